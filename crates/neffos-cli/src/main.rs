@@ -1,0 +1,3 @@
+//! The `neffos` program.
+
+fn main() {}
