@@ -1,0 +1,226 @@
+//! What can go wrong, in one opaque type with questions, and the error texts that both sides of the wire know.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::websocket::CloseCode;
+
+/// Why a call did not do what it says.
+///
+/// The text is for people and may change; programs ask the questions (`is_timeout`, `is_closed`, …).
+///
+/// # Examples
+///
+/// ```
+/// use neffos::Error;
+///
+/// let refusal = Error::new("you are not invited");
+/// assert_eq!(refusal.to_string(), "you are not invited");
+/// assert!(!refusal.is_timeout());
+/// ```
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// The application's own words.
+    Custom(String),
+    /// The peer answered with an error.
+    Remote(String),
+    Payload(String),
+    Config(String),
+    Closed,
+    Timeout,
+    Full,
+    BadNamespace,
+    BadRoom,
+    TooManyAsks,
+    NotText,
+}
+
+impl Error {
+    /// An error of the application, sent to the peer with this text when a handler returns it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self::of(Kind::Custom(text.into()))
+    }
+
+    /// Whether the connection (or the server) was closed, before the call or while it waited.
+    pub fn is_closed(&self) -> bool {
+        self.kind == Kind::Closed
+    }
+
+    /// Whether a deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// Whether the connection's outbox had no room: the peer reads more slowly than it is sent to.
+    pub fn is_full(&self) -> bool {
+        self.kind == Kind::Full
+    }
+
+    /// Whether the namespace is not declared, or not connected on this connection.
+    pub fn is_bad_namespace(&self) -> bool {
+        self.kind == Kind::BadNamespace
+    }
+
+    /// Whether the room is not joined on this connection.
+    pub fn is_bad_room(&self) -> bool {
+        self.kind == Kind::BadRoom
+    }
+
+    /// Whether this is the peer's own answer: it was reached and said no.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.kind, Kind::Remote(_))
+    }
+
+    /// Whether a payload did not have the shape that a handler or caller asked for.
+    pub fn is_payload(&self) -> bool {
+        matches!(self.kind, Kind::Payload(_))
+    }
+
+    /// Whether the configuration was refused; the text names the setting.
+    pub fn is_config(&self) -> bool {
+        matches!(self.kind, Kind::Config(_))
+    }
+
+    /// The error that `text` from the wire stands for: a known one, or the peer's own words.
+    pub(crate) fn from_wire(text: &str) -> Self {
+        match text {
+            BAD_NAMESPACE => Self::bad_namespace(),
+            BAD_ROOM => Self::bad_room(),
+            WRITE_CLOSED => Self::closed(),
+            INVALID_PAYLOAD => Self::payload(""),
+            _ => Self::of(Kind::Remote(text.to_owned())),
+        }
+    }
+
+    pub(crate) fn payload(detail: impl Into<String>) -> Self {
+        Self::of(Kind::Payload(detail.into()))
+    }
+
+    pub(crate) fn config(detail: impl Into<String>) -> Self {
+        Self::of(Kind::Config(detail.into()))
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::of(Kind::Closed)
+    }
+
+    pub(crate) fn timeout() -> Self {
+        Self::of(Kind::Timeout)
+    }
+
+    pub(crate) fn full() -> Self {
+        Self::of(Kind::Full)
+    }
+
+    pub(crate) fn bad_namespace() -> Self {
+        Self::of(Kind::BadNamespace)
+    }
+
+    pub(crate) fn bad_room() -> Self {
+        Self::of(Kind::BadRoom)
+    }
+
+    pub(crate) fn too_many_asks() -> Self {
+        Self::of(Kind::TooManyAsks)
+    }
+
+    pub(crate) fn not_text() -> Self {
+        Self::of(Kind::NotText)
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Custom(text) | Kind::Remote(text) => f.write_str(text),
+            Kind::Payload(detail) if detail.is_empty() => f.write_str(INVALID_PAYLOAD),
+            Kind::Payload(detail) => write!(f, "{INVALID_PAYLOAD}: {detail}"),
+            Kind::Config(detail) => write!(f, "bad configuration: {detail}"),
+            Kind::Closed => f.write_str(WRITE_CLOSED),
+            Kind::Timeout => f.write_str("deadline passed"),
+            Kind::Full => f.write_str("outbox full: the peer reads too slowly"),
+            Kind::BadNamespace => f.write_str(BAD_NAMESPACE),
+            Kind::BadRoom => f.write_str(BAD_ROOM),
+            Kind::TooManyAsks => f.write_str("too many open asks on this connection"),
+            Kind::NotText => f.write_str("the body is not UTF-8 text"),
+        }
+    }
+}
+
+impl StdError for Error {}
+
+/// A handler's way to fail an event **and** close the connection: the peer gets the error, then a close frame with the
+/// code and the text as its reason.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{CloseCode, CloseError};
+///
+/// let kicked = CloseError::new(CloseCode::POLICY, "kicked by a moderator");
+/// assert_eq!(kicked.to_string(), "[1008] kicked by a moderator");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseError {
+    code: CloseCode,
+    text: String,
+}
+
+impl CloseError {
+    /// Closes with `code` and `text`; the reason of a close frame holds 123 bytes, what is longer is cut there.
+    pub fn new(code: CloseCode, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    /// The code of the close frame.
+    pub fn code(&self) -> CloseCode {
+        self.code
+    }
+
+    /// The reason, without the code in front.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text.as_str() {
+            "" => write!(f, "[{}]", self.code.as_u16()),
+            text => write!(f, "[{}] {text}", self.code.as_u16()),
+        }
+    }
+}
+
+impl StdError for CloseError {}
+
+pub(crate) const BAD_NAMESPACE: &str = "bad namespace";
+pub(crate) const BAD_ROOM: &str = "bad room";
+pub(crate) const WRITE_CLOSED: &str = "write closed";
+pub(crate) const INVALID_PAYLOAD: &str = "invalid payload";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocols_own_errors_survive_the_wire() {
+        for error in [Error::bad_namespace(), Error::bad_room(), Error::closed(), Error::payload("")] {
+            assert_eq!(Error::from_wire(&error.to_string()).kind, error.kind);
+        }
+    }
+
+    #[test]
+    fn any_other_text_is_the_peers_own() {
+        assert!(Error::from_wire("no idea").is_remote());
+    }
+}

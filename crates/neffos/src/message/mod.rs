@@ -1,0 +1,324 @@
+//! What travels, pure: no socket, no clock, no lock.
+//!
+//! - `mod.rs`: [`Message`], as applications see it, and what may be given where messages are wanted.
+//! - `wire.rs`: the seven fields, to and from bytes.
+//! - `events.rs`: the names that the protocol keeps for itself.
+
+pub(crate) mod events;
+pub(crate) mod wire;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+/// One event with its body: what handlers get and what is emitted, asked and broadcast.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::Message;
+///
+/// let message = Message::new("chat", "hello").in_namespace("default").to_room("lobby");
+/// assert_eq!(message.event(), "chat");
+/// assert_eq!(message.room(), Some("lobby"));
+/// assert_eq!(message.text()?, "hello");
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Message {
+    pub(crate) namespace: ByteString,
+    pub(crate) room: ByteString,
+    pub(crate) event: ByteString,
+    pub(crate) body: Bytes,
+    pub(crate) error: Option<ByteString>,
+    pub(crate) encoding: Encoding,
+    pub(crate) no_op: bool,
+    pub(crate) cause: Cause,
+    pub(crate) token: ByteString,
+    pub(crate) asker: Option<u64>,
+    pub(crate) recipient: Option<ByteString>,
+}
+
+/// How a message lies in its websocket frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Encoding {
+    #[default]
+    Text,
+    Binary,
+    /// The body alone, without an envelope.
+    NativeText,
+    NativeBinary,
+}
+
+/// Who brought a system event about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Cause {
+    /// The peer asked for it.
+    #[default]
+    Peer,
+    /// This side asked for it.
+    Local,
+    /// It follows from something else that the peer asked for.
+    PeerForced,
+    /// It follows from something else that happened here, such as the connection's end.
+    LocalForced,
+}
+
+impl Message {
+    /// A message for `event`; namespace and room are filled in by the handle that sends it, unless set.
+    ///
+    /// The body travels as text when it is UTF-8, else in a binary frame; see [`Message::binary`].
+    pub fn new(event: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { event: event.into().into(), body: body.into(), ..Self::default() }
+    }
+
+    /// A message with `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When `value` cannot be written as JSON; `is_payload` is true for it.
+    pub fn json<T: Serialize + ?Sized>(event: impl Into<String>, value: &T) -> Result<Self, Error> {
+        let body = serde_json::to_vec(value).map_err(|err| Error::payload(err.to_string()))?;
+        Ok(Self::new(event, body))
+    }
+
+    /// A native message: the body alone, as one websocket message without an envelope. It reaches connections that are
+    /// connected to the empty namespace.
+    pub fn native(body: impl Into<Bytes>) -> Self {
+        Self {
+            event: ByteString::from_static(events::NATIVE),
+            body: body.into(),
+            encoding: Encoding::NativeText,
+            ..Self::default()
+        }
+    }
+
+    /// Names the namespace.
+    #[must_use]
+    pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into().into();
+        self
+    }
+
+    /// Names the room: only those who joined it get the message.
+    #[must_use]
+    pub fn to_room(mut self, room: impl Into<String>) -> Self {
+        self.room = room.into().into();
+        self
+    }
+
+    /// Names one recipient by connection id. Ids need not be unique: every connection that has this id gets the message,
+    /// provided that it is in the message's namespace and room.
+    #[must_use]
+    pub fn to(mut self, id: impl Into<String>) -> Self {
+        self.recipient = Some(id.into().into());
+        self
+    }
+
+    /// Sends the message in a binary frame.
+    #[must_use]
+    pub fn binary(mut self) -> Self {
+        self.encoding = if self.is_native() { Encoding::NativeBinary } else { Encoding::Binary };
+        self
+    }
+
+    /// The namespace; empty when it was not set, and for messages of the empty namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The room, if the message names one.
+    pub fn room(&self) -> Option<&str> {
+        (!self.room.is_empty()).then_some(&*self.room)
+    }
+
+    /// The event's name.
+    pub fn event(&self) -> &str {
+        &self.event
+    }
+
+    /// The body. Cloning it copies nothing.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    ///
+    /// When the body is not UTF-8; `is_payload` is false and the text says so.
+    pub fn text(&self) -> Result<&str, Error> {
+        simdutf8::basic::from_utf8(&self.body).map_err(|_| Error::not_text())
+    }
+
+    /// The body read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the body does not have the shape of `T`: the text names the field, and `is_payload` is true.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let mut json = serde_json::Deserializer::from_slice(&self.body);
+        serde_path_to_error::deserialize(&mut json).map_err(|err| {
+            let path = err.path().to_string();
+            let inner = err.into_inner();
+            let place = if path == "." { String::new() } else { format!("{path}: ") };
+            Error::payload(format!("{place}{inner}"))
+        })
+    }
+
+    /// The error that the peer sent with this event or as its answer, in its own words.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// The connection id that the message is for, when it is for one only.
+    pub fn recipient(&self) -> Option<&str> {
+        self.recipient.as_deref()
+    }
+
+    /// Whether the sender waits for a reply.
+    pub fn is_ask(&self) -> bool {
+        !self.token.is_empty()
+    }
+
+    /// Whether the message came, or will go, in a binary frame.
+    pub fn is_binary(&self) -> bool {
+        matches!(self.encoding, Encoding::Binary | Encoding::NativeBinary)
+    }
+
+    /// Whether the message came, or will go, without an envelope.
+    pub fn is_native(&self) -> bool {
+        matches!(self.encoding, Encoding::NativeText | Encoding::NativeBinary)
+    }
+
+    /// Whether this side started the connect, disconnect, join or leave that the event tells of.
+    pub fn is_local(&self) -> bool {
+        matches!(self.cause, Cause::Local | Cause::LocalForced)
+    }
+
+    /// Whether nobody asked the peer about it: the connection ended, or a disconnect took the rooms along.
+    pub fn is_forced(&self) -> bool {
+        matches!(self.cause, Cause::PeerForced | Cause::LocalForced)
+    }
+
+    /// A system event that starts on this side.
+    pub(crate) fn system(event: &'static str, namespace: &str, cause: Cause) -> Self {
+        Self { event: ByteString::from_static(event), namespace: namespace.into(), cause, ..Self::default() }
+    }
+
+    /// `self` with the namespace filled in, if it was unset.
+    pub(crate) fn or_namespace(mut self, namespace: &str) -> Self {
+        if self.namespace.is_empty() && !self.is_native() {
+            self.namespace = namespace.into();
+        }
+        self
+    }
+
+    /// `self` with the room filled in, if it was unset.
+    pub(crate) fn or_room(mut self, room: &str) -> Self {
+        if self.room.is_empty() {
+            self.room = room.into();
+        }
+        self
+    }
+
+    /// A reply to `self`, which repeats its envelope.
+    pub(crate) fn reply(&self, body: Bytes, encoding: Encoding) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            room: self.room.clone(),
+            event: self.event.clone(),
+            token: self.token.clone(),
+            body,
+            encoding,
+            ..Self::default()
+        }
+    }
+
+    /// An error reply to `self`, always as text: some clients cannot read an error in a binary frame.
+    pub(crate) fn error_reply(&self, text: impl Into<ByteString>) -> Self {
+        Self { error: Some(text.into()), ..self.reply(Bytes::new(), Encoding::Text) }
+    }
+}
+
+/// What a broadcast takes: one message, or several that arrive in their order with nothing of the same caller between
+/// them.
+pub trait IntoMessages: sealed::Sealed {
+    /// The messages, in order.
+    fn into_messages(self) -> Vec<Message>;
+}
+
+impl IntoMessages for Message {
+    fn into_messages(self) -> Vec<Message> {
+        vec![self]
+    }
+}
+
+impl IntoMessages for &Message {
+    fn into_messages(self) -> Vec<Message> {
+        vec![self.clone()]
+    }
+}
+
+impl IntoMessages for Vec<Message> {
+    fn into_messages(self) -> Vec<Message> {
+        self
+    }
+}
+
+impl<const N: usize> IntoMessages for [Message; N] {
+    fn into_messages(self) -> Vec<Message> {
+        self.into()
+    }
+}
+
+impl IntoMessages for &[Message] {
+    fn into_messages(self) -> Vec<Message> {
+        self.to_vec()
+    }
+}
+
+mod sealed {
+    use super::Message;
+
+    #[expect(unnameable_types, reason = "sealed: `IntoMessages` is for the types listed here")]
+    pub trait Sealed {}
+    impl Sealed for Message {}
+    impl Sealed for &Message {}
+    impl Sealed for Vec<Message> {}
+    impl<const N: usize> Sealed for [Message; N] {}
+    impl Sealed for &[Message] {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Line {
+        #[expect(dead_code, reason = "only its type matters here")]
+        text: String,
+    }
+
+    #[test]
+    fn a_payload_of_another_shape_is_an_error_that_names_the_field() {
+        let err = Message::new("chat", r#"{"text":7}"#).parse::<Line>().unwrap_err();
+        assert!(err.is_payload());
+        assert!(err.to_string().starts_with("invalid payload: text: invalid type"), "{err}");
+    }
+
+    #[test]
+    fn handles_fill_in_only_what_was_left_unset() {
+        let message = Message::new("chat", "").in_namespace("a").or_namespace("b").or_room("r");
+        assert_eq!((message.namespace(), message.room()), ("a", Some("r")));
+    }
+
+    #[test]
+    fn an_error_reply_to_a_binary_ask_is_text() {
+        let ask = Message { token: "$1".into(), ..Message::new("e", "x").binary() };
+        assert!(!ask.error_reply("no").is_binary());
+    }
+}

@@ -1,0 +1,153 @@
+//! Requests of ours that wait for a reply. Pure.
+//!
+//! A token is unguessable, counts only on the connection that was asked, and once. What a successful reply agrees to is
+//! kept beside the waiter, so that it takes effect with the reply itself, before any later frame is looked at.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use crate::error::Error;
+use crate::message::Message;
+
+#[derive(Debug)]
+pub(crate) struct Asks<W> {
+    open: HashMap<ByteString, Pending<W>>,
+    max: usize,
+}
+
+/// One open request.
+#[derive(Debug)]
+pub(crate) struct Pending<W> {
+    pub(crate) namespace: ByteString,
+    pub(crate) effect: Effect,
+    pub(crate) waiter: W,
+}
+
+/// What a successful reply agrees to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Nothing,
+    Connect(Arc<str>),
+    Disconnect(Arc<str>),
+    Join(Arc<str>, Arc<str>),
+    Leave(Arc<str>, Arc<str>),
+}
+
+/// How an incoming message relates to our requests.
+#[derive(Debug)]
+pub(crate) enum Match<W> {
+    /// It is the reply to this one.
+    Reply(Pending<W>),
+    /// It replies to one of ours that is not open here (any more): not an event either.
+    Stale,
+    /// It is no reply.
+    Other,
+}
+
+impl<W> Asks<W> {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { open: HashMap::new(), max }
+    }
+
+    pub(crate) fn open(&mut self, token: ByteString, pending: Pending<W>) -> Result<(), Error> {
+        if self.max > 0 && self.open.len() >= self.max {
+            return Err(Error::too_many_asks());
+        }
+        self.open.insert(token, pending);
+        Ok(())
+    }
+
+    /// Takes out the request that `message` replies to. A reply counts only over the namespace that was asked in, or
+    /// when it is the empty reply.
+    pub(crate) fn answer(&mut self, message: &Message) -> Match<W> {
+        if !is_own_token(&message.token) {
+            return Match::Other;
+        }
+        let fits = |pending: &Pending<W>| message.is_empty_reply() || pending.namespace == message.namespace;
+        let known = self.open.get(&message.token).is_some_and(fits);
+        match known.then(|| self.close(&message.token)).flatten() {
+            Some(pending) => Match::Reply(pending),
+            None => Match::Stale,
+        }
+    }
+
+    /// Takes a request out: it is answered, or nobody waits for it any more.
+    pub(crate) fn close(&mut self, token: &str) -> Option<Pending<W>> {
+        let pending = self.open.remove(token);
+        if self.open.is_empty() {
+            // Most connections never ask again: they hold no storage for it.
+            self.open = HashMap::new();
+        }
+        pending
+    }
+
+    /// Takes all out: the connection has ended.
+    pub(crate) fn close_all(&mut self) -> Vec<Pending<W>> {
+        std::mem::take(&mut self.open).into_values().collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+/// A new token: 128 random bits behind a letter that no client's token begins with.
+pub(crate) fn new_token() -> ByteString {
+    format!("{TOKEN_PREFIX}{:032x}", rand::random::<u128>()).into()
+}
+
+fn is_own_token(token: &str) -> bool {
+    let shape = token.strip_prefix(TOKEN_PREFIX).filter(|rest| rest.len() == 32);
+    shape.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+const TOKEN_PREFIX: &str = "n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(token: &ByteString, namespace: &str) -> Message {
+        Message { token: token.clone(), ..Message::new("question", "so").in_namespace(namespace) }
+    }
+
+    fn asked(namespace: &str) -> (Asks<()>, ByteString) {
+        let (mut asks, token) = (Asks::new(2), new_token());
+        let pending = Pending { namespace: namespace.into(), effect: Effect::Nothing, waiter: () };
+        asks.open(token.clone(), pending).unwrap();
+        (asks, token)
+    }
+
+    #[test]
+    fn a_reply_counts_once() {
+        let (mut asks, token) = asked("ns");
+        assert!(matches!(asks.answer(&reply(&token, "ns")), Match::Reply(_)));
+        assert!(matches!(asks.answer(&reply(&token, "ns")), Match::Stale));
+        assert!(asks.is_empty());
+    }
+
+    #[test]
+    fn a_reply_over_another_namespace_does_not_count_but_the_empty_reply_does() {
+        let (mut asks, token) = asked("ns");
+        assert!(matches!(asks.answer(&reply(&token, "other")), Match::Stale));
+        assert!(matches!(asks.answer(&Message::empty_reply(&token)), Match::Reply(_)));
+    }
+
+    #[test]
+    fn tokens_of_clients_are_no_replies() {
+        let (mut asks, _) = asked("ns");
+        for token in ["$1", "1700000000000000000", "", "nothing"] {
+            assert!(matches!(asks.answer(&reply(&token.to_owned().into(), "ns")), Match::Other));
+        }
+    }
+
+    #[test]
+    fn only_so_many_may_be_open() {
+        let (mut asks, _) = asked("ns");
+        let more = || Pending { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
+        asks.open(new_token(), more()).unwrap();
+        asks.open(new_token(), more()).unwrap_err();
+    }
+}

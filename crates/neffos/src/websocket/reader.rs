@@ -1,0 +1,490 @@
+//! Bytes to messages and control frames. Strict, and without storage while nothing is half read.
+//!
+//! Nothing is ever allocated by an announced length: a message's buffer grows with the bytes that have come. A length that
+//! is over the limit is refused when it is announced; text that is not UTF-8, at the first byte that makes it so.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    BINARY, CLOSE, CONTINUATION, CloseCode, CloseFrame, FIN, Kind, MASKED, MAX_CONTROL, PING, PONG, Role, TEXT,
+    apply_mask,
+};
+
+/// Reads one side's frames.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    role: Role,
+    limits: ReadLimits,
+    /// A header that has not come whole.
+    header: Header,
+    frame: Option<Frame>,
+    message: Option<Box<Message>>,
+    /// The payload of a control frame that has not come whole.
+    control: Vec<u8>,
+    finished: bool,
+}
+
+/// Bounds on one message; zero means none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadLimits {
+    pub(crate) max_message: usize,
+    pub(crate) max_fragments: usize,
+}
+
+/// What has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Message { kind: Kind, data: Bytes },
+    Ping(Bytes),
+    Pong(Bytes),
+    Close(Option<CloseFrame>),
+}
+
+/// How the other side broke the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Violation {
+    code: CloseCode,
+    reason: &'static str,
+}
+
+#[derive(Debug, Default)]
+struct Header {
+    bytes: [u8; super::MAX_HEADER],
+    len: usize,
+}
+
+/// A frame whose payload is being read.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    opcode: u8,
+    is_final: bool,
+    mask: Option<[u8; 4]>,
+    remaining: u64,
+}
+
+/// A message that has not come whole.
+#[derive(Debug)]
+struct Message {
+    kind: Kind,
+    data: BytesMut,
+    /// How much of a text is known to be UTF-8.
+    valid: usize,
+    fragments: usize,
+}
+
+impl Reader {
+    /// Reads what comes to the side `role`.
+    pub(crate) fn new(role: Role, limits: ReadLimits) -> Self {
+        Self {
+            role,
+            limits,
+            header: Header::default(),
+            frame: None,
+            message: None,
+            control: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Takes bytes from the front of `input` until something is whole or nothing is left. After a close frame or a
+    /// violation, whatever comes is passed over.
+    pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
+        let outcome = self.advance(input);
+        if matches!(outcome, Ok(Some(Incoming::Close(_))) | Err(_)) {
+            self.finished = true;
+            (self.frame, self.message, self.control) = (None, None, Vec::new());
+        }
+        outcome
+    }
+
+    /// Whether nothing is half read.
+    #[cfg(test)]
+    fn is_idle(&self) -> bool {
+        self.header.len == 0 && self.frame.is_none() && self.message.is_none() && self.control.capacity() == 0
+    }
+
+    fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
+        while !self.finished {
+            let frame = match self.frame {
+                Some(frame) => frame,
+                None => match self.header.read(input) {
+                    false => return Ok(None),
+                    true => self.open_frame()?,
+                },
+            };
+            let whole = match frame.is_control() {
+                true => self.read_control(frame, input)?,
+                false => self.read_data(frame, input)?,
+            };
+            if whole.is_some() || self.frame.is_some() {
+                return Ok(whole);
+            }
+        }
+        *input = &[];
+        Ok(None)
+    }
+
+    /// Looks at a whole header, before any of the payload.
+    fn open_frame(&mut self) -> Result<Frame, Violation> {
+        let frame = self.header.parse()?;
+        if frame.mask.is_some() != (self.role == Role::Server) {
+            return Err(protocol_error("masked by the wrong side"));
+        }
+        if frame.is_control() {
+            frame.check_control()?;
+        } else {
+            self.open_data_frame(frame)?;
+        }
+        self.header.len = 0;
+        self.frame = Some(frame);
+        Ok(frame)
+    }
+
+    fn open_data_frame(&mut self, frame: Frame) -> Result<(), Violation> {
+        let message = match (&mut self.message, frame.opcode) {
+            (Some(message), CONTINUATION) => message,
+            (message @ None, TEXT) => message.insert(Message::of(Kind::Text)),
+            (message @ None, BINARY) => message.insert(Message::of(Kind::Binary)),
+            (Some(_), _) => return Err(protocol_error("a new message inside another")),
+            (None, _) => return Err(protocol_error("continues no message")),
+        };
+        message.fragments += 1;
+        if self.limits.max_fragments > 0 && message.fragments > self.limits.max_fragments {
+            return Err(Violation { code: CloseCode::TOO_BIG, reason: "too many fragments" });
+        }
+        let length = frame.remaining.saturating_add(message.data.len() as u64);
+        if self.limits.max_message > 0 && length > self.limits.max_message as u64 {
+            return Err(Violation { code: CloseCode::TOO_BIG, reason: "message too big" });
+        }
+        Ok(())
+    }
+
+    fn read_data(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
+        let Some(message) = &mut self.message else { return Ok(None) };
+        frame.take(input, |bytes| {
+            let start = message.data.len();
+            message.data.extend_from_slice(bytes);
+            &mut message.data[start..]
+        });
+        let is_whole = frame.remaining == 0 && frame.is_final;
+        message.check_text(is_whole)?;
+        self.frame = (frame.remaining > 0).then_some(frame);
+        if !is_whole {
+            return Ok(None);
+        }
+        let whole =
+            self.message.take().map(|message| Incoming::Message { kind: message.kind, data: message.data.freeze() });
+        Ok(whole)
+    }
+
+    fn read_control(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
+        let control = &mut self.control;
+        frame.take(input, |bytes| {
+            let start = control.len();
+            control.extend_from_slice(bytes);
+            &mut control[start..]
+        });
+        self.frame = (frame.remaining > 0).then_some(frame);
+        if self.frame.is_some() {
+            return Ok(None);
+        }
+        let payload = std::mem::take(&mut self.control);
+        match frame.opcode {
+            PING => Ok(Some(Incoming::Ping(payload.into()))),
+            PONG => Ok(Some(Incoming::Pong(payload.into()))),
+            _ => parse_close(&payload).map(|frame| Some(Incoming::Close(frame))),
+        }
+    }
+}
+
+impl Header {
+    /// Takes what is missing; true once it is whole.
+    fn read(&mut self, input: &mut &[u8]) -> bool {
+        while self.len < self.needed() {
+            let Some((first, rest)) = input.split_first() else { return false };
+            self.bytes[self.len] = *first;
+            self.len += 1;
+            *input = rest;
+        }
+        true
+    }
+
+    /// How long it is, as far as that is known.
+    fn needed(&self) -> usize {
+        if self.len < 2 {
+            return 2;
+        }
+        let mask = if self.bytes[1] & MASKED > 0 { 4 } else { 0 };
+        mask + self.length_end()
+    }
+
+    fn length_end(&self) -> usize {
+        match self.bytes[1] & !MASKED {
+            127 => 10,
+            126 => 4,
+            _ => 2,
+        }
+    }
+
+    fn parse(&self) -> Result<Frame, Violation> {
+        let [first, second, ..] = self.bytes;
+        if first & 0x70 > 0 {
+            return Err(protocol_error("reserved bits are set"));
+        }
+        let end = self.length_end();
+        let announced = self.bytes[2..end].iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
+        let remaining = match end {
+            2 => u64::from(second & !MASKED),
+            4 if announced > 125 => announced,
+            10 if announced > 0xFFFF && announced >> 63 == 0 => announced,
+            _ => return Err(protocol_error("a length in the wrong form")),
+        };
+        let mask = self.bytes[..self.len].last_chunk().copied().filter(|_| second & MASKED > 0);
+        Ok(Frame { opcode: first & 0x0F, is_final: first & FIN > 0, mask, remaining })
+    }
+}
+
+impl Frame {
+    fn is_control(self) -> bool {
+        self.opcode & 0x8 > 0
+    }
+
+    fn check_control(self) -> Result<(), Violation> {
+        if !matches!(self.opcode, CLOSE | PING | PONG) {
+            return Err(protocol_error("unknown opcode"));
+        }
+        if !self.is_final || self.remaining > MAX_CONTROL as u64 {
+            return Err(protocol_error("a control frame that is fragmented or too long"));
+        }
+        Ok(())
+    }
+
+    /// Moves payload from `input` to where `keep` puts it, and unmasks it there.
+    fn take<'a>(&mut self, input: &mut &[u8], keep: impl FnOnce(&[u8]) -> &'a mut [u8]) {
+        let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
+        let (taken, rest) = input.split_at(count);
+        *input = rest;
+        self.remaining -= count as u64;
+        let kept = keep(taken);
+        if let Some(mask) = &mut self.mask {
+            apply_mask(kept, *mask);
+            mask.rotate_left(count % 4);
+        }
+    }
+}
+
+impl Message {
+    fn of(kind: Kind) -> Box<Self> {
+        Box::new(Self { kind, data: BytesMut::new(), valid: 0, fragments: 0 })
+    }
+
+    /// Checks what has come of a text since the last time. A character may be cut off at the end of what has come, but not
+    /// at the end of the whole.
+    fn check_text(&mut self, is_whole: bool) -> Result<(), Violation> {
+        if self.kind == Kind::Binary {
+            return Ok(());
+        }
+        self.valid += match simdutf8::compat::from_utf8(&self.data[self.valid..]) {
+            Ok(text) => text.len(),
+            Err(err) if err.error_len().is_none() && !is_whole => err.valid_up_to(),
+            Err(_) => return Err(not_text()),
+        };
+        Ok(())
+    }
+}
+
+impl Violation {
+    pub(crate) fn code(self) -> CloseCode {
+        self.code
+    }
+
+    pub(crate) fn reason(self) -> &'static str {
+        self.reason
+    }
+}
+
+fn parse_close(payload: &[u8]) -> Result<Option<CloseFrame>, Violation> {
+    let [high, low, reason @ ..] = payload else {
+        return match payload.is_empty() {
+            true => Ok(None),
+            false => Err(protocol_error("half a close code")),
+        };
+    };
+    let code =
+        CloseCode::new(u16::from_be_bytes([*high, *low])).ok_or(protocol_error("a close code that none may send"))?;
+    let reason = simdutf8::basic::from_utf8(reason).map_err(|_| not_text())?;
+    Ok(Some(CloseFrame::new(code, reason)))
+}
+
+fn protocol_error(reason: &'static str) -> Violation {
+    Violation { code: CloseCode::PROTOCOL_ERROR, reason }
+}
+
+fn not_text() -> Violation {
+    Violation { code: CloseCode::INVALID_PAYLOAD, reason: "text that is not UTF-8" }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{close, message, ping, pong};
+    use super::*;
+
+    const LIMITS: ReadLimits = ReadLimits { max_message: 1 << 20, max_fragments: 8 };
+
+    fn server() -> Reader {
+        Reader::new(Role::Server, LIMITS)
+    }
+
+    /// A client's frame with any first byte.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = message(Role::Client, Kind::Binary, payload).to_vec();
+        bytes[0] = first;
+        bytes
+    }
+
+    fn read_all(reader: &mut Reader, mut bytes: &[u8]) -> Result<Vec<Incoming>, Violation> {
+        let mut found = Vec::new();
+        while let Some(incoming) = reader.read(&mut bytes)? {
+            found.push(incoming);
+        }
+        Ok(found)
+    }
+
+    fn violation(bytes: &[u8]) -> u16 {
+        read_all(&mut server(), bytes).unwrap_err().code().as_u16()
+    }
+
+    fn text(data: &'static str) -> Incoming {
+        Incoming::Message { kind: Kind::Text, data: Bytes::from_static(data.as_bytes()) }
+    }
+
+    #[test]
+    fn control_frames_may_come_between_the_fragments_of_a_message() {
+        let bytes = [frame(0x01, b"he"), frame(0x89, b"p"), frame(0x00, b""), frame(0x80, b"llo")].concat();
+        let mut reader = server();
+        let found = read_all(&mut reader, &bytes).unwrap();
+        assert_eq!(found, [Incoming::Ping(Bytes::from_static(b"p")), text("hello")]);
+        assert!(reader.is_idle());
+    }
+
+    #[test]
+    fn what_breaks_the_rules_is_a_protocol_error() {
+        let fragmented_ping = frame(0x09, b"");
+        let long_ping = frame(0x89, &[0; 126]);
+        let unmasked = message(Role::Server, Kind::Text, b"x");
+        let not_minimal = [0x82, 0xFE, 0, 125, 0, 0, 0, 0];
+        let huge = [0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let nested = [frame(0x01, b"a"), frame(0x01, b"b")].concat();
+        for bytes in [
+            &fragmented_ping[..],
+            &long_ping,
+            &unmasked,
+            &not_minimal,
+            &huge,
+            &nested,
+            &frame(0x80, b"x"),
+            &frame(0xC1, b"x"),
+            &frame(0x83, b""),
+            &frame(0x8B, b""),
+            &frame(0x88, b"x"),
+            &frame(0x88, &999_u16.to_be_bytes()),
+        ] {
+            assert_eq!(violation(bytes), 1002, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn bad_utf8_is_refused_at_its_first_byte() {
+        let bytes = frame(0x01, b"\xCE\xBA\xE1\xFF");
+        let (most, last) = bytes.split_at(bytes.len() - 1);
+        let mut reader = server();
+        assert_eq!(read_all(&mut reader, most), Ok(vec![]));
+        assert_eq!(read_all(&mut reader, last).unwrap_err().code(), CloseCode::INVALID_PAYLOAD);
+        assert_eq!(violation(&frame(0x81, b"\xCE")), 1007);
+        assert_eq!(violation(&frame(0x88, b"\x03\xE8\xFF")), 1007);
+    }
+
+    #[test]
+    fn a_character_may_be_split_between_fragments() {
+        let bytes = [frame(0x01, b"\xCE"), frame(0x80, b"\xBA")].concat();
+        assert_eq!(read_all(&mut server(), &bytes).unwrap(), [text("κ")]);
+    }
+
+    #[test]
+    fn a_message_that_is_too_big_is_refused_when_it_is_announced() {
+        let announced = [0x82, 0xFF, 0, 0, 0, 0, 0x10, 0, 0, 0, 1, 2, 3, 4];
+        assert_eq!(violation(&announced), 1009);
+        let parts = [frame(0x02, &[0; 1 << 19]), frame(0x00, &[0; 1 << 19]), frame(0x80, b"x")].concat();
+        assert_eq!(violation(&parts), 1009);
+    }
+
+    #[test]
+    fn empty_fragments_count() {
+        let bytes = [frame(0x01, b""), frame(0x00, b"").repeat(8)].concat();
+        assert_eq!(violation(&bytes), 1009);
+    }
+
+    #[test]
+    fn an_announced_length_allocates_nothing() {
+        let mut reader = Reader::new(Role::Server, ReadLimits { max_message: 0, max_fragments: 0 });
+        let announced = [0x82, 0xFF, 0x10, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5];
+        assert_eq!(read_all(&mut reader, &announced), Ok(vec![]));
+        assert!(reader.message.unwrap().data.capacity() < 1024);
+    }
+
+    #[test]
+    fn after_the_end_nothing_is_heard() {
+        let mut reader = server();
+        let bytes =
+            [close(Role::Client, Some(&CloseFrame::new(CloseCode::NORMAL, "bye"))), ping(Role::Client, b"")].concat();
+        let found = read_all(&mut reader, &bytes).unwrap();
+        assert_eq!(found, [Incoming::Close(Some(CloseFrame::new(CloseCode::NORMAL, "bye")))]);
+        assert_eq!(read_all(&mut reader, b"anything"), Ok(vec![]));
+    }
+
+    fn anything() -> impl Strategy<Value = (Incoming, Bytes)> {
+        let payload = || proptest::collection::vec(any::<u8>(), 0..125);
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..70_000).prop_map(|data| {
+                let bytes = message(Role::Client, Kind::Binary, &data);
+                (Incoming::Message { kind: Kind::Binary, data: data.into() }, bytes)
+            }),
+            any::<String>().prop_map(|data| {
+                let bytes = message(Role::Client, Kind::Text, data.as_bytes());
+                (Incoming::Message { kind: Kind::Text, data: data.into() }, bytes)
+            }),
+            payload().prop_map(|data| (Incoming::Ping(data.clone().into()), ping(Role::Client, &data))),
+            payload().prop_map(|data| (Incoming::Pong(data.clone().into()), pong(Role::Client, &data))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_however_it_is_cut(
+            sent in proptest::collection::vec(anything(), 0..6),
+            cuts in proptest::collection::vec(1_usize..5_000, 1..20),
+        ) {
+            let bytes: Vec<u8> = sent.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect();
+            let (mut reader, mut found, mut rest) = (server(), Vec::new(), &bytes[..]);
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (now, later) = rest.split_at(rest.len().min(*cut));
+                found.extend(read_all(&mut reader, now).unwrap());
+                rest = later;
+            }
+            let expected: Vec<_> = sent.into_iter().map(|(incoming, _)| incoming).collect();
+            prop_assert_eq!(found, expected);
+            prop_assert!(reader.is_idle());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), client: bool) {
+            let role = if client { Role::Client } else { Role::Server };
+            let _unused = read_all(&mut Reader::new(role, LIMITS), &bytes);
+        }
+    }
+}

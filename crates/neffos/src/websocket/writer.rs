@@ -1,0 +1,85 @@
+//! Messages and control frames to bytes.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{BINARY, CLOSE, CloseFrame, FIN, Kind, MASKED, MAX_CONTROL, PING, PONG, Role, TEXT, apply_mask};
+
+/// How long a frame's header is at most.
+pub(crate) const MAX_HEADER: usize = 14;
+
+/// A frame whose payload is being written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameStart {
+    payload: usize,
+    mask: Option<[u8; 4]>,
+}
+
+/// Begins a message of `payload_len` bytes, which the caller writes next; then comes [`finish_message`].
+pub(crate) fn begin_message(out: &mut BytesMut, role: Role, kind: Kind, payload_len: usize) -> FrameStart {
+    let opcode = match kind {
+        Kind::Text => TEXT,
+        Kind::Binary => BINARY,
+    };
+    begin(out, role, opcode, payload_len)
+}
+
+/// Ends what [`begin_message`] began: a client's payload is masked now.
+pub(crate) fn finish_message(out: &mut BytesMut, start: FrameStart) {
+    if let Some(mask) = start.mask {
+        apply_mask(&mut out[start.payload..], mask);
+    }
+}
+
+/// One message in one frame.
+pub(crate) fn message(role: Role, kind: Kind, payload: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(payload.len() + MAX_HEADER);
+    let start = begin_message(&mut out, role, kind, payload.len());
+    out.extend_from_slice(payload);
+    finish_message(&mut out, start);
+    out.freeze()
+}
+
+/// A ping; of `payload`, what fits.
+pub(crate) fn ping(role: Role, payload: &[u8]) -> Bytes {
+    control(role, PING, payload)
+}
+
+/// The answer to a ping that carried `payload`.
+pub(crate) fn pong(role: Role, payload: &[u8]) -> Bytes {
+    control(role, PONG, payload)
+}
+
+/// A close frame, without code and reason when there are none.
+pub(crate) fn close(role: Role, frame: Option<&CloseFrame>) -> Bytes {
+    let Some(frame) = frame else { return control(role, CLOSE, b"") };
+    let code = frame.code().as_u16().to_be_bytes();
+    control(role, CLOSE, &[&code, frame.reason().as_bytes()].concat())
+}
+
+fn control(role: Role, opcode: u8, payload: &[u8]) -> Bytes {
+    let payload = &payload[..payload.len().min(MAX_CONTROL)];
+    let mut out = BytesMut::with_capacity(payload.len() + MAX_HEADER);
+    let start = begin(&mut out, role, opcode, payload.len());
+    out.extend_from_slice(payload);
+    finish_message(&mut out, start);
+    out.freeze()
+}
+
+fn begin(out: &mut BytesMut, role: Role, opcode: u8, payload_len: usize) -> FrameStart {
+    let masked = if role == Role::Client { MASKED } else { 0 };
+    out.put_u8(FIN | opcode);
+    match (u8::try_from(payload_len), u16::try_from(payload_len)) {
+        (Ok(len @ ..126), _) => out.put_u8(masked | len),
+        (_, Ok(len)) => {
+            out.put_u8(masked | 126);
+            out.put_u16(len);
+        }
+        _ => {
+            out.put_u8(masked | 127);
+            out.put_u64(payload_len as u64);
+        }
+    }
+    let mask = (role == Role::Client).then(rand::random::<[u8; 4]>);
+    out.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask));
+    FrameStart { payload: out.len(), mask }
+}
