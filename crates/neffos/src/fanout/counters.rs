@@ -1,0 +1,92 @@
+//! What became of every message that was to be delivered to a connection.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of the messages for all connections of a server, since it started.
+///
+/// A message to 1,000 connections counts 1,000 times. Control frames (pings, pongs, closes) do not count.
+///
+/// # Examples
+///
+/// ```
+/// # use neffos::{Events, Server};
+/// let server = Server::builder().namespace("default", Events::new()).build()?;
+/// assert_eq!(server.counters().delivered(), 0);
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    queued: u64,
+    delivered: u64,
+    dropped_full: u64,
+    dropped_closed: u64,
+}
+
+impl Counters {
+    /// Messages taken into an outbox.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// Messages handed to the kernel, whole.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Messages that were to be delivered and were not, for any reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_full + self.dropped_closed
+    }
+
+    /// Dropped because the connection's outbox was full.
+    pub fn dropped_full(&self) -> u64 {
+        self.dropped_full
+    }
+
+    /// Dropped because the connection was closing, or broke before they were written.
+    pub fn dropped_closed(&self) -> u64 {
+        self.dropped_closed
+    }
+}
+
+/// Counts of one batch, kept apart from the shared ones until it is done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) queued: usize,
+    pub(crate) delivered: usize,
+    pub(crate) dropped_full: usize,
+    pub(crate) dropped_closed: usize,
+}
+
+/// The shared counts.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    queued: AtomicU64,
+    delivered: AtomicU64,
+    dropped_full: AtomicU64,
+    dropped_closed: AtomicU64,
+}
+
+impl Totals {
+    pub(crate) fn add(&self, tally: &Tally) {
+        for (total, count) in [
+            (&self.queued, tally.queued),
+            (&self.delivered, tally.delivered),
+            (&self.dropped_full, tally.dropped_full),
+            (&self.dropped_closed, tally.dropped_closed),
+        ] {
+            if count > 0 {
+                total.fetch_add(count as u64, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn read(&self) -> Counters {
+        Counters {
+            queued: self.queued.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            dropped_full: self.dropped_full.load(Ordering::Relaxed),
+            dropped_closed: self.dropped_closed.load(Ordering::Relaxed),
+        }
+    }
+}

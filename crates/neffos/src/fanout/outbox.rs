@@ -1,0 +1,423 @@
+//! What one connection still has to be sent: a bounded queue of chunks, and the rule for when it is full. Pure.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use super::chunk::Chunk;
+use super::counters::Tally;
+
+/// What happens to a broadcast for a connection whose outbox is full.
+///
+/// Replies and control frames have room of their own beyond the bound; a connection that fills even that is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The new message is dropped for this connection.
+    #[default]
+    DropNewest,
+    /// The oldest messages that are not yet being written make room.
+    DropOldest,
+    /// The connection is closed with 1013.
+    Disconnect,
+}
+
+/// The bounds of an outbox.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutboxLimits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) overflow: Overflow,
+}
+
+impl OutboxLimits {
+    /// The bounds with what is reserved for replies on top: half as much again.
+    pub(crate) fn for_replies(&self) -> Self {
+        Self {
+            messages: self.messages.saturating_add((self.messages / 2).max(RESERVED_MESSAGES)),
+            bytes: self.bytes.saturating_add((self.bytes / 2).max(RESERVED_BYTES)),
+            ..*self
+        }
+    }
+}
+
+/// What became of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Taken (or dropped and counted); a flush is due.
+    Flush,
+    /// Taken (or dropped and counted); somebody else will flush, or there is nothing to.
+    Rest,
+    /// There is no room even where room is reserved, or the policy says so: close the connection.
+    Overflow,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queue: VecDeque<Item>,
+    /// How much of the first chunk is written.
+    written: usize,
+    messages: usize,
+    controls: usize,
+    bytes: usize,
+    /// A flush is promised: by whoever queued first.
+    scheduled: bool,
+    /// The socket is full: the connection's own task waits for it.
+    blocked: bool,
+    /// Nothing more is taken.
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Item {
+    chunk: Chunk,
+    class: Class,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Broadcast,
+    /// For this connection alone: never dropped to make room.
+    Single,
+    /// Not a message: counts as none.
+    Control,
+}
+
+impl Outbox {
+    /// Takes a broadcast, as much of it as fits.
+    pub(crate) fn offer(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
+        if self.closed {
+            tally.dropped_closed += chunk.count();
+            return Offer::Rest;
+        }
+        let fitting = self.fitting(chunk, limits);
+        if fitting == chunk.count() {
+            tally.queued += fitting;
+            return self.push(chunk.clone(), Class::Broadcast);
+        }
+        match limits.overflow {
+            Overflow::Disconnect => {
+                tally.dropped_full += chunk.count();
+                Offer::Overflow
+            }
+            Overflow::DropNewest => {
+                tally.queued += fitting;
+                tally.dropped_full += chunk.count() - fitting;
+                if fitting == 0 {
+                    return Offer::Rest;
+                }
+                self.push(chunk.front(fitting), Class::Broadcast)
+            }
+            Overflow::DropOldest => {
+                self.make_room(chunk, limits, tally);
+                let fitting = self.fitting(chunk, limits);
+                tally.queued += fitting;
+                tally.dropped_full += chunk.count() - fitting;
+                if fitting == 0 {
+                    return Offer::Rest;
+                }
+                self.push(chunk.without_front(chunk.count() - fitting), Class::Broadcast)
+            }
+        }
+    }
+
+    /// Takes one message for this connection alone, whole or not at all: replies with [`OutboxLimits::for_replies`].
+    pub(crate) fn offer_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
+        if self.closed {
+            tally.dropped_closed += 1;
+            return Offer::Rest;
+        }
+        let chunk = Chunk::single(frame);
+        if self.fitting(&chunk, limits) == 0 {
+            tally.dropped_full += 1;
+            return Offer::Overflow;
+        }
+        tally.queued += 1;
+        self.push(chunk, Class::Single)
+    }
+
+    /// Takes a ping or a pong. Whoever offers them bounds their number.
+    pub(crate) fn offer_control(&mut self, frame: Bytes) -> Offer {
+        match self.closed {
+            true => Offer::Rest,
+            false => self.push(Chunk::single(frame), Class::Control),
+        }
+    }
+
+    /// Takes `frame` as the last one.
+    pub(crate) fn close(&mut self, frame: Bytes) -> Offer {
+        let offer = self.offer_control(frame);
+        self.closed = true;
+        offer
+    }
+
+    /// Gives up what is queued but for a frame that is being written, and takes `frame` as the last one.
+    pub(crate) fn cut(&mut self, frame: Bytes, tally: &mut Tally) {
+        if self.closed {
+            return;
+        }
+        let front = (self.written > 0).then(|| self.queue.pop_front()).flatten();
+        let (written, blocked) = (self.written, self.blocked);
+        self.written = 0;
+        self.abandon(tally);
+        *self = Self { blocked, ..Self::default() };
+        if let Some(Item { chunk, class }) = front {
+            let whole = chunk.frames_within(written);
+            let kept = chunk.front((whole + 1).min(chunk.count()));
+            tally.dropped_closed += chunk.count() - kept.count();
+            self.bytes = kept.len() - written.min(kept.len());
+            self.messages = if class == Class::Control { 0 } else { kept.count() };
+            self.controls = usize::from(class == Class::Control);
+            self.written = written;
+            self.queue.push_back(Item { chunk: kept, class });
+        }
+        self.close(frame);
+    }
+
+    /// Gives up what is queued, and takes nothing more.
+    pub(crate) fn abandon(&mut self, tally: &mut Tally) {
+        let written = self.written;
+        let front = self.queue.front().filter(|item| item.class != Class::Control);
+        let delivered = front.map_or(0, |item| item.chunk.frames_within(written));
+        let messages = self.queue.drain(..).filter(|item| item.class != Class::Control);
+        let all = messages.map(|item| item.chunk.count()).sum::<usize>();
+        tally.delivered += delivered;
+        tally.dropped_closed += all - delivered;
+        *self = Self { closed: true, ..Self::default() };
+    }
+
+    /// Lays the first chunks into `slices`; returns how many.
+    pub(crate) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slice, item) in slices.iter_mut().zip(&self.queue) {
+            let skip = if filled == 0 { self.written } else { 0 };
+            *slice = IoSlice::new(&item.chunk.bytes()[skip..]);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Notes that the socket took `bytes` bytes.
+    pub(crate) fn advance(&mut self, mut bytes: usize, tally: &mut Tally) {
+        self.bytes -= bytes;
+        while let Some(front) = self.queue.front() {
+            let left = front.chunk.len() - self.written;
+            if bytes < left {
+                self.written += bytes;
+                return;
+            }
+            bytes -= left;
+            self.written = 0;
+            match front.class {
+                Class::Control => self.controls -= 1,
+                Class::Broadcast | Class::Single => {
+                    self.messages -= front.chunk.count();
+                    tally.delivered += front.chunk.count();
+                }
+            }
+            self.queue.pop_front();
+        }
+        // An idle connection holds no storage.
+        self.queue = VecDeque::new();
+    }
+
+    /// Starts a flush: whoever queues from now on promises the next one.
+    pub(crate) fn begin_flush(&mut self) {
+        self.scheduled = false;
+    }
+
+    pub(crate) fn set_blocked(&mut self, blocked: bool) {
+        self.blocked = blocked;
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// What is to be written next.
+    pub(crate) fn front(&self) -> Option<Bytes> {
+        self.queue.front().map(|item| item.chunk.bytes().slice(self.written..))
+    }
+
+    /// How many control frames wait.
+    pub(crate) fn controls(&self) -> usize {
+        self.controls
+    }
+
+    fn push(&mut self, chunk: Chunk, class: Class) -> Offer {
+        self.bytes += chunk.len();
+        match class {
+            Class::Control => self.controls += 1,
+            Class::Broadcast | Class::Single => self.messages += chunk.count(),
+        }
+        self.queue.push_back(Item { chunk, class });
+        if self.scheduled || self.blocked {
+            return Offer::Rest;
+        }
+        self.scheduled = true;
+        Offer::Flush
+    }
+
+    /// How many frames of `chunk` fit. One always does when nothing waits: a message may be larger than the bound.
+    fn fitting(&self, chunk: &Chunk, limits: &OutboxLimits) -> usize {
+        let by_count = limits.messages.saturating_sub(self.messages);
+        let free = limits.bytes.saturating_sub(self.bytes);
+        if chunk.count() <= by_count && chunk.len() <= free {
+            return chunk.count();
+        }
+        let fitting = chunk.frames_within(free).min(by_count);
+        fitting.max(usize::from(self.queue.is_empty()))
+    }
+
+    /// Drops the oldest broadcasts that are not being written until `chunk` fits.
+    fn make_room(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) {
+        let mut at = usize::from(self.written > 0);
+        while self.fitting(chunk, limits) < chunk.count() && at < self.queue.len() {
+            let item = &mut self.queue[at];
+            if item.class != Class::Broadcast {
+                at += 1;
+                continue;
+            }
+            let dropped = item.chunk.len();
+            item.chunk = item.chunk.without_front(1);
+            self.bytes -= dropped - item.chunk.len();
+            self.messages -= 1;
+            tally.dropped_full += 1;
+            if item.chunk.count() == 0 {
+                self.queue.remove(at);
+            }
+        }
+    }
+}
+
+/// What is reserved for replies at least, beyond the bound.
+const RESERVED_MESSAGES: usize = 64;
+const RESERVED_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000, overflow: Overflow::DropNewest };
+
+    fn frame(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    fn chunk(texts: &[&'static str]) -> Chunk {
+        let parts: Vec<_> = texts.iter().map(|text| Chunk::single(frame(text))).collect();
+        Chunk::joined(parts.iter())
+    }
+
+    fn queued(outbox: &Outbox) -> String {
+        outbox.queue.iter().map(|item| std::str::from_utf8(item.chunk.bytes()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_full_outbox_drops_the_newest_and_counts_it() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally);
+        outbox.offer(&chunk(&["c", "d", "e"]), &LIMITS, &mut tally);
+        assert_eq!(queued(&outbox), "abc");
+        assert_eq!(tally, Tally { queued: 3, dropped_full: 2, ..Tally::default() });
+    }
+
+    #[test]
+    fn drop_oldest_makes_room_but_never_tears_a_frame_that_is_being_written() {
+        let limits = OutboxLimits { overflow: Overflow::DropOldest, ..LIMITS };
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&Chunk::single(frame("aa")), &limits, &mut tally);
+        outbox.offer(&chunk(&["b", "c"]), &limits, &mut tally);
+        outbox.advance(1, &mut tally);
+        outbox.offer(&chunk(&["d", "e"]), &limits, &mut tally);
+        assert_eq!(queued(&outbox), "aade");
+        assert_eq!((tally.dropped_full, tally.queued), (2, 5));
+    }
+
+    #[test]
+    fn a_reply_finds_room_when_broadcasts_do_not() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&chunk(&["a", "b", "c", "d"]), &LIMITS, &mut tally);
+        outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally);
+        assert_eq!(queued(&outbox), "abcr");
+    }
+
+    #[test]
+    fn replies_beyond_the_reserved_room_condemn_the_connection() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        let offers: Vec<_> =
+            (0..68).map(|_| outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally)).collect();
+        assert_eq!(offers[66], Offer::Rest);
+        assert_eq!(offers[67], Offer::Overflow);
+    }
+
+    #[test]
+    fn one_message_larger_than_the_bound_passes_when_nothing_waits() {
+        let limits = OutboxLimits { bytes: 2, ..LIMITS };
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        assert_eq!(outbox.offer(&Chunk::single(frame("large")), &limits, &mut tally), Offer::Flush);
+        outbox.offer(&Chunk::single(frame("b")), &limits, &mut tally);
+        assert_eq!(tally, Tally { queued: 1, dropped_full: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn only_the_first_to_queue_promises_a_flush() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        let one = Chunk::single(frame("a"));
+        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally), Offer::Flush);
+        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally), Offer::Rest);
+        outbox.begin_flush();
+        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally), Offer::Flush);
+    }
+
+    #[test]
+    fn what_was_written_whole_counts_as_delivered_and_the_rest_as_dropped() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally);
+        outbox.advance(3, &mut tally);
+        outbox.abandon(&mut tally);
+        assert_eq!(tally, Tally { queued: 3, delivered: 1, dropped_closed: 2, ..Tally::default() });
+    }
+
+    #[test]
+    fn a_cut_connection_still_gets_whole_frames_and_then_the_close() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally);
+        outbox.advance(3, &mut tally);
+        outbox.cut(frame("x"), &mut tally);
+        assert_eq!(queued(&outbox), "aabbx");
+        outbox.advance(2, &mut tally);
+        assert_eq!(tally, Tally { queued: 3, delivered: 2, dropped_closed: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn nothing_is_taken_after_the_close_frame() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.close(frame("x"));
+        outbox.offer(&Chunk::single(frame("a")), &LIMITS, &mut tally);
+        outbox.offer_single(frame("b"), &LIMITS, &mut tally);
+        assert_eq!((queued(&outbox), tally.dropped_closed), ("x".to_owned(), 2));
+    }
+
+    #[test]
+    fn an_emptied_outbox_holds_no_storage() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally);
+        outbox.advance(2, &mut tally);
+        assert_eq!((outbox.queue.capacity(), outbox.bytes, outbox.messages), (0, 0, 0));
+    }
+}

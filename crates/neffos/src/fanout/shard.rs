@@ -1,0 +1,201 @@
+//! One part of the connections: its index, the broadcasts that wait for it, and the dispatcher that applies them.
+//!
+//! All changes of a shard happen in one order. Broadcasts queue in `pending`; they are only ever taken out by whoever holds
+//! `state`, and whoever changes a membership first applies what was queued before. So a member gets exactly what was
+//! broadcast while it belonged, in the order of the calls.
+//!
+//! The dispatcher first applies all that waits to the outboxes, then flushes each touched connection once. At low rates a
+//! message leaves at once; under load the batches grow by themselves.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::chunk::Chunk;
+use super::counters::{Tally, Totals};
+use super::index::Index;
+use super::{Cast, Member, lock};
+
+pub(crate) struct Shard<M> {
+    pending: Mutex<Pending>,
+    state: Mutex<State<M>>,
+    totals: Arc<Totals>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    casts: VecDeque<Arc<Cast>>,
+    bytes: usize,
+    /// A dispatcher runs, or will.
+    dispatching: bool,
+    last_cast: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State<M> {
+    pub(crate) index: Index<M>,
+    /// Members with something to flush.
+    touched: Vec<Arc<M>>,
+}
+
+impl<M: Member> Shard<M> {
+    pub(crate) fn new(totals: Arc<Totals>) -> Self {
+        let pending = Pending { casts: VecDeque::new(), bytes: 0, dispatching: false, last_cast: None };
+        let state = State { index: Index::default(), touched: Vec::new() };
+        Self { pending: Mutex::new(pending), state: Mutex::new(state), totals }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<M>> {
+        lock(&self.state)
+    }
+
+    /// The state, once all that was broadcast before is applied. The dispatcher, which is awake then, does the flushing.
+    pub(crate) fn settled(&self) -> MutexGuard<'_, State<M>> {
+        let mut state = self.lock();
+        self.apply_pending(&mut state, usize::MAX);
+        state
+    }
+
+    /// Applies `cast` at once when that is cheap and nothing is before it, else leaves it to the dispatcher. Members to
+    /// flush are added to `touched`.
+    pub(crate) fn cast(self: &Arc<Self>, cast: &Arc<Cast>, runtime: &Handle, touched: &mut Vec<Arc<M>>) {
+        if self.cast_inline(cast, touched) {
+            return;
+        }
+        let mut pending = lock(&self.pending);
+        pending.last_cast = Some(Instant::now());
+        pending.bytes += cast.chunk.len();
+        pending.casts.push_back(cast.clone());
+        let overfull = pending.casts.len() > MAX_PENDING || pending.bytes > MAX_PENDING_BYTES;
+        let start = !mem::replace(&mut pending.dispatching, true);
+        drop(pending);
+        if start {
+            runtime.spawn(self.clone().dispatch());
+        }
+        // The dispatcher does not keep up: whoever broadcasts does its share. That fills outboxes, never memory.
+        if overfull {
+            drop(self.settled());
+        }
+    }
+
+    /// A lone broadcast to few is cheapest where it is made: no task wakes. In a burst the dispatcher is better, since it
+    /// joins what waits.
+    fn cast_inline(&self, cast: &Arc<Cast>, touched: &mut Vec<Arc<M>>) -> bool {
+        let Ok(state) = self.state.try_lock() else { return false };
+        let size = state.index.size_hint(&cast.audience);
+        if size > MAX_INLINE {
+            return false;
+        }
+        let now = Instant::now();
+        let mut pending = lock(&self.pending);
+        if pending.dispatching || pending.last_cast.is_some_and(|last| now - last < BURST_GAP) {
+            // Nobody to tell: that needs no dispatcher, if nothing is before it.
+            return size == 0 && pending.casts.is_empty();
+        }
+        pending.last_cast = Some(now);
+        drop(pending);
+        let mut tally = Tally::default();
+        deliver(&state.index, std::slice::from_ref(cast), touched, &mut tally);
+        self.totals.add(&tally);
+        true
+    }
+
+    async fn dispatch(self: Arc<Self>) {
+        while let Some(touched) = self.next_batch() {
+            for some in touched.chunks(FLUSHES_PER_TURN) {
+                some.iter().for_each(|member| member.flush());
+                // Other tasks of this worker get their turn.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Applies what waits and hands out whom to flush; none when there is nothing left to do.
+    fn next_batch(&self) -> Option<Vec<Arc<M>>> {
+        let mut state = self.lock();
+        self.apply_pending(&mut state, MAX_BATCH);
+        if state.touched.is_empty() {
+            let mut pending = lock(&self.pending);
+            if pending.casts.is_empty() {
+                pending.dispatching = false;
+                // A burst must not leave its room behind.
+                pending.casts.shrink_to(MAX_BATCH);
+                return None;
+            }
+        }
+        Some(mem::take(&mut state.touched))
+    }
+
+    fn apply_pending(&self, state: &mut State<M>, most: usize) {
+        let batch: Vec<_> = {
+            let mut pending = lock(&self.pending);
+            let count = pending.casts.len().min(most);
+            if count == 0 {
+                return;
+            }
+            let batch: Vec<_> = pending.casts.drain(..count).collect();
+            pending.bytes -= batch.iter().map(|cast| cast.chunk.len()).sum::<usize>();
+            batch
+        };
+        let mut tally = Tally::default();
+        for run in batch.chunk_by(|left, right| may_join(left, right)) {
+            for part in run.chunks(MAX_JOINED) {
+                deliver(&state.index, part, &mut state.touched, &mut tally);
+            }
+        }
+        self.totals.add(&tally);
+    }
+}
+
+impl<M> std::fmt::Debug for Shard<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard").finish_non_exhaustive()
+    }
+}
+
+fn may_join(left: &Cast, right: &Cast) -> bool {
+    left.private.is_none()
+        && right.private.is_none()
+        && left.chunk.len() + right.chunk.len() <= MAX_JOINED_BYTES
+        && left.audience == right.audience
+}
+
+/// Offers a run of broadcasts with one audience to everyone in it, joined into one chunk.
+fn deliver<M: Member>(index: &Index<M>, run: &[Arc<Cast>], touched: &mut Vec<Arc<M>>, tally: &mut Tally) {
+    let [first, ..] = run else { return };
+    let joined;
+    let chunk = match run {
+        [only] => &only.chunk,
+        _ => {
+            joined = Chunk::joined(run.iter().map(|cast| &cast.chunk));
+            &joined
+        }
+    };
+    index.for_each_member(&first.audience, |member| {
+        let chunk = match &first.private {
+            Some((key, own)) if *key == member.key() => own,
+            _ => chunk,
+        };
+        if member.offer(chunk, tally) {
+            touched.push(member.clone());
+        }
+    });
+}
+
+/// Up to this many members of one shard are written to by the caller.
+const MAX_INLINE: usize = 64;
+/// Broadcasts closer together than this are a burst.
+const BURST_GAP: Duration = Duration::from_micros(200);
+/// How many broadcasts are applied before the members are flushed: well below the smallest sensible outbox.
+const MAX_BATCH: usize = 256;
+/// How many broadcasts one chunk may join, and up to which size of each: past that, copying costs more than it saves.
+const MAX_JOINED: usize = 64;
+const MAX_JOINED_BYTES: usize = 4 * 1024;
+/// How many members are flushed before other tasks get their turn.
+const FLUSHES_PER_TURN: usize = 64;
+/// What may wait for a dispatcher.
+const MAX_PENDING: usize = 65_536;
+const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;

@@ -1,0 +1,176 @@
+//! The engine's rules, with members that are plain memory.
+
+use super::*;
+
+struct Probe {
+    key: u64,
+    id: Arc<str>,
+    outbox: Mutex<Outbox>,
+    seen: Mutex<Vec<u8>>,
+}
+
+const LIMITS: OutboxLimits = OutboxLimits { messages: 100_000, bytes: usize::MAX, overflow: Overflow::DropNewest };
+
+impl Probe {
+    fn new(key: u64, id: &str) -> Arc<Self> {
+        Arc::new(Self { key, id: id.into(), outbox: Mutex::default(), seen: Mutex::default() })
+    }
+
+    fn text(&self) -> String {
+        self.flush();
+        String::from_utf8(lock(&self.seen).clone()).unwrap()
+    }
+}
+
+impl Member for Probe {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
+        lock(&self.outbox).offer(chunk, &LIMITS, tally) == Offer::Flush
+    }
+
+    fn offer_reply(&self, frame: Bytes) -> bool {
+        lock(&self.outbox).offer_single(frame, &LIMITS, &mut Tally::default()) == Offer::Flush
+    }
+
+    fn flush(&self) {
+        let mut outbox = lock(&self.outbox);
+        outbox.begin_flush();
+        let mut slices = [std::io::IoSlice::new(&[]); 16];
+        while !outbox.is_empty() {
+            let filled = outbox.fill(&mut slices);
+            let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+            outbox.advance(bytes.len(), &mut Tally::default());
+            lock(&self.seen).extend(bytes);
+            slices = [std::io::IoSlice::new(&[]); 16];
+        }
+    }
+}
+
+fn engine(shards: usize, ordered: bool) -> (Fanout<Probe>, Arc<str>) {
+    (Fanout::new(NonZeroUsize::new(shards).unwrap(), ordered), "ns".into())
+}
+
+fn to(namespace: &'static str) -> Audience {
+    Audience { namespace: namespace.into(), room: None, id: None, except: Except::Nobody }
+}
+
+fn cast(audience: Audience, text: &str) -> Arc<Cast> {
+    Arc::new(Cast { audience, chunk: Chunk::single(Bytes::copy_from_slice(text.as_bytes())), private: None })
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_those_and_only_those_whom_it_names() {
+    let (engine, ns) = engine(3, false);
+    let everyone: Vec<_> = (0..6).map(|key| Probe::new(key, if key < 2 { "twin" } else { "other" })).collect();
+    for member in &everyone {
+        engine.insert(member);
+    }
+    for member in &everyone[..5] {
+        engine.enter(member, &ns, None);
+    }
+    let room: Arc<str> = "room".into();
+    for member in &everyone[1..3] {
+        engine.join(member, "ns", &room);
+    }
+    engine.join(&everyone[5], "ns", &room);
+
+    engine.broadcast(&cast(to("ns"), "a"));
+    engine.broadcast(&cast(Audience { room: Some("room".into()), ..to("ns") }, "r"));
+    engine.broadcast(&cast(Audience { id: Some("twin".into()), ..to("ns") }, "t"));
+    engine.broadcast(&cast(Audience { id: Some("twin".into()), room: Some("room".into()), ..to("ns") }, "b"));
+    engine.broadcast(&cast(Audience { except: Except::Member(3), ..to("ns") }, "m"));
+    engine.broadcast(&cast(Audience { except: Except::Id("other".into()), ..to("ns") }, "i"));
+    engine.broadcast(&cast(to("elsewhere"), "x"));
+    everyone.iter().for_each(|member| engine.leave(member, "ns", "nothing"));
+
+    let texts: Vec<_> = everyone.iter().map(|member| member.text()).collect();
+    assert_eq!(texts, ["atmi", "artbmi", "arm", "a", "am", ""]);
+    assert_eq!((engine.count("ns", None), engine.count("ns", Some("room"))), (5, 2));
+}
+
+#[tokio::test]
+async fn a_member_gets_what_was_broadcast_while_it_belonged_and_nothing_else() {
+    let (engine, ns) = engine(1, false);
+    let (stays, goes) = (Probe::new(1, "stays"), Probe::new(2, "goes"));
+    for member in [&stays, &goes] {
+        engine.insert(member);
+    }
+    engine.enter(&stays, &ns, None);
+    for nth in 0..9 {
+        match nth {
+            3 => engine.enter(&goes, &ns, Some(Bytes::from_static(b"<"))),
+            6 => engine.exit(&goes, "ns", &[]),
+            _ => {}
+        }
+        engine.broadcast(&cast(to("ns"), &nth.to_string()));
+    }
+    engine.remove(&stays, &[]);
+    assert_eq!(stays.text(), "012345678");
+    assert_eq!(goes.text(), "<345");
+}
+
+#[tokio::test]
+async fn one_who_has_gone_cannot_come_back_through_a_late_join() {
+    let (engine, ns) = engine(2, false);
+    let member = Probe::new(1, "late");
+    engine.insert(&member);
+    engine.enter(&member, &ns, None);
+    engine.remove(&member, &[(ns.clone(), Vec::new())]);
+    engine.enter(&member, &ns, None);
+    engine.join(&member, "ns", &"room".into());
+    engine.remove(&member, &[]);
+    assert_eq!((engine.len(), engine.count("ns", None), engine.with_id("late").len()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn the_asker_alone_sees_its_own_copy() {
+    let (engine, ns) = engine(2, false);
+    let both = [Probe::new(1, "asker"), Probe::new(2, "other")];
+    for member in &both {
+        engine.insert(member);
+        engine.enter(member, &ns, None);
+    }
+    let mut copy = Arc::into_inner(cast(to("ns"), "plain")).unwrap();
+    copy.private = Some((1, Chunk::single(Bytes::from_static(b"token"))));
+    engine.broadcast(&Arc::new(copy));
+    both.iter().for_each(|member| engine.remove(member, &[]));
+    assert_eq!([both[0].text(), both[1].text()], ["token", "plain"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ordered_broadcasts_arrive_in_one_order_at_all() {
+    let (engine, ns) = engine(4, true);
+    let engine = Arc::new(engine);
+    let everyone: Vec<_> = (0..8).map(|key| Probe::new(key, "x")).collect();
+    for member in &everyone {
+        engine.insert(member);
+        engine.enter(member, &ns, None);
+    }
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            let engine = engine.clone();
+            tokio::task::spawn_blocking(move || {
+                (0..500).for_each(|nth| engine.broadcast(&cast(to("ns"), &format!("{sender}.{nth};"))));
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    everyone.iter().for_each(|member| engine.remove(member, &[]));
+    let first = everyone[0].text();
+    assert_eq!(first.split(';').count(), 2001);
+    assert!(everyone.iter().all(|member| member.text() == first));
+    for sender in 0..4 {
+        let prefix = format!("{sender}.");
+        let own: Vec<_> = first.split(';').filter_map(|item| item.strip_prefix(&prefix)).collect();
+        assert!(own.iter().enumerate().all(|(nth, item)| *item == nth.to_string()));
+    }
+}
