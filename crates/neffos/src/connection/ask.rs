@@ -1,0 +1,139 @@
+//! Requests to the peer, and what their replies agree to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::peer::Peer;
+use crate::error::Error;
+use crate::message::Message;
+use crate::session::{Effect, Pending, new_token};
+
+type Answer = Result<Message, Error>;
+
+/// Who waits for a reply.
+#[derive(Debug, Clone)]
+pub(crate) enum Waiter {
+    /// Whoever asked this connection.
+    One(Arc<Slot>),
+    /// Whoever asked several: the first reply counts.
+    First(Arc<Slot>),
+}
+
+/// Room for one answer.
+#[derive(Debug)]
+pub(crate) struct Slot(Mutex<Option<oneshot::Sender<Answer>>>);
+
+impl Waiter {
+    /// Hands over the peer's reply.
+    pub(super) fn answer(self, reply: Message) {
+        let (Self::One(slot) | Self::First(slot)) = self;
+        let answer = match reply.error() {
+            Some(text) => Err(Error::from_wire(text)),
+            None => Ok(reply),
+        };
+        slot.put(answer);
+    }
+
+    /// Says that the connection ended. When several were asked, the others may still answer.
+    pub(super) fn abandon(self) {
+        if let Self::One(slot) = self {
+            slot.put(Err(Error::closed()));
+        }
+    }
+}
+
+impl Slot {
+    fn put(&self, answer: Answer) {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Nobody may wait any more: then the answer is late.
+        if let Some(told) = told {
+            told.send(answer).ok();
+        }
+    }
+}
+
+fn slot() -> (Arc<Slot>, oneshot::Receiver<Answer>) {
+    let (told, wait) = oneshot::channel();
+    (Arc::new(Slot(Mutex::new(Some(told)))), wait)
+}
+
+/// Asks the peer, and lets `effect` take place with a reply that is not an error.
+///
+/// # Cancel safety
+///
+/// Dropping the future forgets the request: a later reply changes nothing here.
+pub(super) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) -> Answer {
+    let (slot, wait) = slot();
+    let mut asked = Asked::default();
+    open(peer, message, &effect, Waiter::One(slot), &mut asked)?;
+    answered(wait, peer.hub().limits.ask_timeout).await
+}
+
+/// Asks all of `peers` the same; the first reply counts, be it an error. Who cannot be asked is left out.
+pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadline: Duration) -> Answer {
+    let (slot, wait) = slot();
+    let token = new_token();
+    let mut asked = Asked::default();
+    for peer in &peers {
+        let message = Message { token: token.clone(), ..message.clone() };
+        // One that is closing or has too many open asks is as if it were not there.
+        open(peer, message, &Effect::Nothing, Waiter::First(slot.clone()), &mut asked).ok();
+    }
+    drop(peers);
+    // `slot` stays, so that nobody to ask means to wait for the deadline, as it does elsewhere.
+    let answer = answered(wait, deadline).await;
+    drop(slot);
+    answer
+}
+
+/// The requests that are open; they are forgotten with it.
+#[derive(Default)]
+struct Asked {
+    token: ByteString,
+    peers: Vec<Arc<Peer>>,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        for peer in &self.peers {
+            drop(peer.session().asks.close(&self.token));
+        }
+    }
+}
+
+fn open(
+    peer: &Arc<Peer>,
+    mut message: Message,
+    effect: &Effect,
+    waiter: Waiter,
+    asked: &mut Asked,
+) -> Result<(), Error> {
+    if peer.is_closed() {
+        return Err(Error::closed());
+    }
+    if message.token.is_empty() {
+        message.token = new_token();
+    }
+    asked.token = message.token.clone();
+    let pending = Pending { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
+    peer.session().asks.open(message.token.clone(), pending)?;
+    asked.peers.push(peer.clone());
+    let sent = peer.send_request(&message, effect);
+    // The connection may have ended before the request was noted, and then nobody would ever be told.
+    match peer.is_closed() {
+        true => Err(Error::closed()),
+        false => sent,
+    }
+}
+
+async fn answered(wait: oneshot::Receiver<Answer>, deadline: Duration) -> Answer {
+    let answer = match deadline {
+        Duration::ZERO => wait.await,
+        deadline => timeout(deadline, wait).await.map_err(|_| Error::timeout())?,
+    };
+    answer.unwrap_or_else(|_| Err(Error::closed()))
+}

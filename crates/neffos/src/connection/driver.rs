@@ -1,0 +1,526 @@
+//! The task of one connection: reads, runs handlers, writes what the dispatcher could not, and ends it.
+//!
+//! Handlers run one at a time, and the reader goes on meanwhile: replies, pings and closes are handled at once, other events
+//! wait in a bounded inbox. While it is full nothing more is read, unless a reply of the peer is waited for. A connection
+//! that is idle holds no buffer and no handler's future: bytes are read into a buffer that belongs to the worker.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::conn::Conn;
+use super::deadlines::{Deadlines, Due};
+use super::peer::{Peer, too_slow};
+use super::process;
+use crate::fanout::{Member, Tally};
+use crate::message::Message;
+use crate::message::wire::{self, NativeMode};
+use crate::session::{AckStep, Effect, Frame, Match, Pending};
+use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Kind, Reader, Role};
+
+/// Anything that bytes go through both ways: TLS, memory, a socket of another kind.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Where the driver reads from.
+pub(crate) enum Io {
+    /// The same socket that the peer writes to.
+    Tcp(Arc<TcpStream>),
+    /// A stream that only the driver touches.
+    Driven(Box<dyn Stream>),
+    Gone,
+}
+
+/// Drives a connection to its end. `early` is what arrived together with the handshake.
+pub(crate) async fn drive(peer: Arc<Peer>, io: Io, early: Bytes, request: Arc<http::request::Parts>) {
+    peer.hub().fanout.insert(&peer);
+    let mut driver = Driver::new(peer, io, request);
+    driver.feed(&early);
+    drop(early);
+    poll_fn(|cx| driver.poll(cx)).await;
+}
+
+struct Driver {
+    peer: Arc<Peer>,
+    io: Io,
+    reader: Reader,
+    inbox: VecDeque<Message>,
+    job: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    deadlines: Deadlines,
+    timer: Pin<Box<Sleep>>,
+    stage: Stage,
+    /// How the peer broke the rules: the close that follows.
+    violation: Option<CloseFrame>,
+    /// The peer's close frame has come: nothing more will.
+    peer_closed: bool,
+    /// This side has said that it sends nothing more.
+    shut_down: bool,
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The socket is being flushed and closed; what came before is still handled.
+    Ending,
+    /// The handlers are told of everything that the connection was in.
+    Telling,
+    /// The handlers are done.
+    Over,
+}
+
+impl Driver {
+    fn new(peer: Arc<Peer>, io: Io, request: Arc<http::request::Parts>) -> Self {
+        let now = Instant::now();
+        let limits = &peer.hub().limits;
+        let mut deadlines = Deadlines::new(now);
+        if peer.session().ack.is_done() {
+            deadlines.acknowledged();
+        }
+        Self {
+            reader: Reader::new(Role::Server, limits.read()),
+            inbox: VecDeque::new(),
+            job: Some(Box::pin(process::open(Conn::opening(peer.clone()), request))),
+            timer: Box::pin(sleep_until(deadlines.next(limits).unwrap_or(now + FAR_FUTURE))),
+            deadlines,
+            stage: Stage::Open,
+            violation: None,
+            peer_closed: false,
+            shut_down: false,
+            peer,
+            io,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.peer.waker.register(cx.waker());
+        for _ in 0..TURNS {
+            let handled = self.poll_handlers(cx);
+            let closed = self.poll_violation(!handled);
+            // All of them run: `|`, not `||`.
+            let busy = handled | closed | self.poll_write(cx) | self.poll_read(cx) | self.poll_deadlines(cx);
+            self.follow_the_end(cx);
+            if self.stage == Stage::Over && matches!(self.io, Io::Gone) {
+                return Poll::Ready(());
+            }
+            if !busy {
+                return Poll::Pending;
+            }
+        }
+        // Others get their turn first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    // ---- handlers
+
+    fn poll_handlers(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.job.is_none() {
+            self.job = self.next_job();
+        }
+        let Some(job) = &mut self.job else { return false };
+        let done = job.as_mut().poll(cx).is_ready();
+        if done {
+            self.job = None;
+            if self.stage == Stage::Telling {
+                self.stage = Stage::Over;
+            }
+        }
+        let step = {
+            let ack = &mut self.peer.session().ack;
+            if ack.is_done() { AckStep::Wait } else { ack.advance() }
+        };
+        self.follow(step) | done
+    }
+
+    /// Closes over broken frames, once what came before them is answered, as far as that takes no wait.
+    fn poll_violation(&mut self, handlers_wait: bool) -> bool {
+        let Some(frame) = self.violation.take_if(|_| handlers_wait) else { return false };
+        self.peer.close(Some(&frame));
+        true
+    }
+
+    fn next_job(&mut self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let conn = Conn::new(self.peer.clone());
+        if let Some(message) = self.inbox.pop_front() {
+            if self.inbox.is_empty() {
+                self.inbox = VecDeque::new();
+            }
+            return Some(Box::pin(process::message(conn, message)));
+        }
+        if self.stage == Stage::Ending {
+            self.stage = Stage::Telling;
+            let memberships = self.peer.session().membership.take();
+            return Some(Box::pin(process::teardown(conn, memberships)));
+        }
+        if self.stage == Stage::Open && self.peer.is_draining() {
+            self.peer.close(Some(&CloseFrame::new(CloseCode::SERVICE_RESTART, "server shutting down")));
+        }
+        None
+    }
+
+    // ---- reading
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_paused() {
+            // Nothing is read, so silence says nothing.
+            self.deadlines.heard(Instant::now());
+            return false;
+        }
+        READ_BUFFER.with_borrow_mut(|buffer| match self.io.poll_read(cx, buffer) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(0) | Err(_)) => {
+                self.lose_socket();
+                true
+            }
+            Poll::Ready(Ok(count)) => {
+                self.deadlines.heard(Instant::now());
+                self.feed(&buffer[..count]);
+                true
+            }
+        })
+    }
+
+    /// Whether reading must wait for handlers. Replies that somebody waits for are always read.
+    fn is_paused(&self) -> bool {
+        let limit = self.peer.hub().limits.max_waiting_events;
+        if self.stage != Stage::Open || limit == 0 || self.inbox.len() < limit {
+            return false;
+        }
+        self.inbox.len() >= limit.saturating_mul(WHILE_ASKING) || self.peer.session().asks.is_empty()
+    }
+
+    fn feed(&mut self, mut bytes: &[u8]) {
+        loop {
+            match self.reader.read(&mut bytes) {
+                Ok(Some(incoming)) => self.receive(incoming),
+                Ok(None) => return,
+                Err(violation) => {
+                    let frame = CloseFrame::new(violation.code(), violation.reason());
+                    tracing::debug!(conn = ?self.peer.id(), reason = ?frame.reason(), "cut: broken frames");
+                    self.violation = Some(frame);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Message { kind, data } if !self.peer.is_closed() => {
+                let limits = self.peer.hub().limits.ack();
+                let step = self.peer.session().ack.receive(Frame { kind, data }, limits);
+                self.follow(step);
+            }
+            Incoming::Ping(payload) => self.pong(&payload),
+            Incoming::Close(frame) => {
+                self.peer_closed = true;
+                self.peer.close(frame.as_ref());
+            }
+            Incoming::Message { .. } | Incoming::Pong(_) => {}
+        }
+    }
+
+    fn pong(&self, payload: &[u8]) {
+        let limit = self.peer.hub().limits.max_pongs;
+        if limit > 0 && self.peer.outgoing().outbox.controls() >= limit {
+            return self.peer.cut(&CloseFrame::new(CloseCode::POLICY, "too many pings"));
+        }
+        self.peer.control(websocket::pong(Role::Server, payload));
+    }
+
+    /// Does what the opening says; true when there was something to do.
+    fn follow(&mut self, step: AckStep) -> bool {
+        match step {
+            AckStep::Wait => return false,
+            AckStep::Message(frame) => self.take(&frame),
+            AckStep::Accept(frames) => {
+                self.deadlines.acknowledged();
+                self.peer.control(text_frame(&format!("A{}", self.peer.id())));
+                self.peer.tell_acknowledged();
+                frames.iter().for_each(|frame| self.take(frame));
+            }
+            AckStep::Refuse(text) => {
+                self.peer.control(text_frame(&format!("H{text}")));
+                self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, text)));
+            }
+            AckStep::Violation => {
+                let frame = CloseFrame::new(CloseCode::PROTOCOL_ERROR, "only a server may answer a greeting");
+                self.peer.close(Some(&frame));
+            }
+            AckStep::Flood => {
+                self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "too much before the greeting was answered")));
+            }
+        }
+        true
+    }
+
+    /// Takes one message: a reply goes to whoever asked, an event waits for its turn, anything else is dropped.
+    fn take(&mut self, frame: &Frame) {
+        if let Some(reply) = self.short_reply(frame) {
+            self.take_reply(&reply);
+            return;
+        }
+        let native = self.peer.hub().native;
+        if frame.data.is_empty() && native != NativeMode::Only {
+            return;
+        }
+        match wire::decode(&frame.data, frame.kind, native) {
+            Ok(message) if message.is_ask() && self.take_reply(&message) => {}
+            Ok(message) => self.enqueue(message),
+            Err(reason) => tracing::debug!(conn = ?self.peer.id(), %reason, "dropped an invalid message"),
+        }
+    }
+
+    /// Some clients shorten the empty reply: only a connection that was asked sends one.
+    fn short_reply(&self, frame: &Frame) -> Option<Message> {
+        if self.peer.session().asks.is_empty() {
+            return None;
+        }
+        wire::empty_reply_token(&frame.data).map(Message::empty_reply)
+    }
+
+    /// Hands a reply to whoever asked; false when it is no reply.
+    fn take_reply(&mut self, message: &Message) -> bool {
+        let matched = self.peer.session().asks.answer(message);
+        match matched {
+            Match::Reply(Pending { effect, waiter, .. }) => {
+                if message.error().is_none() {
+                    self.take_effect(effect);
+                }
+                waiter.answer(message.clone());
+            }
+            Match::Stale => tracing::debug!(conn = ?self.peer.id(), "dropped a late reply"),
+            Match::Other => return false,
+        }
+        true
+    }
+
+    fn take_effect(&self, effect: Effect) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Connect(namespace) => self.peer.enter(&namespace, None),
+            Effect::Disconnect(namespace) => drop(self.peer.exit(&namespace)),
+            Effect::Join(namespace, room) => self.peer.join(&namespace, &room),
+            Effect::Leave(namespace, room) => self.peer.leave(&namespace, &room),
+        }
+    }
+
+    fn enqueue(&mut self, mut message: Message) {
+        // Who is to be closed soon starts nothing new.
+        if self.peer.is_draining() {
+            return;
+        }
+        message.asker = message.is_ask().then(|| self.peer.key());
+        self.inbox.push_back(message);
+    }
+
+    // ---- writing
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
+        let (busy, stalled) = match &mut self.io {
+            Io::Tcp(stream) => poll_write_tcp(&self.peer, stream, cx),
+            Io::Driven(stream) => poll_write_driven(&self.peer, stream, cx),
+            Io::Gone => return false,
+        };
+        if busy || !stalled {
+            self.deadlines.flowing();
+        }
+        if stalled {
+            self.deadlines.stalled(Instant::now());
+        }
+        busy
+    }
+
+    // ---- deadlines
+
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let limits = &self.peer.hub().limits;
+            let Some(next) = self.deadlines.next(limits) else { return false };
+            // A later deadline waits until the timer has fired: that is cheaper than setting it with every message.
+            if next < self.timer.deadline() || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(next);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            if let Some(due) = self.deadlines.due(Instant::now(), limits) {
+                self.give_up(due);
+                return true;
+            }
+        }
+    }
+
+    fn give_up(&mut self, due: Due) {
+        tracing::debug!(conn = ?self.peer.id(), ?due, "deadline");
+        match due {
+            Due::Ping => self.peer.control(websocket::ping(Role::Server, b"")),
+            Due::NoHello => self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "no greeting in time"))),
+            Due::NoPong => self.peer.cut(&CloseFrame::new(CloseCode::GOING_AWAY, "no answer to a ping")),
+            Due::Stalled => self.peer.cut(&too_slow()),
+            Due::SocketTimeout => self.lose_socket(),
+            Due::HandlerTimeout => self.give_up_handlers(),
+        }
+    }
+
+    fn give_up_handlers(&mut self) {
+        tracing::warn!(conn = ?self.peer.id(), "a handler outlived its connection for too long and was stopped");
+        self.inbox.clear();
+        self.job = None;
+        if self.stage == Stage::Telling {
+            self.stage = Stage::Over;
+        } else {
+            self.deadlines.end_handlers(Instant::now() + self.peer.hub().limits.handler_grace);
+        }
+    }
+
+    // ---- the end
+
+    fn follow_the_end(&mut self, cx: &mut Context<'_>) {
+        if !self.peer.is_closed() {
+            return;
+        }
+        if self.stage == Stage::Open {
+            self.begin_the_end();
+        }
+        if matches!(self.io, Io::Gone) || !self.peer.outgoing().outbox.is_empty() {
+            return;
+        }
+        if self.peer_closed {
+            self.lose_socket();
+        } else if !self.shut_down {
+            self.shut_down = self.io.poll_shut_down(cx).is_ready();
+        }
+    }
+
+    /// From here on the connection is counted out: it gets no broadcast, and who waits for its replies is told.
+    fn begin_the_end(&mut self) {
+        let limits = &self.peer.hub().limits;
+        let (asks, memberships) = {
+            let mut session = self.peer.session();
+            (session.asks.close_all(), session.membership.all().clone())
+        };
+        asks.into_iter().for_each(|pending| pending.waiter.abandon());
+        self.peer.hub().fanout.remove(&self.peer, &memberships);
+        let now = Instant::now();
+        let patience = if self.peer.outgoing().outbox.is_blocked() { CUT_TIMEOUT } else { limits.close_timeout };
+        self.deadlines.end(now + patience, now + limits.handler_grace);
+        self.stage = Stage::Ending;
+    }
+
+    fn lose_socket(&mut self) {
+        self.peer.end(None);
+        let mut tally = Tally::default();
+        self.peer.outgoing().abandon(&mut tally);
+        self.peer.hub().fanout.totals().add(&tally);
+        self.io = Io::Gone;
+    }
+}
+
+impl Io {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Gone => Poll::Pending,
+            Self::Tcp(stream) => loop {
+                ready!(stream.poll_read_ready(cx))?;
+                match stream.try_read(buffer) {
+                    Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            },
+            Self::Driven(stream) => {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+        }
+    }
+
+    /// Says that nothing more will be sent. The peer's answer, its own end, is read as ever.
+    fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            // If it fails the peer is gone already.
+            Self::Tcp(stream) => drop(socket2::SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)),
+            Self::Driven(stream) => drop(ready!(Pin::new(stream).poll_shutdown(cx))),
+            Self::Gone => {}
+        }
+        Poll::Ready(())
+    }
+}
+
+fn text_frame(text: &str) -> Bytes {
+    websocket::message(Role::Server, Kind::Text, text.as_bytes())
+}
+
+/// Goes on with what the dispatcher could not write. Returns whether bytes went, and whether some are stuck.
+fn poll_write_tcp(peer: &Peer, stream: &TcpStream, cx: &mut Context<'_>) -> (bool, bool) {
+    let before = {
+        let outgoing = peer.outgoing();
+        if !outgoing.outbox.is_blocked() {
+            return (false, false);
+        }
+        outgoing.outbox.len()
+    };
+    if stream.poll_write_ready(cx).is_pending() {
+        return (false, true);
+    }
+    peer.outgoing().outbox.set_blocked(false);
+    peer.flush();
+    let outgoing = peer.outgoing();
+    (outgoing.outbox.len() < before || !outgoing.outbox.is_blocked(), outgoing.outbox.is_blocked())
+}
+
+/// Writes to a stream that only this task touches. The outbox stays locked over `poll_write`, which does not wait: the
+/// frame that is being written must not be dropped under it.
+fn poll_write_driven(peer: &Peer, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> (bool, bool) {
+    let mut tally = Tally::default();
+    let mut busy = false;
+    let mut outgoing = peer.outgoing();
+    let outbox = &mut outgoing.outbox;
+    outbox.begin_flush();
+    outbox.set_blocked(false);
+    while let Some(front) = outbox.front() {
+        match Pin::new(&mut *stream).poll_write(cx, &front) {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                outbox.advance(count, &mut tally);
+                busy = true;
+            }
+            Poll::Ready(_) => outbox.abandon(&mut tally),
+            Poll::Pending => {
+                outbox.set_blocked(true);
+                break;
+            }
+        }
+    }
+    // What does not go now goes when the stream wakes us; a broken stream shows when it is read.
+    let _pending = Pin::new(stream).poll_flush(cx);
+    let stalled = outbox.is_blocked();
+    drop(outgoing);
+    peer.hub().fanout.totals().add(&tally);
+    (busy, stalled)
+}
+
+thread_local! {
+    /// What a worker reads into: one connection at a time, and never across a wait.
+    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER_BYTES].into());
+}
+
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+/// How often the driver looks round before others get their turn.
+const TURNS: usize = 16;
+/// How many times as many events may wait while a reply is waited for, which may come behind them.
+const WHILE_ASKING: usize = 16;
+/// How long the close frame of a connection that does not read may take.
+const CUT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
+const FAR_FUTURE: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);

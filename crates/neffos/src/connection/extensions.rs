@@ -1,0 +1,79 @@
+//! What an application keeps with a connection: values by type, and counters by name.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::peer::Peer;
+
+/// Values that live as long as the connection: one of each type, and counters by name.
+///
+/// Values are cloned in and out, so that no lock is held while the application works: put what is large or changes in an
+/// `Arc`.
+///
+/// # Examples
+///
+/// ```
+/// # use neffos::{Conn, Events};
+/// #[derive(Clone)]
+/// struct User(String);
+///
+/// let events = Events::new().on("hello", async |conn: Conn| {
+///     let User(name) = conn.extensions().get().unwrap_or(User("stranger".into()));
+///     let times = conn.extensions().increment("hellos");
+///     println!("{name} said hello, {times} times by now");
+/// });
+/// ```
+pub struct Extensions<'a> {
+    pub(super) peer: &'a Peer,
+}
+
+/// The storage; empty costs two words.
+#[derive(Default)]
+pub(crate) struct Values {
+    typed: http::Extensions,
+    counters: HashMap<String, i64>,
+}
+
+impl Extensions<'_> {
+    /// Keeps `value`, and returns what was kept of this type before.
+    pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
+        self.peer.values().typed.insert(value)
+    }
+
+    /// A copy of what is kept of type `T`.
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.peer.values().typed.get().cloned()
+    }
+
+    /// Takes out what is kept of type `T`.
+    pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.peer.values().typed.remove()
+    }
+
+    /// Adds one to the counter `name`, which starts at zero, and returns it.
+    pub fn increment(&self, name: &str) -> i64 {
+        self.add(name, 1)
+    }
+
+    /// Takes one from the counter `name`, which starts at zero, and returns it.
+    pub fn decrement(&self, name: &str) -> i64 {
+        self.add(name, -1)
+    }
+
+    fn add(&self, name: &str, step: i64) -> i64 {
+        let mut values = self.peer.values();
+        let counters = &mut values.counters;
+        if let Some(count) = counters.get_mut(name) {
+            *count += step;
+            return *count;
+        }
+        counters.insert(name.to_owned(), step);
+        step
+    }
+}
+
+impl fmt::Debug for Extensions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions").field("len", &self.peer.values().typed.len()).finish_non_exhaustive()
+    }
+}

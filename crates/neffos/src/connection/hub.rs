@@ -1,0 +1,70 @@
+//! What all connections of one server share.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::events::Namespaces;
+use super::handler::{ConnectHook, DisconnectHook};
+use super::limits::Limits;
+use super::peer::Peer;
+use crate::fanout::Fanout;
+use crate::message::wire::NativeMode;
+
+pub(crate) struct Hub {
+    pub(crate) limits: Limits,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) native: NativeMode,
+    pub(crate) state: StateMap,
+    pub(crate) fanout: Fanout<Peer>,
+    pub(crate) on_connect: Option<ConnectHook>,
+    pub(crate) on_disconnect: Option<DisconnectHook>,
+    next_key: AtomicU64,
+}
+
+impl Hub {
+    pub(crate) fn new(limits: Limits, namespaces: Namespaces, state: StateMap, fanout: Fanout<Peer>) -> Self {
+        Self {
+            limits,
+            native: namespaces.native_mode(),
+            namespaces,
+            state,
+            fanout,
+            on_connect: None,
+            on_disconnect: None,
+            next_key: AtomicU64::new(1),
+        }
+    }
+
+    /// A key that no other connection of this hub has.
+    pub(crate) fn next_key(&self) -> u64 {
+        self.next_key.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("fanout", &self.fanout).finish_non_exhaustive()
+    }
+}
+
+/// What the application shares with its handlers: at most one value of each type.
+#[derive(Default)]
+pub(crate) struct StateMap(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+
+impl StateMap {
+    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Box::new(value));
+    }
+
+    pub(crate) fn get<T: Any>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for StateMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StateMap").field(&self.0.len()).finish()
+    }
+}

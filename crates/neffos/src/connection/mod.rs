@@ -1,0 +1,41 @@
+//! One live connection: what applications hold of it, their handlers, and the task that drives it.
+//!
+//! - `hub.rs`: what all connections of a server share.
+//! - `limits.rs`: bounds and deadlines.
+//! - `peer.rs`: the shared state of one connection: session, outbox, socket.
+//! - `conn.rs`, `namespace.rs`: the handles `Conn`, `NsConn`, `Room`.
+//! - `ask.rs`: requests to the peer, and what their replies agree to.
+//! - `events.rs`: the table of handlers; `handler.rs`, `extract.rs`, `reply.rs`: what a handler may take and return.
+//! - `process.rs`: what one message of the peer does.
+//! - `driver.rs`: the task: reads, runs handlers, writes what the dispatcher could not; `deadlines.rs`: when it gives up.
+
+mod ask;
+mod conn;
+mod deadlines;
+mod driver;
+mod events;
+mod extensions;
+mod extract;
+mod handler;
+mod hub;
+mod limits;
+mod namespace;
+mod peer;
+mod process;
+mod reply;
+
+pub(crate) use ask::first_answer;
+pub use conn::Conn;
+pub(crate) use driver::{Io, drive};
+pub use events::Events;
+pub(crate) use events::Namespaces;
+pub use extensions::Extensions;
+pub use extract::{Event, FromEvent, Json, Setup, State};
+pub use handler::Handler;
+pub(crate) use handler::{ConnectHook, DisconnectHook, connect_hook, disconnect_hook};
+pub(crate) use hub::{Hub, StateMap};
+pub(crate) use limits::Limits;
+pub(crate) use namespace::casts;
+pub use namespace::{NsConn, Room};
+pub(crate) use peer::{Identity, Peer, Socket};
+pub use reply::{IntoDecision, IntoReply, Reply};

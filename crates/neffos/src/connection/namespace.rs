@@ -1,0 +1,288 @@
+//! [`NsConn`] and [`Room`]: a connection inside a namespace, and inside a room of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::ask;
+use super::conn::Conn;
+use super::process;
+use crate::error::Error;
+use crate::fanout::{Audience, Cast, Chunk, Except, Member};
+use crate::message::{Cause, IntoMessages, Message, events, wire};
+use crate::session::{Effect, check_name};
+use crate::websocket::Role;
+
+/// A connection inside one namespace: cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Events, Message, NsConn};
+///
+/// let events = Events::new().on("chat", async |ns: NsConn, message: Message| {
+///     ns.broadcast_others(message);
+///     ns.emit("seen", "by everyone else")
+/// });
+/// ```
+#[derive(Debug, Clone)]
+pub struct NsConn {
+    conn: Conn,
+    namespace: Arc<str>,
+}
+
+impl NsConn {
+    pub(super) fn new(conn: Conn, namespace: Arc<str>) -> Self {
+        Self { conn, namespace }
+    }
+
+    /// The connection.
+    pub fn conn(&self) -> &Conn {
+        &self.conn
+    }
+
+    /// The namespace's name.
+    pub fn name(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Sends an event to this one connection. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`].
+    pub fn emit(&self, event: &str, body: impl Into<Bytes>) -> Result<(), Error> {
+        self.send(Message::new(event, body))
+    }
+
+    /// As [`NsConn::emit`], in a binary frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`].
+    pub fn emit_binary(&self, event: &str, body: impl Into<Bytes>) -> Result<(), Error> {
+        self.send(Message::new(event, body).binary())
+    }
+
+    /// Sends `message` to this one connection; its namespace is filled in when unset. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`].
+    pub fn send(&self, message: Message) -> Result<(), Error> {
+        self.conn.send(message.or_namespace(&self.namespace))
+    }
+
+    /// Asks the client; see [`Conn::ask`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::ask`].
+    pub async fn ask(&self, event: &str, body: impl Into<Bytes>) -> Result<Message, Error> {
+        let message = Message::new(event, body).or_namespace(&self.namespace);
+        self.conn.ask(message).await
+    }
+
+    /// The room `name`, when this connection has joined it.
+    pub fn room(&self, name: &str) -> Option<Room> {
+        let name = self.conn.peer().session().membership.room(&self.namespace, name)?;
+        Some(Room::new(self.clone(), name))
+    }
+
+    /// The rooms that this connection has joined here, in the order in which it did so.
+    pub fn rooms(&self) -> Vec<Room> {
+        let names = self.room_names();
+        names.into_iter().map(|name| Room::new(self.clone(), name)).collect()
+    }
+
+    /// Asks the client to join `room`, and returns it. When it is joined already, nothing is asked.
+    ///
+    /// # Errors
+    ///
+    /// The error of this side's handler (then nothing is asked), the client's refusal (`is_remote`), `is_bad_namespace`,
+    /// `is_timeout`, `is_closed`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before the client's answer, the answer changes nothing here, though the client may count itself in.
+    pub async fn join(&self, room: &str) -> Result<Room, Error> {
+        if let Some(joined) = self.room(room) {
+            return Ok(joined);
+        }
+        let most = self.conn.peer().hub().limits.bounds.name_bytes;
+        check_name(room, most).map_err(Error::new)?;
+        let name: Arc<str> = room.into();
+        process::decide(&self.conn, &self.namespace, self.about(events::JOIN, &name, Cause::Local)).await?;
+        let effect = Effect::Join(self.namespace.clone(), name.clone());
+        ask::request(self.conn.peer(), self.about(events::JOIN, &name, Cause::Local), effect).await?;
+        process::tell(&self.conn, &self.namespace, self.about(events::JOINED, &name, Cause::Local)).await;
+        Ok(Room::new(self.clone(), name))
+    }
+
+    /// Leaves every room in turn ([`Room::leave`]).
+    ///
+    /// # Errors
+    ///
+    /// The first refusal; the rooms before it are left then.
+    pub async fn leave_all(&self) -> Result<(), Error> {
+        for room in self.rooms() {
+            room.leave_as(Cause::Local).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the client to disconnect from this namespace; its rooms go with it.
+    ///
+    /// # Errors
+    ///
+    /// The client's refusal (`is_remote`), `is_bad_namespace` when it is not connected, `is_timeout`, `is_closed`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before the client's answer, the namespace stays connected here. Dropped later, handlers that tell of the
+    /// end may not run.
+    pub async fn disconnect(&self) -> Result<(), Error> {
+        let rooms = self.room_names();
+        let request = Message::system(events::DISCONNECT, &self.namespace, Cause::Local);
+        ask::request(self.conn.peer(), request.clone(), Effect::Disconnect(self.namespace.clone())).await?;
+        process::tell_left(&self.conn, &self.namespace, &rooms, Cause::LocalForced).await;
+        process::tell(&self.conn, &self.namespace, request).await;
+        Ok(())
+    }
+
+    /// Offers messages to everyone in the namespace, on every node, this connection included, and returns at once.
+    ///
+    /// Namespace is filled in when unset; `to_room` and `to` narrow it down. A connection whose outbox is full, or which is
+    /// closing, misses a message: a slow reader delays nobody else, and the counters show what was dropped. Two calls from
+    /// one task arrive in that order at each receiver; a broadcast made after an emit on the same connection arrives
+    /// after it, while an emit made after a broadcast may overtake it.
+    pub fn broadcast(&self, messages: impl IntoMessages) {
+        self.cast(messages, &Except::Nobody);
+    }
+
+    /// As [`NsConn::broadcast`], to everyone but this one connection.
+    pub fn broadcast_others(&self, messages: impl IntoMessages) {
+        self.cast(messages, &Except::Member(self.conn.peer().key()));
+    }
+
+    fn cast(&self, messages: impl IntoMessages, except: &Except) {
+        let messages = messages.into_messages().into_iter().map(|message| message.or_namespace(&self.namespace));
+        for cast in casts(messages.collect(), except) {
+            self.conn.peer().hub().fanout.broadcast(&cast);
+        }
+    }
+
+    fn room_names(&self) -> Vec<Arc<str>> {
+        self.conn.peer().session().membership.rooms_of(&self.namespace).unwrap_or_default().to_vec()
+    }
+
+    fn about(&self, event: &'static str, room: &str, cause: Cause) -> Message {
+        Message::system(event, &self.namespace, cause).or_room(room)
+    }
+}
+
+/// A connection inside one room: cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Events, Message, Room};
+///
+/// // The room that the message names; a message without one is an error to its sender.
+/// let events = Events::new().on("chat", async |room: Room, message: Message| room.broadcast_others(message));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Room {
+    ns: NsConn,
+    name: Arc<str>,
+}
+
+impl Room {
+    pub(super) fn new(ns: NsConn, name: Arc<str>) -> Self {
+        Self { ns, name }
+    }
+
+    /// The room's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace that the room is in.
+    pub fn ns(&self) -> &NsConn {
+        &self.ns
+    }
+
+    /// Sends an event of this room to this one connection. For everyone in it, see [`Room::broadcast`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`].
+    pub fn emit(&self, event: &str, body: impl Into<Bytes>) -> Result<(), Error> {
+        self.ns.send(Message::new(event, body).or_room(&self.name))
+    }
+
+    /// Offers messages to everyone in the room, as [`NsConn::broadcast`] does.
+    pub fn broadcast(&self, messages: impl IntoMessages) {
+        self.ns.broadcast(self.filled_in(messages));
+    }
+
+    /// As [`Room::broadcast`], to everyone but this one connection.
+    pub fn broadcast_others(&self, messages: impl IntoMessages) {
+        self.ns.broadcast_others(self.filled_in(messages));
+    }
+
+    /// Asks the client to leave the room.
+    ///
+    /// # Errors
+    ///
+    /// The error of this side's handler (then nothing is asked), the client's refusal (`is_remote`), `is_bad_room` when it
+    /// is not joined, `is_timeout`, `is_closed`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before the client's answer, the room stays joined here.
+    pub async fn leave(&self) -> Result<(), Error> {
+        self.leave_as(Cause::Peer).await
+    }
+
+    /// Handlers have always been told of one room's leave as if the peer had asked for it, and of all rooms' as local.
+    async fn leave_as(&self, cause: Cause) -> Result<(), Error> {
+        let (conn, namespace) = (&self.ns.conn, &self.ns.namespace);
+        if self.ns.room(&self.name).is_none() {
+            return Err(Error::bad_room());
+        }
+        process::decide(conn, namespace, self.ns.about(events::LEAVE, &self.name, cause)).await?;
+        let request = self.ns.about(events::LEAVE, &self.name, cause);
+        ask::request(conn.peer(), request, Effect::Leave(namespace.clone(), self.name.clone())).await?;
+        process::tell(conn, namespace, self.ns.about(events::LEFT, &self.name, cause)).await;
+        Ok(())
+    }
+
+    fn filled_in(&self, messages: impl IntoMessages) -> Vec<Message> {
+        messages.into_messages().into_iter().map(|message| message.or_room(&self.name)).collect()
+    }
+}
+
+/// The broadcasts that `messages` make: neighbours with one audience are one, so that nothing comes between them.
+pub(crate) fn casts(messages: Vec<Message>, except: &Except) -> Vec<Arc<Cast>> {
+    let mut casts: Vec<Cast> = Vec::with_capacity(1);
+    for message in messages {
+        let audience = Audience {
+            namespace: message.namespace.clone(),
+            room: (!message.room.is_empty()).then(|| message.room.clone()),
+            id: message.recipient.clone(),
+            except: except.clone(),
+        };
+        // A token is between two: everyone else gets the message without it.
+        let chunk = Chunk::single(wire::encode_with_token(&message, "", Role::Server));
+        let private = message
+            .asker
+            .filter(|_| message.is_ask())
+            .map(|asker| (asker, Chunk::single(wire::encode(&message, Role::Server))));
+        match casts.last_mut().filter(|last| last.audience == audience && last.private.is_none() && private.is_none()) {
+            Some(last) => last.chunk = Chunk::joined([&last.chunk, &chunk].into_iter()),
+            None => casts.push(Cast { audience, chunk, private }),
+        }
+    }
+    casts.into_iter().map(Arc::new).collect()
+}

@@ -1,0 +1,367 @@
+//! The shared state of one connection: its session, its outbox and its socket.
+//!
+//! Handles, the dispatcher and the connection's own task all hold it. Every lock in it is short: nothing waits and no code
+//! of users runs under one. Only the connection's own task changes the membership.
+
+use std::fmt;
+use std::io::{ErrorKind, IoSlice};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use atomic_waker::AtomicWaker;
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::ask::Waiter;
+use super::extensions::Values;
+use super::hub::Hub;
+use crate::error::Error;
+use crate::fanout::{Chunk, Member, Offer, Outbox, Tally};
+use crate::message::Message;
+use crate::message::wire::{self, NativeMode};
+use crate::session::{Ack, Effect, Membership, Session};
+use crate::websocket::{self, CloseCode, CloseFrame, Role};
+
+pub(crate) struct Peer {
+    key: u64,
+    id: Arc<str>,
+    hub: Arc<Hub>,
+    session: Mutex<Session<Waiter>>,
+    outgoing: Mutex<Outgoing>,
+    /// Wakes the connection's own task.
+    pub(super) waker: AtomicWaker,
+    life: Mutex<Life>,
+    values: Mutex<Values>,
+    reconnect_tries: i64,
+    address: Option<SocketAddr>,
+}
+
+/// What is to be sent, and where to.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) outbox: Outbox,
+    socket: Socket,
+}
+
+/// Where the bytes go.
+#[derive(Debug, Clone)]
+pub(crate) enum Socket {
+    /// Written to by whoever has something to send.
+    Tcp(Arc<TcpStream>),
+    /// A stream of another kind: the connection's own task writes.
+    Driven,
+    /// The socket is closed, though handles of the connection may live on.
+    Gone,
+}
+
+/// How far the connection's life has come, and who waits for it.
+#[derive(Debug, Default)]
+struct Life {
+    /// The server's decision was a welcome.
+    admitted: bool,
+    /// The socket is no longer for messages.
+    end: Option<Option<CloseFrame>>,
+    draining: bool,
+    on_ack: Vec<oneshot::Sender<()>>,
+    on_end: Vec<oneshot::Sender<()>>,
+}
+
+/// What is known of a client when its connection begins.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: Arc<str>,
+    pub(crate) reconnect_tries: i64,
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl Peer {
+    pub(crate) fn new(hub: &Arc<Hub>, identity: Identity, socket: Socket) -> Arc<Self> {
+        let ack = if hub.native == NativeMode::Only { Ack::done() } else { Ack::awaited() };
+        Arc::new(Self {
+            key: hub.next_key(),
+            id: identity.id,
+            session: Mutex::new(Session::new(ack, Membership::default(), hub.limits.max_asks)),
+            outgoing: Mutex::new(Outgoing { outbox: Outbox::default(), socket }),
+            waker: AtomicWaker::new(),
+            life: Mutex::default(),
+            values: Mutex::default(),
+            reconnect_tries: identity.reconnect_tries,
+            address: identity.address,
+            hub: hub.clone(),
+        })
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(crate) fn reconnect_tries(&self) -> i64 {
+        self.reconnect_tries
+    }
+
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    pub(crate) fn session(&self) -> MutexGuard<'_, Session<Waiter>> {
+        lock(&self.session)
+    }
+
+    pub(super) fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        lock(&self.outgoing)
+    }
+
+    pub(super) fn values(&self) -> MutexGuard<'_, Values> {
+        lock(&self.values)
+    }
+
+    /// Sends a message that the session allows.
+    pub(crate) fn send(&self, message: &Message) -> Result<(), Error> {
+        self.session().may_send(message)?;
+        self.send_frame(wire::encode(message, Role::Server))
+    }
+
+    /// Sends a reply, for which room is reserved. If even that is full, the connection is cut.
+    pub(super) fn reply(&self, frame: Bytes) {
+        if self.offer_reply(frame) {
+            self.flush();
+        }
+    }
+
+    /// Queues a frame that is no message: a ping, a pong, the answer to the greeting.
+    pub(super) fn control(&self, frame: Bytes) {
+        let offer = self.outgoing().outbox.offer_control(frame);
+        if offer == Offer::Flush {
+            self.flush();
+        }
+    }
+
+    /// Sends a request, unless the session does not allow it.
+    pub(super) fn send_request(&self, message: &Message, effect: &Effect) -> Result<(), Error> {
+        self.session().may_ask(message, effect)?;
+        self.send_frame(wire::encode(message, Role::Server))
+    }
+
+    /// Ends the connection: the close frame follows what is queued. The first close counts.
+    pub(crate) fn close(&self, frame: Option<&CloseFrame>) {
+        self.end(frame.cloned());
+        let offer = self.outgoing().outbox.close(websocket::close(Role::Server, frame));
+        if offer == Offer::Flush {
+            self.flush();
+        }
+        self.waker.wake();
+    }
+
+    /// Ends the connection at once: what is queued is dropped.
+    pub(super) fn cut(&self, frame: &CloseFrame) {
+        self.end(Some(frame.clone()));
+        let mut tally = Tally::default();
+        self.outgoing().outbox.cut(websocket::close(Role::Server, Some(frame)), &mut tally);
+        self.hub.fanout.totals().add(&tally);
+        self.flush();
+        self.waker.wake();
+    }
+
+    /// Notes the end and wakes who waits for it; what it was is kept from the first call.
+    pub(super) fn end(&self, frame: Option<CloseFrame>) {
+        let waiting = {
+            let mut life = lock(&self.life);
+            life.end.get_or_insert(frame);
+            life.on_ack.clear();
+            std::mem::take(&mut life.on_end)
+        };
+        for waiter in waiting {
+            // Whoever waited may have given up.
+            waiter.send(()).ok();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.life).end.is_some()
+    }
+
+    /// How it ended: none when the socket just broke.
+    pub(crate) fn end_reason(&self) -> Option<CloseFrame> {
+        lock(&self.life).end.clone().flatten()
+    }
+
+    /// Resolves when the connection has ended.
+    pub(crate) async fn ended(&self) {
+        let (told, wait) = oneshot::channel();
+        {
+            let mut life = lock(&self.life);
+            if life.end.is_some() {
+                return;
+            }
+            life.on_end.retain(|waiter| !waiter.is_closed());
+            life.on_end.push(told);
+        }
+        // An error means that the peer is gone altogether.
+        wait.await.ok();
+    }
+
+    /// Resolves when the opening is over, with an error when the connection ends first.
+    pub(super) async fn acknowledged(&self) -> Result<(), Error> {
+        if self.session().ack.is_done() {
+            return Ok(());
+        }
+        let (told, wait) = oneshot::channel();
+        {
+            let mut life = lock(&self.life);
+            if life.end.is_some() {
+                return Err(Error::closed());
+            }
+            life.on_ack.retain(|waiter| !waiter.is_closed());
+            life.on_ack.push(told);
+        }
+        if self.session().ack.is_done() {
+            return Ok(());
+        }
+        wait.await.map_err(|_| Error::closed())
+    }
+
+    pub(super) fn tell_acknowledged(&self) {
+        let waiting = std::mem::take(&mut lock(&self.life).on_ack);
+        for waiter in waiting {
+            // Whoever waited may have given up.
+            waiter.send(()).ok();
+        }
+    }
+
+    pub(super) fn admit(&self) {
+        lock(&self.life).admitted = true;
+    }
+
+    pub(super) fn is_admitted(&self) -> bool {
+        lock(&self.life).admitted
+    }
+
+    /// Lets the connection finish what it has begun and then closes it, for a restart.
+    pub(crate) fn drain(&self) {
+        lock(&self.life).draining = true;
+        self.waker.wake();
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        lock(&self.life).draining
+    }
+
+    /// Connects a namespace, and then queues `reply`.
+    pub(super) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
+        self.session().membership.connect(namespace);
+        self.hub.fanout.enter(self, namespace, reply);
+    }
+
+    /// Disconnects a namespace; returns the rooms that went with it.
+    pub(super) fn exit(&self, namespace: &str) -> Vec<Arc<str>> {
+        let rooms = self.session().membership.disconnect(namespace).unwrap_or_default();
+        self.hub.fanout.exit(self, namespace, &rooms);
+        rooms
+    }
+
+    pub(super) fn join(self: &Arc<Self>, namespace: &str, room: &Arc<str>) {
+        if self.session().membership.join(namespace, room) {
+            self.hub.fanout.join(self, namespace, room);
+        }
+    }
+
+    pub(super) fn leave(&self, namespace: &str, room: &str) {
+        if self.session().membership.leave(namespace, room) {
+            self.hub.fanout.leave(self, namespace, room);
+        }
+    }
+
+    fn send_frame(&self, frame: Bytes) -> Result<(), Error> {
+        let mut tally = Tally::default();
+        let offer = self.outgoing().outbox.offer_single(frame, &self.hub.limits.outbox, &mut tally);
+        self.hub.fanout.totals().add(&tally);
+        match offer {
+            Offer::Flush => self.flush(),
+            Offer::Rest if tally.dropped_closed > 0 => return Err(Error::closed()),
+            Offer::Rest => {}
+            Offer::Overflow => return Err(Error::full()),
+        }
+        Ok(())
+    }
+}
+
+impl Outgoing {
+    /// Writes what the socket takes without waiting; true when the connection's own task must go on with it.
+    fn write(&mut self, tally: &mut Tally) -> bool {
+        self.outbox.begin_flush();
+        let Socket::Tcp(stream) = &self.socket else { return true };
+        while !self.outbox.is_empty() && !self.outbox.is_blocked() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let filled = self.outbox.fill(&mut slices);
+            match stream.try_write_vectored(&slices[..filled]) {
+                Ok(written) => self.outbox.advance(written, tally),
+                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                Err(err) if err.kind() == ErrorKind::WouldBlock => self.outbox.set_blocked(true),
+                Err(_) => self.outbox.abandon(tally),
+            }
+        }
+        self.outbox.is_blocked() || self.outbox.is_closed()
+    }
+
+    /// Gives up what is queued and lets go of the socket.
+    pub(super) fn abandon(&mut self, tally: &mut Tally) {
+        self.outbox.abandon(tally);
+        self.socket = Socket::Gone;
+    }
+}
+
+impl Member for Peer {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
+        let offer = self.outgoing().outbox.offer(chunk, &self.hub.limits.outbox, tally);
+        if offer == Offer::Overflow {
+            self.cut(&too_slow());
+        }
+        offer == Offer::Flush
+    }
+
+    fn offer_reply(&self, frame: Bytes) -> bool {
+        let mut tally = Tally::default();
+        let offer = self.outgoing().outbox.offer_single(frame, &self.hub.limits.outbox.for_replies(), &mut tally);
+        self.hub.fanout.totals().add(&tally);
+        if offer == Offer::Overflow {
+            self.cut(&too_slow());
+        }
+        offer == Offer::Flush
+    }
+
+    fn flush(&self) {
+        let mut tally = Tally::default();
+        let needs_driver = self.outgoing().write(&mut tally);
+        self.hub.fanout.totals().add(&tally);
+        if needs_driver {
+            self.waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("key", &self.key).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn too_slow() -> CloseFrame {
+    CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "reads too slowly")
+}
+
+/// Locks without regard to poisoning: no code of users runs under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many chunks one write may join.
+const MAX_SLICES: usize = 64;
