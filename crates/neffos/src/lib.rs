@@ -1,3 +1,51 @@
-//! Websocket servers with namespaces, rooms, events, ask/reply and a broadcast that never blocks.
+//! Websocket servers with namespaces, rooms, events, ask/reply and a broadcast that never blocks, on the wire of neffos.
+//!
+//! Start with [`Server`] and its [`builder`](Server::builder); [`Events`] holds the handlers of a namespace. Inside a
+//! handler, [`NsConn`] is the connection in its namespace, [`Room`] in one of its rooms, [`Conn`] the connection itself.
+//! [`serve`] opens a listener; [`Server::axum`] and [`Server::service`] mount the server elsewhere.
+//!
+//! ```no_run
+//! use neffos::{Events, Message, NsConn, Server};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let chat = Events::new().on("chat", async |ns: NsConn, message: Message| ns.broadcast_others(message));
+//!     let server = Server::builder().namespace("default", chat).build()?;
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     neffos::serve(listener, server).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What a broadcast promises:
+//!
+//! - It never blocks: a slow client holds up neither new connections, nor other receivers, nor other broadcasts.
+//! - At most once: a connection that is saturated or closing misses it, and the [`Counters`] show it.
+//! - Each receiver gets A before B when one caller broadcast A before B; with
+//!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers see one order.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod connection;
+mod error;
+mod fanout;
+mod http;
+mod message;
+mod server;
+mod session;
 mod websocket;
+
+pub use connection::{
+    Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json, NsConn, Reply, Room, Setup,
+    State,
+};
+pub use error::{CloseError, Error};
+pub use fanout::{Counters, Overflow};
+pub use http::{UpgradeError, UpgradeService, serve, serve_app};
+pub use message::{IntoMessages, Message};
+pub use server::{Exclude, Server, ServerBuilder, random_id};
+pub use websocket::{CloseCode, CloseFrame};
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

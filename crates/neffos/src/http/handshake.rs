@@ -1,0 +1,323 @@
+//! What a request must be to become a websocket, and what it is told when it is not. Pure.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{self, AsHeaderName, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::uri::{Authority, Scheme};
+use http::{Method, Response, StatusCode, Uri, Version};
+use http_body_util::Full;
+
+use crate::websocket::{accept_key, is_valid_key};
+
+/// Why a request did not become a websocket. Its text is the body of the answer.
+///
+/// # Examples
+///
+/// ```
+/// # use neffos::{Events, Server};
+/// let server = Server::builder()
+///     .namespace("default", Events::new())
+///     .on_upgrade_error(|err| {
+///         if !err.is_retry_probe() {
+///             eprintln!("no websocket ({}): {err}", err.status());
+///         }
+///     })
+///     .build()?;
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct UpgradeError(Reason);
+
+#[derive(Debug)]
+pub(super) enum Reason {
+    /// The server is closed, or about to be.
+    Closed,
+    /// A client asks whether the server is back before it dials.
+    RetryProbe,
+    Method,
+    Version,
+    Header(&'static str),
+    WebsocketVersion,
+    Origin(String),
+    /// No place is left, for anybody or for this address.
+    Full,
+    UrlTooLong,
+    /// The application's id generator panicked.
+    NoId,
+    /// The handshake was fine, and then the socket was not handed over.
+    Lost(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl UpgradeError {
+    pub(super) fn new(reason: Reason) -> Self {
+        Self(reason)
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self.0 {
+            Reason::Closed | Reason::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::RetryProbe => StatusCode::FOUND,
+            Reason::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Reason::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Reason::Header(_) => StatusCode::BAD_REQUEST,
+            Reason::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
+            Reason::Origin(_) => StatusCode::FORBIDDEN,
+            Reason::UrlTooLong => StatusCode::URI_TOO_LONG,
+            Reason::NoId => StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::Lost(_) => StatusCode::SWITCHING_PROTOCOLS,
+        }
+    }
+
+    /// Whether this was no attempt at all: some clients send `HEAD` to learn whether the server is back, before they dial.
+    pub fn is_retry_probe(&self) -> bool {
+        matches!(self.0, Reason::RetryProbe)
+    }
+
+    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        let text = match self.0 {
+            Reason::RetryProbe => String::new(),
+            Reason::Method => "Method Not Allowed\n".to_owned(),
+            _ => self.to_string(),
+        };
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        if !self.is_retry_probe() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        }
+        match self.0 {
+            Reason::Closed | Reason::Full => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Reason::Method => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            }
+            Reason::WebsocketVersion => {
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Closed => f.write_str("server closed"),
+            Reason::RetryProbe => f.write_str("a client asked whether the server is back"),
+            Reason::Method => f.write_str("method not allowed: a websocket begins with GET"),
+            Reason::Version => f.write_str("handshake error: bad HTTP protocol version"),
+            Reason::Header(name) => write!(f, "handshake error: bad {name:?} header"),
+            Reason::WebsocketVersion => f.write_str("handshake error: bad \"Sec-WebSocket-Version\" header"),
+            Reason::Origin(origin) => {
+                write!(f, "origin {origin:?} is not allowed; the server's option allow_origin lets its pages in")
+            }
+            Reason::Full => f.write_str("too many connections"),
+            Reason::UrlTooLong => f.write_str("the URL is too long"),
+            Reason::NoId => f.write_str("internal error"),
+            Reason::Lost(_) => f.write_str("the socket was lost during the upgrade"),
+        }
+    }
+}
+
+impl std::error::Error for UpgradeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Reason::Lost(source) => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+/// Says whether `request` is a websocket handshake that may go on. `origins`: the allowed ones besides the server's own;
+/// none allows all.
+pub(super) fn check(request: &Parts, origins: Option<&[String]>) -> Result<(), UpgradeError> {
+    check_form(request).and_then(|()| check_origin(request, origins)).map_err(UpgradeError)
+}
+
+/// The answer that switches protocols.
+pub(super) fn switching_protocols(request: &Parts) -> Response<Full<Bytes>> {
+    let key = request.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Ok(accept) = HeaderValue::from_str(&accept_key(key)) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+fn check_form(request: &Parts) -> Result<(), Reason> {
+    let headers = &request.headers;
+    if request.method == Method::HEAD {
+        return Err(Reason::RetryProbe);
+    }
+    if request.method != Method::GET {
+        return Err(Reason::Method);
+    }
+    if request.version < Version::HTTP_11 {
+        return Err(Reason::Version);
+    }
+    if request.uri.path_and_query().is_some_and(|url| url.as_str().len() > MAX_URL) {
+        return Err(Reason::UrlTooLong);
+    }
+    if !headers.contains_key(header::HOST) && request.uri.host().is_none() {
+        return Err(Reason::Header("Host"));
+    }
+    if !lists(headers, header::UPGRADE, "websocket") {
+        return Err(Reason::Header("Upgrade"));
+    }
+    if !lists(headers, header::CONNECTION, "upgrade") {
+        return Err(Reason::Header("Connection"));
+    }
+    if !only(headers, header::SEC_WEBSOCKET_KEY).is_some_and(|key| is_valid_key(key.as_bytes())) {
+        return Err(Reason::Header("Sec-WebSocket-Key"));
+    }
+    if only(headers, header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Reason::WebsocketVersion);
+    }
+    Ok(())
+}
+
+fn check_origin(request: &Parts, allowed: Option<&[String]>) -> Result<(), Reason> {
+    let (Some(allowed), true) = (allowed, request.headers.contains_key(header::ORIGIN)) else { return Ok(()) };
+    let origin = only(&request.headers, header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or("?");
+    let is_listed = allowed.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
+    match is_listed || is_own(origin, request) {
+        true => Ok(()),
+        false => Err(Reason::Origin(origin.to_owned())),
+    }
+}
+
+/// Whether `origin` has the scheme, host and port that `request` came to.
+fn is_own(origin: &str, request: &Parts) -> bool {
+    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let (Ok(origin), Some(own)) = (origin.parse::<Uri>(), host.or(request.uri.authority().cloned())) else {
+        return false;
+    };
+    let own_scheme = request.uri.scheme().unwrap_or(&Scheme::HTTP);
+    let (Some(scheme), Some(authority)) = (origin.scheme(), origin.authority()) else { return false };
+    let port = |authority: &Authority| authority.port_u16().or(default_port(own_scheme));
+    scheme == own_scheme && authority.host().eq_ignore_ascii_case(own.host()) && port(authority) == port(&own)
+}
+
+fn default_port(scheme: &Scheme) -> Option<u16> {
+    match scheme.as_str() {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+/// The value of a header that may be there once.
+fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Whether one of the comma-separated tokens of a header is `token`.
+fn lists(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(token))
+}
+
+/// How long the path and query of a handshake may be.
+pub(super) const MAX_URL: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn request() -> Parts {
+        let request = Request::get("/ws")
+            .header("host", "app.example:8080")
+            .header("upgrade", "WebSocket")
+            .header("connection", "keep-alive, Upgrade")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-version", "13");
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn changed(change: impl FnOnce(&mut Parts)) -> Parts {
+        let mut parts = request();
+        change(&mut parts);
+        parts
+    }
+
+    fn with(name: &'static str, value: &'static str) -> Parts {
+        changed(|parts| drop(parts.headers.insert(name, HeaderValue::from_static(value))))
+    }
+
+    fn without(name: &'static str) -> Parts {
+        changed(|parts| drop(parts.headers.remove(name)))
+    }
+
+    fn status(parts: &Parts) -> u16 {
+        check(parts, Some(&["https://friend.example".to_owned()])).map_or_else(|err| err.status().as_u16(), |()| 101)
+    }
+
+    #[test]
+    fn a_handshake_is_answered_with_the_proof() {
+        assert_eq!(status(&request()), 101);
+        let response = switching_protocols(&request());
+        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn each_fault_has_its_status() {
+        assert_eq!(status(&changed(|parts| parts.method = Method::HEAD)), 302);
+        assert_eq!(status(&changed(|parts| parts.method = Method::POST)), 405);
+        assert_eq!(status(&changed(|parts| parts.version = Version::HTTP_10)), 505);
+        assert_eq!(status(&without("upgrade")), 400);
+        assert_eq!(status(&without("connection")), 400);
+        assert_eq!(status(&without("host")), 400);
+        assert_eq!(status(&with("sec-websocket-key", "abc")), 400);
+        assert_eq!(status(&with("sec-websocket-version", "8")), 426);
+        let long = format!("/{}", "x".repeat(MAX_URL));
+        assert_eq!(status(&changed(|parts| parts.uri = long.parse().unwrap())), 414);
+    }
+
+    #[test]
+    fn the_answer_says_what_was_wrong_and_what_would_be_right() {
+        let err = check(&with("sec-websocket-version", "8"), None).unwrap_err();
+        assert_eq!(err.response().headers()["sec-websocket-version"], "13");
+        let err = check(&changed(|parts| parts.method = Method::PUT), None).unwrap_err();
+        assert_eq!(err.response().headers()["allow"], "GET");
+        let err = check(&with("origin", "https://evil.example"), Some(&[])).unwrap_err();
+        assert!(err.to_string().contains("allow_origin"));
+    }
+
+    #[test]
+    fn pages_of_other_origins_stay_out_unless_they_are_listed() {
+        for own in ["http://app.example:8080", "http://APP.example:8080", "https://friend.example"] {
+            assert_eq!(status(&with("origin", own)), 101, "{own}");
+        }
+        for foreign in ["https://app.example:8080", "http://app.example", "http://evil.example:8080", "null", ""] {
+            assert_eq!(status(&with("origin", foreign)), 403, "{foreign}");
+        }
+        assert!(check(&with("origin", "http://evil.example"), None).is_ok());
+    }
+
+    #[test]
+    fn the_schemes_own_port_needs_no_mention() {
+        let mut parts = with("origin", "http://app.example");
+        parts.headers.insert("host", HeaderValue::from_static("app.example:80"));
+        assert_eq!(status(&parts), 101);
+    }
+
+    #[test]
+    fn a_header_that_is_there_twice_is_bad() {
+        let mut parts = request();
+        parts.headers.append("sec-websocket-key", HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
+        assert_eq!(status(&parts), 400);
+    }
+}

@@ -1,0 +1,19 @@
+//! The doors: how a request becomes a connection.
+//!
+//! - `handshake.rs`: what a request must be to become a websocket, and what it is told when it is not. Pure.
+//! - `url_headers.rs`: headers that browsers can only send as URL parameters. Pure.
+//! - `upgrade.rs`: the upgrade itself: id, socket, task.
+//! - `service.rs`: a tower service; `axum.rs`: the same for axum's router.
+//! - `serve.rs`: a listener of our own, for those who need no other server.
+
+#[cfg(feature = "axum")]
+mod axum;
+mod handshake;
+mod serve;
+mod service;
+mod upgrade;
+mod url_headers;
+
+pub use handshake::UpgradeError;
+pub use serve::{serve, serve_app};
+pub use service::UpgradeService;

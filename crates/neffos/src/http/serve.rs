@@ -1,0 +1,157 @@
+//! A listener of our own, for those who need no other server: HTTP/1.1 with bounds on all that a client may send.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+use crate::server::Server;
+
+/// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
+/// last connection is gone. What is being answered by then has another second.
+///
+/// A client has the server's `handshake_timeout` (10 s) from its connection to the end of its request, whose head may be
+/// 16 KiB with 100 headers. While the process has no file descriptor left, accepting pauses and then goes on.
+///
+/// # Errors
+///
+/// When the listener cannot be used.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops accepting; connections go on.
+///
+/// # Examples
+///
+/// ```no_run
+/// use neffos::{Events, Reply, Server};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .namespace("default", Events::new().on("hello", async || Reply::text("hello to you")))
+///     .build()?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// neffos::serve(listener, server).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn serve(listener: TcpListener, server: Server) -> io::Result<()> {
+    let service = server.service();
+    serve_app(listener, server, service).await
+}
+
+/// As [`serve`], with an application that answers all requests and mounts the server where it wants to: an axum `Router`
+/// with [`Server::axum`], or any tower service that calls [`Server::upgrade`].
+///
+/// A request's extensions hold the client's [`SocketAddr`](std::net::SocketAddr).
+///
+/// # Errors
+///
+/// When the listener cannot be used.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops accepting; connections go on.
+pub async fn serve_app<A, B>(listener: TcpListener, server: Server, app: A) -> io::Result<()>
+where
+    A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
+    A::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
+    listener.local_addr()?;
+    let answers = TaskTracker::new();
+    let accepting = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(answers.spawn(answer(stream, server.clone(), app.clone()))),
+                Err(err) => rest_after(&err).await,
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = server.gate().all_gone_after_close() => {}
+    }
+    // Each has `LAST_ANSWER` at most.
+    answers.close();
+    answers.wait().await;
+    Ok(())
+}
+
+/// Answers the requests of one connection.
+async fn answer<A, B>(stream: TcpStream, server: Server, app: A)
+where
+    A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
+    A::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
+    let address = stream.peer_addr().ok();
+    let patience = server.gate().settings.handshake_timeout;
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = service_fn({
+        let asked = asked.clone();
+        move |mut request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            address.map(|address| request.extensions_mut().insert(address));
+            app.clone().call(request)
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    if patience > Duration::ZERO {
+        http.header_read_timeout(patience);
+    }
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    tokio::pin!(connection);
+    // What becomes of one client's HTTP is its own affair: errors are clients that went away or spoke something else.
+    tokio::select! {
+        _ended = connection.as_mut() => {}
+        () = silence(patience, &asked) => {}
+        () = server.gate().all_gone_after_close() => {
+            connection.as_mut().graceful_shutdown();
+            timeout(LAST_ANSWER, connection).await.ok();
+        }
+    }
+}
+
+/// Resolves when `patience` is over and nothing was asked.
+async fn silence(patience: Duration, asked: &AtomicBool) {
+    if patience > Duration::ZERO {
+        sleep(patience).await;
+        if !asked.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Waits until accepting may work again. A client that went away before it was accepted costs no wait.
+async fn rest_after(err: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        return;
+    }
+    tracing::error!(%err, "accepting pauses");
+    sleep(ACCEPT_REST).await;
+}
+
+/// What a request may be before its body.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 100;
+/// How long accepting rests when there is no file descriptor left.
+const ACCEPT_REST: Duration = Duration::from_millis(250);
+/// How long the answers may take that are being written when the server ends.
+const LAST_ANSWER: Duration = Duration::from_secs(1);

@@ -1,0 +1,41 @@
+//! The server as a tower service.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower_service::Service;
+
+use crate::server::Server;
+
+/// The server as a tower service: every request to it is taken for a websocket handshake.
+///
+/// Made with [`Server::service`].
+#[derive(Debug, Clone)]
+pub struct UpgradeService {
+    server: Server,
+}
+
+impl Server {
+    /// The server as a tower service, for whatever routes requests on hyper 1.
+    pub fn service(&self) -> UpgradeService {
+        UpgradeService { server: self.clone() }
+    }
+}
+
+impl<B> Service<Request<B>> for UpgradeService {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        ready(Ok(self.server.upgrade(&mut request)))
+    }
+}

@@ -1,0 +1,201 @@
+//! The upgrade itself: a request that may become a websocket gets a place, an id, its socket and a task.
+
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Request, Response};
+use http_body_util::Full;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::handshake::{self, Reason, UpgradeError};
+use super::url_headers;
+use crate::connection::{Identity, Io, Peer, Socket, drive};
+use crate::server::{Admission, Server};
+
+impl Server {
+    /// Answers one request of an HTTP server made with hyper: a websocket handshake is accepted, and the connection lives
+    /// on a task of its own from then on; anything else gets a status and a text that says what was wrong.
+    ///
+    /// The client's address is known when the request's extensions hold a [`SocketAddr`] (or axum's `ConnectInfo`).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn upgrade<B>(&self, request: &mut Request<B>) -> Response<Full<Bytes>> {
+        let on_upgrade = hyper::upgrade::on(&mut *request);
+        match self.admit(parts_of(request)) {
+            Err(err) => {
+                self.report(&err);
+                err.response()
+            }
+            Ok(guest) => {
+                let response = handshake::switching_protocols(&guest.request);
+                tokio::spawn(self.clone().receive(guest, on_upgrade));
+                response
+            }
+        }
+    }
+
+    /// Drives a connection whose websocket handshake was made elsewhere, over any stream, to its end. `request` is what
+    /// the handshake was; it is not looked at for what a handshake needs.
+    ///
+    /// # Errors
+    ///
+    /// When the server is closed or full.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cuts the connection, and nobody is told: let it end.
+    pub async fn attach<S>(&self, stream: S, request: Parts) -> Result<(), UpgradeError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let guest = self.give_place(request)?;
+        let stream = Box::new(stream);
+        self.clone().connect(guest, Socket::Driven, Io::Driven(stream), Bytes::new()).await;
+        Ok(())
+    }
+
+    fn admit(&self, request: Parts) -> Result<Guest, UpgradeError> {
+        if self.is_closed() {
+            return Err(UpgradeError::new(Reason::Closed));
+        }
+        handshake::check(&request, self.gate().settings.origins.as_deref())?;
+        self.give_place(request)
+    }
+
+    fn give_place(&self, mut request: Parts) -> Result<Guest, UpgradeError> {
+        if self.is_closed() {
+            return Err(UpgradeError::new(Reason::Closed));
+        }
+        let settings = &self.gate().settings;
+        let address = address_of(&request);
+        let counted = counted_address(&request.headers, settings.address_header.as_ref(), address);
+        let admission = self.gate().admit(counted).ok_or(UpgradeError::new(Reason::Full))?;
+        url_headers::apply(&mut request, &settings.url_headers);
+        let id = catch_unwind(AssertUnwindSafe(|| (settings.id_generator)(&request)))
+            .map_err(|_panic| UpgradeError::new(Reason::NoId))?;
+        let reconnect_tries = reconnect_tries(&request.headers);
+        let identity = Identity { id: id.into(), reconnect_tries, address };
+        Ok(Guest { request: Arc::new(request), identity, admission })
+    }
+
+    /// Waits for the socket and gives it to a task that holds nothing of the handshake.
+    async fn receive(self, guest: Guest, on_upgrade: OnUpgrade) {
+        let lost = |err| self.report(&UpgradeError::new(Reason::Lost(err)));
+        let upgraded = match timeout(self.gate().settings.handshake_timeout, on_upgrade).await {
+            Ok(Ok(upgraded)) => upgraded,
+            Ok(Err(err)) => return lost(err.into()),
+            Err(late) => return lost(late.into()),
+        };
+        match tcp_of(upgraded) {
+            Ok((stream, early)) => {
+                // A message is worth a packet of its own. If it fails, they are only slower.
+                stream.set_nodelay(true).ok();
+                let stream = Arc::new(stream);
+                tokio::spawn(self.connect(guest, Socket::Tcp(stream.clone()), Io::Tcp(stream), early));
+            }
+            Err(other) => {
+                let stream = Box::new(TokioIo::new(other));
+                tokio::spawn(self.connect(guest, Socket::Driven, Io::Driven(stream), Bytes::new()));
+            }
+        }
+    }
+
+    fn connect(self, guest: Guest, socket: Socket, io: Io, early: Bytes) -> impl Future<Output = ()> + Send {
+        let Guest { request, identity, admission } = guest;
+        let connection = drive(Peer::new(self.hub(), identity, socket), io, early, request);
+        async move {
+            connection.await;
+            drop(admission);
+        }
+    }
+
+    fn report(&self, err: &UpgradeError) {
+        tracing::debug!(status = err.status().as_u16(), reason = %err, "not upgraded");
+        if let Some(hook) = &self.gate().settings.on_upgrade_error {
+            hook(err);
+        }
+    }
+}
+
+/// A client that was let in.
+struct Guest {
+    request: Arc<Parts>,
+    identity: Identity,
+    admission: Admission,
+}
+
+fn parts_of<B>(request: &mut Request<B>) -> Parts {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = request.method().clone();
+    parts.uri = std::mem::take(request.uri_mut());
+    parts.version = request.version();
+    parts.headers = std::mem::take(request.headers_mut());
+    parts.extensions = std::mem::take(request.extensions_mut());
+    parts
+}
+
+/// The TCP stream under hyper or axum, and what was read from it beyond the handshake.
+fn tcp_of(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => {
+            let parts = auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)?;
+            Ok((parts.io.into_inner(), parts.read_buf))
+        }
+    }
+}
+
+fn address_of(request: &Parts) -> Option<SocketAddr> {
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::ConnectInfo(address)) = request.extensions.get() {
+        return Some(*address);
+    }
+    request.extensions.get().copied()
+}
+
+/// The address whose connections are counted. Without a header that a trusted proxy sets, clients on this machine are not:
+/// behind a proxy here, everybody would be one of them.
+fn counted_address(headers: &HeaderMap, named_in: Option<&HeaderName>, socket: Option<SocketAddr>) -> Option<IpAddr> {
+    match named_in {
+        Some(name) => headers.get_all(name).iter().next_back()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok(),
+        None => socket.map(|address| address.ip()).filter(|ip| !ip.is_loopback()),
+    }
+}
+
+fn reconnect_tries(headers: &HeaderMap) -> i64 {
+    let tries = headers.get("x-websocket-reconnect").and_then(|tries| tries.to_str().ok()?.parse().ok());
+    tries.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxys_own_entry_names_the_client() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "198.51.100.1, 192.0.2.7".parse().unwrap());
+        let name = HeaderName::from_static("x-forwarded-for");
+        let proxy = "127.0.0.1:80".parse().ok();
+        assert_eq!(counted_address(&headers, Some(&name), proxy), "192.0.2.7".parse().ok());
+        assert_eq!(counted_address(&headers, None, proxy), None);
+    }
+
+    #[test]
+    fn tries_that_are_no_number_are_none() {
+        let tries = |value: &str| {
+            reconnect_tries(&HeaderMap::from_iter([("x-websocket-reconnect".parse().unwrap(), value.parse().unwrap())]))
+        };
+        assert_eq!([tries("3"), tries("-1"), tries("abc")], [3, -1, 0]);
+    }
+}

@@ -1,0 +1,349 @@
+//! [`ServerBuilder`]: what a server is told before it starts.
+
+use std::any::Any;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+
+use super::gate::{Gate, GateSettings};
+use super::{Server, default_shards};
+use crate::connection::{
+    Conn, ConnectHook, DisconnectHook, Events, Hub, IntoDecision, Limits, Namespaces, Setup, StateMap, connect_hook,
+    disconnect_hook,
+};
+use crate::error::Error;
+use crate::fanout::{Fanout, Overflow};
+use crate::http::UpgradeError;
+use crate::session::ForeignRooms;
+
+/// Builds a [`Server`].
+///
+/// Every bound has a default that is safe on the open internet; a bound or deadline of zero means none.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use neffos::{Conn, Error, Events, Server};
+///
+/// let server = Server::builder()
+///     .namespace("default", Events::new())
+///     .id_generator(|request| match request.headers.get("x-user") {
+///         Some(user) => user.to_str().unwrap_or("?").to_owned(),
+///         None => "stranger".to_owned(),
+///     })
+///     .on_connect(async |conn: Conn, _request| match conn.id() {
+///         "stranger" => Err(Error::new("who are you?")),
+///         _ => Ok(()),
+///     })
+///     .ping_interval(Duration::from_secs(10))
+///     .build()?;
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[must_use]
+pub struct ServerBuilder {
+    namespaces: Namespaces,
+    state: StateMap,
+    limits: Limits,
+    gate: GateSettings,
+    on_connect: Option<ConnectHook>,
+    on_disconnect: Option<DisconnectHook>,
+    shards: Option<usize>,
+    ordered: bool,
+    faults: Vec<String>,
+}
+
+impl ServerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            namespaces: Namespaces::default(),
+            state: StateMap::default(),
+            limits: Limits::default(),
+            gate: GateSettings::default(),
+            on_connect: None,
+            on_disconnect: None,
+            shards: None,
+            ordered: false,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Declares a namespace. Clients can connect to declared ones only; the empty name is a namespace like any other.
+    pub fn namespace(mut self, name: impl Into<String>, events: Events) -> Self {
+        self.namespaces.add(&name.into(), events);
+        self
+    }
+
+    /// Shares `value` with handlers that take `State<T>`; one value of each type.
+    pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
+        self.state.insert(value);
+        self
+    }
+
+    /// Makes the id of a connection from its request. The default is a random UUID. Ids need not be unique.
+    pub fn id_generator(mut self, generator: impl Fn(&Parts) -> String + Send + Sync + 'static) -> Self {
+        self.gate.id_generator = Arc::new(generator);
+        self
+    }
+
+    /// Decides whether a client is wanted: an error refuses it with its text. Until then the client is not in any
+    /// namespace and gets no broadcast. Inside, [`Conn::connect`] admits the client and connects it to a namespace.
+    pub fn on_connect<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Conn, Arc<Parts>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoDecision> + Send + 'static,
+    {
+        self.on_connect = Some(connect_hook(hook));
+        self
+    }
+
+    /// Runs when a connection that was admitted has ended, after the events of its namespaces and rooms.
+    pub fn on_disconnect<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Conn) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.on_disconnect = Some(disconnect_hook(hook));
+        self
+    }
+
+    /// Runs when a request did not become a websocket. Must not block.
+    pub fn on_upgrade_error(mut self, hook: impl Fn(&UpgradeError) + Send + Sync + 'static) -> Self {
+        self.gate.on_upgrade_error = Some(Arc::new(hook));
+        self
+    }
+
+    /// Lets pages of `origin` in (`https://app.example`), besides those of the server's own host. May be given several
+    /// times. Clients that send no `Origin`, which no browser is, are always let in.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        let origin = origin.into();
+        match origin.split_once("://") {
+            Some((scheme, host)) if !scheme.is_empty() && !host.is_empty() && !host.contains('/') => {}
+            _ => self.faults.push(format!("allow_origin {origin:?}: write it as scheme://host or scheme://host:port")),
+        }
+        if let Some(origins) = &mut self.gate.origins {
+            origins.push(origin.to_ascii_lowercase());
+        }
+        self
+    }
+
+    /// Lets pages of every origin in. Any page that a user visits can then act with that user's cookies.
+    pub fn allow_any_origin(mut self) -> Self {
+        self.gate.origins = None;
+        self
+    }
+
+    /// Lets the URL parameter `X-Websocket-Header-<name>` set the request header `name` although it is one that a page of
+    /// another site must not choose, such as `Authorization`. Others may be set without this.
+    pub fn allow_url_header(mut self, name: &str) -> Self {
+        match name.parse() {
+            Ok(name) => self.gate.url_headers.push(name),
+            Err(_) => self.faults.push(format!("allow_url_header {name:?}: not a header name")),
+        }
+        self
+    }
+
+    /// How many connections there may be at once; beyond, clients get 503. The default is 100,000.
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.gate.max_connections = most;
+        self
+    }
+
+    /// How many connections one address may have; beyond, clients get 503. The default is 1,000. Loopback addresses count
+    /// only when they come from [`ServerBuilder::address_header`]: a proxy on this machine brings everyone.
+    pub fn max_connections_per_address(mut self, most: usize) -> Self {
+        self.gate.max_connections_per_address = most;
+        self
+    }
+
+    /// The header in which the proxy in front names the client's address; its last entry counts. Without a proxy that
+    /// sets it, clients could choose it.
+    pub fn address_header(mut self, name: &str) -> Self {
+        match name.parse() {
+            Ok(name) => self.gate.address_header = Some(name),
+            Err(_) => self.faults.push(format!("address_header {name:?}: not a header name")),
+        }
+        self
+    }
+
+    /// How long a client may take from its connection to its request, and then until the upgrade. The default is 10 s.
+    pub fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.gate.handshake_timeout = limit;
+        self
+    }
+
+    /// How long a client may take for its greeting after the upgrade. The default is 10 s.
+    pub fn ack_timeout(mut self, limit: Duration) -> Self {
+        self.limits.ack_timeout = limit;
+        self
+    }
+
+    /// How large a message of a client may be, in bytes; beyond, it is closed with 1009. The default is 64 KiB.
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.limits.max_message = bytes;
+        self
+    }
+
+    /// In how many fragments a message may come; beyond, the client is closed with 1009. The default is 1,024.
+    pub fn max_fragments(mut self, most: usize) -> Self {
+        self.limits.max_fragments = most;
+        self
+    }
+
+    /// How much may wait for a connection that reads slowly. The defaults are 1,024 messages and 1 MiB. Replies and
+    /// control frames have half as much again to themselves.
+    pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
+        if messages == 0 || bytes == 0 {
+            self.faults.push("outbox: every queue has a bound; zero messages or bytes would hold nothing".to_owned());
+        }
+        (self.limits.outbox.messages, self.limits.outbox.bytes) = (messages, bytes);
+        self
+    }
+
+    /// What happens with a broadcast for a connection whose outbox is full. The default is [`Overflow::DropNewest`].
+    pub fn overflow(mut self, policy: Overflow) -> Self {
+        self.limits.outbox.overflow = policy;
+        self
+    }
+
+    /// How long a connection may take no byte of what waits for it; beyond, it is cut with 1013. The default is 10 s.
+    pub fn slow_consumer_timeout(mut self, limit: Duration) -> Self {
+        self.limits.slow_consumer_timeout = limit;
+        self
+    }
+
+    /// After which silence of the client it is pinged. The default is 25 s.
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.limits.ping_interval = interval;
+        self
+    }
+
+    /// How long a client may take to answer a ping; beyond, it is cut. The default is 10 s.
+    pub fn pong_timeout(mut self, limit: Duration) -> Self {
+        self.limits.pong_timeout = limit;
+        self
+    }
+
+    /// How many pings of a client may wait for their answer; beyond, it is cut. The default is 16.
+    pub fn max_pending_pongs(mut self, most: usize) -> Self {
+        self.limits.max_pongs = most;
+        self
+    }
+
+    /// How long an ask waits for its reply. The default is 10 s.
+    pub fn ask_timeout(mut self, limit: Duration) -> Self {
+        self.limits.ask_timeout = limit;
+        self
+    }
+
+    /// How many asks one connection may have open. The default is 64.
+    pub fn max_asks(mut self, most: usize) -> Self {
+        self.limits.max_asks = most;
+        self
+    }
+
+    /// How many events of one connection may wait for a slow handler; beyond, nothing more is read from it until there is
+    /// room. The default is 64, and what one read holds (16 KiB).
+    pub fn max_waiting_events(mut self, most: usize) -> Self {
+        self.limits.max_waiting_events = most;
+        self
+    }
+
+    /// How many namespaces one connection may be in. The default is 32.
+    pub fn max_namespaces(mut self, most: usize) -> Self {
+        self.limits.bounds.namespaces = most;
+        self
+    }
+
+    /// How many rooms one connection may be in, over all namespaces. The default is 128.
+    pub fn max_rooms(mut self, most: usize) -> Self {
+        self.limits.bounds.rooms = most;
+        self
+    }
+
+    /// How long the name of a room may be, in bytes. The default is 255.
+    pub fn max_name_length(mut self, bytes: usize) -> Self {
+        self.limits.bounds.name_bytes = bytes;
+        self
+    }
+
+    /// Lets clients send events to rooms that they have not joined. By default they are told `bad room`.
+    pub fn allow_foreign_rooms(mut self) -> Self {
+        self.limits.bounds.foreign_rooms = ForeignRooms::Allowed;
+        self
+    }
+
+    /// How long a socket may take for its end, after the close frame. The default is 5 s.
+    pub fn close_timeout(mut self, limit: Duration) -> Self {
+        self.limits.close_timeout = limit;
+        self
+    }
+
+    /// How long handlers may run on after their connection has ended. The default is 10 s.
+    pub fn handler_grace(mut self, limit: Duration) -> Self {
+        self.limits.handler_grace = limit;
+        self
+    }
+
+    /// Over which time `shutdown` spreads the closing of connections. The default is 2 s.
+    pub fn drain_window(mut self, window: Duration) -> Self {
+        self.gate.drain_window = window;
+        self
+    }
+
+    /// How long `shutdown` takes at most. The default is 15 s.
+    pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
+        self.gate.shutdown_timeout = limit;
+        self
+    }
+
+    /// Whether all receivers see all broadcasts in one order. By default two receivers may see broadcasts of different
+    /// callers in different order; those of one caller are in order in any case.
+    pub fn ordered_broadcast(mut self, ordered: bool) -> Self {
+        self.ordered = ordered;
+        self
+    }
+
+    /// Into how many parts the connections are divided, which are written to in parallel. The default is one for each
+    /// processor.
+    pub fn shards(mut self, count: usize) -> Self {
+        self.shards = Some(count);
+        self
+    }
+
+    /// Builds the server.
+    ///
+    /// # Errors
+    ///
+    /// `is_config`, with a text that names the setting: no namespace, one given twice, a name of the protocol used for an
+    /// event, a handler whose `State` was not given, a value that makes no sense.
+    pub fn build(mut self) -> Result<Server, Error> {
+        if let Some(fault) = self.faults.first() {
+            return Err(Error::config(fault));
+        }
+        self.namespaces.check(&Setup { state: &self.state })?;
+        let shards = match self.shards {
+            None => default_shards(),
+            Some(count) => NonZeroUsize::new(count).ok_or_else(|| Error::config("shards: at least one"))?,
+        };
+        if self.gate.drain_window > self.gate.shutdown_timeout {
+            return Err(Error::config("drain_window: longer than shutdown_timeout"));
+        }
+        let gate = Arc::new(Gate::new(self.gate));
+        self.state.insert(gate.clone());
+        let fanout = Fanout::new(shards, self.ordered);
+        let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
+        (hub.on_connect, hub.on_disconnect) = (self.on_connect, self.on_disconnect);
+        Ok(Server { hub: Arc::new(hub), gate })
+    }
+}
+
+impl std::fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerBuilder").field("namespaces", &self.namespaces).finish_non_exhaustive()
+    }
+}

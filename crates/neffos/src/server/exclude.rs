@@ -1,0 +1,46 @@
+//! Whom a broadcast leaves out.
+
+use crate::connection::{Conn, NsConn, Room};
+use crate::fanout::{Except, Member};
+
+/// Whom a broadcast leaves out: one connection, or all that share an id.
+///
+/// # Examples
+///
+/// ```
+/// # use neffos::{Events, Exclude, Message, Server};
+/// # let server = Server::builder().namespace("default", Events::new()).build()?;
+/// server.broadcast_except(Exclude::id("user-42"), Message::new("left", "user-42").in_namespace("default"));
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Exclude(Except);
+
+impl Exclude {
+    /// Every connection with this id.
+    pub fn id(id: impl Into<String>) -> Self {
+        Self(Except::Id(id.into().into()))
+    }
+
+    pub(super) fn except(&self) -> &Except {
+        &self.0
+    }
+}
+
+impl From<&Conn> for Exclude {
+    fn from(conn: &Conn) -> Self {
+        Self(Except::Member(conn.peer().key()))
+    }
+}
+
+impl From<&NsConn> for Exclude {
+    fn from(ns: &NsConn) -> Self {
+        ns.conn().into()
+    }
+}
+
+impl From<&Room> for Exclude {
+    fn from(room: &Room) -> Self {
+        room.ns().into()
+    }
+}

@@ -1,0 +1,209 @@
+//! Who may come in: origins, ids, caps, and whether the server is open at all.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderName;
+use http::request::Parts;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::http::UpgradeError;
+
+/// What the doors ask before they let a client in.
+pub(crate) struct Gate {
+    pub(crate) settings: GateSettings,
+    closed: CancellationToken,
+    guests: TaskTracker,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+}
+
+pub(crate) type IdGenerator = Arc<dyn Fn(&Parts) -> String + Send + Sync>;
+pub(crate) type UpgradeErrorHook = Arc<dyn Fn(&UpgradeError) + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct GateSettings {
+    pub(crate) id_generator: IdGenerator,
+    pub(crate) on_upgrade_error: Option<UpgradeErrorHook>,
+    /// None: all.
+    pub(crate) origins: Option<Vec<String>>,
+    pub(crate) url_headers: Vec<HeaderName>,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) address_header: Option<HeaderName>,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) drain_window: Duration,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self {
+            id_generator: Arc::new(|_| random_id()),
+            on_upgrade_error: None,
+            origins: Some(Vec::new()),
+            url_headers: Vec::new(),
+            max_connections: 100_000,
+            max_connections_per_address: 1_000,
+            address_header: None,
+            handshake_timeout: Duration::from_secs(10),
+            drain_window: Duration::from_secs(2),
+            shutdown_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A place in the server, held by a connection until it is gone.
+pub(crate) struct Admission {
+    gate: Arc<Gate>,
+    address: Option<IpAddr>,
+    _guest: TaskTrackerToken,
+}
+
+impl Gate {
+    pub(crate) fn new(settings: GateSettings) -> Self {
+        let guests = TaskTracker::new();
+        guests.close();
+        Self { settings, closed: CancellationToken::new(), guests, addresses: Mutex::default() }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    pub(super) fn drain_window(&self) -> Duration {
+        self.settings.drain_window
+    }
+
+    pub(super) fn shutdown_timeout(&self) -> Duration {
+        self.settings.shutdown_timeout
+    }
+
+    /// Resolves when the server is closed and no connection is left.
+    pub(crate) async fn all_gone_after_close(&self) {
+        self.closed.cancelled().await;
+        self.all_gone().await;
+    }
+
+    /// Resolves when no connection is left.
+    pub(super) async fn all_gone(&self) {
+        self.guests.wait().await;
+    }
+
+    /// A place for a client from `address`, or none when the server is full.
+    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
+        let most = self.settings.max_connections;
+        if most > 0 && self.guests.len() >= most {
+            return None;
+        }
+        let most = self.settings.max_connections_per_address;
+        let address = address.filter(|_| most > 0).map(network);
+        if let Some(address) = address {
+            let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = addresses.entry(address).or_default();
+            if *count >= most {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Admission { gate: self.clone(), address, _guest: self.guests.token() })
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut addresses = self.gate.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&address);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("closed", &self.is_closed())
+            .field("guests", &self.guests.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whom an address stands for: with IPv6, one client has a whole network of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        v4 => v4,
+    }
+}
+
+/// A random connection id, as servers make them by default: a version 4 UUID.
+///
+/// # Examples
+///
+/// ```
+/// let user = |request: &http::request::Parts| request.headers.get("x-user")?.to_str().ok().map(str::to_owned);
+/// let builder = neffos::Server::builder().id_generator(move |request| user(request).unwrap_or_else(neffos::random_id));
+/// ```
+pub fn random_id() -> String {
+    let random = rand::random::<u128>() & !(0xF000 << 64) & !(0xC000 << 48) | (0x4000 << 64) | (0x8000 << 48);
+    let hex = format!("{random:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(most: usize, per_address: usize) -> Arc<Gate> {
+        let settings =
+            GateSettings { max_connections: most, max_connections_per_address: per_address, ..GateSettings::default() };
+        Arc::new(Gate::new(settings))
+    }
+
+    #[test]
+    fn a_full_server_lets_nobody_in_until_one_leaves() {
+        let gate = gate(1, 0);
+        let first = gate.admit(None);
+        assert!(gate.admit(None).is_none());
+        drop(first);
+        assert!(gate.admit(None).is_some());
+    }
+
+    #[test]
+    fn one_address_cannot_take_all_places() {
+        let gate = gate(0, 1);
+        let (one, other) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
+        let first = gate.admit(one);
+        assert!(first.is_some() && gate.admit(one).is_none() && gate.admit(other).is_some());
+        drop(first);
+        assert!(gate.admit(one).is_some());
+        assert!(gate.addresses.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_network_of_addresses_is_one_client() {
+        let same = ["2001:db8::1", "2001:db8::2"].map(|text| network(text.parse().unwrap()));
+        assert_eq!(same[0], same[1]);
+        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn a_random_id_is_a_version_4_uuid() {
+        let id = random_id();
+        assert_eq!((id.len(), &id[14..15]), (36, "4"));
+        assert!(["8", "9", "a", "b"].contains(&&id[19..20]), "{id}");
+        assert_ne!(id, random_id());
+    }
+}

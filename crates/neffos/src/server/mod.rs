@@ -1,0 +1,246 @@
+//! The server: what it is told before it starts, what it can do while it runs, and how it ends.
+//!
+//! - `mod.rs`: [`Server`], the handle.
+//! - `builder.rs`: [`ServerBuilder`].
+//! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
+//! - `gate.rs`: who may come in: origins, ids, caps, and whether the server is open at all.
+
+mod builder;
+mod exclude;
+mod gate;
+
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+pub use builder::ServerBuilder;
+pub use exclude::Exclude;
+pub use gate::random_id;
+pub(crate) use gate::{Admission, Gate};
+
+use crate::connection::{Conn, Event, FromEvent, Hub, casts, first_answer};
+use crate::error::Error;
+use crate::fanout::{Audience, Counters, Except};
+use crate::message::{IntoMessages, Message};
+use crate::websocket::{CloseCode, CloseFrame};
+
+/// A server: a cheap handle to all its connections. It opens no socket: [`serve`](crate::serve) does, or the
+/// application's own HTTP server.
+///
+/// # Examples
+///
+/// ```no_run
+/// use neffos::{Events, Message, NsConn, Server};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let chat = Events::new().on("chat", async |ns: NsConn, message: Message| ns.broadcast_others(message));
+///     let server = Server::builder().namespace("default", chat).build()?;
+///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+///     Ok(neffos::serve(listener, server).await?)
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Server {
+    hub: Arc<Hub>,
+    gate: Arc<Gate>,
+}
+
+impl Server {
+    /// A builder with the defaults.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// Offers messages to everyone whom their namespace, room and recipient select, and returns at once.
+    ///
+    /// A namespace must be connected to be reached; one that is unset is the empty namespace. A connection whose outbox is
+    /// full, or which is closing, misses a message: a slow reader delays nobody else, and the [counters](Server::counters)
+    /// show what was dropped. Two calls from one task arrive in that order at each receiver. Handlers of this server are
+    /// not invoked. May be called from anywhere, handlers and callbacks included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::{Events, Message, Server};
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.broadcast(Message::new("news", "to all").in_namespace("default"));
+    /// server.broadcast(Message::new("news", "to a room").in_namespace("default").to_room("lobby"));
+    /// server.broadcast(Message::new("news", "to one").in_namespace("default").to("user-42"));
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    pub fn broadcast(&self, messages: impl IntoMessages) {
+        self.cast(messages.into_messages(), &Except::Nobody);
+    }
+
+    /// As [`Server::broadcast`], to everyone but `who`: a `&Conn`, `&NsConn` or `&Room` (that connection), or an
+    /// [`Exclude::id`] (every connection with that id).
+    pub fn broadcast_except(&self, who: impl Into<Exclude>, messages: impl IntoMessages) {
+        self.cast(messages.into_messages(), who.into().except());
+    }
+
+    /// Asks everyone whom `message` selects ([`Message::to`]: one id), and returns the first reply.
+    ///
+    /// Waits as long as `ask_timeout` says (10 s by default), also when there is nobody to ask: somebody elsewhere might
+    /// have been. A reply counts only from a connection that was asked, once.
+    ///
+    /// # Errors
+    ///
+    /// The first reply when it is an error (`is_remote`); `is_timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the ask; late replies are dropped.
+    pub async fn ask(&self, message: Message) -> Result<Message, Error> {
+        let peers = self.hub.fanout.members(&Audience {
+            namespace: message.namespace.clone(),
+            room: (!message.room.is_empty()).then(|| message.room.clone()),
+            id: message.recipient.clone(),
+            except: Except::Nobody,
+        });
+        first_answer(peers, message, self.hub.limits.ask_timeout).await
+    }
+
+    /// Runs `f` for every connection of this moment, one after the other, and waits until all are done. Delays neither
+    /// accepting nor broadcasts.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the rest of the connections is not visited.
+    pub async fn for_each<F, Fut>(&self, f: F)
+    where
+        F: Fn(Conn) -> Fut,
+        Fut: Future<Output = ()>,
+    {
+        for conn in self.connections() {
+            f(conn).await;
+        }
+    }
+
+    /// As [`Server::for_each`], on a task of its own.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn spawn_for_each<F, Fut>(&self, f: F) -> JoinHandle<()>
+    where
+        F: Fn(Conn) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        let server = self.clone();
+        tokio::spawn(async move { server.for_each(f).await })
+    }
+
+    /// How many connections there are: one atomic read.
+    pub fn total_connections(&self) -> usize {
+        self.hub.fanout.len()
+    }
+
+    /// All connections of this moment.
+    pub fn connections(&self) -> Vec<Conn> {
+        self.hub.fanout.all().into_iter().map(Conn::new).collect()
+    }
+
+    /// The connections with this id, which need not be unique.
+    pub fn connections_with_id(&self, id: &str) -> Vec<Conn> {
+        self.hub.fanout.with_id(id).into_iter().map(Conn::new).collect()
+    }
+
+    /// The connections in a namespace, and in a room of it when one is given.
+    pub fn connections_in(&self, namespace: &str, room: Option<&str>) -> Vec<Conn> {
+        let audience =
+            Audience { namespace: namespace.into(), room: room.map(Into::into), id: None, except: Except::Nobody };
+        self.hub.fanout.members(&audience).into_iter().map(Conn::new).collect()
+    }
+
+    /// How many connections are in a namespace, and in a room of it when one is given.
+    pub fn count_in(&self, namespace: &str, room: Option<&str>) -> usize {
+        self.hub.fanout.count(namespace, room)
+    }
+
+    /// What became of all messages since the start.
+    pub fn counters(&self) -> Counters {
+        self.hub.fanout.totals().read()
+    }
+
+    /// Whether new clients are refused: the server is closed or shutting down.
+    pub fn is_closed(&self) -> bool {
+        self.gate.is_closed()
+    }
+
+    /// Closes every connection with 1001 and refuses new ones with 503. Returns at once.
+    pub fn close(&self) {
+        self.gate.close();
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server closed");
+        self.hub.fanout.all().iter().for_each(|peer| peer.close(Some(&frame)));
+    }
+
+    /// Ends in good order: refuses new clients with 503, lets each connection finish the events that it has begun, and
+    /// closes it with 1012, spread over the drain window so that not all come back at once. Returns when all are gone, or
+    /// when `shutdown_timeout` (15 s by default) has passed: then what is left is cut.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, no more connections are closed; new ones stay refused.
+    pub async fn shutdown(&self) {
+        self.gate.close();
+        let start = Instant::now();
+        let deadline = start + self.gate.shutdown_timeout();
+        let peers = self.hub.fanout.all();
+        let step = self.gate.drain_window() / u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX);
+        for (peer, due) in peers.iter().zip((0..).map(|nth: u32| start + step * nth)) {
+            if due > Instant::now() + TICK {
+                sleep_until(due.min(deadline)).await;
+            }
+            peer.drain();
+        }
+        drop(peers);
+        if timeout_at(deadline, self.gate.all_gone()).await.is_err() {
+            tracing::warn!(left = self.total_connections(), "the shutdown deadline passed");
+            self.close();
+        }
+    }
+
+    fn cast(&self, messages: Vec<Message>, except: &Except) {
+        casts(messages, except).iter().for_each(|cast| self.hub.fanout.broadcast(cast));
+    }
+}
+
+/// The server of the connection: for handlers that broadcast elsewhere, count or close.
+impl FromEvent for Server {
+    fn from_event(event: &Event) -> Result<Self, Error> {
+        Ok(event.conn().server())
+    }
+}
+
+impl Conn {
+    /// The server of this connection: for callbacks that broadcast.
+    pub fn server(&self) -> Server {
+        let hub = self.peer().hub();
+        Server { hub: hub.clone(), gate: gate_of(hub) }
+    }
+}
+
+fn gate_of(hub: &Hub) -> Arc<Gate> {
+    hub.state.get::<Arc<Gate>>().expect("the builder puts the gate beside the application's state").clone()
+}
+
+/// One shard for each worker.
+fn default_shards() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Connections whose turns are closer together than this are drained together.
+const TICK: Duration = Duration::from_millis(10);
