@@ -1,0 +1,236 @@
+//! What a client may not do, and what happens then: it alone is closed, with the right code and in time.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use neffos::{Conn, Events, Reply, Server, ServerBuilder, State};
+use support::{Client, attach, start, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+fn builder() -> ServerBuilder {
+    Server::builder().namespace("default", Events::new().on("echo", async |body: String| Reply::text(body)))
+}
+
+async fn in_memory(server: &Server) -> Client<DuplexStream> {
+    let (stream, _driving) = attach(server, 1 << 20);
+    Client::over(stream).await
+}
+
+/// What comes back after `frame`, as raw bytes of a client, until the server ends the stream.
+async fn answer_to(frame: &[u8]) -> Vec<u8> {
+    let running = start(builder()).await;
+    let mut client = running.enter().await;
+    let mut bystander = running.enter().await;
+    client.emit("none", "").await;
+    let mut stream = client.into_stream();
+    stream.write_all(frame).await.unwrap();
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await.unwrap();
+    assert_eq!(bystander.ask("echo", "untouched").await, "untouched");
+    answer
+}
+
+#[tokio::test]
+async fn broken_frames_end_their_own_connection_with_the_right_code() {
+    let unmasked = [0x81, 1, b'x'];
+    let reserved = [0xC1, 0x80, 0, 0, 0, 0];
+    let bad_text = [0x81, 0x81, 0, 0, 0, 0, 0xFF];
+    let announced_64_kib_and_one = [0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0];
+    for (frame, code) in
+        [(&unmasked[..], 1002_u16), (&reserved, 1002), (&bad_text, 1007), (&announced_64_kib_and_one, 1009)]
+    {
+        let answer = answer_to(frame).await;
+        assert_eq!((answer[0], &answer[2..4]), (0x88, &code.to_be_bytes()[..]), "{frame:?}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_fragments_are_too_much_even_when_they_are_empty() {
+    let running = start(builder().max_fragments(8)).await;
+    let client = running.enter().await;
+    let mut stream = client.into_stream();
+    let fragments = [0x00, 0x80, 0, 0, 0, 0].repeat(9);
+    stream.write_all(&[0x01, 0x80, 0, 0, 0, 0]).await.unwrap();
+    stream.write_all(&fragments).await.unwrap();
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await.unwrap();
+    assert_eq!(&answer[2..4], 1009_u16.to_be_bytes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_is_pinged_after_25_s_and_gone_within_45() {
+    let server = builder().build().unwrap();
+    let (stream, driving) = attach(&server, 1 << 16);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    let begin = Instant::now();
+    let mut stream = client.socket.into_inner();
+    let mut bytes = Vec::new();
+    // Nothing answers the ping: the stream is read by hand.
+    tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
+    assert_eq!(bytes[..2], [0x89, 0]);
+    assert_eq!(&bytes[4..6], 1001_u16.to_be_bytes());
+    drop(stream);
+    driving.await.unwrap();
+    assert!(begin.elapsed() <= Duration::from_secs(45), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_answers_pings_stays() {
+    let server = builder().build().unwrap();
+    let mut client = in_memory(&server).await;
+    client.greet().await;
+    for _ in 0..5 {
+        let ping = tokio::time::timeout(Duration::from_secs(26), client.socket.next()).await.unwrap();
+        assert_eq!(ping.unwrap().unwrap(), Frame::Ping("".into()));
+        client.socket.flush().await.unwrap();
+    }
+    assert_eq!(server.total_connections(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_greets_is_closed_after_10_s() {
+    let server = builder().build().unwrap();
+    let mut client = in_memory(&server).await;
+    let begin = Instant::now();
+    let frame = client.socket.next().await.unwrap().unwrap();
+    assert!(matches!(frame, Frame::Close(Some(frame)) if u16::from(frame.code) == 1008));
+    assert_eq!(begin.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn before_the_greeting_16_frames_may_wait_and_no_more() {
+    let server = builder().build().unwrap();
+    let mut client = in_memory(&server).await;
+    for _ in 0..16 {
+        client.send("wait").await;
+    }
+    client.greet().await;
+    let mut client = in_memory(&server).await;
+    for _ in 0..17 {
+        client.send("wait").await;
+    }
+    assert_eq!(client.close_code().await, 1008);
+}
+
+#[tokio::test]
+async fn what_waited_for_the_welcome_is_handled_after_it_in_order() {
+    let running = start(builder()).await;
+    let mut client = running.upgrade(&[]).await;
+    client.send("$c;default;;_OnNamespaceConnect;0;0;").await;
+    client.send_binary("$1;default;;echo;0;0;one").await;
+    client.send("$2;default;;echo;0;0;two").await;
+    client.greet().await;
+    assert_eq!(client.text().await, "$c;;;;;;");
+    assert_eq!(client.frame().await.unwrap().into_data(), "$1;default;;echo;0;0;one");
+    assert_eq!(client.text().await, "$2;default;;echo;0;0;two");
+}
+
+#[tokio::test]
+async fn a_client_cannot_answer_its_own_greeting() {
+    let running = start(support::named(builder())).await;
+    for forged in ["Aadmin", "Hno"] {
+        let mut client = running.upgrade(&[("x-id", "real")]).await;
+        client.send(forged).await;
+        assert_eq!(client.close_code().await, 1002);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_is_cut_when_the_answers_are_not_read() {
+    let server = builder().max_pending_pongs(4).build().unwrap();
+    let (stream, driving) = attach(&server, 64);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    let conn = server.connections().remove(0);
+    let mut stream = client.socket.into_inner();
+    let ping = [&[0x89, 0xBC, 0, 0, 0, 0][..], &[b'p'; 60]].concat();
+    // Writing fails once the server has let go.
+    while stream.write_all(&ping).await.is_ok() && !conn.is_closed() {}
+    assert_eq!(within(conn.closed()).await.unwrap().code().as_u16(), 1008);
+    drop(stream);
+    within(driving).await.unwrap();
+}
+
+#[tokio::test]
+async fn names_have_bounds() {
+    let running = start(builder().namespace("two", Events::new()).max_namespaces(1).max_rooms(1)).await;
+    let mut client = running.enter().await;
+    let long = "x".repeat(256);
+    let reply = client.request("default", &long, "_OnRoomJoin", "").await;
+    assert!(reply.ends_with(";1;0;name too long"), "{reply}");
+    let reply = client.request("default", "a\u{1}b", "_OnRoomJoin", "").await;
+    assert!(reply.ends_with(";1;0;name holds control characters"), "{reply}");
+    client.join("one").await;
+    let reply = client.request("default", "two", "_OnRoomJoin", "").await;
+    assert!(reply.ends_with(";1;0;too many rooms on this connection"), "{reply}");
+    let reply = client.request("two", "", "_OnNamespaceConnect", "").await;
+    assert!(reply.ends_with(";1;0;too many namespaces on this connection"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_client_cannot_fire_what_only_the_server_fires() {
+    let events = Events::new().on_any(async |conn: Conn| conn.close(neffos::CloseCode::POLICY, "fired"));
+    let events =
+        events.on_connect(async || ()).on_connected(async || ()).on("echo", async |body: String| Reply::text(body));
+    let running = start(Server::builder().namespace("default", events)).await;
+    let mut client = running.enter().await;
+    for event in ["_OnRoomJoined", "_OnRoomLeft", "_OnNamespaceConnected", "_OnAnyEvent", "_OnNativeMessage"] {
+        client.send(format!(";default;;{event};0;0;")).await;
+    }
+    assert_eq!(client.ask("echo", "ok").await, "ok");
+}
+
+#[tokio::test]
+async fn events_beyond_the_bound_wait_in_the_socket() {
+    let gate = Arc::new(Semaphore::new(0));
+    let events = Events::new().on("slow", async |State(gate): State<Arc<Semaphore>>, body: String| {
+        gate.acquire().await.unwrap().forget();
+        Reply::text(body)
+    });
+    let builder = Server::builder().state(gate.clone()).namespace("default", events);
+    let server = builder.max_waiting_events(2).build().unwrap();
+    let (stream, _driving) = attach(&server, 1024);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    client.connect("default").await;
+    // Larger than all buffers between: writing stops until the handlers go on.
+    let body = "x".repeat(8 * 1024);
+    let writing = async {
+        for nth in 0..10 {
+            client.send(format!("${nth};default;;slow;0;0;{body}")).await;
+        }
+        client
+    };
+    tokio::pin!(writing);
+    for _ in 0..1_000 {
+        assert!(futures_util::poll!(writing.as_mut()).is_pending(), "all was read though nothing was handled");
+        tokio::task::yield_now().await;
+    }
+    gate.add_permits(10);
+    let mut client = within(writing).await;
+    for nth in 0..10 {
+        assert!(client.text().await.starts_with(&format!("${nth};")));
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_a_broken_frame_is_answered_first() {
+    let running = start(builder()).await;
+    let mut stream = running.enter().await.into_stream();
+    let ask = b"$1;default;;echo;0;0;x";
+    let masked = [&[0x81, 0x80 | u8::try_from(ask.len()).unwrap(), 0, 0, 0, 0][..], ask].concat();
+    stream.write_all(&[&masked.repeat(20)[..], &[0xC1, 0x80, 0, 0, 0, 0]].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await.unwrap();
+    let reply = [&[0x81, u8::try_from(ask.len()).unwrap()][..], ask].concat();
+    assert!(answer.starts_with(&reply.repeat(20)));
+    assert_eq!(&answer[20 * reply.len() + 2..][..2], 1002_u16.to_be_bytes());
+}

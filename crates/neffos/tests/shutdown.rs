@@ -1,0 +1,93 @@
+//! A server ends in good order: new clients are refused, events that have begun are finished, all are told to come back.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use neffos::{Events, Reply, Server, ServerBuilder, State};
+use support::{Client, attach, exchange, start, within};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+#[derive(Clone, Default)]
+struct Gate {
+    entered: Arc<Notify>,
+    go_on: Arc<Notify>,
+}
+
+fn builder(gate: &Gate) -> ServerBuilder {
+    let events = Events::new().on("wait", async |State(gate): State<Gate>| {
+        gate.entered.notify_one();
+        gate.go_on.notified().await;
+        Reply::text("done")
+    });
+    Server::builder().state(gate.clone()).namespace("default", events).drain_window(Duration::ZERO)
+}
+
+#[tokio::test]
+async fn an_event_that_has_begun_is_finished_and_then_comes_1012() {
+    let gate = Gate::default();
+    let running = start(builder(&gate)).await;
+    let (mut busy, mut idle) = (running.enter().await, running.enter().await);
+    busy.send("$w;default;;wait;0;0;").await;
+    gate.entered.notified().await;
+    let server = running.server.clone();
+    let ending = tokio::spawn(async move { server.shutdown().await });
+    assert_eq!(idle.close_code().await, 1012);
+    let head = exchange(running.address, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after"), "{head}");
+    gate.go_on.notify_one();
+    assert_eq!(busy.text().await, "$w;default;;wait;0;0;done");
+    assert_eq!(busy.close_code().await, 1012);
+    drop((busy, idle));
+    within(ending).await.unwrap();
+    assert_eq!(running.server.total_connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_closing_is_spread_over_the_drain_window() {
+    let gate = Gate::default();
+    let server = builder(&gate).drain_window(Duration::from_secs(10)).build().unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::over(attach(&server, 1 << 16).0).await;
+        client.greet().await;
+        clients.push(client);
+    }
+    let begin = Instant::now();
+    let closed = clients.into_iter().map(|mut client| async move {
+        assert_eq!(client.close_code().await, 1012);
+        begin.elapsed().as_secs()
+    });
+    let (mut when, ()) = tokio::join!(futures_util::future::join_all(closed), server.shutdown());
+    when.sort_unstable();
+    assert!(when.iter().copied().eq(0..10), "{when:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_never_ends_holds_the_end_up_only_until_the_deadline() {
+    let gate = Gate::default();
+    let server = builder(&gate).shutdown_timeout(Duration::from_secs(15)).build().unwrap();
+    let mut client = Client::over(attach(&server, 1 << 16).0).await;
+    client.greet().await;
+    client.connect("default").await;
+    client.emit("wait", "").await;
+    gate.entered.notified().await;
+    let begin = Instant::now();
+    server.shutdown().await;
+    assert_eq!(begin.elapsed().as_secs(), 15);
+    assert_eq!(client.close_code().await, 1001);
+}
+
+#[tokio::test]
+async fn a_closed_server_stays_closed() {
+    let gate = Gate::default();
+    let server = builder(&gate).build().unwrap();
+    server.close();
+    assert!(server.is_closed());
+    let request = http::Request::get("/").body(()).unwrap().into_parts().0;
+    let err = server.attach(tokio::io::duplex(64).0, request).await.unwrap_err();
+    assert_eq!((err.status().as_u16(), err.to_string().as_str()), (503, "server closed"));
+}
