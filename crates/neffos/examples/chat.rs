@@ -1,0 +1,38 @@
+//! A chat: what one says, all others in the namespace hear. Comings and goings are told.
+//!
+//! `cargo run --example chat`, then connect to the namespace `default` at ws://127.0.0.1:8080.
+
+use neffos::{Error, Events, Json, Message, NsConn, Server};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    from: String,
+    text: String,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::builder().namespace("default", chat()).build()?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    neffos::serve(listener, server).await?;
+    Ok(())
+}
+
+fn chat() -> Events {
+    Events::new()
+        .on_connected(async |ns: NsConn| tell_others(&ns, "is here"))
+        .on_disconnect(async |ns: NsConn| tell_others(&ns, "has left"))
+        .on("chat", async |ns: NsConn, Json(line): Json<Line>| match line.text.trim() {
+            "" => Err(Error::new("say something")),
+            _ => {
+                ns.broadcast_others(Message::json("chat", &line)?);
+                Ok(())
+            }
+        })
+}
+
+fn tell_others(ns: &NsConn, what: &str) {
+    ns.broadcast_others(Message::new("notice", format!("{} {what}", ns.conn().id())));
+}
