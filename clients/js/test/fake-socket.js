@@ -1,0 +1,115 @@
+/** A WebSocket that the test plays the server for. */
+export class FakeSocket {
+  /** @type {FakeSocket[]} */
+  static opened = [];
+
+  static waiting = () => {};
+
+  /** The next socket that a client opens. */
+  static next() {
+    return new Promise((resolve) => {
+      FakeSocket.waiting = resolve;
+    });
+  }
+
+  readyState = 0;
+  sent = [];
+  closedWith = undefined;
+  onopen = null;
+  onmessage = null;
+  onerror = null;
+  onclose = null;
+
+  constructor(url) {
+    this.url = url;
+    FakeSocket.opened.push(this);
+    FakeSocket.waiting(this);
+  }
+
+  send(data) {
+    this.sent.push(data);
+  }
+
+  close(code = 1005, reason = "") {
+    if (code !== 1005 && code !== 1000 && (code < 3000 || code > 4999)) throw new RangeError("invalid close code");
+    this.closedWith = { code, reason };
+    this.readyState = 2;
+  }
+
+  // What the server does:
+
+  open() {
+    this.readyState = 1;
+    this.onopen?.({});
+  }
+
+  receive(data) {
+    this.onmessage?.({ data: typeof data === "string" ? data : new Uint8Array(data).buffer });
+  }
+
+  drop(code = 1006, reason = "", wasClean = false) {
+    this.readyState = 3;
+    this.onclose?.({ code, reason, wasClean });
+  }
+
+  accept(id = "id-1") {
+    this.open();
+    this.receive(`A${id}`);
+  }
+
+  /** Takes what was sent since the last time. */
+  take() {
+    return this.sent.splice(0);
+  }
+
+  /** The token of the last frame that was sent. */
+  token() {
+    return this.sent.at(-1).split(";")[0];
+  }
+
+  /** Answers the last frame that was sent with nothing, as a server grants. */
+  grant() {
+    this.receive(`${this.token()};;;;;;`);
+  }
+}
+
+/**
+ * Dials and accepts.
+ *
+ * @param {typeof import("../neffos.js").dial} dial
+ */
+export async function connected(dial, handlers, options) {
+  const dialled = dial("ws://127.0.0.1:1/ws", handlers, { WebSocket: FakeSocket, ...options });
+  const socket = FakeSocket.opened.at(-1);
+  socket.accept();
+  const conn = await dialled;
+  socket.take();
+  return { conn, socket };
+}
+
+/** Connects to a namespace and lets the server grant it. */
+export async function entered(conn, socket, namespace = "default") {
+  const connecting = conn.connect(namespace);
+  await settled();
+  socket.grant();
+  const ns = await connecting;
+  socket.take();
+  return ns;
+}
+
+/** Joins a room and lets the server grant it. */
+export async function joined(ns, socket, name) {
+  const joining = ns.join(name);
+  await settled();
+  socket.grant();
+  const room = await joining;
+  socket.take();
+  return room;
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+export function settled() {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { dial } from "../neffos.js";
+import { FakeSocket } from "./fake-socket.js";
+
+const URL = "ws://127.0.0.1:1/ws";
+
+/** Dials without waiting; the test plays the server on the socket. */
+function dialFake(handlers, options) {
+  const dialled = dial(URL, handlers, { WebSocket: FakeSocket, ...options });
+  return { dialled, socket: FakeSocket.opened.at(-1) };
+}
+
+test("the client asks with M and takes its id from A", async () => {
+  const { dialled, socket } = dialFake({ default: {} });
+  socket.open();
+  assert.deepEqual(socket.take(), ["M"]);
+  socket.receive("Auser;42");
+  const conn = await dialled;
+  assert.equal(conn.id, "user;42");
+  assert.equal(conn.state, "connected");
+});
+
+test("H refuses with the text of the server", async () => {
+  const { dialled, socket } = dialFake({ default: {} });
+  socket.open();
+  socket.receive("Hnot you");
+  await assert.rejects(dialled, { name: "NeffosError", kind: "refused", message: "not you" });
+  assert.ok(socket.closedWith);
+});
+
+test("a socket that never opens is unreachable", async () => {
+  const { dialled, socket } = dialFake({ default: {} });
+  socket.drop();
+  await assert.rejects(dialled, { kind: "unreachable" });
+});
+
+test("a server that never answers is given up at the deadline", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { dialled, socket } = dialFake({ default: {} }, { handshakeTimeout: 3000 });
+  socket.open();
+  t.mock.timers.tick(3000);
+  await assert.rejects(dialled, { kind: "timeout" });
+  assert.ok(socket.closedWith);
+});
+
+test("frames before A are held and handled after it, in order", async () => {
+  const seen = [];
+  const { dialled, socket } = dialFake({
+    default: {
+      note(ns, message) {
+        seen.push(`${ns.conn.id}:${message.body}`);
+      },
+    },
+  });
+  socket.open();
+  socket.receive("s1;default;;_OnNamespaceConnect;0;0;");
+  socket.receive(";default;;note;0;0;lost, for nobody was connected yet");
+  socket.receive("Aa1");
+  await dialled;
+  assert.deepEqual(seen, []);
+  assert.deepEqual(socket.take(), ["M", "s1;;;;;;"]);
+  socket.receive(";default;;note;0;0;hello");
+  assert.deepEqual(seen, ["a1:hello"]);
+});
+
+test("binary frames that begin with A or H are not answers to M", async () => {
+  const { dialled, socket } = dialFake({ default: {} });
+  socket.open();
+  socket.receive(new TextEncoder().encode("Aevil"));
+  socket.receive(new TextEncoder().encode("Hevil"));
+  socket.receive("Agood");
+  assert.equal((await dialled).id, "good");
+});
+
+test("a server that floods before A is refused", async () => {
+  const { dialled, socket } = dialFake({ default: {} });
+  socket.open();
+  for (let sent = 0; sent < 17; sent += 1) socket.receive(";default;;note;0;0;");
+  await assert.rejects(dialled, { kind: "refused" });
+});
+
+test("a second A changes nothing", async () => {
+  const { dialled, socket } = dialFake({ default: {} });
+  socket.accept("first");
+  const conn = await dialled;
+  socket.receive("Asecond");
+  assert.equal(conn.id, "first");
+});
+
+test("a handler that is not a function is told at once", async () => {
+  const dialled = dial(URL, { default: { chat: "oops" } }, { WebSocket: FakeSocket });
+  await assert.rejects(dialled, TypeError);
+});
+
+test("a native-only client sends no M and gets every frame", async () => {
+  const seen = [];
+  const { dialled, socket } = dialFake({
+    "": {
+      _OnNativeMessage(ns, message) {
+        seen.push([message.isNative, message.isBinary, message.body]);
+      },
+    },
+  });
+  socket.open();
+  const conn = await dialled;
+  assert.deepEqual(socket.take(), []);
+  socket.receive("a;b;c;d;e;f;g");
+  socket.receive(new Uint8Array([1, 2]));
+  assert.deepEqual(seen, [
+    [true, false, "a;b;c;d;e;f;g"],
+    [true, true, new Uint8Array([1, 2])],
+  ]);
+  assert.equal(conn.emitNative("plain"), true);
+  assert.deepEqual(socket.take(), ["plain"]);
+});

@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { dial } from "../neffos.js";
+import { connected, entered, FakeSocket, joined, settled } from "./fake-socket.js";
+
+const PACE = { minDelay: 1000, factor: 2, maxDelay: 4000, jitter: 0 };
+
+/** A client in namespace "default" with rooms, whose clock the test holds. */
+async function roomy(t, { rooms = [], events = {}, ...options } = {}) {
+  const changes = [];
+  const { conn, socket } = await connected(
+    dial,
+    { default: events, other: {} },
+    { reconnect: PACE, onStateChange: (change) => changes.push(change), ...options },
+  );
+  const ns = await entered(conn, socket);
+  for (const room of rooms) await joined(ns, socket, room);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  return { conn, ns, socket, changes };
+}
+
+/** Lets the pause end, and gives the socket that is dialled then. */
+async function redialled(t, delay) {
+  const known = FakeSocket.opened.length;
+  t.mock.timers.tick(delay - 1);
+  assert.equal(FakeSocket.opened.length, known);
+  t.mock.timers.tick(1);
+  await settled();
+  assert.equal(FakeSocket.opened.length, known + 1);
+  return FakeSocket.opened.at(-1);
+}
+
+test("after a loss the same objects come back, rooms in order", async (t) => {
+  const { conn, ns, socket, changes } = await roomy(t, { rooms: ["one", "two"] });
+  const [one] = ns.rooms;
+  socket.drop();
+  assert.equal(conn.state, "reconnecting");
+  assert.equal(conn.namespace("default"), undefined);
+  assert.equal(ns.emit("chat", "lost"), false);
+  await assert.rejects(ns.ask("chat"), { kind: "closed" });
+  await assert.rejects(ns.join("three"), { kind: "closed" });
+
+  const again = await redialled(t, 1000);
+  assert.match(again.url, /X-Websocket-Header-X-Websocket-Reconnect=1$/);
+  again.accept("id-2");
+  const asked = [];
+  for (let step = 0; step < 3; step += 1) {
+    await settled();
+    asked.push(again.sent.at(-1).split(";").slice(1, 4).join(" ").trim());
+    again.grant();
+  }
+  await settled();
+  assert.deepEqual(asked, ["default  _OnNamespaceConnect", "default one _OnRoomJoin", "default two _OnRoomJoin"]);
+  assert.equal(conn.id, "id-2");
+  assert.equal(conn.namespace("default"), ns);
+  assert.equal(ns.room("one"), one);
+  assert.deepEqual(
+    changes.map(({ state, tries, delay }) => [state, tries, delay]),
+    [
+      ["reconnecting", 1, 1000],
+      ["reconnected", 1, undefined],
+    ],
+  );
+});
+
+test("failed dials go on, each later than the one before", async (t) => {
+  const { conn, socket } = await roomy(t);
+  socket.drop();
+  for (const [delay, tries] of [
+    [1000, 1],
+    [2000, 2],
+    [4000, 3],
+    [4000, 4],
+  ]) {
+    const failing = await redialled(t, delay);
+    assert.ok(failing.url.endsWith(`Reconnect=${tries}`));
+    failing.drop();
+    await settled();
+  }
+  assert.equal(conn.state, "reconnecting");
+});
+
+test("a refusal ends it and is reported", async (t) => {
+  const { conn, socket, changes } = await roomy(t);
+  socket.drop(1012, "restart", true);
+  const again = await redialled(t, 1000);
+  again.open();
+  again.receive("Hbanned");
+  assert.deepEqual(await conn.closed, { code: 1012, reason: "restart", wasClean: true });
+  const last = changes.at(-1);
+  assert.deepEqual([last.state, last.error.kind, last.error.message], ["closed", "refused", "banned"]);
+});
+
+test("a room that is refused now is given up and reported, the rest comes back", async (t) => {
+  const reported = [];
+  const { ns, socket } = await roomy(t, { rooms: ["one", "two"], onError: (error) => reported.push(error.message) });
+  socket.drop();
+  const again = await redialled(t, 1000);
+  again.accept();
+  await settled();
+  again.grant();
+  await settled();
+  again.receive(`${again.token()};default;one;_OnRoomJoin;1;0;full`);
+  await settled();
+  again.grant();
+  await settled();
+  assert.deepEqual(
+    ns.rooms.map((room) => room.name),
+    ["two"],
+  );
+  assert.deepEqual(reported, ["full"]);
+});
+
+test("a loss in the middle of restoring forgets nothing", async (t) => {
+  const { ns, socket } = await roomy(t, { rooms: ["one"] });
+  socket.drop();
+  const second = await redialled(t, 1000);
+  second.accept();
+  await settled();
+  second.grant();
+  await settled();
+  second.drop();
+  await settled();
+  const third = await redialled(t, 2000);
+  third.accept();
+  for (let step = 0; step < 2; step += 1) {
+    await settled();
+    third.grant();
+  }
+  await settled();
+  assert.equal(ns.rooms.length, 1);
+});
+
+test("what is left while reconnecting does not come back", async (t) => {
+  const { conn, ns, socket } = await roomy(t, { rooms: ["one"] });
+  socket.drop();
+  await ns.leave("one");
+  const again = await redialled(t, 1000);
+  again.accept();
+  await settled();
+  again.grant();
+  await settled();
+  assert.equal(again.sent.length, 2);
+  assert.equal(conn.namespace("default"), ns);
+  assert.deepEqual(ns.rooms, []);
+});
+
+test("handlers learn of a loss as forced", async (t) => {
+  const lines = [];
+  const events = {
+    _OnAnyEvent(_, { event, room, origin }) {
+      if (origin === "forced") lines.push(`${event} ${room}`.trim());
+    },
+  };
+  const { socket } = await roomy(t, { rooms: ["one"], events });
+  socket.drop();
+  assert.deepEqual(lines, ["_OnRoomLeave one", "_OnRoomLeft one", "_OnNamespaceDisconnect"]);
+});
+
+for (const code of [1000, 1008]) {
+  test(`a close with ${code} is final`, async (t) => {
+    const { conn, socket, changes } = await roomy(t);
+    socket.drop(code, "bye", true);
+    assert.deepEqual(await conn.closed, { code, reason: "bye", wasClean: true });
+    assert.deepEqual(
+      changes.map(({ state }) => state),
+      ["closed"],
+    );
+  });
+}
+
+test("the application decides with the close information", async (t) => {
+  const asked = [];
+  const shouldReconnect = (closeInfo) => {
+    asked.push(closeInfo.code);
+    return closeInfo.code === 1000;
+  };
+  const { conn, socket } = await roomy(t, { shouldReconnect });
+  socket.drop(1000);
+  assert.equal(conn.state, "reconnecting");
+  const again = await redialled(t, 1000);
+  again.accept();
+  await settled();
+  again.drop(1012);
+  assert.equal((await conn.closed).code, 1012);
+  assert.deepEqual(asked, [1000, 1012]);
+});
+
+test("reconnecting can be off, or limited", async (t) => {
+  const { conn, socket } = await roomy(t, { reconnect: false });
+  socket.drop();
+  assert.equal((await conn.closed).code, 1006);
+
+  t.mock.timers.reset();
+  const limited = await roomy(t, { reconnect: { ...PACE, maxTries: 1 } });
+  limited.socket.drop();
+  const again = await redialled(t, 1000);
+  again.drop();
+  assert.equal((await limited.conn.closed).code, 1006);
+});
+
+test("closing says so to the server, and resolves when it is done", async (t) => {
+  const { conn, ns, socket } = await roomy(t);
+  const asked = ns.ask("slow");
+  asked.catch(() => {});
+  const closed = conn.close(4001, "done");
+  await assert.rejects(asked, { kind: "closed" });
+  assert.deepEqual(socket.closedWith, { code: 4001, reason: "done" });
+  assert.equal(conn.state, "closing");
+  assert.equal(ns.emit("chat"), false);
+  socket.drop(4001, "done", true);
+  assert.deepEqual(await closed, { code: 4001, reason: "done", wasClean: true });
+  assert.equal(conn.state, "closed");
+});
+
+test("closing does not wait for a server that is gone", async (t) => {
+  const { conn } = await roomy(t);
+  const closed = conn.close();
+  t.mock.timers.tick(5000);
+  assert.equal((await closed).code, 1006);
+});
+
+test("closing while reconnecting ends the attempts", async (t) => {
+  const { conn, socket, changes } = await roomy(t);
+  socket.drop();
+  const known = FakeSocket.opened.length;
+  await conn.close();
+  t.mock.timers.tick(60_000);
+  await settled();
+  assert.equal(FakeSocket.opened.length, known);
+  assert.equal(changes.at(-1).state, "closed");
+
+  t.mock.timers.reset();
+  const dialling = await roomy(t);
+  dialling.socket.drop();
+  const again = await redialled(t, 1000);
+  await dialling.conn.close();
+  assert.ok(again.closedWith);
+});
+
+test("a code that is not allowed changes nothing", async (t) => {
+  const { conn } = await roomy(t);
+  assert.throws(() => conn.close(1001), RangeError);
+  assert.equal(conn.state, "connected");
+});
