@@ -1,0 +1,54 @@
+//! Why a request to the API was not done: a status, and a JSON object with the reason.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use serde::Serialize;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    text: String,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into() }
+    }
+
+    /// The request is wrong; the text names the field.
+    pub(super) fn bad_request(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    pub(super) fn nobody_answered() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "nobody answered in time")
+    }
+}
+
+/// The error of an ask.
+impl From<neffos::Error> for ApiError {
+    fn from(err: neffos::Error) -> Self {
+        match err.is_timeout() {
+            true => Self::nobody_answered(),
+            false => Self::new(StatusCode::BAD_GATEWAY, err.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(Reason { error: self.text })).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Reason {
+    error: String,
+}

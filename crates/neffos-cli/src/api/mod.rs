@@ -1,0 +1,111 @@
+//! The HTTP API: any program that can send a request can broadcast, ask and count.
+//!
+//! - `mod.rs`: the routes and what they do.
+//! - `request.rs`: what they take.
+//! - `error.rs`: what they say when it was wrong.
+//! - `key.rs`: who may use them.
+
+mod error;
+mod key;
+mod request;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::StatusCode;
+use neffos::{Exclude, Message};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::config::ApiKey;
+use crate::routes::App;
+use error::ApiError;
+use request::{Ask, Broadcast, read};
+
+/// The routes below `/api` that want the key.
+pub(crate) fn routes(key: &ApiKey) -> Router<App> {
+    Router::new()
+        .route("/api/broadcast", post(broadcast))
+        .route("/api/ask", post(ask))
+        .route("/api/stats", get(stats))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .route_layer(middleware::from_fn_with_state(key.clone(), key::guard))
+}
+
+async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+    let Broadcast { message, except } = Broadcast::check(read(request).await?, &app.namespaces)?;
+    match except {
+        Some(id) => app.server.broadcast_except(Exclude::id(id), message),
+        None => app.server.broadcast(message),
+    }
+    Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true })))
+}
+
+async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, ApiError> {
+    let Ask { message, patience } = Ask::check(read(request).await?, &app.namespaces)?;
+    let reply = timeout(patience, app.server.ask(message)).await.map_err(|_| ApiError::nobody_answered())?;
+    Ok(Json(Answer::from(reply?)))
+}
+
+async fn stats(State(app): State<App>) -> Json<Stats> {
+    let counters = app.server.counters();
+    let count = |name: &String| (name.clone(), app.server.count_in(name, None));
+    Json(Stats {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: app.started.elapsed().as_secs(),
+        connections: app.server.total_connections(),
+        namespaces: app.namespaces.iter().map(count).collect(),
+        queued: counters.queued(),
+        delivered: counters.delivered(),
+        dropped: Dropped { full: counters.dropped_full(), closed: counters.dropped_closed() },
+    })
+}
+
+/// The broadcast is on its way. Who gets it shows in the numbers, not here.
+#[derive(Debug, Serialize)]
+struct Accepted {
+    ok: bool,
+}
+
+/// The body of a reply: text as it is, what came in a binary frame as base64.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Body(String),
+    BodyBase64(String),
+}
+
+impl From<Message> for Answer {
+    fn from(reply: Message) -> Self {
+        match reply.text() {
+            Ok(text) if !reply.is_binary() => Self::Body(text.to_owned()),
+            _ => Self::BodyBase64(BASE64_STANDARD.encode(reply.body())),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Stats {
+    version: &'static str,
+    uptime_seconds: u64,
+    connections: usize,
+    namespaces: BTreeMap<String, usize>,
+    queued: u64,
+    delivered: u64,
+    dropped: Dropped,
+}
+
+#[derive(Debug, Serialize)]
+struct Dropped {
+    full: u64,
+    closed: u64,
+}
+
+/// How long an ask may wait for its reply.
+pub(crate) const MAX_ASK_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_BODY: usize = 1024 * 1024;

@@ -1,0 +1,251 @@
+//! What the API takes: JSON whose every field is known, checked before anything is sent.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::StatusCode;
+use neffos::Message;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use super::MAX_ASK_TIMEOUT;
+use super::error::ApiError;
+
+/// Reads a request's body as JSON, of whatever content type.
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive");
+    let body = timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await.map_err(late)?;
+    parse(&body.map_err(|rejection| ApiError::new(rejection.status(), rejection.body_text()))?)
+}
+
+/// A broadcast that can be made.
+#[derive(Debug)]
+pub(super) struct Broadcast {
+    pub(super) message: Message,
+    pub(super) except: Option<String>,
+}
+
+/// An ask that can be made.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) message: Message,
+    pub(super) patience: Duration,
+}
+
+/// The JSON of `/api/broadcast`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BroadcastFields {
+    #[serde(default = "default_namespace")]
+    namespace: String,
+    room: Option<String>,
+    event: String,
+    #[serde(default, deserialize_with = "any_value")]
+    body: Option<Box<RawValue>>,
+    body_base64: Option<String>,
+    to: Option<String>,
+    except: Option<String>,
+}
+
+/// The JSON of `/api/ask`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskFields {
+    #[serde(default = "default_namespace")]
+    namespace: String,
+    room: Option<String>,
+    event: String,
+    #[serde(default, deserialize_with = "any_value")]
+    body: Option<Box<RawValue>>,
+    body_base64: Option<String>,
+    to: Option<String>,
+    timeout_ms: Option<u64>,
+}
+
+impl Broadcast {
+    pub(super) fn check(fields: BroadcastFields, namespaces: &BTreeSet<String>) -> Result<Self, ApiError> {
+        let BroadcastFields { namespace, room, event, body, body_base64, to, except } = fields;
+        let place = Place { namespace, room, event, to };
+        let message = place.message(body_of(body, body_base64)?, namespaces)?;
+        Ok(Self { message, except: filled("except", except)? })
+    }
+}
+
+impl Ask {
+    pub(super) fn check(fields: AskFields, namespaces: &BTreeSet<String>) -> Result<Self, ApiError> {
+        let AskFields { namespace, room, event, body, body_base64, to, timeout_ms } = fields;
+        let place = Place { namespace, room, event, to };
+        let message = place.message(body_of(body, body_base64)?, namespaces)?;
+        Ok(Self { message, patience: patience(timeout_ms)? })
+    }
+}
+
+/// Where a message goes.
+struct Place {
+    namespace: String,
+    room: Option<String>,
+    event: String,
+    to: Option<String>,
+}
+
+impl Place {
+    fn message(self, body: Body, namespaces: &BTreeSet<String>) -> Result<Message, ApiError> {
+        if !namespaces.contains(&self.namespace) {
+            let known = namespaces.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            return Err(ApiError::bad_request(format!(
+                "namespace: there is no {:?}; there are {known}",
+                self.namespace
+            )));
+        }
+        if self.event.is_empty() || self.event.starts_with("_On") {
+            return Err(ApiError::bad_request("event: a name that neither is empty nor begins with `_On` is wanted"));
+        }
+        let message = body.message(self.event).in_namespace(self.namespace);
+        let message = filled("room", self.room)?.into_iter().fold(message, Message::to_room);
+        Ok(filled("to", self.to)?.into_iter().fold(message, Message::to))
+    }
+}
+
+enum Body {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Body {
+    fn message(self, event: String) -> Message {
+        match self {
+            Self::Text(text) => Message::new(event, text),
+            Self::Binary(bytes) => Message::new(event, bytes).binary(),
+        }
+    }
+}
+
+/// A string is the body itself; any other value is sent as it is written.
+fn body_of(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<Body, ApiError> {
+    match (json, base64) {
+        (Some(_), Some(_)) => Err(ApiError::bad_request("body_base64: there is a body already")),
+        (None, Some(base64)) => {
+            let bytes = BASE64_STANDARD.decode(base64);
+            bytes.map(Body::Binary).map_err(|err| ApiError::bad_request(format!("body_base64: {err}")))
+        }
+        (Some(value), None) if value.get().starts_with('"') => parse(value.get().as_bytes()).map(Body::Text),
+        (Some(value), None) => Ok(Body::Text(value.get().to_owned())),
+        (None, None) => Ok(Body::Text(String::new())),
+    }
+}
+
+/// A name that is given and empty was meant to be something: to take it for none would reach too many.
+fn filled(field: &str, name: Option<String>) -> Result<Option<String>, ApiError> {
+    match name {
+        Some(name) if name.is_empty() => Err(ApiError::bad_request(format!("{field}: empty; leave it out"))),
+        name => Ok(name),
+    }
+}
+
+fn patience(timeout_ms: Option<u64>) -> Result<Duration, ApiError> {
+    let patience = timeout_ms.map_or(DEFAULT_ASK_TIMEOUT, Duration::from_millis);
+    match Duration::ZERO < patience && patience <= MAX_ASK_TIMEOUT {
+        true => Ok(patience),
+        false => Err(ApiError::bad_request(format!("timeout_ms: from 1 to {}", MAX_ASK_TIMEOUT.as_millis()))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|err| {
+        let path = err.path().to_string();
+        let place = if path == "." { String::new() } else { format!("{path}: ") };
+        ApiError::bad_request(format!("{place}{}", err.inner()))
+    })?;
+    json.end().map_err(|err| ApiError::bad_request(err.to_string()))?;
+    Ok(value)
+}
+
+fn default_namespace() -> String {
+    "default".to_owned()
+}
+
+/// Tells `null`, which is a value, from nothing.
+fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_ASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    fn broadcast(json: &str) -> Result<Broadcast, String> {
+        let namespaces = BTreeSet::from(["default".to_owned()]);
+        let fields = parse(json.as_bytes());
+        fields.and_then(|fields| Broadcast::check(fields, &namespaces)).map_err(|err| format!("{err:?}"))
+    }
+
+    fn body(json: &str) -> String {
+        let message = broadcast(&format!(r#"{{"event":"e","body":{json}}}"#)).unwrap().message;
+        message.text().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_string_is_the_body_and_any_other_value_is_its_json() {
+        assert_eq!(body(r#""say \"hi\"""#), r#"say "hi""#);
+        assert_eq!(body(r#"{"price": 1.10}"#), r#"{"price": 1.10}"#);
+        assert_eq!(body("null"), "null");
+    }
+
+    #[test]
+    fn base64_makes_a_binary_message() {
+        let message = broadcast(r#"{"event":"e","body_base64":"AP8="}"#).unwrap().message;
+        assert!(message.is_binary());
+        assert_eq!(&message.body()[..], [0, 255]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let faults = [
+            (r#"{"event":"e","evnt":1}"#, "unknown field `evnt`"),
+            (r#"{"event":"e","room":7}"#, "room: invalid type"),
+            (r#"{"event":"e","room":""}"#, "room: empty"),
+            (r#"{"event":"e","to":""}"#, "to: empty"),
+            (r#"{"event":"e","except":""}"#, "except: empty"),
+            (r#"{"event":"e","timeout_ms":1}"#, "unknown field `timeout_ms`"),
+            (r#"{"event":"e","body":1,"body_base64":""}"#, "body_base64: there is a body"),
+            (r#"{"event":"e","body_base64":"?"}"#, "body_base64: "),
+            (r#"{"event":"e","namespace":"n"}"#, "namespace: there is no"),
+            (r#"{"event":"_OnRoomJoin"}"#, "event: "),
+            (r#"{"event":""}"#, "event: "),
+            ("{}", "missing field `event`"),
+            (r#"{"event":"e"} x"#, "trailing characters"),
+        ];
+        for (json, part) in faults {
+            let err = broadcast(json).unwrap_err();
+            assert!(err.contains(part), "{json}: {err}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_is_not_waited_for() {
+        let body = axum::body::Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+        let err = read::<BroadcastFields>(Request::new(body)).await.unwrap_err();
+        assert_eq!(err.into_response().status(), StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[test]
+    fn an_ask_waits_no_longer_than_a_minute() {
+        assert_eq!(patience(None).unwrap(), Duration::from_secs(10));
+        assert_eq!(patience(Some(60_000)).unwrap(), Duration::from_secs(60));
+        assert!(patience(Some(60_001)).is_err() && patience(Some(0)).is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! What the program is told: flags, then environment, then a file, then the defaults.
+//!
+//! - `mod.rs`: [`load`], which merges them.
+//! - `settings.rs`: every option, as a flag and as a key of the file.
+//! - `values.rs`: values that can only be right.
+//! - `environment.rs`: the environment as a source.
+//! - `defaults.toml`: the last source.
+
+mod environment;
+mod settings;
+mod values;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+pub(crate) use settings::Settings;
+pub(crate) use values::{ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy};
+
+use crate::failure::Failure;
+
+/// Serve the hub
+///
+/// Serves websockets at /ws, a page at /, the browser client at /neffos.js and an HTTP API below /api, until SIGTERM or
+/// SIGINT; then clients are asked to come back later (close code 1012). A second signal ends at once.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_long_help = MANUAL)]
+pub(crate) struct ServeArgs {
+    /// A TOML file with the options that are given neither as flags nor in the environment [default: none]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Merges all sources: what a flag says counts most, then the environment, then the file, then the defaults.
+pub(crate) fn load(
+    flags: ServeArgs,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    read: impl FnOnce(&Path) -> io::Result<String>,
+) -> Result<Settings, Failure> {
+    let variables = environment::read(variables)?;
+    let file = match flags.config.or(variables.config) {
+        Some(path) => from_file(&path, read)?,
+        None => Settings::default(),
+    };
+    let settings = flags.settings.or(variables.settings).or(file).or(defaults());
+    match settings.namespaces.as_ref().is_none_or(BTreeMap::is_empty) {
+        true => Err(Failure::config("namespaces: there is none, so nobody could connect to one")),
+        false => Ok(settings),
+    }
+}
+
+fn from_file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Settings, Failure> {
+    let name = path.display();
+    let text = read(path).map_err(|err| Failure::config(format!("{name}: {err}")))?;
+    toml::from_str(&text).map_err(|err| Failure::config(format!("{name}: {}", err.to_string().trim_end())))
+}
+
+fn defaults() -> Settings {
+    toml::from_str(DEFAULTS).expect("a test reads the same text")
+}
+
+const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Lines of at most 78 columns, so that they are not broken in a terminal of 80.
+const MANUAL: &str = "\
+Every option may also be given in the environment, as NEFFOS_<OPTION>
+(NEFFOS_MAX_MESSAGE=4096), and in a TOML file, under its name with underscores
+(max_message = 4096). A flag counts more than the environment, the environment
+more than the file. A name that does not exist is an error.
+
+TIME is written like 10s, 500ms or 2m.
+
+The file also says which namespaces there are, and who gets the events that
+clients send in them. Without a file, that is:
+
+    [namespaces.default.events]
+    \"*\" = \"others\"
+    private = \"recipient\"
+
+    others     the others in the message's room, or in the namespace when it
+               names none
+    everyone   the same, and the sender
+    recipient  the connections whose id the body names: a JSON object with a
+               string \"to\"; it arrives without that, and with the sender's
+               id as \"from\"
+    sender     goes back to the sender, as a reply
+    refused    nobody; the sender gets an error
+
+\"*\" is the rule for events that are not named; without it they are refused.
+
+    GET  /ws             the websocket
+    GET  /neffos.js      the client for browsers, an ES module
+    POST /api/broadcast  {\"event\": …} and, as needed, \"namespace\", \"room\",
+                         \"body\" or \"body_base64\", \"to\", \"except\"
+    POST /api/ask        the same without \"except\"; \"timeout_ms\" up to 60000;
+                         answers with the first reply
+    GET  /api/stats      connections, and what became of messages
+    GET  /healthz /readyz /metrics
+
+    curl -H \"Authorization: Bearer $KEY\" \\
+         -d '{\"event\":\"chat\",\"body\":\"hello\"}' \\
+         http://127.0.0.1:8080/api/broadcast";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! [`Settings`]: every option, as a flag and as a key of the file.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use http::HeaderName;
+use serde::Deserialize;
+
+use super::values::{Address, ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy, Period, header_name};
+use crate::hub::Rules;
+
+/// What one source says. What it leaves open, the next one decides.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT", help_heading = NETWORK)]
+    pub(crate) addr: Option<Address>,
+
+    /// The key for /api, sent as `Authorization: Bearer KEY` [default: a new one at each start, printed]
+    #[arg(long, value_name = "KEY", help_heading = HTTP)]
+    pub(crate) api_key: Option<ApiKey>,
+
+    /// Serve neither the page nor /api/live; in the file: `page = false` [default: they are served]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = HTTP)]
+    #[serde(skip)]
+    pub(crate) no_page: Option<bool>,
+
+    #[arg(skip)]
+    pub(crate) page: Option<bool>,
+
+    /// An origin whose pages may connect (`https://app.example`), besides the server's own; `*`: all. May be repeated, or
+    /// separated by commas [default: none]
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', help_heading = NETWORK)]
+    pub(crate) allow_origin: Option<Vec<Origin>>,
+
+    /// Take a connection's id from this request header, or from the URL parameter X-Websocket-Header-NAME; without one,
+    /// the id is random. Ids say who sent a private message and who gets it, so trust them only when something in front
+    /// of the server sets this header and lets no client choose it [default: a random UUID for each connection]
+    #[arg(long, value_name = "NAME", help_heading = NETWORK)]
+    #[serde(deserialize_with = "header_name")]
+    pub(crate) id_header: Option<HeaderName>,
+
+    /// Connections at once, 0: no bound; beyond, clients get 503 [default: 100000]
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub(crate) max_connections: Option<usize>,
+
+    /// Connections of one address at once, 0: no bound. Loopback addresses are not counted, unless --address-header names
+    /// them [default: 1000]
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub(crate) max_connections_per_address: Option<usize>,
+
+    /// The header in which the proxy in front names the client's address; its last entry counts [default: none]
+    #[arg(long, value_name = "NAME", help_heading = NETWORK)]
+    #[serde(deserialize_with = "header_name")]
+    pub(crate) address_header: Option<HeaderName>,
+
+    /// The largest message of a client, in bytes, 0: no bound; beyond, it is closed with 1009 [default: 65536]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub(crate) max_message: Option<usize>,
+
+    /// Messages that may wait for a client that reads slowly [default: 1024]
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub(crate) outbox_messages: Option<NonZeroUsize>,
+
+    /// Bytes that may wait for a client that reads slowly [default: 1048576]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub(crate) outbox_bytes: Option<NonZeroUsize>,
+
+    /// What happens with a broadcast for a client for whom too much waits [default: drop-newest]
+    #[arg(long, value_name = "POLICY", help_heading = LIMITS)]
+    pub(crate) overflow: Option<OverflowPolicy>,
+
+    /// How long a client may take nothing of what waits for it, 0s: for ever; beyond, it is cut [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) slow_consumer_timeout: Option<Period>,
+
+    /// After which silence a client is pinged, 0s: never [default: 25s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) ping_interval: Option<Period>,
+
+    /// How long a client may take to answer a ping, 0s: for ever; beyond, it is cut [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) pong_timeout: Option<Period>,
+
+    /// How long a client may take from its connection to the end of its request, 0s: for ever [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) handshake_timeout: Option<Period>,
+
+    /// Over which time a shutdown spreads the closing of connections [default: 2s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) drain_window: Option<Period>,
+
+    /// How long a shutdown takes at most [default: 15s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) shutdown_timeout: Option<Period>,
+
+    /// Let all clients see all broadcasts in one order [default: false: in order for each sender]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = NETWORK)]
+    pub(crate) ordered: Option<bool>,
+
+    /// Into how many parts connections are divided, which are written to in parallel [default: one for each processor]
+    #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
+    pub(crate) shards: Option<NonZeroUsize>,
+
+    /// What is logged to stderr: a level, or `target=level` directives with commas between them [default: info]
+    #[arg(long, value_name = "FILTER", help_heading = LOGS)]
+    pub(crate) log: Option<LogFilter>,
+
+    /// How a log line is written [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = LOGS)]
+    pub(crate) log_format: Option<LogFormat>,
+
+    /// The namespaces and their rules, which only the file can name.
+    #[arg(skip)]
+    pub(crate) namespaces: Option<BTreeMap<String, Rules>>,
+}
+
+impl Settings {
+    /// `self`, and where it is silent, `next`.
+    pub(crate) fn or(self, next: Self) -> Self {
+        Self {
+            page: self.has_page().or(next.has_page()),
+            addr: self.addr.or(next.addr),
+            api_key: self.api_key.or(next.api_key),
+            no_page: None,
+            allow_origin: self.allow_origin.or(next.allow_origin),
+            id_header: self.id_header.or(next.id_header),
+            max_connections: self.max_connections.or(next.max_connections),
+            max_connections_per_address: self.max_connections_per_address.or(next.max_connections_per_address),
+            address_header: self.address_header.or(next.address_header),
+            max_message: self.max_message.or(next.max_message),
+            outbox_messages: self.outbox_messages.or(next.outbox_messages),
+            outbox_bytes: self.outbox_bytes.or(next.outbox_bytes),
+            overflow: self.overflow.or(next.overflow),
+            slow_consumer_timeout: self.slow_consumer_timeout.or(next.slow_consumer_timeout),
+            ping_interval: self.ping_interval.or(next.ping_interval),
+            pong_timeout: self.pong_timeout.or(next.pong_timeout),
+            handshake_timeout: self.handshake_timeout.or(next.handshake_timeout),
+            drain_window: self.drain_window.or(next.drain_window),
+            shutdown_timeout: self.shutdown_timeout.or(next.shutdown_timeout),
+            ordered: self.ordered.or(next.ordered),
+            shards: self.shards.or(next.shards),
+            log: self.log.or(next.log),
+            log_format: self.log_format.or(next.log_format),
+            namespaces: self.namespaces.or(next.namespaces),
+        }
+    }
+
+    /// The flag is a negative, the key of the file is not.
+    fn has_page(&self) -> Option<bool> {
+        self.no_page.map(|no_page| !no_page).or(self.page)
+    }
+}
+
+const NETWORK: &str = "Network";
+const HTTP: &str = "HTTP";
+const LIMITS: &str = "Limits";
+const LOGS: &str = "Logs";

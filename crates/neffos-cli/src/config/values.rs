@@ -1,0 +1,209 @@
+//! Values of settings that can only be right: text is parsed once, where its source is still known.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use http::{HeaderName, Uri};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use tracing_subscriber::EnvFilter;
+
+/// `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Address(String);
+
+impl Address {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Self(text.to_owned())),
+            _ => Err("write it as host:port, like 127.0.0.1:8080".to_owned()),
+        }
+    }
+}
+
+/// What callers of the HTTP API must know. Its `Debug` does not tell.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ApiKey(String);
+
+impl ApiKey {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ApiKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("an empty key would let everybody in".to_owned()),
+            // What else a header cannot carry, or would lose at its ends.
+            text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err("a key is of visible ASCII characters, without spaces".to_owned())
+            }
+            text => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
+}
+
+/// Whose pages may connect.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Origin {
+    Any,
+    One(String),
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let is_origin = text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.query().is_none());
+        match is_origin && text.matches('/').count() == 2 {
+            true => Ok(Self::One(text.to_owned())),
+            false => Err(format!("{text:?} is no origin; write it as scheme://host or scheme://host:port")),
+        }
+    }
+}
+
+/// A span of time, written like `10s`, `500ms` or `2m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Period(Duration);
+
+impl Period {
+    pub(crate) fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text).map(Self).map_err(|err| format!("{err}; {PERIOD_FORM}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(PERIOD_FORM))?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+const PERIOD_FORM: &str = "write a time like \"10s\", \"500ms\" or \"2m\"";
+
+/// What happens to a broadcast for a connection whose outbox is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OverflowPolicy {
+    /// That broadcast is dropped for this client
+    DropNewest,
+    /// What has waited longest makes room
+    DropOldest,
+    /// The client is closed with 1013
+    Disconnect,
+}
+
+/// Which log lines are written; its syntax has been checked.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct LogFilter(String);
+
+impl LogFilter {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        EnvFilter::try_new(text).map(|_| Self(text.to_owned())).map_err(|err| err.to_string())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+macro_rules! try_from_text {
+    ($($value:ty),*) => {
+        $(impl TryFrom<String> for $value {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        })*
+    };
+}
+
+try_from_text!(Address, ApiKey, Origin, LogFilter);
+
+/// Reads the name of a header.
+pub(super) fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HeaderName>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_anybody_could_send_is_none() {
+        assert!("".parse::<ApiKey>().is_err());
+        assert!("two words".parse::<ApiKey>().is_err());
+        assert_eq!(format!("{:?}", "s3cret".parse::<ApiKey>().unwrap()), "ApiKey(…)");
+    }
+
+    #[test]
+    fn an_origin_has_a_scheme_and_a_host_and_no_path() {
+        for good in ["https://app.example", "http://localhost:3000", "*"] {
+            assert!(good.parse::<Origin>().is_ok(), "{good}");
+        }
+        for bad in ["", "app.example", "https://", "https://app.example/", "https://app.example/x", "https://a?b"] {
+            assert!(bad.parse::<Origin>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_names_its_port() {
+        for (text, is_good) in [("127.0.0.1:0", true), ("[::1]:80", true), ("host:http", false), (":80", false)] {
+            assert_eq!(text.parse::<Address>().is_ok(), is_good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_a_unit_is_told_how_to_be_written() {
+        assert_eq!("500ms".parse::<Period>().unwrap().duration(), Duration::from_millis(500));
+        assert!("10".parse::<Period>().unwrap_err().contains("\"10s\""));
+    }
+}

@@ -1,0 +1,35 @@
+//! Why the program ends early, and with which exit code.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Why nothing is served, or no longer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What the user wrote cannot be used. Exit code 2, as for unknown flags.
+    Config(String),
+    /// The system did not play along. Exit code 1.
+    Run(String),
+}
+
+impl Failure {
+    pub(crate) fn config(text: impl Display) -> Self {
+        Self::Config(text.to_string())
+    }
+
+    pub(crate) fn run(text: impl Display) -> Self {
+        Self::Run(text.to_string())
+    }
+
+    /// Tells the user, and says with which code to exit.
+    pub(crate) fn report(&self) -> ExitCode {
+        let (Self::Config(text) | Self::Run(text)) = self;
+        // Whoever closed stderr does not want to know.
+        writeln!(std::io::stderr(), "error: {text}").ok();
+        match self {
+            Self::Config(_) => ExitCode::from(2),
+            Self::Run(_) => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Who gets the events that clients send: one rule for each event of a namespace.
+
+use std::collections::BTreeMap;
+
+use neffos::{Events, Message, NsConn, Reply, Server};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The rules of one namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rules {
+    events: BTreeMap<String, Rule>,
+}
+
+/// Who gets an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Rule {
+    /// The others in the message's room, or in the namespace when it names none.
+    Others,
+    /// As `Others`, and the sender.
+    Everyone,
+    /// The connections with the id that the body names.
+    Recipient,
+    /// The sender, as a reply.
+    Sender,
+    Refused,
+}
+
+impl Rules {
+    /// The handlers that follow these rules.
+    pub(crate) fn handlers(&self) -> Events {
+        let named = self.events.iter().filter(|(event, _)| *event != REST);
+        let events = named.fold(Events::new(), |events, (event, rule)| {
+            let rule = *rule;
+            events.on(event, move |ns: NsConn, server: Server, message: Message| async move {
+                handle(rule, &ns, &server, &message)
+            })
+        });
+        let rest = self.events.get(REST).copied().unwrap_or(Rule::Refused);
+        events.on_any(move |ns: NsConn, server: Server, message: Message| async move {
+            match SYSTEM_EVENTS.contains(&message.event()) {
+                true => Reply::none(),
+                false => handle(rest, &ns, &server, &message),
+            }
+        })
+    }
+}
+
+fn handle(rule: Rule, ns: &NsConn, server: &Server, message: &Message) -> Reply {
+    // A client that fails on an event says so with the same event: passed on, two clients could do that for ever.
+    if message.error().is_some() {
+        return Reply::none();
+    }
+    match rule {
+        Rule::Others => ns.broadcast_others(copy(message)),
+        Rule::Everyone => ns.broadcast(copy(message)),
+        Rule::Recipient => match send_to_recipient(ns, server, message) {
+            Ok(()) => {}
+            Err(reason) => return Reply::error(reason),
+        },
+        Rule::Sender => return Reply::new(message.body().clone()),
+        Rule::Refused => return Reply::error("not allowed"),
+    }
+    handed_over(message)
+}
+
+/// What whoever asks is told; to others the same would be an event.
+fn handed_over(message: &Message) -> Reply {
+    match message.is_ask() {
+        true => Reply::text(""),
+        false => Reply::none(),
+    }
+}
+
+fn send_to_recipient(ns: &NsConn, server: &Server, message: &Message) -> Result<(), String> {
+    let Private { to, body } = Private::read(message.body(), ns.conn().id())?;
+    let is_here = |there: &NsConn| message.room().is_none_or(|room| there.room(room).is_some());
+    let recipients = server.connections_with_id(&to);
+    if !recipients.iter().any(|conn| conn.namespace(ns.name()).is_some_and(|there| is_here(&there))) {
+        return Err("nobody has this id".to_owned());
+    }
+    ns.broadcast(with_body(message, body).to(to));
+    Ok(())
+}
+
+/// `message` as others get it: its token and its flags concern the sender alone.
+fn copy(message: &Message) -> Message {
+    with_body(message, message.body().clone())
+}
+
+fn with_body(message: &Message, body: impl Into<Vec<u8>>) -> Message {
+    let copy = Message::new(message.event(), body.into()).in_namespace(message.namespace());
+    let copy = match message.room() {
+        Some(room) => copy.to_room(room),
+        None => copy,
+    };
+    match message.is_binary() {
+        true => copy.binary(),
+        false => copy,
+    }
+}
+
+/// A private message: whom it is for, and what they get.
+#[derive(Debug, PartialEq, Eq)]
+struct Private {
+    to: String,
+    body: Vec<u8>,
+}
+
+impl Private {
+    /// Takes `to` out of the object in `body` and says who it is from, whatever the sender said. The other fields stay
+    /// as they were written.
+    fn read(body: &[u8], from: &str) -> Result<Self, String> {
+        let mut fields: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_slice(body).map_err(|err| format!("body: a JSON object is wanted: {err}"))?;
+        let to = fields.remove("to").ok_or("to: missing; it names the recipient's id")?;
+        let to: String = serde_json::from_str(to.get()).map_err(|_| "to: a string is wanted")?;
+        let from = to_raw_value(from).map_err(|err| err.to_string())?;
+        fields.insert("from".to_owned(), from);
+        let body = serde_json::to_vec(&fields).map_err(|err| err.to_string())?;
+        Ok(Self { to, body })
+    }
+}
+
+/// Stands for the events that no rule names.
+const REST: &str = "*";
+
+/// The library asks and tells about these; here everybody may connect, join and leave.
+const SYSTEM_EVENTS: &[&str] = &[
+    "_OnNamespaceConnect",
+    "_OnNamespaceConnected",
+    "_OnNamespaceDisconnect",
+    "_OnRoomJoin",
+    "_OnRoomJoined",
+    "_OnRoomLeave",
+    "_OnRoomLeft",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Private, String> {
+        Private::read(body.as_bytes(), "ada")
+    }
+
+    #[test]
+    fn the_server_says_who_a_private_message_is_from() {
+        let private = read(r#"{"to":"bob","text":"hi","from":"eve"}"#).unwrap();
+        assert_eq!(private.to, "bob");
+        assert_eq!(String::from_utf8(private.body).unwrap(), r#"{"from":"ada","text":"hi"}"#);
+    }
+
+    #[test]
+    fn the_other_fields_of_a_private_message_stay_as_they_were_written() {
+        let private = read(r#"{"to":"b","amount":1.10,"big":123456789012345678901234567890}"#).unwrap();
+        let body = String::from_utf8(private.body).unwrap();
+        assert_eq!(body, r#"{"amount":1.10,"big":123456789012345678901234567890,"from":"ada"}"#);
+    }
+
+    #[test]
+    fn a_private_message_of_another_shape_is_told_which_field_is_wrong() {
+        assert!(read("hello").unwrap_err().starts_with("body: "));
+        assert!(read("[1]").unwrap_err().starts_with("body: "));
+        assert!(read(r#"{"text":"hi"}"#).unwrap_err().starts_with("to: missing"));
+        assert!(read(r#"{"to":7}"#).unwrap_err().starts_with("to: a string"));
+    }
+}

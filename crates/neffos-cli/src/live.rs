@@ -1,0 +1,79 @@
+//! The numbers that the page shows while it is open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Json;
+use neffos::Server;
+use serde::Serialize;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Knows how many messages were delivered each second of late.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    server: Server,
+    /// The bits of a float.
+    rate: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Numbers {
+    connections: usize,
+    delivered_per_second: f64,
+    dropped: u64,
+}
+
+impl Live {
+    /// Measures once a second from now on.
+    pub(crate) fn start(server: &Server) -> Self {
+        let live = Self { server: server.clone(), rate: Arc::default() };
+        tokio::spawn(live.clone().measure());
+        live
+    }
+
+    /// The numbers of this moment. However many pages ask, it costs a few reads.
+    pub(crate) fn numbers(&self) -> Json<Numbers> {
+        Json(Numbers {
+            connections: self.server.total_connections(),
+            delivered_per_second: f64::from_bits(self.rate.load(Ordering::Relaxed)),
+            dropped: self.server.counters().dropped(),
+        })
+    }
+
+    async fn measure(self) {
+        let mut ticks = interval(WINDOW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = (ticks.tick().await, self.server.counters().delivered());
+        loop {
+            ticks.tick().await;
+            let now = (Instant::now(), self.server.counters().delivered());
+            self.rate.store(rate(last, now).to_bits(), Ordering::Relaxed);
+            last = now;
+        }
+    }
+}
+
+/// How many a second, to one decimal.
+#[expect(clippy::cast_precision_loss, reason = "a number to look at")]
+fn rate((start, before): (Instant, u64), (end, after): (Instant, u64)) -> f64 {
+    let seconds = (end - start).as_secs_f64();
+    if seconds <= 0.0 {
+        return 0.0;
+    }
+    (after.saturating_sub(before) as f64 / seconds * 10.0).round() / 10.0
+}
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_for_the_time_that_really_passed() {
+        let start = Instant::now();
+        assert_eq!(rate((start, 100), (start + Duration::from_secs(2), 500)), 200.0);
+        assert_eq!(rate((start, 100), (start, 500)), 0.0);
+    }
+}

@@ -1,0 +1,55 @@
+//! What monitoring reads at `/metrics`.
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use neffos::{Server, UpgradeError};
+
+/// Starts counting for the whole process.
+pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    describe_gauge!(CONNECTIONS, "Open websocket connections.");
+    describe_gauge!(NAMESPACE_CONNECTIONS, "Connections that are in a namespace.");
+    describe_counter!(QUEUED, "Messages taken into the outbox of a connection; one to 1,000 connections counts 1,000.");
+    describe_counter!(DELIVERED, "Messages handed to the kernel, whole.");
+    describe_counter!(DROPPED, "Messages that a connection missed: its outbox was full, or it was closing.");
+    describe_counter!(UPGRADE_ERRORS, "Requests to the websocket that did not become one, by HTTP status.");
+    Ok(handle)
+}
+
+/// The text for a scrape: the server's own numbers as they are now.
+pub(crate) fn render<'a>(
+    handle: &PrometheusHandle,
+    server: &Server,
+    namespaces: impl Iterator<Item = &'a String>,
+) -> String {
+    gauge!(CONNECTIONS).set(as_float(server.total_connections()));
+    for namespace in namespaces {
+        let count = server.count_in(namespace, None);
+        gauge!(NAMESPACE_CONNECTIONS, "namespace" => namespace.clone()).set(as_float(count));
+    }
+    let counters = server.counters();
+    counter!(QUEUED).absolute(counters.queued());
+    counter!(DELIVERED).absolute(counters.delivered());
+    counter!(DROPPED, "reason" => "full").absolute(counters.dropped_full());
+    counter!(DROPPED, "reason" => "closed").absolute(counters.dropped_closed());
+    handle.render()
+}
+
+/// Counts a request that did not become a websocket.
+pub(crate) fn count_upgrade_error(err: &UpgradeError) {
+    if !err.is_retry_probe() {
+        counter!(UPGRADE_ERRORS, "status" => err.status().as_str().to_owned()).increment(1);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 connections")]
+fn as_float(count: usize) -> f64 {
+    count as f64
+}
+
+const CONNECTIONS: &str = "neffos_connections";
+const NAMESPACE_CONNECTIONS: &str = "neffos_namespace_connections";
+const QUEUED: &str = "neffos_messages_queued_total";
+const DELIVERED: &str = "neffos_messages_delivered_total";
+const DROPPED: &str = "neffos_messages_dropped_total";
+const UPGRADE_ERRORS: &str = "neffos_upgrade_errors_total";

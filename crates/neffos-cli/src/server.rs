@@ -1,0 +1,94 @@
+//! The websocket server that the settings describe.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use http::request::Parts;
+use neffos::{Error, Overflow, Server, ServerBuilder};
+
+use crate::api::MAX_ASK_TIMEOUT;
+use crate::config::{Origin, OverflowPolicy, Settings};
+use crate::metrics;
+
+/// Builds the server.
+pub(crate) fn build(settings: &Settings) -> Result<Server, Error> {
+    let builder = Server::builder().on_upgrade_error(metrics::count_upgrade_error).ask_timeout(MAX_ASK_TIMEOUT);
+    let builder = with_namespaces(builder, settings);
+    let builder = with_doors(builder, settings);
+    let builder = with_outbox(builder, settings);
+    with_deadlines(builder, settings).build()
+}
+
+fn with_namespaces(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
+    let namespaces = settings.namespaces.iter().flatten();
+    namespaces.fold(builder, |builder, (name, rules)| builder.namespace(name, rules.handlers()))
+}
+
+/// Who may come in, and as whom.
+fn with_doors(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
+    let origins = settings.allow_origin.iter().flatten();
+    let builder = origins.fold(builder, |builder, origin| match origin {
+        Origin::Any => builder.allow_any_origin(),
+        Origin::One(origin) => builder.allow_origin(origin),
+    });
+    let builder = with(builder, settings.id_header.clone(), |builder, name| {
+        builder.id_generator(move |request| id_in(request, &name).unwrap_or_else(neffos::random_id))
+    });
+    let builder =
+        with(builder, settings.address_header.as_ref(), |builder, name| builder.address_header(name.as_str()));
+    let builder = with(builder, settings.max_connections, ServerBuilder::max_connections);
+    with(builder, settings.max_connections_per_address, ServerBuilder::max_connections_per_address)
+}
+
+/// What may come in and wait to go out.
+fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
+    let bounds = settings.outbox_messages.zip(settings.outbox_bytes);
+    let builder = with(builder, bounds, |builder, (messages, bytes)| builder.outbox(messages.get(), bytes.get()));
+    let builder = with(builder, settings.overflow, |builder, policy| builder.overflow(overflow(policy)));
+    let builder = with(builder, settings.max_message, ServerBuilder::max_message);
+    let builder = with(builder, settings.ordered, ServerBuilder::ordered_broadcast);
+    with(builder, settings.shards, |builder, count| builder.shards(count.get()))
+}
+
+fn with_deadlines(mut builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
+    type Setter = fn(ServerBuilder, Duration) -> ServerBuilder;
+    let deadlines: [(_, Setter); 6] = [
+        (settings.slow_consumer_timeout, ServerBuilder::slow_consumer_timeout),
+        (settings.ping_interval, ServerBuilder::ping_interval),
+        (settings.pong_timeout, ServerBuilder::pong_timeout),
+        (settings.handshake_timeout, ServerBuilder::handshake_timeout),
+        (settings.drain_window, ServerBuilder::drain_window),
+        (settings.shutdown_timeout, ServerBuilder::shutdown_timeout),
+    ];
+    for (period, set) in deadlines {
+        builder = with(builder, period, |builder, period| set(builder, period.duration()));
+    }
+    builder
+}
+
+fn with<T>(
+    builder: ServerBuilder,
+    value: Option<T>,
+    set: impl FnOnce(ServerBuilder, T) -> ServerBuilder,
+) -> ServerBuilder {
+    match value {
+        Some(value) => set(builder, value),
+        None => builder,
+    }
+}
+
+fn overflow(policy: OverflowPolicy) -> Overflow {
+    match policy {
+        OverflowPolicy::DropNewest => Overflow::DropNewest,
+        OverflowPolicy::DropOldest => Overflow::DropOldest,
+        OverflowPolicy::Disconnect => Overflow::Disconnect,
+    }
+}
+
+/// The id that the header names, if it names one that a log line and a URL can show.
+fn id_in(request: &Parts, name: &HeaderName) -> Option<String> {
+    let id = request.headers.get(name)?.to_str().ok()?.trim();
+    (!id.is_empty() && id.len() <= MAX_ID).then(|| id.to_owned())
+}
+
+const MAX_ID: usize = 255;

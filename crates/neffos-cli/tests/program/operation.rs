@@ -1,0 +1,100 @@
+//! What operators see and do: numbers, health, signals.
+
+use crate::support::{Frame, Program, bearer, request, run_to_end};
+
+#[tokio::test]
+async fn the_page_can_read_the_live_numbers_without_a_key() {
+    let program = Program::start(&[]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    let mut rate = 0.0;
+    // The rate is measured once a second, so what is sent now shows within two.
+    while rate == 0.0 {
+        program.post("/api/broadcast", r#"{"event":"e"}"#).await;
+        ada.text().await;
+        let live = program.get("/api/live").await.json();
+        assert_eq!((live["connections"].as_u64(), live["dropped"].as_u64()), (Some(1), Some(0)));
+        rate = live["delivered_per_second"].as_f64().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_say_what_they_are() {
+    let program = Program::start(&[]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    program.post("/api/broadcast", r#"{"event":"e"}"#).await;
+    ada.text().await;
+    assert_eq!(program.get("/ws").await.status, 400);
+    let metrics = program.get("/metrics").await;
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    for line in [
+        "neffos_connections 1",
+        r#"neffos_namespace_connections{namespace="default"} 1"#,
+        r#"neffos_messages_dropped_total{reason="full"} 0"#,
+        r#"neffos_messages_dropped_total{reason="closed"} 0"#,
+        r#"neffos_upgrade_errors_total{status="400"} 1"#,
+        "# TYPE neffos_messages_delivered_total counter",
+        "# TYPE neffos_messages_queued_total counter",
+    ] {
+        assert!(metrics.body.lines().any(|found| found == line), "{line} is not in {}", metrics.body);
+    }
+    let names = metrics.body.lines().filter(|line| line.starts_with("# TYPE")).count();
+    assert_eq!(metrics.body.lines().filter(|line| line.starts_with("# HELP")).count(), names);
+}
+
+#[tokio::test]
+async fn a_signal_drains_and_ends_well() {
+    for signal in ["TERM", "INT"] {
+        let program = Program::start(&["--drain-window=0s"]).await;
+        assert_eq!((program.get("/healthz").await.status, program.get("/readyz").await.status), (200, 200));
+        let mut ada = program.client().await.join_namespace().await;
+        program.signal(signal).await;
+        assert_eq!(ada.frame().await, Frame::Close(1012));
+        drop(ada);
+        assert_eq!(program.code().await, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn while_it_drains_it_is_alive_and_not_ready() {
+    let program = Program::start(&["--drain-window=10s", "--shutdown-timeout=60s"]).await;
+    // The clients' ends are spread over the window: one leaves at once, the other holds the program back.
+    let (mut one, mut other) = (program.client().await, program.client().await);
+    program.signal("TERM").await;
+    let end = tokio::select! {
+        end = one.frame() => end,
+        end = other.frame() => end,
+    };
+    assert_eq!(end, Frame::Close(1012));
+    assert_eq!(program.get("/readyz").await.status, 503);
+    assert_eq!(program.get("/healthz").await.status, 200);
+    program.signal("TERM").await;
+    assert_eq!(program.code().await, Some(1));
+}
+
+#[tokio::test]
+async fn a_key_is_made_and_told_when_none_is_given() {
+    let mut program = Program::run(&[], &[]).await;
+    assert_eq!(program.line().await, format!("websocket ws://{}/ws", program.address));
+    assert_eq!(program.line().await, format!("page http://{}/", program.address));
+    let line = program.line().await;
+    let key = line.strip_prefix("api key ").unwrap();
+    assert!(key.len() >= 22, "too short: {key}");
+    let answer = request(program.address, "GET", "/api/stats", &[("authorization", &bearer(key))], "").await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_clear_error() {
+    let program = Program::start(&[]).await;
+    let ended = run_to_end(&["serve", "--addr", &program.address.to_string()], &[]).await;
+    assert_eq!((ended.code, ended.output.as_str()), (Some(1), ""));
+    assert!(ended.errors.contains(&format!("error: cannot listen on {}: ", program.address)), "{}", ended.errors);
+}
+
+#[tokio::test]
+async fn without_a_command_it_serves() {
+    let taken = Program::start(&[]).await;
+    let ended = run_to_end(&["--addr", &taken.address.to_string()], &[]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.errors.contains("cannot listen on"), "{}", ended.errors);
+}

@@ -1,0 +1,115 @@
+//! Who gets the events that clients send.
+
+use crate::support::{Client, File, Program};
+
+/// A file in which each rule has an event.
+const RULES: &str = "
+[namespaces.default.events]
+chat = 'others'
+news = 'everyone'
+private = 'recipient'
+echo = 'sender'
+";
+
+async fn program_with_rules() -> (Program, File) {
+    let file = File::with(RULES);
+    (Program::start(&["--config", file.path()]).await, file)
+}
+
+async fn two_clients(program: &Program) -> (Client, Client) {
+    (program.client().await.join_namespace().await, program.client().await.join_namespace().await)
+}
+
+#[tokio::test]
+async fn by_default_all_events_go_to_the_others_in_the_namespace() {
+    let program = Program::start(&[]).await;
+    let (mut ada, mut bob) = two_clients(&program).await;
+    ada.emit("anything", "one").await;
+    assert_eq!(bob.text().await, ";default;;anything;0;0;one");
+    bob.emit("chat", "two").await;
+    assert_eq!(ada.text().await, ";default;;chat;0;0;two");
+}
+
+#[tokio::test]
+async fn an_event_of_a_room_stays_in_the_room() {
+    let program = Program::start(&[]).await;
+    let (ada, mut outsider) = two_clients(&program).await;
+    let mut ada = ada.join_room("lobby").await;
+    let mut bob = program.client().await.join_namespace().await.join_room("lobby").await;
+    ada.send(";default;lobby;chat;0;0;inside").await;
+    ada.emit("chat", "outside").await;
+    assert_eq!(bob.text().await, ";default;lobby;chat;0;0;inside");
+    assert_eq!(outsider.text().await, ";default;;chat;0;0;outside");
+    assert_eq!(outsider.ask("default;lobby;chat;0;0;let me in").await, "$1;default;lobby;chat;1;0;bad room");
+}
+
+#[tokio::test]
+async fn everyone_is_the_sender_too_and_the_sender_alone_gets_an_echo() {
+    let (program, _file) = program_with_rules().await;
+    let (mut ada, mut bob) = two_clients(&program).await;
+    ada.emit("news", "all").await;
+    assert_eq!(ada.text().await, ";default;;news;0;0;all");
+    assert_eq!(bob.text().await, ";default;;news;0;0;all");
+    assert_eq!(ada.ask("default;;echo;0;0;me").await, "$1;default;;echo;0;0;me");
+    ada.emit("echo", "me").await;
+    assert_eq!(ada.text().await, ";default;;echo;0;0;me");
+}
+
+#[tokio::test]
+async fn an_ask_is_answered_once_it_is_handed_over_and_others_do_not_see_that_it_was_one() {
+    let program = Program::start(&[]).await;
+    let (mut ada, mut bob) = two_clients(&program).await;
+    assert_eq!(ada.ask("default;;chat;0;0;hi").await, "$1;default;;chat;0;0;");
+    assert_eq!(bob.text().await, ";default;;chat;0;0;hi");
+}
+
+#[tokio::test]
+async fn an_event_that_no_rule_names_is_refused_when_there_is_no_rule_for_the_rest() {
+    let (program, _file) = program_with_rules().await;
+    let mut ada = program.client().await.join_namespace().await;
+    assert_eq!(ada.ask("default;;other;0;0;").await, "$1;default;;other;1;0;not allowed");
+}
+
+#[tokio::test]
+async fn a_private_message_says_who_it_is_from_and_reaches_its_recipient_alone() {
+    let program = Program::start(&[]).await;
+    let (mut ada, mut bob) = two_clients(&program).await;
+    let mut eve = program.client().await.join_namespace().await;
+    ada.emit("private", &format!(r#"{{"to":"{}","t":"hi","from":"eve"}}"#, bob.id)).await;
+    ada.emit("chat", "all").await;
+    assert_eq!(bob.text().await, format!(r#";default;;private;0;0;{{"from":"{}","t":"hi"}}"#, ada.id));
+    assert_eq!(eve.text().await, ";default;;chat;0;0;all");
+}
+
+#[tokio::test]
+async fn a_private_message_that_cannot_go_anywhere_is_answered_with_the_reason() {
+    let program = Program::start(&[]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    let nobody = ada.ask(r#"default;;private;0;0;{"to":"nobody"}"#).await;
+    assert_eq!(nobody, "$1;default;;private;1;0;nobody has this id");
+    let unnamed = ada.ask(r#"default;;private;0;0;{"text":"hi"}"#).await;
+    assert!(unnamed.starts_with("$1;default;;private;1;0;to: missing"), "{unnamed}");
+    // Connected, and not in the namespace.
+    let stranger = program.client().await;
+    let absent = ada.ask(&format!(r#"default;;private;0;0;{{"to":"{}"}}"#, stranger.id)).await;
+    assert_eq!(absent, "$1;default;;private;1;0;nobody has this id");
+}
+
+#[tokio::test]
+async fn the_error_of_one_clients_handler_is_not_passed_on() {
+    let program = Program::start(&[]).await;
+    let (mut ada, mut bob) = two_clients(&program).await;
+    ada.send(";default;;chat;1;0;no such room").await;
+    ada.emit("chat", "next").await;
+    assert_eq!(bob.text().await, ";default;;chat;0;0;next");
+}
+
+#[tokio::test]
+async fn ids_come_from_the_header_that_was_named_and_are_random_without_it() {
+    let program = Program::start(&["--id-header", "X-User"]).await;
+    let ada = Client::connect(program.address, "/ws?X-Websocket-Header-X-User=ada").await;
+    assert_eq!(ada.id, "ada");
+    let (one, other) = (program.client().await, program.client().await);
+    assert_eq!(one.id.len(), 36);
+    assert_ne!(one.id, other.id);
+}

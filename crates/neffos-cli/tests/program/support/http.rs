@@ -1,0 +1,71 @@
+//! One HTTP request, on a connection of its own.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::soon;
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The value of a header that is there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).unwrap_or_else(|| panic!("no {name}: {self:?}")).1
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The reason that the API gives.
+    pub(crate) fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(crate) async fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = head(method, path, headers, body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // A server that has seen enough may stop reading: what it answers is what counts.
+    stream.write_all(body.as_bytes()).await.ok();
+    answer(stream).await
+}
+
+/// As [`request`], for a body that never arrives in full.
+pub(crate) async fn request_in_pieces(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head("POST", path, headers, 100).as_bytes()).await.unwrap();
+    stream.write_all(b"{").await.unwrap();
+    stream
+}
+
+pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    // A reset after the answer is how some refuse the rest of a body.
+    soon(stream.read_to_end(&mut bytes)).await.ok();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").expect("no answer");
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+fn head(method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> String {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n")
+}

@@ -1,0 +1,141 @@
+//! A running program, and the two ways to talk to it.
+//!
+//! - `mod.rs`: [`Program`], started and stopped.
+//! - `http.rs`: one request and its answer.
+//! - `websocket.rs`: a client that speaks text frames.
+
+mod http;
+mod websocket;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+pub(crate) use http::{Answer, answer, request, request_in_pieces};
+pub(crate) use websocket::{Client, Frame};
+
+/// The key that programs are started with here.
+pub(crate) const KEY: &str = "a-key-for-tests";
+
+/// `neffos serve` on a free port; killed when it goes out of scope.
+pub(crate) struct Program {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+/// How a program ended that did not serve.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+impl Program {
+    /// With the test key.
+    pub(crate) async fn start(flags: &[&str]) -> Self {
+        Self::run(&[flags, &["--api-key", KEY]].concat(), &[]).await
+    }
+
+    /// With `flags` and `variables` alone, besides the address.
+    pub(crate) async fn run(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = command(&[&["serve", "--addr=127.0.0.1:0"], flags].concat(), variables);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = soon(output.next_line()).await.unwrap().expect("the program ended before it listened");
+        let address = line.strip_prefix("listening on ").unwrap().parse().unwrap();
+        Self { address, child, output }
+    }
+
+    /// The next line that it writes.
+    pub(crate) async fn line(&mut self) -> String {
+        soon(self.output.next_line()).await.unwrap().expect("the program has closed its output")
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address, "/ws").await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        request(self.address, "GET", path, &[], "").await
+    }
+
+    /// With the key.
+    pub(crate) async fn get_as_owner(&self, path: &str) -> Answer {
+        request(self.address, "GET", path, &[("authorization", &bearer(KEY))], "").await
+    }
+
+    /// With the key.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        request(self.address, "POST", path, &[("authorization", &bearer(KEY))], body).await
+    }
+
+    /// Sends a signal: `TERM` or `INT`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("the program runs");
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
+        assert!(sent.await.unwrap().success());
+    }
+
+    /// Waits for its end; returns the exit code.
+    pub(crate) async fn code(mut self) -> Option<i32> {
+        soon(self.child.wait()).await.unwrap().code()
+    }
+}
+
+/// Runs the program to its end.
+pub(crate) async fn run_to_end(flags: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut command = command(flags, variables);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut output, mut errors) = (String::new(), String::new());
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    soon(async { tokio::try_join!(stdout.read_to_string(&mut output), stderr.read_to_string(&mut errors)) })
+        .await
+        .unwrap();
+    Ended { code: soon(child.wait()).await.unwrap().code(), output, errors }
+}
+
+/// A file that is gone when it goes out of scope.
+pub(crate) struct File(std::path::PathBuf);
+
+impl File {
+    pub(crate) fn with(text: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("neffos-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // It lies in a directory for what tests leave behind.
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+/// `future`, which is to be done long before the deadline.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), future).await.expect("it took too long")
+}
+
+pub(crate) fn bearer(key: &str) -> String {
+    format!("Bearer {key}")
+}
+
+fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neffos"));
+    command.args(flags).env_clear().envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}

@@ -1,0 +1,111 @@
+//! A websocket client that is as small as it can be: short messages, text or binary, masked with zeros.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use super::soon;
+
+/// A client that was let in.
+pub(crate) struct Client {
+    pub(crate) id: String,
+    stream: BufReader<TcpStream>,
+}
+
+/// What the server sends.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    Text(String),
+    Binary(Vec<u8>),
+    Close(u16),
+}
+
+impl Client {
+    /// Shakes hands and greets.
+    pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut client = Self { id: String::new(), stream: BufReader::new(stream) };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: test\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        client.stream.write_all(request.as_bytes()).await.unwrap();
+        assert!(client.line().await.starts_with("HTTP/1.1 101"), "no websocket");
+        while !client.line().await.is_empty() {}
+        client.send("M").await;
+        let ack = client.text().await;
+        ack.strip_prefix('A').expect("not let in").clone_into(&mut client.id);
+        client
+    }
+
+    /// In the namespace `default`.
+    pub(crate) async fn join_namespace(mut self) -> Self {
+        assert_eq!(self.ask("default;;_OnNamespaceConnect;0;0;").await, "$1;;;;;;");
+        self
+    }
+
+    /// In a room of it.
+    pub(crate) async fn join_room(mut self, room: &str) -> Self {
+        assert_eq!(self.ask(&format!("default;{room};_OnRoomJoin;0;0;")).await, "$1;;;;;;");
+        self
+    }
+
+    /// Sends an event to `default`.
+    pub(crate) async fn emit(&mut self, event: &str, body: &str) {
+        self.send(&format!(";default;;{event};0;0;{body}")).await;
+    }
+
+    /// Sends everything after the token, and returns the next message.
+    pub(crate) async fn ask(&mut self, fields: &str) -> String {
+        self.send(&format!("$1;{fields}")).await;
+        self.text().await
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.send_frame(0x81, text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send_binary(&mut self, bytes: &[u8]) {
+        self.send_frame(0x82, bytes).await;
+    }
+
+    /// The next message, which is text.
+    pub(crate) async fn text(&mut self) -> String {
+        match self.frame().await {
+            Frame::Text(text) => text,
+            other => panic!("not text: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn frame(&mut self) -> Frame {
+        soon(async {
+            let (first, length) = (self.stream.read_u8().await.unwrap(), self.stream.read_u8().await.unwrap());
+            let length = match length {
+                126 => usize::from(self.stream.read_u16().await.unwrap()),
+                short => usize::from(short),
+            };
+            let mut payload = vec![0; length];
+            self.stream.read_exact(&mut payload).await.unwrap();
+            match first {
+                0x81 => Frame::Text(String::from_utf8(payload).unwrap()),
+                0x82 => Frame::Binary(payload),
+                0x88 => Frame::Close(u16::from_be_bytes([payload[0], payload[1]])),
+                other => panic!("frame of kind {other:#x}"),
+            }
+        })
+        .await
+    }
+
+    async fn send_frame(&mut self, first: u8, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).ok().filter(|length| *length < 126).expect("a short message");
+        let frame = [&[first, 0x80 | length, 0, 0, 0, 0], payload].concat();
+        self.stream.write_all(&frame).await.unwrap();
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        soon(self.stream.read_line(&mut line)).await.unwrap();
+        line.trim_end().to_owned()
+    }
+}

@@ -1,0 +1,733 @@
+/**
+ * The page: rooms, chat, private messages and presence in namespace "default".
+ *
+ * What comes from others is only ever put on the page as text.
+ */
+import { dial } from "./neffos.js";
+
+/** @typedef {import("./neffos.js").Conn} Conn */
+/** @typedef {import("./neffos.js").Message} Message */
+/** @typedef {import("./neffos.js").NsConn} NsConn */
+/** @typedef {import("./neffos.js").StateChange} StateChange */
+/** @typedef {{ id: string, name: string }} Person */
+/** @typedef {"self" | "other" | "server" | "event"} Speaker */
+/** @typedef {{ speaker: Speaker, id: string, name: string, text: string, at: Date }} Line */
+/**
+ * @typedef {object} Place where people talk
+ * @property {"lobby" | "room" | "person"} kind
+ * @property {string} key the room's name, or the person's id
+ * @property {string} title
+ * @property {Line[]} lines
+ * @property {number} unread
+ */
+
+const NAMESPACE = "default";
+const KEPT_LINES = 500;
+const SHOWN_PEOPLE = 200;
+const TONES = 6;
+
+// ---- what is on the page ----
+
+/**
+ * @template {HTMLElement} [E=HTMLElement]
+ * @param {string} id
+ * @returns {E}
+ */
+function element(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return /** @type {E} */ (found);
+}
+
+/**
+ * @param {string} id
+ * @returns {HTMLInputElement}
+ */
+const input = (id) => element(id);
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {string} className
+ * @param {...(Node | string)} children
+ */
+function make(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+// ---- what the page knows ----
+
+let myName = storedName() ?? inventedName();
+/** The id that others know this window by. @type {string} */
+let myId = "";
+/** @type {Conn | undefined} */
+let conn;
+
+/** @type {Place} */
+const lobby = { kind: "lobby", key: "", title: "Lobby", lines: [], unread: 0 };
+/** @type {Place[]} */
+let places = [lobby];
+let current = lobby;
+/** @type {Map<string, Person>} */
+const people = new Map();
+
+// ---- conversations ----
+
+/**
+ * @param {Place["kind"]} kind
+ * @param {string} key
+ */
+function findPlace(kind, key) {
+  return places.find((place) => place.kind === kind && place.key === key);
+}
+
+/**
+ * @param {"room" | "person"} kind
+ * @param {string} key
+ * @param {string} title
+ */
+function openPlace(kind, key, title) {
+  const known = findPlace(kind, key);
+  if (known) return known;
+  /** @type {Place} */
+  const place = { kind, key, title, lines: [], unread: 0 };
+  places.push(place);
+  showPlaces();
+  return place;
+}
+
+/** @param {Place} place */
+function dropPlace(place) {
+  places = places.filter((other) => other !== place);
+  if (current === place) visit(lobby);
+  showPlaces();
+}
+
+/** @param {Place} place */
+function visit(place) {
+  current = place;
+  place.unread = 0;
+  element("say-note").textContent = "";
+  showPlaces();
+  showPlace();
+}
+
+function showPlaces() {
+  element("places").replaceChildren(...places.map(placeItem));
+  // In a narrow window the conversations are a strip that scrolls.
+  element("places").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+/** @param {Place} place */
+function placeItem(place) {
+  const sign = make("span", "place-sign", { lobby: "", room: "#", person: "@" }[place.kind]);
+  sign.ariaHidden = "true";
+  const unread = make("span", "unread", place.unread > 0 ? String(place.unread) : "");
+  if (place.unread > 0) unread.append(make("span", "unseen", " unread"));
+
+  const button = make("button", "place", sign, make("span", "place-name", place.title), unread);
+  button.type = "button";
+  button.title = place.title;
+  if (place === current) button.setAttribute("aria-current", "true");
+  button.addEventListener("click", () => {
+    visit(place);
+    prepareToWrite();
+  });
+  return make("li", "", button);
+}
+
+/** Not where a finger points: there the focus would cover half of the page with a keyboard. */
+function prepareToWrite() {
+  if (matchMedia("(hover: hover)").matches) input("text").focus();
+}
+
+function showPlace() {
+  const { kind, key, title } = current;
+  element("place-title").textContent = kind === "room" ? `# ${title}` : title;
+  element("place-about").textContent = {
+    lobby: "Everyone who has this page open",
+    room: "Those who joined this room",
+    person: `Between you and ${title} alone`,
+  }[kind];
+  element("leave").textContent = kind === "person" ? "Close" : "Leave";
+  element("leave").hidden = kind === "lobby";
+  element("empty-title").textContent = { lobby: "Nobody has said anything yet", room: "A quiet room", person: title }[
+    kind
+  ];
+  element("empty-text").textContent = {
+    lobby: "Write below, or let a program speak first.",
+    room: `Whoever joins ${key} sees what is said from then on.`,
+    person: "What you write here reaches nobody else.",
+  }[kind];
+  input("text").placeholder = kind === "lobby" ? "Write to everyone" : `Write to ${title}`;
+  showLines();
+  showCommand();
+}
+
+// ---- lines ----
+
+/**
+ * @param {Place} place
+ * @param {Omit<Line, "at">} said
+ */
+function addLine(place, said) {
+  const line = { ...said, at: new Date() };
+  const previous = place.lines.at(-1);
+  place.lines.push(line);
+  if (place.lines.length > KEPT_LINES) place.lines.shift();
+  if (place === current) return appendLine(line, previous);
+  place.unread += 1;
+  showPlaces();
+}
+
+/**
+ * @param {Place} place
+ * @param {string} text
+ */
+function note(place, text) {
+  addLine(place, { speaker: "event", id: "", name: "", text });
+}
+
+/**
+ * @param {Place} place
+ * @param {string} text
+ */
+function addOwnLine(place, text) {
+  addLine(place, { speaker: "self", id: myId, name: myName, text });
+}
+
+/** Fills the log anew; marked as busy, so that nobody is read what is old. */
+function showLines() {
+  const log = element("lines");
+  log.ariaBusy = "true";
+  log.replaceChildren(...current.lines.map((line, at) => lineItem(line, current.lines[at - 1])));
+  log.ariaBusy = "false";
+  element("empty").hidden = current.lines.length > 0;
+  scrollToEnd();
+}
+
+/**
+ * @param {Line} line
+ * @param {Line | undefined} previous
+ */
+function appendLine(line, previous) {
+  const { scrollHeight, scrollTop, clientHeight } = element("scroll");
+  const atEnd = scrollHeight - scrollTop - clientHeight < 80;
+  const log = element("lines");
+  log.append(lineItem(line, previous));
+  if (log.childElementCount > KEPT_LINES) log.firstElementChild?.remove();
+  element("empty").hidden = true;
+  if (atEnd || line.speaker === "self") scrollToEnd();
+}
+
+function scrollToEnd() {
+  const scroll = element("scroll");
+  scroll.scrollTop = scroll.scrollHeight;
+}
+
+/**
+ * @param {Line} line
+ * @param {Line | undefined} previous
+ */
+function lineItem(line, previous) {
+  if (line.speaker === "event") return make("p", "happened", line.text);
+
+  const item = make("div", "line");
+  if (!isSameTurn(line, previous)) {
+    item.dataset["first"] = "";
+    item.append(face(line.id, line.speaker === "server" ? ">" : line.name), lineHead(line));
+  }
+  item.append(make("p", "said", line.text));
+  return item;
+}
+
+/** @param {Line} line */
+function lineHead({ speaker, name, at }) {
+  const time = make("time", "", at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+  time.dateTime = at.toISOString();
+  const head = make("div", "line-head", make("span", "who", name));
+  if (speaker === "self") head.append(make("span", "tag", "you"));
+  if (speaker === "server") head.append(make("span", "tag", "program"));
+  head.append(time);
+  return head;
+}
+
+/**
+ * @param {Line} line
+ * @param {Line | undefined} previous
+ */
+function isSameTurn(line, previous) {
+  if (!previous || previous.speaker !== line.speaker || previous.id !== line.id) return false;
+  return previous.name === line.name && line.at.getTime() - previous.at.getTime() < 120_000;
+}
+
+/**
+ * @param {string} id
+ * @param {string} name
+ */
+function face(id, name) {
+  const made = make("span", "face", Array.from(name)[0]?.toUpperCase() ?? "?");
+  made.ariaHidden = "true";
+  if (id !== "") made.dataset["tone"] = String(toneOf(id));
+  return made;
+}
+
+/** @param {string} id */
+function toneOf(id) {
+  let sum = 0;
+  for (const letter of id) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) % 65_521;
+  return sum % TONES;
+}
+
+// ---- people ----
+
+/** @param {Person} person */
+function meet(person) {
+  if (person.id === myId || person.id === "") return;
+  people.set(person.id, person);
+  const place = findPlace("person", person.id);
+  if (place && place.title !== person.name) {
+    place.title = person.name;
+    showPlaces();
+    if (place === current) showPlace();
+  }
+  showPeople();
+}
+
+/** @param {string} id */
+function part(id) {
+  if (people.delete(id)) showPeople();
+}
+
+/**
+ * A reconnection gave somebody another id: the conversation goes on.
+ *
+ * @param {string} was
+ * @param {Person} person
+ */
+function renumber(was, person) {
+  if (!people.delete(was)) return;
+  const place = findPlace("person", was);
+  if (place) place.key = person.id;
+}
+
+function showPeople() {
+  const known = [...people.values()].sort((left, right) => left.name.localeCompare(right.name));
+  element("people").replaceChildren(...known.slice(0, SHOWN_PEOPLE).map(personItem));
+  element("people-count").textContent = known.length > 0 ? String(known.length) : "";
+  element("people-empty").hidden = known.length > 0;
+}
+
+/** @param {Person} person */
+function personItem({ id, name }) {
+  const mark = face(id, name);
+  mark.classList.add("small");
+  const act = make("span", "person-act", "message");
+  const button = make("button", "person", mark, make("span", "person-name", name), act);
+  button.type = "button";
+  button.title = `${name}, ${id}`;
+  button.addEventListener("click", () => {
+    showSide(false);
+    visit(openPlace("person", id, name));
+    prepareToWrite();
+  });
+  return make("li", "", button);
+}
+
+// ---- what others send ----
+
+/** @type {import("./neffos.js").Handlers} */
+const handlers = {
+  [NAMESPACE]: {
+    chat: (_, message) => hearChat(message),
+    private: (_, message) => hearPrivate(message),
+    hello: (ns, message) => hearHello(ns, message),
+    bye: (_, message) => part(asText(fields(message)["id"])),
+    _OnAnyEvent(_, message) {
+      if (!message.event.startsWith("_On")) hearProgram(message, `${message.event}: ${bodyText(message)}`);
+    },
+  },
+};
+
+/** @param {Message} message */
+function hearChat(message) {
+  const said = fields(message);
+  if (typeof said["name"] !== "string" || typeof said["text"] !== "string") {
+    return hearProgram(message, bodyText(message));
+  }
+  const id = asText(said["id"]);
+  meet({ id, name: said["name"] });
+  addLine(placeOf(message), { speaker: "other", id, name: said["name"], text: said["text"] });
+}
+
+/** @param {Message} message */
+function hearPrivate(message) {
+  const said = fields(message);
+  const person = { id: asText(said["from"]), name: asText(said["name"]) || "Somebody" };
+  if (person.id === "") return hearProgram(message, bodyText(message));
+  meet(person);
+  if (typeof said["text"] !== "string") return;
+  addLine(openPlace("person", person.id, person.name), { speaker: "other", ...person, text: said["text"] });
+}
+
+/**
+ * @param {NsConn} ns
+ * @param {Message} message
+ */
+function hearHello(ns, message) {
+  const said = fields(message);
+  const person = { id: asText(said["id"]), name: asText(said["name"]) || "Somebody" };
+  renumber(asText(said["was"]), person);
+  meet(person);
+  if (said["known"] !== true) ns.emit("private", { to: person.id, name: myName, here: true });
+}
+
+/**
+ * @param {Message} message
+ * @param {string} said
+ */
+function hearProgram(message, said) {
+  addLine(placeOf(message), { speaker: "server", id: "", name: "server", text: said });
+}
+
+/** @param {Message} message */
+function placeOf({ room }) {
+  return room === "" ? lobby : openPlace("room", room, room);
+}
+
+/**
+ * The body as an object; empty when it is anything else.
+ *
+ * @param {Message} message
+ * @returns {Record<string, unknown>}
+ */
+function fields(message) {
+  try {
+    const body = message.json();
+    return typeof body === "object" && body !== null ? /** @type {Record<string, unknown>} */ (body) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** @param {Message} message */
+function bodyText({ body }) {
+  return typeof body === "string" ? body : new TextDecoder().decode(body);
+}
+
+/** @param {unknown} value */
+function asText(value) {
+  return typeof value === "string" ? value : "";
+}
+
+// ---- what this window sends ----
+
+/** @param {{ was?: string, known?: boolean }} [more] */
+function sayHello(more = {}) {
+  conn?.emit(NAMESPACE, "hello", { id: myId, name: myName, ...more });
+}
+
+/**
+ * @param {Place} place
+ * @param {string} said
+ * @returns {boolean} whether it went out
+ */
+function say(place, said) {
+  const ns = conn?.namespace(NAMESPACE);
+  if (!ns) return false;
+  if (place.kind === "person") {
+    addOwnLine(place, said);
+    sayPrivately(ns, place, said);
+    return true;
+  }
+  if (!ns.emit("chat", { id: myId, name: myName, text: said }, { room: place.key })) return false;
+  addOwnLine(place, said);
+  return true;
+}
+
+/**
+ * @param {NsConn} ns
+ * @param {Place} place
+ * @param {string} said
+ */
+async function sayPrivately(ns, place, said) {
+  try {
+    await ns.ask("private", { to: place.key, name: myName, text: said });
+  } catch (error) {
+    part(place.key);
+    note(place, `Not delivered: ${messageOf(error)}`);
+  }
+}
+
+/** @param {string} name */
+async function joinRoom(name) {
+  const ns = conn?.namespace(NAMESPACE);
+  if (!ns) throw new Error("not connected");
+  await ns.join(name);
+  visit(openPlace("room", name, name));
+}
+
+/** @param {Place} place */
+async function leavePlace(place) {
+  if (place.kind === "room") await conn?.namespace(NAMESPACE)?.leave(place.key);
+  dropPlace(place);
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+// ---- the connection ----
+
+async function start() {
+  showState("waiting", "Connecting");
+  try {
+    // Rooms that could not be restored are looked for after a reconnection.
+    conn = await dial("./ws", handlers, { onStateChange: (change) => conn && follow(change), onError: () => {} });
+    await conn.connect(NAMESPACE);
+  } catch (error) {
+    void conn?.close();
+    conn = undefined;
+    showState("refused", `Not connected: ${messageOf(error)}`);
+    return;
+  }
+  enter();
+}
+
+/** @param {StateChange} change */
+function follow(change) {
+  if (change.state === "reconnecting") return countDown(change.delay);
+  if (change.state === "reconnected") return enter();
+  const { error, closeInfo } = change;
+  const why = error?.message ?? (closeInfo.reason || `the server closed it, code ${closeInfo.code}`);
+  showState("refused", `Refused: ${why}`);
+}
+
+/** Says hello: at first, and again after each loss, for who is here may have changed and so may this window's id. */
+function enter() {
+  const was = myId;
+  myId = conn?.id ?? "";
+  people.clear();
+  showPeople();
+  showState("connected", "Connected");
+  element("say-note").textContent = "";
+  dropLostRooms();
+  sayHello(was === "" ? {} : { was });
+}
+
+/** A room that the server refused after a reconnection is not joined any more. */
+function dropLostRooms() {
+  const ns = conn?.namespace(NAMESPACE);
+  for (const place of places) {
+    if (place.kind !== "room" || ns?.room(place.key)) continue;
+    dropPlace(place);
+    note(lobby, `You are no longer in ${place.title}`);
+  }
+}
+
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let counting;
+
+/** @param {number} delay */
+function countDown(delay) {
+  const due = performance.now() + delay;
+  showState("waiting", "Reconnecting");
+  const show = () => {
+    const seconds = Math.ceil((due - performance.now()) / 1000);
+    element("state-detail").textContent = seconds > 0 ? `in ${seconds} s` : "now";
+  };
+  show();
+  counting = setInterval(show, 250);
+}
+
+/**
+ * @param {"waiting" | "connected" | "refused"} state
+ * @param {string} said
+ */
+function showState(state, said) {
+  clearInterval(counting);
+  element("state").dataset["state"] = state;
+  element("state-text").textContent = said;
+  element("state-detail").textContent = "";
+  element("again").hidden = state !== "refused";
+  if (state !== "connected") fillNumbers();
+}
+
+// ---- numbers ----
+
+async function showNumbers() {
+  if (document.hidden || conn?.state !== "connected") return;
+  try {
+    const response = await fetch("./api/live");
+    if (!response.ok) return;
+    const numbers = await response.json();
+    fillNumbers(numbers.connections, numbers.delivered_per_second, numbers.dropped);
+  } catch {
+    // The server is away; the state says so already.
+  }
+}
+
+/**
+ * @param {unknown} [connections]
+ * @param {unknown} [delivered]
+ * @param {unknown} [dropped]
+ */
+function fillNumbers(connections, delivered, dropped) {
+  element("connections").textContent = number(connections);
+  element("delivered").textContent = number(delivered);
+  element("dropped").textContent = number(dropped);
+}
+
+/** @param {unknown} value */
+function number(value) {
+  return typeof value === "number" ? Math.round(value).toLocaleString() : "–";
+}
+
+// ---- the command ----
+
+function showCommand() {
+  const room = current.kind === "room" ? { room: current.key } : {};
+  const body = JSON.stringify({ namespace: NAMESPACE, ...room, event: "chat", body: "hello from curl" });
+  element("api-place").textContent = current.kind === "room" ? `room ${current.title}` : "everyone";
+  element("command").textContent = [
+    `curl -X POST ${location.origin}/api/broadcast`,
+    `-H "Authorization: Bearer $NEFFOS_API_KEY"`,
+    `-H "Content-Type: application/json"`,
+    `-d ${shellQuoted(body)}`,
+  ].join(" \\\n  ");
+}
+
+/** @param {string} word */
+function shellQuoted(word) {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+async function copyCommand() {
+  const command = element("command");
+  try {
+    await navigator.clipboard.writeText(command.textContent ?? "");
+    flash("Copied");
+  } catch {
+    // Pages that came over plain HTTP from elsewhere have no clipboard: the keyboard does it.
+    getSelection()?.selectAllChildren(command);
+    flash("Press Ctrl+C");
+  }
+}
+
+/** @param {string} said */
+function flash(said) {
+  element("copy").textContent = said;
+  element("copy-note").textContent = said;
+  setTimeout(() => {
+    element("copy").textContent = "Copy";
+    element("copy-note").textContent = "";
+  }, 2000);
+}
+
+// ---- the name ----
+
+function storedName() {
+  try {
+    return localStorage.getItem("name");
+  } catch {
+    return null;
+  }
+}
+
+function inventedName() {
+  const words = ["Amber", "Brisk", "Calm", "Clever", "Gentle", "Merry", "Quiet", "Silver", "Swift", "Tidal"];
+  const animals = ["Badger", "Crane", "Dolphin", "Falcon", "Heron", "Lynx", "Marten", "Otter", "Robin", "Seal"];
+  /** @param {string[]} list */
+  const pick = (list) => list[Math.floor(Math.random() * list.length)];
+  return `${pick(words)} ${pick(animals)}`;
+}
+
+/** @param {string} name */
+function rename(name) {
+  if (name === "" || name === myName) return;
+  myName = name;
+  try {
+    localStorage.setItem("name", name);
+  } catch {
+    // Without storage the name holds until the page is closed.
+  }
+  sayHello({ known: true });
+}
+
+// ---- forms and buttons ----
+
+/** @param {boolean} open */
+function showSide(open) {
+  element("side").toggleAttribute("data-open", open);
+  element("more").ariaExpanded = String(open);
+  element("more").textContent = open ? "Close" : "People";
+}
+
+/**
+ * @param {string} id
+ * @param {() => void} act
+ */
+function onSubmit(id, act) {
+  element(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    act();
+  });
+}
+
+onSubmit("say", () => {
+  const said = input("text").value.trim();
+  if (said === "") return;
+  const isSent = say(current, said);
+  element("say-note").textContent = isSent ? "" : "Not sent: there is no connection at the moment.";
+  if (isSent) input("text").value = "";
+});
+
+onSubmit("join", async () => {
+  const name = input("room").value.trim();
+  if (name === "") return;
+  try {
+    await joinRoom(name);
+    input("room").value = "";
+    element("join-note").textContent = "";
+    prepareToWrite();
+  } catch (error) {
+    element("join-note").textContent = `Not joined: ${messageOf(error)}`;
+  }
+});
+
+onSubmit("you", () => {
+  rename(input("name").value.trim());
+  input("name").value = myName;
+  showSide(false);
+});
+
+element("leave").addEventListener("click", async () => {
+  const place = current;
+  try {
+    await leavePlace(place);
+  } catch (error) {
+    element("say-note").textContent = `Not left: ${messageOf(error)}`;
+  }
+});
+
+element("again").addEventListener("click", start);
+element("copy").addEventListener("click", copyCommand);
+element("more").addEventListener("click", () => showSide(!element("side").hasAttribute("data-open")));
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") showSide(false);
+});
+addEventListener("pagehide", () => conn?.emit(NAMESPACE, "bye", { id: myId }));
+addEventListener("pageshow", (event) => {
+  if (event.persisted) sayHello();
+});
+document.addEventListener("visibilitychange", showNumbers);
+setInterval(showNumbers, 1000);
+
+input("name").value = myName;
+showPlaces();
+showPlace();
+start();
