@@ -1,0 +1,452 @@
+/** What every client must be able to do with the server; written once for all of them. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { requiredPath, startServer } from "./servers.js";
+
+/** @param {import("./sides.js").Side} side */
+export function runScenarios({ name, features, start }) {
+  const program = requiredPath("NEFFOS_SCENARIO");
+  describe(name, () => {
+    /** @type {import("./servers.js").Running} */
+    let server;
+    /** @type {Awaited<ReturnType<typeof start>>} */
+    let agent;
+
+    before(async () => {
+      server = await startServer(program, (address) => ["--addr", address]);
+      agent = await start(server.address);
+    });
+    after(async () => {
+      await agent?.end();
+      await server?.stop();
+    });
+
+    const world = {
+      restart: () => server.restart(),
+      ctl: (op, parameters) => control(server.address, op, parameters),
+      dial: (options) => dialClient(agent.call, server.address, options),
+    };
+    for (const [title, { needs, run }] of scenarios) {
+      if (needs && !features[needs]) continue;
+      test(title, { timeout: 60_000 }, (t) => run(world, t));
+    }
+  });
+}
+
+/**
+ * A call made inside the server.
+ *
+ * @param {string} address
+ * @param {string} op
+ * @param {Record<string, string | number>} parameters
+ */
+async function control(address, op, parameters = {}) {
+  const response = await fetch(`http://${address}/ctl/${op}?${new URLSearchParams(parameters)}`);
+  assert.equal(response.status, 200);
+  return response.text();
+}
+
+/** A client whose every method crosses to where it runs. */
+async function dialClient(call, address, options = {}) {
+  const { path = "/a", namespaces = ["default"], ...rest } = options;
+  const invoke = async (method, ...args) => {
+    const { value, error } = await call(method, args);
+    if (error !== undefined) throw new Error(error);
+    return value;
+  };
+  const number = await invoke("dial", { url: `ws://${address}${path}`, namespaces, ...rest });
+  const methods = (_, method) => (method === "then" ? undefined : (...args) => invoke(method, number, ...args));
+  return new Proxy({}, { get: methods });
+}
+
+/** Dials, and connects to namespace "default". */
+async function inDefault(world, options) {
+  const client = await world.dial(options);
+  await client.connect("default");
+  return client;
+}
+
+/** The event as it came, without what came before it. */
+async function next(client, event) {
+  return (await client.upTo(event)).at(-1);
+}
+
+const isOfApplication = ({ event }) => !event.startsWith("_On");
+
+/** The bodies of all that a client was sent up to the marker that is sent now; order per receiver makes it complete. */
+async function bodiesUntilMarked({ ctl }, client) {
+  await ctl("write", { id: await client.id(), ns: "default", event: "marker", body: "." });
+  const received = await client.upTo("marker");
+  return received.filter(isOfApplication).slice(0, -1).map(bodyOf);
+}
+
+const bodyOf = ({ body }) => body;
+
+async function closeAll(...clients) {
+  for (const client of clients) await client.close();
+}
+
+const scenarios = Object.entries({
+  "the server gives the client an id": {
+    async run({ dial, ctl }) {
+      const client = await dial({ headers: { "X-Id": "chosen" } });
+      assert.equal(await client.id(), "chosen");
+      assert.equal(await ctl("count"), "1\n");
+      await client.close();
+    },
+  },
+
+  "a refused client is told why": {
+    async run({ dial }) {
+      await assert.rejects(dial({ headers: { "X-Refuse": "not you; not today" } }), { message: "not you; not today" });
+    },
+  },
+
+  "namespaces are connected, or refused with the server's reason": {
+    async run({ dial }) {
+      const client = await dial({ namespaces: ["default", "private", "replyns", "nowhere"] });
+      await client.connect("default");
+      assert.equal(await client.isConnected("default"), true);
+      await assert.rejects(client.connect("private"), { message: "not allowed here" });
+      await assert.rejects(client.connect("replyns"), { message: "reply from connect" });
+      await assert.rejects(client.connect("nowhere"), { message: "bad namespace" });
+      await assert.rejects(client.connect("not declared"), { message: "bad namespace" });
+      assert.equal(await client.isConnected("private"), false);
+      await client.close();
+    },
+  },
+
+  "a namespace is disconnected, or holds on": {
+    async run({ dial }) {
+      const client = await dial({ namespaces: ["default", "sticky"] });
+      await client.connect("default");
+      await client.disconnect("default");
+      assert.equal(await client.isConnected("default"), false);
+      await client.connect("sticky");
+      await assert.rejects(client.disconnect("sticky"), { message: "stay" });
+      assert.equal(await client.isConnected("sticky"), true);
+      await client.close();
+    },
+  },
+
+  "the server connects and disconnects the client": {
+    async run({ dial, ctl }) {
+      const client = await dial({ namespaces: ["other"] });
+      const id = await client.id();
+      assert.deepEqual(JSON.parse(await ctl("connect", { id, ns: "other" })), { err: null });
+      assert.equal((await next(client, "_OnNamespaceConnected")).namespace, "other");
+      assert.equal(await client.ask("other", "echo", "hi"), "hi");
+      assert.deepEqual(JSON.parse(await ctl("disconnect", { id, ns: "other" })), { err: null });
+      await next(client, "_OnNamespaceDisconnect");
+      assert.equal(await client.isConnected("other"), false);
+      assert.deepEqual(JSON.parse(await ctl("connect", { id, ns: "default" })), { err: "bad namespace" });
+      await client.close();
+    },
+  },
+
+  "rooms are joined and left, or refused": {
+    async run(world) {
+      const client = await inDefault(world);
+      await client.join("default", "lobby");
+      await client.join("default", "hotel");
+      assert.deepEqual(await client.rooms("default"), ["lobby", "hotel"]);
+      await assert.rejects(client.join("default", "forbidden"), { message: "room forbidden" });
+      await client.leave("default", "lobby");
+      await assert.rejects(client.leave("default", "hotel"), { message: "you can never leave" });
+      assert.deepEqual(await client.rooms("default"), ["hotel"]);
+      assert.equal(await world.ctl("rooms", { id: await client.id(), ns: "default" }), '"hotel" ');
+      await client.close();
+    },
+  },
+
+  "all rooms are left at once": {
+    async run(world) {
+      const client = await inDefault(world);
+      await client.join("default", "lobby");
+      await client.leaveAll("default");
+      await next(client, "_OnRoomLeft");
+      assert.deepEqual(await client.rooms("default"), []);
+      assert.equal(await world.ctl("rooms", { id: await client.id(), ns: "default" }), "");
+      await client.close();
+    },
+  },
+
+  "the server joins the client to a room and takes it out": {
+    async run(world) {
+      const client = await inDefault(world);
+      const id = await client.id();
+      assert.deepEqual(JSON.parse(await world.ctl("join", { id, ns: "default", room: "den" })), { err: null });
+      assert.equal((await next(client, "_OnRoomJoined")).room, "den");
+      assert.deepEqual(await client.rooms("default"), ["den"]);
+      assert.deepEqual(JSON.parse(await world.ctl("leave", { id, ns: "default", room: "den" })), { err: null });
+      await next(client, "_OnRoomLeft");
+      assert.deepEqual(await client.rooms("default"), []);
+      await client.close();
+    },
+  },
+
+  "an event whose handler joins the client lets it in": {
+    async run(world) {
+      const client = await inDefault(world);
+      await client.emit("default", "joinme", "den");
+      await next(client, "_OnRoomJoined");
+      assert.deepEqual(await client.rooms("default"), ["den"]);
+      await client.close();
+    },
+  },
+
+  "events go both ways": {
+    async run(world) {
+      const client = await inDefault(world);
+      await client.emit("default", "emitback", "grüße; 你好 🌍");
+      const { namespace, room, body } = await next(client, "emitback");
+      assert.deepEqual([namespace, room, body], ["default", "", "grüße; 你好 🌍"]);
+      await client.close();
+    },
+  },
+
+  "events of a room go both ways": {
+    async run(world) {
+      const client = await inDefault(world);
+      await client.join("default", "lobby");
+      await client.emit("default", "roomemit", "hi", "lobby");
+      const { room, body } = await next(client, "roomemit");
+      assert.deepEqual([room, body], ["lobby", "hi"]);
+      await client.close();
+    },
+  },
+
+  "names may contain the separator": {
+    async run({ dial }) {
+      const client = await dial({ namespaces: ["semi;ns"] });
+      await client.connect("semi;ns");
+      await client.join("semi;ns", "a;b");
+      await client.emit("semi;ns", "roomemit", "x;y", "a;b");
+      const { namespace, room, body } = await next(client, "roomemit");
+      assert.deepEqual([namespace, room, body], ["semi;ns", "a;b", "x;y"]);
+      await client.close();
+    },
+  },
+
+  "asks are answered": {
+    async run(world) {
+      const client = await inDefault(world);
+      assert.equal(await client.ask("default", "echo", "a;b;c"), "a;b;c");
+      assert.equal(await client.ask("default", "replyempty", "x"), "");
+      await client.close();
+    },
+  },
+
+  "asks that are open together each get their own answer": {
+    needs: "asksTogether",
+    async run(world) {
+      const client = await inDefault(world);
+      const many = Array.from({ length: 50 }, (_, number) => client.ask("default", "echo", String(number)));
+      assert.deepEqual(
+        await Promise.all(many),
+        many.map((_, number) => String(number)),
+      );
+      await client.close();
+    },
+  },
+
+  "errors answer asks": {
+    async run(world) {
+      const client = await inDefault(world);
+      await assert.rejects(client.ask("default", "fail", ""), { message: "event failed" });
+      await assert.rejects(client.ask("default", "faillong", ""), { message: "a;b;c" });
+      await assert.rejects(client.ask("default", "badns", ""), { message: "bad namespace" });
+      await client.close();
+    },
+  },
+
+  "an error that nobody asked for arrives as the event": {
+    async run(world) {
+      const client = await inDefault(world);
+      await client.emit("default", "fail", "");
+      assert.equal((await next(client, "fail")).error, "event failed");
+      await client.close();
+    },
+  },
+
+  "the server's asks are answered, and refused": {
+    async run(world) {
+      const client = await inDefault(world);
+      const id = await client.id();
+      const answered = JSON.parse(await world.ctl("connask", { id, ns: "default", event: "question", body: "why" }));
+      assert.equal(answered.err, null);
+      assert.match(answered.msg, /body="answer to why"/);
+      const refused = JSON.parse(await world.ctl("connask", { id, ns: "default", event: "refuse" }));
+      assert.equal(refused.err, "the client refuses");
+      const everyone = JSON.parse(await world.ctl("ask", { ns: "default", event: "question", body: "who" }));
+      assert.match(everyone.msg, /body="answer to who"/);
+      await client.close();
+    },
+  },
+
+  "a handler of the server asks the client while it is asked": {
+    async run(world) {
+      const client = await inDefault(world);
+      assert.equal(await client.ask("default", "askinside", "why"), "you said:answer to why");
+      await client.close();
+    },
+  },
+
+  "bytes go both ways as they are": {
+    async run(world) {
+      const client = await inDefault(world);
+      const bytes = [0, 0x3b, 0xff, 0x3b, 0x80, 0x31];
+      await client.emitBinary("default", "bin", bytes);
+      assert.deepEqual((await next(client, "bin")).body, bytes);
+      await client.close();
+    },
+  },
+
+  "bytes are asked and answered": {
+    needs: "binaryAsk",
+    async run(world) {
+      const client = await inDefault(world);
+      const bytes = [0, 0x3b, 0xff];
+      assert.deepEqual(await client.askBinary("default", "echo", bytes), bytes);
+      await client.close();
+    },
+  },
+
+  "native frames reach the server": {
+    async run({ dial, ctl }) {
+      const client = await dial({ path: "/b", native: "beside" });
+      await client.connect("");
+      await ctl("log");
+      await client.emitNative("hello");
+      assert.equal(await client.ask("", "echo", "after it"), "after it");
+      assert.match(await ctl("log"), /OnNativeMessage: .*body=\\"hello\\".*native=true/);
+      await client.close();
+    },
+  },
+
+  "native frames reach the client": {
+    needs: "nativeInput",
+    async run({ dial }) {
+      const client = await dial({ path: "/b", native: "beside" });
+      await client.connect("");
+      await client.emitNative("hello");
+      assert.equal((await next(client, "_OnNativeMessage")).body, "native:hello");
+      await client.close();
+    },
+  },
+
+  "a native-only client needs no handshake": {
+    needs: "nativeInput",
+    async run({ dial }) {
+      const client = await dial({ path: "/c", namespaces: [], native: "only" });
+      await client.emitNative("a;b;c;d;e;f;g");
+      assert.equal((await next(client, "_OnNativeMessage")).body, "got:a;b;c;d;e;f;g");
+      await client.close();
+    },
+  },
+
+  "a broadcast reaches the namespace, a room, one, or all but one": {
+    async run(world) {
+      const [ada, bob] = [await inDefault(world), await inDefault(world)];
+      const outsider = await world.dial();
+      const [adaId, bobId] = [await ada.id(), await bob.id()];
+      await ada.join("default", "lobby");
+      const send = (body, where = {}) => world.ctl("bcast", { ns: "default", event: "news", body, ...where });
+      await send("everyone");
+      await send("lobby", { room: "lobby" });
+      await send("nobody", { room: "empty" });
+      await send("to ada", { to: adaId });
+      await send("to bob in lobby", { to: bobId, room: "lobby" });
+      await send("not ada", { except: adaId });
+      await send("elsewhere", { ns: "other" });
+      assert.deepEqual(await bodiesUntilMarked(world, ada), ["everyone", "lobby", "to ada"]);
+      assert.deepEqual(await bodiesUntilMarked(world, bob), ["everyone", "not ada"]);
+      await outsider.connect("default");
+      assert.deepEqual(await bodiesUntilMarked(world, outsider), []);
+      await closeAll(ada, bob, outsider);
+    },
+  },
+
+  "a broadcast of bytes arrives as bytes": {
+    async run(world) {
+      const [ada, bob] = [await inDefault(world), await inDefault(world)];
+      await world.ctl("bcast", { ns: "default", event: "news", body: "A;", bin: 1 });
+      for (const client of [ada, bob]) assert.deepEqual((await next(client, "news")).body, [0x41, 0x3b]);
+      await closeAll(ada, bob);
+    },
+  },
+
+  "what one says reaches the others, or everyone": {
+    async run(world) {
+      const [ada, bob] = [await inDefault(world), await inDefault(world)];
+      await ada.emit("default", "chat", "to the others");
+      await ada.emit("default", "chatall", "to everyone");
+      assert.equal((await next(bob, "chat")).body, "to the others");
+      assert.equal((await next(bob, "chatall")).body, "to everyone");
+      const heard = (await ada.upTo("chatall")).filter(isOfApplication).map(bodyOf);
+      assert.deepEqual(heard, ["to everyone"]);
+      await closeAll(ada, bob);
+    },
+  },
+
+  "what one says in a room stays in the room": {
+    async run(world) {
+      const [ada, bob, eve] = [await inDefault(world), await inDefault(world), await inDefault(world)];
+      for (const client of [ada, bob]) await client.join("default", "lobby");
+      await ada.emit("default", "chat", "psst", "lobby");
+      const { room, body } = await next(bob, "chat");
+      assert.deepEqual([room, body], ["lobby", "psst"]);
+      assert.deepEqual(await bodiesUntilMarked(world, eve), []);
+      await closeAll(ada, bob, eve);
+    },
+  },
+
+  "many broadcasts arrive all, once and in order": {
+    async run(world) {
+      const [ada, bob] = [await inDefault(world), await inDefault(world)];
+      await world.ctl("bcastmany", { ns: "default", event: "many", n: 500 });
+      const expected = Array.from({ length: 500 }, (_, number) => String(number).padStart(8, "0"));
+      for (const client of [ada, bob]) assert.deepEqual(await bodiesUntilMarked(world, client), expected);
+      await closeAll(ada, bob);
+    },
+  },
+
+  "an ask without an answer ends at its deadline": {
+    needs: "deadlines",
+    async run(world) {
+      const client = await inDefault(world);
+      await assert.rejects(client.askFor("default", "nothing", 100), { message: "no answer in time" });
+      await client.close();
+    },
+  },
+
+  "a client learns why it was closed": {
+    needs: "closeInfo",
+    async run(world) {
+      const dismissed = await inDefault(world);
+      await world.ctl("closeconn", { id: await dismissed.id() });
+      assert.equal((await dismissed.closed()).code, 1000);
+      const faulty = await inDefault(world);
+      await faulty.emit("default", "closeerr", "");
+      assert.equal((await faulty.closed()).code, 4000);
+    },
+  },
+
+  "after a restart the client comes back to its namespace and room": {
+    async run(world) {
+      const client = await inDefault(world, { reconnect: true });
+      await client.join("default", "lobby");
+      await client.upTo("_OnRoomJoined");
+      await world.restart();
+      assert.equal((await next(client, "_OnRoomJoined")).room, "lobby");
+      const other = await inDefault(world);
+      await other.join("default", "lobby");
+      await other.emit("default", "chat", "welcome back", "lobby");
+      assert.equal((await next(client, "chat")).body, "welcome back");
+      assert.equal(await client.ask("default", "echo", "here again"), "here again");
+      assert.match(await world.ctl("log"), /reconnect_tries=[1-9]\d* was_reconnected=true/);
+      await closeAll(client, other);
+    },
+  },
+});

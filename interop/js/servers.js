@@ -1,0 +1,116 @@
+/** Starts and ends the programs under test. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+const START_DEADLINE = 20_000;
+const STOP_DEADLINE = 20_000;
+
+/**
+ * A path from the environment. A missing one fails the tests: a skipped test looks like a passed one.
+ *
+ * @param {string} name
+ */
+export function requiredPath(name) {
+  const path = process.env[name];
+  if (!path) throw new Error(`${name} must name the program to test, see README.md`);
+  return path;
+}
+
+/**
+ * @typedef {object} Running
+ * @property {string} address host and port
+ * @property {() => Promise<void>} stop
+ * @property {() => Promise<void>} restart ends it and starts it again at the same address
+ */
+
+/**
+ * Starts a program on a free port and waits until it listens.
+ *
+ * @param {string} program
+ * @param {(address: string) => string[]} args
+ * @returns {Promise<Running>}
+ */
+export async function startServer(program, args) {
+  let running = await launch(program, args("127.0.0.1:0"));
+  const { address } = running;
+  const stop = () => end(running.child);
+  const restart = async () => {
+    await stop();
+    running = await launch(program, args(address));
+  };
+  return { address, stop, restart };
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ */
+async function launch(program, args) {
+  const child = spawn(program, args, { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  // When the tests end early, nobody is left who would stop it.
+  process.once("exit", () => child.kill("SIGKILL"));
+  const complaints = collect(child.stderr);
+  const lines = createInterface({ input: child.stdout });
+  const listening = new Promise((resolve, reject) => {
+    lines.on("line", (line) => {
+      const [, address] = /^listening on (\S+)/.exec(line) ?? [];
+      if (address) resolve(address);
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`${program} ended with ${code}: ${complaints()}`)));
+  });
+  const address = await within(listening, START_DEADLINE, `${program} does not listen: ${complaints()}`);
+  return { child, address };
+}
+
+/** A server is told by its flags alone what to do; it takes our own variables for mistakes in its options. */
+function environment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NEFFOS_")));
+}
+
+/** @param {import("node:child_process").ChildProcess} child */
+async function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  try {
+    await within(exited, STOP_DEADLINE, "the server did not end after SIGTERM");
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
+}
+
+/**
+ * Keeps the last of what a stream says.
+ *
+ * @param {import("node:stream").Readable} stream
+ */
+function collect(stream) {
+  let text = "";
+  stream.on("data", (chunk) => {
+    text = (text + chunk).slice(-4000);
+  });
+  return () => text;
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {number} milliseconds
+ * @param {string} otherwise
+ * @returns {Promise<T>}
+ */
+export async function within(promise, milliseconds, otherwise) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(otherwise)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

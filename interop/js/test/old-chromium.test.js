@@ -1,0 +1,4 @@
+import { runScenarios } from "../scenarios.js";
+import { oldInChromium } from "../sides.js";
+
+runScenarios(oldInChromium);

@@ -1,0 +1,4 @@
+import { runScenarios } from "../scenarios.js";
+import { oldInNode } from "../sides.js";
+
+runScenarios(oldInNode);

@@ -1,0 +1,4 @@
+import { runScenarios } from "../scenarios.js";
+import { ownInChromium } from "../sides.js";
+
+runScenarios(ownInChromium);

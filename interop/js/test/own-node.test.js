@@ -1,0 +1,4 @@
+import { runScenarios } from "../scenarios.js";
+import { ownInNode } from "../sides.js";
+
+runScenarios(ownInNode);
