@@ -1,3 +1,63 @@
-//! `cargo xtask`.
+//! The project's own commands: `cargo xtask help` lists them.
 
-fn main() {}
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal: printing is its work")]
+
+mod autobahn;
+mod background;
+mod ci;
+mod layers;
+mod machine;
+mod python;
+mod steps;
+mod test;
+mod tools;
+mod workspace;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use steps::Steps;
+use workspace::Workspace;
+
+/// Every fault ends the run, so its text is all that matters.
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("\n{fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result {
+    if let [] | ["help" | "--help" | "-h"] = arguments {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let workspace = Workspace::enter()?;
+    let mut steps = Steps::default();
+    match arguments {
+        ["test"] => test::run(&mut steps, &workspace)?,
+        ["ci"] => ci::run(&mut steps, &workspace)?,
+        ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
+        ["layers"] => return layers::check(&workspace),
+        ["autobahn"] => return autobahn::check(&workspace),
+        ["autobahn", "--accept"] => return autobahn::accept(&workspace),
+        unknown => return Err(format!("no such command: {}\n\n{HELP}", unknown.join(" ")).into()),
+    }
+    steps.print_times();
+    Ok(())
+}
+
+const HELP: &str = "\
+cargo xtask test       installs what the tests need and lacks (chromium, npm packages), then runs them all
+cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, Autobahn, cargo-deny
+cargo xtask ci --long  `ci`, and what takes long or needs more: advisories, each feature alone, miri, fuzzing
+cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
+cargo xtask autobahn   runs Autobahn's cases against `scenario`; `--accept` writes down the result as the expected one
+cargo xtask help       prints this";

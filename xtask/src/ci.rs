@@ -1,0 +1,95 @@
+//! `cargo xtask ci`: what a change must pass to be taken. What is quick to fail comes first.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::machine::ends_well;
+use crate::python::Environment;
+use crate::steps::{self, Steps, command};
+use crate::tools::Tool;
+use crate::workspace::{Workspace, programs_of};
+use crate::{Result, autobahn, layers, test};
+
+/// What runs for every change: within half an hour on two cores, from nothing.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
+    steps.command(&mut command("cargo fmt --all --check"))?;
+    steps.run("layers", || layers::check(workspace))?;
+    steps.run("typos", || typos(workspace))?;
+    test::prepare(steps)?;
+    steps.command(command("npm run check").current_dir(test::INTEROP))?;
+    steps.command(&mut command("cargo clippy --workspace --all-targets --all-features -- -D warnings"))?;
+    test::run_prepared(steps, workspace)?;
+    steps.command(command("cargo doc --no-deps --all-features --workspace").env("RUSTDOCFLAGS", "-D warnings"))?;
+    benches(steps, workspace)?;
+    steps.run("autobahn", || autobahn::check(workspace))?;
+    steps.run("installation of cargo-deny", || Tool::DENY.install(workspace))?;
+    steps.command(&mut Tool::DENY.command(workspace, "deny check bans licenses sources"))
+}
+
+/// What runs for every change, and what takes longer to install or to run than it finds faults.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn run_long(steps: &mut Steps, workspace: &Workspace) -> Result {
+    run(steps, workspace)?;
+    advisories(steps, workspace)?;
+    steps.run("installation of cargo-hack", || Tool::HACK.install(workspace))?;
+    steps.command(&mut Tool::HACK.command(workspace, "hack check --workspace --each-feature --no-dev-deps"))?;
+    miri(steps)?;
+    fuzz(steps, workspace)
+}
+
+fn typos(workspace: &Workspace) -> Result {
+    let environment = Environment::new(workspace.target().join("typos"), "typos==1.52.0")?;
+    steps::run(&mut Command::new(environment.program("typos")))
+}
+
+/// Runs each bench once, to see that it works. That needs no optimised build of everything.
+fn benches(steps: &mut Steps, workspace: &Workspace) -> Result {
+    let benches = workspace.targets("bench");
+    if benches.is_empty() {
+        return Ok(());
+    }
+    let mut cargo = command("cargo test --workspace --all-features");
+    for bench in benches {
+        cargo.args(["--bench", bench]);
+    }
+    steps.command(&mut cargo)
+}
+
+fn advisories(steps: &mut Steps, workspace: &Workspace) -> Result {
+    if !ends_well(&mut Tool::DENY.command(workspace, "deny fetch db")) {
+        steps.skip("advisories", "their database cannot be fetched");
+        return Ok(());
+    }
+    steps.command(&mut Tool::DENY.command(workspace, "deny check advisories"))
+}
+
+/// Looks for undefined behaviour below the pure modules. Miri cannot run the others.
+fn miri(steps: &mut Steps) -> Result {
+    if !ends_well(&mut command("rustup component add miri rust-src --toolchain nightly")) {
+        steps.skip("miri", "the nightly toolchain has no miri, and rustup cannot add it");
+        return Ok(());
+    }
+    let mut miri = command("cargo +nightly miri test -p neffos --lib -- message:: session::");
+    // Proptest asks for the current folder, and each of its cases takes seconds.
+    steps.command(miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "8"))
+}
+
+fn fuzz(steps: &mut Steps, workspace: &Workspace) -> Result {
+    if !Path::new(FUZZ).exists() {
+        return Ok(());
+    }
+    steps.run("installation of cargo-fuzz", || Tool::FUZZ.install(workspace))?;
+    for program in programs_of(FUZZ)? {
+        let line = format!("fuzz run {program} -- -max_total_time={FUZZ_SECONDS}");
+        steps.command(Tool::FUZZ.command(workspace, &line).env("RUSTUP_TOOLCHAIN", "nightly"))?;
+    }
+    Ok(())
+}
+
+const FUZZ: &str = "fuzz/Cargo.toml";
+const FUZZ_SECONDS: u32 = 300;

@@ -1,0 +1,83 @@
+//! What the machine must have beside Rust, and how it comes there.
+
+use std::env;
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::Result;
+use crate::steps::{command, output, run};
+
+/// The browser that the tests drive: the one that `NEFFOS_CHROMIUM` names, or Debian's.
+pub(crate) fn chromium() -> PathBuf {
+    env::var_os("NEFFOS_CHROMIUM").map_or_else(|| DEBIANS_CHROMIUM.into(), PathBuf::from)
+}
+
+/// Installs Debian's browser when it is missing and no other is named.
+///
+/// # Errors
+/// When it cannot be installed; the text says what to install by hand.
+pub(crate) fn need_chromium() -> Result {
+    let chromium = chromium();
+    match chromium.exists() {
+        true => Ok(()),
+        false if chromium == Path::new(DEBIANS_CHROMIUM) => install(&["chromium"]),
+        false => Err(format!("NEFFOS_CHROMIUM: there is no {}", chromium.display()).into()),
+    }
+}
+
+/// Installs Python's own tool for separate environments when it is missing: Debian packs it apart.
+///
+/// # Errors
+/// When it cannot be installed; the text says what to install by hand.
+pub(crate) fn need_python() -> Result {
+    let usable = ends_well(command("python3").args(["-c", "import ensurepip, venv"]));
+    if usable { Ok(()) } else { install(&["python3", "python3-venv"]) }
+}
+
+/// Installs the npm packages of `folder` as its lock file says, when that is newer than what is there.
+///
+/// # Errors
+/// When npm fails.
+pub(crate) fn need_node_modules(folder: &str) -> Result {
+    let folder = Path::new(folder);
+    let [wanted, installed] = ["package-lock.json", "node_modules/.package-lock.json"]
+        .map(|lock| folder.join(lock).metadata().and_then(|lock| lock.modified()).ok());
+    // A folder without a lock file needs no packages.
+    if installed >= wanted {
+        return Ok(());
+    }
+    run(command("npm ci --no-audit --no-fund").current_dir(folder))
+}
+
+fn install(packages: &[&str]) -> Result {
+    let names = packages.join(" ");
+    let apt = |arguments: &str| {
+        let mut command = as_root().ok_or_else(|| format!("please install: {names}"))?;
+        run(command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments.split_whitespace()))
+    };
+    apt("apt-get update -q")?;
+    apt(&format!("apt-get install -q -y --no-install-recommends {names}"))
+}
+
+/// The begin of a command that may change the system: `env`, or `sudo` when we are not root.
+fn as_root() -> Option<Command> {
+    if !ends_well(&mut command("apt-get --version")) {
+        return None;
+    }
+    if output(&mut command("id -u")).is_ok_and(|id| id.trim() == "0") {
+        return Some(command("env"));
+    }
+    if stdin().is_terminal() && ends_well(&mut command("sudo -V")) {
+        return Some(command("sudo"));
+    }
+    ends_well(&mut command("sudo -n true")).then(|| command("sudo -n"))
+}
+
+/// Whether `command` exists and ends with 0. What it prints is dropped.
+pub(crate) fn ends_well(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";

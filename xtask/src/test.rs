@@ -1,0 +1,58 @@
+//! `cargo xtask test`: everything that a change must pass to be right.
+
+use crate::Result;
+use crate::machine;
+use crate::steps::{Steps, command};
+use crate::workspace::Workspace;
+
+/// Installs what is missing, builds, and runs the tests of every language.
+///
+/// # Errors
+/// At the first that fails.
+pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
+    prepare(steps)?;
+    run_prepared(steps, workspace)
+}
+
+/// Installs what the tests need and the machine lacks.
+///
+/// # Errors
+/// When something cannot be installed.
+pub(crate) fn prepare(steps: &mut Steps) -> Result {
+    steps.run("what the tests need", || {
+        machine::need_chromium()?;
+        machine::need_node_modules(INTEROP)?;
+        machine::need_node_modules(CLIENT)
+    })
+}
+
+/// Builds and tests, where everything is installed.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn run_prepared(steps: &mut Steps, workspace: &Workspace) -> Result {
+    rust(steps)?;
+    javascript(steps, workspace)
+}
+
+fn rust(steps: &mut Steps) -> Result {
+    // As users get them, without what only tests switch on in the dependencies.
+    steps.command(&mut command("cargo build -p fixture -p neffos-cli"))?;
+    // Runs the tests of the documentation, too.
+    steps.command(&mut command("cargo test --workspace --all-features"))?;
+    steps.command(&mut command("cargo test -p neffos --no-default-features"))?;
+    steps.command(&mut command("cargo build --examples -p neffos --all-features"))
+}
+
+fn javascript(steps: &mut Steps, workspace: &Workspace) -> Result {
+    let mut interop = command("npm test");
+    interop.current_dir(INTEROP);
+    interop.env("NEFFOS_SCENARIO", workspace.program("scenario"));
+    interop.env("NEFFOS_PROGRAM", workspace.program("neffos"));
+    interop.env("NEFFOS_CHROMIUM", machine::chromium());
+    steps.command(&mut interop)?;
+    steps.command(command("npm test").current_dir(CLIENT))
+}
+
+pub(crate) const INTEROP: &str = "interop/js";
+const CLIENT: &str = "clients/js";

@@ -1,0 +1,85 @@
+//! What cargo knows about this workspace.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::steps::{command, output};
+
+/// The workspace as `cargo metadata` describes it.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    metadata: Value,
+    target: PathBuf,
+}
+
+impl Workspace {
+    /// Reads the workspace around the current folder, and makes its root the current folder.
+    ///
+    /// # Errors
+    /// When cargo cannot read it.
+    pub(crate) fn enter() -> Result<Self> {
+        let metadata = metadata("Cargo.toml")?;
+        std::env::set_current_dir(text(&metadata["workspace_root"])?)?;
+        let target = PathBuf::from(text(&metadata["target_directory"])?);
+        Ok(Self { metadata, target })
+    }
+
+    /// The folder of everything built, wherever the user has put it.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Where a program of ours is after `cargo build`.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name)
+    }
+
+    /// Names of the targets of one kind: `bench`, `bin`, `test`.
+    pub(crate) fn targets(&self, kind: &str) -> Vec<&str> {
+        targets(&self.metadata, kind)
+    }
+
+    /// Which package names which other package in its manifest, for whatever purpose.
+    pub(crate) fn dependencies(&self) -> impl Iterator<Item = (&str, &str)> {
+        array(&self.metadata["packages"]).flat_map(|package| {
+            let name = package["name"].as_str().unwrap_or_default();
+            let needs = array(&package["dependencies"]).filter_map(|dependency| dependency["name"].as_str());
+            needs.map(move |needed| (name, needed))
+        })
+    }
+}
+
+/// Names of the programs that a workspace of its own builds.
+///
+/// # Errors
+/// When cargo cannot read it.
+pub(crate) fn programs_of(manifest: &str) -> Result<Vec<String>> {
+    let metadata = metadata(manifest)?;
+    Ok(targets(&metadata, "bin").into_iter().map(str::to_owned).collect())
+}
+
+fn metadata(manifest: &str) -> Result<Value> {
+    let mut cargo = command("cargo metadata --no-deps --format-version 1");
+    if manifest != "Cargo.toml" {
+        cargo.args(["--manifest-path", manifest]);
+    }
+    Ok(serde_json::from_str(&output(&mut cargo)?)?)
+}
+
+fn targets<'a>(metadata: &'a Value, kind: &str) -> Vec<&'a str> {
+    array(&metadata["packages"])
+        .flat_map(|package| array(&package["targets"]))
+        .filter(|target| array(&target["kind"]).any(|of| of == kind))
+        .filter_map(|target| target["name"].as_str())
+        .collect()
+}
+
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> Result<&str> {
+    value.as_str().ok_or_else(|| "cargo metadata has another form than expected".into())
+}
