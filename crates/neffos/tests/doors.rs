@@ -189,3 +189,17 @@ async fn any_hyper_server_can_hand_a_request_over() {
     drop(client);
     within(serving).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_connection_whose_task_is_dropped_leaves_nothing_behind() {
+    let server = builder().build().unwrap();
+    let (stream, driving) = support::attach(&server, 1 << 16);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    client.connect("default").await;
+    let conn = server.connections().remove(0);
+    driving.abort();
+    assert!(driving.await.unwrap_err().is_cancelled());
+    assert!(conn.is_closed());
+    assert_eq!((server.total_connections(), server.count_in("default", None)), (0, 0));
+}

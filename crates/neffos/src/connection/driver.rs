@@ -7,18 +7,16 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conn::Conn;
 use super::deadlines::{Deadlines, Due};
+use super::io::{Io, Written};
 use super::peer::{Peer, too_slow};
 use super::process;
 use crate::fanout::{Member, Tally};
@@ -27,27 +25,24 @@ use crate::message::wire::{self, NativeMode};
 use crate::session::{AckStep, Effect, Frame, Match, Pending};
 use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Kind, Reader, Role};
 
-/// Anything that bytes go through both ways: TLS, memory, a socket of another kind.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Where the driver reads from.
-pub(crate) enum Io {
-    /// The same socket that the peer writes to.
-    Tcp(Arc<TcpStream>),
-    /// A stream that only the driver touches.
-    Driven(Box<dyn Stream>),
-    Gone,
-}
-
-/// Drives a connection to its end. `early` is what arrived together with the handshake.
-pub(crate) async fn drive(peer: Arc<Peer>, io: Io, early: Bytes, request: Arc<http::request::Parts>) {
+/// Drives a connection to its end. `early` is what arrived together with the handshake; `held` is let go at the end.
+///
+/// No `async fn`: its arguments would have a place of their own in every connection's task.
+pub(crate) fn drive(
+    peer: Arc<Peer>,
+    io: Io,
+    early: Bytes,
+    request: Arc<http::request::Parts>,
+    held: impl Send,
+) -> impl Future<Output = ()> + Send {
     peer.hub().fanout.insert(&peer);
     let mut driver = Driver::new(peer, io, request);
     driver.feed(&early);
     drop(early);
-    poll_fn(|cx| driver.poll(cx)).await;
+    poll_fn(move |cx| {
+        let _held = &held;
+        driver.poll(cx)
+    })
 }
 
 struct Driver {
@@ -77,6 +72,16 @@ enum Stage {
     Telling,
     /// The handlers are done.
     Over,
+}
+
+/// A task that is dropped before its end leaves nothing behind, though nobody is told.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.stage == Stage::Open {
+            self.begin_the_end();
+        }
+        self.lose_socket();
+    }
 }
 
 impl Driver {
@@ -328,18 +333,14 @@ impl Driver {
     // ---- writing
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
-        let (busy, stalled) = match &mut self.io {
-            Io::Tcp(stream) => poll_write_tcp(&self.peer, stream, cx),
-            Io::Driven(stream) => poll_write_driven(&self.peer, stream, cx),
-            Io::Gone => return false,
-        };
-        if busy || !stalled {
+        let Written { some, stuck } = self.io.poll_write(&self.peer, cx);
+        if some || !stuck {
             self.deadlines.flowing();
         }
-        if stalled {
+        if stuck {
             self.deadlines.stalled(Instant::now());
         }
-        busy
+        some
     }
 
     // ---- deadlines
@@ -428,87 +429,8 @@ impl Driver {
     }
 }
 
-impl Io {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Gone => Poll::Pending,
-            Self::Tcp(stream) => loop {
-                ready!(stream.poll_read_ready(cx))?;
-                match stream.try_read(buffer) {
-                    Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return Poll::Ready(done),
-                }
-            },
-            Self::Driven(stream) => {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
-        }
-    }
-
-    /// Says that nothing more will be sent. The peer's answer, its own end, is read as ever.
-    fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            // If it fails the peer is gone already.
-            Self::Tcp(stream) => drop(socket2::SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)),
-            Self::Driven(stream) => drop(ready!(Pin::new(stream).poll_shutdown(cx))),
-            Self::Gone => {}
-        }
-        Poll::Ready(())
-    }
-}
-
 fn text_frame(text: &str) -> Bytes {
     websocket::message(Role::Server, Kind::Text, text.as_bytes())
-}
-
-/// Goes on with what the dispatcher could not write. Returns whether bytes went, and whether some are stuck.
-fn poll_write_tcp(peer: &Peer, stream: &TcpStream, cx: &mut Context<'_>) -> (bool, bool) {
-    let before = {
-        let outgoing = peer.outgoing();
-        if !outgoing.outbox.is_blocked() {
-            return (false, false);
-        }
-        outgoing.outbox.len()
-    };
-    if stream.poll_write_ready(cx).is_pending() {
-        return (false, true);
-    }
-    peer.outgoing().outbox.set_blocked(false);
-    peer.flush();
-    let outgoing = peer.outgoing();
-    (outgoing.outbox.len() < before || !outgoing.outbox.is_blocked(), outgoing.outbox.is_blocked())
-}
-
-/// Writes to a stream that only this task touches. The outbox stays locked over `poll_write`, which does not wait: the
-/// frame that is being written must not be dropped under it.
-fn poll_write_driven(peer: &Peer, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> (bool, bool) {
-    let mut tally = Tally::default();
-    let mut busy = false;
-    let mut outgoing = peer.outgoing();
-    let outbox = &mut outgoing.outbox;
-    outbox.begin_flush();
-    outbox.set_blocked(false);
-    while let Some(front) = outbox.front() {
-        match Pin::new(&mut *stream).poll_write(cx, &front) {
-            Poll::Ready(Ok(count)) if count > 0 => {
-                outbox.advance(count, &mut tally);
-                busy = true;
-            }
-            Poll::Ready(_) => outbox.abandon(&mut tally),
-            Poll::Pending => {
-                outbox.set_blocked(true);
-                break;
-            }
-        }
-    }
-    // What does not go now goes when the stream wakes us; a broken stream shows when it is read.
-    let _pending = Pin::new(stream).poll_flush(cx);
-    let stalled = outbox.is_blocked();
-    drop(outgoing);
-    peer.hub().fanout.totals().add(&tally);
-    (busy, stalled)
 }
 
 thread_local! {

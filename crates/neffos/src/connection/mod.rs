@@ -7,7 +7,8 @@
 //! - `ask.rs`: requests to the peer, and what their replies agree to.
 //! - `events.rs`: the table of handlers; `handler.rs`, `extract.rs`, `reply.rs`: what a handler may take and return.
 //! - `process.rs`: what one message of the peer does.
-//! - `driver.rs`: the task: reads, runs handlers, writes what the dispatcher could not; `deadlines.rs`: when it gives up.
+//! - `driver.rs`: the task: reads, runs handlers, writes what the dispatcher could not; `io.rs`: its socket;
+//!   `deadlines.rs`: when it gives up.
 
 mod ask;
 mod conn;
@@ -18,6 +19,7 @@ mod extensions;
 mod extract;
 mod handler;
 mod hub;
+mod io;
 mod limits;
 mod namespace;
 mod peer;
@@ -26,7 +28,7 @@ mod reply;
 
 pub(crate) use ask::first_answer;
 pub use conn::Conn;
-pub(crate) use driver::{Io, drive};
+pub(crate) use driver::drive;
 pub use events::Events;
 pub(crate) use events::Namespaces;
 pub use extensions::Extensions;
@@ -34,6 +36,7 @@ pub use extract::{Event, FromEvent, Json, Setup, State};
 pub use handler::Handler;
 pub(crate) use handler::{ConnectHook, DisconnectHook, connect_hook, disconnect_hook};
 pub(crate) use hub::{Hub, StateMap};
+pub(crate) use io::Io;
 pub(crate) use limits::Limits;
 pub(crate) use namespace::casts;
 pub use namespace::{NsConn, Room};

@@ -112,11 +112,7 @@ impl Server {
 
     fn connect(self, guest: Guest, socket: Socket, io: Io, early: Bytes) -> impl Future<Output = ()> + Send {
         let Guest { request, identity, admission } = guest;
-        let connection = drive(Peer::new(self.hub(), identity, socket), io, early, request);
-        async move {
-            connection.await;
-            drop(admission);
-        }
+        drive(Peer::new(self.hub(), identity, socket), io, early, request, admission)
     }
 
     fn report(&self, err: &UpgradeError) {

@@ -1,0 +1,124 @@
+//! The socket of one connection, as its own task uses it. Nothing here waits.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::peer::Peer;
+use crate::fanout::{Member, Tally};
+
+/// Anything that bytes go through both ways: TLS, memory, a socket of another kind.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Where the driver reads from.
+pub(crate) enum Io {
+    /// The same socket that the peer writes to.
+    Tcp(Arc<TcpStream>),
+    /// A stream that only the driver touches.
+    Driven(Box<dyn Stream>),
+    Gone,
+}
+
+/// How writing went.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    /// Bytes went, or there are none.
+    pub(super) some: bool,
+    /// Bytes wait for the socket.
+    pub(super) stuck: bool,
+}
+
+impl Io {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Gone => Poll::Pending,
+            Self::Tcp(stream) => loop {
+                ready!(stream.poll_read_ready(cx))?;
+                match stream.try_read(buffer) {
+                    Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            },
+            Self::Driven(stream) => {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+        }
+    }
+
+    /// Goes on with what waits in the peer's outbox, as far as that takes no wait.
+    pub(super) fn poll_write(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Written {
+        match self {
+            Self::Tcp(stream) => poll_write_tcp(peer, stream, cx),
+            Self::Driven(stream) => poll_write_driven(peer, stream, cx),
+            Self::Gone => Written { some: false, stuck: false },
+        }
+    }
+
+    /// Says that nothing more will be sent. The peer's answer, its own end, is read as ever.
+    pub(super) fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            // If it fails the peer is gone already.
+            Self::Tcp(stream) => drop(socket2::SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)),
+            Self::Driven(stream) => drop(ready!(Pin::new(stream).poll_shutdown(cx))),
+            Self::Gone => {}
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Goes on with what the dispatcher could not write.
+fn poll_write_tcp(peer: &Peer, stream: &TcpStream, cx: &mut Context<'_>) -> Written {
+    let before = {
+        let outgoing = peer.outgoing();
+        if !outgoing.outbox.is_blocked() {
+            return Written { some: false, stuck: false };
+        }
+        outgoing.outbox.len()
+    };
+    if stream.poll_write_ready(cx).is_pending() {
+        return Written { some: false, stuck: true };
+    }
+    peer.outgoing().outbox.set_blocked(false);
+    peer.flush();
+    let outgoing = peer.outgoing();
+    let stuck = outgoing.outbox.is_blocked();
+    Written { some: !stuck || outgoing.outbox.len() < before, stuck }
+}
+
+/// Writes to a stream that only this task touches. The outbox stays locked over `poll_write`, which does not wait: the
+/// frame that is being written must not be dropped under it.
+fn poll_write_driven(peer: &Peer, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> Written {
+    let mut tally = Tally::default();
+    let mut some = false;
+    let mut outgoing = peer.outgoing();
+    let outbox = &mut outgoing.outbox;
+    outbox.begin_flush();
+    outbox.set_blocked(false);
+    while let Some(front) = outbox.front() {
+        match Pin::new(&mut *stream).poll_write(cx, &front) {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                outbox.advance(count, &mut tally);
+                some = true;
+            }
+            Poll::Ready(_) => outbox.abandon(&mut tally),
+            Poll::Pending => {
+                outbox.set_blocked(true);
+                break;
+            }
+        }
+    }
+    // What does not go now goes when the stream wakes us; a broken stream shows when it is read.
+    let _pending = Pin::new(stream).poll_flush(cx);
+    let stuck = outbox.is_blocked();
+    drop(outgoing);
+    peer.hub().fanout.totals().add(&tally);
+    Written { some, stuck }
+}
