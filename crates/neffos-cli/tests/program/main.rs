@@ -5,5 +5,6 @@ mod api;
 mod configuration;
 mod operation;
 mod page;
+mod pressure;
 mod relay;
 mod support;

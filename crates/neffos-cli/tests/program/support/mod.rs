@@ -78,9 +78,25 @@ impl Program {
 
     /// Sends a signal: `TERM` or `INT`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("the program runs");
+        let id = self.id();
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
         assert!(sent.await.unwrap().success());
+    }
+
+    /// Lets it open no more than `most` files from now on.
+    pub(crate) async fn limit_files(&self, most: usize) {
+        let limit = format!("--nofile={most}:{most}");
+        let set = Command::new("prlimit").args(["--pid", &self.id().to_string(), &limit]).status();
+        assert!(set.await.unwrap().success());
+    }
+
+    /// How many files it has open.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id().expect("the program runs")
     }
 
     /// Waits for its end; returns the exit code.
