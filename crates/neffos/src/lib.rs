@@ -40,6 +40,8 @@ pub use connection::{
 };
 pub use error::{CloseError, Error};
 pub use fanout::{Counters, Overflow};
+#[cfg(feature = "tls")]
+pub use http::serve_tls;
 pub use http::{UpgradeError, UpgradeService, serve, serve_app};
 pub use message::{IntoMessages, Message};
 pub use server::{Exclude, Server, ServerBuilder, random_id};

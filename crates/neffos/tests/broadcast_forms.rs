@@ -174,3 +174,12 @@ async fn code_may_run_for_every_connection_while_others_come_and_broadcasts_go()
     support::within(Box::pin(async { tokio::join!(visit, meanwhile) })).await;
     assert_eq!(one.closed().await.unwrap().reason.as_str(), "visited");
 }
+
+#[tokio::test]
+async fn or_on_a_task_of_its_own() {
+    let running = server().await;
+    let (mut one, mut two) = (running.enter().await, running.enter().await);
+    let visiting = running.server.spawn_for_each(async |conn: Conn| conn.send(news("to each")).unwrap());
+    support::within(visiting).await.unwrap();
+    assert_eq!([one.event("news").await, two.event("news").await], ["to each", "to each"]);
+}

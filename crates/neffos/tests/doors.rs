@@ -203,3 +203,42 @@ async fn a_connection_whose_task_is_dropped_leaves_nothing_behind() {
     assert!(conn.is_closed());
     assert_eq!((server.total_connections(), server.count_in("default", None)), (0, 0));
 }
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn over_tls_the_pages_of_its_own_origin_come_in() {
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let server = builder().handshake_timeout(Duration::from_millis(200)).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(neffos::serve_tls(listener, server.clone(), server.service(), Arc::new(config)));
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let mut request = format!("wss://localhost:{}/", address.port()).into_client_request().unwrap();
+    let origin = format!("https://localhost:{}", address.port());
+    request.headers_mut().insert("origin", origin.parse().unwrap());
+    let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    let mut client = Client::from_socket(socket);
+    client.greet().await;
+    client.connect("default").await;
+    for nth in 0..100 {
+        server.broadcast(Message::new("news", nth.to_string()).in_namespace("default"));
+    }
+    for nth in 0..100 {
+        assert_eq!(client.event("news").await, nth.to_string());
+    }
+    // Who never says hello is let go.
+    assert_eq!(exchange(address, "").await, "");
+}

@@ -202,7 +202,7 @@ fn is_own(origin: &str, request: &Parts) -> bool {
     let (Ok(origin), Some(own)) = (origin.parse::<Uri>(), host.or(request.uri.authority().cloned())) else {
         return false;
     };
-    let own_scheme = request.uri.scheme().unwrap_or(&Scheme::HTTP);
+    let own_scheme = request.uri.scheme().or(request.extensions.get()).unwrap_or(&Scheme::HTTP);
     let (Some(scheme), Some(authority)) = (origin.scheme(), origin.authority()) else { return false };
     let port = |authority: &Authority| authority.port_u16().or(default_port(own_scheme));
     scheme == own_scheme && authority.host().eq_ignore_ascii_case(own.host()) && port(authority) == port(&own)

@@ -4,16 +4,20 @@
 //! - `url_headers.rs`: headers that browsers can only send as URL parameters. Pure.
 //! - `upgrade.rs`: the upgrade itself: id, socket, task.
 //! - `service.rs`: a tower service; `axum.rs`: the same for axum's router.
-//! - `serve.rs`: a listener of our own, for those who need no other server.
+//! - `serve.rs`: a listener of our own, for those who need no other server; `tls.rs`: the same over TLS.
 
 #[cfg(feature = "axum")]
 mod axum;
 mod handshake;
 mod serve;
 mod service;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrade;
 mod url_headers;
 
 pub use handshake::UpgradeError;
 pub use serve::{serve, serve_app};
 pub use service::UpgradeService;
+#[cfg(feature = "tls")]
+pub use tls::serve_tls;

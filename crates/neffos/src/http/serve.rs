@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -56,7 +58,7 @@ pub async fn serve(listener: TcpListener, server: Server) -> io::Result<()> {
 /// As [`serve`], with an application that answers all requests and mounts the server where it wants to: an axum `Router`
 /// with [`Server::axum`], or any tower service that calls [`Server::upgrade`].
 ///
-/// A request's extensions hold the client's [`SocketAddr`](std::net::SocketAddr).
+/// A request's extensions hold the client's [`SocketAddr`].
 ///
 /// # Errors
 ///
@@ -71,12 +73,25 @@ where
     A::Error: Into<Box<dyn StdError + Send + Sync>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
 {
+    let answered = server.clone();
+    accept_all(listener, &server, move |stream, address| answer(stream, address, answered.clone(), app.clone())).await
+}
+
+/// Accepts connections and spawns what answers them, until the server has ended.
+pub(super) async fn accept_all<F>(
+    listener: TcpListener,
+    server: &Server,
+    answer: impl Fn(TcpStream, SocketAddr) -> F,
+) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     listener.local_addr()?;
     let answers = TaskTracker::new();
     let accepting = async {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => drop(answers.spawn(answer(stream, server.clone(), app.clone()))),
+                Ok((stream, address)) => drop(answers.spawn(answer(stream, address))),
                 Err(err) => rest_after(&err).await,
             }
         }
@@ -91,21 +106,21 @@ where
     Ok(())
 }
 
-/// Answers the requests of one connection.
-async fn answer<A, B>(stream: TcpStream, server: Server, app: A)
+/// Answers the requests that come on one stream.
+pub(super) async fn answer<S, A, B>(stream: S, address: SocketAddr, server: Server, app: A)
 where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
     A::Error: Into<Box<dyn StdError + Send + Sync>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
 {
-    let address = stream.peer_addr().ok();
     let patience = server.gate().settings.handshake_timeout;
     let asked = Arc::new(AtomicBool::new(false));
     let service = service_fn({
         let asked = asked.clone();
         move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            address.map(|address| request.extensions_mut().insert(address));
+            request.extensions_mut().insert(address);
             app.clone().call(request)
         }
     });
