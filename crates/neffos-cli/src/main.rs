@@ -2,7 +2,7 @@
 //!
 //! - `config/`: flags, environment and file, merged into one set of settings.
 //! - `serve.rs`: `neffos serve`, from the listener to the last signal.
-//! - `server.rs`: the websocket server that the settings describe.
+//! - `server.rs`: the websocket server that the settings describe; `tls.rs`: its certificate.
 //! - `hub.rs`: who gets the events that clients send.
 //! - `routes.rs`: the HTTP routes, and which of them are guarded.
 //! - `api/`: the HTTP API for programs.
@@ -20,6 +20,7 @@ mod page;
 mod routes;
 mod serve;
 mod server;
+mod tls;
 
 use std::process::ExitCode;
 

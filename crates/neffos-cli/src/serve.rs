@@ -5,28 +5,31 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use neffos::Server;
 use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::timeout;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::{self, ApiKey, ServeArgs, Settings};
 use crate::failure::Failure;
 use crate::routes::{App, Page, router};
-use crate::{log, metrics, server};
+use crate::{log, metrics, server, tls};
 
 /// Serves until a signal ends it.
 pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
     let settings = config::load(args, std::env::vars_os(), |path| std::fs::read_to_string(path))?;
     log::start(settings.log.as_ref(), settings.log_format);
+    let tls = tls::load(&settings)?;
     let server = server::build(&settings).map_err(Failure::config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)?;
-    runtime.block_on(run(settings, server))
+    runtime.block_on(run(settings, tls, server))
 }
 
-async fn run(settings: Settings, server: Server) -> Result<(), Failure> {
+async fn run(settings: Settings, tls: Option<Arc<ServerConfig>>, server: Server) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::run)?;
     let (listener, address) = listen(&settings).await?;
     let (key, origin) = match settings.api_key.clone() {
@@ -34,7 +37,7 @@ async fn run(settings: Settings, server: Server) -> Result<(), Failure> {
         None => (random_key()?, KeyOrigin::Made),
     };
     let page = if settings.page == Some(false) { Page::Off } else { Page::Served };
-    let greeting = greeting(address, page, (origin == KeyOrigin::Made).then_some(&key));
+    let greeting = greeting(address, Transport::of(tls.as_deref()), page, (origin == KeyOrigin::Made).then_some(&key));
     let app = App {
         server: server.clone(),
         namespaces: Arc::new(settings.namespaces.unwrap_or_default().into_keys().collect()),
@@ -42,7 +45,7 @@ async fn run(settings: Settings, server: Server) -> Result<(), Failure> {
         key,
         started: Instant::now(),
     };
-    let mut serving = tokio::spawn(neffos::serve_app(listener, server.clone(), router(app, page)));
+    let mut serving = tokio::spawn(accept(listener, server.clone(), router(app, page), tls));
     greet(&greeting);
     tracing::info!(%address, "serving");
     tokio::select! {
@@ -58,6 +61,13 @@ async fn run(settings: Settings, server: Server) -> Result<(), Failure> {
     timeout(LAST_ANSWERS, serving).await.ok();
     tracing::info!("ended");
     Ok(())
+}
+
+async fn accept(listener: TcpListener, server: Server, app: Router, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    match tls {
+        None => neffos::serve_app(listener, server, app).await,
+        Some(config) => neffos::serve_tls(listener, server, app, config).await,
+    }
 }
 
 /// Why accepting ended although nobody said so.
@@ -83,6 +93,26 @@ enum KeyOrigin {
     Made,
 }
 
+/// What the listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Plain,
+    Tls,
+}
+
+impl Transport {
+    fn of(config: Option<&ServerConfig>) -> Self {
+        config.map_or(Self::Plain, |_| Self::Tls)
+    }
+
+    fn schemes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Plain => ("ws", "http"),
+            Self::Tls => ("wss", "https"),
+        }
+    }
+}
+
 /// A key of 192 random bits.
 fn random_key() -> Result<ApiKey, Failure> {
     let random: [u8; 24] = rand::random();
@@ -90,14 +120,15 @@ fn random_key() -> Result<ApiKey, Failure> {
 }
 
 /// Where to go, on stdout: the first line is for programs that started this one.
-fn greeting(address: SocketAddr, page: Page, made_key: Option<&ApiKey>) -> String {
+fn greeting(address: SocketAddr, transport: Transport, page: Page, made_key: Option<&ApiKey>) -> String {
+    let (ws, http) = transport.schemes();
     let visit = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
         _ => address,
     };
-    let mut lines = vec![format!("listening on {address}"), format!("websocket ws://{visit}/ws")];
+    let mut lines = vec![format!("listening on {address}"), format!("websocket {ws}://{visit}/ws")];
     if page == Page::Served {
-        lines.push(format!("page http://{visit}/"));
+        lines.push(format!("page {http}://{visit}/"));
     }
     if let Some(key) = made_key {
         lines.push(format!("api key {}", key.as_str()));

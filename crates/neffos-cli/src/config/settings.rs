@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::Args;
 use http::HeaderName;
@@ -17,6 +18,14 @@ pub(crate) struct Settings {
     /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT", help_heading = NETWORK)]
     pub(crate) addr: Option<Address>,
+
+    /// Serve over TLS with the certificates in this PEM file, the server's own first [default: none]
+    #[arg(long, value_name = "FILE", help_heading = NETWORK)]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The PEM file with the key that goes with --tls-cert [default: none]
+    #[arg(long, value_name = "FILE", help_heading = NETWORK)]
+    pub(crate) tls_key: Option<PathBuf>,
 
     /// The key for /api, sent as `Authorization: Bearer KEY` [default: a new one at each start, printed]
     #[arg(long, value_name = "KEY", help_heading = HTTP)]
@@ -123,6 +132,8 @@ impl Settings {
         Self {
             page: self.has_page().or(next.has_page()),
             addr: self.addr.or(next.addr),
+            tls_cert: self.tls_cert.or(next.tls_cert),
+            tls_key: self.tls_key.or(next.tls_key),
             api_key: self.api_key.or(next.api_key),
             no_page: None,
             allow_origin: self.allow_origin.or(next.allow_origin),

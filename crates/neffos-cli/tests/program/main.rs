@@ -8,3 +8,4 @@ mod page;
 mod pressure;
 mod relay;
 mod support;
+mod tls;

@@ -1,0 +1,42 @@
+//! The program over TLS.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::support::{File, KEY, Program, run_to_end, soon};
+
+#[tokio::test]
+async fn with_a_certificate_and_its_key_it_serves_over_tls() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (File::with(&made.cert.pem()), File::with(&made.signing_key.serialize_pem()));
+    let flags = ["--tls-cert", certificate.path(), "--tls-key", key.path(), "--api-key", KEY];
+    let mut program = Program::run(&flags, &[]).await;
+    assert_eq!(program.line().await, format!("websocket wss://{}/ws", program.address));
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(program.address).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = soon(connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    program.signal("TERM").await;
+    assert_eq!(program.code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_key_or_no_certificate_at_all_is_an_error() {
+    let file = File::with("no certificate");
+    let alone = run_to_end(&["serve", "--tls-cert", file.path()], &[]).await;
+    assert_eq!((alone.code, alone.errors.as_str()), (Some(2), "error: tls_key: tls_cert needs it\n"));
+    let empty = run_to_end(&["serve", "--tls-cert", file.path(), "--tls-key", file.path()], &[]).await;
+    assert_eq!(empty.code, Some(2));
+    assert!(empty.errors.starts_with(&format!("error: tls_key {}: ", file.path())), "{}", empty.errors);
+}
