@@ -3,8 +3,8 @@
 
 mod support;
 
-use neffos::{Events, Message, Overflow, Server, ServerBuilder};
-use support::{Client, Running, attach, start, within};
+use neffos::{Events, Message, Overflow, Reply, Server, ServerBuilder};
+use support::{Client, Running, attach, start, until, within};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -148,4 +148,24 @@ async fn what_a_closed_connection_misses_is_counted_too() {
     assert!(conn.namespace("default").is_none_or(|ns| ns.emit("late", "").unwrap_err().is_closed()));
     running.server.broadcast(Message::new("late", "").in_namespace("default"));
     assert_eq!(client.close_code().await, 1000);
+}
+
+#[tokio::test]
+async fn replies_have_room_where_broadcasts_have_none_left() {
+    let events = Events::new().on("echo", async |body: String| Reply::text(body));
+    let server = Server::builder().namespace("default", events).outbox(10, 1 << 20).shards(1).build().unwrap();
+    let (stream, _driving) = attach(&server, 256);
+    let mut deaf = Client::over(stream).await;
+    deaf.greet().await;
+    deaf.connect("default").await;
+    for _ in 0..MANY {
+        server.broadcast(Message::new("n", "x").in_namespace("default"));
+    }
+    // The reply to the connect, and every broadcast, taken or dropped.
+    until(|| server.counters().queued() + server.counters().dropped() == 1 + MANY as u64).await;
+    let before = server.counters();
+    assert!(before.dropped_full() > 0);
+    deaf.send("$1;default;;echo;0;0;still here").await;
+    until(|| server.counters().queued() > before.queued()).await;
+    while deaf.text().await != "$1;default;;echo;0;0;still here" {}
 }
