@@ -150,7 +150,7 @@ impl NsConn {
         Ok(())
     }
 
-    /// Offers messages to everyone in the namespace, on every node, this connection included, and returns at once.
+    /// Offers messages to everyone in the namespace, this connection included, and returns at once.
     ///
     /// Namespace is filled in when unset; `to_room` and `to` narrow it down. A connection whose outbox is full, or which is
     /// closing, misses a message: a slow reader delays nobody else, and the counters show what was dropped. Two calls from
