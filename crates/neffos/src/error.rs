@@ -31,7 +31,10 @@ enum Kind {
     Remote(String),
     Payload(String),
     Config(String),
+    Refused(String),
+    Unreachable(String),
     Closed,
+    Lost,
     Timeout,
     Full,
     BadNamespace,
@@ -49,6 +52,12 @@ impl Error {
     /// Whether the connection (or the server) was closed, before the call or while it waited.
     pub fn is_closed(&self) -> bool {
         self.kind == Kind::Closed
+    }
+
+    /// Whether a client's connection was lost, before the call or while it waited, and is being dialled again. What was asked
+    /// may have been done.
+    pub fn is_lost(&self) -> bool {
+        self.kind == Kind::Lost
     }
 
     /// Whether a deadline passed.
@@ -74,6 +83,17 @@ impl Error {
     /// Whether this is the peer's own answer: it was reached and said no.
     pub fn is_remote(&self) -> bool {
         matches!(self.kind, Kind::Remote(_))
+    }
+
+    /// Whether a server did not let a client in; the text is the server's.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.kind, Kind::Refused(_))
+    }
+
+    /// Whether no connection to a server came about, for a reason that may pass: nobody listens, the server is overloaded, it
+    /// is none of ours.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.kind, Kind::Unreachable(_))
     }
 
     /// Whether a payload did not have the shape that a handler or caller asked for.
@@ -105,8 +125,20 @@ impl Error {
         Self::of(Kind::Config(detail.into()))
     }
 
+    pub(crate) fn refused(text: impl Into<String>) -> Self {
+        Self::of(Kind::Refused(text.into()))
+    }
+
+    pub(crate) fn unreachable(detail: impl Into<String>) -> Self {
+        Self::of(Kind::Unreachable(detail.into()))
+    }
+
     pub(crate) fn closed() -> Self {
         Self::of(Kind::Closed)
+    }
+
+    pub(crate) fn lost() -> Self {
+        Self::of(Kind::Lost)
     }
 
     pub(crate) fn timeout() -> Self {
@@ -141,11 +173,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Custom(text) | Kind::Remote(text) => f.write_str(text),
+            Kind::Custom(text) | Kind::Remote(text) | Kind::Refused(text) => f.write_str(text),
             Kind::Payload(detail) if detail.is_empty() => f.write_str(INVALID_PAYLOAD),
             Kind::Payload(detail) => write!(f, "{INVALID_PAYLOAD}: {detail}"),
             Kind::Config(detail) => write!(f, "bad configuration: {detail}"),
+            Kind::Unreachable(detail) => write!(f, "no connection: {detail}"),
             Kind::Closed => f.write_str(WRITE_CLOSED),
+            Kind::Lost => f.write_str("the connection was lost and is being dialled again"),
             Kind::Timeout => f.write_str("deadline passed"),
             Kind::Full => f.write_str("outbox full: the peer reads too slowly"),
             Kind::BadNamespace => f.write_str(BAD_NAMESPACE),

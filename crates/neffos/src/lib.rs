@@ -25,6 +25,7 @@
 //!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers see one order.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod client;
 mod connection;
 mod error;
 mod fanout;
@@ -34,9 +35,10 @@ mod server;
 mod session;
 mod websocket;
 
+pub use client::{Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
 pub use connection::{
-    Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json, NsConn, Reply, Room, Setup,
-    State,
+    ClientSide, Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json, NsConn, Reply,
+    Room, ServerSide, Setup, Side, State,
 };
 pub use error::{CloseError, Error};
 pub use fanout::{Counters, Overflow};

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("session", &["error", "message", "websocket"]),
     ("fanout", &["message", "websocket"]),
     ("connection", &["error", "message", "session", "websocket", "fanout"]),
+    ("client", &["error", "message", "session", "websocket", "fanout", "connection"]),
     ("server", &["error", "message", "session", "websocket", "fanout", "connection", "http::UpgradeError"]),
     ("http", &["error", "message", "session", "websocket", "fanout", "connection", "server"]),
 ];
@@ -25,6 +26,9 @@ const PURE: &[&str] = &[
     "fanout/chunk.rs",
     "fanout/index.rs",
     "connection/deadlines.rs",
+    "client/target.rs",
+    "client/greeting.rs",
+    "client/reconnect.rs",
 ];
 
 /// What no pure code names, wherever in a path it stands.

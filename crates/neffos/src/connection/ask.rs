@@ -116,7 +116,7 @@ fn open(
         return Err(Error::closed());
     }
     if message.token.is_empty() {
-        message.token = new_token();
+        message.token = peer.session().asks.new_token();
     }
     asked.token = message.token.clone();
     let pending = Pending { namespace: message.namespace.clone(), effect: effect.clone(), waiter };

@@ -1,127 +1,87 @@
 //! [`Conn`]: a handle to one connection.
 
-use std::future::Future;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::timeout;
-
+use super::accepted::Accepted;
 use super::ask;
 use super::extensions::Extensions;
 use super::namespace::NsConn;
 use super::peer::Peer;
-use super::process;
+use super::requests;
+use super::side::{ClientSide, Link, ServerSide, Side};
 use crate::error::Error;
 use crate::fanout::Member;
-use crate::message::{Cause, Message, events};
-use crate::session::{Effect, Verdict};
+use crate::message::Message;
+use crate::session::Effect;
 use crate::websocket::{CloseCode, CloseFrame};
 
 /// A handle to one connection: cheap to clone, and valid after the connection has ended, when all it does fails.
+///
+/// A client's handle stays the same when the connection is lost and dialled again.
 ///
 /// # Examples
 ///
 /// ```
 /// use neffos::{CloseCode, Conn, Events};
 ///
-/// let events = Events::new().on("bye", async |conn: Conn| conn.close(CloseCode::NORMAL, "see you"));
+/// let events: Events = Events::new().on("bye", async |conn: Conn| conn.close(CloseCode::NORMAL, "see you"));
 /// ```
-#[derive(Debug, Clone)]
-pub struct Conn {
-    peer: Arc<Peer>,
-    stage: Stage,
+pub struct Conn<S: Side = ServerSide> {
+    link: S::Link,
 }
 
-/// Where the handle was given out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// To `on_connect`, whose calls admit the connection.
-    Opening,
-    Open,
-}
-
-impl Conn {
-    pub(crate) fn new(peer: Arc<Peer>) -> Self {
-        Self { peer, stage: Stage::Open }
+impl<S: Side> Conn<S> {
+    pub(crate) fn from_link(link: S::Link) -> Self {
+        Self { link }
     }
 
-    pub(super) fn opening(peer: Arc<Peer>) -> Self {
-        Self { peer, stage: Stage::Opening }
-    }
-
-    pub(crate) fn peer(&self) -> &Arc<Peer> {
-        &self.peer
-    }
-
-    /// The public id, as the id generator made it. Several connections may share one.
-    pub fn id(&self) -> &str {
-        self.peer.id()
+    pub(super) fn link(&self) -> &S::Link {
+        &self.link
     }
 
     /// Whether `self` and `other` are the same connection.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.peer, &other.peer)
-    }
-
-    /// How often the client tried to come back before it got here; zero for a first visit.
-    pub fn reconnect_tries(&self) -> i64 {
-        self.peer.reconnect_tries()
-    }
-
-    /// Whether the client had been here before and was cut off.
-    pub fn was_reconnected(&self) -> bool {
-        self.reconnect_tries() > 0
-    }
-
-    /// Where the client's socket is, when that is known.
-    pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.peer.address()
+        self.link.is_same(&other.link)
     }
 
     /// What the application keeps with this connection.
     pub fn extensions(&self) -> Extensions<'_> {
-        Extensions { peer: &self.peer }
+        Extensions { values: self.link.values() }
     }
 
     /// The namespace `name`, when this connection is connected to it.
-    pub fn namespace(&self, name: &str) -> Option<NsConn> {
-        let name = self.peer.session().membership.namespace(name)?;
+    pub fn namespace(&self, name: &str) -> Option<NsConn<S>> {
+        let name = self.link.peer().session().membership.namespace(name)?;
         Some(NsConn::new(self.clone(), name))
     }
 
     /// The namespaces that this connection is connected to, in the order in which it did so.
-    pub fn namespaces(&self) -> Vec<NsConn> {
-        let names: Vec<_> = self.peer.session().membership.all().iter().map(|(name, _)| name.clone()).collect();
+    pub fn namespaces(&self) -> Vec<NsConn<S>> {
+        let peer = self.link.peer();
+        let names: Vec<_> = peer.session().membership.all().iter().map(|(name, _)| name.clone()).collect();
         names.into_iter().map(|name| NsConn::new(self.clone(), name)).collect()
     }
 
-    /// Asks the client to connect to `namespace`, runs the handlers of it here, and returns it. When it is connected
-    /// already, nothing is asked. Waits for the client's greeting first; inside `on_connect`, the call admits the client.
+    /// Asks the other side to connect to `namespace`, runs the handlers of it here, and returns it. When it is connected
+    /// already, nothing is asked. A server waits for the client's greeting first; inside its `on_connect`, the call admits
+    /// the client. Events of the namespace wait until `on_connected` has run here.
     ///
     /// # Errors
     ///
-    /// `is_bad_namespace` when it is not declared here; the handler's own error; the client's refusal (`is_remote`);
-    /// `is_timeout`, `is_closed`.
+    /// `is_bad_namespace` when it is not declared on both sides; the handler's own error; the other side's refusal
+    /// (`is_remote`); `is_timeout`, `is_closed`, `is_lost`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the client's answer, the answer changes nothing here, though the client may count itself in.
-    pub async fn connect(&self, namespace: &str) -> Result<NsConn, Error> {
+    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in.
+    pub async fn connect(&self, namespace: &str) -> Result<NsConn<S>, Error> {
         if let Some(connected) = self.namespace(namespace) {
             return Ok(connected);
         }
-        let name = self.peer.hub().namespaces.name(namespace).ok_or_else(Error::bad_namespace)?;
-        if self.stage == Stage::Opening {
-            self.peer.admit();
-            self.peer.session().ack.resolve(Verdict::Welcome);
-        }
-        within(self.peer.hub().limits.ack_timeout, self.peer.acknowledged()).await??;
-
-        process::decide(self, &name, Message::system(events::CONNECT, &name, Cause::Local)).await?;
-        let request = Message::system(events::CONNECT, &name, Cause::Local);
-        ask::request(&self.peer, request, Effect::Connect(name.clone())).await?;
-        process::tell(self, &name, Message::system(events::CONNECTED, &name, Cause::Local)).await;
+        self.link.admit();
+        let name = requests::connect(&self.link.peer(), namespace).await.map_err(|err| self.explain(err))?;
         Ok(NsConn::new(self.clone(), name))
     }
 
@@ -141,39 +101,35 @@ impl Conn {
     ///
     /// # Errors
     ///
-    /// `is_bad_namespace`, `is_bad_room`; `is_full` when the client reads too slowly: then it misses this message;
-    /// `is_closed`.
-    #[expect(clippy::needless_pass_by_value, reason = "a message is made to be sent: no `&` at every call")]
+    /// `is_bad_namespace`, `is_bad_room`; `is_full` when the other side reads too slowly: then it misses this message;
+    /// `is_closed`, `is_lost`.
     pub fn send(&self, message: Message) -> Result<(), Error> {
-        match self.is_closed() {
-            true => Err(Error::closed()),
-            false => self.peer.send(&message),
-        }
+        self.link.send(message)
     }
 
-    /// Sends `message` and waits for its reply, as long as the server's `ask_timeout` says (10 s by default). Works inside
-    /// a handler too: replies are read while handlers run.
+    /// Sends `message` and waits for its reply, as long as `ask_timeout` says (10 s by default). Works inside a handler too:
+    /// replies are read while handlers run.
     ///
     /// # Errors
     ///
-    /// The client's own error (`is_remote`), `is_timeout`, `is_closed`, and those of [`Conn::send`].
+    /// The other side's own error (`is_remote`), `is_timeout`, `is_closed`, `is_lost`, and those of [`Conn::send`].
     ///
     /// # Cancel safety
     ///
     /// Dropping the future forgets the ask; a late reply is dropped.
     pub async fn ask(&self, message: Message) -> Result<Message, Error> {
-        ask::request(&self.peer, message, Effect::Nothing).await
+        ask::request(&self.link.peer(), message, Effect::Nothing).await.map_err(|err| self.explain(err))
     }
 
     /// Closes the connection: what is queued goes out, then a close frame with `code` and `reason` (up to 123 bytes).
     /// Returns at once; the events that the end brings about run on the connection's own task. Closing again does nothing.
     pub fn close(&self, code: CloseCode, reason: &str) {
-        self.peer.close(Some(&CloseFrame::new(code, reason)));
+        self.link.close(&CloseFrame::new(code, reason));
     }
 
     /// Whether the connection has ended or is about to.
     pub fn is_closed(&self) -> bool {
-        self.peer.is_closed()
+        self.link.is_closed()
     }
 
     /// Waits for the end; returns the close frame that ended it, or none when the socket broke.
@@ -182,14 +138,82 @@ impl Conn {
     ///
     /// May be dropped and called again at any time.
     pub async fn closed(&self) -> Option<CloseFrame> {
-        self.peer.ended().await;
-        self.peer.end_reason()
+        self.link.closed().await
+    }
+
+    /// The error of a call to which the connection's end came first says whether the connection comes back.
+    pub(super) fn explain(&self, err: Error) -> Error {
+        match err.is_closed() {
+            true => self.link.gone(),
+            false => err,
+        }
     }
 }
 
-async fn within<T>(deadline: Duration, wait: impl Future<Output = T>) -> Result<T, Error> {
-    match deadline {
-        Duration::ZERO => Ok(wait.await),
-        deadline => timeout(deadline, wait).await.map_err(|_| Error::timeout()),
+impl Conn {
+    pub(crate) fn new(peer: Arc<Peer>) -> Self {
+        Self { link: Accepted::new(peer) }
+    }
+
+    pub(super) fn opening(peer: Arc<Peer>) -> Self {
+        Self { link: Accepted::opening(peer) }
+    }
+
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        self.link.borrow()
+    }
+
+    /// The public id, as the id generator made it. Several connections may share one.
+    pub fn id(&self) -> &str {
+        self.peer().id()
+    }
+
+    /// How often the client tried to come back before it got here; zero for a first visit.
+    pub fn reconnect_tries(&self) -> i64 {
+        self.peer().reconnect_tries()
+    }
+
+    /// Whether the client had been here before and was cut off.
+    pub fn was_reconnected(&self) -> bool {
+        self.reconnect_tries() > 0
+    }
+
+    /// Where the client's socket is, when that is known.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.peer().address()
+    }
+}
+
+impl Conn<ClientSide> {
+    /// What the server calls this connection; it may change when the connection is dialled again.
+    pub fn id(&self) -> Arc<str> {
+        self.link.peer().id().clone()
+    }
+
+    /// Waits until the server has connected this client to `namespace`; returns at once when it is connected already.
+    /// Waits as long as `ask_timeout` says (10 s by default).
+    ///
+    /// # Errors
+    ///
+    /// `is_bad_namespace` when it is not declared here, so that the server cannot connect it; `is_timeout`, `is_closed`.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again at any time.
+    pub async fn wait_server_connect(&self, namespace: &str) -> Result<NsConn<ClientSide>, Error> {
+        let name = self.link.wait_for(namespace).await?;
+        Ok(NsConn::new(self.clone(), name))
+    }
+}
+
+impl<S: Side> Clone for Conn<S> {
+    fn clone(&self) -> Self {
+        Self { link: self.link.clone() }
+    }
+}
+
+impl<S: Side> fmt::Debug for Conn<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Conn").field(&self.link).finish()
     }
 }

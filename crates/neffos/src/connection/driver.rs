@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conn::Conn;
@@ -22,27 +23,28 @@ use super::process;
 use crate::fanout::{Member, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
-use crate::session::{AckStep, Effect, Frame, Match, Pending};
+use crate::session::{AckStep, CLIENT_TOKEN, Effect, Frame, Match, Pending};
 use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Kind, Reader, Role};
 
-/// Drives a connection to its end. `early` is what arrived together with the handshake; `held` is let go at the end.
+/// Drives a connection to its end, from `start` on; `held` is let go at the end.
 ///
 /// No `async fn`: its arguments would have a place of their own in every connection's task.
-pub(crate) fn drive(
-    peer: Arc<Peer>,
-    io: Io,
-    early: Bytes,
-    request: Arc<http::request::Parts>,
-    held: impl Send,
-) -> impl Future<Output = ()> + Send {
+pub(crate) fn drive(peer: Arc<Peer>, io: Io, start: Start, held: impl Send) -> impl Future<Output = ()> + Send {
     peer.hub().fanout.insert(&peer);
-    let mut driver = Driver::new(peer, io, request);
-    driver.feed(&early);
-    drop(early);
+    let mut driver = Driver::new(peer, io);
+    driver.begin(start);
     poll_fn(move |cx| {
         let _held = &held;
         driver.poll(cx)
     })
+}
+
+/// How far a connection is when its driver takes over.
+pub(crate) enum Start {
+    /// A client came with this request, and these bytes came behind it.
+    Requested(Arc<http::request::Parts>, Bytes),
+    /// A server has said welcome, and this since.
+    Welcomed(Reader, Vec<Incoming>),
 }
 
 struct Driver {
@@ -85,7 +87,7 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    fn new(peer: Arc<Peer>, io: Io, request: Arc<http::request::Parts>) -> Self {
+    fn new(peer: Arc<Peer>, io: Io) -> Self {
         let now = Instant::now();
         let limits = &peer.hub().limits;
         let mut deadlines = Deadlines::new(now);
@@ -93,9 +95,9 @@ impl Driver {
             deadlines.acknowledged();
         }
         Self {
-            reader: Reader::new(Role::Server, limits.read()),
+            reader: Reader::new(peer.hub().role, limits.read()),
             inbox: VecDeque::new(),
-            job: Some(Box::pin(process::open(Conn::opening(peer.clone()), request))),
+            job: None,
             timer: Box::pin(sleep_until(deadlines.next(limits).unwrap_or(now + FAR_FUTURE))),
             deadlines,
             stage: Stage::Open,
@@ -104,6 +106,19 @@ impl Driver {
             shut_down: false,
             peer,
             io,
+        }
+    }
+
+    fn begin(&mut self, start: Start) {
+        match start {
+            Start::Requested(request, early) => {
+                self.job = Some(Box::pin(process::open(Conn::opening(self.peer.clone()), request)));
+                self.feed(&early);
+            }
+            Start::Welcomed(reader, early) => {
+                self.reader = reader;
+                early.into_iter().for_each(|incoming| self.receive(incoming));
+            }
         }
     }
 
@@ -156,22 +171,30 @@ impl Driver {
     }
 
     fn next_job(&mut self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        let conn = Conn::new(self.peer.clone());
-        if let Some(message) = self.inbox.pop_front() {
+        let peer = self.peer.clone();
+        if !self.is_held()
+            && let Some(message) = self.inbox.pop_front()
+        {
             if self.inbox.is_empty() {
                 self.inbox = VecDeque::new();
             }
-            return Some(Box::pin(process::message(conn, message)));
+            return Some(Box::pin(process::message(peer, message)));
         }
         if self.stage == Stage::Ending {
             self.stage = Stage::Telling;
-            let memberships = self.peer.session().membership.take();
-            return Some(Box::pin(process::teardown(conn, memberships)));
+            let memberships = peer.session().membership.take();
+            return Some(Box::pin(process::teardown(peer, memberships)));
         }
         if self.stage == Stage::Open && self.peer.is_draining() {
             self.peer.close(Some(&CloseFrame::new(CloseCode::SERVICE_RESTART, "server shutting down")));
         }
         None
+    }
+
+    /// Whether the next event waits until its namespace is connected to the end.
+    fn is_held(&self) -> bool {
+        let next = self.inbox.front().filter(|_| self.stage == Stage::Open);
+        next.is_some_and(|message| self.peer.session().is_held(message.namespace()))
     }
 
     // ---- reading
@@ -241,7 +264,7 @@ impl Driver {
         if limit > 0 && self.peer.outgoing().outbox.controls() >= limit {
             return self.peer.cut(&CloseFrame::new(CloseCode::POLICY, "too many pings"));
         }
-        self.peer.control(websocket::pong(Role::Server, payload));
+        self.peer.control(websocket::pong(self.peer.hub().role, payload));
     }
 
     /// Does what the opening says; true when there was something to do.
@@ -326,6 +349,10 @@ impl Driver {
         if self.peer.is_draining() {
             return;
         }
+        // A server may pass on what somebody else asked it, token and all: the reply is not ours to give.
+        if self.peer.hub().role == Role::Client && message.token.starts_with(CLIENT_TOKEN) {
+            message.token = ByteString::new();
+        }
         message.asker = message.is_ask().then(|| self.peer.key());
         self.inbox.push_back(message);
     }
@@ -366,7 +393,7 @@ impl Driver {
     fn give_up(&mut self, due: Due) {
         tracing::debug!(conn = ?self.peer.id(), ?due, "deadline");
         match due {
-            Due::Ping => self.peer.control(websocket::ping(Role::Server, b"")),
+            Due::Ping => self.peer.control(websocket::ping(self.peer.hub().role, b"")),
             Due::NoHello => self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "no greeting in time"))),
             Due::NoPong => self.peer.cut(&CloseFrame::new(CloseCode::GOING_AWAY, "no answer to a ping")),
             Due::Stalled => self.peer.cut(&too_slow()),
@@ -412,6 +439,9 @@ impl Driver {
             let mut session = self.peer.session();
             (session.asks.close_all(), session.membership.all().clone())
         };
+        if let Some(line) = self.peer.hub().line() {
+            line.parted(&memberships);
+        }
         asks.into_iter().for_each(|pending| pending.waiter.abandon());
         self.peer.hub().fanout.remove(&self.peer, &memberships);
         let now = Instant::now();
@@ -429,6 +459,7 @@ impl Driver {
     }
 }
 
+/// What a server says about a greeting.
 fn text_frame(text: &str) -> Bytes {
     websocket::message(Role::Server, Kind::Text, text.as_bytes())
 }

@@ -1,11 +1,14 @@
 //! The table of handlers: namespace, then event.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::extract::Setup;
 use super::handler::{BoxedHandler, Handler};
 use super::reply::{IntoDecision, IntoReply};
+use super::side::{ServerSide, Side};
 use crate::error::Error;
 use crate::message::events;
 use crate::message::wire::NativeMode;
@@ -22,7 +25,7 @@ use crate::session::check_name;
 /// ```
 /// use neffos::{Error, Events, Json, Message, NsConn, Reply};
 ///
-/// let events = Events::new()
+/// let events: Events = Events::new()
 ///     .on_connected(async |ns: NsConn| println!("{} is here", ns.conn().id()))
 ///     .on("chat", async |ns: NsConn, message: Message| ns.broadcast_others(message))
 ///     .on("sum", async |Json(numbers): Json<Vec<i64>>| Json(numbers.iter().sum::<i64>()))
@@ -30,40 +33,46 @@ use crate::session::check_name;
 ///         Err::<Reply, _>(Error::new(format!("there is no event {:?}", message.event())))
 ///     });
 /// ```
+pub struct Events<S: Side = ServerSide> {
+    table: Table,
+    side: PhantomData<fn() -> S>,
+}
+
+/// The handlers of one namespace.
 #[derive(Debug, Default)]
-pub struct Events {
+struct Table {
     handlers: HashMap<Box<str>, BoxedHandler>,
     faults: Vec<String>,
 }
 
-impl Events {
-    /// A namespace that lets everyone connect, and join rooms, and handles no events.
+impl<S: Side> Events<S> {
+    /// A namespace that can be connected, whose rooms can be joined, and that handles no events.
     pub fn new() -> Self {
-        Self::default()
+        Self { table: Table::default(), side: PhantomData }
     }
 
-    /// Handles `event`. Names that begin with `_On` belong to the protocol: giving one, or one twice, makes the server's
-    /// `build` fail.
+    /// Handles `event`. Names that begin with `_On` belong to the protocol: giving one, or one twice, makes `build`
+    /// (or `dial`) fail.
     #[must_use]
     pub fn on<H, Args>(mut self, event: &str, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoReply>,
+        H: Handler<Args, S, Output: IntoReply>,
         Args: 'static,
     {
         if event.starts_with("_On") {
-            self.faults.push(format!("event {event:?}: the name belongs to the protocol"));
+            self.table.faults.push(format!("event {event:?}: the name belongs to the protocol"));
         }
-        self.add(event, BoxedHandler::new(handler))
+        self.add(event, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// Handles every event, system events included, that has no handler of its own.
     #[must_use]
     pub fn on_any<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoReply>,
+        H: Handler<Args, S, Output: IntoReply>,
         Args: 'static,
     {
-        self.add(events::ANY, BoxedHandler::new(handler))
+        self.add(events::ANY, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// Handles native messages: those without an envelope. Only the empty namespace gets them. When this is all that the
@@ -71,95 +80,109 @@ impl Events {
     #[must_use]
     pub fn on_native<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoReply>,
+        H: Handler<Args, S, Output: IntoReply>,
         Args: 'static,
     {
-        self.add(events::NATIVE, BoxedHandler::new(handler))
+        self.add(events::NATIVE, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// Before the namespace is connected; an error refuses.
     #[must_use]
     pub fn on_connect<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoDecision>,
+        H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::CONNECT, BoxedHandler::new(handler))
+        self.add(events::CONNECT, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// After the namespace is connected: what is sent from here arrives after the reply.
     #[must_use]
     pub fn on_connected<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoDecision>,
+        H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::CONNECTED, BoxedHandler::new(handler))
+        self.add(events::CONNECTED, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// When the namespace is to be disconnected; an error refuses, unless the message is forced or local: then it tells.
     #[must_use]
     pub fn on_disconnect<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoDecision>,
+        H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::DISCONNECT, BoxedHandler::new(handler))
+        self.add(events::DISCONNECT, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// Before a room is joined; an error refuses.
     #[must_use]
     pub fn on_room_join<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoDecision>,
+        H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::JOIN, BoxedHandler::new(handler))
+        self.add(events::JOIN, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// After a room is joined.
     #[must_use]
     pub fn on_room_joined<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoDecision>,
+        H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::JOINED, BoxedHandler::new(handler))
+        self.add(events::JOINED, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// Before a room is left; an error refuses, unless the message is forced.
     #[must_use]
     pub fn on_room_leave<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoDecision>,
+        H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::LEAVE, BoxedHandler::new(handler))
+        self.add(events::LEAVE, BoxedHandler::new::<S, H, Args>(handler))
     }
 
     /// After a room is left.
     #[must_use]
     pub fn on_room_left<H, Args>(self, handler: H) -> Self
     where
-        H: Handler<Args, Output: IntoDecision>,
+        H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::LEFT, BoxedHandler::new(handler))
+        self.add(events::LEFT, BoxedHandler::new::<S, H, Args>(handler))
     }
 
+    fn add(mut self, event: &str, handler: BoxedHandler) -> Self {
+        if self.table.handlers.insert(event.into(), handler).is_some() {
+            self.table.faults.push(format!("event {event:?} has two handlers"));
+        }
+        self
+    }
+}
+
+impl<S: Side> Default for Events<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Side> fmt::Debug for Events<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Events").field(&self.table).finish()
+    }
+}
+
+impl Table {
     /// The handler of `event`, or the one for any event.
-    pub(super) fn handler(&self, event: &str) -> Option<&BoxedHandler> {
+    fn handler(&self, event: &str) -> Option<&BoxedHandler> {
         self.handlers.get(event).or_else(|| match event {
             events::NATIVE => None,
             _ => self.handlers.get(events::ANY),
         })
-    }
-
-    fn add(mut self, event: &str, handler: BoxedHandler) -> Self {
-        if self.handlers.insert(event.into(), handler).is_some() {
-            self.faults.push(format!("event {event:?} has two handlers"));
-        }
-        self
     }
 
     fn has_native(&self) -> bool {
@@ -167,24 +190,25 @@ impl Events {
     }
 }
 
-/// All namespaces of a server.
+/// All namespaces that are declared here.
 #[derive(Debug, Default)]
 pub(crate) struct Namespaces {
-    table: HashMap<Arc<str>, Events>,
+    tables: HashMap<Arc<str>, Table>,
     faults: Vec<String>,
 }
 
 impl Namespaces {
-    pub(crate) fn add(&mut self, name: &str, events: Events) {
+    pub(crate) fn add<S: Side>(&mut self, name: &str, events: Events<S>) {
+        let table = events.table;
         if let Err(reason) = check_name(name, MAX_NAME) {
             self.faults.push(format!("namespace {name:?}: {reason}"));
         }
-        if !name.is_empty() && events.has_native() {
+        if !name.is_empty() && table.has_native() {
             self.faults.push(format!("namespace {name:?}: only the empty namespace gets native messages"));
         }
-        let faults = events.faults.iter().map(|fault| format!("namespace {name:?}: {fault}"));
+        let faults = table.faults.iter().map(|fault| format!("namespace {name:?}: {fault}"));
         self.faults.extend(faults);
-        if self.table.insert(name.into(), events).is_some() {
+        if self.tables.insert(name.into(), table).is_some() {
             self.faults.push(format!("namespace {name:?} is given twice"));
         }
     }
@@ -194,28 +218,28 @@ impl Namespaces {
         if let Some(fault) = self.faults.first() {
             return Err(Error::config(fault));
         }
-        if self.table.is_empty() {
-            return Err(Error::config("no namespace is given; add one with `Server::builder().namespace(…)`"));
+        if self.tables.is_empty() {
+            return Err(Error::config("no namespace is given; add one with `namespace(…)`"));
         }
-        let mut handlers = self.table.values().flat_map(|events| events.handlers.values());
+        let mut handlers = self.tables.values().flat_map(|table| table.handlers.values());
         handlers.try_for_each(|handler| handler.check(setup))
     }
 
     /// The shared name of a declared namespace.
     pub(crate) fn name(&self, name: &str) -> Option<Arc<str>> {
-        self.table.get_key_value(name).map(|(name, _)| name.clone())
+        self.tables.get_key_value(name).map(|(name, _)| name.clone())
     }
 
     pub(super) fn handler(&self, namespace: &str, event: &str) -> Option<&BoxedHandler> {
-        self.table.get(namespace)?.handler(event)
+        self.tables.get(namespace)?.handler(event)
     }
 
     pub(crate) fn native_mode(&self) -> NativeMode {
-        match self.table.get("") {
-            Some(events) if self.table.len() == 1 && events.has_native() && events.handlers.len() == 1 => {
+        match self.tables.get("") {
+            Some(table) if self.tables.len() == 1 && table.has_native() && table.handlers.len() == 1 => {
                 NativeMode::Only
             }
-            Some(events) if events.has_native() => NativeMode::Mixed,
+            Some(table) if table.has_native() => NativeMode::Mixed,
             _ => NativeMode::Off,
         }
     }

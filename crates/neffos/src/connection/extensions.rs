@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-
-use super::peer::Peer;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Values that live as long as the connection: one of each type, and counters by name.
 ///
@@ -17,14 +16,14 @@ use super::peer::Peer;
 /// #[derive(Clone)]
 /// struct User(String);
 ///
-/// let events = Events::new().on("hello", async |conn: Conn| {
+/// let events: Events = Events::new().on("hello", async |conn: Conn| {
 ///     let User(name) = conn.extensions().get().unwrap_or(User("stranger".into()));
 ///     let times = conn.extensions().increment("hellos");
 ///     println!("{name} said hello, {times} times by now");
 /// });
 /// ```
 pub struct Extensions<'a> {
-    pub(super) peer: &'a Peer,
+    pub(super) values: &'a Mutex<Values>,
 }
 
 /// The storage; empty costs two words.
@@ -37,17 +36,17 @@ pub(crate) struct Values {
 impl Extensions<'_> {
     /// Keeps `value`, and returns what was kept of this type before.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
-        self.peer.values().typed.insert(value)
+        self.values().typed.insert(value)
     }
 
     /// A copy of what is kept of type `T`.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        self.peer.values().typed.get().cloned()
+        self.values().typed.get().cloned()
     }
 
     /// Takes out what is kept of type `T`.
     pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        self.peer.values().typed.remove()
+        self.values().typed.remove()
     }
 
     /// Adds one to the counter `name`, which starts at zero, and returns it.
@@ -60,8 +59,13 @@ impl Extensions<'_> {
         self.add(name, -1)
     }
 
+    /// No code of users runs under this lock but their `clone` and `drop`, whose panics spoil nothing.
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add(&self, name: &str, step: i64) -> i64 {
-        let mut values = self.peer.values();
+        let mut values = self.values();
         let counters = &mut values.counters;
         if let Some(count) = counters.get_mut(name) {
             *count += step;
@@ -74,6 +78,6 @@ impl Extensions<'_> {
 
 impl fmt::Debug for Extensions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Extensions").field("len", &self.peer.values().typed.len()).finish_non_exhaustive()
+        f.debug_struct("Extensions").field("len", &self.values().typed.len()).finish_non_exhaustive()
     }
 }

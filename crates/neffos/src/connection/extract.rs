@@ -9,26 +9,43 @@ use serde::de::DeserializeOwned;
 use super::conn::Conn;
 use super::hub::StateMap;
 use super::namespace::{NsConn, Room};
+use super::peer::Peer;
+use super::side::{Link, ServerSide, Side};
 use crate::error::Error;
 use crate::message::Message;
 
-/// One message and where it came from: what arguments of handlers are taken from.
+/// One message, and the connection that it is about.
 #[derive(Debug)]
-pub struct Event {
-    pub(super) conn: Conn,
+pub(crate) struct Happening {
+    pub(super) peer: Arc<Peer>,
     pub(super) namespace: Arc<str>,
     pub(super) message: Message,
 }
 
-impl Event {
+/// One message and where it came from: what arguments of handlers are taken from.
+#[derive(Debug)]
+pub struct Event<S: Side = ServerSide> {
+    ns: NsConn<S>,
+    message: Message,
+}
+
+impl<S: Side> Event<S> {
+    /// # Errors
+    ///
+    /// When nobody holds the connection any more.
+    pub(super) fn of(happening: &Happening) -> Result<Self, Error> {
+        let conn = Conn::from_link(S::Link::of(&happening.peer).ok_or_else(Error::closed)?);
+        Ok(Self { ns: NsConn::new(conn, happening.namespace.clone()), message: happening.message.clone() })
+    }
+
     /// The connection that the message came on.
-    pub fn conn(&self) -> &Conn {
-        &self.conn
+    pub fn conn(&self) -> &Conn<S> {
+        self.ns.conn()
     }
 
     /// The namespace that the message is for.
-    pub fn ns(&self) -> NsConn {
-        NsConn::new(self.conn.clone(), self.namespace.clone())
+    pub fn ns(&self) -> &NsConn<S> {
+        &self.ns
     }
 
     /// The message.
@@ -42,32 +59,33 @@ impl Event {
 /// # Examples
 ///
 /// ```
-/// use neffos::{Error, Event, Events, FromEvent, Reply};
+/// use neffos::{Error, Event, Events, FromEvent, Reply, Side};
 ///
 /// struct Number(i64);
 ///
-/// impl FromEvent for Number {
-///     fn from_event(event: &Event) -> Result<Self, Error> {
+/// // For handlers of both sides; `impl FromEvent for Number` would be for those of a server.
+/// impl<S: Side> FromEvent<S> for Number {
+///     fn from_event(event: &Event<S>) -> Result<Self, Error> {
 ///         let text = event.message().text()?;
 ///         text.parse().map(Number).map_err(|_| Error::new(format!("{text:?} is not a number")))
 ///     }
 /// }
 ///
-/// let events = Events::new().on("double", async |Number(n): Number| Reply::text((n * 2).to_string()));
+/// let events: Events = Events::new().on("double", async |Number(n): Number| Reply::text((n * 2).to_string()));
 /// ```
-pub trait FromEvent: Sized {
+pub trait FromEvent<S: Side = ServerSide>: Sized {
     /// Takes the argument out of `event`.
     ///
     /// # Errors
     ///
     /// An error goes back to the peer with its text, and the handler does not run.
-    fn from_event(event: &Event) -> Result<Self, Error>;
+    fn from_event(event: &Event<S>) -> Result<Self, Error>;
 
-    /// Says when the server is built whether what the argument needs is there.
+    /// Says when the server is built, or before the client dials, whether what the argument needs is there.
     ///
     /// # Errors
     ///
-    /// The error of `ServerBuilder::build`.
+    /// The error of `ServerBuilder::build`, or of `ClientBuilder::dial`.
     fn check(setup: &Setup<'_>) -> Result<(), Error> {
         let _unused = setup;
         Ok(())
@@ -81,48 +99,48 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Whether the server was given a state of this type.
+    /// Whether the builder was given a state of this type.
     pub fn has_state<T: Any>(&self) -> bool {
         self.state.get::<T>().is_some()
     }
 }
 
-impl FromEvent for Conn {
-    fn from_event(event: &Event) -> Result<Self, Error> {
-        Ok(event.conn.clone())
+impl<S: Side> FromEvent<S> for Conn<S> {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
+        Ok(event.conn().clone())
     }
 }
 
-impl FromEvent for NsConn {
-    fn from_event(event: &Event) -> Result<Self, Error> {
-        Ok(event.ns())
+impl<S: Side> FromEvent<S> for NsConn<S> {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
+        Ok(event.ns().clone())
     }
 }
 
 /// The room that the message names.
-impl FromEvent for Room {
-    fn from_event(event: &Event) -> Result<Self, Error> {
+impl<S: Side> FromEvent<S> for Room<S> {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
         let name = event.message.room().ok_or_else(Error::bad_room)?;
-        Ok(Self::new(event.ns(), name.into()))
+        Ok(Self::new(event.ns().clone(), name.into()))
     }
 }
 
-impl FromEvent for Message {
-    fn from_event(event: &Event) -> Result<Self, Error> {
+impl<S: Side> FromEvent<S> for Message {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
         Ok(event.message.clone())
     }
 }
 
 /// The body as it came.
-impl FromEvent for Bytes {
-    fn from_event(event: &Event) -> Result<Self, Error> {
+impl<S: Side> FromEvent<S> for Bytes {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
         Ok(event.message.body().clone())
     }
 }
 
 /// The body as text; one that is not UTF-8 is an error to the sender.
-impl FromEvent for String {
-    fn from_event(event: &Event) -> Result<Self, Error> {
+impl<S: Side> FromEvent<S> for String {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
         event.message.text().map(ToOwned::to_owned)
     }
 }
@@ -133,14 +151,14 @@ impl FromEvent for String {
 #[expect(clippy::exhaustive_structs, reason = "handlers take it apart by pattern")]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned> FromEvent for Json<T> {
-    fn from_event(event: &Event) -> Result<Self, Error> {
+impl<S: Side, T: DeserializeOwned> FromEvent<S> for Json<T> {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
         event.message.parse().map(Self)
     }
 }
 
-/// A value that the application gave to the server's builder with `state`. A handler that takes a type which was never
-/// given makes `build` fail.
+/// A value that the application gave to the builder with `state`. A handler that takes a type which was never
+/// given makes `build` (or `dial`) fail.
 ///
 /// # Examples
 ///
@@ -162,9 +180,9 @@ impl<T: DeserializeOwned> FromEvent for Json<T> {
 #[expect(clippy::exhaustive_structs, reason = "handlers take it apart by pattern")]
 pub struct State<T>(pub T);
 
-impl<T: Clone + Any + Send + Sync> FromEvent for State<T> {
-    fn from_event(event: &Event) -> Result<Self, Error> {
-        let state = event.conn.peer().hub().state.get::<T>().cloned();
+impl<S: Side, T: Clone + Any + Send + Sync> FromEvent<S> for State<T> {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
+        let state = event.conn().link().peer().hub().state.get::<T>().cloned();
         state.map(Self).ok_or_else(missing_state::<T>)
     }
 
@@ -175,5 +193,5 @@ impl<T: Clone + Any + Send + Sync> FromEvent for State<T> {
 
 fn missing_state<T>() -> Error {
     let name = type_name::<T>();
-    Error::config(format!("a handler takes State<{name}>; give it with `Server::builder().state(…)`"))
+    Error::config(format!("a handler takes State<{name}>; give it to the builder with `state(…)`"))
 }

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::conn::Conn;
-use super::extract::{Event, FromEvent, Setup};
+use super::extract::{Event, FromEvent, Happening, Setup};
 use super::reply::{IntoDecision, IntoReply, Kind, Reply};
+use super::side::{ServerSide, Side};
 use crate::error::Error;
+use crate::fanout::Member;
 
 /// An async function or closure of up to six arguments, each taken out of the event ([`FromEvent`]).
 ///
 /// A closure that captures something must hand copies into its future, since it may be called again before that is done:
 /// `move |ns: NsConn| { let db = db.clone(); async move { … } }`. `State` saves that.
-pub trait Handler<Args>: Send + Sync + 'static {
+pub trait Handler<Args, S: Side = ServerSide>: Send + Sync + 'static {
     /// What it returns.
     type Output;
 
@@ -25,7 +27,7 @@ pub trait Handler<Args>: Send + Sync + 'static {
     /// # Errors
     ///
     /// When an argument cannot be taken out of `event`; it has not run then.
-    fn call(&self, event: &Event) -> Result<impl Future<Output = Self::Output> + Send + 'static, Error>;
+    fn call(&self, event: &Event<S>) -> Result<impl Future<Output = Self::Output> + Send + 'static, Error>;
 
     /// Says whether what its arguments need is there.
     ///
@@ -37,15 +39,16 @@ pub trait Handler<Args>: Send + Sync + 'static {
 
 macro_rules! impl_handler {
     ($($arg:ident),*) => {
-        impl<F, Fut, $($arg,)*> Handler<($($arg,)*)> for F
+        impl<S, F, Fut, $($arg,)*> Handler<($($arg,)*), S> for F
         where
+            S: Side,
             F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
             Fut: Future + Send + 'static,
-            $($arg: FromEvent,)*
+            $($arg: FromEvent<S>,)*
         {
             type Output = Fut::Output;
 
-            fn call(&self, event: &Event) -> Result<impl Future<Output = Fut::Output> + Send + 'static, Error> {
+            fn call(&self, event: &Event<S>) -> Result<impl Future<Output = Fut::Output> + Send + 'static, Error> {
                 let _unused = event;
                 Ok(self($($arg::from_event(event)?),*))
             }
@@ -69,23 +72,28 @@ impl_handler!(A, B, C, D, E, G);
 
 type ReplyFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
-/// A handler without its type.
+/// A handler without its type, and without its side.
 pub(crate) struct BoxedHandler {
-    run: Box<dyn Fn(&Event) -> ReplyFuture + Send + Sync>,
+    run: Box<dyn Fn(&Happening) -> ReplyFuture + Send + Sync>,
     check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 
 impl BoxedHandler {
-    pub(super) fn new<H, Args>(handler: H) -> Self
+    pub(super) fn new<S, H, Args>(handler: H) -> Self
     where
-        H: Handler<Args>,
+        S: Side,
+        H: Handler<Args, S>,
         H::Output: IntoReply,
         Args: 'static,
     {
-        let run = move |event: &Event| -> ReplyFuture {
-            match handler.call(event) {
+        let run = move |happening: &Happening| -> ReplyFuture {
+            let event = match Event::of(happening) {
+                Ok(event) => event,
+                Err(err) => return failed(err),
+            };
+            match handler.call(&event) {
                 Ok(running) => Box::pin(running.map(IntoReply::into_reply)),
-                Err(err) => Box::pin(std::future::ready(Err::<(), _>(err).into_reply())),
+                Err(err) => failed(err),
             }
         };
         Self { run: Box::new(run), check: H::check }
@@ -96,14 +104,18 @@ impl BoxedHandler {
     }
 
     /// Runs it; a panic is its reply, and harms nothing else.
-    pub(super) async fn run(&self, event: &Event) -> Reply {
-        let guarded = AssertUnwindSafe(async { (self.run)(event).await }).catch_unwind().await;
+    pub(super) async fn run(&self, happening: &Happening) -> Reply {
+        let guarded = AssertUnwindSafe(async { (self.run)(happening).await }).catch_unwind().await;
         guarded.unwrap_or_else(|_panic| {
-            let (id, name) = (event.conn.id(), event.message.event());
+            let (id, name) = (happening.peer.id(), happening.message.event());
             tracing::error!(conn = ?id, event = ?name, "a handler panicked");
             Reply(Kind::Panicked)
         })
     }
+}
+
+fn failed(err: Error) -> ReplyFuture {
+    Box::pin(std::future::ready(Err::<(), _>(err).into_reply()))
 }
 
 impl std::fmt::Debug for BoxedHandler {

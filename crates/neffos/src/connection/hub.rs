@@ -1,18 +1,23 @@
-//! What all connections of one server share.
+//! What all connections of one server share, or all that one client has one after the other.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::events::Namespaces;
 use super::handler::{ConnectHook, DisconnectHook};
 use super::limits::Limits;
+use super::line::Line;
 use super::peer::Peer;
 use crate::fanout::Fanout;
 use crate::message::wire::NativeMode;
+use crate::websocket::Role;
 
 pub(crate) struct Hub {
+    pub(crate) role: Role,
     pub(crate) limits: Limits,
     pub(crate) namespaces: Namespaces,
     pub(crate) native: NativeMode,
@@ -20,12 +25,15 @@ pub(crate) struct Hub {
     pub(crate) fanout: Fanout<Peer>,
     pub(crate) on_connect: Option<ConnectHook>,
     pub(crate) on_disconnect: Option<DisconnectHook>,
+    /// What a client's handles hold; a server has none.
+    line: OnceLock<Weak<Line>>,
     next_key: AtomicU64,
 }
 
 impl Hub {
     pub(crate) fn new(limits: Limits, namespaces: Namespaces, state: StateMap, fanout: Fanout<Peer>) -> Self {
         Self {
+            role: Role::Server,
             limits,
             native: namespaces.native_mode(),
             namespaces,
@@ -33,8 +41,24 @@ impl Hub {
             fanout,
             on_connect: None,
             on_disconnect: None,
+            line: OnceLock::new(),
             next_key: AtomicU64::new(1),
         }
+    }
+
+    /// A client's. Its engine never has more than one member: it keeps the counters.
+    pub(crate) fn of_client(limits: Limits, namespaces: Namespaces, state: StateMap) -> Self {
+        let fanout = Fanout::new(NonZeroUsize::MIN, false);
+        Self { role: Role::Client, ..Self::new(limits, namespaces, state, fanout) }
+    }
+
+    pub(super) fn set_line(&self, line: &Arc<Line>) {
+        // There is one line, which is set once.
+        self.line.set(Arc::downgrade(line)).ok();
+    }
+
+    pub(super) fn line(&self) -> Option<Arc<Line>> {
+        self.line.get()?.upgrade()
     }
 
     /// A key that no other connection of this hub has.

@@ -1,15 +1,17 @@
 //! One live connection: what applications hold of it, their handlers, and the task that drives it.
 //!
 //! - `hub.rs`: what all connections of a server share.
+//! - `side.rs`: the two sides; `accepted.rs`, `line.rs`: what the handles of a server and those of a client hold.
 //! - `limits.rs`: bounds and deadlines.
 //! - `peer.rs`: the shared state of one connection: session, outbox, socket.
 //! - `conn.rs`, `namespace.rs`: the handles `Conn`, `NsConn`, `Room`.
-//! - `ask.rs`: requests to the peer, and what their replies agree to.
+//! - `ask.rs`: requests to the peer, and what their replies agree to; `requests.rs`: those for namespaces and rooms.
 //! - `events.rs`: the table of handlers; `handler.rs`, `extract.rs`, `reply.rs`: what a handler may take and return.
 //! - `process.rs`: what one message of the peer does.
 //! - `driver.rs`: the task: reads, runs handlers, writes what the dispatcher could not; `io.rs`: its socket;
 //!   `deadlines.rs`: when it gives up.
 
+mod accepted;
 mod ask;
 mod conn;
 mod deadlines;
@@ -21,14 +23,17 @@ mod handler;
 mod hub;
 mod io;
 mod limits;
+mod line;
 mod namespace;
 mod peer;
 mod process;
 mod reply;
+mod requests;
+mod side;
 
 pub(crate) use ask::first_answer;
 pub use conn::Conn;
-pub(crate) use driver::drive;
+pub(crate) use driver::{Start, drive};
 pub use events::Events;
 pub(crate) use events::Namespaces;
 pub use extensions::Extensions;
@@ -38,7 +43,10 @@ pub(crate) use handler::{ConnectHook, DisconnectHook, connect_hook, disconnect_h
 pub(crate) use hub::{Hub, StateMap};
 pub(crate) use io::Io;
 pub(crate) use limits::Limits;
+pub(crate) use line::{Away, Line, Recovery};
 pub(crate) use namespace::casts;
 pub use namespace::{NsConn, Room};
 pub(crate) use peer::{Identity, Peer, Socket};
 pub use reply::{IntoDecision, IntoReply, Reply};
+pub(crate) use requests::{connect, join};
+pub use side::{ClientSide, ServerSide, Side};

@@ -1,16 +1,16 @@
 //! [`NsConn`] and [`Room`]: a connection inside a namespace, and inside a room of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ask;
 use super::conn::Conn;
-use super::process;
+use super::requests;
+use super::side::{Link, ServerSide, Side};
 use crate::error::Error;
 use crate::fanout::{Audience, Cast, Chunk, Except, Member};
-use crate::message::{Cause, IntoMessages, Message, events, wire};
-use crate::session::{Effect, check_name};
+use crate::message::{Cause, IntoMessages, Message, wire};
 use crate::websocket::Role;
 
 /// A connection inside one namespace: cheap to clone.
@@ -20,24 +20,23 @@ use crate::websocket::Role;
 /// ```
 /// use neffos::{Events, Message, NsConn};
 ///
-/// let events = Events::new().on("chat", async |ns: NsConn, message: Message| {
+/// let events: Events = Events::new().on("chat", async |ns: NsConn, message: Message| {
 ///     ns.broadcast_others(message);
 ///     ns.emit("seen", "by everyone else")
 /// });
 /// ```
-#[derive(Debug, Clone)]
-pub struct NsConn {
-    conn: Conn,
+pub struct NsConn<S: Side = ServerSide> {
+    conn: Conn<S>,
     namespace: Arc<str>,
 }
 
-impl NsConn {
-    pub(super) fn new(conn: Conn, namespace: Arc<str>) -> Self {
+impl<S: Side> NsConn<S> {
+    pub(super) fn new(conn: Conn<S>, namespace: Arc<str>) -> Self {
         Self { conn, namespace }
     }
 
     /// The connection.
-    pub fn conn(&self) -> &Conn {
+    pub fn conn(&self) -> &Conn<S> {
         &self.conn
     }
 
@@ -73,7 +72,7 @@ impl NsConn {
         self.conn.send(message.or_namespace(&self.namespace))
     }
 
-    /// Asks the client; see [`Conn::ask`].
+    /// Asks the other side; see [`Conn::ask`].
     ///
     /// # Errors
     ///
@@ -84,38 +83,34 @@ impl NsConn {
     }
 
     /// The room `name`, when this connection has joined it.
-    pub fn room(&self, name: &str) -> Option<Room> {
-        let name = self.conn.peer().session().membership.room(&self.namespace, name)?;
+    pub fn room(&self, name: &str) -> Option<Room<S>> {
+        let name = self.conn.link().peer().session().membership.room(&self.namespace, name)?;
         Some(Room::new(self.clone(), name))
     }
 
     /// The rooms that this connection has joined here, in the order in which it did so.
-    pub fn rooms(&self) -> Vec<Room> {
-        let names = self.room_names();
+    pub fn rooms(&self) -> Vec<Room<S>> {
+        let peer = self.conn.link().peer();
+        let names = peer.session().membership.rooms_of(&self.namespace).unwrap_or_default().to_vec();
         names.into_iter().map(|name| Room::new(self.clone(), name)).collect()
     }
 
-    /// Asks the client to join `room`, and returns it. When it is joined already, nothing is asked.
+    /// Asks the other side to join `room`, and returns it. When it is joined already, nothing is asked.
     ///
     /// # Errors
     ///
-    /// The error of this side's handler (then nothing is asked), the client's refusal (`is_remote`), `is_bad_namespace`,
-    /// `is_timeout`, `is_closed`.
+    /// The error of this side's handler (then nothing is asked), the other side's refusal (`is_remote`),
+    /// `is_bad_namespace`, `is_timeout`, `is_closed`, `is_lost`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the client's answer, the answer changes nothing here, though the client may count itself in.
-    pub async fn join(&self, room: &str) -> Result<Room, Error> {
+    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in.
+    pub async fn join(&self, room: &str) -> Result<Room<S>, Error> {
         if let Some(joined) = self.room(room) {
             return Ok(joined);
         }
-        let most = self.conn.peer().hub().limits.bounds.name_bytes;
-        check_name(room, most).map_err(Error::new)?;
-        let name: Arc<str> = room.into();
-        process::decide(&self.conn, &self.namespace, self.about(events::JOIN, &name, Cause::Local)).await?;
-        let effect = Effect::Join(self.namespace.clone(), name.clone());
-        ask::request(self.conn.peer(), self.about(events::JOIN, &name, Cause::Local), effect).await?;
-        process::tell(&self.conn, &self.namespace, self.about(events::JOINED, &name, Cause::Local)).await;
+        let peer = self.conn.link().peer();
+        let name = requests::join(&peer, &self.namespace, room).await.map_err(|err| self.conn.explain(err))?;
         Ok(Room::new(self.clone(), name))
     }
 
@@ -131,25 +126,28 @@ impl NsConn {
         Ok(())
     }
 
-    /// Asks the client to disconnect from this namespace; its rooms go with it.
+    /// Asks the other side to disconnect from this namespace; its rooms go with it. On a client whose connection is lost
+    /// and dialled again at this moment, nothing is asked: the namespace does not come back with it.
     ///
     /// # Errors
     ///
-    /// The client's refusal (`is_remote`), `is_bad_namespace` when it is not connected, `is_timeout`, `is_closed`.
+    /// The other side's refusal (`is_remote`), `is_bad_namespace` when it is not connected, `is_timeout`, `is_closed`,
+    /// `is_lost`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the client's answer, the namespace stays connected here. Dropped later, handlers that tell of the
-    /// end may not run.
+    /// Dropped before the answer, the namespace stays connected here. Dropped later, handlers that tell of the end may not
+    /// run.
     pub async fn disconnect(&self) -> Result<(), Error> {
-        let rooms = self.room_names();
-        let request = Message::system(events::DISCONNECT, &self.namespace, Cause::Local);
-        ask::request(self.conn.peer(), request.clone(), Effect::Disconnect(self.namespace.clone())).await?;
-        process::tell_left(&self.conn, &self.namespace, &rooms, Cause::LocalForced).await;
-        process::tell(&self.conn, &self.namespace, request).await;
-        Ok(())
+        if self.conn.link().renounce(&self.namespace, None) {
+            return Ok(());
+        }
+        let peer = self.conn.link().peer();
+        requests::disconnect(&peer, &self.namespace).await.map_err(|err| self.conn.explain(err))
     }
+}
 
+impl NsConn {
     /// Offers messages to everyone in the namespace, this connection included, and returns at once.
     ///
     /// Namespace is filled in when unset; `to_room` and `to` narrow it down. A connection whose outbox is full, or which is
@@ -171,13 +169,17 @@ impl NsConn {
             self.conn.peer().hub().fanout.broadcast(&cast);
         }
     }
+}
 
-    fn room_names(&self) -> Vec<Arc<str>> {
-        self.conn.peer().session().membership.rooms_of(&self.namespace).unwrap_or_default().to_vec()
+impl<S: Side> Clone for NsConn<S> {
+    fn clone(&self) -> Self {
+        Self { conn: self.conn.clone(), namespace: self.namespace.clone() }
     }
+}
 
-    fn about(&self, event: &'static str, room: &str, cause: Cause) -> Message {
-        Message::system(event, &self.namespace, cause).or_room(room)
+impl<S: Side> fmt::Debug for NsConn<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NsConn").field("conn", &self.conn).field("namespace", &self.namespace).finish()
     }
 }
 
@@ -189,16 +191,15 @@ impl NsConn {
 /// use neffos::{Events, Message, Room};
 ///
 /// // The room that the message names; a message without one is an error to its sender.
-/// let events = Events::new().on("chat", async |room: Room, message: Message| room.broadcast_others(message));
+/// let events: Events = Events::new().on("chat", async |room: Room, message: Message| room.broadcast_others(message));
 /// ```
-#[derive(Debug, Clone)]
-pub struct Room {
-    ns: NsConn,
+pub struct Room<S: Side = ServerSide> {
+    ns: NsConn<S>,
     name: Arc<str>,
 }
 
-impl Room {
-    pub(super) fn new(ns: NsConn, name: Arc<str>) -> Self {
+impl<S: Side> Room<S> {
+    pub(super) fn new(ns: NsConn<S>, name: Arc<str>) -> Self {
         Self { ns, name }
     }
 
@@ -208,7 +209,7 @@ impl Room {
     }
 
     /// The namespace that the room is in.
-    pub fn ns(&self) -> &NsConn {
+    pub fn ns(&self) -> &NsConn<S> {
         &self.ns
     }
 
@@ -221,6 +222,33 @@ impl Room {
         self.ns.send(Message::new(event, body).or_room(&self.name))
     }
 
+    /// Asks the other side to leave the room. On a client whose connection is lost and dialled again at this moment,
+    /// nothing is asked: the room does not come back with it.
+    ///
+    /// # Errors
+    ///
+    /// The error of this side's handler (then nothing is asked), the other side's refusal (`is_remote`), `is_bad_room`
+    /// when it is not joined, `is_timeout`, `is_closed`, `is_lost`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before the answer, the room stays joined here.
+    pub async fn leave(&self) -> Result<(), Error> {
+        self.leave_as(Cause::Peer).await
+    }
+
+    /// Handlers have always been told of one room's leave as if the peer had asked for it, and of all rooms' as local.
+    async fn leave_as(&self, cause: Cause) -> Result<(), Error> {
+        let (conn, namespace) = (&self.ns.conn, &self.ns.namespace);
+        if conn.link().renounce(namespace, Some(&self.name)) {
+            return Ok(());
+        }
+        let left = requests::leave(&conn.link().peer(), namespace, &self.name, cause).await;
+        left.map_err(|err| conn.explain(err))
+    }
+}
+
+impl Room {
     /// Offers messages to everyone in the room, as [`NsConn::broadcast`] does.
     pub fn broadcast(&self, messages: impl IntoMessages) {
         self.ns.broadcast(self.filled_in(messages));
@@ -231,35 +259,20 @@ impl Room {
         self.ns.broadcast_others(self.filled_in(messages));
     }
 
-    /// Asks the client to leave the room.
-    ///
-    /// # Errors
-    ///
-    /// The error of this side's handler (then nothing is asked), the client's refusal (`is_remote`), `is_bad_room` when it
-    /// is not joined, `is_timeout`, `is_closed`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before the client's answer, the room stays joined here.
-    pub async fn leave(&self) -> Result<(), Error> {
-        self.leave_as(Cause::Peer).await
-    }
-
-    /// Handlers have always been told of one room's leave as if the peer had asked for it, and of all rooms' as local.
-    async fn leave_as(&self, cause: Cause) -> Result<(), Error> {
-        let (conn, namespace) = (&self.ns.conn, &self.ns.namespace);
-        if self.ns.room(&self.name).is_none() {
-            return Err(Error::bad_room());
-        }
-        process::decide(conn, namespace, self.ns.about(events::LEAVE, &self.name, cause)).await?;
-        let request = self.ns.about(events::LEAVE, &self.name, cause);
-        ask::request(conn.peer(), request, Effect::Leave(namespace.clone(), self.name.clone())).await?;
-        process::tell(conn, namespace, self.ns.about(events::LEFT, &self.name, cause)).await;
-        Ok(())
-    }
-
     fn filled_in(&self, messages: impl IntoMessages) -> Vec<Message> {
         messages.into_messages().into_iter().map(|message| message.or_room(&self.name)).collect()
+    }
+}
+
+impl<S: Side> Clone for Room<S> {
+    fn clone(&self) -> Self {
+        Self { ns: self.ns.clone(), name: self.name.clone() }
+    }
+}
+
+impl<S: Side> fmt::Debug for Room<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("ns", &self.ns).field("name", &self.name).finish()
     }
 }
 

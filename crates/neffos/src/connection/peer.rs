@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::fanout::{Chunk, Member, Offer, Outbox, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
-use crate::session::{Ack, Effect, Membership, Session};
+use crate::session::{Ack, Asks, Effect, Membership, Session};
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 pub(crate) struct Peer {
@@ -77,11 +77,13 @@ pub(crate) struct Identity {
 
 impl Peer {
     pub(crate) fn new(hub: &Arc<Hub>, identity: Identity, socket: Socket) -> Arc<Self> {
-        let ack = if hub.native == NativeMode::Only { Ack::done() } else { Ack::awaited() };
+        // A client has made its greeting before it gets here.
+        let greets = hub.role == Role::Server && hub.native != NativeMode::Only;
+        let ack = if greets { Ack::awaited() } else { Ack::done() };
         Arc::new(Self {
             key: hub.next_key(),
             id: identity.id,
-            session: Mutex::new(Session::new(ack, Membership::default(), hub.limits.max_asks)),
+            session: Mutex::new(Session::new(ack, Membership::default(), Asks::new(hub.role, hub.limits.max_asks))),
             outgoing: Mutex::new(Outgoing { outbox: Outbox::default(), socket }),
             waker: AtomicWaker::new(),
             life: Mutex::default(),
@@ -112,14 +114,14 @@ impl Peer {
         lock(&self.outgoing)
     }
 
-    pub(super) fn values(&self) -> MutexGuard<'_, Values> {
-        lock(&self.values)
+    pub(super) fn values(&self) -> &Mutex<Values> {
+        &self.values
     }
 
     /// Sends a message that the session allows.
     pub(crate) fn send(&self, message: &Message) -> Result<(), Error> {
         self.session().may_send(message)?;
-        self.send_frame(wire::encode(message, Role::Server))
+        self.send_frame(wire::encode(message, self.hub.role))
     }
 
     /// Sends a reply, for which room is reserved. If even that is full, the connection is cut.
@@ -140,13 +142,13 @@ impl Peer {
     /// Sends a request, unless the session does not allow it.
     pub(super) fn send_request(&self, message: &Message, effect: &Effect) -> Result<(), Error> {
         self.session().may_ask(message, effect)?;
-        self.send_frame(wire::encode(message, Role::Server))
+        self.send_frame(wire::encode(message, self.hub.role))
     }
 
     /// Ends the connection: the close frame follows what is queued. The first close counts.
     pub(crate) fn close(&self, frame: Option<&CloseFrame>) {
         self.end(frame.cloned());
-        let offer = self.outgoing().outbox.close(websocket::close(Role::Server, frame));
+        let offer = self.outgoing().outbox.close(websocket::close(self.hub.role, frame));
         if offer == Offer::Flush {
             self.flush();
         }
@@ -157,7 +159,7 @@ impl Peer {
     pub(super) fn cut(&self, frame: &CloseFrame) {
         self.end(Some(frame.clone()));
         let mut tally = Tally::default();
-        self.outgoing().outbox.cut(websocket::close(Role::Server, Some(frame)), &mut tally);
+        self.outgoing().outbox.cut(websocket::close(self.hub.role, Some(frame)), &mut tally);
         self.hub.fanout.totals().add(&tally);
         self.flush();
         self.waker.wake();
@@ -248,9 +250,12 @@ impl Peer {
     }
 
     /// Connects a namespace, and then queues `reply`.
-    pub(super) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
+    pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
         self.session().membership.connect(namespace);
         self.hub.fanout.enter(self, namespace, reply);
+        if let Some(line) = self.hub.line() {
+            line.entered();
+        }
     }
 
     /// Disconnects a namespace; returns the rooms that went with it.

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::conn::Conn;
-use super::extract::Event;
+use super::extract::Happening;
+use super::peer::Peer;
 use super::reply::{Kind, Reply};
 use crate::error::{CloseError, Error};
+use crate::fanout::Member;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Cause, Encoding, Message, events};
 use crate::session::{Memberships, Step, Verdict};
@@ -33,7 +35,7 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
         }
         return;
     };
-    tracing::debug!(conn = ?conn_id(&peer), reason = ?text, "refused");
+    tracing::debug!(conn = ?peer.id(), reason = ?text, "refused");
     // Without the exchange, or after a welcome that was given too early, a close frame is all there is to say it with.
     if native_only || peer.is_admitted() {
         return peer.close(Some(&CloseFrame::new(code, text)));
@@ -42,40 +44,40 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
 }
 
 /// Handles one message.
-pub(super) async fn message(conn: Conn, message: Message) {
-    let hub = conn.peer().hub();
-    let step = conn.peer().session().decide(&message, &hub.limits.bounds, |name| hub.namespaces.name(name));
+pub(super) async fn message(peer: Arc<Peer>, message: Message) {
+    let hub = peer.hub();
+    let step = peer.session().decide(&message, &hub.limits.bounds, |name| hub.namespaces.name(name));
     match step {
         Step::Ignore => {}
-        Step::Acknowledge => conn.peer().reply(done(&message)),
-        Step::Refuse(reason) => refuse(&conn, &message, reason),
-        Step::Connect(namespace) => connect(&conn, namespace, message).await,
-        Step::Disconnect(namespace) => disconnect(&conn, namespace, message).await,
-        Step::Join(namespace, room) => join(&conn, namespace, room, message).await,
-        Step::Leave(namespace, room) => leave(&conn, namespace, room, message).await,
-        Step::Event(namespace) => event(conn, namespace, message).await,
+        Step::Acknowledge => peer.reply(done(&peer, &message)),
+        Step::Refuse(reason) => refuse(&peer, &message, reason),
+        Step::Connect(namespace) => connect(&peer, namespace, message).await,
+        Step::Disconnect(namespace) => disconnect(&peer, namespace, message).await,
+        Step::Join(namespace, room) => join(&peer, namespace, room, message).await,
+        Step::Leave(namespace, room) => leave(&peer, namespace, room, message).await,
+        Step::Event(namespace) => event(peer, namespace, message).await,
     }
 }
 
 /// Tells the handlers of everything that the connection was in that it has ended, and then `on_disconnect`.
-pub(super) async fn teardown(conn: Conn, memberships: Memberships) {
+pub(super) async fn teardown(peer: Arc<Peer>, memberships: Memberships) {
     for (namespace, rooms) in &memberships {
-        tell_left(&conn, namespace, rooms, Cause::LocalForced).await;
-        tell(&conn, namespace, Message::system(events::DISCONNECT, namespace, Cause::LocalForced)).await;
+        tell_left(&peer, namespace, rooms, Cause::LocalForced).await;
+        tell(&peer, namespace, Message::system(events::DISCONNECT, namespace, Cause::LocalForced)).await;
     }
-    let hook = conn.peer().hub().on_disconnect.clone();
-    if let Some(hook) = hook.filter(|_| conn.peer().is_admitted()) {
-        guarded(hook(conn)).await;
+    let hook = peer.hub().on_disconnect.clone();
+    if let Some(hook) = hook.filter(|_| peer.is_admitted()) {
+        guarded(hook(Conn::new(peer))).await;
     }
 }
 
 /// Asks the handler of a system event for its consent.
-pub(super) async fn decide(conn: &Conn, namespace: &Arc<str>, message: Message) -> Result<(), Error> {
-    match run(conn, namespace, message).await.0 {
+pub(super) async fn decide(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) -> Result<(), Error> {
+    match run(peer, namespace, message).await.0 {
         Kind::Nothing | Kind::Body(_) | Kind::Binary(_) => Ok(()),
         Kind::Error(text) => Err(Error::new(text)),
         Kind::Close(close) => {
-            conn.close(close.code(), close.text());
+            peer.close(Some(&CloseFrame::new(close.code(), close.text())));
             Err(Error::new(close.to_string()))
         }
         Kind::Panicked => Err(Error::new(PANICKED)),
@@ -83,108 +85,118 @@ pub(super) async fn decide(conn: &Conn, namespace: &Arc<str>, message: Message) 
 }
 
 /// Tells the handler of a system event; it has no say.
-pub(super) async fn tell(conn: &Conn, namespace: &Arc<str>, message: Message) {
-    run(conn, namespace, message).await;
+pub(super) async fn tell(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) {
+    run(peer, namespace, message).await;
 }
 
 /// Tells of rooms that were left because their namespace was.
-pub(super) async fn tell_left(conn: &Conn, namespace: &Arc<str>, rooms: &[Arc<str>], cause: Cause) {
+pub(super) async fn tell_left(peer: &Arc<Peer>, namespace: &Arc<str>, rooms: &[Arc<str>], cause: Cause) {
     for room in rooms {
         for event in [events::LEAVE, events::LEFT] {
-            tell(conn, namespace, Message::system(event, namespace, cause).or_room(room)).await;
+            tell(peer, namespace, Message::system(event, namespace, cause).or_room(room)).await;
         }
     }
 }
 
-async fn connect(conn: &Conn, namespace: Arc<str>, message: Message) {
-    if let Err(err) = decide(conn, &namespace, message.clone()).await {
-        return refuse(conn, &message, &err.to_string());
+async fn connect(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) {
+    if let Err(err) = decide(peer, &namespace, message.clone()).await {
+        return refuse(peer, &message, &err.to_string());
     }
-    conn.peer().enter(&namespace, Some(done(&message)));
-    tell(conn, &namespace, about(&message, events::CONNECTED)).await;
+    peer.enter(&namespace, Some(done(peer, &message)));
+    tell(peer, &namespace, about(&message, events::CONNECTED)).await;
 }
 
-async fn disconnect(conn: &Conn, namespace: Arc<str>, message: Message) {
-    if let Err(err) = decide(conn, &namespace, message.clone()).await {
-        return refuse(conn, &message, &err.to_string());
+/// A server's handler is asked while all is as it was; a client's is told when it is done.
+async fn disconnect(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) {
+    let role = peer.hub().role;
+    if role == Role::Server
+        && let Err(err) = decide(peer, &namespace, message.clone()).await
+    {
+        return refuse(peer, &message, &err.to_string());
     }
-    let rooms = conn.peer().exit(&namespace);
-    tell_left(conn, &namespace, &rooms, Cause::PeerForced).await;
-    conn.peer().reply(done(&message));
+    let rooms = peer.exit(&namespace);
+    tell_left(peer, &namespace, &rooms, Cause::PeerForced).await;
+    peer.reply(done(peer, &message));
+    if role == Role::Client {
+        tell(peer, &namespace, message).await;
+    }
 }
 
-async fn join(conn: &Conn, namespace: Arc<str>, room: Arc<str>, message: Message) {
-    if let Err(err) = decide(conn, &namespace, message.clone()).await {
-        return refuse(conn, &message, &err.to_string());
+async fn join(peer: &Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
+    if let Err(err) = decide(peer, &namespace, message.clone()).await {
+        return refuse(peer, &message, &err.to_string());
     }
-    conn.peer().join(&namespace, &room);
-    tell(conn, &namespace, about(&message, events::JOINED)).await;
-    conn.peer().reply(done(&message));
+    peer.join(&namespace, &room);
+    tell(peer, &namespace, about(&message, events::JOINED)).await;
+    peer.reply(done(peer, &message));
 }
 
-async fn leave(conn: &Conn, namespace: Arc<str>, room: Arc<str>, message: Message) {
-    if let Err(err) = decide(conn, &namespace, about(&message, events::LEAVE)).await {
-        return refuse(conn, &message, &err.to_string());
+/// A server's handler may refuse; a client's has no say.
+async fn leave(peer: &Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
+    let decision = decide(peer, &namespace, about(&message, events::LEAVE)).await;
+    if peer.hub().role == Role::Server
+        && let Err(err) = decision
+    {
+        return refuse(peer, &message, &err.to_string());
     }
-    conn.peer().leave(&namespace, &room);
-    tell(conn, &namespace, about(&message, events::LEFT)).await;
-    conn.peer().reply(done(&message));
+    peer.leave(&namespace, &room);
+    tell(peer, &namespace, about(&message, events::LEFT)).await;
+    peer.reply(done(peer, &message));
 }
 
-async fn event(conn: Conn, namespace: Arc<str>, message: Message) {
-    let hub = conn.peer().hub().clone();
+async fn event(peer: Arc<Peer>, namespace: Arc<str>, message: Message) {
+    let hub = peer.hub().clone();
     let Some(handler) = hub.namespaces.handler(&namespace, message.event()) else { return };
-    let event = Event { conn, namespace, message };
-    let reply = handler.run(&event).await;
-    answer(&event, reply);
+    let happening = Happening { peer, namespace, message };
+    let reply = handler.run(&happening).await;
+    answer(&happening, reply);
 }
 
-async fn run(conn: &Conn, namespace: &Arc<str>, message: Message) -> Reply {
-    let hub = conn.peer().hub();
-    let Some(handler) = hub.namespaces.handler(namespace, message.event()) else { return Reply::none() };
-    let event = Event { conn: conn.clone(), namespace: namespace.clone(), message };
-    handler.run(&event).await
+async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) -> Reply {
+    let Some(handler) = peer.hub().namespaces.handler(namespace, message.event()) else { return Reply::none() };
+    let happening = Happening { peer: peer.clone(), namespace: namespace.clone(), message };
+    handler.run(&happening).await
 }
 
 /// Sends what the handler of an event returned.
-fn answer(event: &Event, reply: Reply) {
-    let Event { conn, message, .. } = event;
+fn answer(happening: &Happening, reply: Reply) {
+    let Happening { peer, message, .. } = happening;
     let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
     match reply.0 {
         Kind::Nothing => {}
-        Kind::Body(body) => answer_with(event, &message.reply(body, plain)),
-        Kind::Binary(body) => answer_with(event, &message.reply(body, Encoding::Binary)),
-        Kind::Error(text) => answer_with(event, &message.error_reply(text)),
+        Kind::Body(body) => answer_with(happening, &message.reply(body, plain)),
+        Kind::Binary(body) => answer_with(happening, &message.reply(body, Encoding::Binary)),
+        Kind::Error(text) => answer_with(happening, &message.error_reply(text)),
         Kind::Close(close) => {
-            answer_with(event, &message.error_reply(close.to_string()));
-            conn.close(close.code(), close.text());
+            answer_with(happening, &message.error_reply(close.to_string()));
+            peer.close(Some(&CloseFrame::new(close.code(), close.text())));
         }
-        Kind::Panicked if message.is_ask() => answer_with(event, &message.error_reply(PANICKED)),
-        Kind::Panicked => conn.close(CloseCode::INTERNAL_ERROR, PANICKED),
+        Kind::Panicked if message.is_ask() => answer_with(happening, &message.error_reply(PANICKED)),
+        Kind::Panicked => peer.close(Some(&CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED))),
     }
 }
 
 /// Sends a reply, unless the peer has left the place meanwhile, or would be told of its own error.
-fn answer_with(event: &Event, reply: &Message) {
-    let Event { conn, message, .. } = event;
+fn answer_with(happening: &Happening, reply: &Message) {
+    let Happening { peer, message, .. } = happening;
     let is_echo_of_an_error = reply.error.is_some() && message.error.is_some();
     // There is no envelope that could tell a native reply from a native message.
     let is_bare = message.is_native() && !message.is_ask();
-    if is_echo_of_an_error || is_bare || conn.peer().session().may_send(reply).is_err() {
+    if is_echo_of_an_error || is_bare || peer.session().may_send(reply).is_err() {
         return;
     }
-    conn.peer().reply(wire::encode(reply, Role::Server));
+    peer.reply(wire::encode(reply, peer.hub().role));
 }
 
 /// Tells an asker that it may not; one that did not ask is told nothing.
-fn refuse(conn: &Conn, message: &Message, reason: &str) {
+fn refuse(peer: &Peer, message: &Message, reason: &str) {
     if message.is_ask() && message.error.is_none() {
-        conn.peer().reply(wire::encode(&message.error_reply(reason.to_owned()), Role::Server));
+        peer.reply(wire::encode(&message.error_reply(reason.to_owned()), peer.hub().role));
     }
 }
 
-fn done(message: &Message) -> Bytes {
-    wire::encode_empty_reply(&message.token, Role::Server)
+fn done(peer: &Peer, message: &Message) -> Bytes {
+    wire::encode_empty_reply(&message.token, peer.hub().role)
 }
 
 /// The event that goes with a request: the same place, and its body.
@@ -212,10 +224,6 @@ async fn guarded(hook: impl Future<Output = Reply>) -> Reply {
         tracing::error!("a connect or disconnect callback panicked");
         Reply(Kind::Panicked)
     })
-}
-
-fn conn_id(peer: &super::peer::Peer) -> &str {
-    crate::fanout::Member::id(peer)
 }
 
 const PANICKED: &str = "internal error";

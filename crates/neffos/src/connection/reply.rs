@@ -17,7 +17,7 @@ use crate::error::{CloseError, Error};
 /// ```
 /// use neffos::{Events, Reply};
 ///
-/// let events = Events::new().on("version", async || Reply::text("1.0"));
+/// let events: Events = Events::new().on("version", async || Reply::text("1.0"));
 /// ```
 #[derive(Debug)]
 pub struct Reply(pub(super) Kind);

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::handshake::{self, Reason, UpgradeError};
 use super::url_headers;
-use crate::connection::{Identity, Io, Peer, Socket, drive};
+use crate::connection::{Identity, Io, Peer, Socket, Start, drive};
 use crate::server::{Admission, Server};
 
 impl Server {
@@ -112,7 +112,7 @@ impl Server {
 
     fn connect(self, guest: Guest, socket: Socket, io: Io, early: Bytes) -> impl Future<Output = ()> + Send {
         let Guest { request, identity, admission } = guest;
-        drive(Peer::new(self.hub(), identity, socket), io, early, request, admission)
+        drive(Peer::new(self.hub(), identity, socket), io, Start::Requested(request, early), admission)
     }
 
     fn report(&self, err: &UpgradeError) {

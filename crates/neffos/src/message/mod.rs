@@ -209,6 +209,11 @@ impl Message {
         Self { event: ByteString::from_static(event), namespace: namespace.into(), cause, ..Self::default() }
     }
 
+    /// About how many bytes it takes to keep.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.namespace.len() + self.room.len() + self.event.len() + self.body.len()
+    }
+
     /// `self` with the namespace filled in, if it was unset.
     pub(crate) fn or_namespace(mut self, namespace: &str) -> Self {
         if self.namespace.is_empty() && !self.is_native() {

@@ -1,6 +1,6 @@
 //! Requests of ours that wait for a reply. Pure.
 //!
-//! A token is unguessable, counts only on the connection that was asked, and once. What a successful reply agrees to is
+//! A server's token is unguessable; any token counts only on the connection that was asked, and once. What a successful reply agrees to is
 //! kept beside the waiter, so that it takes effect with the reply itself, before any later frame is looked at.
 
 use std::collections::HashMap;
@@ -10,11 +10,21 @@ use bytestring::ByteString;
 
 use crate::error::Error;
 use crate::message::Message;
+use crate::websocket::Role;
 
 #[derive(Debug)]
 pub(crate) struct Asks<W> {
     open: HashMap<ByteString, Pending<W>>,
     max: usize,
+    tokens: Tokens,
+}
+
+/// How the tokens of this side begin.
+#[derive(Debug, Clone, Copy)]
+enum Tokens {
+    Server,
+    /// A server may pass on what other clients asked it, tokens included: the number tells them from ours.
+    Client(u32),
 }
 
 /// One open request.
@@ -47,8 +57,20 @@ pub(crate) enum Match<W> {
 }
 
 impl<W> Asks<W> {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { open: HashMap::new(), max }
+    pub(crate) fn new(role: Role, max: usize) -> Self {
+        let tokens = match role {
+            Role::Server => Tokens::Server,
+            Role::Client => Tokens::Client(rand::random()),
+        };
+        Self { open: HashMap::new(), max, tokens }
+    }
+
+    /// A token that no open request has.
+    pub(crate) fn new_token(&self) -> ByteString {
+        match self.tokens {
+            Tokens::Server => new_token(),
+            Tokens::Client(number) => format!("{CLIENT_TOKEN}{number:08x}{:016x}", rand::random::<u64>()).into(),
+        }
     }
 
     pub(crate) fn open(&mut self, token: ByteString, pending: Pending<W>) -> Result<(), Error> {
@@ -62,7 +84,7 @@ impl<W> Asks<W> {
     /// Takes out the request that `message` replies to. A reply counts only over the namespace that was asked in, or
     /// when it is the empty reply.
     pub(crate) fn answer(&mut self, message: &Message) -> Match<W> {
-        if !is_own_token(&message.token) {
+        if !self.is_own(&message.token) {
             return Match::Other;
         }
         let fits = |pending: &Pending<W>| message.is_empty_reply() || pending.namespace == message.namespace;
@@ -88,22 +110,31 @@ impl<W> Asks<W> {
         std::mem::take(&mut self.open).into_values().collect()
     }
 
+    /// Whether a token looks like one that was made here.
+    fn is_own(&self, token: &str) -> bool {
+        let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match self.tokens {
+            Tokens::Server => token.strip_prefix(SERVER_TOKEN).is_some_and(|rest| is_number(rest, 32)),
+            Tokens::Client(number) => {
+                let rest = token.strip_prefix(CLIENT_TOKEN).filter(|rest| is_number(rest, 24));
+                rest.is_some_and(|rest| u32::from_str_radix(&rest[..8], 16) == Ok(number))
+            }
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 }
 
-/// A new token: 128 random bits behind a letter that no client's token begins with.
+/// A new token of a server: 128 random bits behind a letter that no client's token begins with.
 pub(crate) fn new_token() -> ByteString {
-    format!("{TOKEN_PREFIX}{:032x}", rand::random::<u128>()).into()
+    format!("{SERVER_TOKEN}{:032x}", rand::random::<u128>()).into()
 }
 
-fn is_own_token(token: &str) -> bool {
-    let shape = token.strip_prefix(TOKEN_PREFIX).filter(|rest| rest.len() == 32);
-    shape.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-const TOKEN_PREFIX: &str = "n";
+/// What the tokens of all clients begin with.
+pub(crate) const CLIENT_TOKEN: char = '$';
+const SERVER_TOKEN: char = 'n';
 
 #[cfg(test)]
 mod tests {
@@ -114,7 +145,7 @@ mod tests {
     }
 
     fn asked(namespace: &str) -> (Asks<()>, ByteString) {
-        let (mut asks, token) = (Asks::new(2), new_token());
+        let (mut asks, token) = (Asks::new(Role::Server, 2), new_token());
         let pending = Pending { namespace: namespace.into(), effect: Effect::Nothing, waiter: () };
         asks.open(token.clone(), pending).unwrap();
         (asks, token)
@@ -141,6 +172,19 @@ mod tests {
         for token in ["$1", "1700000000000000000", "", "nothing"] {
             assert!(matches!(asks.answer(&reply(&token.to_owned().into(), "ns")), Match::Other));
         }
+    }
+
+    #[test]
+    fn a_client_knows_its_own_tokens_from_those_of_other_clients() {
+        let (mut asks, other) = (Asks::new(Role::Client, 2), Asks::<()>::new(Role::Client, 2));
+        let token = asks.new_token();
+        let pending = Pending { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
+        asks.open(token.clone(), pending).unwrap();
+        assert!(token.starts_with('$'));
+        assert!(matches!(asks.answer(&reply(&other.new_token(), "ns")), Match::Other));
+        assert!(matches!(asks.answer(&reply(&token, "ns")), Match::Reply(_)));
+        assert!(matches!(asks.answer(&reply(&token, "ns")), Match::Stale));
+        assert!(matches!(asks.answer(&reply(&new_token(), "ns")), Match::Other));
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl Membership {
         self.room(namespace, room).is_some()
     }
 
+    /// Whether it is in a room, or in a namespace when none is named.
+    pub(crate) fn is_in(&self, namespace: &str, room: Option<&str>) -> bool {
+        room.map_or_else(|| self.is_connected(namespace), |room| self.is_joined(namespace, room))
+    }
+
     /// The shared name of a namespace, when it is connected.
     pub(crate) fn namespace(&self, namespace: &str) -> Option<Arc<str>> {
         self.places.iter().find(|(name, _)| **name == *namespace).map(|(name, _)| name.clone())

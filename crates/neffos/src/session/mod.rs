@@ -12,7 +12,7 @@ mod membership;
 use std::sync::Arc;
 
 pub(crate) use ack::{Ack, AckLimits, AckStep, Frame, Verdict};
-pub(crate) use asks::{Asks, Effect, Match, Pending, new_token};
+pub(crate) use asks::{Asks, CLIENT_TOKEN, Effect, Match, Pending, new_token};
 pub(crate) use membership::{Membership, Memberships};
 
 use crate::error::{BAD_NAMESPACE, BAD_ROOM, Error, INVALID_PAYLOAD};
@@ -24,6 +24,8 @@ pub(crate) struct Session<W> {
     pub(crate) ack: Ack,
     pub(crate) membership: Membership,
     pub(crate) asks: Asks<W>,
+    /// Namespaces that are being connected from this side: their events wait.
+    held: Vec<Arc<str>>,
 }
 
 /// Bounds on what a peer may make us remember.
@@ -60,8 +62,27 @@ pub(crate) enum Step {
 }
 
 impl<W> Session<W> {
-    pub(crate) fn new(ack: Ack, membership: Membership, max_asks: usize) -> Self {
-        Self { ack, membership, asks: Asks::new(max_asks) }
+    pub(crate) fn new(ack: Ack, membership: Membership, asks: Asks<W>) -> Self {
+        Self { ack, membership, asks, held: Vec::new() }
+    }
+
+    /// Lets the events of `namespace` wait until [`Session::release`] was called as often as this.
+    pub(crate) fn hold(&mut self, namespace: &Arc<str>) {
+        self.held.push(namespace.clone());
+    }
+
+    pub(crate) fn release(&mut self, namespace: &str) {
+        if let Some(at) = self.held.iter().position(|held| **held == *namespace) {
+            self.held.swap_remove(at);
+        }
+        if self.held.is_empty() {
+            // Most connections never connect a namespace again: they hold no storage for it.
+            self.held = Vec::new();
+        }
+    }
+
+    pub(crate) fn is_held(&self, namespace: &str) -> bool {
+        self.held.iter().any(|held| **held == *namespace)
     }
 
     /// Decides what `message` leads to; `declared` knows the namespaces that have handlers.
@@ -189,11 +210,12 @@ const TOO_MANY_ROOMS: &str = "too many rooms on this connection";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::websocket::Role;
 
     const BOUNDS: Bounds = Bounds { namespaces: 2, rooms: 2, name_bytes: 8, foreign_rooms: ForeignRooms::Refused };
 
     fn session() -> Session<()> {
-        Session::new(Ack::done(), Membership::default(), 4)
+        Session::new(Ack::done(), Membership::default(), Asks::new(Role::Server, 4))
     }
 
     fn declared(name: &str) -> Option<Arc<str>> {
@@ -272,6 +294,17 @@ mod tests {
         session.membership.join("a", &"r".into());
         session.membership.join("b", &"r".into());
         assert_eq!(decide(&session, "$1", "a", "s", events::JOIN), Step::Refuse(TOO_MANY_ROOMS));
+    }
+
+    #[test]
+    fn events_wait_until_every_connect_of_their_namespace_is_over() {
+        let mut session = session();
+        session.hold(&"a".into());
+        session.hold(&"a".into());
+        session.release("a");
+        assert!(session.is_held("a") && !session.is_held("b"));
+        session.release("a");
+        assert!(!session.is_held("a"));
     }
 
     #[test]

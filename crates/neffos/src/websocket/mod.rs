@@ -12,7 +12,7 @@ mod writer;
 
 pub(crate) use accept::{accept_key, is_valid_key};
 pub use close::{CloseCode, CloseFrame};
-pub(crate) use reader::{Incoming, ReadLimits, Reader};
+pub(crate) use reader::{Incoming, ReadLimits, Reader, Violation};
 pub(crate) use writer::{MAX_HEADER, begin_message, close, finish_message, message, ping, pong};
 
 /// Which side this is. A client masks what it sends; a server does not.

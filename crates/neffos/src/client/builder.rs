@@ -1,0 +1,334 @@
+//! [`ClientBuilder`]: what a client is told before it dials.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::Client;
+use super::dial::Dialer;
+use super::keeper::{ChangeHook, Keeper};
+use super::proxy::Proxies;
+use super::reconnect::{Change, Reconnect};
+use super::target::{Security, Target};
+#[cfg(feature = "tls")]
+use super::tls::{Tls, TlsSettings};
+use crate::connection::{ClientSide, Conn, Events, Hub, Limits, Line, Namespaces, Recovery, Setup, StateMap};
+use crate::error::Error;
+use crate::session::ForeignRooms;
+
+/// Builds a [`Client`].
+///
+/// Every bound has a default that is safe against a hostile server; a bound or deadline of zero means none.
+///
+/// # Examples
+///
+/// ```no_run
+/// use neffos::{Client, Events, Reconnect};
+///
+/// # async fn run() -> Result<(), neffos::Error> {
+/// let client = Client::builder("wss://chat.example/ws")
+///     .namespace("default", Events::new().on("chat", async |line: String| println!("{line}")))
+///     .header("authorization", "Bearer 7d3c…")
+///     .reconnect(Reconnect::new())
+///     .dial()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct ClientBuilder {
+    url: String,
+    namespaces: Namespaces,
+    state: StateMap,
+    limits: Limits,
+    headers: HeaderMap,
+    protocols: Vec<String>,
+    proxies: Proxies,
+    #[cfg(feature = "tls")]
+    tls: TlsSettings,
+    dial_timeout: Duration,
+    reconnect: Option<Reconnect>,
+    on_change: Option<ChangeHook>,
+    faults: Vec<String>,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(url: &str) -> Self {
+        let mut limits = Limits::default();
+        // A server may count us in a room before its reply has told us.
+        limits.bounds.foreign_rooms = ForeignRooms::Allowed;
+        Self {
+            url: url.to_owned(),
+            namespaces: Namespaces::default(),
+            state: StateMap::default(),
+            limits,
+            headers: HeaderMap::new(),
+            protocols: Vec::new(),
+            proxies: Proxies::from_environment(),
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
+            dial_timeout: Duration::from_secs(10),
+            reconnect: None,
+            on_change: None,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Declares a namespace. The client can connect, and be connected by the server, to declared ones only.
+    pub fn namespace(mut self, name: impl Into<String>, events: Events<ClientSide>) -> Self {
+        self.namespaces.add(&name.into(), events);
+        self
+    }
+
+    /// Shares `value` with handlers that take `State<T>`; one value of each type.
+    pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
+        self.state.insert(value);
+        self
+    }
+
+    /// Sends a header with the request, such as `authorization`. Those of the handshake itself cannot be given.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        match (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+            (Ok(name), _) if OWN_HEADERS.contains(&name) => {
+                self.faults.push(format!("header {name:?}: belongs to the handshake"));
+            }
+            (Ok(name), Ok(value)) => drop(self.headers.append(name, value)),
+            (Err(_), _) => self.faults.push(format!("header {name:?}: not a header name")),
+            (_, Err(_)) => self.faults.push(format!("header {name:?}: its value holds what no header can")),
+        }
+        self
+    }
+
+    /// Offers a subprotocol; may be given several times, the preferred one first. The protocol of neffos needs none.
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        match name.parse::<HeaderName>() {
+            Ok(_) => self.protocols.push(name),
+            Err(_) => self.faults.push(format!("subprotocol {name:?}: not a token")),
+        }
+        self
+    }
+
+    /// Dials straight, whatever `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say. By default a proxy that they name
+    /// is asked for a tunnel.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxies = Proxies::none();
+        self
+    }
+
+    /// How long one attempt may take, from the name's resolution to the server's welcome. The default is 10 s.
+    pub fn dial_timeout(mut self, limit: Duration) -> Self {
+        self.dial_timeout = limit;
+        self
+    }
+
+    /// Dials again when the connection is lost. By default it is not.
+    pub fn reconnect(mut self, policy: Reconnect) -> Self {
+        self.reconnect = Some(policy);
+        self
+    }
+
+    /// Hears what becomes of the connection: lost, trying, back, ended. Must not block.
+    pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.on_change = Some(Arc::new(hook));
+        self
+    }
+
+    /// How large a message of the server may be, in bytes; beyond, the connection is closed with 1009. The default is
+    /// 64 KiB.
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.limits.max_message = bytes;
+        self
+    }
+
+    /// In how many fragments a message may come; beyond, the connection is closed with 1009. The default is 1,024.
+    pub fn max_fragments(mut self, most: usize) -> Self {
+        self.limits.max_fragments = most;
+        self
+    }
+
+    /// How much may wait for a server that reads slowly. The defaults are 1,024 messages and 1 MiB. Replies and control
+    /// frames have half as much again to themselves.
+    pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
+        if messages == 0 || bytes == 0 {
+            self.faults.push("outbox: every queue has a bound; zero messages or bytes would hold nothing".to_owned());
+        }
+        (self.limits.outbox.messages, self.limits.outbox.bytes) = (messages, bytes);
+        self
+    }
+
+    /// How long the server may take no byte of what waits for it; beyond, the connection is cut. The default is 10 s.
+    pub fn slow_consumer_timeout(mut self, limit: Duration) -> Self {
+        self.limits.slow_consumer_timeout = limit;
+        self
+    }
+
+    /// After which silence of the server it is pinged. The default is 25 s.
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.limits.ping_interval = interval;
+        self
+    }
+
+    /// How long the server may take to answer a ping; beyond, the connection is cut. The default is 10 s.
+    pub fn pong_timeout(mut self, limit: Duration) -> Self {
+        self.limits.pong_timeout = limit;
+        self
+    }
+
+    /// How long an ask waits for its reply. The default is 10 s.
+    pub fn ask_timeout(mut self, limit: Duration) -> Self {
+        self.limits.ask_timeout = limit;
+        self
+    }
+
+    /// How many asks may be open at once. The default is 64.
+    pub fn max_asks(mut self, most: usize) -> Self {
+        self.limits.max_asks = most;
+        self
+    }
+
+    /// How many events may wait for a slow handler; beyond, nothing more is read until there is room. The default is 64, and
+    /// what one read holds (16 KiB).
+    pub fn max_waiting_events(mut self, most: usize) -> Self {
+        self.limits.max_waiting_events = most;
+        self
+    }
+
+    /// How many rooms the server may make this client join, over all namespaces. The default is 128.
+    pub fn max_rooms(mut self, most: usize) -> Self {
+        self.limits.bounds.rooms = most;
+        self
+    }
+
+    /// How long the socket may take for its end, after the close frame. The default is 5 s.
+    pub fn close_timeout(mut self, limit: Duration) -> Self {
+        self.limits.close_timeout = limit;
+        self
+    }
+
+    /// How long handlers may run on after the connection has ended. The default is 10 s.
+    pub fn handler_grace(mut self, limit: Duration) -> Self {
+        self.limits.handler_grace = limit;
+        self
+    }
+
+    /// Dials, and returns once the server has welcomed this client.
+    ///
+    /// # Errors
+    ///
+    /// `is_config`, with a text that names the setting; `is_refused` when the server does not want this client, with the
+    /// server's words as its text; `is_unreachable`, `is_timeout`. Only a connection that was there once is dialled again.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up.
+    pub async fn dial(self) -> Result<Client, Error> {
+        self.check()?;
+        let target = Target::parse(&self.url)?;
+        #[cfg(not(feature = "tls"))]
+        if target.security == Security::Tls {
+            return Err(Error::config(format!("url {:?}: wss needs the feature `tls` of this crate", self.url)));
+        }
+        let dialer = Dialer {
+            #[cfg(feature = "tls")]
+            tls: (target.security == Security::Tls).then(|| Tls::new(self.tls)).transpose()?,
+            target,
+            hub: Arc::new(Hub::of_client(self.limits, self.namespaces, self.state)),
+            headers: self.headers,
+            protocols: self.protocols,
+            proxies: self.proxies,
+            patience: self.dial_timeout,
+        };
+        let first = dialer.dial(0).await?;
+        let recovery = self.reconnect.as_ref().map_or(Recovery::Never, |policy| Recovery::With(policy.away()));
+        let line = Line::new(&dialer.hub, &first.peer, recovery);
+        let keeper = Keeper { line: line.clone(), dialer, reconnect: self.reconnect, on_change: self.on_change };
+        tokio::spawn(keeper.run(first));
+        Ok(Client { conn: Conn::from_link(line) })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if let Some(fault) = self.faults.first() {
+            return Err(Error::config(fault));
+        }
+        if let Some(policy) = &self.reconnect {
+            policy.check()?;
+        }
+        self.namespaces.check(&Setup { state: &self.state })
+    }
+}
+
+/// Whom a client trusts, and who it says it is. For `wss://` addresses.
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+impl ClientBuilder {
+    /// Trusts these certificates (PEM) instead of the system's.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots = Some(pem.into());
+        self
+    }
+
+    /// Shows the server this certificate (PEM, with those between it and a root behind it), with its key (PEM).
+    pub fn client_certificate(mut self, certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls.identity = Some((certificates.into(), key.into()));
+        self
+    }
+
+    /// Uses this configuration of rustls, and neither [`ClientBuilder::root_certificates`] nor
+    /// [`ClientBuilder::client_certificate`].
+    pub fn tls_config(mut self, config: Arc<tokio_rustls::rustls::ClientConfig>) -> Self {
+        self.tls.config = Some(config);
+        self
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("url", &self.url)
+            .field("namespaces", &self.namespaces)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What declares namespaces: [`Events`] for the empty one, a pair of name and events, or several pairs.
+pub trait IntoNamespaces {
+    /// The names, with their events.
+    fn into_namespaces(self) -> Vec<(String, Events<ClientSide>)>;
+}
+
+impl IntoNamespaces for Events<ClientSide> {
+    fn into_namespaces(self) -> Vec<(String, Self)> {
+        vec![(String::new(), self)]
+    }
+}
+
+impl IntoNamespaces for (&str, Events<ClientSide>) {
+    fn into_namespaces(self) -> Vec<(String, Events<ClientSide>)> {
+        vec![(self.0.to_owned(), self.1)]
+    }
+}
+
+impl<const N: usize> IntoNamespaces for [(&str, Events<ClientSide>); N] {
+    fn into_namespaces(self) -> Vec<(String, Events<ClientSide>)> {
+        self.into_iter().map(|(name, events)| (name.to_owned(), events)).collect()
+    }
+}
+
+const OWN_HEADERS: [HeaderName; 8] = [
+    header::HOST,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::SEC_WEBSOCKET_ACCEPT,
+];

@@ -1,0 +1,173 @@
+//! From a target to a connection that the server has welcomed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::greeting::{Greeting, Step, Welcome};
+use super::proxy::Proxies;
+use super::target::Target;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+use super::upgrade::{self, Opening};
+use crate::connection::{Hub, Identity, Io, Peer, Socket, Start};
+use crate::error::Error;
+use crate::message::wire::NativeMode;
+use crate::websocket::{self, CloseCode, CloseFrame, Kind, Reader, Role};
+
+/// What every attempt needs.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    pub(super) hub: Arc<Hub>,
+    pub(super) target: Target,
+    pub(super) headers: HeaderMap,
+    pub(super) protocols: Vec<String>,
+    pub(super) proxies: Proxies,
+    /// For secure targets.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
+    /// For all of an attempt; zero means none.
+    pub(super) patience: Duration,
+}
+
+/// A connection that the server has welcomed.
+pub(super) struct Dialled {
+    pub(super) peer: Arc<Peer>,
+    pub(super) io: Io,
+    pub(super) start: Start,
+}
+
+/// An open websocket, and what came behind its handshake.
+pub(super) enum Transport {
+    /// Whoever has something to send may write to it.
+    Tcp(TcpStream, Bytes),
+    #[cfg(feature = "tls")]
+    Tls(Box<super::tls::Stream>, Bytes),
+}
+
+impl Dialer {
+    /// Dials; `tries` is the number of this try to come back, or zero.
+    pub(super) async fn dial(&self, tries: u32) -> Result<Dialled, Error> {
+        let attempt = async {
+            let transport = Box::pin(self.open(tries)).await?;
+            self.enter(transport).await
+        };
+        match self.patience {
+            Duration::ZERO => attempt.await,
+            patience => timeout(patience, attempt).await.map_err(|_| Error::timeout())?,
+        }
+    }
+
+    async fn open(&self, tries: u32) -> Result<Transport, Error> {
+        let stream = self.proxies.connect(&self.target).await?;
+        // If it fails, small messages are only slower.
+        stream.set_nodelay(true).ok();
+        let opening = Opening { target: &self.target, headers: &self.headers, protocols: &self.protocols, tries };
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return upgrade::over_tls(tls.connect(stream, &self.target.host).await?, &opening).await;
+        }
+        upgrade::over_tcp(stream, &opening).await
+    }
+
+    async fn enter(&self, transport: Transport) -> Result<Dialled, Error> {
+        match transport {
+            Transport::Tcp(mut stream, early) => {
+                let welcome = self.greet(&mut stream, early).await?;
+                let stream = Arc::new(stream);
+                Ok(self.welcomed(welcome, Socket::Tcp(stream.clone()), Io::Tcp(stream)))
+            }
+            #[cfg(feature = "tls")]
+            Transport::Tls(mut stream, early) => {
+                let welcome = self.greet(&mut stream, early).await?;
+                Ok(self.welcomed(welcome, Socket::Driven, Io::Driven(stream)))
+            }
+        }
+    }
+
+    fn welcomed(&self, welcome: Welcome, socket: Socket, io: Io) -> Dialled {
+        let identity = Identity { id: welcome.id.into(), reconnect_tries: 0, address: None };
+        let peer = Peer::new(&self.hub, identity, socket);
+        if self.hub.native == NativeMode::Only
+            && let Some(name) = self.hub.namespaces.name("")
+        {
+            peer.enter(&name, None);
+        }
+        Dialled { peer, io, start: Start::Welcomed(welcome.reader, welcome.early) }
+    }
+
+    /// Says hello and waits for the answer, unless both sides do without.
+    async fn greet(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), early: Bytes) -> Result<Welcome, Error> {
+        let limits = &self.hub.limits;
+        let mut greeting = Greeting::new(Reader::new(Role::Client, limits.read()), limits.ack());
+        if self.hub.native == NativeMode::Only {
+            return greeting.finish(&early).map_err(|violation| broken(violation.reason()));
+        }
+        write(stream, &websocket::message(Role::Client, Kind::Text, b"M")).await?;
+        let mut bytes = early;
+        loop {
+            let mut input = &bytes[..];
+            let step = greeting.read(&mut input);
+            let rest = bytes.slice_ref(input);
+            match step {
+                Step::Welcome => return greeting.finish(&rest).map_err(|violation| broken(violation.reason())),
+                Step::Wait => bytes = read(stream).await?,
+                Step::Pong(payload) => {
+                    write(stream, &websocket::pong(Role::Client, &payload)).await?;
+                    bytes = rest;
+                }
+                Step::Refused(text) => return Err(Error::refused(text)),
+                Step::Closed(frame) => return Err(closed(frame.as_ref())),
+                Step::Broken(violation) => return Err(give_up(stream, violation.code(), violation.reason()).await),
+                Step::Flood => return Err(give_up(stream, CloseCode::POLICY, "too much before the welcome").await),
+            }
+        }
+    }
+}
+
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, Error> {
+    let mut buffer = vec![0; READ_BYTES];
+    let count = stream.read(&mut buffer).await.map_err(|err| Error::unreachable(err.to_string()))?;
+    if count == 0 {
+        return Err(Error::unreachable("the server hung up instead of a welcome"));
+    }
+    buffer.truncate(count);
+    Ok(buffer.into())
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> Result<(), Error> {
+    let written = async {
+        stream.write_all(frame).await?;
+        stream.flush().await
+    };
+    written.await.map_err(|err| Error::unreachable(err.to_string()))
+}
+
+/// Closes over what the server did.
+async fn give_up(stream: &mut (impl AsyncWrite + Unpin), code: CloseCode, reason: &'static str) -> Error {
+    // It may not listen any more.
+    write(stream, &websocket::close(Role::Client, Some(&CloseFrame::new(code, reason)))).await.ok();
+    broken(reason)
+}
+
+fn broken(reason: &str) -> Error {
+    Error::unreachable(format!("the server broke the protocol: {reason}"))
+}
+
+/// A close frame instead of an answer: some servers refuse that way.
+fn closed(frame: Option<&CloseFrame>) -> Error {
+    match frame {
+        Some(frame) if frame.code() == CloseCode::POLICY => Error::refused(frame.reason()),
+        Some(frame) => {
+            Error::unreachable(format!("closed instead of a welcome: [{}] {}", frame.code(), frame.reason()))
+        }
+        None => Error::unreachable("closed instead of a welcome"),
+    }
+}
+
+const READ_BYTES: usize = 4096;

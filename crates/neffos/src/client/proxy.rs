@@ -1,0 +1,73 @@
+//! The way to the host: straight, or through the proxy that the environment names.
+
+use bytes::Bytes;
+use http::{Request, Uri, header};
+use http_body_util::Empty;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use tokio::net::TcpStream;
+
+use super::target::Target;
+use super::upgrade::tunnel;
+use crate::error::Error;
+
+/// Which proxies there are.
+#[derive(Debug)]
+pub(super) struct Proxies(Option<Box<Matcher>>);
+
+impl Proxies {
+    /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in capitals or not.
+    pub(super) fn from_environment() -> Self {
+        Self(Some(Box::new(Matcher::from_env())))
+    }
+
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Reaches the target's host.
+    pub(super) async fn connect(&self, target: &Target) -> Result<TcpStream, Error> {
+        match self.intercept(target) {
+            Some(proxy) => through(&proxy, target).await,
+            None => reach(&target.host, target.port).await,
+        }
+    }
+
+    fn intercept(&self, target: &Target) -> Option<Intercept> {
+        self.0.as_ref()?.intercept(&target.as_http().parse::<Uri>().ok()?)
+    }
+}
+
+async fn through(proxy: &Intercept, target: &Target) -> Result<TcpStream, Error> {
+    let uri = proxy.uri();
+    let host = uri.host().filter(|_| uri.scheme_str() == Some("http"));
+    let Some(host) = host else {
+        return Err(Error::config(format!("proxy {uri}: only http:// proxies can be used")));
+    };
+    let stream = reach(host, uri.port_u16().unwrap_or(80)).await?;
+    let mut request = Request::connect(target.endpoint()).header(header::HOST, target.endpoint());
+    if let Some(credentials) = proxy.basic_auth() {
+        request = request.header(header::PROXY_AUTHORIZATION, credentials);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|err| Error::config(format!("url: {err}")))?;
+    tunnel(stream, request).await
+}
+
+async fn reach(host: &str, port: u16) -> Result<TcpStream, Error> {
+    let reached = TcpStream::connect((host, port)).await;
+    reached.map_err(|err| Error::unreachable(format!("{host}:{port}: {err}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_decides_by_the_kind_of_address() {
+        let matcher = Matcher::builder().http("http://proxy:3128").https("http://secure:3129").no("localhost").build();
+        let proxies = Proxies(Some(Box::new(matcher)));
+        let proxy_of = |url: &str| proxies.intercept(&Target::parse(url).unwrap()).map(|proxy| proxy.uri().to_string());
+        assert_eq!(proxy_of("ws://example.com"), Some("http://proxy:3128/".to_owned()));
+        assert_eq!(proxy_of("wss://example.com"), Some("http://secure:3129/".to_owned()));
+        assert_eq!(proxy_of("ws://localhost:1"), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! When a lost connection is dialled again. Pure, but for the dice.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connection::Away;
+use crate::error::Error;
+use crate::websocket::{CloseCode, CloseFrame};
+
+/// How a lost connection is dialled again: after how long, how often, and when not at all.
+///
+/// Each wait is random, up to a bound that doubles from try to try, so that the clients of a server that went away do not come
+/// back at once. By default that is up to 0.5 s, then 1 s, and so on up to 30 s, for ever.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use neffos::{Client, Events, Reconnect};
+///
+/// let client = Client::builder("ws://127.0.0.1:8080/ws")
+///     .namespace("default", Events::new())
+///     .reconnect(Reconnect::new().max_delay(Duration::from_secs(10)).keep_messages(100));
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Reconnect {
+    base_delay: Duration,
+    max_delay: Duration,
+    max_tries: Option<u32>,
+    restart_spread: Duration,
+    away: Away,
+    decide: Option<Decide>,
+}
+
+type Decide = Arc<dyn Fn(&Loss) -> bool + Send + Sync>;
+
+impl Reconnect {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            base_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(30),
+            max_tries: None,
+            restart_spread: Duration::from_secs(5),
+            away: Away::Refuse,
+            decide: None,
+        }
+    }
+
+    /// The longest that the first try waits. The default is 0.5 s.
+    pub fn base_delay(mut self, delay: Duration) -> Self {
+        self.base_delay = delay;
+        self
+    }
+
+    /// The longest that any try waits. The default is 30 s.
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// How many tries there are before the connection is given up. The default is no limit.
+    pub fn max_tries(mut self, tries: u32) -> Self {
+        self.max_tries = Some(tries);
+        self
+    }
+
+    /// The longest that the first try waits when the server has said that it restarts (1012). The default is 5 s.
+    pub fn restart_spread(mut self, spread: Duration) -> Self {
+        self.restart_spread = spread;
+        self
+    }
+
+    /// Keeps up to so many messages that are sent while the connection is lost, and as many bytes as the outbox holds, and
+    /// sends them, in order, when it is back with its namespaces and rooms. By default such messages are refused
+    /// (`is_lost`).
+    pub fn keep_messages(mut self, most: usize) -> Self {
+        self.away = Away::Keep(most);
+        self
+    }
+
+    /// Decides after each loss and each failed try whether there is another; [`Loss::is_passing`] is what decides without
+    /// this. Must not block.
+    pub fn retry_if(mut self, decide: impl Fn(&Loss) -> bool + Send + Sync + 'static) -> Self {
+        self.decide = Some(Arc::new(decide));
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.base_delay.is_zero() {
+            return Err(Error::config("base_delay: zero would dial without a pause"));
+        }
+        if self.max_delay < self.base_delay {
+            return Err(Error::config("max_delay: shorter than base_delay"));
+        }
+        match self.max_tries {
+            Some(0) => Err(Error::config("max_tries: zero would never dial again; leave `reconnect` out for that")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn away(&self) -> Away {
+        self.away
+    }
+
+    /// Whether there is another try after so many.
+    pub(super) fn wants(&self, loss: &Loss, tries: u32) -> bool {
+        if self.max_tries.is_some_and(|most| tries >= most) {
+            return false;
+        }
+        self.decide.as_ref().map_or_else(|| loss.is_passing(), |decide| decide(loss))
+    }
+
+    /// How long the next try waits after `tries` others; `dice` is between 0 and 1.
+    pub(super) fn delay(&self, loss: &Loss, tries: u32, dice: f64) -> Duration {
+        let restarts = tries == 0 && loss.close().is_some_and(|frame| frame.code() == CloseCode::SERVICE_RESTART);
+        if restarts {
+            return self.restart_spread.mul_f64(dice);
+        }
+        let bound = self.base_delay.saturating_mul(2_u32.saturating_pow(tries)).min(self.max_delay);
+        bound.mul_f64(dice)
+    }
+
+    /// How long a connection must have held for the next loss to be a new one: a server that welcomes and closes at once is
+    /// dialled ever more slowly.
+    pub(super) fn is_stable(&self, lasted: Duration) -> bool {
+        lasted >= self.base_delay.saturating_mul(STABLE_AFTER)
+    }
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Reconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconnect")
+            .field("base_delay", &self.base_delay)
+            .field("max_delay", &self.max_delay)
+            .field("max_tries", &self.max_tries)
+            .field("restart_spread", &self.restart_spread)
+            .field("away", &self.away)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a connection was lost, or could not be had back.
+#[derive(Debug)]
+pub struct Loss(Cause);
+
+#[derive(Debug)]
+enum Cause {
+    Closed(Option<CloseFrame>),
+    Failed(Error),
+}
+
+impl Loss {
+    pub(super) fn closed(frame: Option<CloseFrame>) -> Self {
+        Self(Cause::Closed(frame))
+    }
+
+    pub(super) fn failed(err: Error) -> Self {
+        Self(Cause::Failed(err))
+    }
+
+    pub(super) fn into_error(self) -> Option<Error> {
+        match self.0 {
+            Cause::Closed(_) => None,
+            Cause::Failed(err) => Some(err),
+        }
+    }
+
+    /// The close frame that ended the connection; none when the socket broke, or when this is about a failed try.
+    pub fn close(&self) -> Option<&CloseFrame> {
+        match &self.0 {
+            Cause::Closed(frame) => frame.as_ref(),
+            Cause::Failed(_) => None,
+        }
+    }
+
+    /// Why a try failed; none when this is about the loss itself.
+    pub fn error(&self) -> Option<&Error> {
+        match &self.0 {
+            Cause::Closed(_) => None,
+            Cause::Failed(err) => Some(err),
+        }
+    }
+
+    /// Whether trying again is likely to help: not after a good-bye (1000), nor when this client broke a rule (1002, 1003,
+    /// 1007, 1008, 1010), nor when the server does not want it.
+    pub fn is_passing(&self) -> bool {
+        match &self.0 {
+            Cause::Closed(Some(frame)) => !FINAL.contains(&frame.code().as_u16()),
+            Cause::Closed(None) => true,
+            Cause::Failed(err) => !err.is_refused() && !err.is_config(),
+        }
+    }
+}
+
+/// What has become of a client's connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Change {
+    /// The connection is lost.
+    Lost {
+        /// The close frame that ended it; none when the socket broke.
+        close: Option<CloseFrame>,
+    },
+    /// The server is dialled once more, after `delay`.
+    Trying {
+        /// The number of this try, from 1.
+        tries: u32,
+        /// How long it waits.
+        delay: Duration,
+    },
+    /// The connection is back, with its namespaces and rooms.
+    Back {
+        /// What the server calls it now.
+        id: Arc<str>,
+        /// How many tries it took.
+        tries: u32,
+        /// The namespaces and rooms that it could not have back.
+        missing: Vec<Missing>,
+        /// How many of the messages that were kept could not be sent.
+        unsent: usize,
+    },
+    /// Nothing comes back any more.
+    Ended {
+        /// The close frame that ended it; none when the socket broke.
+        close: Option<CloseFrame>,
+        /// Why the last try failed, when there was one.
+        error: Option<Error>,
+    },
+}
+
+/// A namespace, or a room, that a connection could not have back.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Missing {
+    /// The namespace. Without it, its rooms are missing, too.
+    pub namespace: Arc<str>,
+    /// The room, when it is the room that is missing.
+    pub room: Option<Arc<str>>,
+    /// Why: the refusal of the server, or of a handler here.
+    pub error: Error,
+}
+
+const FINAL: [u16; 6] = [1000, 1002, 1003, 1007, 1008, 1010];
+/// In base delays.
+const STABLE_AFTER: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(code: CloseCode) -> Loss {
+        Loss::closed(Some(CloseFrame::new(code, "")))
+    }
+
+    #[test]
+    fn waits_are_random_below_a_bound_that_doubles_up_to_a_cap() {
+        let (policy, loss) = (Reconnect::new(), Loss::closed(None));
+        let bounds: Vec<_> = (0..8).map(|tries| policy.delay(&loss, tries, 1.0).as_secs_f64()).collect();
+        assert_eq!(bounds, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
+        assert_eq!(policy.delay(&loss, 3, 0.25), Duration::from_secs(1));
+        assert_eq!(policy.delay(&loss, u32::MAX, 1.0), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_restarting_server_is_given_its_spread_once() {
+        let (policy, loss) = (Reconnect::new(), closed(CloseCode::SERVICE_RESTART));
+        assert_eq!(policy.delay(&loss, 0, 1.0), Duration::from_secs(5));
+        assert_eq!(policy.delay(&loss, 1, 1.0), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_good_bye_and_a_refusal_are_final() {
+        let policy = Reconnect::new();
+        for code in [CloseCode::NORMAL, CloseCode::POLICY, CloseCode::PROTOCOL_ERROR] {
+            assert!(!policy.wants(&closed(code), 0), "{code}");
+        }
+        for code in [CloseCode::GOING_AWAY, CloseCode::SERVICE_RESTART, CloseCode::TRY_AGAIN_LATER] {
+            assert!(policy.wants(&closed(code), 0), "{code}");
+        }
+        assert!(!policy.wants(&Loss::failed(Error::refused("no")), 0));
+        assert!(policy.wants(&Loss::failed(Error::timeout()), 0));
+    }
+
+    #[test]
+    fn the_application_has_the_last_word_but_for_the_number_of_tries() {
+        let policy = Reconnect::new().max_tries(2).retry_if(|_| true);
+        assert!(policy.wants(&closed(CloseCode::POLICY), 1));
+        assert!(!policy.wants(&closed(CloseCode::POLICY), 2));
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_named() {
+        for (policy, name) in [
+            (Reconnect::new().base_delay(Duration::ZERO), "base_delay"),
+            (Reconnect::new().max_delay(Duration::from_millis(1)), "max_delay"),
+            (Reconnect::new().max_tries(0), "max_tries"),
+        ] {
+            assert!(policy.check().unwrap_err().to_string().contains(name));
+        }
+    }
+}

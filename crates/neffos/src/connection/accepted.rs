@@ -1,0 +1,93 @@
+//! What handles of a server hold: one connection, from its beginning to its end.
+
+use std::sync::{Arc, Mutex};
+
+use super::extensions::Values;
+use super::peer::Peer;
+use super::side::Link;
+use crate::error::Error;
+use crate::message::Message;
+use crate::session::Verdict;
+use crate::websocket::CloseFrame;
+
+/// A connection that a server accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    peer: Arc<Peer>,
+    stage: Stage,
+}
+
+/// Where the handle was given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// To `on_connect`, whose calls admit the connection.
+    Opening,
+    Open,
+}
+
+impl Accepted {
+    pub(super) fn new(peer: Arc<Peer>) -> Self {
+        Self { peer, stage: Stage::Open }
+    }
+
+    pub(super) fn opening(peer: Arc<Peer>) -> Self {
+        Self { peer, stage: Stage::Opening }
+    }
+
+    pub(super) fn borrow(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+}
+
+impl Link for Accepted {
+    fn of(peer: &Arc<Peer>) -> Option<Self> {
+        Some(Self::new(peer.clone()))
+    }
+
+    fn peer(&self) -> Arc<Peer> {
+        self.peer.clone()
+    }
+
+    fn values(&self) -> &Mutex<Values> {
+        self.peer.values()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.peer, &other.peer)
+    }
+
+    fn admit(&self) {
+        if self.stage == Stage::Opening {
+            self.peer.admit();
+            self.peer.session().ack.resolve(Verdict::Welcome);
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), Error> {
+        match self.is_closed() {
+            true => Err(Error::closed()),
+            false => self.peer.send(&message),
+        }
+    }
+
+    fn renounce(&self, _namespace: &str, _room: Option<&str>) -> bool {
+        false
+    }
+
+    fn gone(&self) -> Error {
+        Error::closed()
+    }
+
+    fn close(&self, frame: &CloseFrame) {
+        self.peer.close(Some(frame));
+    }
+
+    fn is_closed(&self) -> bool {
+        self.peer.is_closed()
+    }
+
+    async fn closed(&self) -> Option<CloseFrame> {
+        self.peer.ended().await;
+        self.peer.end_reason()
+    }
+}

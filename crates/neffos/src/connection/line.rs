@@ -1,0 +1,310 @@
+//! What handles of a client hold: a line to the server, which outlives the connections that it is made over.
+//!
+//! While the connection is lost, the line remembers what it was in, which is what is asked for again, and keeps or refuses
+//! what the application sends. Nothing here waits, dials or knows when to.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::extensions::Values;
+use super::hub::Hub;
+use super::peer::Peer;
+use super::requests::within;
+use super::side::Link;
+use crate::error::Error;
+use crate::message::Message;
+use crate::session::{Membership, Memberships};
+use crate::websocket::CloseFrame;
+
+pub(crate) struct Line {
+    hub: Arc<Hub>,
+    recovery: Recovery,
+    state: Mutex<State>,
+    values: Mutex<Values>,
+    /// A namespace was connected, or the line ended.
+    changed: Notify,
+    /// The application has closed it.
+    closing: CancellationToken,
+    end: watch::Sender<Option<End>>,
+}
+
+/// Whether a lost connection is dialled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recovery {
+    Never,
+    With(Away),
+}
+
+/// What happens with messages that are sent while the connection is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Away {
+    Refuse,
+    /// So many are kept, and as many bytes as an outbox holds.
+    Keep(usize),
+}
+
+/// How it ended for good.
+#[derive(Debug, Clone)]
+struct End(Option<CloseFrame>);
+
+struct State {
+    /// The connection of this moment, or the last one.
+    peer: Arc<Peer>,
+    phase: Phase,
+    /// What the connection was in when it was lost, and what is to be had back.
+    wanted: Membership,
+    kept: VecDeque<Message>,
+    kept_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Whole,
+    /// Lost, or back without everything that it was in.
+    Broken,
+}
+
+impl Line {
+    pub(crate) fn new(hub: &Arc<Hub>, peer: &Arc<Peer>, recovery: Recovery) -> Arc<Self> {
+        let state = State {
+            peer: peer.clone(),
+            phase: Phase::Whole,
+            wanted: Membership::default(),
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+        };
+        let line = Arc::new(Self {
+            hub: hub.clone(),
+            recovery,
+            state: Mutex::new(state),
+            values: Mutex::default(),
+            changed: Notify::new(),
+            closing: CancellationToken::new(),
+            end: watch::Sender::new(None),
+        });
+        hub.set_line(&line);
+        line
+    }
+
+    /// The connection has ended; it was in these places.
+    pub(super) fn parted(&self, memberships: &Memberships) {
+        let mut state = self.state();
+        state.phase = Phase::Broken;
+        for (namespace, rooms) in memberships {
+            state.wanted.connect(namespace);
+            for room in rooms {
+                state.wanted.join(namespace, room);
+            }
+        }
+    }
+
+    /// A new connection is there. Messages wait until [`Line::mended`].
+    pub(crate) fn reached(&self, peer: &Arc<Peer>) {
+        let mut state = self.state();
+        (state.peer, state.phase) = (peer.clone(), Phase::Broken);
+    }
+
+    /// What is to be had back: the namespaces, in the order in which they were first had, and then their rooms.
+    pub(crate) fn wanted(&self) -> Vec<(Arc<str>, Option<Arc<str>>)> {
+        let wanted = self.state().wanted.all().clone();
+        let namespaces: Vec<_> = wanted.iter().map(|(namespace, _)| (namespace.clone(), None)).collect();
+        let rooms = wanted
+            .into_iter()
+            .flat_map(|(namespace, rooms)| rooms.into_iter().map(move |room| (namespace.clone(), Some(room))));
+        namespaces.into_iter().chain(rooms).collect()
+    }
+
+    pub(crate) fn is_wanted(&self, namespace: &str, room: Option<&str>) -> bool {
+        self.state().wanted.is_in(namespace, room)
+    }
+
+    /// A place is not to be had back.
+    pub(crate) fn give_up(&self, namespace: &str, room: Option<&str>) {
+        self.state().give_up(namespace, room);
+    }
+
+    /// All that can be had back is there: sends what was kept, in order, and returns how much of it could not be sent.
+    pub(crate) fn mended(&self) -> usize {
+        let mut state = self.state();
+        let kept = std::mem::take(&mut state.kept);
+        let unsent = kept.iter().filter(|message| state.peer.send(message).is_err()).count();
+        (state.phase, state.kept_bytes) = (Phase::Whole, 0);
+        state.wanted.take();
+        unsent
+    }
+
+    /// Nothing comes back any more.
+    pub(crate) fn ended(&self, frame: Option<CloseFrame>) {
+        {
+            let mut state = self.state();
+            state.wanted.take();
+            state.kept.clear();
+        }
+        self.end.send_replace(Some(End(frame)));
+        self.changed.notify_waiters();
+    }
+
+    /// A namespace was connected.
+    pub(super) fn entered(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves when the application has closed the line.
+    pub(crate) async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
+    /// Waits until the server has connected `namespace`.
+    pub(super) async fn wait_for(&self, namespace: &str) -> Result<Arc<str>, Error> {
+        let name = self.hub.namespaces.name(namespace).ok_or_else(Error::bad_namespace)?;
+        within(self.hub.limits.ask_timeout, self.connected(&name)).await??;
+        Ok(name)
+    }
+
+    async fn connected(&self, namespace: &str) -> Result<(), Error> {
+        loop {
+            let changed = self.changed.notified();
+            if self.peer_of_now().session().membership.is_connected(namespace) {
+                return Ok(());
+            }
+            if self.end.borrow().is_some() {
+                return Err(Error::closed());
+            }
+            changed.await;
+        }
+    }
+
+    fn peer_of_now(&self) -> Arc<Peer> {
+        self.state().peer.clone()
+    }
+
+    fn comes_back(&self) -> bool {
+        self.recovery != Recovery::Never && !self.is_closing() && self.end.borrow().is_none()
+    }
+
+    /// No code of users runs under this lock.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether there was such a wish.
+    fn give_up(&mut self, namespace: &str, room: Option<&str>) -> bool {
+        match room {
+            None => self.wanted.disconnect(namespace).is_some(),
+            Some(room) => self.wanted.leave(namespace, room),
+        }
+    }
+
+    /// Whether the connection of this moment is in a place, and alive.
+    fn is_in(&self, namespace: &str, room: Option<&str>) -> bool {
+        self.was_in(namespace, room) && !self.peer.is_closed()
+    }
+
+    fn was_in(&self, namespace: &str, room: Option<&str>) -> bool {
+        self.peer.session().membership.is_in(namespace, room)
+    }
+
+    /// Sends what can be sent although not everything is back; keeps or refuses the rest.
+    fn send_meanwhile(&mut self, message: Message, away: Away, most_bytes: usize) -> Result<(), Error> {
+        let (namespace, room) = (message.namespace(), message.room());
+        if self.is_in(namespace, room) && self.kept.is_empty() {
+            return self.peer.send(&message);
+        }
+        let Away::Keep(most) = away else { return Err(Error::lost()) };
+        let is_known = |room| self.wanted.is_in(namespace, room) || self.was_in(namespace, room);
+        if !is_known(None) {
+            return Err(Error::bad_namespace());
+        }
+        if !is_known(room) {
+            return Err(Error::bad_room());
+        }
+        let bytes = self.kept_bytes + message.size();
+        if self.kept.len() >= most || (most_bytes > 0 && bytes > most_bytes) {
+            return Err(Error::full());
+        }
+        self.kept.push_back(message);
+        self.kept_bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Link for Arc<Line> {
+    fn of(peer: &Arc<Peer>) -> Option<Self> {
+        peer.hub().line()
+    }
+
+    fn peer(&self) -> Arc<Peer> {
+        self.peer_of_now()
+    }
+
+    fn values(&self) -> &Mutex<Values> {
+        &self.values
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Self::ptr_eq(self, other)
+    }
+
+    /// A client's connection is welcome before anybody has a handle to it.
+    fn admit(&self) {}
+
+    fn send(&self, message: Message) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.phase == Phase::Whole && !state.peer.is_closed() {
+            let peer = state.peer.clone();
+            drop(state);
+            return peer.send(&message).map_err(|err| if err.is_closed() { self.gone() } else { err });
+        }
+        match self.recovery {
+            Recovery::With(away) if self.comes_back() => {
+                state.send_meanwhile(message, away, self.hub.limits.outbox.bytes)
+            }
+            _ => Err(Error::closed()),
+        }
+    }
+
+    fn renounce(&self, namespace: &str, room: Option<&str>) -> bool {
+        let mut state = self.state();
+        let was_wanted = state.phase == Phase::Broken && state.give_up(namespace, room);
+        was_wanted && !state.is_in(namespace, room)
+    }
+
+    fn gone(&self) -> Error {
+        if self.comes_back() { Error::lost() } else { Error::closed() }
+    }
+
+    fn close(&self, frame: &CloseFrame) {
+        self.peer_of_now().close(Some(frame));
+        self.closing.cancel();
+    }
+
+    fn is_closed(&self) -> bool {
+        !self.comes_back() && self.peer_of_now().is_closed()
+    }
+
+    async fn closed(&self) -> Option<CloseFrame> {
+        let mut end = self.end.subscribe();
+        // It lives as long as `self`.
+        let ended = end.wait_for(Option::is_some).await.ok()?;
+        ended.as_ref()?.0.clone()
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (peer, phase) = {
+            let state = self.state();
+            (state.peer.clone(), state.phase)
+        };
+        f.debug_struct("Line").field("peer", &peer).field("phase", &phase).finish_non_exhaustive()
+    }
+}

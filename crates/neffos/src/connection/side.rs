@@ -1,0 +1,92 @@
+//! The two sides of a connection. Handles and handlers say by a type parameter which side they are of, so that what only a
+//! server can do does not exist on a client.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use super::accepted::Accepted;
+use super::extensions::Values;
+use super::line::Line;
+use super::peer::Peer;
+use crate::error::Error;
+use crate::message::Message;
+use crate::websocket::CloseFrame;
+
+/// A side of a connection: [`ServerSide`] or [`ClientSide`].
+///
+/// Handles and [`Events`](crate::Events) are the server's unless they say otherwise: `NsConn` is `NsConn<ServerSide>`. A
+/// handler that is written for any side serves both.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Client, Events, Message, NsConn, Server, Side};
+///
+/// /// Answers pings of the other side, whichever that is.
+/// fn pings<S: Side>() -> Events<S> {
+///     Events::new().on("ping", async |ns: NsConn<S>, message: Message| ns.emit("pong", message.body().clone()))
+/// }
+///
+/// let server = Server::builder().namespace("default", pings());
+/// let client = Client::builder("ws://127.0.0.1:8080/ws").namespace("default", pings());
+/// ```
+#[expect(private_bounds, reason = "sealed: there are two sides, and what sets them apart is no business of others")]
+pub trait Side: Sealed {}
+
+/// The side that accepts connections, and broadcasts.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_enums, reason = "a mark for the type system: it has no values")]
+pub enum ServerSide {}
+
+/// The side that dials.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_enums, reason = "a mark for the type system: it has no values")]
+pub enum ClientSide {}
+
+impl Side for ServerSide {}
+impl Side for ClientSide {}
+
+pub(crate) trait Sealed: Sized + Send + Sync + 'static {
+    type Link: Link;
+}
+
+impl Sealed for ServerSide {
+    type Link = Accepted;
+}
+
+impl Sealed for ClientSide {
+    type Link = Arc<Line>;
+}
+
+/// What a handle holds of its connection.
+pub(crate) trait Link: Clone + fmt::Debug + Send + Sync + 'static {
+    /// What handlers of `peer` hold; none when there is nothing left to hold.
+    fn of(peer: &Arc<Peer>) -> Option<Self>;
+
+    /// The connection of this moment.
+    fn peer(&self) -> Arc<Peer>;
+
+    /// What the application keeps.
+    fn values(&self) -> &Mutex<Values>;
+
+    fn is_same(&self, other: &Self) -> bool;
+
+    /// Before a request to connect: a connection that waits for its welcome is welcome.
+    fn admit(&self);
+
+    /// Sends a message, or keeps it until that is possible.
+    fn send(&self, message: Message) -> Result<(), Error>;
+
+    /// Drops the wish to be in a place, when that is all there is of it at this moment; false when there is more.
+    fn renounce(&self, namespace: &str, room: Option<&str>) -> bool;
+
+    /// What a call reports to which the connection's end came first.
+    fn gone(&self) -> Error;
+
+    fn close(&self, frame: &CloseFrame);
+
+    fn is_closed(&self) -> bool;
+
+    /// Waits for the end, and returns the close frame that it came with.
+    fn closed(&self) -> impl Future<Output = Option<CloseFrame>> + Send;
+}
