@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub(crate) mod ours;
+pub(crate) mod theirs;
 
 use std::net::SocketAddr;
 use std::time::Duration;
