@@ -3,9 +3,10 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use support::{Client, exchange, within};
 use tokio::net::TcpStream;
@@ -135,4 +136,28 @@ async fn auth_lets_in_who_has_a_token() {
     let mut bob = example.enter("/?X-Websocket-Header-Authorization=Bearer%20bob-secret").await;
     bob.emit("chat", "hello").await;
     assert_eq!(ada.event("chat").await, "bob: hello");
+}
+
+#[tokio::test]
+async fn client_says_what_it_reads_and_prints_what_it_hears() {
+    let rooms = Example::start("rooms").await;
+    let mut other = rooms.enter("/").await;
+    other.join("lobby").await;
+    let client = Command::new(program("client")).arg(rooms.address.to_string()).stdin(Stdio::piped()).spawn();
+    let mut client = client.unwrap();
+    assert!(other.event("notice").await.ends_with(" came in"));
+    client.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    assert_eq!(other.event("say").await, "hello");
+    assert!(client.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn both_sides_answer_each_other() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = Command::new(program("both_sides")).arg(address.to_string()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in ["pong of server", "pong of client", "server was pinged by client"] {
+        assert!(text.lines().any(|printed| printed == line), "{text}");
+    }
+    assert!(output.status.success());
 }

@@ -1,8 +1,9 @@
 //! Every handle may go to any task.
 
 use neffos::{
-    CloseCode, CloseError, CloseFrame, Conn, Counters, Error, Event, Events, Exclude, Message, NsConn, Overflow, Reply,
-    Room, Server, ServerBuilder, UpgradeError, UpgradeService,
+    Change, Client, ClientBuilder, ClientSide, CloseCode, CloseError, CloseFrame, Conn, Counters, Error, Event, Events,
+    Exclude, Loss, Message, Missing, NsConn, Overflow, Reconnect, Reply, Room, Server, ServerBuilder, UpgradeError,
+    UpgradeService,
 };
 
 fn is_free<T: Send + Sync + 'static>() {}
@@ -10,5 +11,7 @@ fn is_free<T: Send + Sync + 'static>() {}
 #[test]
 fn every_type_may_be_sent_and_shared() {
     is_free::<(CloseCode, CloseError, CloseFrame, Conn, Counters, Error, Event, Events, Exclude)>();
+    is_free::<(Change, Client, ClientBuilder, Conn<ClientSide>, NsConn<ClientSide>, Room<ClientSide>)>();
+    is_free::<(Events<ClientSide>, Event<ClientSide>, Loss, Missing, Reconnect)>();
     is_free::<(Message, NsConn, Overflow, Reply, Room, Server, ServerBuilder, UpgradeError, UpgradeService)>();
 }
