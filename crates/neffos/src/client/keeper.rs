@@ -10,6 +10,7 @@ use super::reconnect::{Change, Loss, Missing, Reconnect};
 use crate::connection::{Line, Peer, connect, drive, join};
 use crate::error::Error;
 use crate::fanout::Member;
+use crate::websocket::{CloseCode, CloseFrame};
 
 pub(super) type ChangeHook = Arc<dyn Fn(&Change) + Send + Sync>;
 
@@ -43,6 +44,9 @@ impl Keeper {
             };
             (peer, tries, since) = (back.dialled.peer.clone(), back.tries, Instant::now());
             self.line.reached(&peer);
+            if self.line.is_closing() {
+                peer.close(Some(&CloseFrame::new(CloseCode::NORMAL, "")));
+            }
             let Dialled { peer: driven, io, start } = back.dialled;
             tokio::join!(drive(driven, io, start, ()), self.restore(&peer, tries));
         }

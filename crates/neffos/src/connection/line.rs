@@ -282,9 +282,10 @@ impl Link for Arc<Line> {
         if self.comes_back() { Error::lost() } else { Error::closed() }
     }
 
+    /// In this order: a connection that is reached meanwhile is closed here, or by who sees that the line is closing.
     fn close(&self, frame: &CloseFrame) {
-        self.peer_of_now().close(Some(frame));
         self.closing.cancel();
+        self.peer_of_now().close(Some(frame));
     }
 
     fn is_closed(&self) -> bool {
