@@ -8,8 +8,10 @@
 //! - `api/`: the HTTP API for programs.
 //! - `page.rs`, `live.rs`: the page, and the numbers that it shows.
 //! - `metrics.rs`, `log.rs`: what operators see.
+//! - `bench/`: `neffos bench`, which measures a server from outside.
 
 mod api;
+mod bench;
 mod config;
 mod failure;
 mod hub;
@@ -26,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use bench::BenchArgs;
 use config::ServeArgs;
 
 // Many connections mean many small allocations on several threads: with mimalloc the process stays smaller.
@@ -47,16 +50,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<ServeArgs>),
+    Bench(BenchArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let args = match cli.command {
-        Some(Command::Serve(args)) => *args,
-        None => cli.serve,
+    let ended = match cli.command {
+        Some(Command::Serve(args)) => serve::start(*args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Bench(args)) => bench::start(&args),
+        None => serve::start(cli.serve).map(|()| ExitCode::SUCCESS),
     };
-    match serve::start(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    ended.unwrap_or_else(|failure| failure.report())
 }

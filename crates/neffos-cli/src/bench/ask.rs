@@ -1,0 +1,114 @@
+//! Every connection asks, one question after the other, and waits for each answer.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::broadcast::{as_nanos, histogram, since_epoch};
+use super::fleet::{Berth, Fleet, Observer, Reading};
+use super::html::Plots;
+use super::options::AskArgs;
+use super::process::Process;
+use super::report::{Latency, Report, Server};
+use super::talk::Script;
+use super::timeline::Timeline;
+use super::wire::{Stamp, TEXT, fields, put_frame};
+
+pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Result<(Report, Plots), String> {
+    let process = args.common.pid.map(Process);
+    let idle = process.and_then(Process::usage);
+    let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
+    let berth = Berth { rooms: Vec::new(), reading: Reading::Always };
+    fleet.open(std::iter::repeat_n(berth, args.connections), args.common.patience)?;
+    let before = process.and_then(Process::usage);
+
+    let mut asking = Asking::new(args);
+    let start = Instant::now();
+    for member in 0..fleet.len() {
+        let mut out = Vec::new();
+        asking.ask(&mut out);
+        fleet.send(member, &out)?;
+    }
+    while asking.answered < args.asks {
+        fleet.turn(&mut asking, TICK)?;
+        if let Some(fault) = asking.fault.take() {
+            return Err(fault);
+        }
+        if start.elapsed() > args.common.patience {
+            return Err(format!("only {} of {} answers came in time", asking.answered, args.asks));
+        }
+    }
+    let took = start.elapsed();
+    let after = process.and_then(Process::usage);
+    let server = idle
+        .zip(before)
+        .zip(after)
+        .map(|((idle, before), after)| Server::between(idle, before, after, args.asks, fleet.len()));
+    let report = Report {
+        mode: "ask",
+        connections: fleet.len(),
+        messages: Some(args.asks),
+        seconds: took.as_secs_f64(),
+        latency_us: Some(Latency::of(&asking.latency)),
+        server,
+        ..Report::default()
+    };
+    Ok((report, Plots { timeline: asking.timeline, latency: Some(asking.latency) }))
+}
+
+/// The questions that are open.
+struct Asking {
+    head: String,
+    size: usize,
+    total: u64,
+    asked: u64,
+    answered: u64,
+    latency: Histogram<u64>,
+    timeline: Timeline,
+    fault: Option<String>,
+}
+
+impl Asking {
+    fn new(args: &AskArgs) -> Self {
+        Self {
+            head: format!("$a;{};;{};0;0;", args.common.namespace, args.event),
+            size: args.size,
+            total: args.asks,
+            asked: 0,
+            answered: 0,
+            latency: histogram(),
+            timeline: Timeline::default(),
+            fault: None,
+        }
+    }
+
+    /// The next question, if there is one left.
+    fn ask(&mut self, out: &mut Vec<u8>) {
+        if self.asked < self.total {
+            self.asked += 1;
+            let stamp = Stamp { number: 0, nanos: as_nanos(since_epoch()) };
+            put_frame(out, TEXT, format!("{}{}", self.head, stamp.body(self.size)).as_bytes());
+        }
+    }
+}
+
+impl Observer for Asking {
+    fn message(&mut self, _member: usize, message: &[u8], out: &mut Vec<u8>) {
+        let Some(reply) = fields(message).filter(|fields| fields.token == b"$a") else { return };
+        let Some(stamp) = Stamp::read(reply.body).filter(|_| !reply.is_error) else {
+            let text = String::from_utf8_lossy(reply.body);
+            self.fault =
+                Some(format!("the answer is not the question: {text:?}; the server must answer with the same body"));
+            return;
+        };
+        let now = as_nanos(since_epoch());
+        let late = now.saturating_sub(stamp.nanos);
+        self.answered += 1;
+        self.latency.saturating_record(late);
+        self.timeline.note(now, late);
+        self.ask(out);
+    }
+}
+
+const TICK: Duration = Duration::from_millis(1);

@@ -1,0 +1,216 @@
+//! Thousands of connections on one thread: one epoll loop, one read buffer, no task and no allocation for a message.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use super::talk::{Script, Stage, Talk};
+
+/// Who hears what the connections of a fleet hear.
+pub(super) trait Observer {
+    /// A message came to `member`; what is put into `out` goes back.
+    fn message(&mut self, member: usize, message: &[u8], out: &mut Vec<u8>);
+}
+
+/// Hears nothing.
+pub(super) struct Deaf;
+
+impl Observer for Deaf {
+    fn message(&mut self, _member: usize, _message: &[u8], _out: &mut Vec<u8>) {}
+}
+
+pub(super) struct Fleet {
+    address: SocketAddr,
+    script: Script,
+    poll: Poll,
+    events: Events,
+    members: Vec<Member>,
+    buffer: Box<[u8]>,
+    out: Vec<u8>,
+    /// How many are in.
+    settled: usize,
+}
+
+struct Member {
+    stream: TcpStream,
+    talk: Talk,
+    unsent: VecDeque<u8>,
+    reading: Reading,
+}
+
+/// Whether a connection reads what it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Always,
+    /// Until it is in; from then on never.
+    UntilIn,
+}
+
+/// One connection that is to be opened.
+#[derive(Debug, Clone)]
+pub(super) struct Berth {
+    pub(super) rooms: Vec<String>,
+    pub(super) reading: Reading,
+}
+
+impl Fleet {
+    pub(super) fn new(address: SocketAddr, script: Script) -> io::Result<Self> {
+        Ok(Self {
+            address,
+            script,
+            poll: Poll::new()?,
+            events: Events::with_capacity(1024),
+            members: Vec::new(),
+            buffer: vec![0; READ_BYTES].into(),
+            out: Vec::new(),
+            settled: 0,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Opens connections, a few at a time, until all are in.
+    pub(super) fn open(&mut self, berths: impl IntoIterator<Item = Berth>, patience: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + patience;
+        let mut berths = berths.into_iter().peekable();
+        while berths.peek().is_some() || self.settled < self.members.len() {
+            while self.members.len() - self.settled < AT_ONCE
+                && let Some(berth) = berths.next()
+            {
+                self.dial(berth)?;
+            }
+            if Instant::now() > deadline {
+                return Err(format!("only {} of {} connections came in in time", self.settled, self.members.len()));
+            }
+            self.turn(&mut Deaf, TICK)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, member: usize, bytes: &[u8]) -> Result<(), String> {
+        self.members[member].send(bytes).map_err(|err| format!("connection {member}: {err}"))
+    }
+
+    /// How many bytes wait for the socket.
+    pub(super) fn unsent(&self, member: usize) -> usize {
+        self.members[member].unsent.len()
+    }
+
+    /// Closes one connection without a good-bye, and opens another in its place.
+    pub(super) fn replace(&mut self, member: usize, berth: Berth) -> Result<(), String> {
+        if self.members[member].talk.stage() == Stage::In {
+            self.settled -= 1;
+        }
+        self.members[member] = self.start(member, berth)?;
+        Ok(())
+    }
+
+    /// How many are in.
+    pub(super) fn settled(&self) -> usize {
+        self.settled
+    }
+
+    /// Waits for what comes, as long as `wait`, and takes it.
+    pub(super) fn turn(&mut self, observer: &mut impl Observer, wait: Duration) -> Result<(), String> {
+        match self.poll.poll(&mut self.events, Some(wait)) {
+            Err(err) if err.kind() != ErrorKind::Interrupted => return Err(err.to_string()),
+            _ => {}
+        }
+        for event in &self.events {
+            let nth = event.token().0;
+            let member = &mut self.members[nth];
+            let was_in = member.talk.stage() == Stage::In;
+            if event.is_writable() {
+                member.flush().map_err(|err| format!("connection {nth}: {err}"))?;
+            }
+            if event.is_readable() {
+                let script = &self.script;
+                let read = member.read(script, &mut self.buffer, &mut self.out, |message, out| {
+                    observer.message(nth, message, out);
+                });
+                read.map_err(|err| format!("connection {nth}: {err}"))?;
+            }
+            if !was_in && member.talk.stage() == Stage::In {
+                self.settled += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn dial(&mut self, berth: Berth) -> Result<(), String> {
+        let member = self.start(self.members.len(), berth)?;
+        self.members.push(member);
+        Ok(())
+    }
+
+    fn start(&self, nth: usize, berth: Berth) -> Result<Member, String> {
+        let mut stream = TcpStream::connect(self.address).map_err(|err| format!("{}: {err}", self.address))?;
+        // If it fails, requests are only slower.
+        stream.set_nodelay(true).ok();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(nth), interest).map_err(|err| err.to_string())?;
+        let mut request = Vec::new();
+        let talk = Talk::new(&self.script, berth.rooms, &mut request);
+        Ok(Member { stream, talk, unsent: request.into(), reading: berth.reading })
+    }
+}
+
+impl Member {
+    fn read(
+        &mut self,
+        script: &Script,
+        buffer: &mut [u8],
+        out: &mut Vec<u8>,
+        mut deliver: impl FnMut(&[u8], &mut Vec<u8>),
+    ) -> Result<(), String> {
+        loop {
+            if self.reading == Reading::UntilIn && self.talk.stage() == Stage::In {
+                return Ok(());
+            }
+            match self.stream.read(buffer) {
+                Ok(0) if self.talk.stage() == Stage::Closed => return Ok(()),
+                Ok(0) => return Err("the server hung up".to_owned()),
+                Ok(count) => {
+                    out.clear();
+                    self.talk.read(&buffer[..count], script, out, &mut deliver)?;
+                    self.send(out).map_err(|err| err.to_string())?;
+                }
+                Err(err) if err.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                Err(err) => return Err(err.to_string()),
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.unsent.extend(bytes);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            match self.stream.write(self.unsent.make_contiguous()) {
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
+                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(())
+    }
+}
+
+const READ_BYTES: usize = 256 * 1024;
+/// How many connections are on their way at the same time: a listener's queue is short.
+const AT_ONCE: usize = 100;
+/// How long a turn waits for something to happen.
+const TICK: Duration = Duration::from_millis(1);

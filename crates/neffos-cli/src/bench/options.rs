@@ -1,0 +1,142 @@
+//! `neffos bench`: what is measured, and how much of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+/// Measures a neffos server: who got what, how late, and what it cost.
+///
+/// Opens connections by the thousand on one thread, and accounts for every delivery. With the server's process id, it also says
+/// what a delivery, a connection or an ask cost in processor time, and what a connection takes in memory.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(super) mode: Mode,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Mode {
+    Broadcast(BroadcastArgs),
+    Ask(AskArgs),
+    Connect(ConnectArgs),
+    Idle(IdleArgs),
+}
+
+impl Mode {
+    pub(super) fn common(&self) -> &Common {
+        match self {
+            Self::Broadcast(args) => &args.common,
+            Self::Ask(args) => &args.common,
+            Self::Connect(args) => &args.common,
+            Self::Idle(args) => &args.common,
+        }
+    }
+}
+
+/// What all modes take.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// The websocket, as `ws://HOST:PORT/PATH`.
+    pub(super) url: String,
+    /// The namespace that all connections enter.
+    #[arg(long, default_value = "default", value_name = "NAME")]
+    pub(super) namespace: String,
+    /// The server's process, when it runs on this machine: its processor time and memory are told, too.
+    #[arg(long, value_name = "PID")]
+    pub(super) pid: Option<u32>,
+    /// Prints one line of JSON instead of a table.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Writes a page with plots, too.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// How long the connections may take to come in, and what is measured to go quiet.
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(super) patience: Duration,
+}
+
+/// One connection sends, all others receive.
+///
+/// The server must pass the event on to everybody else in the namespace, or in the message's room: as `neffos serve` does with
+/// every event. Latency counts from the moment that a message was meant to be sent, so a server that holds up the sender does
+/// not hide it. Ends with 1 when a delivery was lost, doubled or out of order.
+#[derive(Debug, Args)]
+pub(super) struct BroadcastArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// How many receive.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(super) receivers: usize,
+    /// How many more are connected, and not meant.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) bystanders: usize,
+    /// How many of the receivers read nothing; what they miss does not count.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) stuck: usize,
+    /// How many messages are sent.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(super) messages: u32,
+    /// How large the bodies are, in bytes; at least 27.
+    #[arg(long, default_value_t = 128, value_name = "BYTES")]
+    pub(super) size: usize,
+    /// How many are sent in a second; as fast as the server takes them, when absent.
+    #[arg(long, value_name = "N")]
+    pub(super) rate: Option<f64>,
+    /// The room that receivers and sender are in; bystanders are in rooms of their own. By default, nobody is in a room.
+    #[arg(long, value_name = "NAME")]
+    pub(super) room: Option<String>,
+    /// The event that is sent.
+    #[arg(long, default_value = "chat", value_name = "NAME")]
+    pub(super) event: String,
+}
+
+/// Every connection asks, one question after the other.
+///
+/// The server must answer the event with a body: `neffos serve` does not, so this needs a server with a handler that does.
+#[derive(Debug, Args)]
+pub(super) struct AskArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// How many ask.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(super) connections: usize,
+    /// How many questions are asked in all.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(super) asks: u64,
+    /// How large the questions are, in bytes; at least 27.
+    #[arg(long, default_value_t = 128, value_name = "BYTES")]
+    pub(super) size: usize,
+    /// The event that is asked.
+    #[arg(long, default_value = "echo", value_name = "NAME")]
+    pub(super) event: String,
+}
+
+/// Connections come, enter the namespace and go, a bounded number at a time.
+#[derive(Debug, Args)]
+pub(super) struct ConnectArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// How many are connected at the same time.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(super) connections: usize,
+    /// How many come in all.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub(super) total: usize,
+}
+
+/// Connections that do nothing: what they take in memory, and whether they stay.
+#[derive(Debug, Args)]
+pub(super) struct IdleArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// How many there are.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub(super) connections: usize,
+    /// A room that each of them joins, with ten to a room; `%` stands for the room's number.
+    #[arg(long, value_name = "NAME")]
+    pub(super) room: Option<String>,
+    /// How long they are held.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(super) hold: Duration,
+}

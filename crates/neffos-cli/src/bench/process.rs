@@ -1,0 +1,68 @@
+//! What the server's process takes: processor time and memory, as Linux tells it.
+
+use std::fs;
+use std::time::Duration;
+
+/// A process on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Process(pub(super) u32);
+
+/// At one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// In user and kernel mode, all threads together.
+    pub(super) processor: Duration,
+    /// Of its own, in bytes: not shared with files.
+    pub(super) memory: u64,
+}
+
+impl Process {
+    /// None when there is no such process, or it may not be looked at.
+    pub(super) fn usage(self) -> Option<Usage> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
+        let processor = self.precise_time().or_else(|| parse_stat(&stat))?;
+        Some(Usage { processor, memory: parse_status(&status)? })
+    }
+
+    /// To the nanosecond, where the kernel counts so. Threads that have ended are missing: servers keep theirs.
+    fn precise_time(self) -> Option<Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.0)).ok()?;
+        let times = threads.map(|thread| {
+            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+        });
+        times.collect::<Option<Vec<_>>>().map(|times| times.iter().sum())
+    }
+}
+
+/// User and system time of `/proc/PID/stat`, which Linux counts in hundredths of a second.
+fn parse_stat(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+    let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
+    Some(Duration::from_millis((user + system) * 10))
+}
+
+fn parse_status(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_words_are_understood() {
+        let stat = "42 (a) b) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 100";
+        assert_eq!(parse_stat(stat), Some(Duration::from_secs(2)));
+        assert_eq!(parse_status("VmRSS:\t  99 kB\nRssAnon:\t    2048 kB\n"), Some(2 * 1024 * 1024));
+    }
+
+    #[test]
+    fn this_process_takes_time_and_memory() {
+        let usage = Process(std::process::id()).usage().unwrap();
+        assert!(usage.memory > 0);
+    }
+}

@@ -1,0 +1,159 @@
+//! The wire as a load client needs it: few kinds of frames, read without copying and written without masking cost. Pure.
+//!
+//! This is no websocket client: it trusts its server, and gives up on anything that it does not know.
+
+use std::fmt::Write;
+
+/// What the frames of one read amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Frame<'a> {
+    /// One whole message.
+    Message(&'a [u8]),
+    /// A ping, whose payload goes back.
+    Ping(&'a [u8]),
+    Close(&'a [u8]),
+    /// A pong.
+    Other,
+}
+
+/// Takes the next whole frame from the front of `bytes`; none when it has not come whole.
+pub(super) fn next_frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<Frame<'a>>, &'static str> {
+    let [first, second, ..] = **bytes else { return Ok(None) };
+    let (header, length) = match second {
+        length @ ..126 => (2, u64::from(length)),
+        126 => match bytes.get(2..4) {
+            None => return Ok(None),
+            Some(length) => (4, length.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))),
+        },
+        127 => match bytes.get(2..10) {
+            None => return Ok(None),
+            Some(length) => (10, length.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))),
+        },
+        _ => return Err("a masked frame from a server"),
+    };
+    let end = usize::try_from(length).ok().and_then(|length| length.checked_add(header)).ok_or("an endless frame")?;
+    let Some(payload) = bytes.get(header..end) else { return Ok(None) };
+    let frame = match first {
+        0x81 | 0x82 => Frame::Message(payload),
+        0x89 => Frame::Ping(payload),
+        0x88 => Frame::Close(payload),
+        0x8A => Frame::Other,
+        _ => return Err("a frame that a load client does not know"),
+    };
+    *bytes = &bytes[end..];
+    Ok(Some(frame))
+}
+
+/// A client's frame with a mask of zeros, which leaves the payload as it is.
+pub(super) fn put_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    out.push(0x80 | opcode);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(length @ ..126), _) => out.push(0x80 | length),
+        (_, Ok(length)) => {
+            out.push(0x80 | 126);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            out.push(0x80 | 127);
+            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(payload);
+}
+
+pub(super) const TEXT: u8 = 0x1;
+pub(super) const CLOSE: u8 = 0x8;
+pub(super) const PONG: u8 = 0xA;
+
+/// The seven fields of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fields<'a> {
+    pub(super) token: &'a [u8],
+    pub(super) event: &'a [u8],
+    pub(super) is_error: bool,
+    pub(super) body: &'a [u8],
+}
+
+/// None when there are fewer than seven.
+pub(super) fn fields(message: &[u8]) -> Option<Fields<'_>> {
+    let mut rest = message;
+    let mut next = || {
+        let end = rest.iter().position(|byte| *byte == b';')?;
+        let field = &rest[..end];
+        rest = &rest[end + 1..];
+        Some(field)
+    };
+    let (token, _namespace, _room, event) = (next()?, next()?, next()?, next()?);
+    let (error, _no_op) = (next()?, next()?);
+    Some(Fields { token, event, is_error: error == b"1", body: rest })
+}
+
+/// What stands at the front of every body: when it was meant to be sent, and which one it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) number: u32,
+    /// Since the epoch.
+    pub(super) nanos: u64,
+}
+
+impl Stamp {
+    /// A body of `size` bytes, or as many as the stamp takes.
+    pub(super) fn body(self, size: usize) -> String {
+        let mut body = String::with_capacity(size.max(STAMP));
+        // Writing to a string cannot fail.
+        write!(body, "{:08}{:019}", self.number, self.nanos).ok();
+        body.extend(std::iter::repeat_n('x', size.saturating_sub(STAMP)));
+        body
+    }
+
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let number = |digits: &[u8]| {
+            digits.iter().try_fold(0_u64, |sum, digit| {
+                digit.is_ascii_digit().then(|| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')))
+            })
+        };
+        let (front, nanos) = body.get(..STAMP)?.split_at(8);
+        Some(Self { number: u32::try_from(number(front)?).ok()?, nanos: number(nanos)? })
+    }
+}
+
+/// Eight digits of a number, nineteen of nanoseconds.
+const STAMP: usize = 27;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_taken_one_by_one_and_only_when_they_are_whole() {
+        let long = [b'x'; 300];
+        let bytes = [&[0x81, 2, b'h', b'i', 0x89, 1, b'p', 0x82, 126, 1, 44][..], &long].concat();
+        let mut rest = &bytes[..];
+        assert_eq!(next_frame(&mut rest), Ok(Some(Frame::Message(b"hi"))));
+        assert_eq!(next_frame(&mut rest), Ok(Some(Frame::Ping(b"p"))));
+        assert_eq!(next_frame(&mut &rest[..rest.len() - 1]), Ok(None));
+        assert_eq!(next_frame(&mut rest), Ok(Some(Frame::Message(&long))));
+        assert_eq!(next_frame(&mut rest), Ok(None));
+        assert!(next_frame(&mut &[0x01, 0][..]).is_err());
+    }
+
+    #[test]
+    fn a_written_frame_is_masked_with_nothing() {
+        let mut out = Vec::new();
+        put_frame(&mut out, TEXT, b"M");
+        assert_eq!(out, [0x81, 0x81, 0, 0, 0, 0, b'M']);
+    }
+
+    #[test]
+    fn a_body_carries_its_stamp_and_may_hold_anything_behind_it() {
+        let stamp = Stamp { number: 42, nanos: 1_790_000_000_000_000_001 };
+        let message = format!("$1;default;lobby;chat;0;0;{}", stamp.body(128));
+        let fields = fields(message.as_bytes()).unwrap();
+        assert_eq!((fields.token, fields.event, fields.is_error), (&b"$1"[..], &b"chat"[..], false));
+        assert_eq!(fields.body.len(), 128);
+        assert_eq!(Stamp::read(fields.body), Some(stamp));
+        assert_eq!(Stamp::read(b"short"), None);
+        assert_eq!(Stamp::read(&[b'x'; 30]), None);
+    }
+}
