@@ -14,7 +14,7 @@ export function createOwnAgent({ dial }, WebSocket) {
     const conn = await dial(url, handlerTable(namespaces, native, inbox), {
       WebSocket,
       headers,
-      reconnect: reconnect ? { minDelay: 50, maxDelay: 400 } : false,
+      reconnect: reconnect ? { minDelay: 50, maxDelay: 400, restartDelay: 200 } : false,
       onStateChange: ({ state }) => changes.add({ event: state }),
     });
     return {
@@ -35,7 +35,7 @@ export function createOwnAgent({ dial }, WebSocket) {
       askFor: async (namespace, event, timeout) => void (await conn.ask(namespace, event, "", { timeout })),
       close: async () => void (await conn.close()),
       closed: () => conn.closed,
-      untilReconnected: async () => void (await changes.upTo("reconnected")),
+      untilReconnected: async () => void (await changes.upTo("connected")),
       upTo: inbox.upTo,
     };
   });
