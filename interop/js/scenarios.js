@@ -24,6 +24,7 @@ export function runScenarios({ name, features, start }) {
 
     const world = {
       restart: () => server.restart(),
+      kill: () => server.kill(),
       ctl: (op, parameters) => control(server.address, op, parameters),
       dial: (options) => dialClient(agent.call, server.address, options),
     };
@@ -447,6 +448,128 @@ const scenarios = Object.entries({
       assert.equal(await client.ask("default", "echo", "here again"), "here again");
       assert.match(await world.ctl("log"), /reconnect_tries=[1-9]\d* was_reconnected=true/);
       await closeAll(client, other);
+    },
+  },
+
+  "the client waits until the server connects it": {
+    needs: "serverConnect",
+    async run({ dial, ctl }) {
+      const client = await dial({ namespaces: ["other"] });
+      const waiting = client.waitServerConnect("other");
+      assert.deepEqual(JSON.parse(await ctl("connect", { id: await client.id(), ns: "other" })), { err: null });
+      await waiting;
+      assert.equal(await client.ask("other", "echo", "hi"), "hi");
+
+      const welcomed = await dial({ namespaces: ["other"], headers: { "X-Autoconnect": "other" } });
+      await welcomed.waitServerConnect("other");
+      await closeAll(client, welcomed);
+    },
+  },
+
+  "the client refuses to be connected, and to be joined": {
+    needs: "serverConnect",
+    async run(world) {
+      const client = await inDefault(world, { namespaces: ["default", "other"], refuses: true });
+      const id = await client.id();
+      const connected = JSON.parse(await world.ctl("connect", { id, ns: "other" }));
+      assert.deepEqual(connected, { err: "not by force" });
+      const joined = JSON.parse(await world.ctl("join", { id, ns: "default", room: "vault" }));
+      assert.deepEqual(joined, { err: "not by force" });
+      assert.deepEqual([await client.isConnected("other"), await client.rooms("default")], [false, []]);
+      assert.equal(await world.ctl("rooms", { id, ns: "default" }), "");
+      await client.join("default", "vault");
+      await client.close();
+    },
+  },
+
+  "handlers take turns, in the order of arrival": {
+    needs: "turns",
+    async run(world) {
+      const client = await inDefault(world);
+      await world.ctl("bcastmany", { ns: "default", event: "slow", n: 50 });
+      const bodies = await bodiesUntilMarked(world, client);
+      const numbers = Array.from({ length: 50 }, (_, number) => String(number).padStart(8, "0"));
+      assert.deepEqual(
+        bodies,
+        numbers.flatMap((number) => [`begin ${number}`, `end ${number}`]),
+      );
+      await client.close();
+    },
+  },
+
+  "a handler asks the server while others wait": {
+    needs: "turns",
+    async run(world) {
+      const client = await inDefault(world);
+      await world.ctl("bcastmany", { ns: "default", event: "inquire", n: 5 });
+      assert.deepEqual(await bodiesUntilMarked(world, client), [
+        "answer 00000000",
+        "answer 00000001",
+        "answer 00000002",
+        "answer 00000003",
+        "answer 00000004",
+      ]);
+      await client.close();
+    },
+  },
+
+  "what is emitted while the server is away arrives in order": {
+    needs: "keepsEmits",
+    async run(world) {
+      const client = await inDefault(world, { reconnect: true, keepEmits: 3 });
+      await client.join("default", "lobby");
+      await world.kill();
+      await client.upToState("lost");
+      const taken = [];
+      for (const body of ["1", "2", "3", "4"]) taken.push(await client.emit("default", "roomemit", body, "lobby"));
+      assert.deepEqual(taken, [true, true, true, false]);
+      await world.restart();
+      await client.upToState("connected");
+      await client.emit("default", "roomemit", "5", "lobby");
+      const bodies = [];
+      while (bodies.at(-1) !== "5") bodies.push((await next(client, "roomemit")).body);
+      assert.deepEqual(bodies, ["1", "2", "3", "5"]);
+      await client.close();
+    },
+  },
+
+  "who is told 1012 knows that the server restarts": {
+    needs: "closeInfo",
+    async run(world) {
+      const client = await inDefault(world, { reconnect: true });
+      await world.restart();
+      const [{ body }] = await client.upToState("lost");
+      assert.match(body, /^1012 /);
+      await client.upToState("connected");
+      await client.close();
+    },
+  },
+
+  "handles survive ten restarts of the server and all rooms come back": {
+    needs: "sameHandles",
+    async run(world) {
+      const client = await inDefault(world, { reconnect: true, namespaces: ["default", "other", "semi;ns"] });
+      const places = { default: ["lobby", "den", "attic"], other: ["cellar"], "semi;ns": ["a;b"] };
+      for (const [namespace, rooms] of Object.entries(places)) {
+        await client.connect(namespace);
+        for (const room of rooms) await client.join(namespace, room);
+      }
+      await client.remember();
+      for (let restarts = 0; restarts < 10; restarts += 1) {
+        // Every other time it goes without a word.
+        if (restarts % 2 === 1) await world.kill();
+        await world.restart();
+        const [{ body }] = (await client.upToState("connected")).slice(-1);
+        assert.equal(body, "missing: ");
+        assert.equal(await client.isAsRemembered(), true);
+        const id = await client.id();
+        for (const [namespace, rooms] of Object.entries(places)) {
+          const names = (await world.ctl("rooms", { id, ns: namespace })).match(/"[^"]*"/g) ?? [];
+          assert.deepEqual(new Set(names), new Set(rooms.map((room) => JSON.stringify(room))));
+          assert.equal(await client.ask(namespace, "echo", "still here"), "still here");
+        }
+      }
+      await client.close();
     },
   },
 });
