@@ -44,7 +44,8 @@ export interface CloseInfo {
  * is awaited before the next starts. Answers to one's own asks do not wait for handlers, so a handler may ask; but it
  * must not wait for another event.
  *
- * What it returns answers an ask, unless it is undefined; what it throws refuses it.
+ * What it returns answers an ask, unless it is undefined; what it throws refuses it, and so does an error that it
+ * returns.
  */
 export type Handler<E = AnyEvents, N extends Name<E> = Name<E>, K extends Name<E[N]> = Name<E[N]>> = (
   ns: NsConn<E, N>,

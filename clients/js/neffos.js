@@ -97,15 +97,24 @@ const badRoom = () => new NeffosError("bad-room", BAD_ROOM);
 /** @implements {Api.Message} */
 class Message {
   /** @param {MessageFields} fields */
-  constructor({ namespace = "", room = "", event = "", body = "", error, isNative, isAsk, origin = "remote" }) {
+  constructor({
+    namespace = "",
+    room = "",
+    event = "",
+    body = "",
+    error,
+    isNative = false,
+    isAsk = false,
+    origin = "remote",
+  }) {
     this.namespace = namespace;
     this.room = room;
     this.event = event;
     this.body = body;
     this.error = error;
     this.isBinary = typeof body !== "string";
-    this.isNative = isNative ?? false;
-    this.isAsk = isAsk ?? false;
+    this.isNative = isNative;
+    this.isAsk = isAsk;
     this.origin = origin;
   }
 
@@ -272,23 +281,19 @@ function backoffDelay(tries, { minDelay, maxDelay, factor, jitter }) {
 function limited({ timeout, signal }, late, begin) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const end = begin(
-      (value) => {
-        settle();
-        resolve(value);
-      },
-      (error) => fail(error),
-    );
-    const settle = () => {
+    /**
+     * @template V
+     * @param {(value: V) => void} settle
+     * @returns {(value: V) => void}
+     */
+    const ending = (settle) => (value) => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       end();
+      settle(value);
     };
-    /** @param {unknown} error */
-    const fail = (error) => {
-      settle();
-      reject(error);
-    };
+    const fail = ending(reject);
+    const end = begin(ending(resolve), fail);
     const abort = () => fail(signal?.reason);
     const expire = () => fail(new NeffosError("timeout", late));
     const timer = timeout < FOREVER ? setTimeout(expire, timeout) : undefined;
@@ -407,6 +412,16 @@ class Turns {
 }
 
 /**
+ * An error that a handler returns counts as one that it throws: as an answer it would say nothing.
+ *
+ * @param {unknown} result
+ */
+function thrown(result) {
+  if (result instanceof Error) throw result;
+  return result;
+}
+
+/**
  * Goes on with what `act` gives: at once, unless it is a promise.
  *
  * @param {() => unknown} act
@@ -418,7 +433,7 @@ function follow(act, done, failed) {
   try {
     const result = act();
     const isAsync = typeof (/** @type {{ then?: unknown } | null | undefined} */ (result)?.then) === "function";
-    return isAsync ? Promise.resolve(result).then(done).catch(failed) : done(result);
+    return isAsync ? Promise.resolve(result).then(thrown).then(done).catch(failed) : done(thrown(result));
   } catch (error) {
     return failed(error);
   }
@@ -596,12 +611,8 @@ class Line {
   #shouldReconnect(closeInfo, refusal) {
     const { reconnect, shouldReconnect } = this.#options;
     if (reconnect === false) return false;
-    try {
-      return shouldReconnect?.(closeInfo, refusal) ?? !(refusal || FINAL_CLOSE_CODES.has(closeInfo.code));
-    } catch (error) {
-      this.report(error);
-      return false;
-    }
+    const isFinal = refusal !== undefined || FINAL_CLOSE_CODES.has(closeInfo.code);
+    return this.#attempt(() => shouldReconnect?.(closeInfo, refusal) ?? !isFinal);
   }
 
   /** @param {CloseInfo} closeInfo */
@@ -693,10 +704,21 @@ class Line {
   /** @param {StateChange} change */
   #become(change) {
     this.state = change.state;
+    this.#attempt(() => this.#options.onStateChange?.(change));
+  }
+
+  /**
+   * Runs a hook of the application. What it throws is reported, and must not keep the line from going on.
+   *
+   * @template T
+   * @param {() => T} hook
+   */
+  #attempt(hook) {
     try {
-      this.#options.onStateChange?.(change);
+      return hook();
     } catch (error) {
       this.report(error);
+      return undefined;
     }
   }
 
@@ -938,7 +960,7 @@ class Session {
    * @param {() => T} onAnswer
    */
   async #propose(member, notice, onAnswer) {
-    await this.#call(member, { ...notice, origin: "local" });
+    thrown(await this.#call(member, { ...notice, origin: "local" }));
     return this.#request({ ...notice, namespace: member.handle.namespace }, {}, onAnswer);
   }
 
@@ -1249,7 +1271,7 @@ class Session {
    *
    * @param {Incoming} frame
    * @param {() => unknown} decide
-   * @param {() => void} apply
+   * @param {(member: Member) => unknown} apply
    * @returns {Work | undefined}
    */
   #grant(frame, decide, apply) {
@@ -1257,8 +1279,9 @@ class Session {
     const { socket } = this.line;
     const done = () => {
       if (this.line.socket !== socket) return;
+      const member = this.#member(frame.namespace);
       this.line.send(emptyReply(frame.wait));
-      apply();
+      apply(member);
     };
     /** @param {unknown} error */
     const failed = (error) => this.#refuse(socket, frame, error);
@@ -1272,17 +1295,16 @@ class Session {
       const member = this.#member(namespace);
       return member.live || this.#call(member, { body, event: SystemEvent.connect });
     };
-    return this.#grant(frame, decide, () => this.#enter(this.#member(namespace), "remote"));
+    return this.#grant(frame, decide, (member) => this.#enter(member, "remote"));
   }
 
   /** @param {Incoming} frame */
   #grantDisconnect(frame) {
-    const { namespace } = frame;
-    const apply = () => {
-      const member = this.#members.get(namespace);
-      if (member) this.#exit(member, "remote");
-    };
-    return this.#grant(frame, () => {}, apply);
+    return this.#grant(
+      frame,
+      () => {},
+      (member) => this.#exit(member, "remote"),
+    );
   }
 
   /** @param {Incoming} frame */
@@ -1295,11 +1317,7 @@ class Session {
       if (member.rooms.size >= this.#maxRooms) throw new NeffosError("busy", "too many rooms");
       return this.#call(member, { room, body, event: SystemEvent.join });
     };
-    const apply = () => {
-      const member = this.#entered(namespace);
-      if (member) this.#sit(member, room, "remote");
-    };
-    return this.#grant(frame, decide, apply);
+    return this.#grant(frame, decide, (member) => member.live && this.#sit(member, room, "remote"));
   }
 
   /** @param {Incoming} frame */
@@ -1309,11 +1327,7 @@ class Session {
       const member = this.#liveMember(namespace);
       return member.rooms.get(room)?.live && this.#notify(member, { room, event: SystemEvent.leave });
     };
-    const apply = () => {
-      const member = this.#entered(namespace);
-      if (member) this.#stand(member, room, "remote");
-    };
-    return this.#grant(frame, decide, apply);
+    return this.#grant(frame, decide, (member) => this.#stand(member, room, "remote"));
   }
 
   /**
@@ -1382,10 +1396,11 @@ class Session {
 function handlerTable(handlers) {
   const table = new Map();
   for (const [namespace, events] of Object.entries(handlers)) {
-    table.set(namespace, new Map(Object.entries(events)));
-    for (const [event, handler] of Object.entries(events)) {
-      if (typeof handler !== "function") throw new TypeError(`the handler of ${event} is not a function`);
+    const named = Object.entries(events);
+    if (typeof events === "function" || named.some(([, handler]) => typeof handler !== "function")) {
+      throw new TypeError(`the handlers of "${namespace}" must be functions, by event`);
     }
+    table.set(namespace, new Map(named));
   }
   return table;
 }

@@ -161,6 +161,28 @@ test("what a handler throws refuses the ask, in a text frame", async () => {
   assert.deepEqual(socket.take(), ["s1;default;;fail;1;0;no;good"]);
 });
 
+for (const [manner, fail] of [
+  ["returned", () => new Error("no")],
+  ["returned later", async () => new Error("no")],
+  ["thrown later", () => Promise.reject(new Error("no"))],
+]) {
+  test(`an error that is ${manner} refuses, too`, async () => {
+    const { conn, socket } = await connected(
+      dial,
+      { default: { fail }, other: { _OnNamespaceConnect: fail, _OnRoomJoin: fail } },
+      { onError: () => {} },
+    );
+    await entered(conn, socket);
+    socket.receive("s1;default;;fail;0;0;");
+    await settled();
+    socket.receive("s2;other;;_OnNamespaceConnect;0;0;");
+    await settled();
+    assert.deepEqual(socket.take(), ["s1;default;;fail;1;0;no", "s2;other;;_OnNamespaceConnect;1;0;no"]);
+    await assert.rejects(conn.connect("other"), { message: "no" });
+    assert.deepEqual(socket.take(), []);
+  });
+}
+
 test("an error is not answered with an error", async () => {
   const reported = [];
   const { socket } = await inDefault(

@@ -127,10 +127,11 @@ test("a second A changes nothing", async () => {
   assert.equal(conn.id, "first");
 });
 
-test("a handler that is not a function is told at once", async () => {
-  const dialled = dial(URL, { default: { chat: "oops" } }, { WebSocket: FakeSocket });
-  await assert.rejects(dialled, TypeError);
-});
+for (const handlers of [{ default: { chat: "oops" } }, { chat: () => {} }]) {
+  test(`handlers that are not functions by namespace and event are told at once: ${Object.keys(handlers)}`, async () => {
+    await assert.rejects(dial(URL, handlers, { WebSocket: FakeSocket }), TypeError);
+  });
+}
 
 test("a native-only client sends no M and gets every frame", async () => {
   const seen = [];
