@@ -402,12 +402,15 @@ class Turns {
   async #run() {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-      this.load -= next.load;
-      const running = next.work();
-      if (running) await running;
+    try {
+      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+        this.load -= next.load;
+        const running = next.work();
+        if (running) await running;
+      }
+    } finally {
+      this.#isBusy = false;
     }
-    this.#isBusy = false;
   }
 }
 
@@ -623,7 +626,8 @@ class Line {
     /** @type {NeffosError | undefined} */
     let error;
 
-    while (this.#tries < maxTries) {
+    // Hooks of the application run in between, and may close the connection.
+    while (this.#tries < maxTries && !this.isOver) {
       this.#tries += 1;
       await this.#pause(closeInfo, pause ?? backoffDelay(this.#tries, this.#backoff));
       pause = undefined;

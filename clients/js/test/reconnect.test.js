@@ -114,6 +114,34 @@ test("the application may try again after a refusal", async (t) => {
   ]);
 });
 
+for (const moment of ["decision", "loss", "trying"]) {
+  test(`the application may close in a hook: ${moment}`, async (t) => {
+    const states = [];
+    const close = () => void client.conn.close();
+    const client = await roomy(t, {
+      shouldReconnect() {
+        if (moment === "decision") close();
+        return true;
+      },
+      onStateChange({ state }) {
+        states.push(state);
+        if (moment === "loss" && state === "lost") close();
+        if (moment === "trying" && state === "trying") close();
+      },
+    });
+    const known = FakeSocket.opened.length;
+    client.socket.drop();
+    t.mock.timers.tick(1000);
+    await settled();
+    t.mock.timers.tick(60_000);
+    await settled();
+    assert.equal(client.conn.state, "closed");
+    assert.equal((await client.conn.closed).code, 1000);
+    assert.equal(states.at(-1), "closed");
+    assert.equal(FakeSocket.opened.length, known);
+  });
+}
+
 test("a decision that throws is a no", async (t) => {
   const reported = [];
   const shouldReconnect = () => {
