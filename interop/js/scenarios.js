@@ -1,94 +1,15 @@
 /** What every client must be able to do with the server; written once for all of them. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 
-import { requiredPath, startServer } from "./servers.js";
+import { restarts } from "./restarts.js";
+import { bodiesUntilMarked, bodyOf, closeAll, inDefault, isOfApplication, next, play } from "./world.js";
 
 /** @param {import("./sides.js").Side} side */
-export function runScenarios({ name, features, start }) {
-  const program = requiredPath("NEFFOS_SCENARIO");
-  describe(name, () => {
-    /** @type {import("./servers.js").Running} */
-    let server;
-    /** @type {Awaited<ReturnType<typeof start>>} */
-    let agent;
-
-    before(async () => {
-      server = await startServer(program, (address) => ["--addr", address]);
-      agent = await start(server.address);
-    });
-    after(async () => {
-      await agent?.end();
-      await server?.stop();
-    });
-
-    const world = {
-      restart: () => server.restart(),
-      kill: () => server.kill(),
-      ctl: (op, parameters) => control(server.address, op, parameters),
-      dial: (options) => dialClient(agent.call, server.address, options),
-    };
-    for (const [title, { needs, run }] of scenarios) {
-      if (needs && !features[needs]) continue;
-      test(title, { timeout: 60_000 }, (t) => run(world, t));
-    }
-  });
+export function runScenarios(side) {
+  play(side, scenarios);
 }
 
-/**
- * A call made inside the server.
- *
- * @param {string} address
- * @param {string} op
- * @param {Record<string, string | number>} parameters
- */
-async function control(address, op, parameters = {}) {
-  const response = await fetch(`http://${address}/ctl/${op}?${new URLSearchParams(parameters)}`);
-  assert.equal(response.status, 200);
-  return response.text();
-}
-
-/** A client whose every method crosses to where it runs. */
-async function dialClient(call, address, options = {}) {
-  const { path = "/a", namespaces = ["default"], ...rest } = options;
-  const invoke = async (method, ...args) => {
-    const { value, error } = await call(method, args);
-    if (error !== undefined) throw new Error(error);
-    return value;
-  };
-  const number = await invoke("dial", { url: `ws://${address}${path}`, namespaces, ...rest });
-  const methods = (_, method) => (method === "then" ? undefined : (...args) => invoke(method, number, ...args));
-  return new Proxy({}, { get: methods });
-}
-
-/** Dials, and connects to namespace "default". */
-async function inDefault(world, options) {
-  const client = await world.dial(options);
-  await client.connect("default");
-  return client;
-}
-
-/** The event as it came, without what came before it. */
-async function next(client, event) {
-  return (await client.upTo(event)).at(-1);
-}
-
-const isOfApplication = ({ event }) => !event.startsWith("_On");
-
-/** The bodies of all that a client was sent up to the marker that is sent now; order per receiver makes it complete. */
-async function bodiesUntilMarked({ ctl }, client) {
-  await ctl("write", { id: await client.id(), ns: "default", event: "marker", body: "." });
-  const received = await client.upTo("marker");
-  return received.filter(isOfApplication).slice(0, -1).map(bodyOf);
-}
-
-const bodyOf = ({ body }) => body;
-
-async function closeAll(...clients) {
-  for (const client of clients) await client.close();
-}
-
-const scenarios = Object.entries({
+const scenarios = {
   "the server gives the client an id": {
     async run({ dial, ctl }) {
       const client = await dial({ headers: { "X-Id": "chosen" } });
@@ -434,23 +355,6 @@ const scenarios = Object.entries({
     },
   },
 
-  "after a restart the client comes back to its namespace and room": {
-    async run(world) {
-      const client = await inDefault(world, { reconnect: true });
-      await client.join("default", "lobby");
-      await client.upTo("_OnRoomJoined");
-      await world.restart();
-      assert.equal((await next(client, "_OnRoomJoined")).room, "lobby");
-      const other = await inDefault(world);
-      await other.join("default", "lobby");
-      await other.emit("default", "chat", "welcome back", "lobby");
-      assert.equal((await next(client, "chat")).body, "welcome back");
-      assert.equal(await client.ask("default", "echo", "here again"), "here again");
-      assert.match(await world.ctl("log"), /reconnect_tries=[1-9]\d* was_reconnected=true/);
-      await closeAll(client, other);
-    },
-  },
-
   "the client waits until the server connects it": {
     needs: "serverConnect",
     async run({ dial, ctl }) {
@@ -513,63 +417,5 @@ const scenarios = Object.entries({
     },
   },
 
-  "what is emitted while the server is away arrives in order": {
-    needs: "keepsEmits",
-    async run(world) {
-      const client = await inDefault(world, { reconnect: true, keepEmits: 3 });
-      await client.join("default", "lobby");
-      await world.kill();
-      await client.upToState("lost");
-      const taken = [];
-      for (const body of ["1", "2", "3", "4"]) taken.push(await client.emit("default", "roomemit", body, "lobby"));
-      assert.deepEqual(taken, [true, true, true, false]);
-      await world.restart();
-      await client.upToState("connected");
-      await client.emit("default", "roomemit", "5", "lobby");
-      const bodies = [];
-      while (bodies.at(-1) !== "5") bodies.push((await next(client, "roomemit")).body);
-      assert.deepEqual(bodies, ["1", "2", "3", "5"]);
-      await client.close();
-    },
-  },
-
-  "who is told 1012 knows that the server restarts": {
-    needs: "closeInfo",
-    async run(world) {
-      const client = await inDefault(world, { reconnect: true });
-      await world.restart();
-      const [{ body }] = await client.upToState("lost");
-      assert.match(body, /^1012 /);
-      await client.upToState("connected");
-      await client.close();
-    },
-  },
-
-  "handles survive ten restarts of the server and all rooms come back": {
-    needs: "sameHandles",
-    async run(world) {
-      const client = await inDefault(world, { reconnect: true, namespaces: ["default", "other", "semi;ns"] });
-      const places = { default: ["lobby", "den", "attic"], other: ["cellar"], "semi;ns": ["a;b"] };
-      for (const [namespace, rooms] of Object.entries(places)) {
-        await client.connect(namespace);
-        for (const room of rooms) await client.join(namespace, room);
-      }
-      await client.remember();
-      for (let restarts = 0; restarts < 10; restarts += 1) {
-        // Every other time it goes without a word.
-        if (restarts % 2 === 1) await world.kill();
-        await world.restart();
-        const [{ body }] = (await client.upToState("connected")).slice(-1);
-        assert.equal(body, "missing: ");
-        assert.equal(await client.isAsRemembered(), true);
-        const id = await client.id();
-        for (const [namespace, rooms] of Object.entries(places)) {
-          const names = (await world.ctl("rooms", { id, ns: namespace })).match(/"[^"]*"/g) ?? [];
-          assert.deepEqual(new Set(names), new Set(rooms.map((room) => JSON.stringify(room))));
-          assert.equal(await client.ask(namespace, "echo", "still here"), "still here");
-        }
-      }
-      await client.close();
-    },
-  },
-});
+  ...restarts,
+};

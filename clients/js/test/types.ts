@@ -121,7 +121,7 @@ export async function typed(): Promise<void> {
   // @ts-expect-error no such event
   ns.emitBinary("nope", "hi");
   // @ts-expect-error no such option
-  ns.emit("note", "hi", { rome: "lobby" });
+  ns.emit("note", "hi", { place: "lobby" });
   // @ts-expect-error this event is not asked
   await ns.ask("chat", { from: "ada", text: "hi" });
   // @ts-expect-error a request of another type
@@ -138,7 +138,7 @@ export const wrong: Handlers<Events>[] = [
   // @ts-expect-error no such namespace
   { default: {}, admin: {}, other: {} },
   // @ts-expect-error no such event
-  { default: { chta() {} }, admin: {} },
+  { default: { talk() {} }, admin: {} },
   // @ts-expect-error no function
   { default: { chat: "hi" }, admin: {} },
   // @ts-expect-error an answer of another type
@@ -185,7 +185,7 @@ export async function loose(): Promise<void> {
   // @ts-expect-error not without looking
   (await ns.ask("sum", [1, 2])).json().length;
   // @ts-expect-error no such option
-  await dial("/ws", handlers, { reconect: false });
+  await dial("/ws", handlers, { retries: 3 });
   // @ts-expect-error symbols do not travel
   ns.emit("chat", Symbol("no"));
 }
