@@ -1,8 +1,9 @@
 /**
  * A neffos client for browsers and Node: namespaces, rooms, events and asks over one websocket.
  *
- * Reading order: the wire (pure), the asks that wait for an answer, the line (one socket after another), the session
- * (who is in what, and what a frame means), and the three handles an application holds: Conn, NsConn, Room.
+ * Reading order: the wire (pure), the asks that wait for an answer, the turns that handlers take, the line (one socket
+ * after another), the session (who is in what, and what a frame means), and the three handles that an application
+ * holds: Conn, NsConn, Room.
  *
  * One file, so that a page can import it as it is served: no build step, no second request.
  *
@@ -11,8 +12,8 @@
 
 /**
  * @import {
- *   AskOptions, Backoff, Body, CloseInfo, DialOptions, EmitOptions, ErrorKind, Handler, Handlers, Origin, StateChange,
- *   WebSocketLike
+ *   AskOptions, Backoff, Body, Bytes, CloseInfo, DialOptions, EmitOptions, ErrorKind, Handler, Limits, Missing, Origin,
+ *   StateChange, WebSocketLike
  * } from "./neffos.js"
  */
 /** @import * as Api from "./neffos.js" */
@@ -33,15 +34,35 @@ export const SystemEvent = Object.freeze({
 const BAD_NAMESPACE = "bad namespace";
 const BAD_ROOM = "bad room";
 
+/** The texts that both sides of the wire know. */
+const KNOWN_ERRORS = {
+  [BAD_NAMESPACE]: "bad-namespace",
+  [BAD_ROOM]: "bad-room",
+  "write closed": "closed",
+  "invalid payload": "invalid-payload",
+};
+
 const MAX_HELD_FRAMES = 16;
-const MAX_OPEN_ASKS = 64;
 const CLOSE_DEADLINE = 5_000;
 // A connection that lived this long counts as healthy: the next loss starts again with the shortest delay.
 const STABLE_AFTER = 5_000;
+// What a timer can wait for at most.
+const FOREVER = 2 ** 31;
 
 /** @type {Backoff} */
-const DEFAULT_BACKOFF = { minDelay: 500, maxDelay: 30_000, factor: 2, jitter: 0.2, maxTries: Infinity };
+const DEFAULT_BACKOFF = {
+  minDelay: 500,
+  maxDelay: 30_000,
+  factor: 2,
+  jitter: 0.2,
+  maxTries: Infinity,
+  restartDelay: 5_000,
+};
 
+// Of the codes for these two, 1008 and 1009, browsers let only servers make use.
+const TOO_MANY_EVENTS = 4008;
+const TOO_LARGE = 4009;
+const SERVICE_RESTART = 1012;
 // The closes after which the same client would be closed again: a good-bye, and violations of rules.
 const FINAL_CLOSE_CODES = new Set([1000, 1002, 1003, 1007, 1008, 1010]);
 
@@ -58,29 +79,47 @@ export class NeffosError extends Error {
   }
 }
 
-/** @param {string} text */
-function remoteError(text) {
-  if (text === BAD_NAMESPACE) return new NeffosError("bad-namespace", text);
-  if (text === BAD_ROOM) return new NeffosError("bad-room", text);
-  return new NeffosError("remote", text);
-}
+const badNamespace = () => new NeffosError("bad-namespace", BAD_NAMESPACE);
+const badRoom = () => new NeffosError("bad-room", BAD_ROOM);
+
+/**
+ * @typedef {object} MessageFields
+ * @property {string} [namespace]
+ * @property {string} [room]
+ * @property {string} [event]
+ * @property {string | Bytes} [body]
+ * @property {NeffosError | undefined} [error]
+ * @property {boolean} [isNative]
+ * @property {boolean} [isAsk]
+ * @property {Origin} [origin]
+ */
 
 /** @implements {Api.Message} */
 class Message {
-  /**
-   * @param {{ namespace?: string, room?: string, event?: string, body?: string | Uint8Array<ArrayBuffer>, error?: NeffosError,
-   *   isNative?: boolean, isAsk?: boolean, origin?: Origin }} fields
-   */
-  constructor({ namespace = "", room = "", event = "", body = "", error, isNative, isAsk, origin = "remote" }) {
+  /** @param {MessageFields} fields */
+  constructor({
+    namespace = "",
+    room = "",
+    event = "",
+    body = "",
+    error,
+    isNative = false,
+    isAsk = false,
+    origin = "remote",
+  }) {
     this.namespace = namespace;
     this.room = room;
     this.event = event;
     this.body = body;
     this.error = error;
     this.isBinary = typeof body !== "string";
-    this.isNative = isNative ?? false;
-    this.isAsk = isAsk ?? false;
+    this.isNative = isNative;
+    this.isAsk = isAsk;
     this.origin = origin;
+  }
+
+  text() {
+    return textOf(this.body);
   }
 
   /**
@@ -88,7 +127,7 @@ class Message {
    * @returns {T}
    */
   json() {
-    return JSON.parse(typeof this.body === "string" ? this.body : fromUtf8(this.body));
+    return JSON.parse(this.text());
   }
 }
 
@@ -106,19 +145,19 @@ const HEADER_FIELDS = 6;
  * @property {string} [room]
  * @property {string} [event]
  * @property {boolean} [isError]
- * @property {boolean} [isNoOp]
- * @property {string | Uint8Array<ArrayBuffer>} [body]
+ * @property {string | Bytes} [body]
  */
+/** @typedef {Required<Frame> & { isNoOp: boolean }} Incoming */
 
 /**
  * Writes one envelope: text when the body is a string, bytes when it is bytes.
  *
  * @param {Frame} frame
- * @returns {string | Uint8Array<ArrayBuffer>}
+ * @returns {string | Bytes}
  */
-export function encode({ wait = "", namespace = "", room = "", event = "", isError, isNoOp, body = "" }) {
+function encode({ wait = "", namespace = "", room = "", event = "", isError, body = "" }) {
   const names = [namespace, room, event].map((name) => name.replaceAll(SEPARATOR, SEPARATOR_ESCAPE));
-  const header = [wait, ...names, isError ? "1" : "0", isNoOp ? "1" : "0", ""].join(SEPARATOR);
+  const header = [wait, ...names, isError ? "1" : "0", "0", ""].join(SEPARATOR);
   if (typeof body === "string") return header + body;
 
   const head = toUtf8(header);
@@ -131,28 +170,29 @@ export function encode({ wait = "", namespace = "", room = "", event = "", isErr
 /**
  * Reads one envelope; undefined when the data is not one.
  *
- * @param {string | Uint8Array<ArrayBuffer>} data
- * @returns {Required<Frame> | undefined}
+ * @param {string | Bytes} data
+ * @returns {Incoming | undefined}
  */
-export function decode(data) {
+function decode(data) {
   const end = headerEnd(data);
   if (end < 0) return undefined;
 
-  const header = typeof data === "string" ? data.slice(0, end) : fromUtf8(data.subarray(0, end));
-  const [wait = "", namespace = "", room = "", event = "", isError, isNoOp] = header.split(SEPARATOR);
+  const header = textOf(data.slice(0, end));
+  const [wait = "", ...fields] = header.split(SEPARATOR);
+  const [namespace = "", room = "", event = "", isError, isNoOp] = fields.map(unescapeName);
   return {
     wait,
-    namespace: unescapeName(namespace),
-    room: unescapeName(room),
-    event: unescapeName(event),
+    namespace,
+    room,
+    event,
     isError: isError === "1",
     isNoOp: isNoOp === "1",
-    body: typeof data === "string" ? data.slice(end + 1) : data.subarray(end + 1),
+    body: data.slice(end + 1),
   };
 }
 
 /**
- * @param {string | Uint8Array<ArrayBuffer>} data
+ * @param {string | Bytes} data
  * @returns {number} where the sixth separator stands, or -1
  */
 function headerEnd(data) {
@@ -176,30 +216,14 @@ function emptyReply(token) {
 
 /**
  * @param {unknown} body
- * @param {boolean} [binary] sends even a string as bytes
- * @returns {string | Uint8Array<ArrayBuffer>}
+ * @returns {string | Bytes}
  */
-function toBody(body, binary = false) {
+function toBody(body) {
   if (body instanceof ArrayBuffer) return new Uint8Array(body);
-  if (ArrayBuffer.isView(body)) return copyBytes(body);
-
-  const text = toText(body);
-  return binary ? toUtf8(text) : text;
-}
-
-/** @param {unknown} body */
-function toText(body) {
+  // A copy: the view may lie on shared memory, which sockets refuse.
+  if (ArrayBuffer.isView(body)) return new Uint8Array(new Uint8Array(body.buffer, body.byteOffset, body.byteLength));
   if (body === undefined || body === null) return "";
   return typeof body === "string" ? body : JSON.stringify(body);
-}
-
-/**
- * A copy: the view may lie on shared memory, which sockets refuse.
- *
- * @param {ArrayBufferView} view
- */
-function copyBytes(view) {
-  return new Uint8Array(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
 }
 
 /** @param {string} text */
@@ -207,9 +231,9 @@ function toUtf8(text) {
   return new TextEncoder().encode(text);
 }
 
-/** @param {Uint8Array} bytes */
-function fromUtf8(bytes) {
-  return new TextDecoder().decode(bytes);
+/** @param {string | Bytes} data */
+function textOf(data) {
+  return typeof data === "string" ? data : new TextDecoder().decode(data);
 }
 
 // ---- the address and the pace of dialling ----
@@ -219,7 +243,7 @@ function fromUtf8(bytes) {
  * @param {Record<string, string>} headers
  * @param {number} tries
  */
-export function dialUrl(url, headers, tries) {
+function dialUrl(url, headers, tries) {
   const target = new URL(url, globalThis.location?.href);
   target.protocol = target.protocol.replace("http", "ws");
   target.hash = "";
@@ -235,16 +259,47 @@ export function dialUrl(url, headers, tries) {
  * How long to wait before the given try, the first being 1. The jitter only shortens, so `maxDelay` holds.
  *
  * @param {number} tries
- * @param {Partial<Backoff>} [backoff]
- * @param {() => number} [random]
+ * @param {Backoff} backoff
  */
-export function backoffDelay(tries, backoff = {}, random = Math.random) {
-  const { minDelay, maxDelay, factor, jitter } = { ...DEFAULT_BACKOFF, ...backoff };
+function backoffDelay(tries, { minDelay, maxDelay, factor, jitter }) {
   const delay = Math.min(maxDelay, minDelay * factor ** (tries - 1));
-  return Math.round(delay * (1 - jitter * random()));
+  return Math.round(delay * (1 - jitter * Math.random()));
 }
 
-// ---- asks ----
+// ---- waiting ----
+
+/**
+ * A promise with a deadline, which a signal may end before.
+ *
+ * @template T
+ * @param {{ timeout: number, signal?: AbortSignal | undefined }} limits
+ * @param {string} late what the error at the deadline says
+ * @param {(resolve: (value: T) => void, fail: (error: unknown) => void) => () => void} begin starts what is waited for,
+ *   and returns what is to be done when the wait is over, whichever way
+ * @returns {Promise<T>}
+ */
+function limited({ timeout, signal }, late, begin) {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    /**
+     * @template V
+     * @param {(value: V) => void} settle
+     * @returns {(value: V) => void}
+     */
+    const ending = (settle) => (value) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      end();
+      settle(value);
+    };
+    const fail = ending(reject);
+    const end = begin(ending(resolve), fail);
+    const abort = () => fail(signal?.reason);
+    const expire = () => fail(new NeffosError("timeout", late));
+    const timer = timeout < FOREVER ? setTimeout(expire, timeout) : undefined;
+    signal?.addEventListener("abort", abort);
+  });
+}
 
 /**
  * @typedef {object} OpenAsk
@@ -256,8 +311,14 @@ export function backoffDelay(tries, backoff = {}, random = Math.random) {
 class OpenAsks {
   // Tokens made here share a prefix, so that an answer that came too late is told from another client's token.
   #prefix = `$${randomHex(8)}`;
+  #most;
   /** @type {Map<string, OpenAsk>} */
   #open = new Map();
+
+  /** @param {number} most */
+  constructor(most) {
+    this.#most = most;
+  }
 
   /**
    * Opens an ask. `onAnswer` runs at once when the answer is read, before the next frame is looked at.
@@ -268,64 +329,27 @@ class OpenAsks {
    * @param {{ timeout: number, signal?: AbortSignal | undefined }} limits
    * @returns {Promise<T>}
    */
-  begin(send, onAnswer, { timeout, signal }) {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      if (this.#open.size >= MAX_OPEN_ASKS) throw new NeffosError("busy", "too many open asks");
+  begin(send, onAnswer, limits) {
+    return limited(limits, "no answer in time", (resolve, fail) => {
+      if (this.#open.size >= this.#most) throw new NeffosError("busy", "too many open asks");
 
       const token = this.#prefix + randomHex(16);
-      const settle = () => {
-        this.#open.delete(token);
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", abort);
-      };
-      /** @param {unknown} error */
-      const fail = (error) => {
-        settle();
-        reject(error);
-      };
-      const abort = () => fail(signal?.reason);
-      const timer = setTimeout(() => fail(new NeffosError("timeout", "no answer in time")), timeout);
-      signal?.addEventListener("abort", abort);
-      /** @param {Message} message */
-      const answer = (message) => {
-        settle();
-        resolve(onAnswer(message));
-      };
-      this.#open.set(token, { answer, fail });
-      try {
-        send(token);
-      } catch (error) {
-        fail(error);
-      }
+      send(token);
+      this.#open.set(token, { answer: (message) => resolve(onAnswer(message)), fail });
+      return () => this.#open.delete(token);
     });
   }
 
   /**
-   * @param {Required<Frame>} frame
-   * @returns {boolean} whether the frame was an answer, in time or too late
+   * @param {string} token
+   * @param {Message} answer
+   * @returns {boolean} whether it was an answer, in time or too late
    */
-  settle(frame) {
-    const ask = this.#open.get(frame.wait);
-    if (!ask) return frame.wait.startsWith(this.#prefix);
-
-    if (frame.isError) ask.fail(errorOf(frame));
-    else ask.answer(new Message(frame));
-    return true;
-  }
-
-  /**
-   * Some peers shorten the empty answer to the token and fewer separators than an envelope has.
-   *
-   * @param {string | Uint8Array<ArrayBuffer>} data
-   * @returns {boolean}
-   */
-  settleShort(data) {
-    const text = typeof data === "string" ? data : fromUtf8(data);
-    if (!text.startsWith(this.#prefix)) return false;
-
-    this.#open.get(text.replace(/;+$/, ""))?.answer(new Message({}));
-    return true;
+  settle(token, answer) {
+    const ask = this.#open.get(token);
+    if (answer.error) ask?.fail(answer.error);
+    else ask?.answer(answer);
+    return token.startsWith(this.#prefix);
   }
 
   /** @param {NeffosError} error */
@@ -340,9 +364,82 @@ function randomHex(bytes) {
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {Required<Frame>} frame */
-function errorOf({ body }) {
-  return remoteError(typeof body === "string" ? body : fromUtf8(body));
+// ---- turns ----
+
+/** @typedef {() => unknown} Work gives a promise when it takes time; never fails */
+
+/** One piece of work after the other. What nobody is before runs at once. */
+class Turns {
+  /** @type {{ work: Work, load: number }[]} */
+  #waiting = [];
+  #isBusy = false;
+  load = 0;
+
+  /**
+   * @param {Work} work
+   * @param {number} [load]
+   */
+  add(work, load = 0) {
+    this.load += load;
+    this.#waiting.push({ work, load });
+    void this.#run();
+  }
+
+  /**
+   * Called from within a turn: what belongs to it, before all that waits.
+   *
+   * @param {Work[]} works
+   */
+  addNext(works) {
+    this.#waiting.unshift(...works.map((work) => ({ work, load: 0 })));
+  }
+
+  clear() {
+    this.#waiting = [];
+    this.load = 0;
+  }
+
+  async #run() {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+        this.load -= next.load;
+        const running = next.work();
+        if (running) await running;
+      }
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+}
+
+/**
+ * An error that a handler returns counts as one that it throws: as an answer it would say nothing.
+ *
+ * @param {unknown} result
+ */
+function thrown(result) {
+  if (result instanceof Error) throw result;
+  return result;
+}
+
+/**
+ * Goes on with what `act` gives: at once, unless it is a promise.
+ *
+ * @param {() => unknown} act
+ * @param {(result: unknown) => unknown} done
+ * @param {(error: unknown) => unknown} failed
+ * @returns {unknown} a promise when it takes time
+ */
+function follow(act, done, failed) {
+  try {
+    const result = act();
+    const isAsync = typeof (/** @type {{ then?: unknown } | null | undefined} */ (result)?.then) === "function";
+    return isAsync ? Promise.resolve(result).then(thrown).then(done).catch(failed) : done(thrown(result));
+  } catch (error) {
+    return failed(error);
+  }
 }
 
 // ---- the line ----
@@ -350,9 +447,10 @@ function errorOf({ body }) {
 /**
  * @typedef {object} LineEvents what the line tells its session; each is called at once, before the next frame is read
  * @property {() => void} opened
- * @property {(data: unknown) => void} received
- * @property {() => void} lost
- * @property {(line: WebSocketLike) => Promise<void>} reopened
+ * @property {(data: string | Bytes) => void} received
+ * @property {(error: NeffosError) => void} lost
+ * @property {(line: WebSocketLike) => Promise<Missing[]>} reopened
+ * @property {() => void} finished
  */
 
 /** The way to the server: one socket after another, each accepted by the server before anything else travels. */
@@ -363,6 +461,8 @@ class Line {
   #events;
   /** @type {Backoff} */
   #backoff;
+  #maxMessage;
+  #maxUnsent;
 
   /** @type {WebSocketLike | undefined} */
   #socket;
@@ -393,6 +493,8 @@ class Line {
     this.#isNativeOnly = isNativeOnly;
     this.#events = events;
     this.#backoff = { ...DEFAULT_BACKOFF, ...(typeof options.reconnect === "object" ? options.reconnect : {}) };
+    this.#maxMessage = options.maxMessage ?? 65_536;
+    this.#maxUnsent = options.maxUnsent ?? 16_777_216;
   }
 
   /** The socket that is open now; an answer must go out on the one that asked. */
@@ -400,10 +502,22 @@ class Line {
     return this.#socket;
   }
 
-  /** @param {string | Uint8Array<ArrayBuffer>} data */
+  /** Whether it is closed for good, or about to be. */
+  get isOver() {
+    return this.state === "closing" || this.state === "closed";
+  }
+
+  /** Why nothing can be sent at the moment. */
+  get obstacle() {
+    if (this.#socket?.readyState !== 1) return new NeffosError("closed", "not connected");
+    const isStuck = this.#socket.bufferedAmount > this.#maxUnsent;
+    return isStuck ? new NeffosError("busy", "the server does not read") : undefined;
+  }
+
+  /** @param {string | Bytes} data */
   send(data) {
-    if (this.#socket?.readyState !== 1) return false;
-    this.#socket.send(data);
+    if (this.obstacle) return false;
+    this.#socket?.send(data);
     return true;
   }
 
@@ -413,38 +527,47 @@ class Line {
    * @returns {Promise<WebSocketLike>}
    */
   dial() {
-    const { WebSocket = globalThis.WebSocket, headers = {}, handshakeTimeout = 10_000 } = this.#options;
-    return new Promise((resolve, reject) => {
+    const { WebSocket = globalThis.WebSocket, headers = {}, handshakeTimeout: timeout = 10_000 } = this.#options;
+    return limited({ timeout }, "not accepted in time", (resolve, fail) => {
       /** @type {WebSocketLike} */
       const socket = new WebSocket(dialUrl(this.#url, headers, this.#tries));
-      /** @type {unknown[]} */
+      /** @type {(string | Bytes)[]} */
       const held = [];
-      /** @param {NeffosError} error */
-      const fail = (error) => {
-        clearTimeout(timer);
-        abandon(socket);
-        reject(error);
-      };
+      let size = 0;
+      const tooMuch = () => new NeffosError("protocol", "too much before the answer");
       /** @param {string} id */
       const accept = (id) => {
-        clearTimeout(timer);
         this.#adopt(socket, id);
         resolve(socket);
-        for (const data of held) this.#events.received(data);
+        for (const data of held) {
+          if (this.#socket === socket) this.#events.received(data);
+        }
       };
-      const timer = setTimeout(() => fail(new NeffosError("timeout", "not accepted in time")), handshakeTimeout);
+      /** @param {string | Bytes} data */
+      const read = (data) => {
+        size += data.length;
+        if (size > this.#maxMessage) return fail(tooMuch());
+        if (typeof data === "string" && data[0] === "A") return accept(data.slice(1));
+        if (typeof data === "string" && data[0] === "H") return fail(new NeffosError("refused", data.slice(1)));
+        if (held.push(data) > MAX_HELD_FRAMES) fail(tooMuch());
+      };
       this.#interrupt = () => fail(new NeffosError("closed", "closed while dialling"));
 
       socket.binaryType = "arraybuffer";
       socket.onopen = () => (this.#isNativeOnly ? accept("") : socket.send("M"));
-      socket.onclose = () => fail(new NeffosError("unreachable", "the server did not accept the connection"));
+      socket.onclose = ({ code, reason }) =>
+        fail(
+          new NeffosError(FINAL_CLOSE_CODES.has(code) ? "refused" : "unreachable", reason || `not accepted, ${code}`),
+        );
       // A close event follows every error and says as much.
       socket.onerror = () => {};
-      socket.onmessage = ({ data }) => {
-        if (typeof data === "string" && data.startsWith("A")) return accept(data.slice(1));
-        if (typeof data === "string" && data.startsWith("H")) return fail(new NeffosError("refused", data.slice(1)));
-        if (held.push(data) > MAX_HELD_FRAMES) fail(new NeffosError("refused", "too many frames before the answer"));
+      socket.onmessage = ({ data: raw }) => {
+        const data = typeof raw === "string" ? raw : new Uint8Array(/** @type {ArrayBuffer} */ (raw));
+        if (this.#socket !== socket) read(data);
+        else if (data.length > this.#maxMessage) this.cut(TOO_LARGE, `a message of ${data.length}`);
+        else this.#events.received(data);
       };
+      return () => this.#socket === socket || abandon(socket);
     });
   }
 
@@ -457,71 +580,89 @@ class Line {
     this.#openedAt = performance.now();
     this.#interrupt = () => {};
     this.id = id;
-    this.state = "connected";
-    socket.onmessage = ({ data }) => this.#events.received(data);
     socket.onclose = (event) => this.#lose(closeInfoOf(event));
     this.#events.opened();
+  }
+
+  /**
+   * Ends a connection whose server keeps no limits, as if it had been lost.
+   *
+   * @param {number} code
+   * @param {string} reason
+   */
+  cut(code, reason) {
+    if (!this.#socket) return;
+    abandon(this.#socket, code, reason);
+    this.#lose({ code, reason, wasClean: false });
   }
 
   /** @param {CloseInfo} closeInfo */
   #lose(closeInfo) {
     this.#socket = undefined;
-    this.#events.lost();
+    this.state = "lost";
+    this.#events.lost(new NeffosError("lost", `the connection was lost: ${closeInfo.code} ${closeInfo.reason}`.trim()));
     // A handler that learnt of the loss may have closed the connection for good.
-    if (this.state !== "connected") return;
+    if (this.isOver) return;
     if (!this.#shouldReconnect(closeInfo)) return this.#finish(closeInfo);
     void this.#redial(closeInfo);
   }
 
-  /** @param {CloseInfo} closeInfo */
-  #shouldReconnect(closeInfo) {
+  /**
+   * @param {CloseInfo} closeInfo
+   * @param {NeffosError} [refusal]
+   */
+  #shouldReconnect(closeInfo, refusal) {
     const { reconnect, shouldReconnect } = this.#options;
     if (reconnect === false) return false;
-    return shouldReconnect?.(closeInfo) ?? !FINAL_CLOSE_CODES.has(closeInfo.code);
+    const isFinal = refusal !== undefined || FINAL_CLOSE_CODES.has(closeInfo.code);
+    return this.#attempt(() => shouldReconnect?.(closeInfo, refusal) ?? !isFinal);
   }
 
   /** @param {CloseInfo} closeInfo */
   async #redial(closeInfo) {
-    this.state = "reconnecting";
     if (performance.now() - this.#openedAt > STABLE_AFTER) this.#tries = 0;
+    const { maxTries, restartDelay } = this.#backoff;
+    let pause = closeInfo.code === SERVICE_RESTART ? Math.round(restartDelay * Math.random()) : undefined;
+    /** @type {NeffosError | undefined} */
+    let error;
 
-    while (this.#tries < this.#backoff.maxTries) {
+    // Hooks of the application run in between, and may close the connection.
+    while (this.#tries < maxTries && !this.isOver) {
       this.#tries += 1;
-      await this.#pause(closeInfo);
-      if (this.#isGivenUp()) return;
+      await this.#pause(closeInfo, pause ?? backoffDelay(this.#tries, this.#backoff));
+      pause = undefined;
+      if (!this.isOver) this.#become({ state: "trying", tries: this.#tries });
+      if (this.isOver) return;
 
       const outcome = await this.dial().catch(asNeffosError);
       if (!(outcome instanceof NeffosError)) return this.#reopen(outcome);
-      if (this.#isGivenUp()) return;
-      if (outcome.kind === "refused") return this.#finish(closeInfo, outcome);
+      if (this.isOver) return;
+      error = outcome;
+      if (error.kind === "refused" && !this.#shouldReconnect(closeInfo, error)) break;
     }
-    this.#finish(closeInfo);
-  }
-
-  #isGivenUp() {
-    return this.state === "closing" || this.state === "closed";
+    this.#finish(closeInfo, error);
   }
 
   /**
    * @param {CloseInfo} closeInfo
+   * @param {number} delay
    * @returns {Promise<void>}
    */
-  #pause(closeInfo) {
-    const delay = backoffDelay(this.#tries, this.#backoff);
+  #pause(closeInfo, delay) {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, delay);
       this.#interrupt = () => {
         clearTimeout(timer);
         resolve();
       };
-      this.tell({ state: "reconnecting", tries: this.#tries, delay, closeInfo });
+      this.#become({ state: "lost", closeInfo, tries: this.#tries, delay });
     });
   }
 
   /** @param {WebSocketLike} socket */
   async #reopen(socket) {
-    await this.#events.reopened(socket);
-    if (this.#socket === socket) this.tell({ state: "reconnected", tries: this.#tries, id: this.id });
+    const missing = await this.#events.reopened(socket);
+    if (this.#socket === socket) this.#become({ state: "connected", tries: this.#tries, id: this.id, missing });
   }
 
   /**
@@ -529,7 +670,7 @@ class Line {
    * @param {string} reason
    */
   close(code, reason) {
-    if (this.#isGivenUp()) return this.closed;
+    if (this.isOver) return this.closed;
 
     const socket = this.#socket;
     // First, because it throws when the code or the reason is not allowed.
@@ -537,7 +678,7 @@ class Line {
     this.state = "closing";
     this.#socket = undefined;
     this.#interrupt();
-    this.#events.lost();
+    this.#events.lost(new NeffosError("closed", "the connection was closed"));
     if (socket) this.#awaitClose(socket);
     else this.#finish({ code, reason, wasClean: true });
     return this.closed;
@@ -559,24 +700,40 @@ class Line {
    */
   #finish(closeInfo, error) {
     if (this.state === "closed") return;
-    this.state = "closed";
     this.#resolveClosed(closeInfo);
-    this.tell({ state: "closed", closeInfo, ...(error && { error }) });
+    this.#become({ state: "closed", closeInfo, ...(error && { error }) });
+    this.#events.finished();
   }
 
   /** @param {StateChange} change */
-  tell(change) {
+  #become(change) {
+    this.state = change.state;
+    this.#attempt(() => this.#options.onStateChange?.(change));
+  }
+
+  /**
+   * Runs a hook of the application. What it throws is reported, and must not keep the line from going on.
+   *
+   * @template T
+   * @param {() => T} hook
+   */
+  #attempt(hook) {
     try {
-      this.#options.onStateChange?.(change);
+      return hook();
     } catch (error) {
       this.report(error);
+      return undefined;
     }
   }
 
   /** @param {unknown} error */
   report(error) {
     const { onError = console.error } = this.#options;
-    onError(error);
+    try {
+      onError(error);
+    } catch (fault) {
+      console.error(fault);
+    }
   }
 }
 
@@ -591,19 +748,37 @@ class Line {
  * @property {Map<string, Seat>} rooms
  * @property {Map<string, Promise<Room>>} joining
  */
+/** @typedef {{ member: Member, place: Member | Seat, data: string | Bytes }} Kept an emit that waits for its place */
+/** @typedef {MessageFields & { event: string }} Notice */
 
-/** Who is in which namespace and room, and what every frame means. */
+/**
+ * Who is in which namespace and room, and what every frame means.
+ *
+ * @implements {LineEvents}
+ */
 class Session {
   #askTimeout;
+  #keepEmits;
+  #maxWaitingEvents;
+  #maxRooms;
   #handlers;
+  /** @type {Map<string, string>} */
+  #errorKinds;
   #allowsNative;
   #isNativeOnly;
 
-  #asks = new OpenAsks();
+  #asks;
+  #turns = new Turns();
   /** @type {Map<string, Member>} */
   #members = new Map();
   /** @type {Map<string, Promise<NsConn>>} */
   #connecting = new Map();
+  /** @type {Set<{ namespace: string, resolve: (ns: NsConn) => void, fail: (error: unknown) => void }>} */
+  #expected = new Set();
+  /** From a loss until everything is entered again. */
+  #isAway = false;
+  /** @type {Kept[]} */
+  #kept = [];
 
   /** @type {Line} */
   line;
@@ -611,256 +786,313 @@ class Session {
 
   /**
    * @param {string} url
-   * @param {Handlers} handlers
+   * @param {Api.Handlers} handlers
    * @param {DialOptions} options
    */
   constructor(url, handlers, options) {
-    this.#askTimeout = options.askTimeout ?? 10_000;
+    const { askTimeout = 10_000, keepEmits = 0, maxWaitingEvents = 4_096, maxRooms = 128, maxAsks = 64 } = options;
+    this.#askTimeout = askTimeout;
+    this.#keepEmits = keepEmits;
+    this.#maxWaitingEvents = maxWaitingEvents;
+    this.#maxRooms = maxRooms;
+    this.#asks = new OpenAsks(maxAsks);
+    this.#errorKinds = new Map(Object.entries({ ...options.errors, ...KNOWN_ERRORS }));
     this.#handlers = handlerTable(handlers);
     const native = this.#handlers.get("");
     this.#allowsNative = native?.has(SystemEvent.native) ?? false;
     this.#isNativeOnly = this.#allowsNative && this.#handlers.size === 1 && native?.size === 1;
-    this.line = new Line(url, options, this.#isNativeOnly, {
-      opened: () => this.#open(),
-      received: (data) => this.#receive(data),
-      lost: () => this.#depart(),
-      reopened: (socket) => this.#restore(socket),
-    });
+    this.line = new Line(url, options, this.#isNativeOnly, this);
   }
+
+  // -- what the line tells --
 
   /** Without a handshake nobody connects to the only namespace there is: it is connected from the start. */
-  #open() {
-    if (this.#isNativeOnly) this.#members.set("", { ...this.#member(""), live: true });
-  }
-
-  /** The socket is gone: memberships end, asks fail. Entries stay, to be restored. */
-  #depart() {
-    for (const [name, member] of this.#members) {
-      if (!member.live) continue;
-      member.live = false;
-      if (this.#isNativeOnly) continue;
-      this.#vacate(name, member);
-      void this.#notify(member, { namespace: name, event: SystemEvent.disconnect, origin: "forced" });
-    }
-    this.#asks.failAll(new NeffosError("closed", "the connection was lost"));
+  opened() {
+    if (!this.#isNativeOnly) return;
+    const member = this.#member("");
+    member.live = true;
+    this.#members.set("", member);
   }
 
   /**
-   * Enters again what was entered before the loss, in the same order. What the server refuses now is given up.
+   * The socket is gone: memberships end, asks fail. Entries stay, to be restored.
+   *
+   * @param {NeffosError} error
+   */
+  lost(error) {
+    this.#isAway = true;
+    // Whoever closes wants to hear of no more events.
+    if (this.line.isOver) this.#turns.clear();
+    for (const member of this.#members.values()) {
+      if (member.live) this.#depart(member, "forced");
+    }
+    this.#asks.failAll(error);
+  }
+
+  /**
+   * Enters again what was entered before the loss, in the same order, and then sends what was kept. What the server
+   * refuses now is given up.
    *
    * @param {WebSocketLike} socket
    */
-  async #restore(socket) {
-    for (const [name, member] of [...this.#members]) {
+  async reopened(socket) {
+    /** @type {Missing[]} */
+    const missing = [];
+    for (const [namespace, member] of [...this.#members]) {
       const rooms = [...member.rooms.keys()];
-      await this.#reenter(
-        socket,
-        () => this.connect(name),
-        () => this.#forget(name),
+      /**
+       * @param {string} room
+       * @param {() => Promise<unknown>} enter
+       * @param {() => void} giveUp
+       */
+      const reenter = async (room, enter, giveUp) => {
+        try {
+          if (this.line.socket === socket) await enter();
+        } catch (error) {
+          if (this.line.socket !== socket) return;
+          giveUp();
+          missing.push({ namespace, room, error });
+          this.line.report(error);
+        }
+      };
+      await reenter(
+        "",
+        () => this.connect(namespace),
+        () => this.#forget(member),
       );
       for (const room of rooms) {
         if (!member.rooms.has(room)) continue;
-        await this.#reenter(
-          socket,
-          () => this.join(name, room),
+        await reenter(
+          room,
+          () => this.join(namespace, room),
           () => member.rooms.delete(room),
         );
       }
     }
+    if (this.line.socket === socket) this.#sendKept();
+    return missing;
   }
 
-  /**
-   * @param {WebSocketLike} socket
-   * @param {() => Promise<unknown>} enter
-   * @param {() => void} giveUp
-   */
-  async #reenter(socket, enter, giveUp) {
-    if (this.line.socket !== socket) return;
-    try {
-      await enter();
-    } catch (error) {
-      if (this.line.socket !== socket) return;
-      giveUp();
-      this.line.report(error);
+  #sendKept() {
+    this.#isAway = false;
+    for (const { member, place, data } of this.#kept.splice(0)) {
+      if (member.live && place.live) this.line.send(data);
     }
+  }
+
+  finished() {
+    this.#kept = [];
+    for (const { fail } of this.#expected) fail(new NeffosError("closed", "the connection was closed"));
   }
 
   // -- namespaces and rooms, entered and left by this side --
 
   /**
-   * @param {string} name
+   * @param {string} namespace
    * @returns {Promise<NsConn>}
    */
-  async connect(name) {
-    const member = this.#member(name);
+  async connect(namespace) {
+    const member = this.#member(namespace);
     if (member.live) return member.handle;
-    return once(this.#connecting, name, async () => {
-      await this.#call(member, { namespace: name, event: SystemEvent.connect, origin: "local" });
-      return this.#request({ namespace: name, event: SystemEvent.connect }, {}, () =>
-        this.#enter(name, member, "local"),
-      );
+    const { obstacle } = this.line;
+    if (obstacle) throw obstacle;
+    return once(this.#connecting, namespace, () =>
+      this.#propose(member, { event: SystemEvent.connect }, () => this.#enter(member, "local")),
+    );
+  }
+
+  /**
+   * @param {string} namespace
+   * @param {Limits} limits
+   * @returns {Promise<NsConn>}
+   */
+  async waitServerConnect(namespace, { timeout = this.#askTimeout, signal }) {
+    const member = this.#member(namespace);
+    if (member.live) return member.handle;
+    if (this.line.isOver) throw new NeffosError("closed", "the connection was closed");
+    return limited({ timeout, signal }, "the server did not connect it in time", (resolve, fail) => {
+      const waiter = { namespace, resolve, fail };
+      this.#expected.add(waiter);
+      return () => this.#expected.delete(waiter);
     });
   }
 
-  /** @param {string} name */
-  async disconnect(name) {
-    const member = this.#members.get(name);
-    if (!member) throw new NeffosError("bad-namespace", BAD_NAMESPACE);
-    if (!member.live) return this.#forget(name);
+  /** @param {string} namespace */
+  async disconnect(namespace) {
+    const member = this.#members.get(namespace);
+    if (!member) throw badNamespace();
+    if (!member.live) return this.#forget(member);
+    await this.#request({ namespace, event: SystemEvent.disconnect }, {}, () => this.#exit(member, "local"));
+  }
 
-    await this.#request({ namespace: name, event: SystemEvent.disconnect }, {}, () =>
-      this.#exit(name, member, "local"),
+  /**
+   * @param {string} namespace
+   * @param {string} room
+   * @returns {Promise<Room>}
+   */
+  async join(namespace, room) {
+    const member = this.#liveMember(namespace);
+    if (room === "") throw badRoom();
+
+    const seat = member.rooms.get(room);
+    if (seat?.live) return seat.handle;
+    return once(member.joining, room, () =>
+      this.#propose(member, { room, event: SystemEvent.join }, () => this.#sit(member, room, "local")),
     );
+  }
+
+  /**
+   * @param {string} namespace
+   * @param {string} room
+   */
+  async leave(namespace, room) {
+    const member = this.#members.get(namespace);
+    const seat = member?.rooms.get(room);
+    if (!member || !seat) throw badRoom();
+    if (seat.live) {
+      return this.#propose(member, { room, event: SystemEvent.leave }, () => this.#stand(member, room, "local"));
+    }
+    member.rooms.delete(room);
   }
 
   /**
    * The local handler may object before the server is asked, so that both sides always agree on who is in.
    *
-   * @param {string} name
-   * @param {string} room
-   * @returns {Promise<Room>}
+   * @template T
+   * @param {Member} member
+   * @param {Notice} notice
+   * @param {() => T} onAnswer
    */
-  async join(name, room) {
-    const member = this.#liveMember(name);
-    if (room === "") throw new NeffosError("bad-room", BAD_ROOM);
-
-    const seat = member.rooms.get(room);
-    if (seat?.live) return seat.handle;
-    return once(member.joining, room, async () => {
-      await this.#call(member, { namespace: name, room, event: SystemEvent.join, origin: "local" });
-      return this.#request({ namespace: name, room, event: SystemEvent.join }, {}, () =>
-        this.#sit(name, member, room, "local"),
-      );
-    });
+  async #propose(member, notice, onAnswer) {
+    thrown(await this.#call(member, { ...notice, origin: "local" }));
+    return this.#request({ ...notice, namespace: member.handle.namespace }, {}, onAnswer);
   }
 
-  /**
-   * @param {string} name
-   * @param {string} room
-   */
-  async leave(name, room) {
-    const member = this.#members.get(name);
-    const seat = member?.rooms.get(room);
-    if (!member || !seat) throw new NeffosError("bad-room", BAD_ROOM);
-    if (!seat.live) {
-      member.rooms.delete(room);
-      return;
-    }
-    await this.#call(member, { namespace: name, room, event: SystemEvent.leave, origin: "local" });
-    await this.#request({ namespace: name, room, event: SystemEvent.leave }, {}, () =>
-      this.#stand(name, member, room, "local"),
-    );
+  /** @param {string} namespace */
+  namespace(namespace) {
+    return this.#entered(namespace)?.handle;
   }
 
-  /** @param {string} name */
-  namespace(name) {
-    const member = this.#members.get(name);
-    return member?.live ? member.handle : undefined;
-  }
-
-  /** @param {string} name */
-  rooms(name) {
-    const seats = this.#members.get(name)?.rooms.values() ?? [];
+  /** @param {string} namespace */
+  rooms(namespace) {
+    const seats = this.#members.get(namespace)?.rooms.values() ?? [];
     return [...seats].filter((seat) => seat.live).map((seat) => seat.handle);
+  }
+
+  /** @param {string} namespace */
+  #entered(namespace) {
+    const member = this.#members.get(namespace);
+    return member?.live ? member : undefined;
   }
 
   /**
    * The known member, or one that becomes known by entering.
    *
-   * @param {string} name
+   * @param {string} namespace
    * @returns {Member}
    */
-  #member(name) {
-    const known = this.#members.get(name);
+  #member(namespace) {
+    const known = this.#members.get(namespace);
     if (known) return known;
-    const events = this.#handlers.get(name);
-    if (!events) throw new NeffosError("bad-namespace", BAD_NAMESPACE);
-    return { handle: new NsConn(this, name), events, live: false, rooms: new Map(), joining: new Map() };
+    const events = this.#handlers.get(namespace);
+    if (!events) throw badNamespace();
+    return { handle: new NsConn(this, namespace), events, live: false, rooms: new Map(), joining: new Map() };
   }
 
   /**
-   * @param {string} name
+   * @param {string} namespace
    * @param {string} [room]
    */
-  #liveMember(name, room = "") {
-    if (!this.line.socket) throw new NeffosError("closed", "not connected");
-    const member = this.#members.get(name);
-    if (!member?.live) throw new NeffosError("bad-namespace", BAD_NAMESPACE);
-    if (room !== "" && !member.rooms.get(room)?.live) throw new NeffosError("bad-room", BAD_ROOM);
+  #liveMember(namespace, room = "") {
+    const { member, place } = this.#place(namespace, room);
+    // What is known and not live is lost, and may come back.
+    if (!this.line.socket || place?.live === false) throw new NeffosError("closed", "not connected");
+    if (!member) throw badNamespace();
+    if (!place) throw badRoom();
     return member;
   }
 
   /**
-   * @param {string} name
+   * @param {string} namespace
+   * @param {string} room
+   */
+  #place(namespace, room) {
+    const member = this.#members.get(namespace);
+    return { member, place: room === "" ? member : member?.rooms.get(room) };
+  }
+
+  /**
    * @param {Member} member
    * @param {Origin} origin
    */
-  #enter(name, member, origin) {
+  #enter(member, origin) {
+    const { namespace } = member.handle;
     // The server may have connected us while we asked.
-    const known = this.#members.get(name);
-    if (known?.live) return known.handle;
+    const known = this.#entered(namespace);
+    if (known) return known.handle;
     member.live = true;
-    this.#members.set(name, member);
-    void this.#notify(member, { namespace: name, event: SystemEvent.connected, origin });
+    this.#members.set(namespace, member);
+    this.#announce(member, origin, [{ event: SystemEvent.connected }]);
+    for (const waiter of this.#expected) {
+      if (waiter.namespace === namespace) waiter.resolve(member.handle);
+    }
     return member.handle;
   }
 
   /**
-   * @param {string} name
    * @param {Member} member
    * @param {Origin} origin
    */
-  #exit(name, member, origin) {
+  #exit(member, origin) {
     if (!member.live) return;
-    member.live = false;
-    this.#vacate(name, member);
-    this.#forget(name);
-    void this.#notify(member, { namespace: name, event: SystemEvent.disconnect, origin });
+    this.#depart(member, origin);
+    this.#forget(member);
   }
 
   /**
-   * @param {string} name
+   * @param {Member} member
+   * @param {Origin} origin
+   */
+  #depart(member, origin) {
+    member.live = false;
+    if (this.#isNativeOnly) return;
+    /** @type {Notice[]} */
+    const notices = [];
+    for (const [room, seat] of member.rooms) {
+      if (!seat.live) continue;
+      seat.live = false;
+      for (const event of [SystemEvent.leave, SystemEvent.left]) notices.push({ room, event, origin: "forced" });
+    }
+    this.#announce(member, origin, [...notices, { event: SystemEvent.disconnect }]);
+  }
+
+  /**
    * @param {Member} member
    * @param {string} room
    * @param {Origin} origin
    */
-  #sit(name, member, room, origin) {
+  #sit(member, room, origin) {
     const seat = member.rooms.get(room) ?? { handle: new Room(member.handle, room), live: false };
     if (seat.live) return seat.handle;
     seat.live = true;
     member.rooms.set(room, seat);
-    void this.#notify(member, { namespace: name, room, event: SystemEvent.joined, origin });
+    this.#announce(member, origin, [{ room, event: SystemEvent.joined }]);
     return seat.handle;
   }
 
   /**
-   * @param {string} name
    * @param {Member} member
    * @param {string} room
    * @param {Origin} origin
    */
-  #stand(name, member, room, origin) {
-    if (!member.rooms.delete(room)) return;
-    void this.#notify(member, { namespace: name, room, event: SystemEvent.left, origin });
+  #stand(member, room, origin) {
+    if (member.rooms.delete(room)) this.#announce(member, origin, [{ room, event: SystemEvent.left }]);
   }
 
-  /**
-   * @param {string} name
-   * @param {Member} member
-   */
-  #vacate(name, member) {
-    for (const [room, seat] of member.rooms) {
-      if (!seat.live) continue;
-      seat.live = false;
-      void this.#notify(member, { namespace: name, room, event: SystemEvent.leave, origin: "forced" });
-      void this.#notify(member, { namespace: name, room, event: SystemEvent.left, origin: "forced" });
-    }
-  }
-
-  /** @param {string} name */
-  #forget(name) {
-    this.#members.get(name)?.rooms.clear();
-    this.#members.delete(name);
+  /** @param {Member} member */
+  #forget(member) {
+    member.rooms.clear();
+    this.#members.delete(member.handle.namespace);
   }
 
   // -- sending --
@@ -871,17 +1103,27 @@ class Session {
    * @param {Body} body
    * @param {EmitOptions} options
    */
-  emit(namespace, event, body, { room = "", binary }) {
-    const member = this.#members.get(namespace);
-    if (!member?.live) return false;
-    if (room !== "" && !member.rooms.get(room)?.live) return false;
-    return this.line.send(encode({ namespace, room, event, body: toBody(body, binary) }));
+  emit(namespace, event, body, { room = "" }) {
+    return this.#post(namespace, room, () => encode({ namespace, room, event, body: toBody(body) }));
   }
 
   /** @param {Body} body */
   emitNative(body) {
-    if (!this.#allowsNative || !this.#members.get("")?.live) return false;
-    return this.line.send(toBody(body));
+    return this.#allowsNative && this.#post("", "", () => toBody(body));
+  }
+
+  /**
+   * @param {string} namespace
+   * @param {string} room
+   * @param {() => string | Bytes} data
+   */
+  #post(namespace, room, data) {
+    const { member, place } = this.#place(namespace, room);
+    if (!member || !place) return false;
+    if (!this.#isAway || this.#keepEmits === 0) return member.live && place.live && this.line.send(data());
+    if (this.line.isOver || this.#kept.length >= this.#keepEmits) return false;
+    this.#kept.push({ member, place, data: data() });
+    return true;
   }
 
   /**
@@ -891,157 +1133,210 @@ class Session {
    * @param {AskOptions} options
    * @returns {Promise<Message>}
    */
-  async ask(namespace, event, body, { room = "", binary, ...limits }) {
+  async ask(namespace, event, body, { room = "", ...limits }) {
     this.#liveMember(namespace, room);
-    return this.#request({ namespace, room, event, body: toBody(body, binary) }, limits, (answer) => answer);
+    return this.#request({ namespace, room, event, body: toBody(body) }, limits, (answer) => answer);
   }
 
   /**
    * @template T
    * @param {Frame} frame
-   * @param {{ timeout?: number, signal?: AbortSignal }} limits
+   * @param {Limits} limits
    * @param {(answer: Message) => T} onAnswer
    */
-  #request(frame, { timeout = this.#askTimeout, signal }, onAnswer) {
+  async #request(frame, { timeout = this.#askTimeout, signal }, onAnswer) {
+    if (this.#isNativeOnly) throw badNamespace();
     /** @param {string} wait */
     const send = (wait) => {
-      if (!this.line.send(encode({ ...frame, wait }))) throw new NeffosError("closed", "not connected");
+      if (!this.line.send(encode({ ...frame, wait }))) throw this.line.obstacle;
     };
     return this.#asks.begin(send, onAnswer, { timeout, signal });
   }
 
   // -- receiving --
 
-  /** @param {unknown} raw what a socket with binaryType "arraybuffer" gives */
-  #receive(raw) {
-    const data = typeof raw === "string" ? raw : new Uint8Array(/** @type {ArrayBuffer} */ (raw));
+  /** @param {string | Bytes} data */
+  received(data) {
     if (data.length === 0) return;
-    if (this.#isNativeOnly) return this.#receiveNative(data);
+    const work = this.#understand(data);
+    if (!work) return;
 
+    const load = 1 + (data.length >> 10);
+    if (this.#turns.load + load <= this.#maxWaitingEvents) return this.#turns.add(work, load);
+    this.#turns.clear();
+    this.line.cut(TOO_MANY_EVENTS, "too many events wait for a handler");
+  }
+
+  /**
+   * What is to be done about a frame when its turn has come. Answers to asks have no turn: they are settled at once.
+   *
+   * @param {string | Bytes} data
+   * @returns {Work | undefined}
+   */
+  #understand(data) {
+    if (this.#isNativeOnly) return this.#hearNative(data);
     const frame = decode(data);
-    if (frame) return this.#receiveFrame(frame);
-    if (!this.#asks.settleShort(data)) this.#receiveNative(data);
-  }
+    if (!frame) return this.#settleShort(data) ? undefined : this.#hearNative(data);
 
-  /** @param {string | Uint8Array<ArrayBuffer>} body */
-  #receiveNative(body) {
-    const member = this.#members.get("");
-    if (!this.#allowsNative || !member?.live) return;
-    void this.#notify(member, { event: SystemEvent.native, body, isNative: true });
-  }
-
-  /** @param {Required<Frame>} frame */
-  #receiveFrame(frame) {
-    if (frame.wait !== "" && this.#asks.settle(frame)) return;
+    const { body, ...rest } = frame;
+    const message = frame.isError ? { ...rest, error: this.#remoteError(textOf(body)) } : { ...rest, body };
+    if (frame.wait !== "" && this.#asks.settle(frame.wait, new Message(message))) return undefined;
 
     switch (frame.event) {
       case SystemEvent.connect:
-        return void this.#grant(frame, this.#grantConnect(frame));
+        return this.#grantConnect(frame);
       case SystemEvent.disconnect:
-        return void this.#grant(frame, this.#grantDisconnect(frame));
+        return this.#grantDisconnect(frame);
       case SystemEvent.join:
-        return void this.#grant(frame, this.#grantJoin(frame));
+        return this.#grantJoin(frame);
       case SystemEvent.leave:
-        return void this.#grant(frame, this.#grantLeave(frame));
+        return this.#grantLeave(frame);
       // Each side tells itself these; whoever sends them means nothing that is agreed.
       case SystemEvent.connected:
       case SystemEvent.joined:
       case SystemEvent.left:
-        return;
+        return undefined;
       case SystemEvent.native:
-        return this.#receiveNative(frame.body);
+        return this.#hearNative(frame.body);
       default:
-        return void this.#handle(frame);
+        return this.#hear(frame, message);
     }
   }
 
-  /** @param {Required<Frame>} frame */
-  async #handle(frame) {
-    const socket = this.line.socket;
-    const member = this.#members.get(frame.namespace);
+  /** @param {string} text */
+  #remoteError(text) {
+    return new NeffosError(this.#errorKinds.get(text) ?? "remote", text);
+  }
+
+  /**
+   * The empty answer: some peers shorten it to the token and fewer separators than an envelope has.
+   *
+   * @param {string | Bytes} data
+   */
+  #settleShort(data) {
+    return this.#asks.settle(textOf(data).replace(/;+$/, ""), new Message({}));
+  }
+
+  /**
+   * Who hears what arrives now: who is in the namespace at this moment, or else when the turn comes, for the server may
+   * have asked us in just before.
+   *
+   * @param {string} name
+   */
+  #hearer(name) {
+    const now = this.#entered(name);
+    return () => now ?? this.#entered(name);
+  }
+
+  /**
+   * @param {string | Bytes} body
+   * @returns {Work | undefined}
+   */
+  #hearNative(body) {
+    if (!this.#allowsNative) return undefined;
+    const hearer = this.#hearer("");
+    return () => {
+      const member = hearer();
+      return member && this.#notify(member, { event: SystemEvent.native, body, isNative: true });
+    };
+  }
+
+  /**
+   * @param {Incoming} frame
+   * @param {Notice} message
+   * @returns {Work}
+   */
+  #hear(frame, message) {
+    const { socket } = this.line;
+    const hearer = this.#hearer(frame.namespace);
     const isAsk = isAskOfServer(frame.wait);
-    try {
-      if (!member?.live) throw new NeffosError("bad-namespace", BAD_NAMESPACE);
-      const { isError, body, ...rest } = frame;
-      const result = await this.#call(member, { ...rest, isAsk, ...(isError ? { error: errorOf(frame) } : { body }) });
-      if (isAsk && result !== undefined) this.#answer(socket, frame, result);
-    } catch (error) {
-      // An error is never answered with an error: two sides could go on for ever.
-      if (isAsk && !frame.isError) this.#refuse(socket, frame, error);
-      else if (member?.live) this.line.report(error);
-    }
+    return () => {
+      const member = hearer();
+      const act = () => {
+        if (!member) throw badNamespace();
+        return this.#call(member, { ...message, isAsk });
+      };
+      /** @param {unknown} result */
+      const done = (result) => {
+        if (isAsk && result !== undefined) this.#answer(socket, frame, result);
+      };
+      /** @param {unknown} error */
+      const failed = (error) => {
+        // An error is never answered with an error: two sides could go on for ever.
+        if (isAsk && !frame.isError) this.#refuse(socket, frame, error);
+        else if (member) this.line.report(error);
+      };
+      return follow(act, done, failed);
+    };
   }
 
   /**
    * Answers a system request of the server: `decide` may throw to refuse, `apply` runs when the answer is on its way.
    *
-   * @param {Required<Frame>} frame
-   * @param {{ decide: () => unknown, apply: () => void }} request
+   * @param {Incoming} frame
+   * @param {() => unknown} decide
+   * @param {(member: Member) => unknown} apply
+   * @returns {Work | undefined}
    */
-  async #grant(frame, { decide, apply }) {
-    if (frame.wait === "" || frame.isNoOp || frame.isError) return;
-    const socket = this.line.socket;
-    try {
-      await decide();
-    } catch (error) {
-      this.#refuse(socket, frame, error);
-      return;
-    }
-    if (this.line.socket !== socket) return;
-    this.line.send(emptyReply(frame.wait));
-    apply();
+  #grant(frame, decide, apply) {
+    if (frame.wait === "" || frame.isNoOp || frame.isError) return undefined;
+    const { socket } = this.line;
+    const done = () => {
+      if (this.line.socket !== socket) return;
+      const member = this.#member(frame.namespace);
+      this.line.send(emptyReply(frame.wait));
+      apply(member);
+    };
+    /** @param {unknown} error */
+    const failed = (error) => this.#refuse(socket, frame, error);
+    return () => this.line.socket === socket && follow(decide, done, failed);
   }
 
-  /** @param {Required<Frame>} frame */
-  #grantConnect({ namespace, body }) {
+  /** @param {Incoming} frame */
+  #grantConnect(frame) {
+    const { namespace, body } = frame;
     const decide = () => {
       const member = this.#member(namespace);
-      return member.live || this.#call(member, { namespace, body, event: SystemEvent.connect });
+      return member.live || this.#call(member, { body, event: SystemEvent.connect });
     };
-    const apply = () => void this.#enter(namespace, this.#member(namespace), "remote");
-    return { decide, apply };
+    return this.#grant(frame, decide, (member) => this.#enter(member, "remote"));
   }
 
-  /** @param {Required<Frame>} frame */
-  #grantDisconnect({ namespace }) {
-    const apply = () => {
-      const member = this.#members.get(namespace);
-      if (member) this.#exit(namespace, member, "remote");
-    };
-    return { decide: () => {}, apply };
+  /** @param {Incoming} frame */
+  #grantDisconnect(frame) {
+    return this.#grant(
+      frame,
+      () => {},
+      (member) => this.#exit(member, "remote"),
+    );
   }
 
-  /** @param {Required<Frame>} frame */
-  #grantJoin({ namespace, room, body }) {
+  /** @param {Incoming} frame */
+  #grantJoin(frame) {
+    const { namespace, room, body } = frame;
     const decide = () => {
       const member = this.#liveMember(namespace);
-      if (room === "") throw new NeffosError("bad-room", BAD_ROOM);
-      return member.rooms.get(room)?.live || this.#call(member, { namespace, room, body, event: SystemEvent.join });
+      if (room === "") throw badRoom();
+      if (member.rooms.get(room)?.live) return undefined;
+      if (member.rooms.size >= this.#maxRooms) throw new NeffosError("busy", "too many rooms");
+      return this.#call(member, { room, body, event: SystemEvent.join });
     };
-    const apply = () => {
-      const member = this.#members.get(namespace);
-      if (member?.live) this.#sit(namespace, member, room, "remote");
-    };
-    return { decide, apply };
+    return this.#grant(frame, decide, (member) => member.live && this.#sit(member, room, "remote"));
   }
 
-  /** @param {Required<Frame>} frame */
-  #grantLeave({ namespace, room }) {
-    const decide = async () => {
+  /** @param {Incoming} frame */
+  #grantLeave(frame) {
+    const { namespace, room } = frame;
+    const decide = () => {
       const member = this.#liveMember(namespace);
-      if (!member.rooms.get(room)?.live) return;
-      await this.#notify(member, { namespace, room, event: SystemEvent.leave });
+      return member.rooms.get(room)?.live && this.#notify(member, { room, event: SystemEvent.leave });
     };
-    const apply = () => {
-      const member = this.#members.get(namespace);
-      if (member?.live) this.#stand(namespace, member, room, "remote");
-    };
-    return { decide, apply };
+    return this.#grant(frame, decide, (member) => this.#stand(member, room, "remote"));
   }
 
   /**
    * @param {WebSocketLike | undefined} socket the one that asked: another one knows nothing of the token
-   * @param {Required<Frame>} frame
+   * @param {Incoming} frame
    * @param {unknown} result
    */
   #answer(socket, { wait, namespace, room, event }, result) {
@@ -1052,7 +1347,7 @@ class Session {
 
   /**
    * @param {WebSocketLike | undefined} socket
-   * @param {Required<Frame>} frame
+   * @param {Incoming} frame
    * @param {unknown} error
    */
   #refuse(socket, { wait, namespace, room, event }, error) {
@@ -1063,39 +1358,52 @@ class Session {
   // -- the application's code --
 
   /**
-   * Runs the handler of an event at once: handlers start in the order of arrival, and nobody waits for an async one.
-   *
    * @param {Member} member
-   * @param {ConstructorParameters<typeof Message>[0] & { event: string }} fields
+   * @param {Notice} fields
    */
   #call({ events, handle }, fields) {
     const handler = events.get(fields.event) ?? events.get(SystemEvent.any);
-    return handler?.(handle, new Message(fields));
+    return handler?.(handle, new Message({ ...fields, namespace: handle.namespace }));
   }
 
   /**
    * @param {Member} member
-   * @param {ConstructorParameters<typeof Message>[0] & { event: string }} fields
+   * @param {Notice} fields
    */
-  async #notify(member, fields) {
-    try {
-      await this.#call(member, fields);
-    } catch (error) {
-      this.line.report(error);
-    }
+  #notify(member, fields) {
+    return follow(
+      () => this.#call(member, fields),
+      () => {},
+      (error) => this.line.report(error),
+    );
+  }
+
+  /**
+   * Tells handlers what has changed, when it is their turn: at once after the request that the server made, else after
+   * all that arrived before.
+   *
+   * @param {Member} member
+   * @param {Origin} origin
+   * @param {Notice[]} notices
+   */
+  #announce(member, origin, notices) {
+    const works = notices.map((fields) => () => this.#notify(member, { origin, ...fields }));
+    if (origin === "remote") this.#turns.addNext(works);
+    else for (const work of works) this.#turns.add(work);
   }
 }
 
 /**
- * @param {Handlers} handlers
+ * @param {Api.Handlers} handlers
  * @returns {Map<string, Map<string, Handler>>} maps, because the names that are looked up come from the server
  */
 function handlerTable(handlers) {
   const table = new Map();
   for (const [namespace, events] of Object.entries(handlers)) {
     const named = Object.entries(events);
-    const wrong = named.find(([, handler]) => typeof handler !== "function");
-    if (wrong) throw new TypeError(`the handler of "${wrong[0]}" in namespace "${namespace}" is not a function`);
+    if (typeof events === "function" || named.some(([, handler]) => typeof handler !== "function")) {
+      throw new TypeError(`the handlers of "${namespace}" must be functions, by event`);
+    }
     table.set(namespace, new Map(named));
   }
   return table;
@@ -1127,12 +1435,16 @@ function isAskOfServer(wait) {
   return wait !== "" && !wait.startsWith("$");
 }
 
-/** @param {WebSocketLike} socket */
-function abandon(socket) {
+/**
+ * @param {WebSocketLike} socket
+ * @param {number} [code]
+ * @param {string} [reason]
+ */
+function abandon(socket, code, reason) {
   socket.onopen = null;
   socket.onmessage = null;
   socket.onclose = null;
-  socket.close();
+  socket.close(code, reason);
 }
 
 /** @param {CloseInfo} event */
@@ -1179,17 +1491,35 @@ class Conn {
     return this.#session.connect(namespace);
   }
 
+  /**
+   * @param {string} namespace
+   * @param {Limits} limits
+   */
+  waitServerConnect(namespace, limits = {}) {
+    return this.#session.waitServerConnect(namespace, limits);
+  }
+
   /** @param {string} name */
   namespace(name) {
     return this.#session.namespace(name);
   }
 
-  /** @type {Api.Conn["emit"]} */
+  /**
+   * @param {string} namespace
+   * @param {string} event
+   * @param {Body} [body]
+   * @param {EmitOptions} options
+   */
   emit(namespace, event, body, options = {}) {
     return this.#session.emit(namespace, event, body, options);
   }
 
-  /** @type {Api.Conn["ask"]} */
+  /**
+   * @param {string} namespace
+   * @param {string} event
+   * @param {Body} [body]
+   * @param {AskOptions} options
+   */
   ask(namespace, event, body, options = {}) {
     return this.#session.ask(namespace, event, body, options);
   }
@@ -1230,17 +1560,29 @@ class NsConn {
     return this.rooms.find((room) => room.name === name);
   }
 
-  /** @type {Api.NsConn["emit"]} */
+  /**
+   * @param {string} event
+   * @param {Body} [body]
+   * @param {EmitOptions} options
+   */
   emit(event, body, options = {}) {
     return this.#session.emit(this.namespace, event, body, options);
   }
 
-  /** @type {Api.NsConn["emitBinary"]} */
-  emitBinary(event, body, options = {}) {
-    return this.#session.emit(this.namespace, event, body, { ...options, binary: true });
+  /**
+   * @param {string} event
+   * @param {string | ArrayBuffer | ArrayBufferView} body
+   * @param {EmitOptions} [options]
+   */
+  emitBinary(event, body, options) {
+    return this.emit(event, typeof body === "string" ? toUtf8(body) : body, options);
   }
 
-  /** @type {Api.NsConn["ask"]} */
+  /**
+   * @param {string} event
+   * @param {Body} [body]
+   * @param {AskOptions} options
+   */
   ask(event, body, options = {}) {
     return this.#session.ask(this.namespace, event, body, options);
   }
@@ -1275,9 +1617,20 @@ class Room {
     this.name = name;
   }
 
-  /** @type {Api.Room["emit"]} */
-  emit(event, body, options = {}) {
-    return this.ns.emit(event, body, { ...options, room: this.name });
+  /**
+   * @param {string} event
+   * @param {Body} [body]
+   */
+  emit(event, body) {
+    return this.ns.emit(event, body, { room: this.name });
+  }
+
+  /**
+   * @param {string} event
+   * @param {string | ArrayBuffer | ArrayBufferView} body
+   */
+  emitBinary(event, body) {
+    return this.ns.emitBinary(event, body, { room: this.name });
   }
 
   leave() {
@@ -1285,7 +1638,7 @@ class Room {
   }
 }
 
-/** @type {typeof Api.dial} */
+/** @type {typeof Api.dial<Api.AnyEvents>} */
 export async function dial(url, handlers, options = {}) {
   const session = new Session(url, handlers, options);
   await session.line.dial();

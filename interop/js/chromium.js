@@ -19,7 +19,7 @@ export function launchChromium() {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** What the pages of scenarios may load; they load nothing else of ours. */
+/** What the pages of scenarios may load. */
 const FILES = new Map([
   ["inbox.js", new URL("agents/inbox.js", import.meta.url)],
   ["own.js", new URL("agents/own.js", import.meta.url)],
@@ -34,8 +34,9 @@ const FILES = new Map([
  * @param {import("playwright-core").Browser} browser
  * @param {string} origin
  * @param {string} script
+ * @param {Map<string, URL | string>} files what the page may load, beside nothing else of ours
  */
-export async function openPage(browser, origin, script) {
+export async function openPage(browser, origin, script, files = FILES) {
   // A page that was not loaded from a local address may open no sockets to one unless it is allowed to.
   const context = await browser.newContext({ permissions: ["local-network-access"] });
   const page = await context.newPage();
@@ -43,7 +44,7 @@ export async function openPage(browser, origin, script) {
     const name = new URL(route.request().url()).pathname.slice("/interop/".length);
     if (name === "") return route.fulfill({ contentType: "text/html", body: "<!doctype html><title>interop</title>" });
     if (name === "main.js") return route.fulfill({ contentType: "text/javascript", body: script });
-    const file = FILES.get(name);
+    const file = files.get(name);
     if (!file) return route.fulfill({ status: 404, body: `there is no ${name}` });
     return route.fulfill({ contentType: "text/javascript", body: await readFile(file, "utf8") });
   });

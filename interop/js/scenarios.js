@@ -1,93 +1,15 @@
 /** What every client must be able to do with the server; written once for all of them. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 
-import { requiredPath, startServer } from "./servers.js";
+import { restarts } from "./restarts.js";
+import { bodiesUntilMarked, bodyOf, closeAll, inDefault, isOfApplication, next, play } from "./world.js";
 
 /** @param {import("./sides.js").Side} side */
-export function runScenarios({ name, features, start }) {
-  const program = requiredPath("NEFFOS_SCENARIO");
-  describe(name, () => {
-    /** @type {import("./servers.js").Running} */
-    let server;
-    /** @type {Awaited<ReturnType<typeof start>>} */
-    let agent;
-
-    before(async () => {
-      server = await startServer(program, (address) => ["--addr", address]);
-      agent = await start(server.address);
-    });
-    after(async () => {
-      await agent?.end();
-      await server?.stop();
-    });
-
-    const world = {
-      restart: () => server.restart(),
-      ctl: (op, parameters) => control(server.address, op, parameters),
-      dial: (options) => dialClient(agent.call, server.address, options),
-    };
-    for (const [title, { needs, run }] of scenarios) {
-      if (needs && !features[needs]) continue;
-      test(title, { timeout: 60_000 }, (t) => run(world, t));
-    }
-  });
+export function runScenarios(side) {
+  play(side, scenarios);
 }
 
-/**
- * A call made inside the server.
- *
- * @param {string} address
- * @param {string} op
- * @param {Record<string, string | number>} parameters
- */
-async function control(address, op, parameters = {}) {
-  const response = await fetch(`http://${address}/ctl/${op}?${new URLSearchParams(parameters)}`);
-  assert.equal(response.status, 200);
-  return response.text();
-}
-
-/** A client whose every method crosses to where it runs. */
-async function dialClient(call, address, options = {}) {
-  const { path = "/a", namespaces = ["default"], ...rest } = options;
-  const invoke = async (method, ...args) => {
-    const { value, error } = await call(method, args);
-    if (error !== undefined) throw new Error(error);
-    return value;
-  };
-  const number = await invoke("dial", { url: `ws://${address}${path}`, namespaces, ...rest });
-  const methods = (_, method) => (method === "then" ? undefined : (...args) => invoke(method, number, ...args));
-  return new Proxy({}, { get: methods });
-}
-
-/** Dials, and connects to namespace "default". */
-async function inDefault(world, options) {
-  const client = await world.dial(options);
-  await client.connect("default");
-  return client;
-}
-
-/** The event as it came, without what came before it. */
-async function next(client, event) {
-  return (await client.upTo(event)).at(-1);
-}
-
-const isOfApplication = ({ event }) => !event.startsWith("_On");
-
-/** The bodies of all that a client was sent up to the marker that is sent now; order per receiver makes it complete. */
-async function bodiesUntilMarked({ ctl }, client) {
-  await ctl("write", { id: await client.id(), ns: "default", event: "marker", body: "." });
-  const received = await client.upTo("marker");
-  return received.filter(isOfApplication).slice(0, -1).map(bodyOf);
-}
-
-const bodyOf = ({ body }) => body;
-
-async function closeAll(...clients) {
-  for (const client of clients) await client.close();
-}
-
-const scenarios = Object.entries({
+const scenarios = {
   "the server gives the client an id": {
     async run({ dial, ctl }) {
       const client = await dial({ headers: { "X-Id": "chosen" } });
@@ -433,20 +355,67 @@ const scenarios = Object.entries({
     },
   },
 
-  "after a restart the client comes back to its namespace and room": {
-    async run(world) {
-      const client = await inDefault(world, { reconnect: true });
-      await client.join("default", "lobby");
-      await client.upTo("_OnRoomJoined");
-      await world.restart();
-      assert.equal((await next(client, "_OnRoomJoined")).room, "lobby");
-      const other = await inDefault(world);
-      await other.join("default", "lobby");
-      await other.emit("default", "chat", "welcome back", "lobby");
-      assert.equal((await next(client, "chat")).body, "welcome back");
-      assert.equal(await client.ask("default", "echo", "here again"), "here again");
-      assert.match(await world.ctl("log"), /reconnect_tries=[1-9]\d* was_reconnected=true/);
-      await closeAll(client, other);
+  "the client waits until the server connects it": {
+    needs: "serverConnect",
+    async run({ dial, ctl }) {
+      const client = await dial({ namespaces: ["other"] });
+      const waiting = client.waitServerConnect("other");
+      assert.deepEqual(JSON.parse(await ctl("connect", { id: await client.id(), ns: "other" })), { err: null });
+      await waiting;
+      assert.equal(await client.ask("other", "echo", "hi"), "hi");
+
+      const welcomed = await dial({ namespaces: ["other"], headers: { "X-Autoconnect": "other" } });
+      await welcomed.waitServerConnect("other");
+      await closeAll(client, welcomed);
     },
   },
-});
+
+  "the client refuses to be connected, and to be joined": {
+    needs: "serverConnect",
+    async run(world) {
+      const client = await inDefault(world, { namespaces: ["default", "other"], refuses: true });
+      const id = await client.id();
+      const connected = JSON.parse(await world.ctl("connect", { id, ns: "other" }));
+      assert.deepEqual(connected, { err: "not by force" });
+      const joined = JSON.parse(await world.ctl("join", { id, ns: "default", room: "vault" }));
+      assert.deepEqual(joined, { err: "not by force" });
+      assert.deepEqual([await client.isConnected("other"), await client.rooms("default")], [false, []]);
+      assert.equal(await world.ctl("rooms", { id, ns: "default" }), "");
+      await client.join("default", "vault");
+      await client.close();
+    },
+  },
+
+  "handlers take turns, in the order of arrival": {
+    needs: "turns",
+    async run(world) {
+      const client = await inDefault(world);
+      await world.ctl("bcastmany", { ns: "default", event: "slow", n: 50 });
+      const bodies = await bodiesUntilMarked(world, client);
+      const numbers = Array.from({ length: 50 }, (_, number) => String(number).padStart(8, "0"));
+      assert.deepEqual(
+        bodies,
+        numbers.flatMap((number) => [`begin ${number}`, `end ${number}`]),
+      );
+      await client.close();
+    },
+  },
+
+  "a handler asks the server while others wait": {
+    needs: "turns",
+    async run(world) {
+      const client = await inDefault(world);
+      await world.ctl("bcastmany", { ns: "default", event: "inquire", n: 5 });
+      assert.deepEqual(await bodiesUntilMarked(world, client), [
+        "answer 00000000",
+        "answer 00000001",
+        "answer 00000002",
+        "answer 00000003",
+        "answer 00000004",
+      ]);
+      await client.close();
+    },
+  },
+
+  ...restarts,
+};

@@ -22,6 +22,7 @@ export function requiredPath(name) {
  * @property {string} address host and port
  * @property {() => Promise<void>} stop
  * @property {() => Promise<void>} restart ends it and starts it again at the same address
+ * @property {() => Promise<void>} kill ends it without a word to anybody
  */
 
 /**
@@ -39,7 +40,8 @@ export async function startServer(program, args) {
     await stop();
     running = await launch(program, args(address));
   };
-  return { address, stop, restart };
+  const kill = () => end(running.child, "SIGKILL");
+  return { address, stop, restart, kill };
 }
 
 /**
@@ -49,7 +51,9 @@ export async function startServer(program, args) {
 async function launch(program, args) {
   const child = spawn(program, args, { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
   // When the tests end early, nobody is left who would stop it.
-  process.once("exit", () => child.kill("SIGKILL"));
+  const killIt = () => child.kill("SIGKILL");
+  process.once("exit", killIt);
+  child.once("exit", () => process.off("exit", killIt));
   const complaints = collect(child.stderr);
   const lines = createInterface({ input: child.stdout });
   const listening = new Promise((resolve, reject) => {
@@ -69,13 +73,16 @@ function environment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NEFFOS_")));
 }
 
-/** @param {import("node:child_process").ChildProcess} child */
-async function end(child) {
+/**
+ * @param {import("node:child_process").ChildProcess} child
+ * @param {NodeJS.Signals} signal
+ */
+async function end(child, signal = "SIGTERM") {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
-  child.kill("SIGTERM");
+  child.kill(signal);
   try {
-    await within(exited, STOP_DEADLINE, "the server did not end after SIGTERM");
+    await within(exited, STOP_DEADLINE, `the server did not end after ${signal}`);
   } catch (error) {
     child.kill("SIGKILL");
     throw error;

@@ -12,6 +12,7 @@ async function inDefault(events = {}, options = {}) {
 test("an ask resolves with the answer that carries its token", async () => {
   const { socket, ns } = await inDefault();
   const asked = ns.ask("sum", [1, 2]);
+  await settled();
   const token = socket.token();
   assert.match(token, /^\$[0-9a-f]{48}$/);
   assert.deepEqual(socket.take(), [`${token};default;;sum;0;0;[1,2]`]);
@@ -22,16 +23,28 @@ test("an ask resolves with the answer that carries its token", async () => {
 test("an error answer rejects with its text", async () => {
   const { socket, ns } = await inDefault();
   const asked = ns.ask("sum");
+  await settled();
   socket.receive(`${socket.token()};default;;sum;1;0;bad input`);
   await assert.rejects(asked, { kind: "remote", message: "bad input" });
 });
 
-test("an error answer of the protocol has its own kind", async () => {
-  const { socket, ns } = await inDefault();
-  const asked = ns.ask("sum");
-  socket.receive(`${socket.token()};default;;sum;1;0;bad namespace`);
-  await assert.rejects(asked, { kind: "bad-namespace" });
-});
+for (const [text, kind] of [
+  ["bad namespace", "bad-namespace"],
+  ["bad room", "bad-room"],
+  ["write closed", "closed"],
+  ["invalid payload", "invalid-payload"],
+  ["the room is full", "full"],
+  ["constructor", "remote"],
+  ["", "remote"],
+]) {
+  test(`the error answer "${text}" is of kind ${kind}`, async () => {
+    const { socket, ns } = await inDefault({}, { errors: { "the room is full": "full", "bad room": "mine" } });
+    const asked = ns.ask("sum");
+    await settled();
+    socket.receive(`${socket.token()};default;;sum;1;0;${text}`);
+    await assert.rejects(asked, { name: "NeffosError", kind, message: text });
+  });
+}
 
 for (const separators of [6, 1, 0]) {
   test(`a token with ${separators} separators is an empty answer`, async () => {
@@ -67,6 +80,31 @@ test("an ask fails at its deadline, and a late answer reaches nobody", async (t)
   assert.deepEqual(seen, []);
 });
 
+test("an ask may wait for ever", async (t) => {
+  const { socket, ns } = await inDefault();
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const asked = ns.ask("slow", "", { timeout: Infinity });
+  await settled();
+  t.mock.timers.tick(2 ** 31 - 1);
+  socket.grant();
+  assert.equal((await asked).text(), "");
+});
+
+test("an answer that is settled leaves nothing behind", async () => {
+  const { socket, ns } = await inDefault();
+  const stop = new AbortController();
+  const asked = ns.ask("quick", "", { signal: stop.signal });
+  await settled();
+  socket.grant();
+  await asked;
+  stop.abort();
+  socket.grant();
+  const again = ns.ask("quick");
+  await settled();
+  socket.grant();
+  await again;
+});
+
 test("an ask can be aborted", async () => {
   const { ns } = await inDefault();
   const stop = new AbortController();
@@ -91,8 +129,9 @@ test("a lost connection fails what is asked at once", async () => {
   const { socket, ns } = await inDefault({}, { reconnect: false });
   const asked = ns.ask("slow");
   await settled();
-  socket.drop();
-  await assert.rejects(asked, { kind: "closed" });
+  socket.drop(1001, "bye", true);
+  await assert.rejects(asked, { kind: "lost", message: "the connection was lost: 1001 bye" });
+  await assert.rejects(ns.ask("slow"), { kind: "closed", message: "not connected" });
 });
 
 test("what a handler returns answers the server's ask", async () => {
@@ -121,6 +160,28 @@ test("what a handler throws refuses the ask, in a text frame", async () => {
   await settled();
   assert.deepEqual(socket.take(), ["s1;default;;fail;1;0;no;good"]);
 });
+
+for (const [manner, fail] of [
+  ["returned", () => new Error("no")],
+  ["returned later", async () => new Error("no")],
+  ["thrown later", () => Promise.reject(new Error("no"))],
+]) {
+  test(`an error that is ${manner} refuses, too`, async () => {
+    const { conn, socket } = await connected(
+      dial,
+      { default: { fail }, other: { _OnNamespaceConnect: fail, _OnRoomJoin: fail } },
+      { onError: () => {} },
+    );
+    await entered(conn, socket);
+    socket.receive("s1;default;;fail;0;0;");
+    await settled();
+    socket.receive("s2;other;;_OnNamespaceConnect;0;0;");
+    await settled();
+    assert.deepEqual(socket.take(), ["s1;default;;fail;1;0;no", "s2;other;;_OnNamespaceConnect;1;0;no"]);
+    await assert.rejects(conn.connect("other"), { message: "no" });
+    assert.deepEqual(socket.take(), []);
+  });
+}
 
 test("an error is not answered with an error", async () => {
   const reported = [];

@@ -13,6 +13,7 @@ export class FakeSocket {
   }
 
   readyState = 0;
+  bufferedAmount = 0;
   sent = [];
   closedWith = undefined;
   onopen = null;

@@ -56,13 +56,13 @@ test("frames before A are held and handled after it, in order", async () => {
   });
   socket.open();
   socket.receive("s1;default;;_OnNamespaceConnect;0;0;");
-  socket.receive(";default;;note;0;0;lost, for nobody was connected yet");
+  socket.receive(";default;;note;0;0;early");
+  assert.deepEqual(seen, []);
   socket.receive("Aa1");
   await dialled;
-  assert.deepEqual(seen, []);
   assert.deepEqual(socket.take(), ["M", "s1;;;;;;"]);
   socket.receive(";default;;note;0;0;hello");
-  assert.deepEqual(seen, ["a1:hello"]);
+  assert.deepEqual(seen, ["a1:early", "a1:hello"]);
 });
 
 test("binary frames that begin with A or H are not answers to M", async () => {
@@ -74,11 +74,49 @@ test("binary frames that begin with A or H are not answers to M", async () => {
   assert.equal((await dialled).id, "good");
 });
 
-test("a server that floods before A is refused", async () => {
+test("sixteen frames may come before A", async () => {
+  const { dialled, socket } = dialFake({ default: {} });
+  socket.open();
+  for (let sent = 0; sent < 16; sent += 1) socket.receive(";default;;note;0;0;");
+  socket.receive("Aa1");
+  assert.equal((await dialled).id, "a1");
+});
+
+test("a server that floods before A is given up", async () => {
   const { dialled, socket } = dialFake({ default: {} });
   socket.open();
   for (let sent = 0; sent < 17; sent += 1) socket.receive(";default;;note;0;0;");
-  await assert.rejects(dialled, { kind: "refused" });
+  await assert.rejects(dialled, { kind: "protocol" });
+  assert.ok(socket.closedWith);
+});
+
+for (const answer of ["A", "x"]) {
+  test(`what comes before the end of the handshake, here ${answer}…, is limited in size`, async () => {
+    const { dialled, socket } = dialFake({ default: {} }, { maxMessage: 100 });
+    socket.open();
+    socket.receive(answer.repeat(60));
+    socket.receive(answer.repeat(60));
+    if (answer === "A") assert.equal((await dialled).id.length, 59);
+    else await assert.rejects(dialled, { kind: "protocol" });
+  });
+}
+
+test("an id that is longer than a message may be is given up", async () => {
+  const { dialled, socket } = dialFake({ default: {} }, { maxMessage: 100 });
+  socket.open();
+  socket.receive("A".repeat(101));
+  await assert.rejects(dialled, { kind: "protocol" });
+});
+
+test("a server that closes in the middle of the handshake says why", async () => {
+  const gone = dialFake({ default: {} });
+  gone.socket.open();
+  gone.socket.drop(1006);
+  await assert.rejects(gone.dialled, { kind: "unreachable", message: "not accepted, 1006" });
+  const banned = dialFake({ default: {} });
+  banned.socket.open();
+  banned.socket.drop(1008, "banned", true);
+  await assert.rejects(banned.dialled, { kind: "refused", message: "banned" });
 });
 
 test("a second A changes nothing", async () => {
@@ -89,10 +127,11 @@ test("a second A changes nothing", async () => {
   assert.equal(conn.id, "first");
 });
 
-test("a handler that is not a function is told at once", async () => {
-  const dialled = dial(URL, { default: { chat: "oops" } }, { WebSocket: FakeSocket });
-  await assert.rejects(dialled, TypeError);
-});
+for (const handlers of [{ default: { chat: "oops" } }, { chat: () => {} }]) {
+  test(`handlers that are not functions by namespace and event are told at once: ${Object.keys(handlers)}`, async () => {
+    await assert.rejects(dial(URL, handlers, { WebSocket: FakeSocket }), TypeError);
+  });
+}
 
 test("a native-only client sends no M and gets every frame", async () => {
   const seen = [];

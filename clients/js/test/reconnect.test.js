@@ -7,11 +7,11 @@ import { connected, entered, FakeSocket, joined, settled } from "./fake-socket.j
 const PACE = { minDelay: 1000, factor: 2, maxDelay: 4000, jitter: 0 };
 
 /** A client in namespace "default" with rooms, whose clock the test holds. */
-async function roomy(t, { rooms = [], events = {}, ...options } = {}) {
+async function roomy(t, { rooms = [], events = {}, others = {}, ...options } = {}) {
   const changes = [];
   const { conn, socket } = await connected(
     dial,
-    { default: events, other: {} },
+    { default: events, other: others },
     { reconnect: PACE, onStateChange: (change) => changes.push(change), ...options },
   );
   const ns = await entered(conn, socket);
@@ -35,7 +35,7 @@ test("after a loss the same objects come back, rooms in order", async (t) => {
   const { conn, ns, socket, changes } = await roomy(t, { rooms: ["one", "two"] });
   const [one] = ns.rooms;
   socket.drop();
-  assert.equal(conn.state, "reconnecting");
+  assert.equal(conn.state, "lost");
   assert.equal(conn.namespace("default"), undefined);
   assert.equal(ns.emit("chat", "lost"), false);
   await assert.rejects(ns.ask("chat"), { kind: "closed" });
@@ -43,6 +43,7 @@ test("after a loss the same objects come back, rooms in order", async (t) => {
 
   const again = await redialled(t, 1000);
   assert.match(again.url, /X-Websocket-Header-X-Websocket-Reconnect=1$/);
+  assert.equal(conn.state, "trying");
   again.accept("id-2");
   const asked = [];
   for (let step = 0; step < 3; step += 1) {
@@ -55,13 +56,12 @@ test("after a loss the same objects come back, rooms in order", async (t) => {
   assert.equal(conn.id, "id-2");
   assert.equal(conn.namespace("default"), ns);
   assert.equal(ns.room("one"), one);
-  assert.deepEqual(
-    changes.map(({ state, tries, delay }) => [state, tries, delay]),
-    [
-      ["reconnecting", 1, 1000],
-      ["reconnected", 1, undefined],
-    ],
-  );
+  assert.deepEqual(changes, [
+    { state: "lost", closeInfo: { code: 1006, reason: "", wasClean: false }, tries: 1, delay: 1000 },
+    { state: "trying", tries: 1 },
+    { state: "connected", tries: 1, id: "id-2", missing: [] },
+  ]);
+  assert.equal(conn.state, "connected");
 });
 
 test("failed dials go on, each later than the one before", async (t) => {
@@ -78,23 +78,87 @@ test("failed dials go on, each later than the one before", async (t) => {
     failing.drop();
     await settled();
   }
-  assert.equal(conn.state, "reconnecting");
+  assert.equal(conn.state, "lost");
 });
 
 test("a refusal ends it and is reported", async (t) => {
   const { conn, socket, changes } = await roomy(t);
-  socket.drop(1012, "restart", true);
+  socket.drop(1001, "going away", true);
   const again = await redialled(t, 1000);
   again.open();
   again.receive("Hbanned");
-  assert.deepEqual(await conn.closed, { code: 1012, reason: "restart", wasClean: true });
+  assert.deepEqual(await conn.closed, { code: 1001, reason: "going away", wasClean: true });
   const last = changes.at(-1);
   assert.deepEqual([last.state, last.error.kind, last.error.message], ["closed", "refused", "banned"]);
 });
 
+test("the application may try again after a refusal", async (t) => {
+  const asked = [];
+  const shouldReconnect = ({ code }, refusal) => {
+    asked.push([code, refusal?.kind, refusal?.message]);
+    return asked.length < 3;
+  };
+  const { conn, socket } = await roomy(t, { shouldReconnect });
+  socket.drop(1008, "banned", true);
+  for (const delay of [1000, 2000]) {
+    const again = await redialled(t, delay);
+    again.open();
+    again.receive("Hstill banned");
+    await settled();
+  }
+  assert.equal((await conn.closed).code, 1008);
+  assert.deepEqual(asked, [
+    [1008, undefined, undefined],
+    [1008, "refused", "still banned"],
+    [1008, "refused", "still banned"],
+  ]);
+});
+
+for (const moment of ["decision", "loss", "trying"]) {
+  test(`the application may close in a hook: ${moment}`, async (t) => {
+    const states = [];
+    const close = () => void client.conn.close();
+    const client = await roomy(t, {
+      shouldReconnect() {
+        if (moment === "decision") close();
+        return true;
+      },
+      onStateChange({ state }) {
+        states.push(state);
+        if (moment === "loss" && state === "lost") close();
+        if (moment === "trying" && state === "trying") close();
+      },
+    });
+    const known = FakeSocket.opened.length;
+    client.socket.drop();
+    t.mock.timers.tick(1000);
+    await settled();
+    t.mock.timers.tick(60_000);
+    await settled();
+    assert.equal(client.conn.state, "closed");
+    assert.equal((await client.conn.closed).code, 1000);
+    assert.equal(states.at(-1), "closed");
+    assert.equal(FakeSocket.opened.length, known);
+  });
+}
+
+test("a decision that throws is a no", async (t) => {
+  const reported = [];
+  const shouldReconnect = () => {
+    throw new Error("cannot decide");
+  };
+  const { conn, socket } = await roomy(t, { shouldReconnect, onError: (error) => reported.push(error.message) });
+  socket.drop();
+  assert.equal((await conn.closed).code, 1006);
+  assert.deepEqual(reported, ["cannot decide"]);
+});
+
 test("a room that is refused now is given up and reported, the rest comes back", async (t) => {
   const reported = [];
-  const { ns, socket } = await roomy(t, { rooms: ["one", "two"], onError: (error) => reported.push(error.message) });
+  const { ns, socket, changes } = await roomy(t, {
+    rooms: ["one", "two"],
+    onError: (error) => reported.push(error.message),
+  });
   socket.drop();
   const again = await redialled(t, 1000);
   again.accept();
@@ -110,6 +174,51 @@ test("a room that is refused now is given up and reported, the rest comes back",
     ["two"],
   );
   assert.deepEqual(reported, ["full"]);
+  const [{ namespace, room, error }, ...others] = changes.at(-1).missing;
+  assert.deepEqual([namespace, room, error.message, others], ["default", "one", "full", []]);
+});
+
+test("a namespace that is refused now goes with its rooms", async (t) => {
+  const { conn, ns, socket, changes } = await roomy(t, { rooms: ["one", "two"], onError: () => {} });
+  socket.drop();
+  const again = await redialled(t, 1000);
+  again.accept();
+  await settled();
+  again.receive(`${again.token()};default;;_OnNamespaceConnect;1;0;not any more`);
+  await settled();
+  assert.deepEqual(again.sent.length, 2);
+  assert.equal(conn.namespace("default"), undefined);
+  assert.deepEqual(
+    changes.at(-1).missing.map(({ namespace, room, error }) => [namespace, room, error.message]),
+    [["default", "", "not any more"]],
+  );
+  await assert.rejects(ns.ask("chat"), { kind: "bad-namespace" });
+});
+
+test("what is not yet back is not connected, rather than wrong", async (t) => {
+  const { conn, ns, socket } = await roomy(t, { rooms: ["one"] });
+  socket.drop();
+  const again = await redialled(t, 1000);
+  again.accept();
+  await settled();
+  await assert.rejects(ns.ask("chat"), { kind: "closed" });
+  await assert.rejects(ns.join("two"), { kind: "closed" });
+  again.grant();
+  await settled();
+  await assert.rejects(ns.ask("chat", "", { room: "one" }), { kind: "closed" });
+  await assert.rejects(ns.ask("chat", "", { room: "two" }), { kind: "bad-room" });
+  assert.equal(conn.state, "trying");
+  again.grant();
+  await settled();
+  assert.equal(conn.state, "connected");
+});
+
+test("connecting without a connection is refused before any handler runs", async (t) => {
+  const lines = [];
+  const { conn, socket } = await roomy(t, { others: { _OnNamespaceConnect: () => lines.push("asked") } });
+  socket.drop();
+  await assert.rejects(conn.connect("other"), { kind: "closed" });
+  assert.deepEqual(lines, []);
 });
 
 test("a loss in the middle of restoring forgets nothing", async (t) => {
@@ -158,7 +267,15 @@ test("handlers learn of a loss as forced", async (t) => {
   assert.deepEqual(lines, ["_OnRoomLeave one", "_OnRoomLeft one", "_OnNamespaceDisconnect"]);
 });
 
-for (const code of [1000, 1008]) {
+for (const code of [1001, 1005, 1006, 1009, 1011, 1012, 1013, 1014, 1015, 3000, 4000, 4999]) {
+  test(`after a close with ${code} the client tries again`, async (t) => {
+    const { conn, socket } = await roomy(t);
+    socket.drop(code);
+    assert.equal(conn.state, "lost");
+  });
+}
+
+for (const code of [1000, 1002, 1003, 1007, 1008, 1010]) {
   test(`a close with ${code} is final`, async (t) => {
     const { conn, socket, changes } = await roomy(t);
     socket.drop(code, "bye", true);
@@ -178,13 +295,13 @@ test("the application decides with the close information", async (t) => {
   };
   const { conn, socket } = await roomy(t, { shouldReconnect });
   socket.drop(1000);
-  assert.equal(conn.state, "reconnecting");
+  assert.equal(conn.state, "lost");
   const again = await redialled(t, 1000);
   again.accept();
   await settled();
-  again.drop(1012);
-  assert.equal((await conn.closed).code, 1012);
-  assert.deepEqual(asked, [1000, 1012]);
+  again.drop(1001);
+  assert.equal((await conn.closed).code, 1001);
+  assert.deepEqual(asked, [1000, 1001]);
 });
 
 test("reconnecting can be off, or limited", async (t) => {

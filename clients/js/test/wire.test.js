@@ -1,48 +1,92 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { decode, encode } from "../neffos.js";
+import * as client from "../neffos.js";
+import { connected, entered, joined } from "./fake-socket.js";
 
 const utf8 = (text) => new TextEncoder().encode(text);
 
-test("an event is seven fields and the body may contain separators", () => {
-  const text = encode({ namespace: "default", room: "lobby", event: "chat", body: "a;b;c" });
-  assert.equal(text, ";default;lobby;chat;0;0;a;b;c");
-  assert.deepEqual(decode(text), {
-    wait: "",
-    namespace: "default",
-    room: "lobby",
-    event: "chat",
-    isError: false,
-    isNoOp: false,
-    body: "a;b;c",
-  });
+/** A client in `namespace` that writes down every event which it hears. */
+async function listening(namespace = "default") {
+  const heard = [];
+  const events = {
+    _OnAnyEvent(_, message) {
+      if (message.origin === "remote") heard.push(message);
+    },
+  };
+  const { conn, socket } = await connected(client.dial, { [namespace]: events });
+  return { heard, socket, ns: await entered(conn, socket, namespace) };
+}
+
+test("what is exported is what the types describe", () => {
+  assert.deepEqual(Object.keys(client).sort(), ["NeffosError", "SystemEvent", "dial"]);
 });
 
-test("separators in names are escaped, and come back", () => {
-  const text = encode({ namespace: "a;b", room: ";", event: "c;d;e" });
-  assert.equal(text, ";a@%!semicolon@%!b;@%!semicolon@%!;c@%!semicolon@%!d@%!semicolon@%!e;0;0;");
-  const { namespace, room, event } = decode(text);
-  assert.deepEqual([namespace, room, event], ["a;b", ";", "c;d;e"]);
+test("an event is seven fields and the body may contain separators", async () => {
+  const { heard, socket, ns } = await listening();
+  const lobby = await joined(ns, socket, "lobby");
+  lobby.emit("chat", "a;b;c");
+  assert.deepEqual(socket.take(), [";default;lobby;chat;0;0;a;b;c"]);
+  socket.receive(";default;lobby;chat;0;0;a;b;c");
+  const [{ namespace, room, event, body, isBinary, isAsk, isNative, error }] = heard;
+  assert.deepEqual([namespace, room, event, body], ["default", "lobby", "chat", "a;b;c"]);
+  assert.deepEqual([isBinary, isAsk, isNative, error], [false, false, false, undefined]);
 });
 
-test("bytes make the whole frame bytes, and stay as they are", () => {
+test("separators in names are escaped, and come back", async () => {
+  const { heard, socket, ns } = await listening("a;b");
+  const room = await joined(ns, socket, ";");
+  room.emit("c;d;e");
+  const sent = ";a@%!semicolon@%!b;@%!semicolon@%!;c@%!semicolon@%!d@%!semicolon@%!e;0;0;";
+  assert.deepEqual(socket.take(), [sent]);
+  socket.receive(sent);
+  assert.deepEqual([heard[0].namespace, heard[0].room, heard[0].event], ["a;b", ";", "c;d;e"]);
+});
+
+test("bytes make the whole frame bytes, and stay as they are", async () => {
+  const { heard, socket, ns } = await listening("ä");
   const body = new Uint8Array([0, 0x3b, 0xff, 0x3b]);
-  const bytes = encode({ wait: "$t", namespace: "ä", event: "bin", body });
-  assert.deepEqual(bytes, new Uint8Array([...utf8("$t;ä;;bin;0;0;"), ...body]));
-  assert.deepEqual(decode(bytes).body, body);
-  assert.equal(decode(bytes).namespace, "ä");
+  const frame = new Uint8Array([...utf8(";ä;;bin;0;0;"), ...body]);
+  ns.emit("bin", body);
+  ns.emit("bin", body.buffer);
+  ns.emit("bin", new DataView(new Uint8Array([9, ...body]).buffer, 1));
+  ns.emitBinary("bin", body);
+  assert.deepEqual(socket.take(), [frame, frame, frame, frame]);
+  socket.receive(frame);
+  assert.deepEqual(heard[0].body, body);
+  assert.equal(heard[0].body.buffer.byteLength, body.length);
+  assert.equal(heard[0].isBinary, true);
 });
 
-test("only 1 is true in a flag", () => {
-  assert.equal(decode("t;n;;e;1;0;text").isError, true);
-  assert.equal(decode("t;n;;e;true;;text").isError, false);
-  assert.equal(decode("t;;;;;;").isNoOp, false);
+test("bytes of shared memory are copied, for sockets refuse them", async () => {
+  const { socket, ns } = await listening();
+  ns.emit("bin", new Uint8Array(new SharedArrayBuffer(1)));
+  assert.deepEqual(socket.take(), [new Uint8Array([...utf8(";default;;bin;0;0;"), 0])]);
 });
 
-test("fewer than six separators are no envelope, as text and as bytes", () => {
-  for (const text of ["", "hello", "a;b;c;d;e;f", ";;;;;"]) {
-    assert.equal(decode(text), undefined);
-    assert.equal(decode(utf8(text)), undefined);
+test("text and JSON are read from both kinds of frames", async () => {
+  const { heard, socket } = await listening();
+  socket.receive(';default;;chat;0;0;{"a":"ü"}');
+  socket.receive(utf8(';default;;chat;0;0;{"a":"ü"}'));
+  socket.receive(";default;;chat;0;0;no JSON");
+  assert.deepEqual([heard[0].json(), heard[1].json()], [{ a: "ü" }, { a: "ü" }]);
+  assert.deepEqual([heard[0].text(), heard[1].text()], ['{"a":"ü"}', '{"a":"ü"}']);
+  assert.throws(() => heard[2].json(), SyntaxError);
+});
+
+test("only 1 is true in a flag", async () => {
+  const { heard, socket } = await listening();
+  socket.receive(";default;;e;1;0;text");
+  socket.receive(";default;;e;true;;text");
+  assert.deepEqual([heard[0].error?.message, heard[0].body], ["text", ""]);
+  assert.deepEqual([heard[1].error, heard[1].body], [undefined, "text"]);
+});
+
+test("fewer than six separators are no envelope, as text and as bytes", async () => {
+  const { heard, socket } = await listening();
+  for (const text of ["", "hello", "a;b;c;d;e;f", ";;;;;", ";default;;chat;0;0"]) {
+    socket.receive(text);
+    socket.receive(utf8(text));
   }
+  assert.deepEqual([heard, socket.take()], [[], []]);
 });

@@ -7,6 +7,7 @@ import { dial } from "./neffos.js";
 
 /** @typedef {import("./neffos.js").Conn} Conn */
 /** @typedef {import("./neffos.js").Message} Message */
+/** @typedef {import("./neffos.js").Missing} Missing */
 /** @typedef {import("./neffos.js").NsConn} NsConn */
 /** @typedef {import("./neffos.js").StateChange} StateChange */
 /** @typedef {{ id: string, name: string }} Person */
@@ -347,7 +348,7 @@ const handlers = {
     hello: (ns, message) => hearHello(ns, message),
     bye: (_, message) => part(asText(fields(message)["id"])),
     _OnAnyEvent(_, message) {
-      if (!message.event.startsWith("_On")) hearProgram(message, `${message.event}: ${bodyText(message)}`);
+      if (!message.event.startsWith("_On")) hearProgram(message, `${message.event}: ${message.text()}`);
     },
   },
 };
@@ -356,7 +357,7 @@ const handlers = {
 function hearChat(message) {
   const said = fields(message);
   if (typeof said["name"] !== "string" || typeof said["text"] !== "string") {
-    return hearProgram(message, bodyText(message));
+    return hearProgram(message, message.text());
   }
   const id = asText(said["id"]);
   meet({ id, name: said["name"] });
@@ -367,7 +368,7 @@ function hearChat(message) {
 function hearPrivate(message) {
   const said = fields(message);
   const person = { id: asText(said["from"]), name: asText(said["name"]) || "Somebody" };
-  if (person.id === "") return hearProgram(message, bodyText(message));
+  if (person.id === "") return hearProgram(message, message.text());
   meet(person);
   if (typeof said["text"] !== "string") return;
   addLine(openPlace("person", person.id, person.name), { speaker: "other", ...person, text: said["text"] });
@@ -411,11 +412,6 @@ function fields(message) {
   } catch {
     return {};
   }
-}
-
-/** @param {Message} message */
-function bodyText({ body }) {
-  return typeof body === "string" ? body : new TextDecoder().decode(body);
 }
 
 /** @param {unknown} value */
@@ -486,25 +482,49 @@ function messageOf(error) {
 async function start() {
   showState("waiting", "Connecting");
   try {
-    // Rooms that could not be restored are looked for after a reconnection.
+    // What could not be restored is told with the change of state.
     conn = await dial("./ws", handlers, { onStateChange: (change) => conn && follow(change), onError: () => {} });
     await conn.connect(NAMESPACE);
   } catch (error) {
-    void conn?.close();
-    conn = undefined;
-    showState("refused", `Not connected: ${messageOf(error)}`);
-    return;
+    return giveUp(error);
   }
   enter();
 }
 
+/** @param {unknown} error */
+function giveUp(error) {
+  const closing = conn;
+  conn = undefined;
+  void closing?.close();
+  showState("refused", `Not connected: ${messageOf(error)}`);
+}
+
 /** @param {StateChange} change */
 function follow(change) {
-  if (change.state === "reconnecting") return countDown(change.delay);
-  if (change.state === "reconnected") return enter();
-  const { error, closeInfo } = change;
-  const why = error?.message ?? (closeInfo.reason || `the server closed it, code ${closeInfo.code}`);
-  showState("refused", `Refused: ${why}`);
+  switch (change.state) {
+    case "lost":
+      return countDown(change.delay);
+    case "connected":
+      return comeBack(change.missing);
+    case "closed": {
+      const { error, closeInfo } = change;
+      const why = error?.message ?? (closeInfo.reason || `the server closed it, code ${closeInfo.code}`);
+      return showState("refused", `Refused: ${why}`);
+    }
+  }
+}
+
+/** @param {Missing[]} missing what the server refuses after a reconnection */
+function comeBack(missing) {
+  const [first] = missing;
+  if (first?.room === "") return giveUp(first.error);
+  enter();
+  for (const { room } of missing) {
+    const place = findPlace("room", room);
+    if (!place) continue;
+    dropPlace(place);
+    note(lobby, `You are no longer in ${place.title}`);
+  }
 }
 
 /** Says hello: at first, and again after each loss, for who is here may have changed and so may this window's id. */
@@ -515,18 +535,7 @@ function enter() {
   showPeople();
   showState("connected", "Connected");
   element("say-note").textContent = "";
-  dropLostRooms();
   sayHello(was === "" ? {} : { was });
-}
-
-/** A room that the server refused after a reconnection is not joined any more. */
-function dropLostRooms() {
-  const ns = conn?.namespace(NAMESPACE);
-  for (const place of places) {
-    if (place.kind !== "room" || ns?.room(place.key)) continue;
-    dropPlace(place);
-    note(lobby, `You are no longer in ${place.title}`);
-  }
 }
 
 /** @type {ReturnType<typeof setInterval> | undefined} */

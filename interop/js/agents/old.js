@@ -2,13 +2,18 @@
 import { createAgent, createInbox } from "./inbox.js";
 
 // What that version cannot do: it drops native frames that come in, asks in text frames alone, says nothing of why a
-// connection was closed, and has no deadlines.
+// connection was closed, has no deadlines, misses connects that came before it waits for them and cannot refuse any, does
+// not wait for async handlers, drops what is emitted while the server is away, and makes new objects when it is back.
 export const features = {
   nativeInput: false,
   binaryAsk: false,
   asksTogether: true,
   closeInfo: false,
   deadlines: false,
+  serverConnect: false,
+  turns: false,
+  keepsEmits: false,
+  sameHandles: false,
 };
 
 export function createOldAgent(neffos) {

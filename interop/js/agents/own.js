@@ -1,22 +1,36 @@
 /** Drives our own client for the scenarios; runs in Node and in pages. */
 import { createAgent, createInbox } from "./inbox.js";
 
-export const features = { nativeInput: true, binaryAsk: true, asksTogether: true, closeInfo: true, deadlines: true };
+export const features = {
+  nativeInput: true,
+  binaryAsk: true,
+  asksTogether: true,
+  closeInfo: true,
+  deadlines: true,
+  serverConnect: true,
+  turns: true,
+  keepsEmits: true,
+  sameHandles: true,
+};
 
 /**
  * @param {typeof import("../../../clients/js/neffos.js")} library
  * @param {import("../../../clients/js/neffos.js").WebSocketConstructor} WebSocket
  */
 export function createOwnAgent({ dial }, WebSocket) {
-  return createAgent(async ({ url, namespaces, native, headers, reconnect }) => {
+  return createAgent(async ({ url, namespaces, native, refuses, headers, reconnect, keepEmits }) => {
     const inbox = createInbox();
     const changes = createInbox();
-    const conn = await dial(url, handlerTable(namespaces, native, inbox), {
+    const table = handlerTable({ namespaces, native, refuses }, inbox);
+    const conn = await dial(url, table, {
       WebSocket,
       headers,
-      reconnect: reconnect ? { minDelay: 50, maxDelay: 400 } : false,
-      onStateChange: ({ state }) => changes.add({ event: state }),
+      keepEmits,
+      reconnect: reconnect ? { minDelay: 50, maxDelay: 400, restartDelay: 200 } : false,
+      onStateChange: (change) => changes.add({ event: change.state, body: described(change) }),
     });
+    const handles = () => namespaces.map((name) => conn.namespace(name)).flatMap((ns) => [ns, ...(ns?.rooms ?? [])]);
+    let remembered = [];
     return {
       id: () => conn.id,
       connect: async (namespace) => void (await conn.connect(namespace)),
@@ -35,32 +49,54 @@ export function createOwnAgent({ dial }, WebSocket) {
       askFor: async (namespace, event, timeout) => void (await conn.ask(namespace, event, "", { timeout })),
       close: async () => void (await conn.close()),
       closed: () => conn.closed,
-      untilReconnected: async () => void (await changes.upTo("reconnected")),
+      upToState: changes.upTo,
+      waitServerConnect: async (namespace) => void (await conn.waitServerConnect(namespace)),
+      remember: () => void (remembered = handles()),
+      isAsRemembered: () => handles().every((handle, index) => handle !== undefined && handle === remembered[index]),
       upTo: inbox.upTo,
     };
   });
 }
 
-function handlerTable(namespaces, native, inbox) {
-  const record = (_, message) =>
-    inbox.add({
-      namespace: message.namespace,
-      room: message.room,
-      event: message.event,
-      body: plain(message.body),
-      error: message.error?.message ?? "",
-    });
+function handlerTable({ namespaces, native, refuses }, inbox) {
+  const record = (_, message, body = plain(message.body)) => {
+    const { namespace, room, event, error } = message;
+    inbox.add({ namespace, room, event, body, error: error?.message ?? "" });
+  };
+  const decide = (ns, message) => {
+    if (refuses && message.origin === "remote") throw new Error("not by force");
+    record(ns, message);
+  };
   const events = {
-    _OnAnyEvent: record,
+    _OnNamespaceConnect: decide,
+    _OnRoomJoin: decide,
+    _OnAnyEvent: (ns, message) => record(ns, message),
     question: (_, message) => `answer to ${message.body}`,
     refuse() {
       throw new Error("the client refuses");
     },
+    async slow(ns, message) {
+      record(ns, message, `begin ${message.body}`);
+      await new Promise((resolve) => {
+        setTimeout(resolve, 1);
+      });
+      record(ns, message, `end ${message.body}`);
+    },
+    async inquire(ns, message) {
+      const answer = await ns.ask("echo", `answer ${message.body}`);
+      record(ns, message, answer.text());
+    },
   };
   const table = Object.fromEntries(namespaces.map((namespace) => [namespace, events]));
-  if (native === "beside") table[""] = { ...events, _OnNativeMessage: record };
-  if (native === "only") table[""] = { _OnNativeMessage: record };
+  if (native === "beside") table[""] = { ...events, _OnNativeMessage: (ns, message) => record(ns, message) };
+  if (native === "only") table[""] = { _OnNativeMessage: (ns, message) => record(ns, message) };
   return table;
+}
+
+/** What a change of state brings, in words that can cross into a page. */
+function described({ closeInfo, missing }) {
+  if (missing) return `missing: ${missing.map(({ namespace, room }) => `${namespace}/${room}`).join()}`;
+  return closeInfo ? `${closeInfo.code} ${closeInfo.reason}` : "";
 }
 
 function plain(body) {
