@@ -2,19 +2,24 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { requiredPath, startServer } from "./servers.js";
+import { ourServer, startServer } from "./servers.js";
 
-/** @param {import("./sides.js").Side} side */
-export function runScenarios({ name, features, start }) {
-  const program = requiredPath("NEFFOS_SCENARIO");
-  describe(name, () => {
+/**
+ * @param {import("./sides.js").Side} side
+ * @param {import("./servers.js").Target} target
+ */
+export function runScenarios({ name, features, start }, target = ourServer()) {
+  const { program, flags, cannot } = target;
+  const titles = scenarios.map(([title]) => title);
+  for (const title of Object.keys(cannot)) assert.ok(titles.includes(title), `there is no scenario: ${title}`);
+  describe(`${name} against ${target.name}`, () => {
     /** @type {import("./servers.js").Running} */
     let server;
     /** @type {Awaited<ReturnType<typeof start>>} */
     let agent;
 
     before(async () => {
-      server = await startServer(program, (address) => ["--addr", address]);
+      server = await startServer(program, (address) => ["--addr", address, ...flags]);
       agent = await start(server.address);
     });
     after(async () => {
@@ -29,7 +34,7 @@ export function runScenarios({ name, features, start }) {
     };
     for (const [title, { needs, run }] of scenarios) {
       if (needs && !features[needs]) continue;
-      test(title, { timeout: 60_000 }, (t) => run(world, t));
+      test(title, { timeout: 60_000, skip: cannot[title] }, (t) => run(world, t));
     }
   });
 }

@@ -14,16 +14,16 @@ const callTimeout = 2 * time.Second
 
 // chatNamespaces are those of /a: one of every event, and every kind of refusal.
 func chatNamespaces(o options, notes *journal) neffos.Namespaces {
-	refuse := func(err error) neffos.Events {
-		refusal := func(*neffos.NSConn, neffos.Message) error { return err }
+	refuse := func(text string) neffos.Events {
+		refusal := func(*neffos.NSConn, neffos.Message) error { return errors.New(text) }
 		return neffos.Events{neffos.OnNamespaceConnect: notes.handler("OnNamespaceConnect", refusal)}
 	}
 	return neffos.Namespaces{
 		"default": chatEvents(o, notes),
 		"other":   chatEvents(o, notes),
 		"semi;ns": chatEvents(o, notes),
-		"private": refuse(errors.New("not allowed here")),
-		"replyns": refuse(neffos.Reply([]byte("reply from connect"))),
+		"private": refuse("not allowed here"),
+		"replyns": refuse("reply from connect"),
 		"sticky":  {neffos.OnNamespaceDisconnect: notes.handler("OnNamespaceDisconnect", stay), "echo": echo},
 		"noany":   {"echo": echo},
 	}
