@@ -395,7 +395,8 @@ impl Driver {
         if self.stage == Stage::Open {
             self.begin_the_end();
         }
-        if matches!(self.io, Io::Gone) || !self.peer.outgoing().outbox.is_empty() {
+        // Who closes says so before the close frame is queued, and wakes this task once it is.
+        if matches!(self.io, Io::Gone) || !self.peer.outgoing().outbox.has_ended() {
             return;
         }
         if self.peer_closed {
@@ -446,3 +447,39 @@ const WHILE_ASKING: usize = 16;
 /// How long the close frame of a connection that does not read may take.
 const CUT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 const FAR_FUTURE: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::{Events, Server};
+
+    #[tokio::test]
+    async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_the_close_first() {
+        let server = Server::builder().namespace("default", Events::new()).build().unwrap();
+        let (mut client, socket) = duplex(1024);
+        let request = http::Request::get("/").body(()).unwrap().into_parts().0;
+        let attached = server.clone();
+        tokio::spawn(async move { attached.attach(socket, request).await });
+        while server.total_connections() == 0 {
+            yield_now().await;
+        }
+        let peer = server.connections()[0].peer().clone();
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server closed");
+
+        // Where another thread has come in the middle of `close`.
+        peer.end(Some(frame.clone()));
+        peer.waker.wake();
+        for _ in 0..TURNS {
+            yield_now().await;
+        }
+        peer.close(Some(&frame));
+
+        let expected = websocket::close(Role::Server, Some(&frame));
+        let mut sent = vec![0; expected.len()];
+        client.read_exact(&mut sent).await.unwrap();
+        assert_eq!(sent, expected);
+    }
+}
