@@ -449,24 +449,29 @@ const CUT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 const FAR_FUTURE: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, duplex};
+pub(super) mod tests {
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::task::yield_now;
 
     use super::*;
     use crate::{Events, Server};
 
-    #[tokio::test]
-    async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_the_close_first() {
+    /// A connection that is driven, and the client's side of its stream.
+    pub(crate) async fn attached() -> (Arc<Peer>, DuplexStream) {
         let server = Server::builder().namespace("default", Events::new()).build().unwrap();
-        let (mut client, socket) = duplex(1024);
+        let (client, socket) = duplex(1024);
         let request = http::Request::get("/").body(()).unwrap().into_parts().0;
-        let attached = server.clone();
-        tokio::spawn(async move { attached.attach(socket, request).await });
+        let attaching = server.clone();
+        tokio::spawn(async move { attaching.attach(socket, request).await });
         while server.total_connections() == 0 {
             yield_now().await;
         }
-        let peer = server.connections()[0].peer().clone();
+        (server.connections()[0].peer().clone(), client)
+    }
+
+    #[tokio::test]
+    async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_the_close_first() {
+        let (peer, mut client) = attached().await;
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server closed");
 
         // Where another thread has come in the middle of `close`.
