@@ -2,6 +2,8 @@ package client
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -19,7 +21,11 @@ func TestACrowdIsServedAtOnce(t *testing.T) {
 			t.Fatalf("%s connections", count)
 		}
 		together(func(i int) { guests[i].Room("lobby").Emit("chatall", []byte(guests[i].guest.ID)) })
-		together(func(i int) { guests[i].hearsEveryone() })
+		orders := make([]string, crowd)
+		together(func(i int) { orders[i] = guests[i].hearsEveryone() })
+		if distinct := slices.Compact(orders); len(distinct) > 1 {
+			t.Errorf("not all heard the same, but %q", distinct)
+		}
 		together(func(i int) { guests[i].asksMuch() })
 	})
 }
@@ -42,13 +48,14 @@ func (w world) newcomer(number int) place {
 	return p
 }
 
-func (p place) hearsEveryone() {
-	speakers := map[string]bool{}
+// hearsEveryone waits until everyone has spoken, and returns who spoke, in that order.
+func (p place) hearsEveryone() string {
+	var speakers []string
 	inbox := p.guest.inbox
 	complete := inbox.await(func() bool {
 		for ; inbox.read < len(inbox.received); inbox.read++ {
 			if m := inbox.received[inbox.read]; m.Event == "chatall" {
-				speakers[string(m.Body)] = true
+				speakers = append(speakers, string(m.Body))
 			}
 		}
 		return len(speakers) == crowd
@@ -56,6 +63,7 @@ func (p place) hearsEveryone() {
 	if !complete {
 		p.guest.t.Errorf("%s heard %d", p.guest.ID, len(speakers))
 	}
+	return strings.Join(speakers, ", ")
 }
 
 func (p place) asksMuch() {

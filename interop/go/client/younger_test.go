@@ -15,8 +15,9 @@ import (
 )
 
 func TestPingsOfTheClientAreAnswered(t *testing.T) {
+	t.Parallel()
 	w := world{server: startServer(t), t: t}
-	answered := make(chan struct{}, 3)
+	answered := make(chan struct{}, 2)
 	dialer := coder.Dialer(&coderws.DialOptions{OnPongReceived: func(context.Context, []byte) {
 		select {
 		case answered <- struct{}{}:
@@ -24,7 +25,7 @@ func TestPingsOfTheClientAreAnswered(t *testing.T) {
 		}
 	}})
 	g := &guest{t: t, inbox: &inbox{}, link: &link{}}
-	handlers := neffos.WithTimeout{PingInterval: 10 * time.Millisecond, Namespaces: neffos.Namespaces{"default": {}}}
+	handlers := neffos.WithTimeout{PingInterval: time.Second, Namespaces: neffos.Namespaces{"default": {}}}
 	client, err := neffos.Dial(deadline(t), dialer, "ws://"+w.address+"/a", handlers)
 	if err != nil {
 		t.Fatal(err)
