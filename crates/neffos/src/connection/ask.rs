@@ -143,7 +143,7 @@ async fn answered(wait: oneshot::Receiver<Answer>, deadline: Duration) -> Answer
 
 #[cfg(test)]
 mod tests {
-    use super::super::driver::tests::attached;
+    use super::super::driver::tests::connected;
     use super::*;
 
     fn noted(peer: &Peer) -> (ByteString, oneshot::Receiver<Answer>) {
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_counts_though_the_end_comes_right_behind_it() {
-        let (peer, _client) = attached().await;
+        let (peer, _client) = connected();
         let (token, mut wait) = noted(&peer);
         let pending = peer.session().asks.close(&token).unwrap();
         pending.waiter.answer(Message::new("question", "yes"));
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_the_end_has_passed_over_fails() {
-        let (peer, _client) = attached().await;
+        let (peer, _client) = connected();
         peer.end(None);
         let (token, _wait) = noted(&peer);
         assert!(will_be_told(&peer, &token, Ok(())).unwrap_err().is_closed());

@@ -450,28 +450,30 @@ const FAR_FUTURE: std::time::Duration = std::time::Duration::from_secs(365 * 24 
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::num::NonZeroUsize;
+
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::task::yield_now;
 
+    use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
     use super::*;
-    use crate::{Events, Server};
+    use crate::fanout::Fanout;
 
     /// A connection that is driven, and the client's side of its stream.
-    pub(crate) async fn attached() -> (Arc<Peer>, DuplexStream) {
-        let server = Server::builder().namespace("default", Events::new()).build().unwrap();
+    pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
+        let fanout = Fanout::new(NonZeroUsize::MIN, false);
+        let hub = Arc::new(Hub::new(Limits::default(), Namespaces::default(), StateMap::default(), fanout));
         let (client, socket) = duplex(1024);
-        let request = http::Request::get("/").body(()).unwrap().into_parts().0;
-        let attaching = server.clone();
-        tokio::spawn(async move { attaching.attach(socket, request).await });
-        while server.total_connections() == 0 {
-            yield_now().await;
-        }
-        (server.connections()[0].peer().clone(), client)
+        let identity = Identity { id: "anon".into(), reconnect_tries: 0, address: None };
+        let peer = Peer::new(&hub, identity, Socket::Driven);
+        let request = Arc::new(http::Request::get("/").body(()).unwrap().into_parts().0);
+        tokio::spawn(drive(peer.clone(), Io::Driven(Box::new(socket)), Bytes::new(), request, ()));
+        (peer, client)
     }
 
     #[tokio::test]
     async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_the_close_first() {
-        let (peer, mut client) = attached().await;
+        let (peer, mut client) = connected();
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server closed");
 
         // Where another thread has come in the middle of `close`.
