@@ -4,9 +4,12 @@ import assert from "node:assert/strict";
 import { restarts } from "./restarts.js";
 import { bodiesUntilMarked, bodyOf, closeAll, inDefault, isOfApplication, next, play } from "./world.js";
 
-/** @param {import("./sides.js").Side} side */
-export function runScenarios(side) {
-  play(side, scenarios);
+/**
+ * @param {import("./sides.js").Side} side
+ * @param {import("./servers.js").Target} [target]
+ */
+export function runScenarios(side, target) {
+  play(side, scenarios, target);
 }
 
 const scenarios = {

@@ -18,6 +18,21 @@ export function requiredPath(name) {
 }
 
 /**
+ * What scenarios run against.
+ *
+ * @typedef {object} Target
+ * @property {string} name
+ * @property {string} program
+ * @property {string[]} flags
+ * @property {Record<string, string>} cannot titles of the scenarios that it has no part in, each with the reason
+ */
+
+/** @returns {Target} */
+export function ourServer() {
+  return { name: "our server", program: requiredPath("NEFFOS_SCENARIO"), flags: [], cannot: {} };
+}
+
+/**
  * @typedef {object} Running
  * @property {string} address host and port
  * @property {() => Promise<void>} stop

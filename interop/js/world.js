@@ -2,22 +2,24 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { requiredPath, startServer } from "./servers.js";
+import { ourServer, startServer } from "./servers.js";
 
 /**
  * @param {import("./sides.js").Side} side
  * @param {Record<string, { needs?: string, run: (world: object, t: object) => Promise<void> }>} scenarios
+ * @param {import("./servers.js").Target} target
  */
-export function play({ name, features, start }, scenarios) {
-  const program = requiredPath("NEFFOS_SCENARIO");
-  describe(name, () => {
+export function play({ name, features, start }, scenarios, target = ourServer()) {
+  const { program, flags, cannot } = target;
+  for (const title of Object.keys(cannot)) assert.ok(title in scenarios, `there is no scenario: ${title}`);
+  describe(`${name} against ${target.name}`, () => {
     /** @type {import("./servers.js").Running} */
     let server;
     /** @type {Awaited<ReturnType<typeof start>>} */
     let agent;
 
     before(async () => {
-      server = await startServer(program, (address) => ["--addr", address]);
+      server = await startServer(program, (address) => ["--addr", address, ...flags]);
       agent = await start(server.address);
     });
     after(async () => {
@@ -33,7 +35,7 @@ export function play({ name, features, start }, scenarios) {
     };
     for (const [title, { needs, run }] of Object.entries(scenarios)) {
       if (needs && !features[needs]) continue;
-      test(title, { timeout: 60_000 }, (t) => run(world, t));
+      test(title, { timeout: 60_000, skip: cannot[title] }, (t) => run(world, t));
     }
   });
 }

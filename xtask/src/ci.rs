@@ -8,7 +8,7 @@ use crate::python::Environment;
 use crate::steps::{self, Steps, command};
 use crate::tools::Tool;
 use crate::workspace::{Workspace, programs_of};
-use crate::{Result, autobahn, layers, test};
+use crate::{Result, autobahn, go, layers, test};
 
 /// What runs for every change: within half an hour on two cores, from nothing.
 ///
@@ -20,6 +20,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.run("typos", || typos(workspace))?;
     test::prepare(steps)?;
     steps.command(command("npm run check").current_dir(test::INTEROP))?;
+    go::check(steps)?;
     steps.command(&mut command("cargo clippy --workspace --all-targets --all-features -- -D warnings"))?;
     test::run_prepared(steps, workspace)?;
     steps.command(command("cargo doc --no-deps --all-features --workspace").env("RUSTDOCFLAGS", "-D warnings"))?;

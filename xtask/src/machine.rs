@@ -35,6 +35,33 @@ pub(crate) fn need_python() -> Result {
     if usable { Ok(()) } else { install(&["python3", "python3-venv"]) }
 }
 
+/// Installs Go when it is missing. Any that can fetch other versions of itself will do.
+///
+/// # Errors
+/// When it cannot be installed or is too old; the text says what to install by hand.
+pub(crate) fn need_go() -> Result {
+    if go_fetches_others() {
+        return Ok(());
+    }
+    if !ends_well(&mut command("go version")) {
+        install(&["golang-go"])?;
+    }
+    match go_fetches_others() {
+        true => Ok(()),
+        false => Err("please install Go 1.21 or newer, see https://go.dev/dl".into()),
+    }
+}
+
+fn go_fetches_others() -> bool {
+    output(&mut command("go version")).is_ok_and(|text| go_minor(&text).is_some_and(|minor| minor >= 21))
+}
+
+/// The second number of a version such as `go version go1.26.8 linux/amd64`.
+fn go_minor(text: &str) -> Option<u32> {
+    let (_, version) = text.split_once(" go1.")?;
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// Installs the npm packages of `folder` as its lock file says, when that is newer than what is there.
 ///
 /// # Errors
@@ -81,3 +108,16 @@ pub(crate) fn ends_well(command: &mut Command) -> bool {
 }
 
 const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_go_is_read_from_what_it_says() {
+        assert_eq!(go_minor("go version go1.26.8 linux/amd64\n"), Some(26));
+        assert_eq!(go_minor("go version go1.19 linux/arm64\n"), Some(19));
+        assert_eq!(go_minor("go version go1.28rc1 linux/amd64\n"), Some(28));
+        assert_eq!(go_minor("sh: go: not found"), None);
+    }
+}

@@ -1,9 +1,9 @@
 //! `cargo xtask test`: everything that a change must pass to be right.
 
-use crate::Result;
 use crate::machine;
 use crate::steps::{Steps, command};
 use crate::workspace::Workspace;
+use crate::{Result, go};
 
 /// Installs what is missing, builds, and runs the tests of every language.
 ///
@@ -21,6 +21,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
 pub(crate) fn prepare(steps: &mut Steps) -> Result {
     steps.run("what the tests need", || {
         machine::need_chromium()?;
+        machine::need_go()?;
         machine::need_node_modules(INTEROP)?;
         machine::need_node_modules(CLIENT)
     })
@@ -32,6 +33,7 @@ pub(crate) fn prepare(steps: &mut Steps) -> Result {
 /// At the first step that fails.
 pub(crate) fn run_prepared(steps: &mut Steps, workspace: &Workspace) -> Result {
     rust(steps)?;
+    go::test(steps, workspace)?;
     javascript(steps, workspace)
 }
 
@@ -49,6 +51,7 @@ fn javascript(steps: &mut Steps, workspace: &Workspace) -> Result {
     interop.current_dir(INTEROP);
     interop.env("NEFFOS_SCENARIO", workspace.program("scenario"));
     interop.env("NEFFOS_PROGRAM", workspace.program("neffos"));
+    interop.env("NEFFOS_GO_SERVERS", go::servers(workspace));
     interop.env("NEFFOS_CHROMIUM", machine::chromium());
     steps.command(&mut interop)?;
     steps.command(command("npm test").current_dir(CLIENT))

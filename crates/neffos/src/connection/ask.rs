@@ -123,11 +123,14 @@ fn open(
     peer.session().asks.open(message.token.clone(), pending)?;
     asked.peers.push(peer.clone());
     let sent = peer.send_request(&message, effect);
-    // The connection may have ended before the request was noted, and then nobody would ever be told.
-    match peer.is_closed() {
-        true => Err(Error::closed()),
-        false => sent,
-    }
+    will_be_told(peer, &message.token, sent)
+}
+
+/// Fails when nobody would ever tell the waiter: the request was not sent, or the connection had ended before it was noted.
+/// A request that is open no more was told of, maybe by an answer that the end came right behind.
+fn will_be_told(peer: &Peer, token: &str, sent: Result<(), Error>) -> Result<(), Error> {
+    let is_forgotten = peer.is_closed() && peer.session().asks.close(token).is_some();
+    if is_forgotten { Err(Error::closed()) } else { sent }
 }
 
 async fn answered(wait: oneshot::Receiver<Answer>, deadline: Duration) -> Answer {
@@ -136,4 +139,38 @@ async fn answered(wait: oneshot::Receiver<Answer>, deadline: Duration) -> Answer
         deadline => timeout(deadline, wait).await.map_err(|_| Error::timeout())?,
     };
     answer.unwrap_or_else(|_| Err(Error::closed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::driver::tests::connected;
+    use super::*;
+
+    fn noted(peer: &Peer) -> (ByteString, oneshot::Receiver<Answer>) {
+        let (slot, wait) = slot();
+        let token = new_token();
+        let pending = Pending { namespace: "default".into(), effect: Effect::Nothing, waiter: Waiter::One(slot) };
+        peer.session().asks.open(token.clone(), pending).unwrap();
+        (token, wait)
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_though_the_end_comes_right_behind_it() {
+        let (peer, _client) = connected();
+        let (token, mut wait) = noted(&peer);
+        let pending = peer.session().asks.close(&token).unwrap();
+        pending.waiter.answer(Message::new("question", "yes"));
+        peer.end(None);
+        assert!(will_be_told(&peer, &token, Ok(())).is_ok());
+        assert_eq!(wait.try_recv().unwrap().unwrap().body(), "yes");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_the_end_has_passed_over_fails() {
+        let (peer, _client) = connected();
+        peer.end(None);
+        let (token, _wait) = noted(&peer);
+        assert!(will_be_told(&peer, &token, Ok(())).unwrap_err().is_closed());
+        assert!(peer.session().asks.is_empty());
+    }
 }

@@ -243,6 +243,11 @@ impl Outbox {
         self.closed
     }
 
+    /// Whether the last frame has gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.closed && self.queue.is_empty()
+    }
+
     /// How many bytes wait.
     pub(crate) fn len(&self) -> usize {
         self.bytes

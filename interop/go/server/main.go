@@ -1,0 +1,79 @@
+// Server is a neffos server in Go with one of everything, for clients of this project to be run against. It answers the
+// routes /a, /b, /c and /ctl/… of the program `scenario`.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// After this long nobody remembers that it runs.
+const lifetime = 100 * time.Minute
+
+type options struct {
+	addr, upgrader               string
+	ordered                      bool
+	left, namespaceLeft, goodbye bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.addr, "addr", "127.0.0.1:9401", "where to listen")
+	flag.StringVar(&o.upgrader, "upgrader", "gorilla", "the websocket library: "+upgraderNames())
+	flag.BoolVar(&o.ordered, "sync", true, "all receivers see all broadcasts in one order")
+	flag.BoolVar(&o.left, "left", false, "who leaves a room is announced to the others in it")
+	flag.BoolVar(&o.namespaceLeft, "nsleft", false, "who leaves a namespace is announced to the others in it")
+	flag.BoolVar(&o.goodbye, "ondisc", false, "who disconnects is announced to everyone in the namespace default")
+	flag.Parse()
+	if err := run(o); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run serves until SIGTERM or the end of the lifetime, and says on standard output once it listens.
+func run(o options) error {
+	upgrader, err := upgraderNamed(o.upgrader)
+	if err != nil {
+		return err
+	}
+	told, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer forget()
+	told, cancel := context.WithTimeout(told, lifetime)
+	defer cancel()
+
+	notes := &journal{}
+	hosts := newHosts(upgrader, o, notes)
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("listening on %s\n", listener.Addr())
+
+	failed := make(chan error, 1)
+	go func() { failed <- http.Serve(listener, routes(hosts, notes)) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-told.Done():
+		for _, h := range hosts {
+			h.server.Close()
+		}
+		return nil
+	}
+}
+
+func routes(hosts []*host, notes *journal) http.Handler {
+	mux := http.NewServeMux()
+	for _, h := range hosts {
+		mux.Handle("/"+h.name, h.server)
+	}
+	mux.Handle("/ctl/", control{hosts, notes})
+	return mux
+}

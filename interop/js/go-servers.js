@@ -1,0 +1,26 @@
+/** The servers in Go that clients run against, and what they cannot do. */
+import { requiredPath } from "./servers.js";
+
+/** @returns {import("./servers.js").Target[]} */
+export function goServers() {
+  const folder = requiredPath("NEFFOS_GO_SERVERS");
+  return versions.flatMap(({ version, upgraders, cannot }) =>
+    upgraders.map((upgrader) => ({
+      name: `the Go server ${version} with ${upgrader}`,
+      program: `${folder}/server-${version}`,
+      flags: ["--upgrader", upgrader],
+      cannot,
+    })),
+  );
+}
+
+const versions = [
+  {
+    version: "v0.0.24",
+    upgraders: ["gorilla", "gobwas"],
+    cannot: {
+      "a client learns why it was closed": "it drops the connection without a close frame",
+    },
+  },
+  { version: "v0.0.25", upgraders: ["gorilla", "gobwas", "coder"], cannot: {} },
+];

@@ -1,0 +1,74 @@
+//! The module `interop/go`: the same sources are built and tested with each version of neffos that it pins.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::steps::{Steps, command, output};
+use crate::workspace::Workspace;
+use crate::{Result, machine};
+
+/// All there is to do in Go, and what it needs.
+///
+/// # Errors
+/// At the first that fails.
+pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
+    steps.run("what the tests need", machine::need_go)?;
+    steps.command(&mut command("cargo build -p fixture"))?;
+    check(steps)?;
+    test(steps, workspace)
+}
+
+/// Builds the servers, which other tests need, and runs the tests of the Go client.
+///
+/// # Errors
+/// At the first that fails.
+pub(crate) fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
+    for version in VERSIONS {
+        steps.command(version.go("build", "-o").arg(servers(workspace).join(version.program)).arg("./server"))?;
+        let mut tests = version.go("test", "-count=1 -parallel=8 ./...");
+        steps.command(tests.env("NEFFOS_SCENARIO", workspace.program("scenario")))?;
+    }
+    Ok(())
+}
+
+/// Looks at form and at likely faults.
+///
+/// # Errors
+/// When there are any.
+pub(crate) fn check(steps: &mut Steps) -> Result {
+    steps.run("gofmt", || {
+        let root = output(command("go env GOROOT").env("GOTOOLCHAIN", YOUNGER.toolchain))?;
+        let unformed = output(Command::new(Path::new(root.trim()).join("bin/gofmt")).args(["-l", FOLDER]))?;
+        if unformed.is_empty() { Ok(()) } else { Err(format!("please run gofmt -w on:\n{unformed}").into()) }
+    })?;
+    VERSIONS.iter().try_for_each(|version| steps.command(&mut version.go("vet", "./...")))
+}
+
+/// The folder of the built servers: `server-v0.0.24` and `server-v0.0.25`.
+pub(crate) fn servers(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("go")
+}
+
+/// A version of neffos, and what builds it.
+#[derive(Debug, Clone, Copy)]
+struct Version {
+    program: &'static str,
+    /// Any younger Go would do for the older version, too: this is for the same result everywhere.
+    toolchain: &'static str,
+    flags: &'static str,
+}
+
+impl Version {
+    /// A call of Go that leaves what is pinned as it is, whatever the user's own flags.
+    fn go(self, verb: &str, arguments: &str) -> Command {
+        let mut command = command(&format!("go {verb} {} {arguments}", self.flags));
+        command.current_dir(FOLDER).env("GOTOOLCHAIN", self.toolchain).env("GOFLAGS", "-mod=readonly -buildvcs=false");
+        command
+    }
+}
+
+const FOLDER: &str = "interop/go";
+const VERSIONS: [Version; 2] = [OLDER, YOUNGER];
+const OLDER: Version = Version { program: "server-v0.0.24", toolchain: "go1.26.8", flags: "" };
+const YOUNGER: Version =
+    Version { program: "server-v0.0.25", toolchain: "go1.27.1", flags: "-modfile=v0.0.25.mod -tags=v0025" };
