@@ -1,12 +1,14 @@
 //! RFC 6455 frames, pure: no socket, no clock, no task.
 //!
 //! - `reader.rs`: bytes to messages and control frames, for either side; strict.
+//! - `frame.rs`: one frame on its way in.
 //! - `writer.rs`: messages and control frames to bytes. A server's frames are the same bytes for every receiver.
 //! - `close.rs`: close codes and close frames.
 //! - `accept.rs`: the key that proves that a handshake was understood.
 
 mod accept;
 mod close;
+mod frame;
 mod reader;
 mod writer;
 

@@ -5,10 +5,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    BINARY, CLOSE, CONTINUATION, CloseCode, CloseFrame, FIN, Kind, MASKED, MAX_CONTROL, PING, PONG, Role, TEXT,
-    apply_mask,
-};
+use super::frame::{Frame, Header, Violation, protocol_error};
+use super::{BINARY, CONTINUATION, CloseCode, CloseFrame, Kind, PING, PONG, Role, TEXT};
 
 /// Reads one side's frames.
 #[derive(Debug)]
@@ -38,28 +36,6 @@ pub(crate) enum Incoming {
     Ping(Bytes),
     Pong(Bytes),
     Close(Option<CloseFrame>),
-}
-
-/// How the other side broke the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Violation {
-    code: CloseCode,
-    reason: &'static str,
-}
-
-#[derive(Debug, Default)]
-struct Header {
-    bytes: [u8; super::MAX_HEADER],
-    len: usize,
-}
-
-/// A frame whose payload is being read.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    opcode: u8,
-    is_final: bool,
-    mask: Option<[u8; 4]>,
-    remaining: u64,
 }
 
 /// A message that has not come whole.
@@ -100,7 +76,7 @@ impl Reader {
     /// Whether nothing is half read.
     #[cfg(test)]
     fn is_idle(&self) -> bool {
-        self.header.len == 0 && self.frame.is_none() && self.message.is_none() && self.control.capacity() == 0
+        self.header.is_empty() && self.frame.is_none() && self.message.is_none() && self.control.capacity() == 0
     }
 
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
@@ -135,7 +111,7 @@ impl Reader {
         } else {
             self.open_data_frame(frame)?;
         }
-        self.header.len = 0;
+        self.header.clear();
         self.frame = Some(frame);
         Ok(frame)
     }
@@ -150,11 +126,11 @@ impl Reader {
         };
         message.fragments += 1;
         if self.limits.max_fragments > 0 && message.fragments > self.limits.max_fragments {
-            return Err(Violation { code: CloseCode::TOO_BIG, reason: "too many fragments" });
+            return Err(Violation::new(CloseCode::TOO_BIG, "too many fragments"));
         }
         let length = frame.remaining.saturating_add(message.data.len() as u64);
         if self.limits.max_message > 0 && length > self.limits.max_message as u64 {
-            return Err(Violation { code: CloseCode::TOO_BIG, reason: "message too big" });
+            return Err(Violation::new(CloseCode::TOO_BIG, "message too big"));
         }
         Ok(())
     }
@@ -197,82 +173,6 @@ impl Reader {
     }
 }
 
-impl Header {
-    /// Takes what is missing; true once it is whole.
-    fn read(&mut self, input: &mut &[u8]) -> bool {
-        while self.len < self.needed() {
-            let Some((first, rest)) = input.split_first() else { return false };
-            self.bytes[self.len] = *first;
-            self.len += 1;
-            *input = rest;
-        }
-        true
-    }
-
-    /// How long it is, as far as that is known.
-    fn needed(&self) -> usize {
-        if self.len < 2 {
-            return 2;
-        }
-        let mask = if self.bytes[1] & MASKED > 0 { 4 } else { 0 };
-        mask + self.length_end()
-    }
-
-    fn length_end(&self) -> usize {
-        match self.bytes[1] & !MASKED {
-            127 => 10,
-            126 => 4,
-            _ => 2,
-        }
-    }
-
-    fn parse(&self) -> Result<Frame, Violation> {
-        let [first, second, ..] = self.bytes;
-        if first & 0x70 > 0 {
-            return Err(protocol_error("reserved bits are set"));
-        }
-        let end = self.length_end();
-        let announced = self.bytes[2..end].iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
-        let remaining = match end {
-            2 => u64::from(second & !MASKED),
-            4 if announced > 125 => announced,
-            10 if announced > 0xFFFF && announced >> 63 == 0 => announced,
-            _ => return Err(protocol_error("a length in the wrong form")),
-        };
-        let mask = self.bytes[..self.len].last_chunk().copied().filter(|_| second & MASKED > 0);
-        Ok(Frame { opcode: first & 0x0F, is_final: first & FIN > 0, mask, remaining })
-    }
-}
-
-impl Frame {
-    fn is_control(self) -> bool {
-        self.opcode & 0x8 > 0
-    }
-
-    fn check_control(self) -> Result<(), Violation> {
-        if !matches!(self.opcode, CLOSE | PING | PONG) {
-            return Err(protocol_error("unknown opcode"));
-        }
-        if !self.is_final || self.remaining > MAX_CONTROL as u64 {
-            return Err(protocol_error("a control frame that is fragmented or too long"));
-        }
-        Ok(())
-    }
-
-    /// Moves payload from `input` to where `keep` puts it, and unmasks it there.
-    fn take<'a>(&mut self, input: &mut &[u8], keep: impl FnOnce(&[u8]) -> &'a mut [u8]) {
-        let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
-        let (taken, rest) = input.split_at(count);
-        *input = rest;
-        self.remaining -= count as u64;
-        let kept = keep(taken);
-        if let Some(mask) = &mut self.mask {
-            apply_mask(kept, *mask);
-            mask.rotate_left(count % 4);
-        }
-    }
-}
-
 impl Message {
     fn of(kind: Kind) -> Box<Self> {
         Box::new(Self { kind, data: BytesMut::new(), valid: 0, fragments: 0 })
@@ -293,16 +193,6 @@ impl Message {
     }
 }
 
-impl Violation {
-    pub(crate) fn code(self) -> CloseCode {
-        self.code
-    }
-
-    pub(crate) fn reason(self) -> &'static str {
-        self.reason
-    }
-}
-
 fn parse_close(payload: &[u8]) -> Result<Option<CloseFrame>, Violation> {
     let [high, low, reason @ ..] = payload else {
         return match payload.is_empty() {
@@ -316,12 +206,8 @@ fn parse_close(payload: &[u8]) -> Result<Option<CloseFrame>, Violation> {
     Ok(Some(CloseFrame::new(code, reason)))
 }
 
-fn protocol_error(reason: &'static str) -> Violation {
-    Violation { code: CloseCode::PROTOCOL_ERROR, reason }
-}
-
 fn not_text() -> Violation {
-    Violation { code: CloseCode::INVALID_PAYLOAD, reason: "text that is not UTF-8" }
+    Violation::new(CloseCode::INVALID_PAYLOAD, "text that is not UTF-8")
 }
 
 #[cfg(test)]
