@@ -13,6 +13,8 @@ pub(super) struct Header {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) opcode: u8,
+    /// The bits that extensions give a meaning.
+    pub(super) reserved: u8,
     pub(super) is_final: bool,
     pub(super) mask: Option<[u8; 4]>,
     /// How much of the payload has not come.
@@ -68,9 +70,6 @@ impl Header {
     /// What it says, once it is whole.
     pub(super) fn parse(&self) -> Result<Frame, Violation> {
         let [first, second, ..] = self.bytes;
-        if first & 0x70 > 0 {
-            return Err(protocol_error("reserved bits are set"));
-        }
         let end = self.length_end();
         let announced = self.bytes[2..end].iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
         let remaining = match end {
@@ -80,7 +79,7 @@ impl Header {
             _ => return Err(protocol_error("a length in the wrong form")),
         };
         let mask = self.bytes[..self.len].last_chunk().copied().filter(|_| second & MASKED > 0);
-        Ok(Frame { opcode: first & 0x0F, is_final: first & FIN > 0, mask, remaining })
+        Ok(Frame { opcode: first & 0x0F, reserved: first & 0x70, is_final: first & FIN > 0, mask, remaining })
     }
 }
 

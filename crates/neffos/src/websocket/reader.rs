@@ -5,14 +5,17 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::deflate::{Window, inflate};
 use super::frame::{Frame, Header, Violation, protocol_error};
-use super::{BINARY, CONTINUATION, CloseCode, CloseFrame, Kind, PING, PONG, Role, TEXT};
+use super::{BINARY, CONTINUATION, CloseCode, CloseFrame, Kind, PING, PONG, RSV1, Role, TEXT};
 
 /// Reads one side's frames.
 #[derive(Debug)]
 pub(crate) struct Reader {
     role: Role,
     limits: ReadLimits,
+    /// Whether messages may be compressed.
+    deflate: Option<Window>,
     /// A header that has not come whole.
     header: Header,
     frame: Option<Frame>,
@@ -43,17 +46,20 @@ pub(crate) enum Incoming {
 struct Message {
     kind: Kind,
     data: BytesMut,
+    /// Whether `data` is compressed.
+    deflate: Option<Window>,
     /// How much of a text is known to be UTF-8.
     valid: usize,
     fragments: usize,
 }
 
 impl Reader {
-    /// Reads what comes to the side `role`.
-    pub(crate) fn new(role: Role, limits: ReadLimits) -> Self {
+    /// Reads what comes to the side `role`; with `deflate`, that may be compressed.
+    pub(crate) fn new(role: Role, limits: ReadLimits, deflate: Option<Window>) -> Self {
         Self {
             role,
             limits,
+            deflate,
             header: Header::default(),
             frame: None,
             message: None,
@@ -106,6 +112,10 @@ impl Reader {
         if frame.mask.is_some() != (self.role == Role::Server) {
             return Err(protocol_error("masked by the wrong side"));
         }
+        let may_be_deflated = self.deflate.is_some() && matches!(frame.opcode, TEXT | BINARY);
+        if frame.reserved > 0 && !(may_be_deflated && frame.reserved == RSV1) {
+            return Err(protocol_error("reserved bits are set"));
+        }
         if frame.is_control() {
             frame.check_control()?;
         } else {
@@ -117,10 +127,11 @@ impl Reader {
     }
 
     fn open_data_frame(&mut self, frame: Frame) -> Result<(), Violation> {
+        let deflate = self.deflate.filter(|_| frame.reserved == RSV1);
         let message = match (&mut self.message, frame.opcode) {
             (Some(message), CONTINUATION) => message,
-            (message @ None, TEXT) => message.insert(Message::of(Kind::Text)),
-            (message @ None, BINARY) => message.insert(Message::of(Kind::Binary)),
+            (message @ None, TEXT) => message.insert(Message::of(Kind::Text, deflate)),
+            (message @ None, BINARY) => message.insert(Message::of(Kind::Binary, deflate)),
             (Some(_), _) => return Err(protocol_error("a new message inside another")),
             (None, _) => return Err(protocol_error("continues no message")),
         };
@@ -129,7 +140,7 @@ impl Reader {
             return Err(Violation::new(CloseCode::TOO_BIG, "too many fragments"));
         }
         let length = frame.remaining.saturating_add(message.data.len() as u64);
-        if self.limits.max_message > 0 && length > self.limits.max_message as u64 {
+        if self.limits.max_message > 0 && length > message.most(self.limits.max_message) {
             return Err(Violation::new(CloseCode::TOO_BIG, "message too big"));
         }
         Ok(())
@@ -143,6 +154,9 @@ impl Reader {
             &mut message.data[start..]
         });
         let is_whole = frame.remaining == 0 && frame.is_final;
+        if is_whole {
+            message.unpack(self.limits.max_message)?;
+        }
         message.check_text(is_whole)?;
         self.frame = (frame.remaining > 0).then_some(frame);
         if !is_whole {
@@ -174,14 +188,30 @@ impl Reader {
 }
 
 impl Message {
-    fn of(kind: Kind) -> Box<Self> {
-        Box::new(Self { kind, data: BytesMut::new(), valid: 0, fragments: 0 })
+    fn of(kind: Kind, deflate: Option<Window>) -> Box<Self> {
+        Box::new(Self { kind, data: BytesMut::new(), deflate, valid: 0, fragments: 0 })
+    }
+
+    /// How long `data` may be. What cannot be compressed grows by an eighth at most.
+    fn most(&self, limit: usize) -> u64 {
+        match self.deflate {
+            None => limit as u64,
+            Some(_) => (limit as u64).saturating_add(limit as u64 / 8 + 16),
+        }
+    }
+
+    /// Makes `data` what it was before it was compressed.
+    fn unpack(&mut self, limit: usize) -> Result<(), Violation> {
+        if let Some(window) = self.deflate.take() {
+            self.data = Bytes::from(inflate(window, &self.data, limit)?).into();
+        }
+        Ok(())
     }
 
     /// Checks what has come of a text since the last time. A character may be cut off at the end of what has come, but not
     /// at the end of the whole.
     fn check_text(&mut self, is_whole: bool) -> Result<(), Violation> {
-        if self.kind == Kind::Binary {
+        if self.kind == Kind::Binary || self.deflate.is_some() {
             return Ok(());
         }
         self.valid += match simdutf8::compat::from_utf8(&self.data[self.valid..]) {
@@ -220,7 +250,7 @@ mod tests {
     const LIMITS: ReadLimits = ReadLimits { max_message: 1 << 20, max_fragments: 8 };
 
     fn server() -> Reader {
-        Reader::new(Role::Server, LIMITS)
+        Reader::new(Role::Server, LIMITS, None)
     }
 
     /// A client's frame with any first byte.
@@ -314,7 +344,7 @@ mod tests {
 
     #[test]
     fn an_announced_length_allocates_nothing() {
-        let mut reader = Reader::new(Role::Server, ReadLimits { max_message: 0, max_fragments: 0 });
+        let mut reader = Reader::new(Role::Server, ReadLimits { max_message: 0, max_fragments: 0 }, None);
         let announced = [0x82, 0xFF, 0x10, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5];
         assert_eq!(read_all(&mut reader, &announced), Ok(vec![]));
         assert!(reader.message.unwrap().data.capacity() < 1024);
@@ -370,7 +400,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), client: bool) {
             let role = if client { Role::Client } else { Role::Server };
-            let _unused = read_all(&mut Reader::new(role, LIMITS), &bytes);
+            let _unused = read_all(&mut Reader::new(role, LIMITS, None), &bytes);
         }
     }
 }
