@@ -93,7 +93,7 @@ impl Driver {
             deadlines.acknowledged();
         }
         Self {
-            reader: Reader::new(Role::Server, limits.read()),
+            reader: Reader::new(Role::Server, limits.read(), peer.deflate()),
             inbox: VecDeque::new(),
             job: Some(Box::pin(process::open(Conn::opening(peer.clone()), request))),
             timer: Box::pin(sleep_until(deadlines.next(limits).unwrap_or(now + FAR_FUTURE))),
