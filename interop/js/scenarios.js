@@ -4,8 +4,14 @@ import { after, before, describe, test } from "node:test";
 
 import { requiredPath, startServer } from "./servers.js";
 
-/** @param {import("./sides.js").Side} side */
-export function runScenarios({ name, features, start }) {
+/** What differs where messages are compressed. */
+export const LARGE_BODIES = "large bodies go both ways, and to everyone";
+
+/**
+ * @param {import("./sides.js").Side} side
+ * @param {{ flags?: string[], only?: string[] }} [run] flags for the server; the titles of the scenarios, if not all
+ */
+export function runScenarios({ name, features, start }, { flags = [], only } = {}) {
   const program = requiredPath("NEFFOS_SCENARIO");
   describe(name, () => {
     /** @type {import("./servers.js").Running} */
@@ -14,7 +20,7 @@ export function runScenarios({ name, features, start }) {
     let agent;
 
     before(async () => {
-      server = await startServer(program, (address) => ["--addr", address]);
+      server = await startServer(program, (address) => ["--addr", address, ...flags]);
       agent = await start(server.address);
     });
     after(async () => {
@@ -29,6 +35,7 @@ export function runScenarios({ name, features, start }) {
     };
     for (const [title, { needs, run }] of scenarios) {
       if (needs && !features[needs]) continue;
+      if (only && !only.includes(title)) continue;
       test(title, { timeout: 60_000 }, (t) => run(world, t));
     }
   });
@@ -203,6 +210,19 @@ const scenarios = Object.entries({
       const { namespace, room, body } = await next(client, "emitback");
       assert.deepEqual([namespace, room, body], ["default", "", "grüße; 你好 🌍"]);
       await client.close();
+    },
+  },
+
+  [LARGE_BODIES]: {
+    async run(world) {
+      const [ada, bob] = [await inDefault(world), await inDefault(world)];
+      const body = "grüße; 你好 🌍 ".repeat(1000);
+      await ada.emit("default", "emitback", body);
+      assert.equal((await next(ada, "emitback")).body, body);
+      assert.equal(await ada.ask("default", "echo", body), body);
+      await ada.emit("default", "chatall", body);
+      for (const client of [ada, bob]) assert.equal((await next(client, "chatall")).body, body);
+      await closeAll(ada, bob);
     },
   },
 
