@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { restarts } from "./restarts.js";
 import { bodiesUntilMarked, bodyOf, closeAll, inDefault, isOfApplication, next, play } from "./world.js";
 
+/** What differs where messages are compressed. */
+export const LARGE_BODIES = "large bodies go both ways, and to everyone";
+
 /**
  * @param {import("./sides.js").Side} side
  * @param {import("./servers.js").Target} [target]
@@ -128,6 +131,19 @@ const scenarios = {
       const { namespace, room, body } = await next(client, "emitback");
       assert.deepEqual([namespace, room, body], ["default", "", "grüße; 你好 🌍"]);
       await client.close();
+    },
+  },
+
+  [LARGE_BODIES]: {
+    async run(world) {
+      const [ada, bob] = [await inDefault(world), await inDefault(world)];
+      const body = "grüße; 你好 🌍 ".repeat(1000);
+      await ada.emit("default", "emitback", body);
+      assert.equal((await next(ada, "emitback")).body, body);
+      assert.equal(await ada.ask("default", "echo", body), body);
+      await ada.emit("default", "chatall", body);
+      for (const client of [ada, bob]) assert.equal((await next(client, "chatall")).body, body);
+      await closeAll(ada, bob);
     },
   },
 

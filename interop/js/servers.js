@@ -24,6 +24,7 @@ export function requiredPath(name) {
  * @property {string} name
  * @property {string} program
  * @property {string[]} flags
+ * @property {string[]} [only] titles of the scenarios that are played, if not all are
  * @property {Record<string, string>} cannot titles of the scenarios that it has no part in, each with the reason
  */
 

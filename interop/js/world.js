@@ -10,7 +10,7 @@ import { ourServer, startServer } from "./servers.js";
  * @param {import("./servers.js").Target} target
  */
 export function play({ name, features, start }, scenarios, target = ourServer()) {
-  const { program, flags, cannot } = target;
+  const { program, flags, cannot, only } = target;
   for (const title of Object.keys(cannot)) assert.ok(title in scenarios, `there is no scenario: ${title}`);
   describe(`${name} against ${target.name}`, () => {
     /** @type {import("./servers.js").Running} */
@@ -35,6 +35,7 @@ export function play({ name, features, start }, scenarios, target = ourServer())
     };
     for (const [title, { needs, run }] of Object.entries(scenarios)) {
       if (needs && !features[needs]) continue;
+      if (only && !only.includes(title)) continue;
       test(title, { timeout: 60_000, skip: cannot[title] }, (t) => run(world, t));
     }
   });

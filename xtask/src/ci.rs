@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::autobahn::Extent;
 use crate::machine::ends_well;
 use crate::python::Environment;
 use crate::steps::{self, Steps, command};
@@ -15,6 +16,10 @@ use crate::{Result, autobahn, go, layers, test};
 /// # Errors
 /// At the first step that fails.
 pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
+    run_with(steps, workspace, Extent::Brief)
+}
+
+fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result {
     steps.command(&mut command("cargo fmt --all --check"))?;
     steps.run("layers", || layers::check(workspace))?;
     steps.run("typos", || typos(workspace))?;
@@ -25,7 +30,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     test::run_prepared(steps, workspace)?;
     steps.command(command("cargo doc --no-deps --all-features --workspace").env("RUSTDOCFLAGS", "-D warnings"))?;
     benches(steps, workspace)?;
-    steps.run("autobahn", || autobahn::check(workspace))?;
+    steps.run("autobahn", || autobahn::check(workspace, extent))?;
     steps.run("installation of cargo-deny", || Tool::DENY.install(workspace))?;
     steps.command(&mut Tool::DENY.command(workspace, "deny check bans licenses sources"))
 }
@@ -35,7 +40,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
 /// # Errors
 /// At the first step that fails.
 pub(crate) fn run_long(steps: &mut Steps, workspace: &Workspace) -> Result {
-    run(steps, workspace)?;
+    run_with(steps, workspace, Extent::All)?;
     advisories(steps, workspace)?;
     steps.run("installation of cargo-hack", || Tool::HACK.install(workspace))?;
     steps.command(&mut Tool::HACK.command(workspace, "hack check --workspace --each-feature --no-dev-deps"))?;

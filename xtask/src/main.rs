@@ -48,7 +48,7 @@ fn run(arguments: &[&str]) -> Result {
         ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
         ["go"] => go::run(&mut steps, &workspace)?,
         ["layers"] => return layers::check(&workspace),
-        ["autobahn"] => return autobahn::check(&workspace),
+        ["autobahn"] => return autobahn::check(&workspace, autobahn::Extent::All),
         ["autobahn", "--accept"] => return autobahn::accept(&workspace),
         unknown => return Err(format!("no such command: {}\n\n{HELP}", unknown.join(" ")).into()),
     }
@@ -58,9 +58,9 @@ fn run(arguments: &[&str]) -> Result {
 
 const HELP: &str = "\
 cargo xtask test       installs what the tests need and lacks (chromium, Go, npm packages), then runs them all
-cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, Autobahn, cargo-deny
-cargo xtask ci --long  `ci`, and what takes long or needs more: advisories, each feature alone, miri, fuzzing
+cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, Autobahn in brief, cargo-deny
+cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, miri, fuzzing
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
-cargo xtask autobahn   runs Autobahn's cases against `scenario`; `--accept` writes down the result as the expected one
+cargo xtask autobahn   runs all of Autobahn's cases against `scenario`; `--accept` writes down the result as the expected one
 cargo xtask help       prints this";

@@ -47,6 +47,8 @@ pub use http::serve_tls;
 pub use http::{UpgradeError, UpgradeService, serve, serve_app};
 pub use message::{IntoMessages, Message};
 pub use server::{Exclude, Server, ServerBuilder, random_id};
+#[cfg(feature = "deflate")]
+pub use websocket::Compression;
 pub use websocket::{CloseCode, CloseFrame};
 
 /// The README's code, compiled.

@@ -91,7 +91,7 @@ impl Dialer {
     }
 
     fn welcomed(&self, welcome: Welcome, socket: Socket, io: Io) -> Dialled {
-        let identity = Identity { id: welcome.id.into(), reconnect_tries: 0, address: None };
+        let identity = Identity { id: welcome.id.into(), reconnect_tries: 0, address: None, deflate: None };
         let peer = Peer::new(&self.hub, identity, socket);
         if self.hub.native == NativeMode::Only
             && let Some(name) = self.hub.namespaces.name("")
@@ -104,7 +104,7 @@ impl Dialer {
     /// Says hello and waits for the answer, unless both sides do without.
     async fn greet(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), early: Bytes) -> Result<Welcome, Error> {
         let limits = &self.hub.limits;
-        let mut greeting = Greeting::new(Reader::new(Role::Client, limits.read()), limits.ack());
+        let mut greeting = Greeting::new(Reader::new(Role::Client, limits.read(), None), limits.ack());
         if self.hub.native == NativeMode::Only {
             return greeting.finish(&early).map_err(|violation| broken(violation.reason()));
         }

@@ -104,7 +104,7 @@ mod tests {
     use crate::websocket::{CloseCode, Kind, ReadLimits, Role, close, message, ping};
 
     fn greeting() -> Greeting {
-        let reader = Reader::new(Role::Client, ReadLimits { max_message: 64, max_fragments: 4 });
+        let reader = Reader::new(Role::Client, ReadLimits { max_message: 64, max_fragments: 4 }, None);
         Greeting::new(reader, AckLimits { frames: 2, bytes: 20 })
     }
 

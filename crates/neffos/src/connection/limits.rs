@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use crate::fanout::{OutboxLimits, Overflow};
 use crate::session::{AckLimits, Bounds, ForeignRooms};
-use crate::websocket::ReadLimits;
+use crate::websocket::{Compression, ReadLimits};
 
 /// A bound of zero, or a deadline of zero, means none.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) max_message: usize,
     pub(crate) max_fragments: usize,
+    /// None: messages are not compressed.
+    pub(crate) compression: Option<Compression>,
     pub(crate) ack_frames: usize,
     pub(crate) bounds: Bounds,
     pub(crate) outbox: OutboxLimits,
@@ -31,6 +33,7 @@ impl Default for Limits {
         Self {
             max_message: 64 * 1024,
             max_fragments: 1024,
+            compression: None,
             ack_frames: 16,
             bounds: Bounds { namespaces: 32, rooms: 128, name_bytes: 255, foreign_rooms: ForeignRooms::Refused },
             outbox: OutboxLimits { messages: 1024, bytes: 1024 * 1024, overflow: Overflow::DropNewest },

@@ -294,7 +294,7 @@ pub(crate) fn casts(messages: Vec<Message>, except: &Except) -> Vec<Arc<Cast>> {
             .map(|asker| (asker, Chunk::single(wire::encode(&message, Role::Server))));
         match casts.last_mut().filter(|last| last.audience == audience && last.private.is_none() && private.is_none()) {
             Some(last) => last.chunk = Chunk::joined([&last.chunk, &chunk].into_iter()),
-            None => casts.push(Cast { audience, chunk, private }),
+            None => casts.push(Cast::new(audience, chunk, private)),
         }
     }
     casts.into_iter().map(Arc::new).collect()

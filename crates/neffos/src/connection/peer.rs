@@ -21,7 +21,7 @@ use crate::fanout::{Chunk, Member, Offer, Outbox, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
 use crate::session::{Ack, Asks, Effect, Membership, Session};
-use crate::websocket::{self, CloseCode, CloseFrame, Role};
+use crate::websocket::{self, CloseCode, CloseFrame, Packing, Role, Window};
 
 pub(crate) struct Peer {
     key: u64,
@@ -35,6 +35,7 @@ pub(crate) struct Peer {
     values: Mutex<Values>,
     reconnect_tries: i64,
     address: Option<SocketAddr>,
+    deflate: Option<Window>,
 }
 
 /// What is to be sent, and where to.
@@ -73,6 +74,8 @@ pub(crate) struct Identity {
     pub(crate) id: Arc<str>,
     pub(crate) reconnect_tries: i64,
     pub(crate) address: Option<SocketAddr>,
+    /// That messages may be compressed, and within which window the server does it.
+    pub(crate) deflate: Option<Window>,
 }
 
 impl Peer {
@@ -90,6 +93,7 @@ impl Peer {
             values: Mutex::default(),
             reconnect_tries: identity.reconnect_tries,
             address: identity.address,
+            deflate: identity.deflate,
             hub: hub.clone(),
         })
     }
@@ -104,6 +108,10 @@ impl Peer {
 
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    pub(super) fn deflate(&self) -> Option<Window> {
+        self.deflate
     }
 
     pub(crate) fn session(&self) -> MutexGuard<'_, Session<Waiter>> {
@@ -126,7 +134,7 @@ impl Peer {
 
     /// Sends a reply, for which room is reserved. If even that is full, the connection is cut.
     pub(super) fn reply(&self, frame: Bytes) {
-        if self.offer_reply(frame) {
+        if self.offer_reply(self.packed(frame)) {
             self.flush();
         }
     }
@@ -277,7 +285,13 @@ impl Peer {
         }
     }
 
+    /// A message for this connection alone, compressed if that was agreed on and gains something.
+    fn packed(&self, frame: Bytes) -> Bytes {
+        self.packing().and_then(|packing| websocket::pack(&frame, packing)).unwrap_or(frame)
+    }
+
     fn send_frame(&self, frame: Bytes) -> Result<(), Error> {
+        let frame = self.packed(frame);
         let mut tally = Tally::default();
         let offer = self.outgoing().outbox.offer_single(frame, &self.hub.limits.outbox, &mut tally);
         self.hub.fanout.totals().add(&tally);
@@ -323,6 +337,11 @@ impl Member for Peer {
 
     fn id(&self) -> &Arc<str> {
         &self.id
+    }
+
+    fn packing(&self) -> Option<Packing> {
+        let window = self.deflate?;
+        self.hub.limits.compression.map(|compression| compression.packing(window))
     }
 
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::websocket::{Packing, pack};
+
 /// One or more whole frames in one piece of memory. Cloning copies no bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
@@ -31,6 +33,20 @@ impl Chunk {
             bytes.extend_from_slice(&chunk.bytes);
         }
         Self { bytes: bytes.freeze(), count: ends.len(), ends: Some(ends.into()), first: 0 }
+    }
+
+    /// The same with each frame compressed that gains by it; none when none does.
+    pub(crate) fn packed(&self, packing: Packing) -> Option<Self> {
+        let plain = |nth| self.bytes.slice(self.end_of(nth - 1)..self.end_of(nth));
+        let packed: Vec<_> = (1..=self.count).map(|nth| pack(&plain(nth), packing)).collect();
+        match &packed[..] {
+            [Some(only)] => Some(Self::single(only.clone())),
+            all if all.iter().all(Option::is_none) => None,
+            _ => {
+                let frames = (1..).zip(packed).map(|(nth, frame)| Self::single(frame.unwrap_or_else(|| plain(nth))));
+                Some(Self::joined(frames.collect::<Vec<_>>().iter()))
+            }
+        }
     }
 
     pub(crate) fn bytes(&self) -> &Bytes {

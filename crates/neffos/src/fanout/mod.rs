@@ -6,10 +6,12 @@
 //! - `mod.rs`: [`Fanout`], the engine's face: all shards, and the order across them.
 //! - `shard.rs`: one part of the connections, its pending broadcasts and its dispatcher.
 //! - `index.rs`: namespace and room to members.
+//! - `cast.rs`: one broadcast, in the forms that its receivers take.
 //! - `chunk.rs`: encoded frames, shared by all who get them.
 //! - `outbox.rs`: what one connection still has to be sent, bounded.
 //! - `counters.rs`: what became of every message.
 
+mod cast;
 mod chunk;
 mod counters;
 mod index;
@@ -21,15 +23,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use tokio::runtime::Handle;
 
+pub(crate) use cast::{Audience, Cast, Except};
 pub(crate) use chunk::Chunk;
 pub use counters::Counters;
 pub(crate) use counters::{Tally, Totals};
 pub use outbox::Overflow;
 pub(crate) use outbox::{Offer, Outbox, OutboxLimits};
 use shard::Shard;
+
+use crate::websocket::Packing;
 
 /// One connection, as the engine sees it.
 pub(crate) trait Member: Send + Sync + 'static {
@@ -39,6 +43,9 @@ pub(crate) trait Member: Send + Sync + 'static {
     /// The public id, which several members may share.
     fn id(&self) -> &Arc<str>;
 
+    /// How messages to it are compressed, if they are.
+    fn packing(&self) -> Option<Packing>;
+
     /// Takes `chunk` into the outbox, or drops it, and counts which. Never waits. True: [`Member::flush`] is due.
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool;
 
@@ -47,32 +54,6 @@ pub(crate) trait Member: Send + Sync + 'static {
 
     /// Writes what the socket takes without waiting.
     fn flush(&self);
-}
-
-/// Whom a broadcast is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Audience {
-    pub(crate) namespace: ByteString,
-    pub(crate) room: Option<ByteString>,
-    pub(crate) id: Option<ByteString>,
-    pub(crate) except: Except,
-}
-
-/// Who is left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Except {
-    Nobody,
-    Member(u64),
-    Id(ByteString),
-}
-
-/// One broadcast: frames that arrive together, and who gets them.
-#[derive(Debug)]
-pub(crate) struct Cast {
-    pub(crate) audience: Audience,
-    pub(crate) chunk: Chunk,
-    /// The copy of one member alone: it asked, so its copy carries its token.
-    pub(crate) private: Option<(u64, Chunk)>,
 }
 
 /// All connections of one server.

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::chunk::Chunk;
+use super::cast::{Cast, Forms};
 use super::counters::{Tally, Totals};
 use super::index::Index;
-use super::{Cast, Member, lock};
+use super::{Member, lock};
 
 pub(crate) struct Shard<M> {
     pending: Mutex<Pending>,
@@ -163,23 +163,11 @@ fn may_join(left: &Cast, right: &Cast) -> bool {
         && left.audience == right.audience
 }
 
-/// Offers a run of broadcasts with one audience to everyone in it, joined into one chunk.
+/// Offers a run of broadcasts with one audience to everyone in it, joined into one chunk, in the form that each takes.
 fn deliver<M: Member>(index: &Index<M>, run: &[Arc<Cast>], touched: &mut Vec<Arc<M>>, tally: &mut Tally) {
-    let [first, ..] = run else { return };
-    let joined;
-    let chunk = match run {
-        [only] => &only.chunk,
-        _ => {
-            joined = Chunk::joined(run.iter().map(|cast| &cast.chunk));
-            &joined
-        }
-    };
+    let (Some(mut forms), [first, ..]) = (Forms::of(run), run) else { return };
     index.for_each_member(&first.audience, |member| {
-        let chunk = match &first.private {
-            Some((key, own)) if *key == member.key() => own,
-            _ => chunk,
-        };
-        if member.offer(chunk, tally) {
+        if member.offer(forms.of_member(&**member), tally) {
             touched.push(member.clone());
         }
     });

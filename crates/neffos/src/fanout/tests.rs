@@ -31,6 +31,10 @@ impl Member for Probe {
         &self.id
     }
 
+    fn packing(&self) -> Option<Packing> {
+        None
+    }
+
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
         lock(&self.outbox).offer(chunk, &LIMITS, tally) == Offer::Flush
     }
@@ -62,7 +66,7 @@ fn to(namespace: &'static str) -> Audience {
 }
 
 fn cast(audience: Audience, text: &str) -> Arc<Cast> {
-    Arc::new(Cast { audience, chunk: Chunk::single(Bytes::copy_from_slice(text.as_bytes())), private: None })
+    Arc::new(Cast::new(audience, Chunk::single(Bytes::copy_from_slice(text.as_bytes())), None))
 }
 
 #[tokio::test]

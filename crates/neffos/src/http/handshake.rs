@@ -9,7 +9,7 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Response, StatusCode, Uri, Version};
 use http_body_util::Full;
 
-use crate::websocket::{accept_key, is_valid_key};
+use crate::websocket::{Answer, Compression, accept_key, is_valid_key};
 
 /// Why a request did not become a websocket. Its text is the body of the answer.
 ///
@@ -140,8 +140,14 @@ pub(super) fn check(request: &Parts, origins: Option<&[String]>) -> Result<(), U
     check_form(request).and_then(|()| check_origin(request, origins)).map_err(UpgradeError)
 }
 
+/// What is agreed on compression, when `request` offers it.
+pub(super) fn compression(settings: &Compression, request: &Parts) -> Option<Answer> {
+    let offers = request.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+    settings.answer(offers.iter().filter_map(|offer| offer.to_str().ok()))
+}
+
 /// The answer that switches protocols.
-pub(super) fn switching_protocols(request: &Parts) -> Response<Full<Bytes>> {
+pub(super) fn switching_protocols(request: &Parts, compression: Option<&Answer>) -> Response<Full<Bytes>> {
     let key = request.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -150,6 +156,9 @@ pub(super) fn switching_protocols(request: &Parts) -> Response<Full<Bytes>> {
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     if let Ok(accept) = HeaderValue::from_str(&accept_key(key)) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(Ok(agreed)) = compression.map(|answer| HeaderValue::from_str(&answer.to_string())) {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreed);
     }
     response
 }
@@ -268,7 +277,7 @@ mod tests {
     #[test]
     fn a_handshake_is_answered_with_the_proof() {
         assert_eq!(status(&request()), 101);
-        let response = switching_protocols(&request());
+        let response = switching_protocols(&request(), None);
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 

@@ -19,6 +19,7 @@ use super::handshake::{self, Reason, UpgradeError};
 use super::url_headers;
 use crate::connection::{Identity, Io, Peer, Socket, Start, drive};
 use crate::server::{Admission, Server};
+use crate::websocket::Answer;
 
 impl Server {
     /// Answers one request of an HTTP server made with hyper: a websocket handshake is accepted, and the connection lives
@@ -36,8 +37,8 @@ impl Server {
                 self.report(&err);
                 err.response()
             }
-            Ok(guest) => {
-                let response = handshake::switching_protocols(&guest.request);
+            Ok((guest, compression)) => {
+                let response = handshake::switching_protocols(&guest.request, compression.as_ref());
                 tokio::spawn(self.clone().receive(guest, on_upgrade));
                 response
             }
@@ -58,21 +59,24 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let guest = self.give_place(request)?;
+        let guest = self.give_place(request, None)?;
         let stream = Box::new(stream);
         self.clone().connect(guest, Socket::Driven, Io::Driven(stream), Bytes::new()).await;
         Ok(())
     }
 
-    fn admit(&self, request: Parts) -> Result<Guest, UpgradeError> {
+    fn admit(&self, request: Parts) -> Result<(Guest, Option<Answer>), UpgradeError> {
         if self.is_closed() {
             return Err(UpgradeError::new(Reason::Closed));
         }
         handshake::check(&request, self.gate().settings.origins.as_deref())?;
-        self.give_place(request)
+        let settings = self.hub().limits.compression.as_ref();
+        let compression = settings.and_then(|settings| handshake::compression(settings, &request));
+        let guest = self.give_place(request, compression.as_ref())?;
+        Ok((guest, compression))
     }
 
-    fn give_place(&self, mut request: Parts) -> Result<Guest, UpgradeError> {
+    fn give_place(&self, mut request: Parts, compression: Option<&Answer>) -> Result<Guest, UpgradeError> {
         if self.is_closed() {
             return Err(UpgradeError::new(Reason::Closed));
         }
@@ -84,7 +88,8 @@ impl Server {
         let id = catch_unwind(AssertUnwindSafe(|| (settings.id_generator)(&request)))
             .map_err(|_panic| UpgradeError::new(Reason::NoId))?;
         let reconnect_tries = reconnect_tries(&request.headers);
-        let identity = Identity { id: id.into(), reconnect_tries, address };
+        let deflate = compression.map(Answer::window);
+        let identity = Identity { id: id.into(), reconnect_tries, address, deflate };
         Ok(Guest { request: Arc::new(request), identity, admission })
     }
 

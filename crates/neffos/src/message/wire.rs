@@ -214,7 +214,7 @@ mod tests {
 
     /// What the other side reads of a frame that we wrote.
     fn payload(frame: &Bytes) -> (Kind, Bytes) {
-        let mut reader = Reader::new(Role::Client, ReadLimits { max_message: 0, max_fragments: 0 });
+        let mut reader = Reader::new(Role::Client, ReadLimits { max_message: 0, max_fragments: 0 }, None);
         match reader.read(&mut &frame[..]).unwrap() {
             Some(Incoming::Message { kind, data }) => (kind, data),
             other => panic!("not a message: {other:?}"),

@@ -48,7 +48,7 @@ use crate::session::ForeignRooms;
 pub struct ServerBuilder {
     namespaces: Namespaces,
     state: StateMap,
-    limits: Limits,
+    pub(super) limits: Limits,
     gate: GateSettings,
     on_connect: Option<ConnectHook>,
     on_disconnect: Option<DisconnectHook>,

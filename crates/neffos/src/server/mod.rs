@@ -2,10 +2,13 @@
 //!
 //! - `mod.rs`: [`Server`], the handle.
 //! - `builder.rs`: [`ServerBuilder`].
+//! - `compression.rs`: the builder's switch for it.
 //! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
 //! - `gate.rs`: who may come in: origins, ids, caps, and whether the server is open at all.
 
 mod builder;
+#[cfg(feature = "deflate")]
+mod compression;
 mod exclude;
 mod gate;
 

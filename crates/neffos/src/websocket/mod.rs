@@ -1,18 +1,32 @@
 //! RFC 6455 frames, pure: no socket, no clock, no task.
 //!
 //! - `reader.rs`: bytes to messages and control frames, for either side; strict.
+//! - `frame.rs`: one frame on its way in.
 //! - `writer.rs`: messages and control frames to bytes. A server's frames are the same bytes for every receiver.
 //! - `close.rs`: close codes and close frames.
+//! - `deflate/`: compressed messages (feature `deflate`); `no_deflate.rs`: that there are none.
 //! - `accept.rs`: the key that proves that a handshake was understood.
 
 mod accept;
 mod close;
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_deflate.rs"]
+mod deflate;
+mod frame;
 mod reader;
 mod writer;
 
 pub(crate) use accept::{accept_key, is_valid_key};
 pub use close::{CloseCode, CloseFrame};
-pub(crate) use reader::{Incoming, ReadLimits, Reader, Violation};
+#[cfg(feature = "deflate")]
+pub use deflate::Compression;
+#[cfg(not(feature = "deflate"))]
+pub(crate) use deflate::Compression;
+pub(crate) use deflate::{Answer, Packing, Window, pack};
+pub(crate) use frame::Violation;
+pub(crate) use reader::{Incoming, ReadLimits, Reader};
 pub(crate) use writer::{MAX_HEADER, begin_message, close, finish_message, message, ping, pong};
 
 /// Which side this is. A client masks what it sends; a server does not.
@@ -37,6 +51,8 @@ const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 /// Set in the first byte of a message's last frame.
 const FIN: u8 = 0x80;
+/// Set in the first byte of a message's first frame when the message is compressed.
+const RSV1: u8 = 0x40;
 /// Set in the second byte of a frame that is masked.
 const MASKED: u8 = 0x80;
 /// How much a control frame may carry.

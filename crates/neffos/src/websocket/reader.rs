@@ -5,16 +5,17 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    BINARY, CLOSE, CONTINUATION, CloseCode, CloseFrame, FIN, Kind, MASKED, MAX_CONTROL, PING, PONG, Role, TEXT,
-    apply_mask,
-};
+use super::deflate::{Window, inflate};
+use super::frame::{Frame, Header, Violation, protocol_error};
+use super::{BINARY, CONTINUATION, CloseCode, CloseFrame, Kind, PING, PONG, RSV1, Role, TEXT};
 
 /// Reads one side's frames.
 #[derive(Debug)]
 pub(crate) struct Reader {
     role: Role,
     limits: ReadLimits,
+    /// Whether messages may be compressed.
+    deflate: Option<Window>,
     /// A header that has not come whole.
     header: Header,
     frame: Option<Frame>,
@@ -40,44 +41,25 @@ pub(crate) enum Incoming {
     Close(Option<CloseFrame>),
 }
 
-/// How the other side broke the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Violation {
-    code: CloseCode,
-    reason: &'static str,
-}
-
-#[derive(Debug, Default)]
-struct Header {
-    bytes: [u8; super::MAX_HEADER],
-    len: usize,
-}
-
-/// A frame whose payload is being read.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    opcode: u8,
-    is_final: bool,
-    mask: Option<[u8; 4]>,
-    remaining: u64,
-}
-
 /// A message that has not come whole.
 #[derive(Debug)]
 struct Message {
     kind: Kind,
     data: BytesMut,
+    /// Whether `data` is compressed.
+    deflate: Option<Window>,
     /// How much of a text is known to be UTF-8.
     valid: usize,
     fragments: usize,
 }
 
 impl Reader {
-    /// Reads what comes to the side `role`.
-    pub(crate) fn new(role: Role, limits: ReadLimits) -> Self {
+    /// Reads what comes to the side `role`; with `deflate`, that may be compressed.
+    pub(crate) fn new(role: Role, limits: ReadLimits, deflate: Option<Window>) -> Self {
         Self {
             role,
             limits,
+            deflate,
             header: Header::default(),
             frame: None,
             message: None,
@@ -100,7 +82,7 @@ impl Reader {
     /// Whether nothing is half read.
     #[cfg(test)]
     fn is_idle(&self) -> bool {
-        self.header.len == 0 && self.frame.is_none() && self.message.is_none() && self.control.capacity() == 0
+        self.header.is_empty() && self.frame.is_none() && self.message.is_none() && self.control.capacity() == 0
     }
 
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
@@ -130,31 +112,36 @@ impl Reader {
         if frame.mask.is_some() != (self.role == Role::Server) {
             return Err(protocol_error("masked by the wrong side"));
         }
+        let may_be_deflated = self.deflate.is_some() && matches!(frame.opcode, TEXT | BINARY);
+        if frame.reserved > 0 && !(may_be_deflated && frame.reserved == RSV1) {
+            return Err(protocol_error("reserved bits are set"));
+        }
         if frame.is_control() {
             frame.check_control()?;
         } else {
             self.open_data_frame(frame)?;
         }
-        self.header.len = 0;
+        self.header.clear();
         self.frame = Some(frame);
         Ok(frame)
     }
 
     fn open_data_frame(&mut self, frame: Frame) -> Result<(), Violation> {
+        let deflate = self.deflate.filter(|_| frame.reserved == RSV1);
         let message = match (&mut self.message, frame.opcode) {
             (Some(message), CONTINUATION) => message,
-            (message @ None, TEXT) => message.insert(Message::of(Kind::Text)),
-            (message @ None, BINARY) => message.insert(Message::of(Kind::Binary)),
+            (message @ None, TEXT) => message.insert(Message::of(Kind::Text, deflate)),
+            (message @ None, BINARY) => message.insert(Message::of(Kind::Binary, deflate)),
             (Some(_), _) => return Err(protocol_error("a new message inside another")),
             (None, _) => return Err(protocol_error("continues no message")),
         };
         message.fragments += 1;
         if self.limits.max_fragments > 0 && message.fragments > self.limits.max_fragments {
-            return Err(Violation { code: CloseCode::TOO_BIG, reason: "too many fragments" });
+            return Err(Violation::new(CloseCode::TOO_BIG, "too many fragments"));
         }
         let length = frame.remaining.saturating_add(message.data.len() as u64);
-        if self.limits.max_message > 0 && length > self.limits.max_message as u64 {
-            return Err(Violation { code: CloseCode::TOO_BIG, reason: "message too big" });
+        if self.limits.max_message > 0 && length > message.most(self.limits.max_message) {
+            return Err(Violation::new(CloseCode::TOO_BIG, "message too big"));
         }
         Ok(())
     }
@@ -167,6 +154,9 @@ impl Reader {
             &mut message.data[start..]
         });
         let is_whole = frame.remaining == 0 && frame.is_final;
+        if is_whole {
+            message.unpack(self.limits.max_message)?;
+        }
         message.check_text(is_whole)?;
         self.frame = (frame.remaining > 0).then_some(frame);
         if !is_whole {
@@ -197,91 +187,31 @@ impl Reader {
     }
 }
 
-impl Header {
-    /// Takes what is missing; true once it is whole.
-    fn read(&mut self, input: &mut &[u8]) -> bool {
-        while self.len < self.needed() {
-            let Some((first, rest)) = input.split_first() else { return false };
-            self.bytes[self.len] = *first;
-            self.len += 1;
-            *input = rest;
-        }
-        true
+impl Message {
+    fn of(kind: Kind, deflate: Option<Window>) -> Box<Self> {
+        Box::new(Self { kind, data: BytesMut::new(), deflate, valid: 0, fragments: 0 })
     }
 
-    /// How long it is, as far as that is known.
-    fn needed(&self) -> usize {
-        if self.len < 2 {
-            return 2;
-        }
-        let mask = if self.bytes[1] & MASKED > 0 { 4 } else { 0 };
-        mask + self.length_end()
-    }
-
-    fn length_end(&self) -> usize {
-        match self.bytes[1] & !MASKED {
-            127 => 10,
-            126 => 4,
-            _ => 2,
+    /// How long `data` may be. What cannot be compressed grows by an eighth at most.
+    fn most(&self, limit: usize) -> u64 {
+        match self.deflate {
+            None => limit as u64,
+            Some(_) => (limit as u64).saturating_add(limit as u64 / 8 + 16),
         }
     }
 
-    fn parse(&self) -> Result<Frame, Violation> {
-        let [first, second, ..] = self.bytes;
-        if first & 0x70 > 0 {
-            return Err(protocol_error("reserved bits are set"));
-        }
-        let end = self.length_end();
-        let announced = self.bytes[2..end].iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
-        let remaining = match end {
-            2 => u64::from(second & !MASKED),
-            4 if announced > 125 => announced,
-            10 if announced > 0xFFFF && announced >> 63 == 0 => announced,
-            _ => return Err(protocol_error("a length in the wrong form")),
-        };
-        let mask = self.bytes[..self.len].last_chunk().copied().filter(|_| second & MASKED > 0);
-        Ok(Frame { opcode: first & 0x0F, is_final: first & FIN > 0, mask, remaining })
-    }
-}
-
-impl Frame {
-    fn is_control(self) -> bool {
-        self.opcode & 0x8 > 0
-    }
-
-    fn check_control(self) -> Result<(), Violation> {
-        if !matches!(self.opcode, CLOSE | PING | PONG) {
-            return Err(protocol_error("unknown opcode"));
-        }
-        if !self.is_final || self.remaining > MAX_CONTROL as u64 {
-            return Err(protocol_error("a control frame that is fragmented or too long"));
+    /// Makes `data` what it was before it was compressed.
+    fn unpack(&mut self, limit: usize) -> Result<(), Violation> {
+        if let Some(window) = self.deflate.take() {
+            self.data = Bytes::from(inflate(window, &self.data, limit)?).into();
         }
         Ok(())
-    }
-
-    /// Moves payload from `input` to where `keep` puts it, and unmasks it there.
-    fn take<'a>(&mut self, input: &mut &[u8], keep: impl FnOnce(&[u8]) -> &'a mut [u8]) {
-        let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
-        let (taken, rest) = input.split_at(count);
-        *input = rest;
-        self.remaining -= count as u64;
-        let kept = keep(taken);
-        if let Some(mask) = &mut self.mask {
-            apply_mask(kept, *mask);
-            mask.rotate_left(count % 4);
-        }
-    }
-}
-
-impl Message {
-    fn of(kind: Kind) -> Box<Self> {
-        Box::new(Self { kind, data: BytesMut::new(), valid: 0, fragments: 0 })
     }
 
     /// Checks what has come of a text since the last time. A character may be cut off at the end of what has come, but not
     /// at the end of the whole.
     fn check_text(&mut self, is_whole: bool) -> Result<(), Violation> {
-        if self.kind == Kind::Binary {
+        if self.kind == Kind::Binary || self.deflate.is_some() {
             return Ok(());
         }
         self.valid += match simdutf8::compat::from_utf8(&self.data[self.valid..]) {
@@ -290,16 +220,6 @@ impl Message {
             Err(_) => return Err(not_text()),
         };
         Ok(())
-    }
-}
-
-impl Violation {
-    pub(crate) fn code(self) -> CloseCode {
-        self.code
-    }
-
-    pub(crate) fn reason(self) -> &'static str {
-        self.reason
     }
 }
 
@@ -316,12 +236,8 @@ fn parse_close(payload: &[u8]) -> Result<Option<CloseFrame>, Violation> {
     Ok(Some(CloseFrame::new(code, reason)))
 }
 
-fn protocol_error(reason: &'static str) -> Violation {
-    Violation { code: CloseCode::PROTOCOL_ERROR, reason }
-}
-
 fn not_text() -> Violation {
-    Violation { code: CloseCode::INVALID_PAYLOAD, reason: "text that is not UTF-8" }
+    Violation::new(CloseCode::INVALID_PAYLOAD, "text that is not UTF-8")
 }
 
 #[cfg(test)]
@@ -334,7 +250,7 @@ mod tests {
     const LIMITS: ReadLimits = ReadLimits { max_message: 1 << 20, max_fragments: 8 };
 
     fn server() -> Reader {
-        Reader::new(Role::Server, LIMITS)
+        Reader::new(Role::Server, LIMITS, None)
     }
 
     /// A client's frame with any first byte.
@@ -428,7 +344,7 @@ mod tests {
 
     #[test]
     fn an_announced_length_allocates_nothing() {
-        let mut reader = Reader::new(Role::Server, ReadLimits { max_message: 0, max_fragments: 0 });
+        let mut reader = Reader::new(Role::Server, ReadLimits { max_message: 0, max_fragments: 0 }, None);
         let announced = [0x82, 0xFF, 0x10, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5];
         assert_eq!(read_all(&mut reader, &announced), Ok(vec![]));
         assert!(reader.message.unwrap().data.capacity() < 1024);
@@ -484,7 +400,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), client: bool) {
             let role = if client { Role::Client } else { Role::Server };
-            let _unused = read_all(&mut Reader::new(role, LIMITS), &bytes);
+            let _unused = read_all(&mut Reader::new(role, LIMITS, None), &bytes);
         }
     }
 }

@@ -65,7 +65,8 @@ fn control(role: Role, opcode: u8, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
-fn begin(out: &mut BytesMut, role: Role, opcode: u8, payload_len: usize) -> FrameStart {
+/// Writes the header of a message's only frame: `opcode` with what is reserved for extensions.
+pub(super) fn begin(out: &mut BytesMut, role: Role, opcode: u8, payload_len: usize) -> FrameStart {
     let masked = if role == Role::Client { MASKED } else { 0 };
     out.put_u8(FIN | opcode);
     match (u8::try_from(payload_len), u16::try_from(payload_len)) {

@@ -1,0 +1,38 @@
+//! Whole frames to compressed frames.
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::frame::{Frame, Header};
+use super::super::writer::{begin, finish_message};
+use super::super::{BINARY, MAX_HEADER, RSV1, Role, TEXT, apply_mask};
+use super::{Packing, codec};
+
+/// The message of `frame`, which this side has written whole, in a frame with fewer bytes. None when there is no such, or
+/// the message is below the threshold.
+pub(crate) fn pack(frame: &[u8], packing: Packing) -> Option<Bytes> {
+    let mut payload = frame;
+    let mut header = Header::default();
+    let frame = header.read(&mut payload).then(|| header.parse().ok())??;
+    let is_plain = matches!(frame.opcode, TEXT | BINARY) && frame.is_final && frame.reserved == 0;
+    if !is_plain || payload.len() < packing.threshold {
+        return None;
+    }
+    match frame.mask {
+        None => pack_payload(frame, payload, Role::Server, packing),
+        Some(mask) => {
+            let mut unmasked = payload.to_vec();
+            apply_mask(&mut unmasked, mask);
+            pack_payload(frame, &unmasked, Role::Client, packing)
+        }
+    }
+}
+
+fn pack_payload(frame: Frame, payload: &[u8], role: Role, packing: Packing) -> Option<Bytes> {
+    codec::deflate(payload, packing.window, |packed| {
+        let mut out = BytesMut::with_capacity(packed.len() + MAX_HEADER);
+        let start = begin(&mut out, role, RSV1 | frame.opcode, packed.len());
+        out.extend_from_slice(packed);
+        finish_message(&mut out, start);
+        out.freeze()
+    })
+}

@@ -1,0 +1,131 @@
+//! One frame on its way in: its header, and how much of its payload has come.
+
+use super::{CLOSE, CloseCode, FIN, MASKED, MAX_CONTROL, MAX_HEADER, PING, PONG, apply_mask};
+
+/// A header, as much of it as has come.
+#[derive(Debug, Default)]
+pub(super) struct Header {
+    bytes: [u8; MAX_HEADER],
+    len: usize,
+}
+
+/// A frame whose payload is being read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) opcode: u8,
+    /// The bits that extensions give a meaning.
+    pub(super) reserved: u8,
+    pub(super) is_final: bool,
+    pub(super) mask: Option<[u8; 4]>,
+    /// How much of the payload has not come.
+    pub(super) remaining: u64,
+}
+
+/// How the other side broke the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Violation {
+    code: CloseCode,
+    reason: &'static str,
+}
+
+impl Header {
+    /// Takes what is missing; true once it is whole.
+    pub(super) fn read(&mut self, input: &mut &[u8]) -> bool {
+        while self.len < self.needed() {
+            let Some((first, rest)) = input.split_first() else { return false };
+            self.bytes[self.len] = *first;
+            self.len += 1;
+            *input = rest;
+        }
+        true
+    }
+
+    /// How long it is, as far as that is known.
+    fn needed(&self) -> usize {
+        if self.len < 2 {
+            return 2;
+        }
+        let mask = if self.bytes[1] & MASKED > 0 { 4 } else { 0 };
+        mask + self.length_end()
+    }
+
+    fn length_end(&self) -> usize {
+        match self.bytes[1] & !MASKED {
+            127 => 10,
+            126 => 4,
+            _ => 2,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Makes room for the next one.
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// What it says, once it is whole.
+    pub(super) fn parse(&self) -> Result<Frame, Violation> {
+        let [first, second, ..] = self.bytes;
+        let end = self.length_end();
+        let announced = self.bytes[2..end].iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
+        let remaining = match end {
+            2 => u64::from(second & !MASKED),
+            4 if announced > 125 => announced,
+            10 if announced > 0xFFFF && announced >> 63 == 0 => announced,
+            _ => return Err(protocol_error("a length in the wrong form")),
+        };
+        let mask = self.bytes[..self.len].last_chunk().copied().filter(|_| second & MASKED > 0);
+        Ok(Frame { opcode: first & 0x0F, reserved: first & 0x70, is_final: first & FIN > 0, mask, remaining })
+    }
+}
+
+impl Frame {
+    pub(super) fn is_control(self) -> bool {
+        self.opcode & 0x8 > 0
+    }
+
+    pub(super) fn check_control(self) -> Result<(), Violation> {
+        if !matches!(self.opcode, CLOSE | PING | PONG) {
+            return Err(protocol_error("unknown opcode"));
+        }
+        if !self.is_final || self.remaining > MAX_CONTROL as u64 {
+            return Err(protocol_error("a control frame that is fragmented or too long"));
+        }
+        Ok(())
+    }
+
+    /// Moves payload from `input` to where `keep` puts it, and unmasks it there.
+    pub(super) fn take<'a>(&mut self, input: &mut &[u8], keep: impl FnOnce(&[u8]) -> &'a mut [u8]) {
+        let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
+        let (taken, rest) = input.split_at(count);
+        *input = rest;
+        self.remaining -= count as u64;
+        let kept = keep(taken);
+        if let Some(mask) = &mut self.mask {
+            apply_mask(kept, *mask);
+            mask.rotate_left(count % 4);
+        }
+    }
+}
+
+impl Violation {
+    pub(super) fn new(code: CloseCode, reason: &'static str) -> Self {
+        Self { code, reason }
+    }
+
+    pub(crate) fn code(self) -> CloseCode {
+        self.code
+    }
+
+    pub(crate) fn reason(self) -> &'static str {
+        self.reason
+    }
+}
+
+pub(super) fn protocol_error(reason: &'static str) -> Violation {
+    Violation::new(CloseCode::PROTOCOL_ERROR, reason)
+}
