@@ -130,10 +130,8 @@ impl Fleet {
                 member.flush().map_err(|err| format!("connection {nth}: {err}"))?;
             }
             if event.is_readable() {
-                let script = &self.script;
-                let read = member.read(script, &mut self.buffer, &mut self.out, |message, out| {
-                    observer.message(nth, message, out);
-                });
+                let mut hear = |message: &[u8], out: &mut Vec<u8>| observer.message(nth, message, out);
+                let read = member.read(&self.script, &mut self.buffer, &mut self.out, &mut hear);
                 read.map_err(|err| format!("connection {nth}: {err}"))?;
             }
             if !was_in && member.talk.stage() == Stage::In {
