@@ -5,11 +5,14 @@
 //! - `server.rs`: the websocket server that the settings describe; `tls.rs`: its certificate.
 //! - `hub.rs`: who gets the events that clients send.
 //! - `routes.rs`: the HTTP routes, and which of them are guarded.
-//! - `api/`: the HTTP API for programs.
+//! - `api/`: the HTTP API for programs; `body.rs`: the body of a message, as JSON gives it.
 //! - `page.rs`, `live.rs`: the page, and the numbers that it shows.
 //! - `metrics.rs`, `log.rs`: what operators see.
+//! - `terminal/`: the client for the terminal: `neffos dial`, `emit`, `ask` and `watch`.
+//! - `signals.rs`, `failure.rs`: how programs end.
 
 mod api;
+mod body;
 mod config;
 mod failure;
 mod hub;
@@ -20,6 +23,8 @@ mod page;
 mod routes;
 mod serve;
 mod server;
+mod signals;
+mod terminal;
 mod tls;
 
 use std::process::ExitCode;
@@ -27,6 +32,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use config::ServeArgs;
+use terminal::{AskArgs, DialArgs, EmitArgs, Task, WatchArgs};
 
 // Many connections mean many small allocations on several threads: with mimalloc the process stays smaller.
 #[global_allocator]
@@ -47,15 +53,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<ServeArgs>),
+    Dial(Box<DialArgs>),
+    Emit(Box<EmitArgs>),
+    Ask(Box<AskArgs>),
+    Watch(Box<WatchArgs>),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let args = match cli.command {
-        Some(Command::Serve(args)) => *args,
-        None => cli.serve,
+    let outcome = match cli.command {
+        None => serve::start(cli.serve),
+        Some(Command::Serve(args)) => serve::start(*args),
+        Some(Command::Dial(args)) => terminal::start(Task::Dial(args)),
+        Some(Command::Emit(args)) => terminal::start(Task::Emit(args)),
+        Some(Command::Ask(args)) => terminal::start(Task::Ask(args)),
+        Some(Command::Watch(args)) => terminal::start(Task::Watch(args)),
     };
-    match serve::start(args) {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
