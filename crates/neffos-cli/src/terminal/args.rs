@@ -225,8 +225,11 @@ Examples:
   echo '{\"do\":\"ask\",\"id\":1,\"event\":\"time\"}' |
     neffos dial ws://127.0.0.1:8080/ws --json
 
-Exit codes: 0 good-bye, 1 the server said no, 2 wrong usage, 3 no server in
-reach, or the connection was lost for good.";
+Exit codes:
+  0  good-bye
+  1  the server said no
+  2  wrong usage
+  3  no server in reach, or the connection was lost for good";
 
 const EMIT_MANUAL: &str = "\
 Examples:
@@ -234,8 +237,11 @@ Examples:
   neffos emit ws://127.0.0.1:8080/ws news @news.json --room lobby
   date | neffos emit ws://127.0.0.1:8080/ws chat -
 
-Exit codes: 0 the server has read it, 1 the server said no, 2 wrong usage, 3 no
-server in reach, or it did not answer in time.";
+Exit codes:
+  0  the server has read it
+  1  the server said no
+  2  wrong usage
+  3  no server in reach, or it did not answer in time";
 
 const ASK_MANUAL: &str = "\
 The answer's body is printed as it is, without anything added; on a terminal,
@@ -245,8 +251,11 @@ Examples:
   neffos ask ws://127.0.0.1:8080/ws time
   neffos ask wss://chat.example/ws sum '[1,2]' --ask-timeout 2s | jq .
 
-Exit codes: 0 answered, 1 the server said no, 2 wrong usage, 3 no server in
-reach, or no answer in time.";
+Exit codes:
+  0  answered
+  1  the server said no
+  2  wrong usage
+  3  no server in reach, or no answer in time";
 
 const WATCH_MANUAL: &str = "\
 Examples:
@@ -254,8 +263,12 @@ Examples:
   neffos watch ws://127.0.0.1:8080/ws --room lobby --json
   neffos watch ws://127.0.0.1:8080/ws --count 1 --timeout 10s
 
-Exit codes: 0 done, 1 the server said no, 2 wrong usage, 3 no server in reach,
-the connection was lost for good, or --timeout came before --count.";
+Exit codes:
+  0  done
+  1  the server said no
+  2  wrong usage
+  3  no server in reach, the connection was lost for good, or --timeout came
+     before --count";
 
 #[cfg(test)]
 mod tests {

@@ -38,6 +38,7 @@ impl Act {
     pub(super) fn subject(&self) -> Option<Subject> {
         let about = |place| Some(Subject { place, event: None });
         match self {
+            Self::Send(message) if message.is_native() => None,
             Self::Send(message) | Self::Ask(message) => Some(Subject::of(message)),
             Self::Connect(namespace) | Self::Disconnect(namespace) => about(Place::namespace(namespace)),
             Self::Join(Target { namespace, room }) | Self::Leave(Target { namespace, room }) => {

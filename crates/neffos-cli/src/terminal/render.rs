@@ -138,9 +138,10 @@ fn system(what: &What) -> Option<String> {
         What::Status { status, .. } => status_text(status),
         What::Lost(close) => format!("lost the connection{}", close.as_ref().map(reason).unwrap_or_default()),
         // An end that is a failure is what the program ends with.
-        What::Ended { close: Some(close), error: None } if close.code() == CloseCode::NORMAL => {
-            format!("ended{}", reason(close))
-        }
+        What::Ended { close: Some(close), error: None } if close.code() == CloseCode::NORMAL => match close.reason() {
+            "" => "good-bye".to_owned(),
+            words => format!("good-bye: {}", safe(words)),
+        },
         What::Trying { tries, delay } => format!("trying to come back ({tries}) in {}", span(*delay)),
         What::Back { id, missing, .. } => {
             let missing = missing

@@ -1,5 +1,8 @@
 //! Does what it is told to on a connection, and tells the transcript how that went.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use neffos::{ClientSide, Conn, Error, Message, NsConn};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -102,7 +105,10 @@ impl Session {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Fault> {
-        self.conn.send(message.clone()).map_err(fault)?;
+        self.conn.send(message.clone()).map_err(|err| match message.is_native() && err.is_bad_namespace() {
+            true => Fault::new("native messages need the empty namespace, which is not connected", "bad_namespace"),
+            false => Fault::of(&err),
+        })?;
         // Who reads plain messages acknowledges nothing.
         if !message.is_native() {
             self.unread.messages += 1;
@@ -132,7 +138,7 @@ impl Session {
         }
         let (conn, told) = (self.conn.clone(), self.told.clone());
         told.tell(What::Sent(message.clone())).await;
-        self.asks.spawn(async move {
+        let mut asking = Box::pin(async move {
             let start = Instant::now();
             let what = match conn.ask(message.clone()).await {
                 Ok(reply) => What::Answer(Box::new(Answer { id, asked: message, reply, took: start.elapsed() })),
@@ -140,6 +146,10 @@ impl Session {
             };
             told.tell(what).await;
         });
+        // The first step sends it: before whatever is done next.
+        if poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await.is_pending() {
+            self.asks.spawn(asking);
+        }
         Ok(())
     }
 

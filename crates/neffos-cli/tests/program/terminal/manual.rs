@@ -1,0 +1,1 @@
+//! What docs/terminal.md says.
