@@ -1,4 +1,5 @@
-//! The `neffos` program: a realtime hub for programs in any language, with a page, an HTTP API and metrics.
+//! The `neffos` program: a realtime hub for programs in any language, with a page, an HTTP API and metrics; and its client for
+//! the terminal.
 //!
 //! - `config/`: flags, environment and file, merged into one set of settings.
 //! - `serve.rs`: `neffos serve`, from the listener to the last signal.

@@ -85,27 +85,30 @@ impl Dial {
         let url = &args.connection.url;
         self.transcript.tell(What::Welcome { id: client.id(), url: url.clone() }).await;
         let mut session = Session::new(client.conn().clone(), url, self.transcript.clone());
-        tokio::select! {
-            entered = args.stay.enter(client.conn()) => entered?,
-            () = signals.next() => return Ok(()),
+        let entered = tokio::select! {
+            entered = args.stay.enter(client.conn()) => Some(entered),
+            () = signals.next() => None,
+        };
+        if let Some(Ok(())) = entered {
+            self.prompt();
+            if let Some(end) = self.listen(&mut session, &mut changes, &mut signals).await {
+                return self.end(end).await;
+            }
         }
-        self.prompt();
-        if let Some(end) = self.listen(&mut session, &mut changes, &mut signals).await {
-            return self.end(end).await;
-        }
-        // Whoever types, and ends it, does not want to wait for answers.
-        if !self.lines.are_edited() {
-            tokio::select! {
+        match self.lines.are_edited() {
+            // Whoever types, and ends it, does not want to wait for answers.
+            true => self.lines.stop().await,
+            false => tokio::select! {
                 () = session.settle() => {}
                 () = signals.next() => {}
-            }
+            },
         }
         client.close().await;
         while let Some(change) = changes.recv().await {
             self.transcript.tell(change).await;
         }
         self.transcript.settled().await;
-        Ok(())
+        entered.unwrap_or(Ok(()))
     }
 
     /// Takes lines until we say good-bye, or the connection has ended, which is what is returned.

@@ -60,7 +60,7 @@ impl Lines {
 
     /// Lets the editor put the terminal back in order, though nobody has ended the line.
     pub(super) async fn stop(&mut self) {
-        if self.prompts.take().is_none() {
+        if self.prompts.take().is_none() || self.typed.is_closed() {
             return;
         }
         for _ in 0..MOST_INTERRUPTS {

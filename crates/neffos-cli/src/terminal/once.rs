@@ -15,17 +15,11 @@ use crate::failure::Failure;
 pub(super) async fn emit(args: EmitArgs) -> Result<(), Failure> {
     let message = args.message.read()?;
     let refusal = Refusal::default();
-    let client = dial(&args.connection, &args.message, refusal.clone()).await?;
-    let conn = client.conn();
-    let sent = match conn.send(message) {
-        Ok(()) => read_receipt(conn, &args.message.namespace).await,
-        Err(err) => Err(err),
-    };
-    if let Err(err) = sent {
-        return Err(lost(conn, &Fault::of(&err), "the server has not said that it has read the message: ").await);
-    }
+    let client = dial(&args.connection, refusal.clone()).await?;
+    let sent = send(client.conn(), &args.message, message).await;
     // What the server says about it has been read before the receipt, and is handled before the end.
     client.close().await;
+    sent?;
     match refusal.of(&args.message.event.0) {
         Some(text) => Err(Failure::Refused(safe(&text).into_owned())),
         None => Ok(()),
@@ -34,27 +28,47 @@ pub(super) async fn emit(args: EmitArgs) -> Result<(), Failure> {
 
 pub(super) async fn ask(args: AskArgs) -> Result<(), Failure> {
     let message = args.message.read()?;
-    let client = dial(&args.connection, &args.message, Refusal::default()).await?;
-    let reply = match client.conn().ask(message).await {
-        Ok(reply) => reply,
-        Err(err) => return Err(lost(client.conn(), &Fault::of(&err), "").await),
-    };
+    let client = dial(&args.connection, Refusal::default()).await?;
+    let answered = answer(client.conn(), &args.message, message).await;
     client.close().await;
     // Whoever closed stdout does not want to know.
-    print(&reply).ok();
+    print(&answered?).ok();
     Ok(())
 }
 
-/// A client that is where the message goes.
-async fn dial(args: &ConnectionArgs, message: &MessageArgs, refusal: Refusal) -> Result<Client, Failure> {
-    let events = || Events::<ClientSide>::new().on_any(note);
-    let dialling = args.builder()?.state(refusal).any_namespace(events()).dial();
-    let client = Box::pin(dialling).await.map_err(|err| failed(&Fault::of(&err), ""))?;
-    let namespace = connect(client.conn(), &message.namespace).await?;
-    if let Some(room) = &message.room {
-        join(&namespace, &room.0).await?;
+async fn dial(args: &ConnectionArgs, refusal: Refusal) -> Result<Client, Failure> {
+    let events = Events::<ClientSide>::new().on_any(note);
+    let dialling = args.builder()?.state(refusal).any_namespace(events).dial();
+    Box::pin(dialling).await.map_err(|err| failed(&Fault::of(&err), ""))
+}
+
+async fn send(conn: &Conn<ClientSide>, args: &MessageArgs, message: Message) -> Result<(), Failure> {
+    enter(conn, args).await?;
+    let sent = match conn.send(message) {
+        Ok(()) => read_receipt(conn, &args.namespace).await,
+        Err(err) => Err(err),
+    };
+    match sent {
+        Ok(()) => Ok(()),
+        Err(err) => Err(lost(conn, &Fault::of(&err), "the server has not said that it has read the message: ").await),
     }
-    Ok(client)
+}
+
+async fn answer(conn: &Conn<ClientSide>, args: &MessageArgs, message: Message) -> Result<Message, Failure> {
+    enter(conn, args).await?;
+    match conn.ask(message).await {
+        Ok(reply) => Ok(reply),
+        Err(err) => Err(lost(conn, &Fault::of(&err), "").await),
+    }
+}
+
+/// Goes where the message goes.
+async fn enter(conn: &Conn<ClientSide>, args: &MessageArgs) -> Result<(), Failure> {
+    let namespace = connect(conn, &args.namespace).await?;
+    match &args.room {
+        Some(room) => join(&namespace, &room.0).await,
+        None => Ok(()),
+    }
 }
 
 /// When the connection ended instead of an answer, the way in which it did says more.

@@ -1,6 +1,7 @@
 //! `neffos watch`: prints what comes.
 
 use std::io::{self, IsTerminal, Write, stderr, stdout};
+use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use super::once::shown;
 use super::render::Renderer;
 use super::report::report;
 use super::transcript::{Transcript, Unwritten, tell, telling};
+use crate::config::Period;
 use crate::failure::Failure;
 use crate::signals::Signals;
 
@@ -35,26 +37,30 @@ pub(super) async fn watch(args: WatchArgs) -> Result<(), Failure> {
         .on_change(move |change| told.try_send(What::of_change(change)).unwrap_or_default())
         .dial();
     let mut watcher = Watcher::new(&args);
-    let patience = args.timeout.map(|period| period.duration());
-    let watching = async {
-        let client = Box::pin(dialling).await.map_err(|err| failed(&Fault::of(&err), ""))?;
-        watcher.print_now(What::Welcome { id: client.id(), url: args.connection.url.clone() });
-        tokio::select! {
-            // First what there is to tell: an end comes behind it.
-            biased;
-            watched = watcher.watch(heard, changes) => watched?,
-            failure = refusal(args.stay.enter(client.conn())) => return Err(failure),
-        }
-        client.close().await;
-        Ok(())
+    let mut time_is_up = pin!(elapsed(args.timeout.map(Period::duration)));
+    let client = tokio::select! {
+        dialled = Box::pin(dialling) => dialled.map_err(|err| failed(&Fault::of(&err), ""))?,
+        () = signals.next() => return Ok(()),
+        () = &mut time_is_up => return late(&args),
     };
-    tokio::select! {
-        watched = watching => watched,
+    watcher.print_now(What::Welcome { id: client.id(), url: args.connection.url.clone() });
+    let outcome = tokio::select! {
+        // First what there is to tell: an end comes behind it.
+        biased;
+        watched = watcher.watch(heard, changes) => watched,
+        failure = refusal(args.stay.enter(client.conn())) => Err(failure),
         () = signals.next() => Ok(()),
-        () = elapsed(patience) => match args.count {
-            Some(_) => Err(Failure::Unreachable("the time is up".to_owned())),
-            None => Ok(()),
-        },
+        () = &mut time_is_up => late(&args),
+    };
+    client.close().await;
+    outcome
+}
+
+/// Whether it is a failure that the time is up.
+fn late(args: &WatchArgs) -> Result<(), Failure> {
+    match args.count {
+        Some(_) => Err(Failure::Unreachable("the time is up".to_owned())),
+        None => Ok(()),
     }
 }
 

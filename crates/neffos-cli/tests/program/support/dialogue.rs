@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
-use super::{Ended, command, soon};
+use super::{Ended, command, send_signal, soon};
 
 /// Killed when it goes out of scope.
 pub(crate) struct Dialogue {
@@ -71,9 +71,7 @@ impl Dialogue {
 
     /// Sends a signal: `TERM` or `INT`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("the program runs");
-        let sent = tokio::process::Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
-        assert!(sent.await.unwrap().success());
+        send_signal(self.child.id().expect("the program runs"), name).await;
     }
 
     /// Closes its input, and waits for its end.

@@ -95,9 +95,7 @@ impl Program {
 
     /// Sends a signal: `TERM` or `INT`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.id();
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
-        assert!(sent.await.unwrap().success());
+        send_signal(self.id(), name).await;
     }
 
     /// Lets it open no more than `most` files from now on.
@@ -160,6 +158,11 @@ async fn end_of(mut command: Command, input: &[u8]) -> Ended {
         .await
         .unwrap();
     Ended { code: soon(child.wait()).await.unwrap().code(), output, errors }
+}
+
+async fn send_signal(id: u32, name: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
+    assert!(sent.await.unwrap().success());
 }
 
 /// A file that is gone when it goes out of scope.

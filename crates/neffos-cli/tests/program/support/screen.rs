@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::{PATIENCE, soon};
+use super::{PATIENCE, send_signal, soon};
 
 /// Killed when it goes out of scope.
 pub(crate) struct Screen {
@@ -48,6 +48,16 @@ impl Screen {
     /// All that is shown.
     pub(crate) fn contents(&self) -> String {
         self.seen.screen().contents()
+    }
+
+    /// Sends a signal: `TERM` or `INT`.
+    pub(crate) async fn signal(&self, name: &str) {
+        send_signal(self.child.id().expect("the program runs"), name).await;
+    }
+
+    /// Whether the program has left the terminal in the mode in which lines are edited.
+    pub(crate) fn is_editing(&self) -> bool {
+        self.seen.screen().bracketed_paste()
     }
 
     /// Reads to its end; returns the exit code.

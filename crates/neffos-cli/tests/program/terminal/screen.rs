@@ -113,6 +113,20 @@ async fn an_end_that_the_server_brings_about_leaves_a_tidy_terminal() {
 }
 
 #[tokio::test]
+async fn a_signal_in_the_middle_of_a_line_says_good_bye_and_leaves_a_tidy_terminal() {
+    let program = Program::start(&[]).await;
+    for signal in ["TERM", "INT"] {
+        let mut screen = at_the_prompt(&program.url(), &[]).await;
+        screen.press("half").await;
+        screen.until_line("default chat> half").await;
+        screen.signal(signal).await;
+        assert_eq!(screen.code().await, Some(0));
+        assert!(screen.contents().ends_with("* good-bye"), "{}", screen.contents());
+        assert!(!screen.is_editing());
+    }
+}
+
+#[tokio::test]
 async fn a_lost_connection_shows_and_comes_back() {
     let program = Program::start(&[]).await;
     let address = program.address;
