@@ -211,8 +211,10 @@ impl Fault {
 /// The kind of an error in one word, for programs.
 fn code(error: &Error) -> &'static str {
     type Question = fn(&Error) -> bool;
-    let kinds: [(Question, &str); 10] = [
+    let kinds: [(Question, &str); 11] = [
         (Error::is_remote, REMOTE),
+        // A text of the protocol's own, which nobody says but the server.
+        (Error::is_payload, REMOTE),
         (Error::is_refused, "refused"),
         (Error::is_timeout, "timeout"),
         (Error::is_unreachable, "unreachable"),

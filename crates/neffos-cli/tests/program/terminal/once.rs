@@ -1,6 +1,12 @@
 //! One message, and out.
 
+use std::sync::Arc;
+
 use neffos::{CloseCode, CloseError, Error, Events, Message, Reply, Server};
+use rcgen::CertifiedKey;
+use tokio::net::TcpListener;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::support::{Dialogue, File, Program, host, run_to_end, run_with_input};
 
@@ -66,7 +72,7 @@ async fn a_place_that_refuses_is_named() {
 
 #[tokio::test]
 async fn a_server_that_lets_nobody_in_is_quoted() {
-    let refusing = async |_conn, _request: std::sync::Arc<http::request::Parts>| Err::<(), _>(Error::new("not you"));
+    let refusing = async |_conn, _request: Arc<http::request::Parts>| Err::<(), _>(Error::new("not you"));
     let builder = Server::builder().namespace("default", events()).on_connect(refusing);
     let (_server, url) = host(builder).await;
     for verb in ["ask", "emit"] {
@@ -134,4 +140,34 @@ async fn over_tls_the_servers_certificate_is_checked() {
     let asked = run_to_end(&["ask", &url, "chat", "--cacert", other.path()], &[]).await;
     assert_eq!(asked.code, Some(3));
     assert!(asked.errors.contains("no TLS with localhost"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_is_shown_one() {
+    let [server, client] = [(), ()].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
+    let url = host_for_holders_of(&client, &server).await;
+    let [trusted, certificate] = [&server, &client].map(|made| File::with(&made.cert.pem()));
+    let key = File::with(&client.signing_key.serialize_pem());
+    let flags = ["ask", &url, "echo", "hi", "--cacert", trusted.path()];
+    let known = [&flags[..], &["--cert", certificate.path(), "--key", key.path()]].concat();
+    let answer = run_to_end(&known, &[]).await;
+    assert_eq!((answer.code, answer.output.as_str(), answer.errors.as_str()), (Some(0), "hi", ""));
+    assert_eq!(run_to_end(&flags, &[]).await.code, Some(3));
+}
+
+/// A server that lets in whoever holds the client's certificate.
+async fn host_for_holders_of(client: &CertifiedKey<rcgen::KeyPair>, own: &CertifiedKey<rcgen::KeyPair>) -> String {
+    let mut known = RootCertStore::empty();
+    known.add(client.cert.der().clone()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(known.into(), provider).build().unwrap();
+    let key = own.signing_key.serialize_der().try_into().unwrap();
+    let config = ServerConfig::builder().with_client_cert_verifier(verifier);
+    let config = config.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let server = Server::builder().namespace("default", events()).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://localhost:{}/ws", listener.local_addr().unwrap().port());
+    let app = axum::Router::new().route("/ws", server.axum());
+    tokio::spawn(neffos::serve_tls(listener, server, app, Arc::new(config)));
+    url
 }
