@@ -4,13 +4,17 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Why nothing is served, or no longer.
-#[derive(Debug)]
+/// Why the program did not do what it was told to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// What the user wrote cannot be used. Exit code 2, as for unknown flags.
     Config(String),
     /// The system did not play along. Exit code 1.
     Run(String),
+    /// A server was reached and said no. Exit code 1.
+    Refused(String),
+    /// No server was reached, or it did not answer in time, or the connection was lost. Exit code 3.
+    Unreachable(String),
 }
 
 impl Failure {
@@ -24,12 +28,13 @@ impl Failure {
 
     /// Tells the user, and says with which code to exit.
     pub(crate) fn report(&self) -> ExitCode {
-        let (Self::Config(text) | Self::Run(text)) = self;
+        let (Self::Config(text) | Self::Run(text) | Self::Refused(text) | Self::Unreachable(text)) = self;
         // Whoever closed stderr does not want to know.
         writeln!(std::io::stderr(), "error: {text}").ok();
         match self {
             Self::Config(_) => ExitCode::from(2),
-            Self::Run(_) => ExitCode::FAILURE,
+            Self::Run(_) | Self::Refused(_) => ExitCode::FAILURE,
+            Self::Unreachable(_) => ExitCode::from(3),
         }
     }
 }

@@ -1,17 +1,21 @@
-//! The `neffos` program: a realtime hub for programs in any language, with a page, an HTTP API and metrics.
+//! The `neffos` program: a realtime hub for programs in any language, with a page, an HTTP API and metrics; and its client for
+//! the terminal.
 //!
 //! - `config/`: flags, environment and file, merged into one set of settings.
 //! - `serve.rs`: `neffos serve`, from the listener to the last signal.
 //! - `server.rs`: the websocket server that the settings describe; `tls.rs`: its certificate.
 //! - `hub.rs`: who gets the events that clients send.
 //! - `routes.rs`: the HTTP routes, and which of them are guarded.
-//! - `api/`: the HTTP API for programs.
+//! - `api/`: the HTTP API for programs; `body.rs`: the body of a message, as JSON gives it.
 //! - `page.rs`, `live.rs`: the page, and the numbers that it shows.
 //! - `metrics.rs`, `log.rs`: what operators see.
+//! - `terminal/`: the client for the terminal: `neffos dial`, `emit`, `ask` and `watch`.
+//! - `signals.rs`, `failure.rs`: how programs end.
 //! - `bench/`: `neffos bench`, which measures a server from outside.
 
 mod api;
 mod bench;
+mod body;
 mod config;
 mod failure;
 mod hub;
@@ -22,6 +26,8 @@ mod page;
 mod routes;
 mod serve;
 mod server;
+mod signals;
+mod terminal;
 mod tls;
 
 use std::process::ExitCode;
@@ -30,6 +36,7 @@ use clap::{Parser, Subcommand};
 
 use bench::BenchArgs;
 use config::ServeArgs;
+use terminal::{AskArgs, DialArgs, EmitArgs, Task, WatchArgs};
 
 // Many connections mean many small allocations on several threads: with mimalloc the process stays smaller.
 #[global_allocator]
@@ -50,15 +57,26 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<ServeArgs>),
+    Dial(Box<DialArgs>),
+    Emit(Box<EmitArgs>),
+    Ask(Box<AskArgs>),
+    Watch(Box<WatchArgs>),
     Bench(BenchArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = match cli.command {
-        Some(Command::Serve(args)) => serve::start(*args).map(|()| ExitCode::SUCCESS),
+    let outcome = match cli.command {
+        None => serve::start(cli.serve),
+        Some(Command::Serve(args)) => serve::start(*args),
         Some(Command::Bench(args)) => bench::start(&args),
-        None => serve::start(cli.serve).map(|()| ExitCode::SUCCESS),
+        Some(Command::Dial(args)) => terminal::start(Task::Dial(args)),
+        Some(Command::Emit(args)) => terminal::start(Task::Emit(args)),
+        Some(Command::Ask(args)) => terminal::start(Task::Ask(args)),
+        Some(Command::Watch(args)) => terminal::start(Task::Watch(args)),
     };
-    ended.unwrap_or_else(|failure| failure.report())
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
 }

@@ -17,6 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::config::{self, ApiKey, ServeArgs, Settings};
 use crate::failure::Failure;
 use crate::routes::{App, Page, router};
+use crate::signals::Signals;
 use crate::{log, metrics, server, tls};
 
 /// Serves until a signal ends it.
@@ -141,42 +142,6 @@ fn greet(text: &str) {
     let mut out = io::stdout().lock();
     // Whoever closed stdout does not want to know.
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {})
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 const LAST_ANSWERS: Duration = Duration::from_secs(1);

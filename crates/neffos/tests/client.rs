@@ -303,6 +303,27 @@ async fn what_the_application_keeps_is_kept_with_the_connection() {
 }
 
 #[tokio::test]
+async fn any_namespace_stands_for_those_that_are_not_named() {
+    let building = Server::builder().namespace("named", chat()).namespace("found later", chat());
+    let running = start(building.namespace("forced", chat())).await;
+    let (told, mut heard) = heard();
+    let by_name = Events::new().on("fail", async |State(told): Heard| told.send("by name".to_owned()).await.unwrap());
+    let builder = Client::builder(&url(&running)).state(told).namespace("named", by_name).any_namespace(telling());
+    let client = within(builder.no_proxy().dial()).await.unwrap();
+
+    within(client.connect("named")).await.unwrap().emit("fail", "").unwrap();
+    assert_eq!(next(&mut heard).await, "by name");
+    within(client.connect("found later")).await.unwrap().emit("fail", "").unwrap();
+    while next(&mut heard).await != "fail error as you wish" {}
+
+    let there = running.server.connections()[0].clone();
+    within(there.connect("forced")).await.unwrap();
+    within(client.wait_server_connect("forced")).await.unwrap();
+    assert!(within(client.connect("nowhere")).await.unwrap_err().is_bad_namespace());
+    assert!(within(client.connect("no\nname")).await.unwrap_err().is_bad_namespace());
+}
+
+#[tokio::test]
 async fn settings_that_make_no_sense_fail_before_anything_is_dialled() {
     let fault = async |builder: neffos::ClientBuilder, name: &str| {
         let err = builder.dial().await.unwrap_err();
@@ -317,6 +338,9 @@ async fn settings_that_make_no_sense_fail_before_anything_is_dialled() {
     fault(builder().outbox(0, 0), "outbox").await;
     fault(builder().reconnect(neffos::Reconnect::new().max_tries(0)), "max_tries").await;
     fault(Client::builder("ftp://x").namespace("default", Events::new()), "ftp").await;
-    let events: Events<ClientSide> = Events::new().on("e", async |State(_): State<u8>| ());
-    fault(builder().namespace("other", events), "State<u8>").await;
+    let events = || Events::<ClientSide>::new().on("e", async |State(_): State<u8>| ());
+    fault(builder().namespace("other", events()), "State<u8>").await;
+    fault(builder().any_namespace(events()), "State<u8>").await;
+    fault(builder().any_namespace(Events::new()).any_namespace(Events::new()), "any namespace").await;
+    fault(builder().any_namespace(Events::new().on_native(async || ())), "any namespace").await;
 }

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use neffos::Message;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::MAX_ASK_TIMEOUT;
 use super::error::ApiError;
+use crate::body::{Body, any_value};
 
 /// Reads a request's body as JSON, of whatever content type.
 pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
@@ -72,7 +71,7 @@ impl Broadcast {
     pub(super) fn check(fields: BroadcastFields, namespaces: &BTreeSet<String>) -> Result<Self, ApiError> {
         let BroadcastFields { namespace, room, event, body, body_base64, to, except } = fields;
         let place = Place { namespace, room, event, to };
-        let message = place.message(body_of(body, body_base64)?, namespaces)?;
+        let message = place.message(read_body(body, body_base64)?, namespaces)?;
         Ok(Self { message, except: filled("except", except)? })
     }
 }
@@ -81,7 +80,7 @@ impl Ask {
     pub(super) fn check(fields: AskFields, namespaces: &BTreeSet<String>) -> Result<Self, ApiError> {
         let AskFields { namespace, room, event, body, body_base64, to, timeout_ms } = fields;
         let place = Place { namespace, room, event, to };
-        let message = place.message(body_of(body, body_base64)?, namespaces)?;
+        let message = place.message(read_body(body, body_base64)?, namespaces)?;
         Ok(Self { message, patience: patience(timeout_ms)? })
     }
 }
@@ -112,32 +111,8 @@ impl Place {
     }
 }
 
-enum Body {
-    Text(String),
-    Binary(Vec<u8>),
-}
-
-impl Body {
-    fn message(self, event: String) -> Message {
-        match self {
-            Self::Text(text) => Message::new(event, text),
-            Self::Binary(bytes) => Message::new(event, bytes).binary(),
-        }
-    }
-}
-
-/// A string is the body itself; any other value is sent as it is written.
-fn body_of(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<Body, ApiError> {
-    match (json, base64) {
-        (Some(_), Some(_)) => Err(ApiError::bad_request("body_base64: there is a body already")),
-        (None, Some(base64)) => {
-            let bytes = BASE64_STANDARD.decode(base64);
-            bytes.map(Body::Binary).map_err(|err| ApiError::bad_request(format!("body_base64: {err}")))
-        }
-        (Some(value), None) if value.get().starts_with('"') => parse(value.get().as_bytes()).map(Body::Text),
-        (Some(value), None) => Ok(Body::Text(value.get().to_owned())),
-        (None, None) => Ok(Body::Text(String::new())),
-    }
+fn read_body(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<Body, ApiError> {
+    Body::of(json, base64).map_err(ApiError::bad_request)
 }
 
 /// A name that is given and empty was meant to be something: to take it for none would reach too many.
@@ -169,11 +144,6 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
 
 fn default_namespace() -> String {
     "default".to_owned()
-}
-
-/// Tells `null`, which is a value, from nothing.
-fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -21,7 +21,6 @@ mod wire;
 
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::process::ExitCode;
 
 use http::Uri;
 
@@ -32,8 +31,8 @@ use talk::Script;
 
 use crate::failure::Failure;
 
-/// Measures, and prints what was found; 1 when something was lost that was promised.
-pub(crate) fn start(args: &BenchArgs) -> Result<ExitCode, Failure> {
+/// Measures, and prints what was found. Fails when something was lost that was promised.
+pub(crate) fn start(args: &BenchArgs) -> Result<(), Failure> {
     let common = args.mode.common();
     let (address, script) = target(common).map_err(Failure::config)?;
     let measured = match &args.mode {
@@ -49,10 +48,10 @@ pub(crate) fn start(args: &BenchArgs) -> Result<ExitCode, Failure> {
         let written = std::fs::write(path, html::page(&report, &plots, &command));
         written.map_err(|err| Failure::run(format!("{}: {err}", path.display())))?;
     }
-    Ok(match report.deliveries.is_none_or(|sums| sums.is_clean()) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    match report.deliveries.is_none_or(|sums| sums.is_clean()) {
+        true => Ok(()),
+        false => Err(Failure::run("not everything that was sent came once, and in order")),
+    }
 }
 
 fn print(report: &Report, common: &Common) {

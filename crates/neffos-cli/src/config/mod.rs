@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 pub(crate) use settings::Settings;
-pub(crate) use values::{ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy};
+pub(crate) use values::{ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy, Period};
 
 use crate::failure::Failure;
 

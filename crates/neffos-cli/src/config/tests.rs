@@ -15,7 +15,8 @@ fn load_from(flags: &[&str], variables: &[(&str, &str)], file: &str) -> Result<S
     let flags = Flags::try_parse_from(flags).map_err(|err| err.to_string())?.args;
     let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
     load(flags, variables, |_| Ok(file.to_owned())).map_err(|failure| match failure {
-        Failure::Config(text) | Failure::Run(text) => text,
+        Failure::Config(text) => text,
+        other => panic!("{other:?}"),
     })
 }
 

@@ -8,4 +8,5 @@ mod page;
 mod pressure;
 mod relay;
 mod support;
+mod terminal;
 mod tls;

@@ -83,6 +83,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Declares every namespace that is not declared by its name, for programs that learn only later where they are wanted.
+    /// The server can then connect this client to whatever it likes, up to 32 namespaces.
+    pub fn any_namespace(mut self, events: Events<ClientSide>) -> Self {
+        self.namespaces.add_rest(events);
+        self
+    }
+
     /// Shares `value` with handlers that take `State<T>`; one value of each type.
     pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
         self.state.insert(value);

@@ -194,6 +194,8 @@ impl Table {
 #[derive(Debug, Default)]
 pub(crate) struct Namespaces {
     tables: HashMap<Arc<str>, Table>,
+    /// Declares all other names.
+    rest: Option<Table>,
     faults: Vec<String>,
 }
 
@@ -213,32 +215,44 @@ impl Namespaces {
         }
     }
 
+    /// Declares every name that is not added by itself.
+    pub(crate) fn add_rest<S: Side>(&mut self, events: Events<S>) {
+        let table = events.table;
+        if table.has_native() {
+            self.faults.push("any namespace: only the empty namespace gets native messages".to_owned());
+        }
+        self.faults.extend(table.faults.iter().map(|fault| format!("any namespace: {fault}")));
+        if self.rest.replace(table).is_some() {
+            self.faults.push("any namespace is given twice".to_owned());
+        }
+    }
+
     /// Says whether all is as it should be.
     pub(crate) fn check(&self, setup: &Setup<'_>) -> Result<(), Error> {
         if let Some(fault) = self.faults.first() {
             return Err(Error::config(fault));
         }
-        if self.tables.is_empty() {
+        if self.tables.is_empty() && self.rest.is_none() {
             return Err(Error::config("no namespace is given; add one with `namespace(…)`"));
         }
-        let mut handlers = self.tables.values().flat_map(|table| table.handlers.values());
+        let mut handlers = self.tables.values().chain(&self.rest).flat_map(|table| table.handlers.values());
         handlers.try_for_each(|handler| handler.check(setup))
     }
 
     /// The shared name of a declared namespace.
     pub(crate) fn name(&self, name: &str) -> Option<Arc<str>> {
-        self.tables.get_key_value(name).map(|(name, _)| name.clone())
+        let by_itself = self.tables.get_key_value(name).map(|(name, _)| name.clone());
+        by_itself.or_else(|| (self.rest.is_some() && check_name(name, MAX_NAME).is_ok()).then(|| name.into()))
     }
 
     pub(super) fn handler(&self, namespace: &str, event: &str) -> Option<&BoxedHandler> {
-        self.tables.get(namespace)?.handler(event)
+        self.tables.get(namespace).or(self.rest.as_ref())?.handler(event)
     }
 
     pub(crate) fn native_mode(&self) -> NativeMode {
+        let is_alone = self.tables.len() == 1 && self.rest.is_none();
         match self.tables.get("") {
-            Some(table) if self.tables.len() == 1 && table.has_native() && table.handlers.len() == 1 => {
-                NativeMode::Only
-            }
+            Some(table) if is_alone && table.has_native() && table.handlers.len() == 1 => NativeMode::Only,
             Some(table) if table.has_native() => NativeMode::Mixed,
             _ => NativeMode::Off,
         }

@@ -1,10 +1,14 @@
 //! A running program, and the two ways to talk to it.
 //!
 //! - `mod.rs`: [`Program`], started and stopped.
+//! - `dialogue.rs`: a program that is spoken to line by line; `screen.rs`: one in a terminal of its own.
 //! - `http.rs`: one request and its answer.
 //! - `websocket.rs`: a client that speaks text frames.
 
+mod dialogue;
 mod http;
+#[cfg(unix)]
+mod screen;
 mod websocket;
 
 use std::future::Future;
@@ -13,11 +17,14 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+pub(crate) use dialogue::{Dialogue, host};
 pub(crate) use http::{Answer, answer, request, request_in_pieces};
+#[cfg(unix)]
+pub(crate) use screen::Screen;
 pub(crate) use websocket::{Client, Frame};
 
 /// The key that programs are started with here.
@@ -31,6 +38,7 @@ pub(crate) struct Program {
 }
 
 /// How a program ended that did not serve.
+#[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) output: String,
@@ -45,7 +53,16 @@ impl Program {
 
     /// With `flags` and `variables` alone, besides the address.
     pub(crate) async fn run(flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = command(&[&["serve", "--addr=127.0.0.1:0"], flags].concat(), variables);
+        Self::run_at("127.0.0.1:0", flags, variables).await
+    }
+
+    /// At an address where one has been before.
+    pub(crate) async fn start_again(address: SocketAddr) -> Self {
+        Self::run_at(&address.to_string(), &["--api-key", KEY], &[]).await
+    }
+
+    async fn run_at(address: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = command(&[&["serve", "--addr", address], flags].concat(), variables);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = soon(output.next_line()).await.unwrap().expect("the program ended before it listened");
@@ -78,9 +95,7 @@ impl Program {
 
     /// Sends a signal: `TERM` or `INT`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.id();
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
-        assert!(sent.await.unwrap().success());
+        send_signal(self.id(), name).await;
     }
 
     /// Lets it open no more than `most` files from now on.
@@ -99,6 +114,16 @@ impl Program {
         self.child.id().expect("the program runs")
     }
 
+    /// Where clients of the websocket dial to.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/ws", self.address)
+    }
+
+    /// Ends it without a word to anybody.
+    pub(crate) async fn kill(mut self) {
+        soon(self.child.kill()).await.unwrap();
+    }
+
     /// Waits for its end; returns the exit code.
     pub(crate) async fn code(mut self) -> Option<i32> {
         soon(self.child.wait()).await.unwrap().code()
@@ -107,14 +132,37 @@ impl Program {
 
 /// Runs the program to its end.
 pub(crate) async fn run_to_end(flags: &[&str], variables: &[(&str, &str)]) -> Ended {
-    let mut command = command(flags, variables);
+    end_of(command(flags, variables), b"").await
+}
+
+/// As [`run_to_end`], with something to read on stdin.
+pub(crate) async fn run_with_input(flags: &[&str], input: &[u8]) -> Ended {
+    let mut command = command(flags, &[]);
+    command.stdin(Stdio::piped());
+    end_of(command, input).await
+}
+
+async fn end_of(mut command: Command, input: &[u8]) -> Ended {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut output, mut errors) = (String::new(), String::new());
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    soon(async { tokio::try_join!(stdout.read_to_string(&mut output), stderr.read_to_string(&mut errors)) })
+    let stdin = child.stdin.take();
+    let write = async {
+        if let Some(mut stdin) = stdin {
+            // It may have ended before it has read everything.
+            stdin.write_all(input).await.ok();
+        }
+        Ok(())
+    };
+    soon(async { tokio::try_join!(write, stdout.read_to_string(&mut output), stderr.read_to_string(&mut errors)) })
         .await
         .unwrap();
     Ended { code: soon(child.wait()).await.unwrap().code(), output, errors }
+}
+
+async fn send_signal(id: u32, name: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status();
+    assert!(sent.await.unwrap().success());
 }
 
 /// A file that is gone when it goes out of scope.
@@ -143,8 +191,10 @@ impl Drop for File {
 
 /// `future`, which is to be done long before the deadline.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(20), future).await.expect("it took too long")
+    timeout(PATIENCE, future).await.expect("it took too long")
 }
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn bearer(key: &str) -> String {
     format!("Bearer {key}")
