@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test relies on may fail it")]
 
 mod api;
+mod bench;
 mod configuration;
 mod operation;
 mod page;

@@ -1,0 +1,73 @@
+//! What is measured, and what is said about it.
+
+use neffos::{Events, Message, NsConn, Reply, Server};
+use serde_json::Value;
+
+use crate::support::{File, Program, host, run_to_end};
+
+/// The report of a run that found nothing wrong.
+async fn report(mode: &str, url: &str, flags: &[&str]) -> Value {
+    let ended = run_to_end(&[&["bench", mode, url, "--json"], flags].concat(), &[]).await;
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{ended:?}");
+    serde_json::from_str(&ended.output).unwrap()
+}
+
+/// A server that answers, and passes on all but every tenth message, and one of them twice.
+async fn careless() -> (Server, String) {
+    let events = Events::new().on("echo", async |message: Message| Reply::new(message.body().clone())).on(
+        "chat",
+        async |ns: NsConn, message: Message| match &message.body()[6..8] {
+            b"10" => {}
+            b"11" => ns.broadcast_others([message.clone(), message]),
+            _ => ns.broadcast_others(message),
+        },
+    );
+    host(Server::builder().namespace("default", events)).await
+}
+
+#[tokio::test]
+async fn every_delivery_of_a_broadcast_is_accounted_for() {
+    let program = Program::start(&[]).await;
+    let page = File::with("");
+    let flags =
+        ["--receivers", "20", "--bystanders", "5", "--messages", "50", "--room", "lobby", "--html", page.path()];
+    let report = report("broadcast", &program.url(), &flags).await;
+    assert_eq!(report["connections"], 26);
+    assert_eq!((&report["deliveries"]["received"], &report["deliveries"]["lost"]), (&1000.into(), &0.into()));
+    assert!(report["latency_us"]["p50"].as_f64().unwrap() > 0.0);
+    assert!(std::fs::read_to_string(page.path()).unwrap().contains("<svg"));
+}
+
+#[tokio::test]
+async fn what_is_lost_or_doubled_is_counted_and_fails_the_run() {
+    let (_server, url) = careless().await;
+    let flags = ["bench", "broadcast", &url, "--receivers", "3", "--messages", "20", "--rate", "1000", "--json"];
+    let ended = run_to_end(&flags, &[]).await;
+    assert_eq!(ended.code, Some(1));
+    let report: Value = serde_json::from_str(&ended.output).unwrap();
+    assert_eq!((&report["deliveries"]["lost"], &report["deliveries"]["doubled"]), (&3.into(), &3.into()));
+}
+
+#[tokio::test]
+async fn asks_connections_and_their_memory_are_measured_with_the_servers_process() {
+    let (_server, url) = careless().await;
+    let own = std::process::id().to_string();
+    let asks = report("ask", &url, &["--connections", "5", "--asks", "200", "--pid", &own]).await;
+    assert_eq!(asks["messages"], 200);
+    assert!(asks["server"]["memory_bytes"].as_u64().unwrap() > 0);
+    let churn = report("connect", &url, &["--connections", "5", "--total", "40"]).await;
+    assert_eq!(churn["connections"], 40);
+    let idle = report("idle", &url, &["--connections", "30", "--room", "r-%", "--hold", "10ms"]).await;
+    assert_eq!(idle["connections"], 30);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_play_along_is_told() {
+    let program = Program::start(&[]).await;
+    let nowhere = run_to_end(&["bench", "idle", &program.url(), "--namespace", "nowhere"], &[]).await;
+    assert_eq!(nowhere.code, Some(1));
+    assert!(nowhere.errors.ends_with(": refused: bad namespace\n"), "{nowhere:?}");
+    let secret = run_to_end(&["bench", "idle", "wss://127.0.0.1/ws"], &[]).await;
+    assert_eq!(secret.code, Some(2));
+    assert!(secret.errors.contains("TLS is not measured"));
+}
