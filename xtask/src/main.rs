@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal: printing is its work")]
 
 mod autobahn;
+mod autobahn_client;
 mod background;
 mod ci;
 mod layers;
@@ -46,8 +47,10 @@ fn run(arguments: &[&str]) -> Result {
         ["ci"] => ci::run(&mut steps, &workspace)?,
         ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
         ["layers"] => return layers::check(&workspace),
-        ["autobahn"] => return autobahn::check(&workspace),
-        ["autobahn", "--accept"] => return autobahn::accept(&workspace),
+        ["autobahn"] => return autobahn::check(&workspace).and_then(|()| autobahn_client::check(&workspace)),
+        ["autobahn", "--accept"] => {
+            return autobahn::accept(&workspace).and_then(|()| autobahn_client::accept(&workspace));
+        }
         unknown => return Err(format!("no such command: {}\n\n{HELP}", unknown.join(" ")).into()),
     }
     steps.print_times();
@@ -59,5 +62,5 @@ cargo xtask test       installs what the tests need and lacks (chromium, npm pac
 cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, Autobahn, cargo-deny
 cargo xtask ci --long  `ci`, and what takes long or needs more: advisories, each feature alone, miri, fuzzing
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
-cargo xtask autobahn   runs Autobahn's cases against `scenario`; `--accept` writes down the result as the expected one
+cargo xtask autobahn   runs Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected
 cargo xtask help       prints this";
