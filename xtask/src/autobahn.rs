@@ -19,7 +19,7 @@ use crate::steps::{self, command};
 use crate::workspace::Workspace;
 
 /// How each case ended.
-type Report = BTreeMap<String, String>;
+pub(crate) type Report = BTreeMap<String, String>;
 
 /// How much of the suite runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,14 +171,17 @@ fn names(pattern: &str, case: &str) -> bool {
 }
 
 /// A Python 2.7 that starts: on the path, or where pyenv keeps it.
-fn python2() -> Option<PathBuf> {
+pub(crate) fn python2() -> Option<PathBuf> {
     let kept = env::home_dir().map(|home| home.join(".pyenv/versions/2.7.18/bin/python2.7"));
     let candidates = [Some(PathBuf::from("python2.7")), kept];
     candidates.into_iter().flatten().find(|python| ends_well(Command::new(python).arg("--version")))
 }
 
 /// Both programs write `{"agent": {"1.1.1": {"behavior": "OK", "behaviorClose": "OK", …}, …}}`.
-fn read(index: &str) -> Result<Report> {
+///
+/// # Errors
+/// When it is another text.
+pub(crate) fn read(index: &str) -> Result<Report> {
     let index: Value = serde_json::from_str(index)?;
     let agents = index.as_object().ok_or("the suite's index is no object")?;
     let cases = agents.values().filter_map(Value::as_object).flatten();
@@ -195,7 +198,8 @@ fn behavior(end: &Value) -> String {
     case.to_owned()
 }
 
-fn differences(report: &Report, expected: &Report) -> Vec<String> {
+/// What is worse than expected, in words.
+pub(crate) fn differences(report: &Report, expected: &Report) -> Vec<String> {
     let mut faults = Vec::new();
     for (case, end) in report {
         match expected.get(case) {
@@ -223,7 +227,9 @@ fn is_good(end: &str) -> bool {
     matches!(end, "OK" | "NON-STRICT" | "INFORMATIONAL")
 }
 
-fn refuse(faults: &[String]) -> Result {
+/// # Errors
+/// When there are faults.
+pub(crate) fn refuse(faults: &[String]) -> Result {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal: printing is its work")]
 
 mod autobahn;
+mod autobahn_client;
 mod background;
 mod ci;
 mod go;
@@ -48,8 +49,13 @@ fn run(arguments: &[&str]) -> Result {
         ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
         ["go"] => go::run(&mut steps, &workspace)?,
         ["layers"] => return layers::check(&workspace),
-        ["autobahn"] => return autobahn::check(&workspace, autobahn::Extent::All),
-        ["autobahn", "--accept"] => return autobahn::accept(&workspace),
+        ["autobahn"] => {
+            return autobahn::check(&workspace, autobahn::Extent::All)
+                .and_then(|()| autobahn_client::check(&workspace));
+        }
+        ["autobahn", "--accept"] => {
+            return autobahn::accept(&workspace).and_then(|()| autobahn_client::accept(&workspace));
+        }
         unknown => return Err(format!("no such command: {}\n\n{HELP}", unknown.join(" ")).into()),
     }
     steps.print_times();
@@ -62,5 +68,5 @@ cargo xtask ci         `test`, and before it format, layers, spelling and lints;
 cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, miri, fuzzing
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
-cargo xtask autobahn   runs all of Autobahn's cases against `scenario`; `--accept` writes down the result as the expected one
+cargo xtask autobahn   runs all of Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected
 cargo xtask help       prints this";

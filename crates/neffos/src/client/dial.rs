@@ -98,7 +98,7 @@ impl Dialer {
         {
             peer.enter(&name, None);
         }
-        Dialled { peer, io, start: Start::Welcomed(welcome.reader, welcome.early) }
+        Dialled { peer, io, start: Start::Welcomed(welcome.reader, welcome.early, welcome.rest) }
     }
 
     /// Says hello and waits for the answer, unless both sides do without.
@@ -106,7 +106,7 @@ impl Dialer {
         let limits = &self.hub.limits;
         let mut greeting = Greeting::new(Reader::new(Role::Client, limits.read(), None), limits.ack());
         if self.hub.native == NativeMode::Only {
-            return greeting.finish(&early).map_err(|violation| broken(violation.reason()));
+            return Ok(greeting.finish(early));
         }
         write(stream, &websocket::message(Role::Client, Kind::Text, b"M")).await?;
         let mut bytes = early;
@@ -115,7 +115,7 @@ impl Dialer {
             let step = greeting.read(&mut input);
             let rest = bytes.slice_ref(input);
             match step {
-                Step::Welcome => return greeting.finish(&rest).map_err(|violation| broken(violation.reason())),
+                Step::Welcome => return Ok(greeting.finish(rest)),
                 Step::Wait => bytes = read(stream).await?,
                 Step::Pong(payload) => {
                     write(stream, &websocket::pong(Role::Client, &payload)).await?;

@@ -39,7 +39,10 @@ pub(super) enum Step {
 pub(super) struct Welcome {
     pub(super) id: String,
     pub(super) reader: Reader,
+    /// What came before it.
     pub(super) early: Vec<Incoming>,
+    /// What came behind it, unread: a fault in there is one of an open connection.
+    pub(super) rest: Bytes,
 }
 
 impl Greeting {
@@ -62,12 +65,9 @@ impl Greeting {
         }
     }
 
-    /// After [`Step::Welcome`]: reads what came behind it, too.
-    pub(super) fn finish(mut self, mut rest: &[u8]) -> Result<Welcome, Violation> {
-        while let Some(incoming) = self.reader.read(&mut rest)? {
-            self.early.push(incoming);
-        }
-        Ok(Welcome { id: self.answer.unwrap_or_default(), reader: self.reader, early: self.early })
+    /// After [`Step::Welcome`], or instead of any exchange; `rest` is what came behind it.
+    pub(super) fn finish(self, rest: Bytes) -> Welcome {
+        Welcome { id: self.answer.unwrap_or_default(), reader: self.reader, early: self.early, rest }
     }
 
     fn receive(&mut self, incoming: Incoming) -> Step {
@@ -118,11 +118,12 @@ mod tests {
         let bytes = [text("one"), text("Auser;42"), text("two")].concat();
         let mut input = &bytes[..];
         assert_eq!(greeting.read(&mut input), Step::Welcome);
-        let welcome = greeting.finish(input).unwrap();
+        let mut welcome = greeting.finish(Bytes::copy_from_slice(input));
         assert_eq!(welcome.id, "user;42");
-        let early =
+        let message =
             |text: &'static str| Incoming::Message { kind: Kind::Text, data: Bytes::from_static(text.as_bytes()) };
-        assert_eq!(welcome.early, [early("one"), early("two")]);
+        assert_eq!(welcome.early, [message("one")]);
+        assert_eq!(welcome.reader.read(&mut &welcome.rest[..]), Ok(Some(message("two"))));
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! The handshake that makes a stream a websocket.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::dial::Transport;
@@ -138,15 +141,31 @@ impl Opening<'_> {
 /// An answer that is no upgrade, with the beginning of what the server says about it.
 async fn answered(response: Response<Incoming>) -> Error {
     let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_EXPLANATION).collect().await;
-    let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned()).unwrap_or_default();
-    let text = match text.as_str() {
+    let explanation = explanation(response.into_body()).await;
+    let text = match String::from_utf8_lossy(&explanation).trim() {
         "" => format!("the server answered {status}"),
         text => format!("the server answered {status}: {text}"),
     };
     // These pass, or say nothing about this client.
     let may_pass = matches!(status.as_u16(), 408 | 425 | 429) || !status.is_client_error();
     if may_pass { Error::unreachable(text) } else { Error::refused(text) }
+}
+
+/// What comes of a body soon.
+async fn explanation(mut body: Incoming) -> Vec<u8> {
+    let mut text = Vec::new();
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            text.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+            if text.len() >= MAX_EXPLANATION {
+                break;
+            }
+        }
+    };
+    // A server that goes on and on is refused the rest.
+    timeout(EXPLANATION_TIMEOUT, reading).await.ok();
+    text.truncate(MAX_EXPLANATION);
+    text
 }
 
 fn lost() -> Error {
@@ -158,3 +177,4 @@ const RECONNECT: &str = "x-websocket-reconnect";
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
 const MAX_EXPLANATION: usize = 4096;
+const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(1);

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use neffos::{Client as Ours, ClientBuilder, Events};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -28,6 +31,31 @@ impl Theirs {
 
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/", self.listener.local_addr().unwrap())
+    }
+
+    /// A client of this server, which declares the namespace `default`.
+    pub(crate) fn client(&self) -> ClientBuilder {
+        Ours::builder(&self.url()).namespace("default", Events::new()).no_proxy()
+    }
+
+    /// The next client's request, which the test answers byte by byte.
+    pub(crate) async fn request(&self) -> Visitor {
+        let mut stream = self.stream().await;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(within(stream.read_buf(&mut head)).await.unwrap() > 0, "the client hung up");
+        }
+        Visitor { stream, head: String::from_utf8(head).unwrap() }
+    }
+
+    /// The next client, which has greeted, made of bytes.
+    pub(crate) async fn raw(&self) -> Visitor {
+        let mut visitor = self.request().await;
+        visitor.write(visitor.agreement()).await;
+        let mut hello = [0; 7];
+        within(visitor.stream.read_exact(&mut hello)).await.unwrap();
+        assert_eq!((hello[..2].to_vec(), hello[6] ^ hello[2]), (vec![0x81, 0x81], b'M'));
+        visitor
     }
 
     /// The next client's stream, before any handshake.
@@ -86,5 +114,40 @@ impl Guest {
     pub(crate) async fn close(&mut self, code: u16, reason: &str) {
         let frame = CloseFrame { code: code.into(), reason: reason.to_owned().into() };
         within(self.wire.socket.close(Some(frame))).await.unwrap();
+    }
+}
+
+/// A client that has sent its request.
+pub(crate) struct Visitor {
+    pub(crate) stream: TcpStream,
+    pub(crate) head: String,
+}
+
+impl Visitor {
+    /// The answer of a server that agrees.
+    pub(crate) fn agreement(&self) -> String {
+        let header = self.head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "));
+        let accept = derive_accept_key(header.unwrap().as_bytes());
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        )
+    }
+
+    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        within(self.stream.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    /// Writes as often as the client takes it.
+    pub(crate) async fn flood(&mut self, bytes: impl AsRef<[u8]>) {
+        while within(self.stream.write_all(bytes.as_ref())).await.is_ok() {}
+    }
+
+    /// All that comes until the client ends the stream, one way or another.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // What came before a reset counts, too.
+        within(self.stream.read_to_end(&mut rest)).await.ok();
+        rest
     }
 }

@@ -43,8 +43,8 @@ pub(crate) fn drive(peer: Arc<Peer>, io: Io, start: Start, held: impl Send) -> i
 pub(crate) enum Start {
     /// A client came with this request, and these bytes came behind it.
     Requested(Arc<http::request::Parts>, Bytes),
-    /// A server has said welcome, and this since.
-    Welcomed(Reader, Vec<Incoming>),
+    /// A server has said welcome; these messages came before it, and these bytes behind it.
+    Welcomed(Reader, Vec<Incoming>, Bytes),
 }
 
 struct Driver {
@@ -115,9 +115,10 @@ impl Driver {
                 self.job = Some(Box::pin(process::open(Conn::opening(self.peer.clone()), request)));
                 self.feed(&early);
             }
-            Start::Welcomed(reader, early) => {
+            Start::Welcomed(reader, early, rest) => {
                 self.reader = reader;
                 early.into_iter().for_each(|incoming| self.receive(incoming));
+                self.feed(&rest);
             }
         }
     }
@@ -129,7 +130,7 @@ impl Driver {
             let closed = self.poll_violation(!handled);
             // All of them run: `|`, not `||`.
             let busy = handled | closed | self.poll_write(cx) | self.poll_read(cx) | self.poll_deadlines(cx);
-            self.follow_the_end(cx);
+            let busy = busy | self.follow_the_end(cx);
             if self.stage == Stage::Over && matches!(self.io, Io::Gone) {
                 return Poll::Ready(());
             }
@@ -415,22 +416,27 @@ impl Driver {
 
     // ---- the end
 
-    fn follow_the_end(&mut self, cx: &mut Context<'_>) {
+    /// True when a new part of the end has begun, for which there are handlers to run and deadlines to set.
+    fn follow_the_end(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.peer.is_closed() {
-            return;
+            return false;
         }
-        if self.stage == Stage::Open {
+        let begins = self.stage == Stage::Open;
+        if begins {
             self.begin_the_end();
         }
         // Who closes says so before the close frame is queued, and wakes this task once it is.
         if matches!(self.io, Io::Gone) || !self.peer.outgoing().outbox.has_ended() {
-            return;
+            return begins;
         }
         if self.peer_closed {
             self.lose_socket();
-        } else if !self.shut_down {
+            return true;
+        }
+        if !self.shut_down {
             self.shut_down = self.io.poll_shut_down(cx).is_ready();
         }
+        begins
     }
 
     /// From here on the connection is counted out: it gets no broadcast, and who waits for its replies is told.
