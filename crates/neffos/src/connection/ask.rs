@@ -123,11 +123,13 @@ fn open(
     peer.session().asks.open(message.token.clone(), pending)?;
     asked.peers.push(peer.clone());
     let sent = peer.send_request(&message, effect);
-    // The connection may have ended before the request was noted, and then nobody would ever be told.
-    match peer.is_closed() {
-        true => Err(Error::closed()),
-        false => sent,
+    // The connection may have ended before the request was noted, and then nobody would ever be told. If it is not open any
+    // more, the reply came before the end, or whoever waits is told of the end.
+    let is_open = |token: &str| peer.session().asks.close(token).is_some();
+    if peer.is_closed() && is_open(&message.token) {
+        return Err(Error::closed());
     }
+    sent
 }
 
 async fn answered(wait: oneshot::Receiver<Answer>, deadline: Duration) -> Answer {
