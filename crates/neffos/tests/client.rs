@@ -181,6 +181,21 @@ async fn a_server_connects_joins_and_throws_out_its_clients() {
 }
 
 #[tokio::test]
+async fn client_and_server_may_connect_at_the_same_time() {
+    let running = start(Server::builder().namespace("default", chat())).await;
+    for _ in 0..20 {
+        let client = within(Client::dial(&url(&running), ("default", Events::new()))).await.unwrap();
+        running.until_connections(1).await;
+        let there = running.server.connections()[0].clone();
+        let (here, there) = tokio::join!(within(client.connect("default")), within(there.connect("default")));
+        assert_eq!(within(here.unwrap().ask("echo", "x")).await.unwrap().text().unwrap(), "x");
+        there.unwrap();
+        within(client.close()).await;
+        running.until_connections(0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_refuses_what_it_is_made_to_do() {
     let running = start(Server::builder().namespace("default", Events::new())).await;
     let events = Events::new()

@@ -7,20 +7,16 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Client, Error, Events};
+use neffos::{Client, ClientBuilder, Error, Events};
 use support::theirs::{Theirs, Visitor};
 use support::within;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A deadline that passes soon.
 const SOON: Duration = Duration::from_millis(100);
 
 /// How a dial ends whose request is answered by `script`.
-async fn dialled<T>(
-    builder: neffos::ClientBuilder,
-    theirs: &Theirs,
-    script: impl AsyncFnOnce(&mut Visitor) -> T,
-) -> Error {
+async fn dialled<T>(builder: ClientBuilder, theirs: &Theirs, script: impl AsyncFnOnce(&mut Visitor) -> T) -> Error {
     let script = async {
         let mut visitor = theirs.request().await;
         script(&mut visitor).await;
@@ -80,7 +76,7 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
     }
 }
 
-async fn dialled_with(builder: neffos::ClientBuilder, theirs: &Theirs, bytes: &[u8]) -> Error {
+async fn dialled_with(builder: ClientBuilder, theirs: &Theirs, bytes: &[u8]) -> Error {
     dialled(builder, theirs, async |visitor| visitor.write(bytes).await).await
 }
 
@@ -113,6 +109,16 @@ async fn a_head_without_end_is_cut_off_however_slowly_it_comes() {
         for byte in "HTTP/1.1 101 Switching Protocols\r\nX-Slow: ".bytes().chain([b'x'; 1000]) {
             visitor.write([byte]).await;
         }
+    })
+    .await;
+    assert!(err.is_timeout(), "{err}");
+}
+
+#[tokio::test]
+async fn a_server_that_puts_the_client_off_for_ever_is_given_up_in_time() {
+    let theirs = Theirs::bind().await;
+    let err = dialled(theirs.client().dial_timeout(SOON), &theirs, async |visitor| {
+        visitor.flood("HTTP/1.1 100 Continue\r\n\r\n".repeat(1000)).await;
     })
     .await;
     assert!(err.is_timeout(), "{err}");
@@ -219,6 +225,23 @@ async fn a_welcome_counts_only_while_it_is_waited_for() {
 }
 
 #[tokio::test]
+async fn what_comes_before_the_welcome_is_handled_behind_it_in_order() {
+    let theirs = Theirs::bind().await;
+    let script = async {
+        let mut guest = theirs.open().await;
+        guest.expect_hello().await;
+        for request in ["n1;nowhere;;_OnNamespaceConnect;0;0;", "n2;default;;_OnNamespaceConnect;0;0;", "A1"] {
+            guest.wire.send(request).await;
+        }
+        assert_eq!(guest.wire.text().await, "n1;nowhere;;_OnNamespaceConnect;1;0;bad namespace");
+        assert_eq!(guest.wire.text().await, "n2;;;;;;");
+        guest
+    };
+    let (dialled, _guest) = tokio::join!(within(theirs.client().dial()), script);
+    within(dialled.unwrap().wait_server_connect("default")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_flood_before_the_welcome_is_cut_off() {
     let (err, said) = greeted(&text("news").repeat(17)).await;
     assert!(err.is_unreachable() && err.to_string().contains("too much before the welcome"), "{err}");
@@ -250,7 +273,7 @@ async fn pings_before_the_welcome_are_answered_and_a_flood_of_them_ends_with_the
         let mut visitor = theirs.raw().await;
         visitor.write([frame(0x89, b"x"), text("A1")].concat()).await;
         let mut pong = [0; 7];
-        within(tokio::io::AsyncReadExt::read_exact(&mut visitor.stream, &mut pong)).await.unwrap();
+        within(visitor.stream.read_exact(&mut pong)).await.unwrap();
         assert_eq!((pong[0], pong[6] ^ pong[2]), (0x8A, b'x'));
         visitor
     };

@@ -257,6 +257,20 @@ impl Peer {
         lock(&self.life).draining
     }
 
+    /// Connects a namespace that the peer asked for, and then queues the reply; false when it was connected meanwhile.
+    pub(super) fn enter_for_peer(self: &Arc<Self>, namespace: &Arc<str>, reply: Bytes) -> bool {
+        let is_new = {
+            let mut session = self.session();
+            let is_new = !session.membership.is_connected(namespace);
+            if is_new {
+                session.overtake(namespace);
+            }
+            is_new
+        };
+        self.enter(namespace, Some(reply));
+        is_new
+    }
+
     /// Connects a namespace, and then queues `reply`.
     pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
         self.session().membership.connect(namespace);

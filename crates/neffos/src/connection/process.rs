@@ -102,8 +102,9 @@ async fn connect(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) {
     if let Err(err) = decide(peer, &namespace, message.clone()).await {
         return refuse(peer, &message, &err.to_string());
     }
-    peer.enter(&namespace, Some(done(peer, &message)));
-    tell(peer, &namespace, about(&message, events::CONNECTED)).await;
+    if peer.enter_for_peer(&namespace, done(peer, &message)) {
+        tell(peer, &namespace, about(&message, events::CONNECTED)).await;
+    }
 }
 
 /// A server's handler is asked while all is as it was; a client's is told when it is done.

@@ -90,3 +90,50 @@ pub(crate) trait Link: Clone + fmt::Debug + Send + Sync + 'static {
     /// Waits for the end, and returns the close frame that it came with.
     fn closed(&self) -> impl Future<Output = Option<CloseFrame>> + Send;
 }
+
+/// What only servers can do does not exist on the handles of a client. All of this compiles:
+///
+/// ```
+/// use neffos::{Conn, Events, Message, NsConn, Room, ServerSide};
+///
+/// fn to_all(ns: &NsConn<ServerSide>, message: Message) { ns.broadcast(message) }
+/// fn to_others(ns: &NsConn<ServerSide>, message: Message) { ns.broadcast_others(message) }
+/// fn to_room(room: &Room<ServerSide>, message: Message) { room.broadcast(message) }
+/// fn to_others_in_room(room: &Room<ServerSide>, message: Message) { room.broadcast_others(message) }
+/// fn server(conn: &Conn<ServerSide>) -> neffos::Server { conn.server() }
+/// fn handler() -> Events<ServerSide> { Events::new().on("chat", async |_: NsConn<ServerSide>| ()) }
+/// ```
+///
+/// And none of it on the other side:
+///
+/// ```compile_fail,E0599
+/// use neffos::{ClientSide, Message, NsConn};
+/// fn to_all(ns: &NsConn<ClientSide>, message: Message) { ns.broadcast(message) }
+/// ```
+///
+/// ```compile_fail,E0599
+/// use neffos::{ClientSide, Message, NsConn};
+/// fn to_others(ns: &NsConn<ClientSide>, message: Message) { ns.broadcast_others(message) }
+/// ```
+///
+/// ```compile_fail,E0599
+/// use neffos::{ClientSide, Message, Room};
+/// fn to_room(room: &Room<ClientSide>, message: Message) { room.broadcast(message) }
+/// ```
+///
+/// ```compile_fail,E0599
+/// use neffos::{ClientSide, Message, Room};
+/// fn to_others_in_room(room: &Room<ClientSide>, message: Message) { room.broadcast_others(message) }
+/// ```
+///
+/// ```compile_fail,E0599
+/// use neffos::{ClientSide, Conn};
+/// fn server(conn: &Conn<ClientSide>) -> neffos::Server { conn.server() }
+/// ```
+///
+/// ```compile_fail,E0308
+/// use neffos::{ClientSide, Events, NsConn, ServerSide};
+/// fn handler() -> Events<ClientSide> { Events::new().on("chat", async |_: NsConn<ServerSide>| ()) }
+/// ```
+#[cfg(doctest)]
+struct OnlyServers;

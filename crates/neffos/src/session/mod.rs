@@ -25,7 +25,15 @@ pub(crate) struct Session<W> {
     pub(crate) membership: Membership,
     pub(crate) asks: Asks<W>,
     /// Namespaces that are being connected from this side: their events wait.
-    held: Vec<Arc<str>>,
+    held: Vec<Hold>,
+}
+
+/// A namespace that is being connected from this side.
+#[derive(Debug)]
+struct Hold {
+    namespace: Arc<str>,
+    /// The peer has connected it meanwhile.
+    overtaken: bool,
 }
 
 /// Bounds on what a peer may make us remember.
@@ -68,11 +76,11 @@ impl<W> Session<W> {
 
     /// Lets the events of `namespace` wait until [`Session::release`] was called as often as this.
     pub(crate) fn hold(&mut self, namespace: &Arc<str>) {
-        self.held.push(namespace.clone());
+        self.held.push(Hold { namespace: namespace.clone(), overtaken: false });
     }
 
     pub(crate) fn release(&mut self, namespace: &str) {
-        if let Some(at) = self.held.iter().position(|held| **held == *namespace) {
+        if let Some(at) = self.held.iter().position(|hold| *hold.namespace == *namespace) {
             self.held.swap_remove(at);
         }
         if self.held.is_empty() {
@@ -81,8 +89,21 @@ impl<W> Session<W> {
         }
     }
 
-    pub(crate) fn is_held(&self, namespace: &str) -> bool {
-        self.held.iter().any(|held| **held == *namespace)
+    /// Whether `message` waits. A request to connect never does: the peer may wait for its reply before it gives its own.
+    pub(crate) fn is_held(&self, message: &Message) -> bool {
+        message.event() != events::CONNECT && self.held.iter().any(|hold| *hold.namespace == *message.namespace())
+    }
+
+    /// The peer has connected `namespace`.
+    pub(crate) fn overtake(&mut self, namespace: &str) {
+        for hold in self.held.iter_mut().filter(|hold| *hold.namespace == *namespace) {
+            hold.overtaken = true;
+        }
+    }
+
+    /// Whether the peer has connected `namespace` since it is held.
+    pub(crate) fn is_overtaken(&self, namespace: &str) -> bool {
+        self.held.iter().any(|hold| *hold.namespace == *namespace && hold.overtaken)
     }
 
     /// Decides what `message` leads to; `declared` knows the namespaces that have handlers.
@@ -298,13 +319,26 @@ mod tests {
 
     #[test]
     fn events_wait_until_every_connect_of_their_namespace_is_over() {
+        let (mut session, event) = (session(), message("", "a", "", "chat"));
+        session.hold(&"a".into());
+        session.hold(&"a".into());
+        session.release("a");
+        assert!(session.is_held(&event) && !session.is_held(&message("", "b", "", "chat")));
+        session.release("a");
+        assert!(!session.is_held(&event));
+    }
+
+    #[test]
+    fn a_connect_of_the_peers_does_not_wait_for_ours_and_is_known() {
         let mut session = session();
         session.hold(&"a".into());
-        session.hold(&"a".into());
+        assert!(!session.is_held(&message("$1", "a", "", events::CONNECT)));
+        session.overtake("b");
+        assert!(!session.is_overtaken("a"));
+        session.overtake("a");
+        assert!(session.is_overtaken("a"));
         session.release("a");
-        assert!(session.is_held("a") && !session.is_held("b"));
-        session.release("a");
-        assert!(!session.is_held("a"));
+        assert!(!session.is_overtaken("a"));
     }
 
     #[test]

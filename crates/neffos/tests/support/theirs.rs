@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use neffos::{Client as Ours, ClientBuilder, Events};
+use neffos::{Client as Ours, ClientBuilder, ClientSide, Events, NsConn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -86,6 +86,14 @@ impl Theirs {
     }
 }
 
+/// A client that a server of ours to script has welcomed, and that is connected to the namespace `default`.
+pub(crate) async fn enter(theirs: &Theirs, builder: ClientBuilder) -> (Ours, NsConn<ClientSide>, Guest) {
+    let (client, mut guest) = tokio::join!(within(builder.dial()), theirs.welcome("1"));
+    let client = client.unwrap();
+    let (ns, _) = tokio::join!(within(client.connect("default")), guest.agree_to("_OnNamespaceConnect"));
+    (client, ns.unwrap(), guest)
+}
+
 impl Guest {
     pub(crate) async fn expect_hello(&mut self) {
         assert_eq!(self.wire.text().await, "M");
@@ -109,6 +117,13 @@ impl Guest {
         let (token, place) = self.request(event).await;
         self.agree(&token).await;
         place
+    }
+
+    /// Asks the client back, and returns its reply without the token.
+    pub(crate) async fn ask(&mut self, request: &str) -> String {
+        self.wire.send(format!("n1;{request}")).await;
+        let reply = self.wire.text().await;
+        reply.strip_prefix("n1;").unwrap_or_else(|| panic!("not the reply: {reply}")).to_owned()
     }
 
     pub(crate) async fn close(&mut self, code: u16, reason: &str) {

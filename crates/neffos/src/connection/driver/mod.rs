@@ -195,7 +195,7 @@ impl Driver {
     /// Whether the next event waits until its namespace is connected to the end.
     fn is_held(&self) -> bool {
         let next = self.inbox.front().filter(|_| self.stage == Stage::Open);
-        next.is_some_and(|message| self.peer.session().is_held(message.namespace()))
+        next.is_some_and(|message| self.peer.session().is_held(message))
     }
 
     // ---- reading
