@@ -20,7 +20,12 @@ const versions = [
     upgraders: ["gorilla", "gobwas"],
     cannot: {
       "a client learns why it was closed": "it drops the connection without a close frame",
+      "who is told 1012 knows that the server restarts": "it drops the connection without a close frame",
     },
   },
-  { version: "v0.0.25", upgraders: ["gorilla", "gobwas", "coder"], cannot: {} },
+  {
+    version: "v0.0.25",
+    upgraders: ["gorilla", "gobwas", "coder"],
+    cannot: { "who is told 1012 knows that the server restarts": "it says 1001, whatever the reason" },
+  },
 ];

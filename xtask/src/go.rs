@@ -18,7 +18,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     test(steps, workspace)
 }
 
-/// Builds the servers, which other tests need, and runs the tests of the Go client.
+/// Builds the servers, which other tests need, too, and runs the tests of the Go client, and of ours on the servers.
 ///
 /// # Errors
 /// At the first that fails.
@@ -28,7 +28,8 @@ pub(crate) fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
         let mut tests = version.go("test", "-count=1 -parallel=8 ./...");
         steps.command(tests.env("NEFFOS_SCENARIO", workspace.program("scenario")))?;
     }
-    Ok(())
+    let mut ours = command("cargo test -p fixture --test go_servers --all-features -- --ignored");
+    steps.command(ours.env("NEFFOS_GO_SERVERS", servers(workspace)))
 }
 
 /// Looks at form and at likely faults.
