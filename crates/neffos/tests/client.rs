@@ -359,3 +359,10 @@ async fn settings_that_make_no_sense_fail_before_anything_is_dialled() {
     fault(builder().any_namespace(Events::new()).any_namespace(Events::new()), "any namespace").await;
     fault(builder().any_namespace(Events::new().on_native(async || ())), "any namespace").await;
 }
+
+#[cfg(not(feature = "tls"))]
+#[tokio::test]
+async fn without_the_feature_a_secure_address_is_a_fault_that_names_it() {
+    let err = Client::dial("wss://127.0.0.1:1/", ("default", Events::new())).await.unwrap_err();
+    assert!(err.is_config() && err.to_string().contains("feature `tls`"), "{err}");
+}

@@ -119,6 +119,16 @@ impl ClientBuilder {
         self
     }
 
+    /// Dials through this proxy, `http://[name:password@]host[:port]`, whatever the environment says: asks it for a tunnel.
+    pub fn proxy(mut self, url: &str) -> Self {
+        match Proxies::named(url) {
+            Some(proxies) => self.proxies = proxies,
+            // Without the address: a password may be in it.
+            None => self.faults.push("proxy: must be http://host:port".to_owned()),
+        }
+        self
+    }
+
     /// Dials straight, whatever `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say. By default a proxy that they name
     /// is asked for a tunnel.
     pub fn no_proxy(mut self) -> Self {

@@ -24,6 +24,14 @@ impl Proxies {
         Self(None)
     }
 
+    /// This one, for all addresses; none when it is no `http://` address.
+    pub(super) fn named(url: &str) -> Option<Self> {
+        let matcher = Matcher::builder().all(url).build();
+        let is_usable = |proxy: &Intercept| proxy.uri().scheme_str() == Some("http");
+        let example = Uri::from_static("http://example.com");
+        matcher.intercept(&example).filter(is_usable).map(|_| Self(Some(Box::new(matcher))))
+    }
+
     /// Reaches the target's host.
     pub(super) async fn connect(&self, target: &Target) -> Result<TcpStream, Error> {
         match self.intercept(target) {
