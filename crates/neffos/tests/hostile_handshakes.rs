@@ -13,7 +13,7 @@ use support::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A deadline that passes soon.
-const SOON: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_millis(300);
 
 /// How a dial ends whose request is answered by `script`.
 async fn dialled<T>(builder: ClientBuilder, theirs: &Theirs, script: impl AsyncFnOnce(&mut Visitor) -> T) -> Error {

@@ -240,7 +240,7 @@ async fn a_server_that_asks_without_end_waits_while_a_handler_is_slow() {
 async fn a_server_that_answers_nothing_is_waited_for_in_vain_but_not_for_ever() {
     let theirs = Theirs::bind().await;
     let (client, mut guest) =
-        tokio::join!(within(theirs.client().ask_timeout(SOON).max_asks(1).dial()), theirs.welcome("1"));
+        tokio::join!(within(theirs.client().ask_timeout(SOON * 5).max_asks(1).dial()), theirs.welcome("1"));
     let client = client.unwrap();
     let (outcome, (token, _)) = tokio::join!(client.connect("default"), guest.request("_OnNamespaceConnect"));
     assert!(outcome.unwrap_err().is_timeout());
@@ -295,7 +295,7 @@ async fn only_so_many_asks_are_open_at_a_silent_server() {
 #[tokio::test]
 async fn a_server_that_stops_reading_is_refused_more_and_then_left() {
     let theirs = Theirs::bind().await;
-    let builder = theirs.client().outbox(8, 256 * 1024).slow_consumer_timeout(SOON).close_timeout(SOON);
+    let builder = theirs.client().outbox(8, 256 * 1024).slow_consumer_timeout(SOON * 5).close_timeout(SOON);
     let (client, ns, _guest) = enter(&theirs, builder).await;
     let body = "x".repeat(16 * 1024);
     let full = std::iter::repeat_with(|| ns.emit("chat", body.clone())).find_map(Result::err).unwrap();
