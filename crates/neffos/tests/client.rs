@@ -239,6 +239,21 @@ async fn events_wait_until_the_handlers_know_that_the_namespace_is_connected() {
 }
 
 #[tokio::test]
+async fn connects_that_are_made_at_once_connect_once() {
+    let running = start(Server::builder().namespace("default", Events::new())).await;
+    let (told, mut heard) = heard();
+    let client = dial(&running, told).await;
+    let (one, other) = tokio::join!(client.connect("default"), client.connect("default"));
+    assert_eq!((one.unwrap().name(), other.unwrap().name()), ("default", "default"));
+    within(client.close()).await;
+    let mut connected = 0;
+    while let Some(event) = heard.recv().await {
+        connected += usize::from(event == "_OnNamespaceConnected (local)");
+    }
+    assert_eq!(connected, 1);
+}
+
+#[tokio::test]
 async fn a_handler_for_any_side_serves_both() {
     fn doubling<S: Side>() -> Events<S> {
         Events::new().on("double", async |ns: NsConn<S>, Json(number): Json<i64>| {

@@ -24,8 +24,8 @@ pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str
     let request = Message::system(events::CONNECT, &name, Cause::Local);
     process::decide(peer, &name, request.clone()).await?;
     ask::request(peer, request, Effect::Connect(name.clone())).await?;
-    // Requests that cross connect once, and then the handlers have been told.
-    let is_overtaken = peer.session().is_overtaken(&name);
+    // Requests that cross, or that are made at once, connect once, and the handlers are told once.
+    let is_overtaken = peer.session().overtake(&name);
     if !is_overtaken {
         process::tell(peer, &name, Message::system(events::CONNECTED, &name, Cause::Local)).await;
     }

@@ -32,7 +32,7 @@ pub(crate) struct Session<W> {
 #[derive(Debug)]
 struct Hold {
     namespace: Arc<str>,
-    /// The peer has connected it meanwhile.
+    /// It was connected meanwhile.
     overtaken: bool,
 }
 
@@ -94,16 +94,10 @@ impl<W> Session<W> {
         message.event() != events::CONNECT && self.held.iter().any(|hold| *hold.namespace == *message.namespace())
     }
 
-    /// The peer has connected `namespace`.
-    pub(crate) fn overtake(&mut self, namespace: &str) {
-        for hold in self.held.iter_mut().filter(|hold| *hold.namespace == *namespace) {
-            hold.overtaken = true;
-        }
-    }
-
-    /// Whether the peer has connected `namespace` since it is held.
-    pub(crate) fn is_overtaken(&self, namespace: &str) -> bool {
-        self.held.iter().any(|hold| *hold.namespace == *namespace && hold.overtaken)
+    /// `namespace` is connected; true when that was known here since it is held.
+    pub(crate) fn overtake(&mut self, namespace: &str) -> bool {
+        let holds = self.held.iter_mut().filter(|hold| *hold.namespace == *namespace);
+        holds.fold(false, |was, hold| std::mem::replace(&mut hold.overtaken, true) | was)
     }
 
     /// Decides what `message` leads to; `declared` knows the namespaces that have handlers.
@@ -334,11 +328,10 @@ mod tests {
         session.hold(&"a".into());
         assert!(!session.is_held(&message("$1", "a", "", events::CONNECT)));
         session.overtake("b");
-        assert!(!session.is_overtaken("a"));
-        session.overtake("a");
-        assert!(session.is_overtaken("a"));
+        assert!(!session.overtake("a"));
+        assert!(session.overtake("a"));
         session.release("a");
-        assert!(!session.is_overtaken("a"));
+        assert!(!session.overtake("a"));
     }
 
     #[test]
