@@ -165,12 +165,15 @@ fn small_messages_stay_as_they_are() {
 fn a_window_is_kept_to() {
     let mut noise = vec![0; 1 << 15];
     rand::fill(&mut noise[..]);
+    // Noise may gain a little by chance: some bytes are in it more often than others.
+    let is_found =
+        |data: &[u8], bits| packed(Role::Server, data, bits).is_some_and(|frame| frame.len() < data.len() / 2);
     for bits in 9..=15 {
         let (near, far) = (noise[..200].repeat(8), noise[..1 << bits].repeat(3));
-        assert!(packed(Role::Server, &near, bits).is_some(), "{bits}");
+        assert!(is_found(&near, bits), "{bits}");
         // It repeats what is out of reach.
-        assert_eq!(packed(Role::Server, &far, bits), None, "{bits}");
-        assert_eq!(packed(Role::Server, &far, 15).is_some(), bits < 15, "{bits}");
+        assert!(!is_found(&far, bits), "{bits}");
+        assert_eq!(is_found(&far, 15), bits < 15, "{bits}");
     }
 }
 
