@@ -11,22 +11,29 @@ use super::Window;
 /// Hands the compressed form of `data` to `keep`; none when it is not smaller.
 pub(super) fn deflate<T>(data: &[u8], window: Window, keep: impl FnOnce(&[u8]) -> T) -> Option<T> {
     DEFLATER.with_borrow_mut(|Deflater { streams, output }| {
-        let stream =
-            streams[window.nth()].get_or_insert_with(|| Compress::new_with_window_bits(LEVEL, false, window.bits()));
+        let slot = &mut streams[window.nth()];
+        let stream = slot.get_or_insert_with(|| Compress::new_with_window_bits(LEVEL, false, window.bits()));
         stream.reset();
-        // With room for no more than what is worth it, the stream stops when it is not.
-        output.resize(data.len() + FLUSHED.len(), 0);
+        output.resize(most_output(data.len()), 0);
         let done = stream.compress(data, output, FlushCompress::Sync);
-        let length = usize::try_from(stream.total_out()).ok().filter(|length| *length < output.len());
-        let kept = match (done, length) {
-            (Ok(Status::Ok), Some(length)) => output[..length].strip_suffix(FLUSHED).map(keep),
-            _ => None,
-        };
+        let taken = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
+        let given = usize::try_from(stream.total_out()).unwrap_or(usize::MAX);
+        // A stream that has not given all back keeps the rest through a reset, and would put it before the next message.
+        if !matches!(done, Ok(Status::Ok)) || taken < data.len() || given >= output.len() {
+            *slot = None;
+            return None;
+        }
+        let kept = output[..given].strip_suffix(FLUSHED).filter(|packed| packed.len() < data.len()).map(keep);
         if output.len() > KEPT_OUTPUT {
             *output = Vec::new();
         }
         kept
     })
+}
+
+/// More than any `length` bytes become: a byte that cannot be compressed takes nine bits at worst.
+fn most_output(length: usize) -> usize {
+    length + length / 8 + 1024
 }
 
 /// What `data` was before it was compressed, if that is `limit` bytes at most; zero means that there is no limit. Never

@@ -150,6 +150,20 @@ fn what_gains_nothing_stays_as_it_is() {
 }
 
 #[test]
+fn what_could_not_be_compressed_leaves_nothing_for_the_next_message() {
+    let text = "to be or not to be ".repeat(50);
+    for bits in [9, 12, 15] {
+        let whole = packed(Role::Server, text.as_bytes(), bits).unwrap();
+        for _ in 0..100 {
+            let mut noise = vec![0; 3000];
+            rand::fill(&mut noise[..]);
+            assert_eq!(packed(Role::Server, &noise, bits), None, "{bits}");
+        }
+        assert_eq!(packed(Role::Server, text.as_bytes(), bits).unwrap(), whole, "{bits}");
+    }
+}
+
+#[test]
 fn small_messages_stay_as_they_are() {
     let frame = |length| message(Role::Server, Kind::Text, "a".repeat(length).as_bytes());
     assert_eq!(pack(&frame(511), packing(15)), None);
@@ -169,7 +183,7 @@ fn a_window_is_kept_to() {
     let is_found =
         |data: &[u8], bits| packed(Role::Server, data, bits).is_some_and(|frame| frame.len() < data.len() / 2);
     for bits in 9..=15 {
-        let (near, far) = (noise[..200].repeat(8), noise[..1 << bits].repeat(3));
+        let (near, far) = (noise[..100].repeat(16), noise[..1 << bits].repeat(3));
         assert!(is_found(&near, bits), "{bits}");
         // It repeats what is out of reach.
         assert!(!is_found(&far, bits), "{bits}");
