@@ -325,6 +325,14 @@ async fn a_refusal_on_the_way_back_is_final_unless_the_application_decides_other
 }
 
 #[tokio::test]
+async fn a_decision_that_panics_ends_the_connection() {
+    let theirs = Theirs::bind().await;
+    let (client, _ns, mut changes) = cut_off(&theirs, eager().retry_if(|_| panic!("on purpose"))).await;
+    assert!(within(client.closed()).await.is_none());
+    assert_eq!(next(&mut changes).await, "ended None None");
+}
+
+#[tokio::test]
 async fn closing_ends_the_tries_at_once() {
     let theirs = Theirs::bind().await;
     let slow = Reconnect::new().base_delay(Duration::from_secs(600)).max_delay(Duration::from_secs(600));

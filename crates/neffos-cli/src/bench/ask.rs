@@ -20,7 +20,7 @@ pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Resul
     let idle = process.and_then(Process::usage);
     let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
     let berth = Berth { rooms: Vec::new(), reading: Reading::Always };
-    fleet.open(std::iter::repeat_n(berth, args.connections), args.common.patience)?;
+    fleet.open(std::iter::repeat_n(berth, args.connections.get()), args.common.patience)?;
     let before = process.and_then(Process::usage);
 
     let mut asking = Asking::new(args);

@@ -17,13 +17,14 @@ pub(super) fn churn(args: &ConnectArgs, address: SocketAddr, script: &Script) ->
     let berth = || Berth { rooms: Vec::new(), reading: Reading::Always };
     let before = process.and_then(Process::usage);
     let start = Instant::now();
-    fleet.open(std::iter::repeat_with(berth).take(args.connections.min(args.total)), args.common.patience)?;
+    let connections = args.connections.get();
+    fleet.open(std::iter::repeat_with(berth).take(connections.min(args.total)), args.common.patience)?;
     let mut came = fleet.len();
     while came < args.total {
         // The oldest goes first.
-        fleet.replace(came % args.connections, berth())?;
+        fleet.replace(came % connections, berth())?;
         came += 1;
-        while fleet.len() - fleet.settled() >= AT_ONCE.min(args.connections) {
+        while fleet.len() - fleet.settled() >= AT_ONCE.min(connections) {
             if start.elapsed() > args.common.patience {
                 return Err(format!("only {came} of {} connections came in in time", args.total));
             }

@@ -197,6 +197,7 @@ impl Member {
     fn flush(&mut self) -> io::Result<()> {
         while !self.unsent.is_empty() {
             match self.stream.write(self.unsent.make_contiguous()) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => drop(self.unsent.drain(..count)),
                 Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}

@@ -1,5 +1,6 @@
 //! `neffos bench`: what is measured, and how much of it.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ pub(super) struct BroadcastArgs {
     #[arg(long, default_value_t = 128, value_name = "BYTES")]
     pub(super) size: usize,
     /// How many are sent in a second; as fast as the server takes them, when absent.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     pub(super) rate: Option<f64>,
     /// The room that receivers and sender are in; bystanders are in rooms of their own. By default, nobody is in a room.
     #[arg(long, value_name = "NAME")]
@@ -99,8 +100,8 @@ pub(super) struct AskArgs {
     #[command(flatten)]
     pub(super) common: Common,
     /// How many ask.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(super) connections: usize,
+    #[arg(long, default_value = "100", value_name = "N")]
+    pub(super) connections: NonZeroUsize,
     /// How many questions are asked in all.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub(super) asks: u64,
@@ -118,8 +119,8 @@ pub(super) struct ConnectArgs {
     #[command(flatten)]
     pub(super) common: Common,
     /// How many are connected at the same time.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(super) connections: usize,
+    #[arg(long, default_value = "100", value_name = "N")]
+    pub(super) connections: NonZeroUsize,
     /// How many come in all.
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     pub(super) total: usize,
@@ -139,4 +140,13 @@ pub(super) struct IdleArgs {
     /// How long they are held.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(super) hold: Duration,
+}
+
+/// Messages in a second: from one in a quarter of an hour to a million.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|err| format!("{err}"))?;
+    match (0.001..=1e6).contains(&rate) {
+        true => Ok(rate),
+        false => Err("must be between 0.001 and 1000000".to_owned()),
+    }
 }

@@ -49,6 +49,24 @@ async fn what_is_lost_or_doubled_is_counted_and_fails_the_run() {
 }
 
 #[tokio::test]
+async fn readers_that_are_stuck_on_purpose_are_owed_nothing() {
+    let program = Program::start(&[]).await;
+    let flags = ["--receivers", "5", "--stuck", "2", "--messages", "30"];
+    let report = report("broadcast", &program.url(), &flags).await;
+    assert_eq!((&report["connections"], &report["deliveries"]["received"]), (&6.into(), &90.into()));
+}
+
+#[tokio::test]
+async fn numbers_that_make_no_sense_are_refused() {
+    for flags in [["broadcast", "--rate", "0"], ["broadcast", "--rate", "-1"], ["connect", "--connections", "0"]] {
+        let [mode, flag, value] = flags;
+        let ended = run_to_end(&["bench", mode, "ws://127.0.0.1:1/ws", &format!("{flag}={value}")], &[]).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.errors.contains(flag), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn asks_connections_and_their_memory_are_measured_with_the_servers_process() {
     let (_server, url) = careless().await;
     let own = std::process::id().to_string();

@@ -57,7 +57,7 @@ impl Keeper {
         let mut loss = Loss::closed(lost.end_reason());
         let Some(policy) = self.reconnect.as_ref().filter(|_| !self.line.is_closing()) else { return Err(loss) };
         self.tell(&Change::Lost { close: lost.end_reason() });
-        while policy.wants(&loss, tries) {
+        while wants(policy, &loss, tries) {
             let delay = policy.delay(&loss, tries, rand::random());
             tries += 1;
             self.tell(&Change::Trying { tries, delay });
@@ -116,4 +116,12 @@ impl Keeper {
             tracing::error!("a client's on_change callback panicked");
         }
     }
+}
+
+/// A decision of the application's that panics is a no: who waits for the end must be told of it.
+fn wants(policy: &Reconnect, loss: &Loss, tries: u32) -> bool {
+    std::panic::catch_unwind(AssertUnwindSafe(|| policy.wants(loss, tries))).unwrap_or_else(|_panic| {
+        tracing::error!("a client's retry_if callback panicked");
+        false
+    })
 }

@@ -83,7 +83,7 @@ impl Reconnect {
     }
 
     /// Decides after each loss and each failed try whether there is another; [`Loss::is_passing`] is what decides without
-    /// this. Must not block.
+    /// this. Must not block; a panic is a no.
     pub fn retry_if(mut self, decide: impl Fn(&Loss) -> bool + Send + Sync + 'static) -> Self {
         self.decide = Some(Arc::new(decide));
         self
