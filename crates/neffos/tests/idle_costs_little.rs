@@ -10,14 +10,14 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const CONNECTIONS: usize = 1_000;
 /// In bytes, for a connection that has joined one namespace and one room.
-const BUDGET: usize = 2 * 1024;
+const BUDGET: usize = 1_536;
 
 fn heap() -> usize {
     dhat::HeapStats::get().curr_bytes
 }
 
 #[tokio::test]
-async fn a_connection_in_a_namespace_and_a_room_holds_less_than_two_kib() {
+async fn a_connection_in_a_namespace_and_a_room_holds_at_most_one_and_a_half_kib() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let running = start(Server::builder().namespace("default", Events::new())).await;
     // What is made once for all is made now.
@@ -32,6 +32,6 @@ async fn a_connection_in_a_namespace_and_a_room_holds_less_than_two_kib() {
     }
     let clients = sockets.capacity() * size_of::<std::net::TcpStream>();
     let each = (heap() - before - clients) / CONNECTIONS;
-    assert!(each < BUDGET, "a connection holds {each} bytes");
+    assert!(each <= BUDGET, "a connection holds {each} bytes");
     drop((first, sockets));
 }

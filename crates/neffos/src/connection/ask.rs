@@ -120,7 +120,7 @@ fn open(
     }
     asked.token = message.token.clone();
     let pending = Pending { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
-    peer.session().asks.open(message.token.clone(), pending)?;
+    peer.session().asks.open(message.token.clone(), pending, peer.hub().limits.max_asks)?;
     asked.peers.push(peer.clone());
     let sent = peer.send_request(&message, effect);
     will_be_told(peer, &message.token, sent)
@@ -150,7 +150,7 @@ mod tests {
         let (slot, wait) = slot();
         let token = new_token();
         let pending = Pending { namespace: "default".into(), effect: Effect::Nothing, waiter: Waiter::One(slot) };
-        peer.session().asks.open(token.clone(), pending).unwrap();
+        peer.session().asks.open(token.clone(), pending, 1).unwrap();
         (token, wait)
     }
 

@@ -8,16 +8,22 @@ use super::limits::Limits;
 
 /// What one connection waits for, and since when.
 #[derive(Debug)]
-pub(super) struct Deadlines {
-    opened: Option<Instant>,
-    heard: Instant,
-    pinged: Option<Instant>,
-    stalled: Option<Instant>,
-    /// Until when the socket may take for its end; none while it has not begun.
-    socket_end: Option<Instant>,
-    /// Until when handlers may run on after the end.
-    handlers_end: Option<Instant>,
-    ending: bool,
+pub(super) enum Deadlines {
+    Open {
+        /// None: the client has said `M`.
+        opened: Option<Instant>,
+        /// When the peer was heard, or pinged, whichever was last.
+        heartbeat: Instant,
+        is_pinged: bool,
+        stalled: Option<Instant>,
+    },
+    /// The end has begun: only it counts from now on.
+    Ending {
+        /// Until when the socket may take.
+        socket: Option<Instant>,
+        /// Until when handlers may run on.
+        handlers: Option<Instant>,
+    },
 }
 
 /// What is due.
@@ -38,56 +44,57 @@ pub(super) enum Due {
 
 impl Deadlines {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            opened: Some(now),
-            heard: now,
-            pinged: None,
-            stalled: None,
-            socket_end: None,
-            handlers_end: None,
-            ending: false,
-        }
+        Self::Open { opened: Some(now), heartbeat: now, is_pinged: false, stalled: None }
     }
 
     /// The opening is over.
     pub(super) fn acknowledged(&mut self) {
-        self.opened = None;
+        if let Self::Open { opened, .. } = self {
+            *opened = None;
+        }
     }
 
     /// Something came from the peer, whatever it was.
     pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = now;
-        self.pinged = None;
+        if let Self::Open { heartbeat, is_pinged, .. } = self {
+            (*heartbeat, *is_pinged) = (now, false);
+        }
     }
 
     /// Bytes wait and the socket takes none.
     pub(super) fn stalled(&mut self, now: Instant) {
-        self.stalled.get_or_insert(now);
+        if let Self::Open { stalled, .. } = self {
+            stalled.get_or_insert(now);
+        }
     }
 
     /// The socket took bytes, or there are none.
     pub(super) fn flowing(&mut self) {
-        self.stalled = None;
+        if let Self::Open { stalled, .. } = self {
+            *stalled = None;
+        }
     }
 
-    /// The end has begun: only it counts from now on.
+    /// The end has begun.
     pub(super) fn end(&mut self, socket: Instant, handlers: Instant) {
-        (self.socket_end, self.handlers_end, self.ending) = (Some(socket), Some(handlers), true);
+        *self = Self::Ending { socket: Some(socket), handlers: Some(handlers) };
     }
 
     /// The handlers that tell of the end get their own time.
     pub(super) fn end_handlers(&mut self, until: Instant) {
-        self.handlers_end = Some(until);
+        if let Self::Ending { handlers, .. } = self {
+            *handlers = Some(until);
+        }
     }
 
     /// What is due at `now`, if anything. It is not due again: a ping counts as sent.
     pub(super) fn due(&mut self, now: Instant, limits: &Limits) -> Option<Due> {
         let (_, due) = self.upcoming(limits).filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
-        match due {
-            Due::Ping => self.pinged = Some(now),
-            Due::SocketTimeout => self.socket_end = None,
-            Due::HandlerTimeout => self.handlers_end = None,
-            Due::NoHello | Due::NoPong | Due::Stalled => {}
+        match (due, self) {
+            (Due::Ping, Self::Open { heartbeat, is_pinged, .. }) => (*heartbeat, *is_pinged) = (now, true),
+            (Due::SocketTimeout, Self::Ending { socket, .. }) => *socket = None,
+            (Due::HandlerTimeout, Self::Ending { handlers, .. }) => *handlers = None,
+            _ => {}
         }
         Some(due)
     }
@@ -101,21 +108,22 @@ impl Deadlines {
         let after = |since: Option<Instant>, limit: Duration, due| {
             since.filter(|_| limit > Duration::ZERO).map(|since| (since + limit, due))
         };
-        let ending = self.ending;
-        let heartbeat = match self.pinged {
-            Some(pinged) => after(Some(pinged), limits.pong_timeout, Due::NoPong),
-            None => after(Some(self.heard), limits.ping_interval, Due::Ping),
+        let all = match *self {
+            Self::Open { opened, heartbeat, is_pinged, stalled } => [
+                after(opened, limits.ack_timeout, Due::NoHello),
+                after(stalled, limits.slow_consumer_timeout, Due::Stalled),
+                match is_pinged {
+                    true => after(Some(heartbeat), limits.pong_timeout, Due::NoPong),
+                    false => after(Some(heartbeat), limits.ping_interval, Due::Ping),
+                },
+            ],
+            Self::Ending { socket, handlers } => [
+                socket.map(|until| (until, Due::SocketTimeout)),
+                handlers.map(|until| (until, Due::HandlerTimeout)),
+                None,
+            ],
         };
-        let while_open = [
-            after(self.opened, limits.ack_timeout, Due::NoHello),
-            after(self.stalled, limits.slow_consumer_timeout, Due::Stalled),
-            heartbeat,
-        ];
-        let at_the_end = [
-            self.socket_end.map(|until| (until, Due::SocketTimeout)),
-            self.handlers_end.map(|until| (until, Due::HandlerTimeout)),
-        ];
-        while_open.into_iter().filter(move |_| !ending).chain(at_the_end).flatten()
+        all.into_iter().flatten()
     }
 }
 

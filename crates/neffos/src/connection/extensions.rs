@@ -30,7 +30,8 @@ pub struct Extensions<'a> {
 #[derive(Default)]
 pub(crate) struct Values {
     typed: http::Extensions,
-    counters: HashMap<String, i64>,
+    #[expect(clippy::box_collection, reason = "hardly any connection counts anything: then this is one word")]
+    counters: Option<Box<HashMap<String, i64>>>,
 }
 
 impl Extensions<'_> {
@@ -66,7 +67,7 @@ impl Extensions<'_> {
 
     fn add(&self, name: &str, step: i64) -> i64 {
         let mut values = self.values();
-        let counters = &mut values.counters;
+        let counters = values.counters.get_or_insert_default();
         if let Some(count) = counters.get_mut(name) {
             *count += step;
             return *count;

@@ -62,10 +62,18 @@ struct Life {
     /// The server's decision was a welcome.
     admitted: bool,
     /// The socket is no longer for messages.
-    end: Option<Option<CloseFrame>>,
+    ended: bool,
+    /// How it ended: none when the socket just broke.
+    end: Option<Box<CloseFrame>>,
     draining: bool,
-    on_ack: Vec<oneshot::Sender<()>>,
-    on_end: Vec<oneshot::Sender<()>>,
+    waiting: Vec<(Until, oneshot::Sender<()>)>,
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Acknowledged,
+    Ended,
 }
 
 /// What is known of a client when its connection begins.
@@ -86,7 +94,7 @@ impl Peer {
         Arc::new(Self {
             key: hub.next_key(),
             id: identity.id,
-            session: Mutex::new(Session::new(ack, Membership::default(), Asks::new(hub.role, hub.limits.max_asks))),
+            session: Mutex::new(Session::new(ack, Membership::default(), Asks::new(hub.role))),
             outgoing: Mutex::new(Outgoing { outbox: Outbox::default(), socket }),
             waker: AtomicWaker::new(),
             life: Mutex::default(),
@@ -177,23 +185,26 @@ impl Peer {
     pub(super) fn end(&self, frame: Option<CloseFrame>) {
         let waiting = {
             let mut life = lock(&self.life);
-            life.end.get_or_insert(frame);
-            life.on_ack.clear();
-            std::mem::take(&mut life.on_end)
+            if !std::mem::replace(&mut life.ended, true) {
+                life.end = frame.map(Box::new);
+            }
+            std::mem::take(&mut life.waiting)
         };
-        for waiter in waiting {
-            // Whoever waited may have given up.
-            waiter.send(()).ok();
+        for (until, waiter) in waiting {
+            if until == Until::Ended {
+                // Whoever waited may have given up.
+                waiter.send(()).ok();
+            }
         }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.life).end.is_some()
+        lock(&self.life).ended
     }
 
     /// How it ended: none when the socket just broke.
     pub(crate) fn end_reason(&self) -> Option<CloseFrame> {
-        lock(&self.life).end.clone().flatten()
+        lock(&self.life).end.as_deref().cloned()
     }
 
     /// Resolves when the connection has ended.
@@ -201,11 +212,10 @@ impl Peer {
         let (told, wait) = oneshot::channel();
         {
             let mut life = lock(&self.life);
-            if life.end.is_some() {
+            if life.ended {
                 return;
             }
-            life.on_end.retain(|waiter| !waiter.is_closed());
-            life.on_end.push(told);
+            life.wait(Until::Ended, told);
         }
         // An error means that the peer is gone altogether.
         wait.await.ok();
@@ -219,11 +229,10 @@ impl Peer {
         let (told, wait) = oneshot::channel();
         {
             let mut life = lock(&self.life);
-            if life.end.is_some() {
+            if life.ended {
                 return Err(Error::closed());
             }
-            life.on_ack.retain(|waiter| !waiter.is_closed());
-            life.on_ack.push(told);
+            life.wait(Until::Acknowledged, told);
         }
         if self.session().ack.is_done() {
             return Ok(());
@@ -232,8 +241,9 @@ impl Peer {
     }
 
     pub(super) fn tell_acknowledged(&self) {
-        let waiting = std::mem::take(&mut lock(&self.life).on_ack);
-        for waiter in waiting {
+        let waiting: Vec<_> =
+            lock(&self.life).waiting.extract_if(.., |(until, _)| *until == Until::Acknowledged).collect();
+        for (_, waiter) in waiting {
             // Whoever waited may have given up.
             waiter.send(()).ok();
         }
@@ -316,6 +326,14 @@ impl Peer {
             Offer::Overflow => return Err(Error::full()),
         }
         Ok(())
+    }
+}
+
+impl Life {
+    /// Adds one who waits, in the place of those who have given up.
+    fn wait(&mut self, until: Until, told: oneshot::Sender<()>) {
+        self.waiting.retain(|(_, waiter)| !waiter.is_closed());
+        self.waiting.push((until, told));
     }
 }
 

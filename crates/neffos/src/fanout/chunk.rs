@@ -1,26 +1,32 @@
 //! Encoded websocket frames, made once and shared by all who get them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::websocket::{Packing, pack};
 
-/// One or more whole frames in one piece of memory. Cloning copies no bytes.
+/// One or more whole frames in one piece of memory. Cloning counts one reference and copies nothing: two words.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
+    frames: Arc<Frames>,
+    /// Which of the frames: a chunk may be cut.
+    first: u32,
+    count: u32,
+}
+
+#[derive(Debug)]
+struct Frames {
     bytes: Bytes,
-    /// Where each frame ends, counted from the first frame that was ever in this chunk; none for a single frame.
-    ends: Option<Arc<[usize]>>,
-    /// How many of `ends` lie before `bytes`.
-    first: usize,
-    count: usize,
+    /// Where each frame ends; empty for a single one.
+    ends: Box<[usize]>,
 }
 
 impl Chunk {
     /// A chunk of one frame.
     pub(crate) fn single(frame: Bytes) -> Self {
-        Self { bytes: frame, ends: None, first: 0, count: 1 }
+        Self { frames: Arc::new(Frames { bytes: frame, ends: Box::default() }), first: 0, count: 1 }
     }
 
     /// A chunk of all frames of `chunks`, in order.
@@ -29,16 +35,18 @@ impl Chunk {
         let mut ends = Vec::with_capacity(chunks.clone().map(Self::count).sum());
         for chunk in chunks {
             let start = bytes.len();
-            ends.extend((1..=chunk.count).map(|nth| start + chunk.end_of(nth)));
-            bytes.extend_from_slice(&chunk.bytes);
+            ends.extend((1..=chunk.count()).map(|nth| start + chunk.end_of(nth)));
+            bytes.extend_from_slice(chunk.bytes());
         }
-        Self { bytes: bytes.freeze(), count: ends.len(), ends: Some(ends.into()), first: 0 }
+        // Each frame is two bytes at least, and no chunk comes near 8 GiB.
+        let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+        Self { frames: Arc::new(Frames { bytes: bytes.freeze(), ends: ends.into() }), first: 0, count }
     }
 
     /// The same with each frame compressed that gains by it; none when none does.
     pub(crate) fn packed(&self, packing: Packing) -> Option<Self> {
-        let plain = |nth| self.bytes.slice(self.end_of(nth - 1)..self.end_of(nth));
-        let packed: Vec<_> = (1..=self.count).map(|nth| pack(&plain(nth), packing)).collect();
+        let plain = |nth| self.slice(self.end_of(nth - 1)..self.end_of(nth));
+        let packed: Vec<_> = (1..=self.count()).map(|nth| pack(&plain(nth), packing)).collect();
         match &packed[..] {
             [Some(only)] => Some(Self::single(only.clone())),
             all if all.iter().all(Option::is_none) => None,
@@ -49,60 +57,74 @@ impl Chunk {
         }
     }
 
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.bytes
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.frames.bytes[self.range()]
+    }
+
+    /// Some of its bytes, to keep.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Bytes {
+        self.frames.bytes.slice(self.range()).slice(range)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.range().len()
     }
 
     /// How many frames it holds.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        to_usize(self.count)
     }
 
     /// How many of its first frames lie whole within `bytes` bytes.
     pub(crate) fn frames_within(&self, bytes: usize) -> usize {
-        match &self.ends {
-            None => usize::from(bytes >= self.len()),
-            Some(ends) => {
-                let base = self.base();
-                ends[self.first..self.first + self.count].partition_point(|end| end - base <= bytes)
-            }
+        let Range { start, end } = self.range();
+        if end - start <= bytes {
+            return self.count();
         }
+        let first = to_usize(self.first);
+        let ends = self.frames.ends.get(first..first + self.count());
+        ends.map_or(0, |ends| ends.partition_point(|end| end - start <= bytes))
     }
 
     /// Its first `count` frames.
     pub(crate) fn front(&self, count: usize) -> Self {
-        Self { bytes: self.bytes.slice(..self.end_of(count)), count, ..self.clone() }
+        let count = self.count - self.without(count);
+        Self { count, ..self.clone() }
     }
 
     /// What is left without its first `count` frames.
     pub(crate) fn without_front(&self, count: usize) -> Self {
-        Self {
-            bytes: self.bytes.slice(self.end_of(count)..),
-            ends: self.ends.clone(),
-            first: self.first + count,
-            count: self.count - count,
-        }
+        let count = self.without(count);
+        Self { first: self.first + (self.count - count), count, ..self.clone() }
     }
 
-    /// Where the `nth` frame ends, counted from one; zero frames end at zero.
+    /// How many frames there are without `count` of them.
+    fn without(&self, count: usize) -> u32 {
+        self.count - u32::try_from(count).map_or(self.count, |count| count.min(self.count))
+    }
+
+    /// Where the `nth` frame ends within this chunk, counted from one; zero frames end at zero.
     fn end_of(&self, nth: usize) -> usize {
-        match &self.ends {
-            _ if nth == 0 => 0,
-            None => self.len(),
-            Some(ends) => ends[self.first + nth - 1] - self.base(),
-        }
+        self.frames.end_of(to_usize(self.first) + nth) - self.range().start
     }
 
-    fn base(&self) -> usize {
-        match (&self.ends, self.first) {
-            (Some(ends), first @ 1..) => ends[first - 1],
-            _ => 0,
+    fn range(&self) -> Range<usize> {
+        let first = to_usize(self.first);
+        self.frames.end_of(first)..self.frames.end_of(first + self.count())
+    }
+}
+
+impl Frames {
+    fn end_of(&self, nth: usize) -> usize {
+        match nth {
+            0 => 0,
+            nth => self.ends.get(nth - 1).copied().unwrap_or(self.bytes.len()),
         }
     }
+}
+
+fn to_usize(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -117,10 +139,11 @@ mod tests {
     #[test]
     fn frames_stay_apart_when_chunks_are_joined_and_cut() {
         let chunk = Chunk::joined([three().without_front(1), three()].iter());
-        assert_eq!((chunk.count(), &chunk.bytes()[..]), (5, &b"bbcccabbccc"[..]));
+        assert_eq!((chunk.count(), chunk.bytes()), (5, &b"bbcccabbccc"[..]));
         let middle = chunk.without_front(1).front(3);
-        assert_eq!((middle.count(), &middle.bytes()[..]), (3, &b"cccabb"[..]));
-        assert_eq!(middle.without_front(2).bytes(), &b"bb"[..]);
+        assert_eq!((middle.count(), middle.bytes()), (3, &b"cccabb"[..]));
+        assert_eq!(middle.without_front(2).bytes(), b"bb");
+        assert_eq!((middle.without_front(3).count(), middle.without_front(3).len()), (0, 0));
     }
 
     #[test]
@@ -128,5 +151,10 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 5, 6].map(|bytes| three().frames_within(bytes)), [0, 1, 1, 2, 2, 3]);
         assert_eq!(three().without_front(1).frames_within(2), 1);
         assert_eq!(Chunk::single(Bytes::from_static(b"xy")).frames_within(1), 0);
+    }
+
+    #[test]
+    fn a_copy_of_a_chunk_is_two_words() {
+        assert_eq!(size_of::<Chunk>(), 16);
     }
 }

@@ -1,22 +1,26 @@
 //! Who is where: namespace and room to members. A broadcast to ten members of a room costs ten, however many there are.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexSet};
 
+use super::holders::Everybody;
 use super::{Audience, Except, Member};
 
 #[derive(Debug)]
 pub(crate) struct Index<M> {
-    members: Group<M>,
+    everybody: Everybody<M>,
     namespaces: HashMap<Arc<str>, Namespace<M>>,
-    ids: HashMap<Arc<str>, Holders>,
 }
 
 /// Members in one place: walked like an array, found and removed in constant time.
-type Group<M> = IndexMap<u64, Arc<M>, BuildHasherDefault<KeyHasher>>;
+type Group<M> = IndexSet<ByKey<M>, BuildHasherDefault<KeyHasher>>;
+
+/// A member, told from others by its key.
+#[derive(Debug)]
+struct ByKey<M>(Arc<M>);
 
 #[derive(Debug)]
 struct Namespace<M> {
@@ -24,48 +28,29 @@ struct Namespace<M> {
     rooms: HashMap<Arc<str>, Group<M>>,
 }
 
-/// The keys of those who share an id. Nearly always it is one, which needs no allocation.
-#[derive(Debug)]
-enum Holders {
-    One(u64),
-    Many(Vec<u64>),
-}
-
 impl<M> Default for Index<M> {
     fn default() -> Self {
-        Self { members: Group::default(), namespaces: HashMap::new(), ids: HashMap::new() }
+        Self { everybody: Everybody::default(), namespaces: HashMap::new() }
     }
 }
 
 impl<M: Member> Index<M> {
     pub(crate) fn insert(&mut self, member: &Arc<M>) {
-        self.members.insert(member.key(), member.clone());
-        match self.ids.get_mut(member.id()) {
-            Some(holders) => holders.add(member.key()),
-            None => drop(self.ids.insert(member.id().clone(), Holders::One(member.key()))),
-        }
+        self.everybody.insert(member);
     }
 
     /// Forgets `member`, which has left its namespaces; false when it was not known.
     pub(crate) fn remove(&mut self, member: &M) -> bool {
-        let key = member.key();
-        if self.members.swap_remove(&key).is_none() {
-            return false;
-        }
-        release(&mut self.members);
-        if self.ids.get_mut(member.id()).is_some_and(|holders| holders.remove(key)) {
-            self.ids.remove(member.id());
-        }
-        true
+        self.everybody.remove(member)
     }
 
     pub(crate) fn enter(&mut self, member: &Arc<M>, name: &Arc<str>) {
         // A connection that has gone meanwhile is in no place any more, and must not come back.
-        if !self.members.contains_key(&member.key()) {
+        if !self.everybody.contains(&**member) {
             return;
         }
         let namespace = self.namespaces.entry(name.clone()).or_default();
-        namespace.members.insert(member.key(), member.clone());
+        namespace.members.insert(ByKey(member.clone()));
     }
 
     /// Takes `key` out of the namespace `name` and of `rooms`, which are all that it joined there.
@@ -83,8 +68,8 @@ impl<M: Member> Index<M> {
 
     pub(crate) fn join(&mut self, member: &Arc<M>, namespace: &str, room: &Arc<str>) {
         let Some(namespace) = self.namespaces.get_mut(namespace) else { return };
-        if namespace.members.contains_key(&member.key()) {
-            namespace.rooms.entry(room.clone()).or_default().insert(member.key(), member.clone());
+        if namespace.members.contains(&member.key()) {
+            namespace.rooms.entry(room.clone()).or_default().insert(ByKey(member.clone()));
         }
     }
 
@@ -102,35 +87,35 @@ impl<M: Member> Index<M> {
     pub(crate) fn for_each_member<'a>(&'a self, audience: &Audience, mut f: impl FnMut(&'a Arc<M>)) {
         let Some(group) = self.group(&audience.namespace, audience.room.as_deref()) else { return };
         match (&audience.id, &audience.except) {
-            (Some(id), except) => self.holders(id).filter_map(|key| group.get(&key)).for_each(|member| {
-                if !except.covers(&**member) {
-                    f(member);
-                }
-            }),
-            (None, Except::Nobody) => group.values().for_each(f),
-            (None, Except::Member(key)) => group.iter().filter(|(k, _)| *k != key).for_each(|(_, member)| f(member)),
-            (None, Except::Id(id)) => group.values().filter(|member| **member.id() != **id).for_each(f),
+            (Some(id), except) => {
+                let present = self.everybody.with_id(id).iter().filter(|member| group.contains(&member.key()));
+                present.filter(|member| !except.covers(&***member)).for_each(f);
+            }
+            (None, Except::Nobody) => group.iter().for_each(|ByKey(member)| f(member)),
+            (None, except) => {
+                group.iter().filter(|ByKey(member)| !except.covers(&**member)).for_each(|ByKey(member)| f(member));
+            }
         }
     }
 
     /// At most how many `audience` selects, without looking at each.
     pub(crate) fn size_hint(&self, audience: &Audience) -> usize {
         match &audience.id {
-            Some(id) => self.holders(id).count(),
+            Some(id) => self.everybody.with_id(id).len(),
             None => self.count(&audience.namespace, audience.room.as_deref()),
         }
     }
 
     pub(crate) fn count(&self, namespace: &str, room: Option<&str>) -> usize {
-        self.group(namespace, room).map_or(0, IndexMap::len)
+        self.group(namespace, room).map_or(0, IndexSet::len)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<M>> {
-        self.members.values()
+        self.everybody.iter()
     }
 
     pub(crate) fn with_id(&self, id: &str) -> Vec<Arc<M>> {
-        self.holders(id).filter_map(|key| self.members.get(&key).cloned()).collect()
+        self.everybody.with_id(id).to_vec()
     }
 
     fn group(&self, namespace: &str, room: Option<&str>) -> Option<&Group<M>> {
@@ -140,10 +125,6 @@ impl<M: Member> Index<M> {
             Some(room) => namespace.rooms.get(room),
         }
     }
-
-    fn holders(&self, id: &str) -> impl Iterator<Item = u64> {
-        self.ids.get(id).map_or(&[][..], Holders::as_slice).iter().copied()
-    }
 }
 
 impl<M> Default for Namespace<M> {
@@ -152,30 +133,23 @@ impl<M> Default for Namespace<M> {
     }
 }
 
-impl Holders {
-    fn add(&mut self, key: u64) {
-        match self {
-            Self::One(first) => *self = Self::Many(vec![*first, key]),
-            Self::Many(keys) => keys.push(key),
-        }
+impl<M: Member> Hash for ByKey<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key().hash(state);
     }
+}
 
-    /// Takes `key` out; true when nobody is left.
-    fn remove(&mut self, key: u64) -> bool {
-        match self {
-            Self::One(first) => *first == key,
-            Self::Many(keys) => {
-                keys.retain(|other| *other != key);
-                keys.is_empty()
-            }
-        }
+impl<M: Member> PartialEq for ByKey<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key() == other.0.key()
     }
+}
 
-    fn as_slice(&self) -> &[u64] {
-        match self {
-            Self::One(key) => std::slice::from_ref(key),
-            Self::Many(keys) => keys,
-        }
+impl<M: Member> Eq for ByKey<M> {}
+
+impl<M: Member> Equivalent<ByKey<M>> for u64 {
+    fn equivalent(&self, member: &ByKey<M>) -> bool {
+        *self == member.0.key()
     }
 }
 
@@ -190,7 +164,7 @@ impl Except {
 }
 
 /// Gives memory back after a crowd has gone.
-fn release<M>(group: &mut Group<M>) {
+fn release<M: Member>(group: &mut Group<M>) {
     if group.capacity() > 64 && group.len() * 4 < group.capacity() {
         group.shrink_to(group.len() * 2);
     }

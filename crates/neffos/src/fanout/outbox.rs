@@ -1,12 +1,12 @@
 //! What one connection still has to be sent: a bounded queue of chunks, and the rule for when it is full. Pure.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::Bytes;
 
 use super::chunk::Chunk;
 use super::counters::Tally;
+use super::queue::{Class, Item, Queue};
 
 /// What happens to a broadcast for a connection whose outbox is full.
 ///
@@ -55,33 +55,18 @@ pub(crate) enum Offer {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Item>,
+    queue: Queue,
     /// How much of the first chunk is written.
     written: usize,
-    messages: usize,
-    controls: usize,
     bytes: usize,
+    messages: usize,
+    controls: u32,
     /// A flush is promised: by whoever queued first.
     scheduled: bool,
     /// The socket is full: the connection's own task waits for it.
     blocked: bool,
     /// Nothing more is taken.
     closed: bool,
-}
-
-#[derive(Debug)]
-struct Item {
-    chunk: Chunk,
-    class: Class,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Broadcast,
-    /// For this connection alone: never dropped to make room.
-    Single,
-    /// Not a message: counts as none.
-    Control,
 }
 
 impl Outbox {
@@ -168,7 +153,7 @@ impl Outbox {
             tally.dropped_closed += chunk.count() - kept.count();
             self.bytes = kept.len() - written.min(kept.len());
             self.messages = if class == Class::Control { 0 } else { kept.count() };
-            self.controls = usize::from(class == Class::Control);
+            self.controls = u32::from(class == Class::Control);
             self.written = written;
             self.queue.push_back(Item { chunk: kept, class });
         }
@@ -180,7 +165,7 @@ impl Outbox {
         let written = self.written;
         let front = self.queue.front().filter(|item| item.class != Class::Control);
         let delivered = front.map_or(0, |item| item.chunk.frames_within(written));
-        let messages = self.queue.drain(..).filter(|item| item.class != Class::Control);
+        let messages = self.queue.iter().filter(|item| item.class != Class::Control);
         let all = messages.map(|item| item.chunk.count()).sum::<usize>();
         tally.delivered += delivered;
         tally.dropped_closed += all - delivered;
@@ -190,7 +175,7 @@ impl Outbox {
     /// Lays the first chunks into `slices`; returns how many.
     pub(crate) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
-        for (slice, item) in slices.iter_mut().zip(&self.queue) {
+        for (slice, item) in slices.iter_mut().zip(self.queue.iter()) {
             let skip = if filled == 0 { self.written } else { 0 };
             *slice = IoSlice::new(&item.chunk.bytes()[skip..]);
             filled += 1;
@@ -218,8 +203,6 @@ impl Outbox {
             }
             self.queue.pop_front();
         }
-        // An idle connection holds no storage.
-        self.queue = VecDeque::new();
     }
 
     /// Starts a flush: whoever queues from now on promises the next one.
@@ -255,12 +238,12 @@ impl Outbox {
 
     /// What is to be written next.
     pub(crate) fn front(&self) -> Option<Bytes> {
-        self.queue.front().map(|item| item.chunk.bytes().slice(self.written..))
+        self.queue.front().map(|item| item.chunk.slice(self.written..item.chunk.len()))
     }
 
     /// How many control frames wait.
     pub(crate) fn controls(&self) -> usize {
-        self.controls
+        usize::try_from(self.controls).unwrap_or(usize::MAX)
     }
 
     fn push(&mut self, chunk: Chunk, class: Class) -> Offer {
@@ -291,8 +274,8 @@ impl Outbox {
     /// Drops the oldest broadcasts that are not being written until `chunk` fits.
     fn make_room(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) {
         let mut at = usize::from(self.written > 0);
-        while self.fitting(chunk, limits) < chunk.count() && at < self.queue.len() {
-            let item = &mut self.queue[at];
+        while self.fitting(chunk, limits) < chunk.count() {
+            let Some(item) = self.queue.get_mut(at) else { return };
             if item.class != Class::Broadcast {
                 at += 1;
                 continue;
@@ -423,6 +406,6 @@ mod tests {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally);
         outbox.advance(2, &mut tally);
-        assert_eq!((outbox.queue.capacity(), outbox.bytes, outbox.messages), (0, 0, 0));
+        assert_eq!((outbox.queue.holds_storage(), outbox.bytes, outbox.messages), (false, 0, 0));
     }
 }

@@ -178,3 +178,20 @@ async fn ordered_broadcasts_arrive_in_one_order_at_all() {
         assert!(own.iter().enumerate().all(|(nth, item)| *item == nth.to_string()));
     }
 }
+
+#[tokio::test]
+async fn those_who_share_an_id_come_and_go_one_by_one() {
+    let (engine, ns) = engine(1, false);
+    let twins: Vec<_> = (0..3).map(|key| Probe::new(key, "twin")).collect();
+    for member in &twins {
+        engine.insert(member);
+        engine.enter(member, &ns, None);
+    }
+    for (gone, left) in [(1, vec![0, 2]), (0, vec![2]), (0, vec![2]), (2, vec![])] {
+        engine.remove(&twins[gone], &[(ns.clone(), Vec::new())]);
+        let mut keys: Vec<_> = engine.with_id("twin").iter().map(|member| member.key()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, left);
+        assert_eq!((engine.len(), engine.all().len()), (left.len(), left.len()));
+    }
+}

@@ -14,10 +14,12 @@ use crate::websocket::Role;
 
 #[derive(Debug)]
 pub(crate) struct Asks<W> {
-    open: HashMap<ByteString, Pending<W>>,
-    max: usize,
+    /// None while there are none: most connections never ask.
+    open: Option<Box<Open<W>>>,
     tokens: Tokens,
 }
+
+type Open<W> = HashMap<ByteString, Pending<W>>;
 
 /// How the tokens of this side begin.
 #[derive(Debug, Clone, Copy)]
@@ -57,12 +59,12 @@ pub(crate) enum Match<W> {
 }
 
 impl<W> Asks<W> {
-    pub(crate) fn new(role: Role, max: usize) -> Self {
+    pub(crate) fn new(role: Role) -> Self {
         let tokens = match role {
             Role::Server => Tokens::Server,
             Role::Client => Tokens::Client(rand::random()),
         };
-        Self { open: HashMap::new(), max, tokens }
+        Self { open: None, tokens }
     }
 
     /// A token that no open request has.
@@ -73,11 +75,12 @@ impl<W> Asks<W> {
         }
     }
 
-    pub(crate) fn open(&mut self, token: ByteString, pending: Pending<W>) -> Result<(), Error> {
-        if self.max > 0 && self.open.len() >= self.max {
+    /// Adds a request, unless `max` are open; zero means that any number may be.
+    pub(crate) fn open(&mut self, token: ByteString, pending: Pending<W>, max: usize) -> Result<(), Error> {
+        if max > 0 && self.open.as_ref().map_or(0, |open| open.len()) >= max {
             return Err(Error::too_many_asks());
         }
-        self.open.insert(token, pending);
+        self.open.get_or_insert_default().insert(token, pending);
         Ok(())
     }
 
@@ -88,7 +91,7 @@ impl<W> Asks<W> {
             return Match::Other;
         }
         let fits = |pending: &Pending<W>| message.is_empty_reply() || pending.namespace == message.namespace;
-        let known = self.open.get(&message.token).is_some_and(fits);
+        let known = self.open.as_ref().and_then(|open| open.get(&message.token)).is_some_and(fits);
         match known.then(|| self.close(&message.token)).flatten() {
             Some(pending) => Match::Reply(pending),
             None => Match::Stale,
@@ -97,17 +100,17 @@ impl<W> Asks<W> {
 
     /// Takes a request out: it is answered, or nobody waits for it any more.
     pub(crate) fn close(&mut self, token: &str) -> Option<Pending<W>> {
-        let pending = self.open.remove(token);
-        if self.open.is_empty() {
-            // Most connections never ask again: they hold no storage for it.
-            self.open = HashMap::new();
+        let open = self.open.as_mut()?;
+        let pending = open.remove(token);
+        if open.is_empty() {
+            self.open = None;
         }
         pending
     }
 
     /// Takes all out: the connection has ended.
     pub(crate) fn close_all(&mut self) -> Vec<Pending<W>> {
-        std::mem::take(&mut self.open).into_values().collect()
+        self.open.take().map(|open| open.into_values().collect()).unwrap_or_default()
     }
 
     /// Whether a token looks like one that was made here.
@@ -123,7 +126,7 @@ impl<W> Asks<W> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.open.is_none()
     }
 }
 
@@ -145,9 +148,9 @@ mod tests {
     }
 
     fn asked(namespace: &str) -> (Asks<()>, ByteString) {
-        let (mut asks, token) = (Asks::new(Role::Server, 2), new_token());
+        let (mut asks, token) = (Asks::new(Role::Server), new_token());
         let pending = Pending { namespace: namespace.into(), effect: Effect::Nothing, waiter: () };
-        asks.open(token.clone(), pending).unwrap();
+        asks.open(token.clone(), pending, 2).unwrap();
         (asks, token)
     }
 
@@ -176,10 +179,10 @@ mod tests {
 
     #[test]
     fn a_client_knows_its_own_tokens_from_those_of_other_clients() {
-        let (mut asks, other) = (Asks::new(Role::Client, 2), Asks::<()>::new(Role::Client, 2));
+        let (mut asks, other) = (Asks::new(Role::Client), Asks::<()>::new(Role::Client));
         let token = asks.new_token();
         let pending = Pending { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
-        asks.open(token.clone(), pending).unwrap();
+        asks.open(token.clone(), pending, 2).unwrap();
         assert!(token.starts_with('$'));
         assert!(matches!(asks.answer(&reply(&other.new_token(), "ns")), Match::Other));
         assert!(matches!(asks.answer(&reply(&token, "ns")), Match::Reply(_)));
@@ -191,7 +194,7 @@ mod tests {
     fn only_so_many_may_be_open() {
         let (mut asks, _) = asked("ns");
         let more = || Pending { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
-        asks.open(new_token(), more()).unwrap();
-        asks.open(new_token(), more()).unwrap_err();
+        asks.open(new_token(), more(), 2).unwrap();
+        asks.open(new_token(), more(), 2).unwrap_err();
     }
 }

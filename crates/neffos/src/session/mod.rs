@@ -230,7 +230,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { namespaces: 2, rooms: 2, name_bytes: 8, foreign_rooms: ForeignRooms::Refused };
 
     fn session() -> Session<()> {
-        Session::new(Ack::done(), Membership::default(), Asks::new(Role::Server, 4))
+        Session::new(Ack::done(), Membership::default(), Asks::new(Role::Server))
     }
 
     fn declared(name: &str) -> Option<Arc<str>> {

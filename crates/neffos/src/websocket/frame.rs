@@ -6,7 +6,7 @@ use super::{CLOSE, CloseCode, FIN, MASKED, MAX_CONTROL, MAX_HEADER, PING, PONG, 
 #[derive(Debug, Default)]
 pub(super) struct Header {
     bytes: [u8; MAX_HEADER],
-    len: usize,
+    len: u8,
 }
 
 /// A frame whose payload is being read.
@@ -31,9 +31,9 @@ pub(crate) struct Violation {
 impl Header {
     /// Takes what is missing; true once it is whole.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> bool {
-        while self.len < self.needed() {
+        while usize::from(self.len) < self.needed() {
             let Some((first, rest)) = input.split_first() else { return false };
-            self.bytes[self.len] = *first;
+            self.bytes[usize::from(self.len)] = *first;
             self.len += 1;
             *input = rest;
         }
@@ -78,7 +78,7 @@ impl Header {
             10 if announced > 0xFFFF && announced >> 63 == 0 => announced,
             _ => return Err(protocol_error("a length in the wrong form")),
         };
-        let mask = self.bytes[..self.len].last_chunk().copied().filter(|_| second & MASKED > 0);
+        let mask = self.bytes[..usize::from(self.len)].last_chunk().copied().filter(|_| second & MASKED > 0);
         Ok(Frame { opcode: first & 0x0F, reserved: first & 0x70, is_final: first & FIN > 0, mask, remaining })
     }
 }

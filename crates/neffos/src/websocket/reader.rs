@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::deflate::{Window, inflate};
 use super::frame::{Frame, Header, Violation, protocol_error};
-use super::{BINARY, CONTINUATION, CloseCode, CloseFrame, Kind, PING, PONG, RSV1, Role, TEXT};
+use super::{BINARY, CONTINUATION, CloseCode, CloseFrame, Kind, MAX_CONTROL, PING, PONG, RSV1, Role, TEXT};
 
 /// Reads one side's frames.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Reader {
     frame: Option<Frame>,
     message: Option<Box<Message>>,
     /// The payload of a control frame that has not come whole.
-    control: Vec<u8>,
+    control: Option<Box<Control>>,
     finished: bool,
 }
 
@@ -53,6 +53,13 @@ struct Message {
     fragments: usize,
 }
 
+/// A control frame's payload, as much of it as has come.
+#[derive(Debug)]
+struct Control {
+    bytes: [u8; MAX_CONTROL],
+    len: u8,
+}
+
 impl Reader {
     /// Reads what comes to the side `role`; with `deflate`, that may be compressed.
     pub(crate) fn new(role: Role, limits: ReadLimits, deflate: Option<Window>) -> Self {
@@ -63,7 +70,7 @@ impl Reader {
             header: Header::default(),
             frame: None,
             message: None,
-            control: Vec::new(),
+            control: None,
             finished: false,
         }
     }
@@ -74,7 +81,7 @@ impl Reader {
         let outcome = self.advance(input);
         if matches!(outcome, Ok(Some(Incoming::Close(_))) | Err(_)) {
             self.finished = true;
-            (self.frame, self.message, self.control) = (None, None, Vec::new());
+            (self.frame, self.message, self.control) = (None, None, None);
         }
         outcome
     }
@@ -82,7 +89,7 @@ impl Reader {
     /// Whether nothing is half read.
     #[cfg(test)]
     fn is_idle(&self) -> bool {
-        self.header.is_empty() && self.frame.is_none() && self.message.is_none() && self.control.capacity() == 0
+        self.header.is_empty() && self.frame.is_none() && self.message.is_none() && self.control.is_none()
     }
 
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
@@ -168,22 +175,41 @@ impl Reader {
     }
 
     fn read_control(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
-        let control = &mut self.control;
-        frame.take(input, |bytes| {
-            let start = control.len();
-            control.extend_from_slice(bytes);
-            &mut control[start..]
-        });
+        let mut control = self.control.take().unwrap_or_default();
+        frame.take(input, |bytes| control.append(bytes));
         self.frame = (frame.remaining > 0).then_some(frame);
         if self.frame.is_some() {
+            self.control = Some(control);
             return Ok(None);
         }
-        let payload = std::mem::take(&mut self.control);
+        let payload = || Bytes::copy_from_slice(control.payload());
         match frame.opcode {
-            PING => Ok(Some(Incoming::Ping(payload.into()))),
-            PONG => Ok(Some(Incoming::Pong(payload.into()))),
-            _ => parse_close(&payload).map(|frame| Some(Incoming::Close(frame))),
+            PING => Ok(Some(Incoming::Ping(payload()))),
+            PONG => Ok(Some(Incoming::Pong(payload()))),
+            _ => parse_close(control.payload()).map(|frame| Some(Incoming::Close(frame))),
         }
+    }
+}
+
+impl Control {
+    /// Keeps `bytes`: a frame that would not fit was refused when its length was announced.
+    fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let free = &mut self.bytes[usize::from(self.len)..];
+        let count = bytes.len().min(free.len());
+        free[..count].copy_from_slice(&bytes[..count]);
+        // At most `MAX_CONTROL`, which is below 256.
+        self.len += u8::try_from(count).unwrap_or(0);
+        &mut free[..count]
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_CONTROL], len: 0 }
     }
 }
 

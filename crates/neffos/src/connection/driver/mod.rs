@@ -57,7 +57,7 @@ struct Driver {
     timer: Pin<Box<Sleep>>,
     stage: Stage,
     /// How the peer broke the rules: the close that follows.
-    violation: Option<CloseFrame>,
+    violation: Option<Box<CloseFrame>>,
     /// The peer's close frame has come: nothing more will.
     peer_closed: bool,
     /// This side has said that it sends nothing more.
@@ -237,7 +237,7 @@ impl Driver {
                 Err(violation) => {
                     let frame = CloseFrame::new(violation.code(), violation.reason());
                     tracing::debug!(conn = ?self.peer.id(), reason = ?frame.reason(), "cut: broken frames");
-                    self.violation = Some(frame);
+                    self.violation = Some(Box::new(frame));
                     return;
                 }
             }
