@@ -17,7 +17,13 @@ const LIMITS: OutboxLimits = OutboxLimits { messages: 100_000, bytes: usize::MAX
 
 impl Probe {
     fn new(key: u64, id: &str) -> Arc<Self> {
-        Arc::new(Self { key, id: id.into(), outbox: Mutex::default(), seen: Mutex::default(), calls: AtomicUsize::new(0) })
+        Arc::new(Self {
+            key,
+            id: id.into(),
+            outbox: Mutex::default(),
+            seen: Mutex::default(),
+            calls: AtomicUsize::new(0),
+        })
     }
 
     fn called(&self) {
