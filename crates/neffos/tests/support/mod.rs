@@ -240,8 +240,8 @@ pub(crate) fn attach_as(
 ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(buffer);
     let request = Request::get("/").header("x-id", id).body(()).unwrap().into_parts().0;
-    let server = server.clone();
-    let driving = tokio::spawn(async move { server.attach(theirs, request).await.unwrap() });
+    let driving = server.attach(theirs, request);
+    let driving = tokio::spawn(async { driving.await.unwrap() });
     (ours, driving)
 }
 
