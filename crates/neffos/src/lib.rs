@@ -30,6 +30,9 @@ mod connection;
 mod error;
 mod fanout;
 mod http;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod message;
 mod server;
 mod session;

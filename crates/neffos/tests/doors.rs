@@ -242,3 +242,22 @@ async fn over_tls_the_pages_of_its_own_origin_come_in() {
     // Who never says hello is let go.
     assert_eq!(exchange(address, "").await, "");
 }
+
+#[tokio::test]
+async fn an_attached_stream_has_its_place_from_the_call_on_and_gives_it_back_with_its_future() {
+    let server = builder().max_connections(1).build().unwrap();
+    let attach = || server.attach(tokio::io::duplex(64).0, http::Request::new(()).into_parts().0);
+    let first = attach();
+    assert_eq!(server.total_connections(), 1);
+    assert_eq!(attach().await.unwrap_err().to_string(), "too many connections");
+    drop(first);
+    assert_eq!(server.total_connections(), 0);
+    assert_eq!(within(attach()).await.map_err(|err| err.to_string()), Ok(()));
+}
+
+#[tokio::test]
+async fn an_attached_streams_future_has_no_room_for_the_handshake() {
+    let server = builder().build().unwrap();
+    let driving = server.attach(tokio::io::duplex(64).0, http::Request::new(()).into_parts().0);
+    assert!(size_of_val(&driving) < 512, "it takes {} bytes", size_of_val(&driving));
+}

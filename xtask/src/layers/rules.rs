@@ -14,6 +14,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("connection", &["error", "message", "session", "websocket", "fanout"]),
     ("client", &["error", "message", "session", "websocket", "fanout", "connection"]),
     ("server", &["error", "message", "session", "websocket", "fanout", "connection", "http::UpgradeError"]),
+    // For benches only: nobody may use it.
+    ("internals", &["message", "session", "websocket", "fanout"]),
     ("http", &["error", "message", "session", "websocket", "fanout", "connection", "server"]),
 ];
 

@@ -3,10 +3,10 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use std::slice;
 use std::sync::Arc;
 
 use super::Member;
+use super::group::{ByKey, Group, release};
 
 #[derive(Debug)]
 pub(super) struct Everybody<M>(HashSet<Holders<M>>);
@@ -15,12 +15,9 @@ pub(super) struct Everybody<M>(HashSet<Holders<M>>);
 #[derive(Debug)]
 enum Holders<M> {
     One(Arc<M>),
-    Many(Box<Crowd<M>>),
+    /// Two at least.
+    Many(Box<Group<M>>),
 }
-
-/// Two at least.
-#[derive(Debug)]
-struct Crowd<M>(Vec<Arc<M>>);
 
 impl<M: Member> Everybody<M> {
     pub(super) fn insert(&mut self, member: &Arc<M>) {
@@ -31,11 +28,12 @@ impl<M: Member> Everybody<M> {
     /// False when it was not there.
     pub(super) fn remove(&mut self, member: &M) -> bool {
         let Some(holders) = self.0.take(&**member.id()) else { return false };
-        let before = holders.as_slice().len();
+        let before = holders.len();
         let rest = holders.without(member.key());
-        let after = rest.as_ref().map_or(0, |rest| rest.as_slice().len());
-        rest.map(|rest| self.0.insert(rest));
-        if self.0.capacity() > 64 && self.0.len() * 4 < self.0.capacity() {
+        let after = rest.as_ref().map_or(0, Holders::len);
+        if let Some(rest) = rest {
+            self.0.insert(rest);
+        } else if self.0.capacity() > 64 && self.0.len() * 4 < self.0.capacity() {
             // Gives memory back after a crowd has gone.
             self.0.shrink_to(self.0.len() * 2);
         }
@@ -43,16 +41,25 @@ impl<M: Member> Everybody<M> {
     }
 
     pub(super) fn contains(&self, member: &M) -> bool {
-        self.with_id(member.id()).iter().any(|other| other.key() == member.key())
+        match self.0.get(&**member.id()) {
+            None => false,
+            Some(Holders::One(only)) => only.key() == member.key(),
+            Some(Holders::Many(group)) => group.contains(&member.key()),
+        }
     }
 
-    pub(super) fn with_id(&self, id: &str) -> &[Arc<M>] {
-        self.0.get(id).map_or(&[], Holders::as_slice)
+    /// How many have this id.
+    pub(super) fn count(&self, id: &str) -> usize {
+        self.0.get(id).map_or(0, Holders::len)
+    }
+
+    pub(super) fn with_id(&self, id: &str) -> impl Iterator<Item = &Arc<M>> {
+        self.0.get(id).into_iter().flat_map(Holders::iter)
     }
 
     /// All, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<M>> {
-        self.0.iter().flat_map(Holders::as_slice)
+        self.0.iter().flat_map(Holders::iter)
     }
 }
 
@@ -64,43 +71,48 @@ impl<M> Default for Everybody<M> {
 
 impl<M: Member> Holders<M> {
     fn with(self, member: &Arc<M>) -> Self {
-        let mut crowd = match self {
-            Self::One(first) => Box::new(Crowd(vec![first])),
-            Self::Many(crowd) => crowd,
+        let mut group = match self {
+            Self::One(first) => Box::new(Group::from_iter([ByKey(first)])),
+            Self::Many(group) => group,
         };
-        crowd.0.push(member.clone());
-        Self::Many(crowd)
+        group.insert(ByKey(member.clone()));
+        Self::Many(group)
     }
 
     /// None when nobody is left.
     fn without(self, key: u64) -> Option<Self> {
         match self {
             Self::One(only) => (only.key() != key).then_some(Self::One(only)),
-            Self::Many(mut crowd) => {
-                if let Some(at) = crowd.0.iter().position(|member| member.key() == key) {
-                    crowd.0.swap_remove(at);
-                }
-                match &crowd.0[..] {
-                    [only] => Some(Self::One(only.clone())),
-                    _ => Some(Self::Many(crowd)),
+            Self::Many(mut group) => {
+                group.swap_remove(&key);
+                release(&mut group);
+                match group.len() {
+                    1 => group.pop().map(|ByKey(only)| Self::One(only)),
+                    _ => Some(Self::Many(group)),
                 }
             }
         }
     }
-}
 
-impl<M> Holders<M> {
-    fn as_slice(&self) -> &[Arc<M>] {
+    fn len(&self) -> usize {
         match self {
-            Self::One(only) => slice::from_ref(only),
-            Self::Many(crowd) => &crowd.0,
+            Self::One(_) => 1,
+            Self::Many(group) => group.len(),
         }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<M>> {
+        let (one, many) = match self {
+            Self::One(only) => (Some(only), None),
+            Self::Many(group) => (None, Some(group)),
+        };
+        one.into_iter().chain(many.into_iter().flat_map(|group| group.iter().map(|ByKey(member)| member)))
     }
 }
 
 impl<M: Member> Borrow<str> for Holders<M> {
     fn borrow(&self) -> &str {
-        self.as_slice().first().map_or("", |member| member.id())
+        self.iter().next().map_or("", |member| member.id())
     }
 }
 

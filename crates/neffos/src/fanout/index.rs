@@ -1,11 +1,9 @@
 //! Who is where: namespace and room to members. A broadcast to ten members of a room costs ten, however many there are.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
-use indexmap::{Equivalent, IndexSet};
-
+use super::group::{ByKey, Group, release};
 use super::holders::Everybody;
 use super::{Audience, Except, Member};
 
@@ -14,13 +12,6 @@ pub(crate) struct Index<M> {
     everybody: Everybody<M>,
     namespaces: HashMap<Arc<str>, Namespace<M>>,
 }
-
-/// Members in one place: walked like an array, found and removed in constant time.
-type Group<M> = IndexSet<ByKey<M>, BuildHasherDefault<KeyHasher>>;
-
-/// A member, told from others by its key.
-#[derive(Debug)]
-struct ByKey<M>(Arc<M>);
 
 #[derive(Debug)]
 struct Namespace<M> {
@@ -88,7 +79,7 @@ impl<M: Member> Index<M> {
         let Some(group) = self.group(&audience.namespace, audience.room.as_deref()) else { return };
         match (&audience.id, &audience.except) {
             (Some(id), except) => {
-                let present = self.everybody.with_id(id).iter().filter(|member| group.contains(&member.key()));
+                let present = self.everybody.with_id(id).filter(|member| group.contains(&member.key()));
                 present.filter(|member| !except.covers(&***member)).for_each(f);
             }
             (None, Except::Nobody) => group.iter().for_each(|ByKey(member)| f(member)),
@@ -101,13 +92,13 @@ impl<M: Member> Index<M> {
     /// At most how many `audience` selects, without looking at each.
     pub(crate) fn size_hint(&self, audience: &Audience) -> usize {
         match &audience.id {
-            Some(id) => self.everybody.with_id(id).len(),
+            Some(id) => self.everybody.count(id),
             None => self.count(&audience.namespace, audience.room.as_deref()),
         }
     }
 
     pub(crate) fn count(&self, namespace: &str, room: Option<&str>) -> usize {
-        self.group(namespace, room).map_or(0, IndexSet::len)
+        self.group(namespace, room).map_or(0, Group::len)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<M>> {
@@ -115,7 +106,7 @@ impl<M: Member> Index<M> {
     }
 
     pub(crate) fn with_id(&self, id: &str) -> Vec<Arc<M>> {
-        self.everybody.with_id(id).to_vec()
+        self.everybody.with_id(id).cloned().collect()
     }
 
     fn group(&self, namespace: &str, room: Option<&str>) -> Option<&Group<M>> {
@@ -133,26 +124,6 @@ impl<M> Default for Namespace<M> {
     }
 }
 
-impl<M: Member> Hash for ByKey<M> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.key().hash(state);
-    }
-}
-
-impl<M: Member> PartialEq for ByKey<M> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.key() == other.0.key()
-    }
-}
-
-impl<M: Member> Eq for ByKey<M> {}
-
-impl<M: Member> Equivalent<ByKey<M>> for u64 {
-    fn equivalent(&self, member: &ByKey<M>) -> bool {
-        *self == member.0.key()
-    }
-}
-
 impl Except {
     fn covers(&self, member: &impl Member) -> bool {
         match self {
@@ -160,32 +131,5 @@ impl Except {
             Self::Member(key) => member.key() == *key,
             Self::Id(id) => **member.id() == **id,
         }
-    }
-}
-
-/// Gives memory back after a crowd has gone.
-fn release<M: Member>(group: &mut Group<M>) {
-    if group.capacity() > 64 && group.len() * 4 < group.capacity() {
-        group.shrink_to(group.len() * 2);
-    }
-}
-
-/// Keys are our own counter, which no peer chooses: one multiplication spreads them.
-#[derive(Debug, Default)]
-pub(crate) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(self.0 ^ u64::from(byte));
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

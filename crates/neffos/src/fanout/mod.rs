@@ -5,7 +5,7 @@
 //!
 //! - `mod.rs`: [`Fanout`], the engine's face: all shards, and the order across them.
 //! - `shard.rs`: one part of the connections, its pending broadcasts and its dispatcher.
-//! - `index.rs`: namespace and room to members; `holders.rs`: ids to members.
+//! - `index.rs`: namespace and room to members, in groups (`group.rs`); `holders.rs`: ids to members.
 //! - `cast.rs`: one broadcast, in the forms that its receivers take.
 //! - `chunk.rs`: encoded frames, shared by all who get them.
 //! - `outbox.rs`: what one connection still has to be sent, bounded; `queue.rs`: its storage.
@@ -14,6 +14,7 @@
 mod cast;
 mod chunk;
 mod counters;
+mod group;
 mod holders;
 mod index;
 mod outbox;

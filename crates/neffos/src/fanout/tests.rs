@@ -1,5 +1,7 @@
 //! The engine's rules, with members that are plain memory.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 struct Probe {
@@ -7,13 +9,25 @@ struct Probe {
     id: Arc<str>,
     outbox: Mutex<Outbox>,
     seen: Mutex<Vec<u8>>,
+    /// Calls of the engine, whatever they are for.
+    calls: AtomicUsize,
 }
 
 const LIMITS: OutboxLimits = OutboxLimits { messages: 100_000, bytes: usize::MAX, overflow: Overflow::DropNewest };
 
 impl Probe {
     fn new(key: u64, id: &str) -> Arc<Self> {
-        Arc::new(Self { key, id: id.into(), outbox: Mutex::default(), seen: Mutex::default() })
+        Arc::new(Self {
+            key,
+            id: id.into(),
+            outbox: Mutex::default(),
+            seen: Mutex::default(),
+            calls: AtomicUsize::new(0),
+        })
+    }
+
+    fn called(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
     fn text(&self) -> String {
@@ -24,26 +38,32 @@ impl Probe {
 
 impl Member for Probe {
     fn key(&self) -> u64 {
+        self.called();
         self.key
     }
 
     fn id(&self) -> &Arc<str> {
+        self.called();
         &self.id
     }
 
     fn packing(&self) -> Option<Packing> {
+        self.called();
         None
     }
 
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
+        self.called();
         lock(&self.outbox).offer(chunk, &LIMITS, tally) == Offer::Flush
     }
 
     fn offer_reply(&self, frame: Bytes) -> bool {
+        self.called();
         lock(&self.outbox).offer_single(frame, &LIMITS, &mut Tally::default()) == Offer::Flush
     }
 
     fn flush(&self) {
+        self.called();
         let mut outbox = lock(&self.outbox);
         outbox.begin_flush();
         let mut slices = [std::io::IoSlice::new(&[]); 16];
@@ -193,5 +213,28 @@ async fn those_who_share_an_id_come_and_go_one_by_one() {
         keys.sort_unstable();
         assert_eq!(keys, left);
         assert_eq!((engine.len(), engine.all().len()), (left.len(), left.len()));
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_to_a_room_of_ten_touches_those_ten_however_many_are_connected() {
+    for crowd in [10, 10_000] {
+        let (engine, ns) = engine(2, false);
+        let everyone: Vec<_> = (0..crowd).map(|key| Probe::new(key, "x")).collect();
+        for member in &everyone {
+            engine.insert(member);
+            engine.enter(member, &ns, None);
+            engine.join(member, "ns", &format!("room {}", member.key / 10).into());
+        }
+        let room = crowd / 20;
+        let expected: BTreeSet<_> = (room * 10..room * 10 + 10).collect();
+        everyone.iter().for_each(|member| member.calls.store(0, Ordering::Relaxed));
+
+        engine.broadcast(&cast(Audience { room: Some(format!("room {room}").into()), ..to("ns") }, "hello"));
+
+        let calls = |member: &&Arc<Probe>| member.calls.load(Ordering::Relaxed) > 0;
+        let touched: BTreeSet<_> = everyone.iter().filter(calls).map(|member| member.key).collect();
+        assert_eq!(touched, expected);
+        assert!(touched.iter().all(|key| lock(&everyone[*key as usize].seen).as_slice() == b"hello"));
     }
 }

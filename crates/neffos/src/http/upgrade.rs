@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::Full;
@@ -48,21 +50,36 @@ impl Server {
     /// Drives a connection whose websocket handshake was made elsewhere, over any stream, to its end. `request` is what
     /// the handshake was; it is not looked at for what a handshake needs.
     ///
+    /// The connection has its place as soon as this is called. The future borrows nothing: spawned as it is, it takes less
+    /// memory than within an `async` block, which keeps room for the arguments as well.
+    ///
     /// # Errors
     ///
     /// When the server is closed or full.
     ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future cuts the connection, and nobody is told: let it end.
-    pub async fn attach<S>(&self, stream: S, request: Parts) -> Result<(), UpgradeError>
+    // No `async fn`: its arguments would have a place of their own in every connection's task.
+    pub fn attach<S>(
+        &self,
+        stream: S,
+        request: Parts,
+    ) -> impl Future<Output = Result<(), UpgradeError>> + Send + 'static + use<S>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let guest = self.give_place(request, None)?;
-        let stream = Box::new(stream);
-        self.clone().connect(guest, Socket::Driven, Io::Driven(stream), Bytes::new()).await;
-        Ok(())
+        match self.give_place(request, None) {
+            Ok(guest) => {
+                let io = Io::Driven(Box::new(stream));
+                Either::Left(self.clone().connect(guest, Socket::Driven, io, Bytes::new()).map(Ok))
+            }
+            Err(err) => Either::Right(ready(Err(err))),
+        }
     }
 
     fn admit(&self, request: Parts) -> Result<(Guest, Option<Answer>), UpgradeError> {

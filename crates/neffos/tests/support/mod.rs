@@ -66,6 +66,20 @@ impl Running {
         client
     }
 
+    /// Sockets of as many clients, connected to the namespace `default`, which read what is read from them and no more.
+    pub(crate) async fn receivers(&self, count: usize) -> Vec<std::net::TcpStream> {
+        let mut sockets = Vec::with_capacity(count);
+        for _ in 0..count {
+            sockets.push(self.enter().await.into_stream().into_std().unwrap());
+        }
+        sockets
+    }
+
+    /// Waits until the server has handed `count` messages to the kernel, of all since it started.
+    pub(crate) async fn until_delivered(&self, count: u64) {
+        until(|| self.server.counters().delivered() == count).await;
+    }
+
     /// A client whose websocket is open, and that has said nothing yet.
     pub(crate) async fn upgrade(&self, headers: &[(&str, &str)]) -> Client<TcpStream> {
         let stream = TcpStream::connect(self.address).await.unwrap();
@@ -226,8 +240,8 @@ pub(crate) fn attach_as(
 ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(buffer);
     let request = Request::get("/").header("x-id", id).body(()).unwrap().into_parts().0;
-    let server = server.clone();
-    let driving = tokio::spawn(async move { server.attach(theirs, request).await.unwrap() });
+    let driving = server.attach(theirs, request);
+    let driving = tokio::spawn(async { driving.await.unwrap() });
     (ours, driving)
 }
 

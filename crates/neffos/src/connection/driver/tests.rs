@@ -1,24 +1,55 @@
-//! The driver against a stream in memory.
+//! The driver against a stream in memory, and against sockets when it is about who writes to them.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 
 use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
 use super::*;
-use crate::fanout::Fanout;
+use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
 
 /// A connection that is driven, and the client's side of its stream.
 pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
-    let fanout = Fanout::new(NonZeroUsize::MIN, false);
-    let hub = Arc::new(Hub::new(Limits::default(), Namespaces::default(), StateMap::default(), fanout));
     let (client, socket) = duplex(1024);
-    let identity = Identity { id: "anon".into(), reconnect_tries: 0, address: None, deflate: None };
-    let peer = Peer::new(&hub, identity, Socket::Driven);
-    let request = Arc::new(http::Request::get("/").body(()).unwrap().into_parts().0);
-    tokio::spawn(drive(peer.clone(), Io::Driven(Box::new(socket)), Start::Requested(request, Bytes::new()), ()));
+    let peer = Peer::new(&hub(), identity(), Socket::Driven);
+    tokio::spawn(drive(peer.clone(), Io::Driven(Box::new(socket)), requested(), ()));
     (peer, client)
+}
+
+fn hub() -> Arc<Hub> {
+    let fanout = Fanout::new(NonZeroUsize::MIN, false);
+    Arc::new(Hub::new(Limits::default(), Namespaces::default(), StateMap::default(), fanout))
+}
+
+fn identity() -> Identity {
+    Identity { id: "anon".into(), reconnect_tries: 0, address: None, deflate: None }
+}
+
+fn requested() -> Start {
+    Start::Requested(Arc::new(http::Request::get("/").body(()).unwrap().into_parts().0), Bytes::new())
+}
+
+/// A connection over a socket whose task notes in `polls` that it ran, and the client's side of the socket.
+async fn noted(hub: &Arc<Hub>, listener: &TcpListener, polls: &Arc<AtomicUsize>) -> (Arc<Peer>, TcpStream) {
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let socket = Arc::new(listener.accept().await.unwrap().0);
+    let peer = Peer::new(hub, identity(), Socket::Tcp(socket.clone()));
+    let mut driving = Box::pin(drive(peer.clone(), Io::Tcp(socket), requested(), ()));
+    let polls = polls.clone();
+    tokio::spawn(poll_fn(move |cx| {
+        polls.fetch_add(1, Ordering::Relaxed);
+        driving.as_mut().poll(cx)
+    }));
+    (peer, client)
+}
+
+fn to_all(text: &'static str) -> Arc<Cast> {
+    let audience = Audience { namespace: "ns".into(), room: None, id: None, except: Except::Nobody };
+    let frame = websocket::message(Role::Server, Kind::Text, text.as_bytes());
+    Arc::new(Cast::new(audience, Chunk::single(frame), None))
 }
 
 #[tokio::test]
@@ -38,4 +69,30 @@ async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_
     let mut sent = vec![0; expected.len()];
     client.read_exact(&mut sent).await.unwrap();
     assert_eq!(sent, expected);
+}
+
+#[tokio::test]
+async fn a_broadcast_that_the_sockets_take_wakes_no_receivers_task() {
+    let (hub, polls) = (hub(), Arc::new(AtomicUsize::new(0)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let (peer, client) = noted(&hub, &listener, &polls).await;
+        peer.enter(&"ns".into(), None);
+        clients.push(client);
+    }
+    // Each task runs once, to wait for its socket.
+    while polls.load(Ordering::Relaxed) < clients.len() {
+        yield_now().await;
+    }
+    let before = polls.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        hub.fanout.broadcast(&to_all("tick"));
+    }
+    let mut copies = [0; 10 * 6];
+    for client in &mut clients {
+        client.read_exact(&mut copies).await.unwrap();
+        assert!(copies.ends_with(b"tick"));
+    }
+    assert_eq!(polls.load(Ordering::Relaxed), before);
 }

@@ -1,0 +1,139 @@
+//! The broadcast engine, with members that have no socket.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::fanout::{Audience, Cast, Chunk, Except, Fanout, Member, Offer, Outbox, OutboxLimits, Overflow, Tally};
+use crate::websocket::Packing;
+
+/// Members of the namespace `default`, in rooms of ten, whose outboxes are emptied by every flush.
+pub struct Crowd {
+    engine: Fanout<Null>,
+    members: Vec<Arc<Null>>,
+    rooms: Vec<Arc<str>>,
+    delivered: Arc<AtomicUsize>,
+    /// Runs the dispatchers.
+    runtime: Runtime,
+}
+
+impl Crowd {
+    /// As many members as said, in a single shard.
+    ///
+    /// # Panics
+    ///
+    /// When the system gives no runtime.
+    pub fn of(count: usize) -> Self {
+        let runtime = Builder::new_current_thread().build().expect("a runtime without drivers");
+        let delivered = Arc::new(AtomicUsize::new(0));
+        let members = (0..).take(count).map(|key| Arc::new(Null::new(key, &delivered))).collect();
+        let rooms = (0..count.div_ceil(ROOM)).map(|nth| format!("room {nth}").into()).collect();
+        let crowd = Self { engine: Fanout::new(NonZeroUsize::MIN, false), members, rooms, delivered, runtime };
+        crowd.settle();
+        crowd
+    }
+
+    fn settle(&self) {
+        let _inside = self.runtime.enter();
+        for (member, nth) in self.members.iter().zip(0..) {
+            self.engine.insert(member);
+            self.engine.enter(member, &NAMESPACE.into(), None);
+            self.engine.join(member, NAMESPACE, &self.rooms[nth / ROOM]);
+        }
+    }
+
+    /// Takes the first member out of its room, and lets it join again.
+    pub fn leave_and_join(&self) {
+        self.engine.leave(&*self.members[0], NAMESPACE, &self.rooms[0]);
+        self.engine.join(&self.members[0], NAMESPACE, &self.rooms[0]);
+    }
+
+    /// Broadcasts to one room; returns when its ten members have it.
+    pub fn broadcast_to_room(&self, frame: &Bytes, room: usize) {
+        let room = &self.rooms[room % self.rooms.len()];
+        self.broadcast(frame, Some(room), ROOM);
+    }
+
+    /// Broadcasts to all; returns when they have it.
+    pub fn broadcast_to_all(&self, frame: &Bytes) {
+        self.broadcast(frame, None, self.members.len());
+    }
+
+    fn broadcast(&self, frame: &Bytes, room: Option<&str>, count: usize) {
+        let expected = self.delivered.load(Ordering::Relaxed) + count;
+        let audience =
+            Audience { namespace: NAMESPACE.into(), room: room.map(Into::into), id: None, except: Except::Nobody };
+        self.engine.broadcast(&Arc::new(Cast::new(audience, Chunk::single(frame.clone()), None)));
+        self.runtime.block_on(async {
+            while self.delivered.load(Ordering::Relaxed) < expected {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crowd").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+/// A connection whose socket takes everything.
+struct Null {
+    key: u64,
+    id: Arc<str>,
+    outbox: Mutex<Outbox>,
+    /// By all of the crowd.
+    delivered: Arc<AtomicUsize>,
+}
+
+impl Null {
+    fn new(key: u64, delivered: &Arc<AtomicUsize>) -> Self {
+        let id = key.to_string().into();
+        Self { key, id, outbox: Mutex::default(), delivered: delivered.clone() }
+    }
+
+    fn with_outbox<T>(&self, act: impl FnOnce(&mut Outbox) -> T) -> T {
+        act(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Member for Null {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    fn packing(&self) -> Option<Packing> {
+        None
+    }
+
+    fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
+        self.with_outbox(|outbox| outbox.offer(chunk, &LIMITS, tally)) == Offer::Flush
+    }
+
+    fn offer_reply(&self, frame: Bytes) -> bool {
+        self.with_outbox(|outbox| outbox.offer_single(frame, &LIMITS, &mut Tally::default())) == Offer::Flush
+    }
+
+    fn flush(&self) {
+        let mut tally = Tally::default();
+        self.with_outbox(|outbox| {
+            outbox.begin_flush();
+            outbox.advance(outbox.len(), &mut tally);
+        });
+        self.delivered.fetch_add(tally.delivered, Ordering::Relaxed);
+    }
+}
+
+const NAMESPACE: &str = "default";
+/// How many are in one room.
+const ROOM: usize = 10;
+const LIMITS: OutboxLimits = OutboxLimits { messages: 1024, bytes: 1 << 20, overflow: Overflow::DropNewest };
