@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::ask::Waiter;
 use super::extensions::Values;
 use super::hub::Hub;
+use super::io::write_now;
 use crate::error::Error;
 use crate::fanout::{Chunk, Member, Offer, Outbox, Tally};
 use crate::message::Message;
@@ -345,7 +346,7 @@ impl Outgoing {
         while !self.outbox.is_empty() && !self.outbox.is_blocked() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let filled = self.outbox.fill(&mut slices);
-            match stream.try_write_vectored(&slices[..filled]) {
+            match write_now(stream, &slices[..filled]) {
                 Ok(written) => self.outbox.advance(written, tally),
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 Err(err) if err.kind() == ErrorKind::WouldBlock => self.outbox.set_blocked(true),

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 
+use super::super::io::WRITES;
 use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
@@ -71,13 +72,12 @@ async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_
     assert_eq!(sent, expected);
 }
 
-#[tokio::test]
-async fn a_broadcast_that_the_sockets_take_wakes_no_receivers_task() {
-    let (hub, polls) = (hub(), Arc::new(AtomicUsize::new(0)));
+/// Connections over sockets that are in one namespace, once their tasks wait; and the clients' sides.
+async fn crowd(hub: &Arc<Hub>, size: usize, polls: &Arc<AtomicUsize>) -> Vec<TcpStream> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut clients = Vec::new();
-    for _ in 0..100 {
-        let (peer, client) = noted(&hub, &listener, &polls).await;
+    for _ in 0..size {
+        let (peer, client) = noted(hub, &listener, polls).await;
         peer.enter(&"ns".into(), None);
         clients.push(client);
     }
@@ -85,14 +85,39 @@ async fn a_broadcast_that_the_sockets_take_wakes_no_receivers_task() {
     while polls.load(Ordering::Relaxed) < clients.len() {
         yield_now().await;
     }
-    let before = polls.load(Ordering::Relaxed);
-    for _ in 0..10 {
+    clients
+}
+
+/// Broadcasts so often, and waits until everybody has read everything.
+async fn broadcast(hub: &Hub, times: usize, clients: &mut [TcpStream]) {
+    for _ in 0..times {
         hub.fanout.broadcast(&to_all("tick"));
     }
-    let mut copies = [0; 10 * 6];
-    for client in &mut clients {
+    let mut copies = vec![0; times * 6];
+    for client in clients {
         client.read_exact(&mut copies).await.unwrap();
         assert!(copies.ends_with(b"tick"));
     }
+}
+
+#[tokio::test]
+async fn a_broadcast_that_the_sockets_take_wakes_no_receivers_task() {
+    let (hub, polls) = (hub(), Arc::new(AtomicUsize::new(0)));
+    let mut clients = crowd(&hub, 100, &polls).await;
+    let before = polls.load(Ordering::Relaxed);
+    broadcast(&hub, 10, &mut clients).await;
     assert_eq!(polls.load(Ordering::Relaxed), before);
+}
+
+#[tokio::test]
+async fn a_broadcast_is_one_write_for_each_receiver_and_so_is_a_burst() {
+    for (receivers, bursts) in [(200, &[1, 2, 64, 200][..]), (10, &[1])] {
+        let hub = hub();
+        let mut clients = crowd(&hub, receivers, &Arc::default()).await;
+        for &messages in bursts {
+            let before = WRITES.get();
+            broadcast(&hub, messages, &mut clients).await;
+            assert_eq!(WRITES.get() - before, receivers, "of {messages} messages");
+        }
+    }
 }
