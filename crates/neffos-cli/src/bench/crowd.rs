@@ -8,13 +8,13 @@ use super::html::Plots;
 use super::options::{ConnectArgs, IdleArgs};
 use super::process::Process;
 use super::report::{Report, Server};
-use super::talk::Script;
+use super::talk::{Part, Script};
 
 /// Connections come, enter the namespace and go.
 pub(super) fn churn(args: &ConnectArgs, address: SocketAddr, script: &Script) -> Result<(Report, Plots), String> {
     let process = args.common.pid.map(Process);
     let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
-    let berth = || Berth { rooms: Vec::new(), reading: Reading::Always };
+    let berth = || Berth { part: Part::default(), reading: Reading::Always };
     let before = process.and_then(Process::usage);
     let start = Instant::now();
     let connections = args.connections.get();
@@ -22,7 +22,7 @@ pub(super) fn churn(args: &ConnectArgs, address: SocketAddr, script: &Script) ->
     let mut came = fleet.len();
     while came < args.total {
         // The oldest goes first.
-        fleet.replace(came % connections, berth())?;
+        fleet.replace(came % connections, &berth())?;
         came += 1;
         while fleet.len() - fleet.settled() >= AT_ONCE.min(connections) {
             if start.elapsed() > args.common.patience {
@@ -51,7 +51,10 @@ pub(super) fn hold(args: &IdleArgs, address: SocketAddr, script: &Script) -> Res
     let idle = process.and_then(Process::usage);
     let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
     let berths = (0..args.connections).map(|nth| Berth {
-        rooms: args.room.iter().map(|room| room.replace('%', &(nth / ROOM).to_string())).collect(),
+        part: Part {
+            rooms: args.room.iter().map(|room| room.replace('%', &(nth / ROOM).to_string())).collect(),
+            ..Part::default()
+        },
         reading: Reading::Always,
     });
     fleet.open(berths, args.common.patience)?;

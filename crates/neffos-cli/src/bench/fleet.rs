@@ -5,22 +5,32 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::talk::{Script, Stage, Talk};
+use super::clock;
+use super::talk::{Heard, Part, Script, Stage, Talk};
 
 /// Who hears what the connections of a fleet hear.
 pub(super) trait Observer {
-    /// A message came to `member`; what is put into `out` goes back.
-    fn message(&mut self, member: usize, message: &[u8], out: &mut Vec<u8>);
+    /// What is put into `out` goes back.
+    fn hear(&mut self, at: Place, heard: Heard<'_>, out: &mut Vec<u8>);
+}
+
+/// Where something was heard.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) member: usize,
+    /// When the socket was read: all that one read brings was there at that moment.
+    pub(super) now: u64,
 }
 
 /// Hears nothing.
 pub(super) struct Deaf;
 
 impl Observer for Deaf {
-    fn message(&mut self, _member: usize, _message: &[u8], _out: &mut Vec<u8>) {}
+    fn hear(&mut self, _at: Place, _heard: Heard<'_>, _out: &mut Vec<u8>) {}
 }
 
 pub(super) struct Fleet {
@@ -38,6 +48,8 @@ pub(super) struct Fleet {
 struct Member {
     stream: TcpStream,
     talk: Talk,
+    /// What has come of a frame.
+    half: Vec<u8>,
     unsent: VecDeque<u8>,
     reading: Reading,
 }
@@ -53,7 +65,7 @@ pub(super) enum Reading {
 /// One connection that is to be opened.
 #[derive(Debug, Clone)]
 pub(super) struct Berth {
-    pub(super) rooms: Vec<String>,
+    pub(super) part: Part,
     pub(super) reading: Reading,
 }
 
@@ -83,7 +95,7 @@ impl Fleet {
             while self.members.len() - self.settled < AT_ONCE
                 && let Some(berth) = berths.next()
             {
-                self.dial(berth)?;
+                self.dial(&berth)?;
             }
             if Instant::now() > deadline {
                 return Err(format!("only {} of {} connections came in in time", self.settled, self.members.len()));
@@ -103,7 +115,7 @@ impl Fleet {
     }
 
     /// Closes one connection without a good-bye, and opens another in its place.
-    pub(super) fn replace(&mut self, member: usize, berth: Berth) -> Result<(), String> {
+    pub(super) fn replace(&mut self, member: usize, berth: &Berth) -> Result<(), String> {
         if self.members[member].talk.stage() == Stage::In {
             self.settled -= 1;
         }
@@ -130,8 +142,9 @@ impl Fleet {
                 member.flush().map_err(|err| format!("connection {nth}: {err}"))?;
             }
             if event.is_readable() {
-                let mut hear = |message: &[u8], out: &mut Vec<u8>| observer.message(nth, message, out);
-                let read = member.read(&self.script, &mut self.buffer, &mut self.out, &mut hear);
+                let ending = Ending::of(event);
+                let mut desk = Desk { script: &self.script, buffer: &mut self.buffer, out: &mut self.out };
+                let read = member.read(nth, ending, &mut desk, observer);
                 read.map_err(|err| format!("connection {nth}: {err}"))?;
             }
             if !was_in && member.talk.stage() == Stage::In {
@@ -141,49 +154,97 @@ impl Fleet {
         Ok(())
     }
 
-    fn dial(&mut self, berth: Berth) -> Result<(), String> {
+    fn dial(&mut self, berth: &Berth) -> Result<(), String> {
         let member = self.start(self.members.len(), berth)?;
         self.members.push(member);
         Ok(())
     }
 
-    fn start(&self, nth: usize, berth: Berth) -> Result<Member, String> {
+    fn start(&self, nth: usize, berth: &Berth) -> Result<Member, String> {
         let mut stream = TcpStream::connect(self.address).map_err(|err| format!("{}: {err}", self.address))?;
         // If it fails, requests are only slower.
         stream.set_nodelay(true).ok();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(nth), interest).map_err(|err| err.to_string())?;
         let mut request = Vec::new();
-        let talk = Talk::new(&self.script, berth.rooms, &mut request);
-        Ok(Member { stream, talk, unsent: request.into(), reading: berth.reading })
+        let talk = Talk::new(&self.script, &berth.part, &mut request);
+        Ok(Member { stream, talk, half: Vec::new(), unsent: request.into(), reading: berth.reading })
+    }
+}
+
+/// What a read needs, whoever reads.
+struct Desk<'a> {
+    script: &'a Script,
+    buffer: &'a mut [u8],
+    out: &'a mut Vec<u8>,
+}
+
+/// Whether the server is known to send no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Near,
+    Unknown,
+}
+
+impl Ending {
+    fn of(event: &Event) -> Self {
+        match event.is_read_closed() {
+            true => Self::Near,
+            false => Self::Unknown,
+        }
     }
 }
 
 impl Member {
+    /// Reads all that is there. A read that does not fill the buffer has emptied the socket, so it is not read again to be told
+    /// so, unless its end is near: that is told once only.
     fn read(
         &mut self,
-        script: &Script,
-        buffer: &mut [u8],
-        out: &mut Vec<u8>,
-        mut deliver: impl FnMut(&[u8], &mut Vec<u8>),
+        nth: usize,
+        ending: Ending,
+        desk: &mut Desk<'_>,
+        observer: &mut impl Observer,
     ) -> Result<(), String> {
         loop {
             if self.reading == Reading::UntilIn && self.talk.stage() == Stage::In {
                 return Ok(());
             }
-            match self.stream.read(buffer) {
+            let (old, new) = desk.buffer.split_at_mut(self.half.len());
+            let is_done = match self.stream.read(new) {
+                Ok(0) if new.is_empty() => return Err("a message is too long to be read".to_owned()),
                 Ok(0) if self.talk.stage() == Stage::Closed => return Ok(()),
                 Ok(0) => return Err("the server hung up".to_owned()),
                 Ok(count) => {
-                    out.clear();
-                    self.talk.read(&buffer[..count], script, out, &mut deliver)?;
-                    self.send(out).map_err(|err| err.to_string())?;
+                    old.copy_from_slice(&self.half);
+                    let (filled, is_emptied) = (old.len() + count, count < new.len());
+                    self.take(nth, filled, desk, observer)?;
+                    is_emptied && ending == Ending::Unknown
                 }
-                Err(err) if err.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                Err(err) if err.kind() == ErrorKind::WouldBlock => true,
+                Err(err) if err.kind() == ErrorKind::Interrupted => false,
                 Err(err) => return Err(err.to_string()),
+            };
+            if is_done {
+                return Ok(());
             }
         }
+    }
+
+    /// Takes the buffer's bytes up to `end`, keeps what is not whole, and replies.
+    fn take(
+        &mut self,
+        nth: usize,
+        end: usize,
+        desk: &mut Desk<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<(), String> {
+        let at = Place { member: nth, now: clock::now() };
+        desk.out.clear();
+        let hear = |heard: Heard<'_>, out: &mut Vec<u8>| observer.hear(at, heard, out);
+        let taken = self.talk.read(&desk.buffer[..end], desk.script, desk.out, hear)?;
+        self.half.clear();
+        self.half.extend_from_slice(&desk.buffer[taken..end]);
+        self.send(desk.out).map_err(|err| err.to_string())
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
