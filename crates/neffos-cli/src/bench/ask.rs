@@ -1,6 +1,5 @@
 //! Every connection asks, one question after the other, and waits for each answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,24 +7,23 @@ use hdrhistogram::Histogram;
 
 use super::broadcast::histogram;
 use super::clock;
-use super::fleet::{Berth, Fleet, Observer, Place, Reading};
+use super::fleet::{Berth, Deaf, Observer, Place, Reading};
+use super::ground::{Ground, TICK};
 use super::html::Plots;
 use super::options::AskArgs;
-use super::process::Process;
-use super::report::{Latency, Report, Server};
-use super::talk::{Heard, Part, Script, Tongue};
+use super::report::{Latency, Report};
+use super::talk::{Heard, Part, Tongue};
 use super::timeline::Timeline;
 use super::wire::{Stamp, TEXT, put_frame};
 
-pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Result<(Report, Plots), String> {
-    let process = args.common.pid.map(Process);
-    let idle = process.and_then(Process::usage);
-    let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
+pub(super) fn run(ground: &mut Ground, args: &AskArgs) -> Result<(Report, Plots), String> {
+    let mut fleet = ground.fleet()?;
     let berth = Berth { part: Part::default(), reading: Reading::Always };
-    fleet.open(std::iter::repeat_n(berth, args.connections.get()), args.common.patience)?;
-    let before = process.and_then(Process::usage);
+    ground.open(&mut fleet, std::iter::repeat_n(berth, args.connections.get()))?;
+    ground.rest(&mut fleet, &mut Deaf)?;
 
-    let mut asking = Asking::new(args, script.tongue.clone());
+    let usage = ground.start()?;
+    let mut asking = Asking::new(args, ground.target.script.tongue.clone());
     let start = Instant::now();
     for member in 0..fleet.len() {
         let mut out = Vec::new();
@@ -37,23 +35,24 @@ pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Resul
         if let Some(fault) = asking.fault.take() {
             return Err(fault);
         }
-        if start.elapsed() > args.common.patience {
+        if start.elapsed() > ground.patience {
             return Err(format!("only {} of {} answers came in time", asking.answered, args.asks));
         }
+        ground.progress.show(|| asking.progress(start.elapsed()));
     }
     let took = start.elapsed();
-    let after = process.and_then(Process::usage);
-    let server = idle
-        .zip(before)
-        .zip(after)
-        .map(|((idle, before), after)| Server::between(idle, before, after, args.asks, fleet.len()));
+    let taken = ground.done(usage)?;
+    ground.rest(&mut fleet, &mut Deaf)?;
+    let (server, client) = ground.sum_up(&taken, args.asks, fleet.len())?;
     let report = Report {
         mode: "ask",
         connections: fleet.len(),
+        left: fleet.left(),
         messages: Some(args.asks),
         seconds: took.as_secs_f64(),
         latency_us: Some(Latency::of(&asking.latency)),
         server,
+        client,
         ..Report::default()
     };
     Ok((report, Plots { timeline: asking.timeline, latency: Some(asking.latency) }))
@@ -83,6 +82,12 @@ impl Asking {
             timeline: Timeline::default(),
             fault: None,
         }
+    }
+
+    fn progress(&self, took: Duration) -> String {
+        let rate = u128::from(self.answered) * 1000 / took.as_millis().max(1);
+        let p99 = Duration::from_nanos(self.latency.value_at_quantile(0.99));
+        format!("answered {} of {}, {rate} a second, p99 {p99:.1?}", self.answered, self.total)
     }
 
     /// The next question, if there is one left.
@@ -119,5 +124,3 @@ impl Observer for Asking {
         self.ask(out);
     }
 }
-
-const TICK: Duration = Duration::from_millis(1);

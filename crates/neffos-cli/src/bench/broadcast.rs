@@ -1,62 +1,59 @@
 //! One sends, all others receive: every delivery is accounted for.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use super::clock;
-use super::fleet::{Berth, Fleet, Observer, Place, Reading};
+use super::fleet::{Berth, Observer, Place, Reading};
+use super::ground::{Ground, TICK};
 use super::html::Plots;
 use super::ledger::{Account, Arrival, Sums};
 use super::options::BroadcastArgs;
-use super::process::Process;
-use super::report::{Latency, Report, Server};
+use super::report::{Latency, Report};
 use super::sender::{Plan, Sender, Sending};
-use super::talk::{Heard, Part, Script};
+use super::talk::{Heard, Part};
 use super::timeline::Timeline;
 use super::wire::Stamp;
 
-pub(super) fn run(args: &BroadcastArgs, address: SocketAddr, script: &Script) -> Result<(Report, Plots), String> {
-    let process = args.common.pid.map(Process);
-    let idle = process.and_then(Process::usage);
-    let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
-    fleet.open(berths(args), args.common.patience)?;
-    let sender = Sender::open(args, address, script)?;
-    let before = process.and_then(Process::usage);
+/// To so many receivers.
+pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -> Result<(Report, Plots), String> {
+    let mut fleet = ground.fleet()?;
+    ground.open(&mut fleet, berths(args, receivers))?;
+    let sender = Sender::open(ground, args)?;
+    let mut heard = Receivers::new(args, receivers);
+    ground.rest(&mut fleet, &mut heard)?;
 
-    let start = clock::now();
-    let plan = Plan::of(args);
+    let usage = ground.start()?;
+    let (start, plan) = (clock::now(), Plan::of(args));
     let mut sending = Sending::start(sender, plan);
-    let mut receivers = Receivers::new(args);
     loop {
-        fleet.turn(&mut receivers, TICK)?;
+        fleet.turn(&mut heard, TICK)?;
         let ended = sending.look()?;
-        let quiet = ended.is_some_and(|ended| since(ended.max(receivers.last)) > QUIET);
-        if receivers.has_all() || quiet || since(start) > args.common.patience + plan.lasts() {
+        let quiet = ended.is_some_and(|ended| since(ended.max(heard.last)) > QUIET);
+        if heard.has_all() || quiet || since(start) > ground.patience + plan.lasts() {
             break;
         }
+        ground.progress.show(|| heard.progress(sending.sent(), since(start)));
     }
-    let took = Duration::from_nanos(receivers.last.saturating_sub(start));
-    let after = process.and_then(Process::usage);
+    let taken = ground.done(usage)?;
+    ground.rest(&mut fleet, &mut heard)?;
 
-    let expected = receivers.expected;
-    receivers.sums.close(expected);
-    let received = receivers.sums.received;
-    let server = idle
-        .zip(before)
-        .zip(after)
-        .map(|((idle, before), after)| Server::between(idle, before, after, received, fleet.len() + 1));
+    heard.sums.close(heard.expected);
+    let (server, client) = ground.sum_up(&taken, heard.sums.received, fleet.len() + 1)?;
     let report = Report {
         mode: "broadcast",
         connections: fleet.len() + 1,
+        left: fleet.left(),
+        receivers: Some(receivers),
         messages: Some(u64::from(args.messages)),
-        seconds: took.as_secs_f64(),
-        deliveries: Some(receivers.sums),
-        latency_us: Some(Latency::of(&receivers.latency)),
+        seconds: Duration::from_nanos(heard.last.saturating_sub(start)).as_secs_f64(),
+        deliveries: Some(heard.sums),
+        latency_us: Some(Latency::of(&heard.latency)),
         server,
+        client,
     };
-    Ok((report, Plots { timeline: receivers.timeline, latency: Some(receivers.latency) }))
+    Ok((report, Plots { timeline: heard.timeline, latency: Some(heard.latency) }))
 }
 
 fn since(moment: u64) -> Duration {
@@ -64,17 +61,18 @@ fn since(moment: u64) -> Duration {
 }
 
 /// Receivers first, then those who read nothing, then bystanders.
-fn berths(args: &BroadcastArgs) -> Vec<Berth> {
+fn berths(args: &BroadcastArgs, receivers: usize) -> impl Iterator<Item = Berth> {
     let berth = |rooms, reading| Berth { part: Part { rooms, ..Part::default() }, reading };
-    let receiver = |reading| berth(args.room.iter().cloned().collect(), reading);
-    let bystander = |nth: usize| {
+    let reading = receivers.saturating_sub(args.stuck);
+    let receivers = (0..receivers).map(move |nth| {
+        let reading = if nth < reading { Reading::Always } else { Reading::UntilIn };
+        berth(args.room.iter().cloned().collect(), reading)
+    });
+    let bystanders = (0..args.bystanders).map(move |nth| {
         let rooms = args.room.iter().map(|room| format!("{room}-{}", nth / ROOM));
         berth(rooms.collect(), Reading::Always)
-    };
-    let reading = args.receivers.saturating_sub(args.stuck);
-    let readers =
-        (0..args.receivers).map(|nth| receiver(if nth < reading { Reading::Always } else { Reading::UntilIn }));
-    readers.chain((0..args.bystanders).map(bystander)).collect()
+    });
+    receivers.chain(bystanders)
 }
 
 /// Everybody's account.
@@ -89,8 +87,8 @@ struct Receivers {
 }
 
 impl Receivers {
-    fn new(args: &BroadcastArgs) -> Self {
-        let reading = args.receivers.saturating_sub(args.stuck);
+    fn new(args: &BroadcastArgs, receivers: usize) -> Self {
+        let reading = receivers.saturating_sub(args.stuck);
         Self {
             accounts: (0..reading).map(|_| Account::new(args.messages)).collect(),
             expected: reading as u64 * u64::from(args.messages),
@@ -103,6 +101,13 @@ impl Receivers {
 
     fn has_all(&self) -> bool {
         self.sums.received >= self.expected
+    }
+
+    fn progress(&self, sent: u32, took: Duration) -> String {
+        let received = self.sums.received;
+        let rate = u128::from(received) * 1000 / took.as_millis().max(1);
+        let p99 = Duration::from_nanos(self.latency.value_at_quantile(0.99));
+        format!("sent {sent}, received {received} of {}, {rate} a second, p99 {p99:.1?}", self.expected)
     }
 }
 
@@ -127,7 +132,6 @@ pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("the bounds are in order")
 }
 
-const TICK: Duration = Duration::from_millis(20);
 /// After the last message, and after the last delivery, nothing more is waited for.
 const QUIET: Duration = Duration::from_secs(2);
 /// How many bystanders share a room.

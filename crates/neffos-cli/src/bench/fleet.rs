@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Socket, Type};
 
 use super::clock;
+use super::ground::TICK;
+use super::progress::Progress;
 use super::talk::{Heard, Part, Script, Stage, Talk};
+use super::target::Target;
 
 /// Who hears what the connections of a fleet hear.
 pub(super) trait Observer {
@@ -34,8 +38,7 @@ impl Observer for Deaf {
 }
 
 pub(super) struct Fleet {
-    address: SocketAddr,
-    script: Script,
+    target: Target,
     poll: Poll,
     events: Events,
     members: Vec<Member>,
@@ -43,6 +46,8 @@ pub(super) struct Fleet {
     out: Vec<u8>,
     /// How many are in.
     settled: usize,
+    /// How many were in, and were closed by the server.
+    left: usize,
 }
 
 struct Member {
@@ -70,16 +75,16 @@ pub(super) struct Berth {
 }
 
 impl Fleet {
-    pub(super) fn new(address: SocketAddr, script: Script) -> io::Result<Self> {
+    pub(super) fn new(target: Target) -> io::Result<Self> {
         Ok(Self {
-            address,
-            script,
+            target,
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             members: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
             out: Vec::new(),
             settled: 0,
+            left: 0,
         })
     }
 
@@ -88,10 +93,15 @@ impl Fleet {
     }
 
     /// Opens connections, a few at a time, until all are in.
-    pub(super) fn open(&mut self, berths: impl IntoIterator<Item = Berth>, patience: Duration) -> Result<(), String> {
+    pub(super) fn open(
+        &mut self,
+        berths: impl IntoIterator<Item = Berth>,
+        patience: Duration,
+        progress: &mut Progress,
+    ) -> Result<(), String> {
         let deadline = Instant::now() + patience;
         let mut berths = berths.into_iter().peekable();
-        while berths.peek().is_some() || self.settled < self.members.len() {
+        while berths.peek().is_some() || self.settled + self.left < self.members.len() {
             while self.members.len() - self.settled < AT_ONCE
                 && let Some(berth) = berths.next()
             {
@@ -100,6 +110,7 @@ impl Fleet {
             if Instant::now() > deadline {
                 return Err(format!("only {} of {} connections came in in time", self.settled, self.members.len()));
             }
+            progress.show(|| format!("{} connections are in", self.settled));
             self.turn(&mut Deaf, TICK)?;
         }
         Ok(())
@@ -128,6 +139,11 @@ impl Fleet {
         self.settled
     }
 
+    /// How many were in, and were closed by the server.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     /// Waits for what comes, as long as `wait`, and takes it.
     pub(super) fn turn(&mut self, observer: &mut impl Observer, wait: Duration) -> Result<(), String> {
         match self.poll.poll(&mut self.events, Some(wait)) {
@@ -137,19 +153,21 @@ impl Fleet {
         for event in &self.events {
             let nth = event.token().0;
             let member = &mut self.members[nth];
-            let was_in = member.talk.stage() == Stage::In;
+            let before = member.talk.stage();
             if event.is_writable() {
                 member.flush().map_err(|err| format!("connection {nth}: {err}"))?;
             }
             if event.is_readable() {
                 let ending = Ending::of(event);
-                let mut desk = Desk { script: &self.script, buffer: &mut self.buffer, out: &mut self.out };
+                let mut desk = Desk { script: &self.target.script, buffer: &mut self.buffer, out: &mut self.out };
                 let read = member.read(nth, ending, &mut desk, observer);
                 read.map_err(|err| format!("connection {nth}: {err}"))?;
             }
-            if !was_in && member.talk.stage() == Stage::In {
-                self.settled += 1;
-            }
+            let is_in = |stage| usize::from(stage == Stage::In);
+            let after = member.talk.stage();
+            self.settled = self.settled + is_in(after) - is_in(before);
+            // It may have come in and left at once.
+            self.left += usize::from(after == Stage::Closed && before != Stage::Closed);
         }
         Ok(())
     }
@@ -161,15 +179,37 @@ impl Fleet {
     }
 
     fn start(&self, nth: usize, berth: &Berth) -> Result<Member, String> {
-        let mut stream = TcpStream::connect(self.address).map_err(|err| format!("{}: {err}", self.address))?;
+        let Target { address, sources, .. } = self.target;
+        let mut stream = dial(address, sources.of(nth)).map_err(|err| format!("{address}: {err}"))?;
         // If it fails, requests are only slower.
         stream.set_nodelay(true).ok();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(nth), interest).map_err(|err| err.to_string())?;
         let mut request = Vec::new();
-        let talk = Talk::new(&self.script, &berth.part, &mut request);
+        let talk = Talk::new(&self.target.script, &berth.part, &mut request);
         Ok(Member { stream, talk, half: Vec::new(), unsent: request.into(), reading: berth.reading })
     }
+}
+
+fn dial(address: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(address) };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&source.into())?;
+    match socket.connect(&address.into()) {
+        Err(err) if !is_under_way(&err) => Err(err),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+#[cfg(unix)]
+fn is_under_way(err: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(err) == Some(rustix::io::Errno::INPROGRESS)
+}
+
+#[cfg(not(unix))]
+fn is_under_way(err: &io::Error) -> bool {
+    err.kind() == ErrorKind::WouldBlock
 }
 
 /// What a read needs, whoever reads.
@@ -212,7 +252,10 @@ impl Member {
             let (old, new) = desk.buffer.split_at_mut(self.half.len());
             let is_done = match self.stream.read(new) {
                 Ok(0) if new.is_empty() => return Err("a message is too long to be read".to_owned()),
-                Ok(0) if self.talk.stage() == Stage::Closed => return Ok(()),
+                Ok(0) if self.talk.has_been_in() => {
+                    self.talk.leave();
+                    true
+                }
                 Ok(0) => return Err("the server hung up".to_owned()),
                 Ok(count) => {
                     old.copy_from_slice(&self.half);
@@ -222,6 +265,10 @@ impl Member {
                 }
                 Err(err) if err.kind() == ErrorKind::WouldBlock => true,
                 Err(err) if err.kind() == ErrorKind::Interrupted => false,
+                Err(err) if err.kind() == ErrorKind::ConnectionReset && self.talk.has_been_in() => {
+                    self.talk.leave();
+                    true
+                }
                 Err(err) => return Err(err.to_string()),
             };
             if is_done {
@@ -261,6 +308,11 @@ impl Member {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => drop(self.unsent.drain(..count)),
                 Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
+                // What the server said last is still to be read, and then that it has left.
+                Err(err) if matches!(err.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    self.unsent.clear();
+                    return Ok(());
+                }
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 Err(err) => return Err(err),
             }
@@ -272,5 +324,3 @@ impl Member {
 const READ_BYTES: usize = 256 * 1024;
 /// How many connections are on their way at the same time: a listener's queue is short.
 const AT_ONCE: usize = 100;
-/// How long a turn waits for something to happen.
-const TICK: Duration = Duration::from_millis(1);

@@ -34,6 +34,20 @@ impl Mode {
         }
     }
 
+    /// How many connections are open at the same time, at most.
+    pub(super) fn connections(&self) -> usize {
+        let most = match self {
+            Self::Broadcast(args) => {
+                let receivers = args.receivers.iter().copied().max().unwrap_or_default();
+                receivers.saturating_add(args.bystanders).saturating_add(1)
+            }
+            Self::Ask(args) => args.connections.get(),
+            Self::Connect(args) => args.connections.get(),
+            Self::Idle(args) => args.connections,
+        };
+        most.max(self.common().warm_up)
+    }
+
     /// The room that is written to, or joined.
     pub(super) fn room(&self) -> Option<&str> {
         match self {
@@ -99,14 +113,36 @@ pub(super) struct Common {
     #[arg(long, value_name = "NAME")]
     pub(super) namespace: Option<String>,
     /// The server's process, when it runs on this machine: its processor time and memory are told, too.
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", conflicts_with = "metrics")]
     pub(super) pid: Option<u32>,
-    /// Prints one line of JSON instead of a table.
+    /// The server's page of metrics, as `http://HOST:PORT/metrics`, when it runs elsewhere: its processor time and memory are
+    /// read there, as `process_cpu_seconds_total` and `process_resident_memory_bytes`.
+    #[arg(long, value_name = "URL")]
+    pub(super) metrics: Option<String>,
+    /// How long the server gets to go quiet before its memory is read: when all connections are in, and in the end.
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(super) settle: Duration,
+    /// How many connections come and go before anything is read: a server that has never served anybody has memory to gain that no
+    /// connection takes.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) warm_up: usize,
+    /// How often all of it is done. Of several runs, the median is told, with the least and the most; each number's own.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(super) repeat: NonZeroUsize,
+    /// How many connections come from one address before the next is taken: 127.0.0.2 follows 127.0.0.1, for servers on this
+    /// machine. As many as the system has ports for, when absent.
+    #[arg(long, value_name = "N")]
+    pub(super) clients_per_address: Option<NonZeroUsize>,
+    /// Prints one line of JSON instead of a table: a report; `{"runs":[...],"median":{...},"min":{...},"max":{...}}` with
+    /// --repeat; `{"growth":[...]}` with one of these for each number of receivers, when there are several.
     #[arg(long)]
     pub(super) json: bool,
     /// Writes a page with plots, too.
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
+    /// Writes each plot as a file of its own into this folder, too.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) svg: Option<PathBuf>,
     /// How long the connections may take to come in, and what is measured to go quiet.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(super) patience: Duration,
@@ -121,9 +157,9 @@ pub(super) struct Common {
 pub(super) struct BroadcastArgs {
     #[command(flatten)]
     pub(super) common: Common,
-    /// How many receive.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub(super) receivers: usize,
+    /// How many receive. Several numbers, as `100,1000,5000`, are measured one after the other, for how it grows.
+    #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "N,...")]
+    pub(super) receivers: Vec<usize>,
     /// How many more are connected, in other rooms.
     #[arg(long, default_value_t = 0, value_name = "N", requires = "room")]
     pub(super) bystanders: usize,

@@ -1,14 +1,15 @@
 //! The connection that sends, on a thread of its own.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::clock;
 use super::fleet::{Berth, Fleet, Observer, Place, Reading};
+use super::ground::{Ground, TICK};
 use super::options::BroadcastArgs;
-use super::talk::{Heard, Part, Role, Script, Tongue};
+use super::talk::{Heard, Part, Role, Tongue};
 use super::wire::{Stamp, TEXT, put_frame};
 
 /// What is sent, and when.
@@ -33,14 +34,16 @@ impl Plan {
 pub(super) struct Sender {
     fleet: Fleet,
     tongue: Arc<dyn Tongue>,
+    /// How many messages were handed to the socket.
+    sent: Arc<AtomicU32>,
 }
 
 impl Sender {
-    pub(super) fn open(args: &BroadcastArgs, address: SocketAddr, script: &Script) -> Result<Self, String> {
-        let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
+    pub(super) fn open(ground: &mut Ground, args: &BroadcastArgs) -> Result<Self, String> {
+        let mut fleet = ground.fleet()?;
         let part = Part { role: Role::Sends, rooms: args.room.iter().cloned().collect() };
-        fleet.open([Berth { part, reading: Reading::Always }], args.common.patience)?;
-        Ok(Self { fleet, tongue: script.tongue.clone() })
+        ground.open(&mut fleet, [Berth { part, reading: Reading::Always }])?;
+        Ok(Self { fleet, tongue: ground.target.script.tongue.clone(), sent: Arc::default() })
     }
 
     /// Sends everything at the time it is meant for; a burst is meant for the moment at which the socket takes it. What is due at
@@ -54,21 +57,22 @@ impl Sender {
         for number in 0..plan.messages {
             let due = plan.gap * number;
             if start + due > Instant::now() || frames.len() > TOGETHER {
-                self.hand_over(&mut frames)?;
+                self.hand_over(&mut frames, number)?;
                 self.wait_until(start + due)?;
             }
             let nanos = if plan.gap.is_zero() { clock::now() } else { epoch + clock::as_nanos(due) };
             let body = Stamp { number, nanos }.body(plan.size);
             put_frame(&mut frames, TEXT, self.tongue.message(number, &body).as_bytes());
         }
-        self.hand_over(&mut frames)?;
+        self.hand_over(&mut frames, plan.messages)?;
         self.drain(0)
     }
 
-    fn hand_over(&mut self, frames: &mut Vec<u8>) -> Result<(), String> {
+    fn hand_over(&mut self, frames: &mut Vec<u8>, sent: u32) -> Result<(), String> {
         if !frames.is_empty() {
             self.fleet.send(0, frames)?;
             frames.clear();
+            self.sent.store(sent, Ordering::Relaxed);
         }
         self.turn(Duration::ZERO)?;
         self.drain(UNSENT)
@@ -99,6 +103,9 @@ impl Sender {
     fn turn(&mut self, wait: Duration) -> Result<(), String> {
         let mut refusal = Refusal::default();
         self.fleet.turn(&mut refusal, wait)?;
+        if self.fleet.left() > 0 {
+            return Err("the server closed the connection that sends".to_owned());
+        }
         refusal.0.map_or(Ok(()), |reason| Err(format!("the server refused a message: {reason}")))
     }
 }
@@ -106,14 +113,21 @@ impl Sender {
 /// A sender at work, and after it.
 pub(super) struct Sending {
     thread: Option<JoinHandle<Result<Sender, String>>>,
+    sent: Arc<AtomicU32>,
     /// It stays: a connection that is closed before its answers are read is reset, and takes what is on its way with it.
     done: Option<(Sender, u64)>,
 }
 
 impl Sending {
     pub(super) fn start(mut sender: Sender, plan: Plan) -> Self {
+        let sent = sender.sent.clone();
         let thread = std::thread::spawn(move || sender.send_all(&plan).map(|()| sender));
-        Self { thread: Some(thread), done: None }
+        Self { thread: Some(thread), sent, done: None }
+    }
+
+    /// How many messages were sent so far.
+    pub(super) fn sent(&self) -> u32 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// When it had sent everything, if it has. Fails when it could not, or when something it sent was not wanted.
@@ -140,7 +154,6 @@ impl Observer for Refusal {
     }
 }
 
-const TICK: Duration = Duration::from_millis(20);
 /// The loop waits for whole milliseconds.
 const LAST: Duration = Duration::from_millis(2);
 /// How much of a burst may wait for the sender's socket.

@@ -6,10 +6,19 @@ use std::sync::Arc;
 use http::Uri;
 
 use super::options::{Dialect, Mode};
+use super::room::{Sources, make_room};
 use super::talk::{Centrifugo, Neffos, Plain, Script, Socketio, Tongue};
 
-/// Fails when the dialect cannot do what the mode wants.
-pub(super) fn target(mode: &Mode) -> Result<(SocketAddr, Script), String> {
+/// What is dialled, from where, and what is said there.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) sources: Sources,
+    pub(super) script: Script,
+}
+
+/// Fails when the dialect cannot do what the mode wants, or this machine has no room for it.
+pub(super) fn target(mode: &Mode) -> Result<Target, String> {
     let common = mode.common();
     let fault = |text: &str| format!("{}: {text}", common.url);
     let uri: Uri = common.url.parse().map_err(|err| fault(&format!("{err}")))?;
@@ -23,7 +32,9 @@ pub(super) fn target(mode: &Mode) -> Result<(SocketAddr, Script), String> {
     let mut addresses =
         (host, authority.port_u16().unwrap_or(80)).to_socket_addrs().map_err(|err| fault(&err.to_string()))?;
     let address = addresses.next().ok_or_else(|| fault("the host has no address"))?;
-    Ok((address, Script { authority: authority.as_str().to_owned(), path, tongue }))
+    make_room(mode.connections())?;
+    let sources = Sources::new(address, mode.connections(), common.clients_per_address)?;
+    Ok(Target { address, sources, script: Script { authority: authority.as_str().to_owned(), path, tongue } })
 }
 
 /// The URL's, or where servers of the dialect are when it names none.
@@ -91,13 +102,13 @@ mod tests {
         bench: BenchArgs,
     }
 
-    fn target_of(line: &str) -> Result<(SocketAddr, Script), String> {
+    fn target_of(line: &str) -> Result<Target, String> {
         let words = std::iter::once("bench").chain(line.split(' '));
         target(&Line::try_parse_from(words).map_err(|err| err.to_string())?.bench.mode)
     }
 
     fn path_of(line: &str) -> String {
-        target_of(line).unwrap().1.path
+        target_of(line).unwrap().script.path
     }
 
     #[test]
@@ -106,7 +117,7 @@ mod tests {
         assert_eq!(path_of("idle ws://127.0.0.1 --dialect socketio"), "/socket.io/?EIO=4&transport=websocket");
         assert_eq!(path_of("idle ws://127.0.0.1 --dialect centrifugo"), "/connection/websocket");
         assert_eq!(path_of("idle ws://127.0.0.1/a?b=c --dialect socketio"), "/a?b=c");
-        assert_eq!(target_of("idle ws://127.0.0.1").unwrap().0.port(), 80);
+        assert_eq!(target_of("idle ws://127.0.0.1").unwrap().address.port(), 80);
     }
 
     #[test]

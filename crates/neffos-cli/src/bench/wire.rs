@@ -85,16 +85,34 @@ impl Stamp {
     }
 
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        let number = |digits: &[u8]| {
-            digits.iter().try_fold(0_u64, |sum, digit| {
-                digit.is_ascii_digit().then(|| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')))
-            })
-        };
-        let (front, nanos) = body.get(..STAMP)?.split_at(8);
-        Some(Self { number: u32::try_from(number(front)?).ok()?, nanos: number(nanos)? })
+        let (eights, rest) = body.get(..STAMP)?.as_chunks();
+        let [number, high, low] = eights else { return None };
+        let last =
+            rest.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))?;
+        // A number of nineteen digits has room in 64 bits, though not every one: those are of no time that will come.
+        let nanos = eight_digits(*high)?.wrapping_mul(100_000_000_000).wrapping_add(eight_digits(*low)? * 1_000 + last);
+        Some(Self { number: u32::try_from(eight_digits(*number)?).ok()?, nanos })
     }
 }
 
+/// Eight at once: it is done for every delivery, and one by one took a sixth of all the time.
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    let bytes = u64::from_le_bytes(text);
+    // A digit stays in its row of the ASCII table, even with six more.
+    let rows = bytes & ROWS | (bytes.wrapping_add(SIXES) & ROWS) >> 4;
+    if rows != DIGITS_ROW {
+        return None;
+    }
+    // Neighbours become pairs, pairs fours, and fours the whole.
+    let ones = bytes & !ROWS;
+    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
+const ROWS: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+const SIXES: u64 = 0x0606_0606_0606_0606;
+const DIGITS_ROW: u64 = 0x3333_3333_3333_3333;
 /// Eight digits of a number, nineteen of nanoseconds.
 const STAMP: usize = 27;
 
@@ -128,6 +146,13 @@ mod tests {
         let body = stamp.body(128);
         assert_eq!(body.len(), 128);
         assert_eq!(Stamp::read(body.as_bytes()), Some(stamp));
+        for wrong in 0..STAMP {
+            for byte in [b'/', b':', b' ', 0xB1] {
+                let mut body = body.clone().into_bytes();
+                body[wrong] = byte;
+                assert_eq!(Stamp::read(&body), None, "{wrong}");
+            }
+        }
         assert_eq!(Stamp::read(b"short"), None);
         assert_eq!(Stamp::read(&[b'x'; 30]), None);
     }

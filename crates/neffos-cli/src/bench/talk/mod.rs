@@ -126,6 +126,16 @@ impl Talk {
         self.stage
     }
 
+    /// Whether it came in, though it may have left.
+    pub(super) fn has_been_in(&self) -> bool {
+        matches!(self.stage, Stage::In | Stage::Closed)
+    }
+
+    /// The server has closed it.
+    pub(super) fn leave(&mut self) {
+        self.stage = Stage::Closed;
+    }
+
     /// Takes what has come whole, and says how much that was: the rest is to come again, with what follows it. Answers go to
     /// `out`; what is heard once it is in goes to `hear`, with `out`.
     pub(super) fn read(
