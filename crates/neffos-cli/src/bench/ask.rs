@@ -35,6 +35,9 @@ pub(super) fn run(ground: &mut Ground, args: &AskArgs) -> Result<(Report, Plots)
         if let Some(fault) = asking.fault.take() {
             return Err(fault);
         }
+        if fleet.left() > 0 {
+            return Err("the server closed a connection that asked".to_owned());
+        }
         if start.elapsed() > ground.patience {
             return Err(format!("only {} of {} answers came in time", asking.answered, args.asks));
         }
@@ -47,7 +50,6 @@ pub(super) fn run(ground: &mut Ground, args: &AskArgs) -> Result<(Report, Plots)
     let report = Report {
         mode: "ask",
         connections: fleet.len(),
-        left: fleet.left(),
         messages: Some(args.asks),
         seconds: took.as_secs_f64(),
         latency_us: Some(Latency::of(&asking.latency)),

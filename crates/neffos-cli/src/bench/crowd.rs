@@ -29,7 +29,9 @@ pub(super) fn churn(ground: &mut Ground, args: &ConnectArgs) -> Result<(Report, 
     ground.rest(&mut fleet, &mut Deaf)?;
     let (server, client) = ground.sum_up(&taken, args.total as u64, connections)?;
     let seconds = took.as_secs_f64();
-    let report = Report { mode: "connect", connections: args.total, seconds, server, client, ..Report::default() };
+    let left = fleet.left();
+    let report =
+        Report { mode: "connect", connections: args.total, left, seconds, server, client, ..Report::default() };
     Ok((report, Plots::default()))
 }
 
@@ -41,7 +43,7 @@ fn settle(
     so_far: &dyn Fn() -> String,
     start: Instant,
 ) -> Result<(), String> {
-    while fleet.len() - fleet.settled() > most {
+    while fleet.coming() > most {
         if start.elapsed() > ground.patience {
             return Err(format!("it took too long: {}", so_far()));
         }

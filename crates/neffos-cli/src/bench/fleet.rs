@@ -44,6 +44,8 @@ pub(super) struct Fleet {
     members: Vec<Member>,
     buffer: Box<[u8]>,
     out: Vec<u8>,
+    /// How many have not come in yet.
+    coming: usize,
     /// How many are in.
     settled: usize,
     /// How many were in, and were closed by the server.
@@ -83,6 +85,7 @@ impl Fleet {
             members: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
             out: Vec::new(),
+            coming: 0,
             settled: 0,
             left: 0,
         })
@@ -101,8 +104,8 @@ impl Fleet {
     ) -> Result<(), String> {
         let deadline = Instant::now() + patience;
         let mut berths = berths.into_iter().peekable();
-        while berths.peek().is_some() || self.settled + self.left < self.members.len() {
-            while self.members.len() - self.settled < AT_ONCE
+        while berths.peek().is_some() || self.coming > 0 {
+            while self.coming < AT_ONCE
                 && let Some(berth) = berths.next()
             {
                 self.dial(&berth)?;
@@ -127,11 +130,16 @@ impl Fleet {
 
     /// Closes one connection without a good-bye, and opens another in its place.
     pub(super) fn replace(&mut self, member: usize, berth: &Berth) -> Result<(), String> {
-        if self.members[member].talk.stage() == Stage::In {
-            self.settled -= 1;
-        }
-        self.members[member] = self.start(member, berth)?;
+        let next = self.start(member, berth)?;
+        let old = std::mem::replace(&mut self.members[member], next);
+        self.coming = self.coming + 1 - usize::from(!old.talk.stage().has_been_in());
+        self.settled -= usize::from(old.talk.stage() == Stage::In);
         Ok(())
+    }
+
+    /// How many have not come in yet.
+    pub(super) fn coming(&self) -> usize {
+        self.coming
     }
 
     /// How many are in.
@@ -163,11 +171,11 @@ impl Fleet {
                 let read = member.read(nth, ending, &mut desk, observer);
                 read.map_err(|err| format!("connection {nth}: {err}"))?;
             }
-            let is_in = |stage| usize::from(stage == Stage::In);
-            let after = member.talk.stage();
-            self.settled = self.settled + is_in(after) - is_in(before);
+            let (after, is) = (member.talk.stage(), |stage, wanted| usize::from(stage == wanted));
+            self.settled = self.settled + is(after, Stage::In) - is(before, Stage::In);
+            self.left += is(after, Stage::Closed) - is(before, Stage::Closed);
             // It may have come in and left at once.
-            self.left += usize::from(after == Stage::Closed && before != Stage::Closed);
+            self.coming -= usize::from(!before.has_been_in() && after.has_been_in());
         }
         Ok(())
     }
@@ -175,6 +183,7 @@ impl Fleet {
     fn dial(&mut self, berth: &Berth) -> Result<(), String> {
         let member = self.start(self.members.len(), berth)?;
         self.members.push(member);
+        self.coming += 1;
         Ok(())
     }
 
@@ -252,7 +261,7 @@ impl Member {
             let (old, new) = desk.buffer.split_at_mut(self.half.len());
             let is_done = match self.stream.read(new) {
                 Ok(0) if new.is_empty() => return Err("a message is too long to be read".to_owned()),
-                Ok(0) if self.talk.has_been_in() => {
+                Ok(0) if self.talk.stage().has_been_in() => {
                     self.talk.leave();
                     true
                 }
@@ -265,7 +274,7 @@ impl Member {
                 }
                 Err(err) if err.kind() == ErrorKind::WouldBlock => true,
                 Err(err) if err.kind() == ErrorKind::Interrupted => false,
-                Err(err) if err.kind() == ErrorKind::ConnectionReset && self.talk.has_been_in() => {
+                Err(err) if err.kind() == ErrorKind::ConnectionReset && self.talk.stage().has_been_in() => {
                     self.talk.leave();
                     true
                 }

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 /// Measures a neffos server: who got what, how late, and what it cost.
 ///
-/// Opens connections by the thousand on one thread, and accounts for every delivery. With the server's process id, it also says
-/// what a delivery, a connection or an ask cost in processor time, and what a connection takes in memory.
+/// Opens connections by the thousand on one thread, and accounts for every delivery. With the server's process id, or its page of
+/// metrics, it also says what a delivery, a connection or an ask cost in processor time, and what a connection takes in memory.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]

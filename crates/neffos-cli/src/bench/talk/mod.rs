@@ -106,6 +106,13 @@ pub(super) enum Stage {
     Closed,
 }
 
+impl Stage {
+    /// Though it may have left.
+    pub(super) fn has_been_in(self) -> bool {
+        matches!(self, Self::In | Self::Closed)
+    }
+}
+
 impl Talk {
     /// Begins with the request.
     pub(super) fn new(script: &Script, part: &Part, out: &mut Vec<u8>) -> Self {
@@ -124,11 +131,6 @@ impl Talk {
 
     pub(super) fn stage(&self) -> Stage {
         self.stage
-    }
-
-    /// Whether it came in, though it may have left.
-    pub(super) fn has_been_in(&self) -> bool {
-        matches!(self.stage, Stage::In | Stage::Closed)
     }
 
     /// The server has closed it.
