@@ -45,7 +45,9 @@ impl Ground {
             drop(fleet);
             ground.leave()?;
         }
-        ground.before = ground.meter.read()?;
+        if ground.before.is_none() {
+            ground.before = ground.meter.read()?;
+        }
         Ok(ground)
     }
 
@@ -57,11 +59,23 @@ impl Ground {
         fleet.open(berths, self.patience, &mut self.progress)
     }
 
-    /// Everybody has gone, and the server gets to see it.
+    /// Everybody has gone, and the server gets to see it: until it gives back no more memory. The least that it takes without
+    /// connections is what it is compared with.
     pub(super) fn leave(&mut self) -> Result<(), String> {
         self.progress.wipe();
         let mut nobody = self.fleet()?;
-        self.rest(&mut nobody, &mut Deaf)
+        for _ in 0..MOST_RESTS {
+            self.rest(&mut nobody, &mut Deaf)?;
+            let Some(now) = self.meter.read()? else { return Ok(()) };
+            let (memory, sockets) = self.before.map_or((u64::MAX, None), |before| (before.memory, before.sockets));
+            let sockets = now.sockets.map(|now| sockets.map_or(now, |before| before.min(now)));
+            let is_quiet = now.memory >= memory - memory / 50;
+            self.before = Some(Usage { memory: now.memory.min(memory), sockets, ..now });
+            if is_quiet {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Lets the server go quiet, where anybody looks at it.
@@ -101,3 +115,5 @@ impl Ground {
 
 /// How long a turn waits for something to happen.
 pub(super) const TICK: Duration = Duration::from_millis(20);
+/// Memory goes back to the system in steps.
+const MOST_RESTS: usize = 10;

@@ -144,7 +144,8 @@ fn distribution(latency: &Histogram<u64>, whom: &str) -> Option<Plot> {
     Some(Plot {
         title: format!("How many were how late{whom}"),
         x: Axis::new("milliseconds", Scale::Log, millis(least), end),
-        y: Axis::new("deliveries or answers", Scale::Linear, 0.0, highest),
+        // Above the bars is room for the names of the quantiles.
+        y: Axis::new("deliveries or answers", Scale::Linear, 0.0, highest * 1.2),
         bars,
         marks: [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)].map(mark).into(),
         ..Plot::default()
