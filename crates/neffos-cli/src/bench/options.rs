@@ -123,7 +123,7 @@ pub(super) struct Common {
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(super) settle: Duration,
     /// How many connections come and go before anything is read: a server that has never served anybody has memory to gain that no
-    /// connection takes.
+    /// connection takes. After more of them than are measured, each may come out below nothing: the server had kept memory.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(super) warm_up: usize,
     /// How often all of it is done. Of several runs, the median is told, with the least and the most; each number's own.
