@@ -61,7 +61,7 @@ enum Command {
     Emit(Box<EmitArgs>),
     Ask(Box<AskArgs>),
     Watch(Box<WatchArgs>),
-    Bench(BenchArgs),
+    Bench(Box<BenchArgs>),
 }
 
 fn main() -> ExitCode {

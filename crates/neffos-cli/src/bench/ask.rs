@@ -1,29 +1,29 @@
 //! Every connection asks, one question after the other, and waits for each answer.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::broadcast::{as_nanos, histogram, since_epoch};
-use super::fleet::{Berth, Fleet, Observer, Reading};
+use super::broadcast::histogram;
+use super::clock;
+use super::fleet::{Berth, Deaf, Observer, Place, Reading};
+use super::ground::{Ground, TICK};
 use super::html::Plots;
 use super::options::AskArgs;
-use super::process::Process;
-use super::report::{Latency, Report, Server};
-use super::talk::Script;
+use super::report::{Latency, Report};
+use super::talk::{Heard, Part, Tongue};
 use super::timeline::Timeline;
-use super::wire::{Stamp, TEXT, fields, put_frame};
+use super::wire::{Stamp, TEXT, put_frame};
 
-pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Result<(Report, Plots), String> {
-    let process = args.common.pid.map(Process);
-    let idle = process.and_then(Process::usage);
-    let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
-    let berth = Berth { rooms: Vec::new(), reading: Reading::Always };
-    fleet.open(std::iter::repeat_n(berth, args.connections.get()), args.common.patience)?;
-    let before = process.and_then(Process::usage);
+pub(super) fn run(ground: &mut Ground, args: &AskArgs) -> Result<(Report, Plots), String> {
+    let mut fleet = ground.fleet()?;
+    let berth = Berth { part: Part::default(), reading: Reading::Always };
+    ground.open(&mut fleet, std::iter::repeat_n(berth, args.connections.get()))?;
+    ground.rest(&mut fleet, &mut Deaf)?;
 
-    let mut asking = Asking::new(args);
+    let usage = ground.start()?;
+    let mut asking = Asking::new(args, ground.target.script.tongue.clone());
     let start = Instant::now();
     for member in 0..fleet.len() {
         let mut out = Vec::new();
@@ -35,16 +35,18 @@ pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Resul
         if let Some(fault) = asking.fault.take() {
             return Err(fault);
         }
-        if start.elapsed() > args.common.patience {
+        if fleet.left() > 0 {
+            return Err("the server closed a connection that asked".to_owned());
+        }
+        if start.elapsed() > ground.patience {
             return Err(format!("only {} of {} answers came in time", asking.answered, args.asks));
         }
+        ground.progress.show(|| asking.progress(start.elapsed()));
     }
     let took = start.elapsed();
-    let after = process.and_then(Process::usage);
-    let server = idle
-        .zip(before)
-        .zip(after)
-        .map(|((idle, before), after)| Server::between(idle, before, after, args.asks, fleet.len()));
+    let taken = ground.done(usage)?;
+    ground.rest(&mut fleet, &mut Deaf)?;
+    let (server, client) = ground.sum_up(&taken, args.asks, fleet.len())?;
     let report = Report {
         mode: "ask",
         connections: fleet.len(),
@@ -52,6 +54,7 @@ pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Resul
         seconds: took.as_secs_f64(),
         latency_us: Some(Latency::of(&asking.latency)),
         server,
+        client,
         ..Report::default()
     };
     Ok((report, Plots { timeline: asking.timeline, latency: Some(asking.latency) }))
@@ -59,7 +62,7 @@ pub(super) fn run(args: &AskArgs, address: SocketAddr, script: &Script) -> Resul
 
 /// The questions that are open.
 struct Asking {
-    head: String,
+    tongue: Arc<dyn Tongue>,
     size: usize,
     total: u64,
     asked: u64,
@@ -70,9 +73,9 @@ struct Asking {
 }
 
 impl Asking {
-    fn new(args: &AskArgs) -> Self {
+    fn new(args: &AskArgs, tongue: Arc<dyn Tongue>) -> Self {
         Self {
-            head: format!("$a;{};;{};0;0;", args.common.namespace, args.event),
+            tongue,
             size: args.size,
             total: args.asks,
             asked: 0,
@@ -83,32 +86,43 @@ impl Asking {
         }
     }
 
+    fn progress(&self, took: Duration) -> String {
+        let rate = u128::from(self.answered) * 1000 / took.as_millis().max(1);
+        let p99 = Duration::from_nanos(self.latency.value_at_quantile(0.99));
+        format!("answered {} of {}, {rate} a second, p99 {p99:.1?}", self.answered, self.total)
+    }
+
     /// The next question, if there is one left.
     fn ask(&mut self, out: &mut Vec<u8>) {
         if self.asked < self.total {
+            let stamp = Stamp { number: 0, nanos: clock::now() };
+            let Some(question) = self.tongue.ask(&stamp.body(self.size)) else {
+                self.fault = Some("the dialect has no asks".to_owned());
+                return;
+            };
             self.asked += 1;
-            let stamp = Stamp { number: 0, nanos: as_nanos(since_epoch()) };
-            put_frame(out, TEXT, format!("{}{}", self.head, stamp.body(self.size)).as_bytes());
+            put_frame(out, TEXT, question.as_bytes());
         }
     }
 }
 
 impl Observer for Asking {
-    fn message(&mut self, _member: usize, message: &[u8], out: &mut Vec<u8>) {
-        let Some(reply) = fields(message).filter(|fields| fields.token == b"$a") else { return };
-        let Some(stamp) = Stamp::read(reply.body).filter(|_| !reply.is_error) else {
-            let text = String::from_utf8_lossy(reply.body);
+    fn hear(&mut self, at: Place, heard: Heard<'_>, out: &mut Vec<u8>) {
+        let (stamp, body) = match heard {
+            Heard::Answer(body) => (Stamp::read(body), body),
+            Heard::Refusal(reason) => (None, reason),
+            Heard::Delivery(_) | Heard::Heartbeat(_) | Heard::Nothing => return,
+        };
+        let Some(stamp) = stamp else {
+            let text = String::from_utf8_lossy(body);
             self.fault =
                 Some(format!("the answer is not the question: {text:?}; the server must answer with the same body"));
             return;
         };
-        let now = as_nanos(since_epoch());
-        let late = now.saturating_sub(stamp.nanos);
+        let late = at.now.saturating_sub(stamp.nanos);
         self.answered += 1;
         self.latency.saturating_record(late);
-        self.timeline.note(now, late);
+        self.timeline.note(at.now, late);
         self.ask(out);
     }
 }
-
-const TICK: Duration = Duration::from_millis(1);

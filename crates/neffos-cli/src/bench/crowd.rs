@@ -1,75 +1,87 @@
 //! Connections for their own sake: that come and go, or stay and do nothing.
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::fleet::{Berth, Deaf, Fleet, Reading};
+use super::ground::{Ground, TICK};
 use super::html::Plots;
 use super::options::{ConnectArgs, IdleArgs};
-use super::process::Process;
-use super::report::{Report, Server};
-use super::talk::Script;
+use super::report::Report;
+use super::talk::Part;
 
 /// Connections come, enter the namespace and go.
-pub(super) fn churn(args: &ConnectArgs, address: SocketAddr, script: &Script) -> Result<(Report, Plots), String> {
-    let process = args.common.pid.map(Process);
-    let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
-    let berth = || Berth { rooms: Vec::new(), reading: Reading::Always };
-    let before = process.and_then(Process::usage);
+pub(super) fn churn(ground: &mut Ground, args: &ConnectArgs) -> Result<(Report, Plots), String> {
+    let mut fleet = ground.fleet()?;
+    let berth = Berth { part: Part::default(), reading: Reading::Always };
+    let connections = args.connections.get().min(args.total);
+    let usage = ground.start()?;
     let start = Instant::now();
-    let connections = args.connections.get();
-    fleet.open(std::iter::repeat_with(berth).take(connections.min(args.total)), args.common.patience)?;
-    let mut came = fleet.len();
-    while came < args.total {
+    ground.open(&mut fleet, std::iter::repeat_n(berth.clone(), connections))?;
+    for came in connections..args.total {
         // The oldest goes first.
-        fleet.replace(came % connections, berth())?;
-        came += 1;
-        while fleet.len() - fleet.settled() >= AT_ONCE.min(connections) {
-            if start.elapsed() > args.common.patience {
-                return Err(format!("only {came} of {} connections came in in time", args.total));
-            }
-            fleet.turn(&mut Deaf, TICK)?;
-        }
+        fleet.replace(came % connections, &berth)?;
+        let under_way = AT_ONCE.min(connections) - 1;
+        settle(ground, &mut fleet, under_way, &|| format!("{came} of {} connections came in", args.total), start)?;
     }
-    while fleet.settled() < fleet.len() {
-        if start.elapsed() > args.common.patience {
-            return Err("the last connections did not come in in time".to_owned());
-        }
-        fleet.turn(&mut Deaf, TICK)?;
-    }
+    settle(ground, &mut fleet, 0, &|| "the last connections are coming in".to_owned(), start)?;
     let took = start.elapsed();
-    let after = process.and_then(Process::usage);
-    let server =
-        before.zip(after).map(|(before, after)| Server::between(before, before, after, args.total as u64, args.total));
+    let taken = ground.done(usage)?;
+    ground.rest(&mut fleet, &mut Deaf)?;
+    let (server, client) = ground.sum_up(&taken, args.total as u64, connections)?;
     let seconds = took.as_secs_f64();
-    Ok((Report { mode: "connect", connections: args.total, seconds, server, ..Report::default() }, Plots::default()))
+    let left = fleet.left();
+    let report =
+        Report { mode: "connect", connections: args.total, left, seconds, server, client, ..Report::default() };
+    Ok((report, Plots::default()))
 }
 
-/// Connections do nothing; says what they took.
-pub(super) fn hold(args: &IdleArgs, address: SocketAddr, script: &Script) -> Result<(Report, Plots), String> {
-    let process = args.common.pid.map(Process);
-    let idle = process.and_then(Process::usage);
-    let mut fleet = Fleet::new(address, script.clone()).map_err(|err| err.to_string())?;
-    let berths = (0..args.connections).map(|nth| Berth {
-        rooms: args.room.iter().map(|room| room.replace('%', &(nth / ROOM).to_string())).collect(),
-        reading: Reading::Always,
-    });
-    fleet.open(berths, args.common.patience)?;
-    let start = Instant::now();
-    let before = process.and_then(Process::usage);
-    while start.elapsed() < args.hold {
+/// Until no more than `most` are still on their way.
+fn settle(
+    ground: &mut Ground,
+    fleet: &mut Fleet,
+    most: usize,
+    so_far: &dyn Fn() -> String,
+    start: Instant,
+) -> Result<(), String> {
+    while fleet.coming() > most {
+        if start.elapsed() > ground.patience {
+            return Err(format!("it took too long: {}", so_far()));
+        }
         fleet.turn(&mut Deaf, TICK)?;
+        ground.progress.show(so_far);
     }
-    let after = process.and_then(Process::usage);
-    let server = idle.zip(before).zip(after).map(|((idle, before), after)| {
-        let held = super::process::Usage { memory: after.memory, ..before };
-        Server::between(idle, held, after, fleet.len() as u64, fleet.len())
-    });
-    let seconds = args.hold.as_secs_f64();
-    Ok((Report { mode: "idle", connections: fleet.len(), seconds, server, ..Report::default() }, Plots::default()))
+    Ok(())
 }
 
-const TICK: Duration = Duration::from_millis(5);
+/// Connections do nothing; says what they took, and whether they stayed.
+pub(super) fn hold(ground: &mut Ground, args: &IdleArgs) -> Result<(Report, Plots), String> {
+    let mut fleet = ground.fleet()?;
+    let berths = (0..args.connections).map(|nth| {
+        let rooms = args.room.iter().map(|room| room.replace('%', &(nth / ROOM).to_string()));
+        Berth { part: Part { rooms: rooms.collect(), ..Part::default() }, reading: Reading::Always }
+    });
+    ground.open(&mut fleet, berths)?;
+    ground.rest(&mut fleet, &mut Deaf)?;
+    let usage = ground.start()?;
+    let start = Instant::now();
+    while start.elapsed() < args.hold {
+        fleet.turn(&mut Deaf, TICK.min(args.hold))?;
+        ground.progress.show(|| format!("{} of {} connections stay", fleet.settled(), fleet.len()));
+    }
+    let taken = ground.done(usage)?;
+    let (server, client) = ground.sum_up(&taken, fleet.len() as u64, fleet.len())?;
+    let report = Report {
+        mode: "idle",
+        connections: fleet.len(),
+        left: fleet.left(),
+        seconds: args.hold.as_secs_f64(),
+        server,
+        client,
+        ..Report::default()
+    };
+    Ok((report, Plots::default()))
+}
+
 /// How many are on their way at the same time.
 const AT_ONCE: usize = 50;
 const ROOM: usize = 10;

@@ -5,39 +5,58 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Socket, Type};
 
-use super::talk::{Script, Stage, Talk};
+use super::clock;
+use super::ground::TICK;
+use super::progress::Progress;
+use super::talk::{Heard, Part, Script, Stage, Talk};
+use super::target::Target;
 
 /// Who hears what the connections of a fleet hear.
 pub(super) trait Observer {
-    /// A message came to `member`; what is put into `out` goes back.
-    fn message(&mut self, member: usize, message: &[u8], out: &mut Vec<u8>);
+    /// What is put into `out` goes back.
+    fn hear(&mut self, at: Place, heard: Heard<'_>, out: &mut Vec<u8>);
+}
+
+/// Where something was heard.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) member: usize,
+    /// When the socket was read: all that one read brings was there at that moment.
+    pub(super) now: u64,
 }
 
 /// Hears nothing.
 pub(super) struct Deaf;
 
 impl Observer for Deaf {
-    fn message(&mut self, _member: usize, _message: &[u8], _out: &mut Vec<u8>) {}
+    fn hear(&mut self, _at: Place, _heard: Heard<'_>, _out: &mut Vec<u8>) {}
 }
 
 pub(super) struct Fleet {
-    address: SocketAddr,
-    script: Script,
+    target: Target,
     poll: Poll,
     events: Events,
     members: Vec<Member>,
     buffer: Box<[u8]>,
     out: Vec<u8>,
+    /// How many have not come in yet.
+    coming: usize,
     /// How many are in.
     settled: usize,
+    /// How many were in, and were closed by the server.
+    left: usize,
 }
 
 struct Member {
     stream: TcpStream,
     talk: Talk,
+    /// What has come of a frame.
+    half: Vec<u8>,
     unsent: VecDeque<u8>,
     reading: Reading,
 }
@@ -53,21 +72,22 @@ pub(super) enum Reading {
 /// One connection that is to be opened.
 #[derive(Debug, Clone)]
 pub(super) struct Berth {
-    pub(super) rooms: Vec<String>,
+    pub(super) part: Part,
     pub(super) reading: Reading,
 }
 
 impl Fleet {
-    pub(super) fn new(address: SocketAddr, script: Script) -> io::Result<Self> {
+    pub(super) fn new(target: Target) -> io::Result<Self> {
         Ok(Self {
-            address,
-            script,
+            target,
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             members: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
             out: Vec::new(),
+            coming: 0,
             settled: 0,
+            left: 0,
         })
     }
 
@@ -76,18 +96,24 @@ impl Fleet {
     }
 
     /// Opens connections, a few at a time, until all are in.
-    pub(super) fn open(&mut self, berths: impl IntoIterator<Item = Berth>, patience: Duration) -> Result<(), String> {
+    pub(super) fn open(
+        &mut self,
+        berths: impl IntoIterator<Item = Berth>,
+        patience: Duration,
+        progress: &mut Progress,
+    ) -> Result<(), String> {
         let deadline = Instant::now() + patience;
         let mut berths = berths.into_iter().peekable();
-        while berths.peek().is_some() || self.settled < self.members.len() {
-            while self.members.len() - self.settled < AT_ONCE
+        while berths.peek().is_some() || self.coming > 0 {
+            while self.coming < AT_ONCE
                 && let Some(berth) = berths.next()
             {
-                self.dial(berth)?;
+                self.dial(&berth)?;
             }
             if Instant::now() > deadline {
                 return Err(format!("only {} of {} connections came in in time", self.settled, self.members.len()));
             }
+            progress.show(|| format!("{} connections are in", self.settled));
             self.turn(&mut Deaf, TICK)?;
         }
         Ok(())
@@ -103,17 +129,27 @@ impl Fleet {
     }
 
     /// Closes one connection without a good-bye, and opens another in its place.
-    pub(super) fn replace(&mut self, member: usize, berth: Berth) -> Result<(), String> {
-        if self.members[member].talk.stage() == Stage::In {
-            self.settled -= 1;
-        }
-        self.members[member] = self.start(member, berth)?;
+    pub(super) fn replace(&mut self, member: usize, berth: &Berth) -> Result<(), String> {
+        let next = self.start(member, berth)?;
+        let old = std::mem::replace(&mut self.members[member], next);
+        self.coming = self.coming + 1 - usize::from(!old.talk.stage().has_been_in());
+        self.settled -= usize::from(old.talk.stage() == Stage::In);
         Ok(())
+    }
+
+    /// How many have not come in yet.
+    pub(super) fn coming(&self) -> usize {
+        self.coming
     }
 
     /// How many are in.
     pub(super) fn settled(&self) -> usize {
         self.settled
+    }
+
+    /// How many were in, and were closed by the server.
+    pub(super) fn left(&self) -> usize {
+        self.left
     }
 
     /// Waits for what comes, as long as `wait`, and takes it.
@@ -125,65 +161,146 @@ impl Fleet {
         for event in &self.events {
             let nth = event.token().0;
             let member = &mut self.members[nth];
-            let was_in = member.talk.stage() == Stage::In;
+            let before = member.talk.stage();
             if event.is_writable() {
                 member.flush().map_err(|err| format!("connection {nth}: {err}"))?;
             }
             if event.is_readable() {
-                let mut hear = |message: &[u8], out: &mut Vec<u8>| observer.message(nth, message, out);
-                let read = member.read(&self.script, &mut self.buffer, &mut self.out, &mut hear);
+                let ending = Ending::of(event);
+                let mut desk = Desk { script: &self.target.script, buffer: &mut self.buffer, out: &mut self.out };
+                let read = member.read(nth, ending, &mut desk, observer);
                 read.map_err(|err| format!("connection {nth}: {err}"))?;
             }
-            if !was_in && member.talk.stage() == Stage::In {
-                self.settled += 1;
-            }
+            let (after, is) = (member.talk.stage(), |stage, wanted| usize::from(stage == wanted));
+            self.settled = self.settled + is(after, Stage::In) - is(before, Stage::In);
+            self.left += is(after, Stage::Closed) - is(before, Stage::Closed);
+            // It may have come in and left at once.
+            self.coming -= usize::from(!before.has_been_in() && after.has_been_in());
         }
         Ok(())
     }
 
-    fn dial(&mut self, berth: Berth) -> Result<(), String> {
+    fn dial(&mut self, berth: &Berth) -> Result<(), String> {
         let member = self.start(self.members.len(), berth)?;
         self.members.push(member);
+        self.coming += 1;
         Ok(())
     }
 
-    fn start(&self, nth: usize, berth: Berth) -> Result<Member, String> {
-        let mut stream = TcpStream::connect(self.address).map_err(|err| format!("{}: {err}", self.address))?;
+    fn start(&self, nth: usize, berth: &Berth) -> Result<Member, String> {
+        let Target { address, sources, .. } = self.target;
+        let mut stream = dial(address, sources.of(nth)).map_err(|err| format!("{address}: {err}"))?;
         // If it fails, requests are only slower.
         stream.set_nodelay(true).ok();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(nth), interest).map_err(|err| err.to_string())?;
         let mut request = Vec::new();
-        let talk = Talk::new(&self.script, berth.rooms, &mut request);
-        Ok(Member { stream, talk, unsent: request.into(), reading: berth.reading })
+        let talk = Talk::new(&self.target.script, &berth.part, &mut request);
+        Ok(Member { stream, talk, half: Vec::new(), unsent: request.into(), reading: berth.reading })
+    }
+}
+
+fn dial(address: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(address) };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&source.into())?;
+    match socket.connect(&address.into()) {
+        Err(err) if !is_under_way(&err) => Err(err),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+#[cfg(unix)]
+fn is_under_way(err: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(err) == Some(rustix::io::Errno::INPROGRESS)
+}
+
+#[cfg(not(unix))]
+fn is_under_way(err: &io::Error) -> bool {
+    err.kind() == ErrorKind::WouldBlock
+}
+
+/// What a read needs, whoever reads.
+struct Desk<'a> {
+    script: &'a Script,
+    buffer: &'a mut [u8],
+    out: &'a mut Vec<u8>,
+}
+
+/// Whether the server is known to send no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Near,
+    Unknown,
+}
+
+impl Ending {
+    fn of(event: &Event) -> Self {
+        match event.is_read_closed() {
+            true => Self::Near,
+            false => Self::Unknown,
+        }
     }
 }
 
 impl Member {
+    /// Reads all that is there. A read that does not fill the buffer has emptied the socket, so it is not read again to be told
+    /// so, unless its end is near: that is told once only.
     fn read(
         &mut self,
-        script: &Script,
-        buffer: &mut [u8],
-        out: &mut Vec<u8>,
-        mut deliver: impl FnMut(&[u8], &mut Vec<u8>),
+        nth: usize,
+        ending: Ending,
+        desk: &mut Desk<'_>,
+        observer: &mut impl Observer,
     ) -> Result<(), String> {
         loop {
             if self.reading == Reading::UntilIn && self.talk.stage() == Stage::In {
                 return Ok(());
             }
-            match self.stream.read(buffer) {
-                Ok(0) if self.talk.stage() == Stage::Closed => return Ok(()),
+            let (old, new) = desk.buffer.split_at_mut(self.half.len());
+            let is_done = match self.stream.read(new) {
+                Ok(0) if new.is_empty() => return Err("a message is too long to be read".to_owned()),
+                Ok(0) if self.talk.stage().has_been_in() => {
+                    self.talk.leave();
+                    true
+                }
                 Ok(0) => return Err("the server hung up".to_owned()),
                 Ok(count) => {
-                    out.clear();
-                    self.talk.read(&buffer[..count], script, out, &mut deliver)?;
-                    self.send(out).map_err(|err| err.to_string())?;
+                    old.copy_from_slice(&self.half);
+                    let (filled, is_emptied) = (old.len() + count, count < new.len());
+                    self.take(nth, filled, desk, observer)?;
+                    is_emptied && ending == Ending::Unknown
                 }
-                Err(err) if err.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                Err(err) if err.kind() == ErrorKind::WouldBlock => true,
+                Err(err) if err.kind() == ErrorKind::Interrupted => false,
+                Err(err) if err.kind() == ErrorKind::ConnectionReset && self.talk.stage().has_been_in() => {
+                    self.talk.leave();
+                    true
+                }
                 Err(err) => return Err(err.to_string()),
+            };
+            if is_done {
+                return Ok(());
             }
         }
+    }
+
+    /// Takes the buffer's bytes up to `end`, keeps what is not whole, and replies.
+    fn take(
+        &mut self,
+        nth: usize,
+        end: usize,
+        desk: &mut Desk<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<(), String> {
+        let at = Place { member: nth, now: clock::now() };
+        desk.out.clear();
+        let hear = |heard: Heard<'_>, out: &mut Vec<u8>| observer.hear(at, heard, out);
+        let taken = self.talk.read(&desk.buffer[..end], desk.script, desk.out, hear)?;
+        self.half.clear();
+        self.half.extend_from_slice(&desk.buffer[taken..end]);
+        self.send(desk.out).map_err(|err| err.to_string())
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -200,6 +317,11 @@ impl Member {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => drop(self.unsent.drain(..count)),
                 Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
+                // What the server said last is still to be read, and then that it has left.
+                Err(err) if matches!(err.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    self.unsent.clear();
+                    return Ok(());
+                }
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 Err(err) => return Err(err),
             }
@@ -211,5 +333,3 @@ impl Member {
 const READ_BYTES: usize = 256 * 1024;
 /// How many connections are on their way at the same time: a listener's queue is short.
 const AT_ONCE: usize = 100;
-/// How long a turn waits for something to happen.
-const TICK: Duration = Duration::from_millis(1);

@@ -3,6 +3,10 @@
 /// One receiver's account of messages with the numbers from 0 on.
 #[derive(Debug, Default)]
 pub(super) struct Account {
+    messages: u32,
+    /// All before it have come.
+    next: u32,
+    /// A bit for each message; none until one is missing, as mostly none ever is.
     seen: Vec<u64>,
     highest: Option<u32>,
 }
@@ -32,23 +36,46 @@ pub(super) struct Sums {
 }
 
 impl Account {
-    /// Room for `messages`.
+    /// Of so many.
     pub(super) fn new(messages: u32) -> Self {
-        Self { seen: vec![0; messages.div_ceil(u64::BITS) as usize], highest: None }
+        Self { messages, ..Self::default() }
     }
 
     pub(super) fn note(&mut self, number: u32) -> Arrival {
-        let bit = 1 << (number % u64::BITS);
-        let Some(word) = self.seen.get_mut((number / u64::BITS) as usize) else { return Arrival::Unknown };
-        if *word & bit > 0 {
+        if number >= self.messages {
+            return Arrival::Unknown;
+        }
+        if number == self.next && self.seen.is_empty() {
+            self.next += 1;
+            return Arrival::InOrder;
+        }
+        self.note_apart(number)
+    }
+
+    fn note_apart(&mut self, number: u32) -> Arrival {
+        if self.seen.is_empty() {
+            self.seen = vec![0; self.messages.div_ceil(u64::BITS) as usize];
+            for number in 0..self.next {
+                self.set(number);
+            }
+            self.highest = self.next.checked_sub(1);
+        }
+        if self.set(number) {
             return Arrival::Double;
         }
-        *word |= bit;
         if self.highest.is_some_and(|highest| highest > number) {
             return Arrival::Late;
         }
         self.highest = Some(number);
         Arrival::InOrder
+    }
+
+    /// Whether it was set already.
+    fn set(&mut self, number: u32) -> bool {
+        let (word, bit) = (&mut self.seen[(number / u64::BITS) as usize], 1 << (number % u64::BITS));
+        let was_set = *word & bit > 0;
+        *word |= bit;
+        was_set
     }
 }
 
@@ -86,6 +113,16 @@ mod tests {
         let arrivals: Vec<_> = [0, 2, 1, 2, 69, 69, 200].map(|number| account.note(number)).into();
         use Arrival::{Double, InOrder, Late, Unknown};
         assert_eq!(arrivals, [InOrder, InOrder, Late, Double, InOrder, Double, Unknown]);
+    }
+
+    #[test]
+    fn what_came_in_order_is_known_when_something_comes_twice() {
+        let mut account = Account::new(100);
+        assert!((0..80).all(|number| account.note(number) == Arrival::InOrder));
+        assert_eq!(
+            [79, 0, 80].map(|number| account.note(number)),
+            [Arrival::Double, Arrival::Double, Arrival::InOrder]
+        );
     }
 
     #[test]

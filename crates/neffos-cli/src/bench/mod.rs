@@ -1,80 +1,101 @@
 //! `neffos bench`: measures a server from outside.
 //!
-//! - `options.rs`: what is measured, and how much of it.
-//! - `broadcast.rs`, `ask.rs`, `crowd.rs`: the modes.
-//! - `fleet.rs`: thousands of connections on one thread; `talk.rs`: how one of them talks its way in; `wire.rs`: the bytes.
-//! - `ledger.rs`: what became of every delivery; `timeline.rs`: how latency went; `process.rs`: what the server took.
-//! - `report.rs`: all of that, for people and for machines; `html.rs`: with plots.
+//! - `options.rs`: what is measured, and how much of it; `target.rs`: where.
+//! - `broadcast.rs`, `ask.rs`, `crowd.rs`: the modes; `sender.rs`: who broadcasts; `ground.rs`: what they stand on.
+//! - `fleet.rs`: thousands of connections on one thread; `talk/`: what one of them says, and in which dialect; `wire.rs`: the
+//!   bytes; `clock.rs`: the time; `room.rs`: whether this machine has room for them.
+//! - `ledger.rs`: what became of every delivery; `timeline.rs`: how latency went; `meter/`: what the server took.
+//! - `progress.rs`: how far it is; `report/`: what came of it, for people and for machines; `html.rs`: with plots.
 
 mod ask;
 mod broadcast;
+mod clock;
 mod crowd;
 mod fleet;
+mod ground;
 mod html;
 mod ledger;
+mod meter;
 mod options;
-mod process;
+mod progress;
 mod report;
+mod room;
+mod sender;
 mod talk;
+mod target;
 mod timeline;
 mod wire;
 
 use std::io::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 
-use http::Uri;
-
+use ground::Ground;
+use html::Plots;
+use meter::Meter;
 pub(crate) use options::BenchArgs;
 use options::{Common, Mode};
-use report::Report;
-use talk::Script;
+use report::{Series, Study};
 
 use crate::failure::Failure;
 
 /// Measures, and prints what was found. Fails when something was lost that was promised.
 pub(crate) fn start(args: &BenchArgs) -> Result<(), Failure> {
     let common = args.mode.common();
-    let (address, script) = target(common).map_err(Failure::config)?;
-    let measured = match &args.mode {
-        Mode::Broadcast(args) => broadcast::run(args, address, &script),
-        Mode::Ask(args) => ask::run(args, address, &script),
-        Mode::Connect(args) => crowd::churn(args, address, &script),
-        Mode::Idle(args) => crowd::hold(args, address, &script),
+    let target = target::target(&args.mode).map_err(Failure::config)?;
+    let meter = Meter::new(common).map_err(Failure::config)?;
+    let ground = Ground::new(common, target, meter).map_err(Failure::run)?;
+    let (study, plots) = measure(ground, &args.mode).map_err(Failure::run)?;
+    print(&study, common);
+    draw(&study, &plots, common).map_err(Failure::run)?;
+    match study.is_clean() {
+        true => Ok(()),
+        false => Err(Failure::run("not everything that was sent came once and in order, to connections that stayed")),
+    }
+}
+
+/// Each number of receivers, as often as it is to be repeated; and what is plotted of each.
+fn measure(mut ground: Ground, mode: &Mode) -> Result<(Study, Vec<Plots>), String> {
+    let (mut study, mut plots) = (Study { series: Vec::new() }, Vec::new());
+    let columns = match mode {
+        Mode::Broadcast(args) => args.receivers.clone(),
+        Mode::Ask(_) | Mode::Connect(_) | Mode::Idle(_) => vec![0],
     };
-    let (report, plots) = measured.map_err(Failure::run)?;
-    print(&report, common);
+    for receivers in columns {
+        let (mut series, mut pictures) = (Series { runs: Vec::new() }, Plots::default());
+        for nth in 0..mode.common().repeat.get() {
+            if nth > 0 || !study.series.is_empty() {
+                ground.leave()?;
+            }
+            let (run, picture) = match mode {
+                Mode::Broadcast(args) => broadcast::run(&mut ground, args, receivers),
+                Mode::Ask(args) => ask::run(&mut ground, args),
+                Mode::Connect(args) => crowd::churn(&mut ground, args),
+                Mode::Idle(args) => crowd::hold(&mut ground, args),
+            }?;
+            series.runs.push(run);
+            pictures = pictures.and(picture);
+        }
+        study.series.push(series);
+        plots.push(pictures);
+    }
+    Ok((study, plots))
+}
+
+/// The page, and the pictures by themselves, where they are wanted.
+fn draw(study: &Study, plots: &[Plots], common: &Common) -> Result<(), String> {
+    let pictures = html::pictures(study, plots);
+    let write =
+        |path: &Path, text: &str| std::fs::write(path, text).map_err(|err| format!("{}: {err}", path.display()));
     if let Some(path) = &common.html {
         let command = std::env::args().collect::<Vec<_>>().join(" ");
-        let written = std::fs::write(path, html::page(&report, &plots, &command));
-        written.map_err(|err| Failure::run(format!("{}: {err}", path.display())))?;
+        write(path, &html::page(study, &pictures, &command))?;
     }
-    match report.deliveries.is_none_or(|sums| sums.is_clean()) {
-        true => Ok(()),
-        false => Err(Failure::run("not everything that was sent came once, and in order")),
-    }
+    let Some(folder) = &common.svg else { return Ok(()) };
+    pictures.iter().try_for_each(|picture| write(&folder.join(format!("{}.svg", picture.name)), &picture.svg))
 }
 
-fn print(report: &Report, common: &Common) {
-    let text = if common.json { report.to_json() + "\n" } else { report.to_table() };
+fn print(study: &Study, common: &Common) {
+    let text = if common.json { study.to_json() + "\n" } else { study.to_table() };
     // Whoever closed stdout does not want to know.
     std::io::stdout().write_all(text.as_bytes()).ok();
-}
-
-/// Where to dial, and what to say there.
-fn target(common: &Common) -> Result<(SocketAddr, Script), String> {
-    let fault = |text: &str| format!("{}: {text}", common.url);
-    let uri: Uri = common.url.parse().map_err(|err| fault(&format!("{err}")))?;
-    if uri.scheme_str() != Some("ws") {
-        return Err(fault("write it as ws://HOST:PORT/PATH; TLS is not measured"));
-    }
-    let authority = uri.authority().ok_or_else(|| fault("there is no host"))?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let mut addresses =
-        (host, authority.port_u16().unwrap_or(80)).to_socket_addrs().map_err(|err| fault(&err.to_string()))?;
-    let script = Script {
-        authority: authority.as_str().to_owned(),
-        path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        namespace: common.namespace.clone(),
-    };
-    Ok((addresses.next().ok_or_else(|| fault("the host has no address"))?, script))
 }

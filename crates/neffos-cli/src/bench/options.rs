@@ -4,12 +4,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Measures a neffos server: who got what, how late, and what it cost.
 ///
-/// Opens connections by the thousand on one thread, and accounts for every delivery. With the server's process id, it also says
-/// what a delivery, a connection or an ask cost in processor time, and what a connection takes in memory.
+/// Opens connections by the thousand on one thread, and accounts for every delivery. With the server's process id, or its page of
+/// metrics, it also says what a delivery, a connection or an ask cost in processor time, and what a connection takes in memory.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
@@ -33,25 +33,116 @@ impl Mode {
             Self::Idle(args) => &args.common,
         }
     }
+
+    /// How many connections are open at the same time, at most.
+    pub(super) fn connections(&self) -> usize {
+        let most = match self {
+            Self::Broadcast(args) => {
+                let receivers = args.receivers.iter().copied().max().unwrap_or_default();
+                receivers.saturating_add(args.bystanders).saturating_add(1)
+            }
+            Self::Ask(args) => args.connections.get(),
+            Self::Connect(args) => args.connections.get(),
+            Self::Idle(args) => args.connections,
+        };
+        most.max(self.common().warm_up)
+    }
+
+    /// The room that is written to, or joined.
+    pub(super) fn room(&self) -> Option<&str> {
+        match self {
+            Self::Broadcast(args) => args.room.as_deref(),
+            Self::Idle(args) => args.room.as_deref(),
+            Self::Ask(_) | Self::Connect(_) => None,
+        }
+    }
+
+    /// The event that is sent or asked.
+    pub(super) fn event(&self) -> &str {
+        match self {
+            Self::Ask(args) => args.event.as_deref().unwrap_or("echo"),
+            Self::Broadcast(args) => args.event.as_deref().unwrap_or("chat"),
+            Self::Connect(_) | Self::Idle(_) => "chat",
+        }
+    }
+
+    pub(super) fn names_event(&self) -> bool {
+        match self {
+            Self::Ask(args) => args.event.is_some(),
+            Self::Broadcast(args) => args.event.is_some(),
+            Self::Connect(_) | Self::Idle(_) => false,
+        }
+    }
+}
+
+/// The protocol that the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Dialect {
+    /// neffos: what this program serves.
+    Neffos,
+    /// A websocket and nothing more: a text message is a body, and goes to all others; back to its sender where the path ends
+    /// in `/echo`.
+    Plain,
+    /// Socket.IO 4, over websocket alone: events `chat`, `room`, `join` and `echo`.
+    Socketio,
+    /// Centrifugo's JSON protocol: a channel `all`, or one for each room; whoever sends subscribes to none.
+    Centrifugo,
+}
+
+impl Dialect {
+    /// As it is written on the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Neffos => "neffos",
+            Self::Plain => "plain",
+            Self::Socketio => "socketio",
+            Self::Centrifugo => "centrifugo",
+        }
+    }
 }
 
 /// What all modes take.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// The websocket, as `ws://HOST:PORT/PATH`.
+    /// The websocket, as `ws://HOST:PORT/PATH`; without a path, where servers of the dialect usually have it.
     pub(super) url: String,
-    /// The namespace that all connections enter.
-    #[arg(long, default_value = "default", value_name = "NAME")]
-    pub(super) namespace: String,
+    /// What the server speaks.
+    #[arg(long, value_enum, default_value_t = Dialect::Neffos, value_name = "NAME")]
+    pub(super) dialect: Dialect,
+    /// The namespace that all connections enter; `default`, when absent. Only neffos has namespaces.
+    #[arg(long, value_name = "NAME")]
+    pub(super) namespace: Option<String>,
     /// The server's process, when it runs on this machine: its processor time and memory are told, too.
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", conflicts_with = "metrics")]
     pub(super) pid: Option<u32>,
-    /// Prints one line of JSON instead of a table.
+    /// The server's page of metrics, as `http://HOST:PORT/metrics`, when it runs elsewhere: its processor time and memory are
+    /// read there, as `process_cpu_seconds_total` and `process_resident_memory_bytes`.
+    #[arg(long, value_name = "URL")]
+    pub(super) metrics: Option<String>,
+    /// How long the server gets to go quiet before its memory is read: when all connections are in, and in the end.
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(super) settle: Duration,
+    /// How many connections come and go before anything is read: a server that has never served anybody has memory to gain that no
+    /// connection takes. After more of them than are measured, each may come out below nothing: the server had kept memory.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) warm_up: usize,
+    /// How often all of it is done. Of several runs, the median is told, with the least and the most; each number's own.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(super) repeat: NonZeroUsize,
+    /// How many connections come from one address before the next is taken: 127.0.0.2 follows 127.0.0.1, for servers on this
+    /// machine. As many as the system has ports for, when absent.
+    #[arg(long, value_name = "N")]
+    pub(super) clients_per_address: Option<NonZeroUsize>,
+    /// Prints one line of JSON instead of a table: a report; `{"runs":[...],"median":{...},"min":{...},"max":{...}}` with
+    /// --repeat; `{"growth":[...]}` with one of these for each number of receivers, when there are several.
     #[arg(long)]
     pub(super) json: bool,
     /// Writes a page with plots, too.
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
+    /// Writes each plot as a file of its own into this folder, too.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) svg: Option<PathBuf>,
     /// How long the connections may take to come in, and what is measured to go quiet.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(super) patience: Duration,
@@ -60,17 +151,17 @@ pub(super) struct Common {
 /// One connection sends, all others receive.
 ///
 /// The server must pass the event on to everybody else in the namespace, or in the message's room: as `neffos serve` does with
-/// every event. Latency counts from the moment that a message was meant to be sent, so a server that holds up the sender does
+/// every event. Servers of other dialects must pass on what they get likewise. Latency counts from the moment that a message was meant to be sent, so a server that holds up the sender does
 /// not hide it. Ends with 1 when a delivery was lost, doubled or out of order.
 #[derive(Debug, Args)]
 pub(super) struct BroadcastArgs {
     #[command(flatten)]
     pub(super) common: Common,
-    /// How many receive.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub(super) receivers: usize,
-    /// How many more are connected, and not meant.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    /// How many receive. Several numbers, as `100,1000,5000`, are measured one after the other, for how it grows.
+    #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "N,...")]
+    pub(super) receivers: Vec<usize>,
+    /// How many more are connected, in other rooms.
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "room")]
     pub(super) bystanders: usize,
     /// How many of the receivers read nothing; what they miss does not count.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -78,8 +169,8 @@ pub(super) struct BroadcastArgs {
     /// How many messages are sent.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub(super) messages: u32,
-    /// How large the bodies are, in bytes; at least 27.
-    #[arg(long, default_value_t = 128, value_name = "BYTES")]
+    /// How large the bodies are, in bytes: from 27 to 100000.
+    #[arg(long, default_value = "128", value_name = "BYTES", value_parser = size)]
     pub(super) size: usize,
     /// How many are sent in a second; as fast as the server takes them, when absent.
     #[arg(long, value_name = "N", value_parser = rate)]
@@ -87,9 +178,9 @@ pub(super) struct BroadcastArgs {
     /// The room that receivers and sender are in; bystanders are in rooms of their own. By default, nobody is in a room.
     #[arg(long, value_name = "NAME")]
     pub(super) room: Option<String>,
-    /// The event that is sent.
-    #[arg(long, default_value = "chat", value_name = "NAME")]
-    pub(super) event: String,
+    /// The event that is sent; `chat`, when absent. Only neffos can name another.
+    #[arg(long, value_name = "NAME")]
+    pub(super) event: Option<String>,
 }
 
 /// Every connection asks, one question after the other.
@@ -105,12 +196,12 @@ pub(super) struct AskArgs {
     /// How many questions are asked in all.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub(super) asks: u64,
-    /// How large the questions are, in bytes; at least 27.
-    #[arg(long, default_value_t = 128, value_name = "BYTES")]
+    /// How large the questions are, in bytes: from 27 to 100000.
+    #[arg(long, default_value = "128", value_name = "BYTES", value_parser = size)]
     pub(super) size: usize,
-    /// The event that is asked.
-    #[arg(long, default_value = "echo", value_name = "NAME")]
-    pub(super) event: String,
+    /// The event that is asked; `echo`, when absent. Only neffos can name another.
+    #[arg(long, value_name = "NAME")]
+    pub(super) event: Option<String>,
 }
 
 /// Connections come, enter the namespace and go, a bounded number at a time.
@@ -148,5 +239,14 @@ fn rate(text: &str) -> Result<f64, String> {
     match (0.001..=1e6).contains(&rate) {
         true => Ok(rate),
         false => Err("must be between 0.001 and 1000000".to_owned()),
+    }
+}
+
+/// Bytes of a body: as many as its stamp takes, and not more than are read at once.
+fn size(text: &str) -> Result<usize, String> {
+    let size: usize = text.parse().map_err(|err| format!("{err}"))?;
+    match (27..=100_000).contains(&size) {
+        true => Ok(size),
+        false => Err("must be between 27 and 100000".to_owned()),
     }
 }

@@ -66,29 +66,6 @@ pub(super) const TEXT: u8 = 0x1;
 pub(super) const CLOSE: u8 = 0x8;
 pub(super) const PONG: u8 = 0xA;
 
-/// The seven fields of a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fields<'a> {
-    pub(super) token: &'a [u8],
-    pub(super) event: &'a [u8],
-    pub(super) is_error: bool,
-    pub(super) body: &'a [u8],
-}
-
-/// None when there are fewer than seven.
-pub(super) fn fields(message: &[u8]) -> Option<Fields<'_>> {
-    let mut rest = message;
-    let mut next = || {
-        let end = rest.iter().position(|byte| *byte == b';')?;
-        let field = &rest[..end];
-        rest = &rest[end + 1..];
-        Some(field)
-    };
-    let (token, _namespace, _room, event) = (next()?, next()?, next()?, next()?);
-    let (error, _no_op) = (next()?, next()?);
-    Some(Fields { token, event, is_error: error == b"1", body: rest })
-}
-
 /// What stands at the front of every body: when it was meant to be sent, and which one it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -108,16 +85,34 @@ impl Stamp {
     }
 
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        let number = |digits: &[u8]| {
-            digits.iter().try_fold(0_u64, |sum, digit| {
-                digit.is_ascii_digit().then(|| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')))
-            })
-        };
-        let (front, nanos) = body.get(..STAMP)?.split_at(8);
-        Some(Self { number: u32::try_from(number(front)?).ok()?, nanos: number(nanos)? })
+        let (eights, rest) = body.get(..STAMP)?.as_chunks();
+        let [number, high, low] = eights else { return None };
+        let last =
+            rest.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))?;
+        // A number of nineteen digits has room in 64 bits, though not every one: those are of no time that will come.
+        let nanos = eight_digits(*high)?.wrapping_mul(100_000_000_000).wrapping_add(eight_digits(*low)? * 1_000 + last);
+        Some(Self { number: u32::try_from(eight_digits(*number)?).ok()?, nanos })
     }
 }
 
+/// Eight at once: it is done for every delivery, and one by one took a sixth of all the time.
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    let bytes = u64::from_le_bytes(text);
+    // A digit stays in its row of the ASCII table, even with six more.
+    let rows = bytes & ROWS | (bytes.wrapping_add(SIXES) & ROWS) >> 4;
+    if rows != DIGITS_ROW {
+        return None;
+    }
+    // Neighbours become pairs, pairs fours, and fours the whole.
+    let ones = bytes & !ROWS;
+    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
+const ROWS: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+const SIXES: u64 = 0x0606_0606_0606_0606;
+const DIGITS_ROW: u64 = 0x3333_3333_3333_3333;
 /// Eight digits of a number, nineteen of nanoseconds.
 const STAMP: usize = 27;
 
@@ -148,11 +143,16 @@ mod tests {
     #[test]
     fn a_body_carries_its_stamp_and_may_hold_anything_behind_it() {
         let stamp = Stamp { number: 42, nanos: 1_790_000_000_000_000_001 };
-        let message = format!("$1;default;lobby;chat;0;0;{}", stamp.body(128));
-        let fields = fields(message.as_bytes()).unwrap();
-        assert_eq!((fields.token, fields.event, fields.is_error), (&b"$1"[..], &b"chat"[..], false));
-        assert_eq!(fields.body.len(), 128);
-        assert_eq!(Stamp::read(fields.body), Some(stamp));
+        let body = stamp.body(128);
+        assert_eq!(body.len(), 128);
+        assert_eq!(Stamp::read(body.as_bytes()), Some(stamp));
+        for wrong in 0..STAMP {
+            for byte in [b'/', b':', b' ', 0xB1] {
+                let mut body = body.clone().into_bytes();
+                body[wrong] = byte;
+                assert_eq!(Stamp::read(&body), None, "{wrong}");
+            }
+        }
         assert_eq!(Stamp::read(b"short"), None);
         assert_eq!(Stamp::read(&[b'x'; 30]), None);
     }

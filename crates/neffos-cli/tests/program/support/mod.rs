@@ -3,12 +3,13 @@
 //! - `mod.rs`: [`Program`], started and stopped.
 //! - `dialogue.rs`: a program that is spoken to line by line; `screen.rs`: one in a terminal of its own.
 //! - `http.rs`: one request and its answer.
-//! - `websocket.rs`: a client that speaks text frames.
+//! - `websocket.rs`: a client that speaks text frames; `strangers.rs`: servers that speak something else.
 
 mod dialogue;
 mod http;
 #[cfg(unix)]
 mod screen;
+mod strangers;
 mod websocket;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ pub(crate) use dialogue::{Dialogue, host};
 pub(crate) use http::{Answer, answer, request, request_in_pieces};
 #[cfg(unix)]
 pub(crate) use screen::Screen;
+pub(crate) use strangers::{Stranger, stranger};
 pub(crate) use websocket::{Client, Frame};
 
 /// The key that programs are started with here.
@@ -110,7 +112,7 @@ impl Program {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
-    fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("the program runs")
     }
 

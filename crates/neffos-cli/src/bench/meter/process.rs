@@ -3,18 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
+use super::Usage;
+
 /// A process on this machine.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Process(pub(super) u32);
-
-/// At one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Usage {
-    /// In user and kernel mode, all threads together.
-    pub(super) processor: Duration,
-    /// Of its own, in bytes: not shared with files.
-    pub(super) memory: u64,
-}
+pub(in crate::bench) struct Process(pub(super) u32);
 
 impl Process {
     /// None when there is no such process, or it may not be looked at.
@@ -22,7 +15,8 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
         let processor = self.precise_time().or_else(|| parse_stat(&stat))?;
-        Some(Usage { processor, memory: parse_status(&status)? })
+        let (memory, peak) = (parse_status(&status, "RssAnon:")?, parse_status(&status, "VmHWM:"));
+        Some(Usage { processor, memory, peak, sockets: None })
     }
 
     /// To the nanosecond, where the kernel counts so. Threads that have ended are missing: servers keep theirs.
@@ -44,8 +38,9 @@ fn parse_stat(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis((user + system) * 10))
 }
 
-fn parse_status(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+/// In bytes.
+fn parse_status(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
@@ -57,12 +52,12 @@ mod tests {
     fn the_kernels_words_are_understood() {
         let stat = "42 (a) b) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 100";
         assert_eq!(parse_stat(stat), Some(Duration::from_secs(2)));
-        assert_eq!(parse_status("VmRSS:\t  99 kB\nRssAnon:\t    2048 kB\n"), Some(2 * 1024 * 1024));
+        assert_eq!(parse_status("VmRSS:\t  99 kB\nRssAnon:\t    2048 kB\n", "RssAnon:"), Some(2 * 1024 * 1024));
     }
 
     #[test]
     fn this_process_takes_time_and_memory() {
         let usage = Process(std::process::id()).usage().unwrap();
-        assert!(usage.memory > 0);
+        assert!(usage.memory > 0 && usage.peak >= Some(usage.memory));
     }
 }

@@ -1,4 +1,8 @@
 //! What monitoring reads at `/metrics`.
+//!
+//! - `mod.rs`: the server's numbers; `process.rs`: what the process takes.
+
+mod process;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
@@ -32,7 +36,7 @@ pub(crate) fn render<'a>(
     counter!(DELIVERED).absolute(counters.delivered());
     counter!(DROPPED, "reason" => "full").absolute(counters.dropped_full());
     counter!(DROPPED, "reason" => "closed").absolute(counters.dropped_closed());
-    handle.render()
+    handle.render() + &process::render()
 }
 
 /// Counts a request that did not become a websocket.

@@ -1,0 +1,119 @@
+//! What all modes stand on: where the server is, what it takes, and what the user sees meanwhile.
+
+use std::time::{Duration, Instant};
+
+use super::fleet::{Berth, Deaf, Fleet, Observer, Reading};
+use super::meter::{Memory, Meter, Usage, own_time};
+use super::options::Common;
+use super::progress::Progress;
+use super::report::{Client, Moments, Server};
+use super::talk::Part;
+use super::target::Target;
+
+pub(super) struct Ground {
+    pub(super) target: Target,
+    pub(super) progress: Progress,
+    pub(super) patience: Duration,
+    settle: Duration,
+    meter: Meter,
+    before: Option<Usage>,
+}
+
+/// The server and the load when all connections were in.
+pub(super) struct Start {
+    full: Option<Usage>,
+    own: Option<Duration>,
+}
+
+/// What was taken from then on.
+pub(super) struct Taken {
+    start: Start,
+    done: Option<Usage>,
+    own: Option<Duration>,
+}
+
+impl Ground {
+    /// Warms the server up, if that is wanted, and looks at it for the first time.
+    pub(super) fn new(common: &Common, target: Target, meter: Meter) -> Result<Self, String> {
+        let progress = Progress::new();
+        let Common { patience, settle, .. } = *common;
+        let mut ground = Self { target, progress, patience, settle, meter, before: None };
+        if common.warm_up > 0 {
+            let mut fleet = ground.fleet()?;
+            let berth = Berth { part: Part::default(), reading: Reading::Always };
+            ground.open(&mut fleet, std::iter::repeat_n(berth, common.warm_up))?;
+            drop(fleet);
+            ground.leave()?;
+        }
+        if ground.before.is_none() {
+            ground.before = ground.meter.read()?;
+        }
+        Ok(ground)
+    }
+
+    pub(super) fn fleet(&self) -> Result<Fleet, String> {
+        Fleet::new(self.target.clone()).map_err(|err| err.to_string())
+    }
+
+    pub(super) fn open(&mut self, fleet: &mut Fleet, berths: impl IntoIterator<Item = Berth>) -> Result<(), String> {
+        fleet.open(berths, self.patience, &mut self.progress)
+    }
+
+    /// Everybody has gone, and the server gets to see it: until it gives back no more memory. The least that it takes without
+    /// connections is what it is compared with.
+    pub(super) fn leave(&mut self) -> Result<(), String> {
+        self.progress.wipe();
+        let mut nobody = self.fleet()?;
+        for _ in 0..MOST_RESTS {
+            self.rest(&mut nobody, &mut Deaf)?;
+            let Some(now) = self.meter.read()? else { return Ok(()) };
+            let (memory, sockets) = self.before.map_or((u64::MAX, None), |before| (before.memory, before.sockets));
+            let sockets = now.sockets.map(|now| sockets.map_or(now, |before| before.min(now)));
+            let is_quiet = now.memory >= memory - memory / 50;
+            self.before = Some(Usage { memory: now.memory.min(memory), sockets, ..now });
+            if is_quiet {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the server go quiet, where anybody looks at it.
+    pub(super) fn rest(&self, fleet: &mut Fleet, observer: &mut impl Observer) -> Result<(), String> {
+        let start = Instant::now();
+        while !matches!(self.meter, Meter::Nowhere) && start.elapsed() < self.settle {
+            fleet.turn(observer, TICK)?;
+        }
+        Ok(())
+    }
+
+    /// All are in, and what is measured begins.
+    pub(super) fn start(&self) -> Result<Start, String> {
+        Ok(Start { full: self.meter.read()?, own: own_time() })
+    }
+
+    /// What is measured has ended.
+    pub(super) fn done(&self, start: Start) -> Result<Taken, String> {
+        let own = own_time().zip(start.own).map(|(now, then)| now.saturating_sub(then));
+        Ok(Taken { done: self.meter.read()?, own, start })
+    }
+
+    /// The server has gone quiet: what `count` things took, and each of so many connections.
+    pub(super) fn sum_up(
+        &self,
+        taken: &Taken,
+        count: u64,
+        connections: usize,
+    ) -> Result<(Option<Server>, Option<Client>), String> {
+        let moments = |(((before, full), done), quiet)| Moments { before, full, done, quiet };
+        let moments = self.before.zip(taken.start.full).zip(taken.done).zip(self.meter.read()?).map(moments);
+        let memory: Memory = self.meter.memory();
+        let server = moments.map(|moments| moments.server(memory, count, connections));
+        Ok((server, taken.own.map(|own| Client::of(own, count))))
+    }
+}
+
+/// How long a turn waits for something to happen.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+/// Memory goes back to the system in steps.
+const MOST_RESTS: usize = 10;

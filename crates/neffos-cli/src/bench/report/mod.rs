@@ -1,0 +1,151 @@
+//! What was measured: as a table for people, and as one line of JSON for machines.
+//!
+//! - `mod.rs`: one run; `series.rs`: several runs of the same, and several such series; `table.rs`: all of it for people.
+
+mod series;
+mod table;
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::ledger::Sums;
+use super::meter::{Memory, Usage};
+pub(super) use series::{Series, Study};
+
+/// All that one run found out. What was not measured is absent.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    pub(super) mode: &'static str,
+    pub(super) connections: usize,
+    /// How many were in, and were closed by the server.
+    pub(super) left: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) receivers: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) messages: Option<u64>,
+    pub(super) seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deliveries: Option<Sums>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) latency_us: Option<Latency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server: Option<Server>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client: Option<Client>,
+}
+
+/// In microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Latency {
+    pub(super) p50: f64,
+    pub(super) p90: f64,
+    pub(super) p99: f64,
+    pub(super) p999: f64,
+    pub(super) max: f64,
+}
+
+/// What the server's process took.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Server {
+    pub(super) processor_seconds: f64,
+    /// Microseconds of processor time for each delivery, ask or connection.
+    pub(super) processor_us_each: f64,
+    pub(super) memory: Memory,
+    /// In the end.
+    pub(super) memory_bytes: u64,
+    /// The most that was resident since the process started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) memory_peak_bytes: Option<u64>,
+    /// By how much each connection made it grow, before anything was sent.
+    pub(super) memory_bytes_each: f64,
+    /// The same in the end, when it had gone quiet.
+    pub(super) memory_bytes_each_after: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sockets: Option<Sockets>,
+}
+
+/// What the kernel held in buffers of this machine's TCP sockets, the server's and the load's.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Sockets {
+    pub(super) bytes_before: u64,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_after: u64,
+    pub(super) bytes_each: f64,
+    pub(super) bytes_each_after: f64,
+}
+
+/// What the load itself took: it shares the machine.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Client {
+    pub(super) processor_seconds: f64,
+    pub(super) processor_us_each: f64,
+}
+
+/// The server at four moments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moments {
+    /// Before there was any connection.
+    pub(super) before: Usage,
+    /// With all of them in.
+    pub(super) full: Usage,
+    /// When all was sent and received.
+    pub(super) done: Usage,
+    /// When it had gone quiet.
+    pub(super) quiet: Usage,
+}
+
+impl Moments {
+    /// What was taken for `count` things, and for each of so many connections.
+    pub(super) fn server(&self, memory: Memory, count: u64, connections: usize) -> Server {
+        let Self { before, full, done, quiet } = self;
+        let seconds = done.processor.saturating_sub(full.processor).as_secs_f64();
+        let each = |bytes: u64, before: u64| (as_f64(bytes) - as_f64(before)) / as_f64(connections.max(1) as u64);
+        let sockets = before.sockets.zip(full.sockets).zip(quiet.sockets).map(|((before, full), quiet)| Sockets {
+            bytes_before: before,
+            bytes_in: full,
+            bytes_after: quiet,
+            bytes_each: each(full, before),
+            bytes_each_after: each(quiet, before),
+        });
+        Server {
+            processor_seconds: seconds,
+            processor_us_each: ratio(seconds * 1e6, count),
+            memory,
+            memory_bytes: quiet.memory,
+            memory_peak_bytes: quiet.peak,
+            memory_bytes_each: each(full.memory, before.memory),
+            memory_bytes_each_after: each(quiet.memory, before.memory),
+            sockets,
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn of(took: Duration, count: u64) -> Self {
+        let seconds = took.as_secs_f64();
+        Self { processor_seconds: seconds, processor_us_each: ratio(seconds * 1e6, count) }
+    }
+}
+
+impl Latency {
+    /// Of a histogram of nanoseconds.
+    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| micros(histogram.value_at_quantile(quantile));
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: micros(histogram.max()) }
+    }
+}
+
+fn micros(nanos: u64) -> f64 {
+    Duration::from_nanos(nanos).as_secs_f64() * 1e6
+}
+
+fn ratio(sum: f64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { sum / as_f64(count) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people: 53 bits are enough")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,343 @@
+//! How one load connection talks: how it gets in, and what it makes of what it hears. Pure: bytes come in, bytes go out.
+//!
+//! - `mod.rs`: what all dialects share: the upgrade, the frames, one line after each answer until it is in.
+//! - `neffos.rs`, `plain.rs`, `socketio.rs`, `centrifugo.rs`: the words of each dialect.
+
+mod centrifugo;
+mod neffos;
+mod plain;
+mod socketio;
+
+use std::sync::Arc;
+
+pub(super) use centrifugo::Centrifugo;
+pub(super) use neffos::Neffos;
+pub(super) use plain::Plain;
+pub(super) use socketio::Socketio;
+
+use super::wire::{CLOSE, Frame, PONG, TEXT, next_frame, put_frame};
+
+/// What differs from one protocol to the next.
+pub(super) trait Tongue: std::fmt::Debug + Send + Sync {
+    /// What gets a connection in, one line after each answer. An empty line says nothing: the server speaks first.
+    fn entry(&self, part: &Part) -> Vec<String>;
+
+    /// What an answer to the line `nth` is worth.
+    fn judge(&self, nth: usize, line: &[u8]) -> Verdict;
+
+    /// A message to all who receive.
+    fn message(&self, number: u32, body: &str) -> String;
+
+    /// A question to the server. None when the protocol knows no such thing.
+    fn ask(&self, body: &str) -> Option<String>;
+
+    /// What it means that this came, once it is in.
+    fn hear<'a>(&self, line: &'a [u8]) -> Heard<'a>;
+
+    /// Takes the next line from the front of what one frame held: all of it, where the protocol does not bundle.
+    fn next_line<'a>(&self, rest: &mut &'a [u8]) -> &'a [u8] {
+        std::mem::take(rest)
+    }
+}
+
+/// What one connection is there for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Part {
+    pub(super) role: Role,
+    pub(super) rooms: Vec<String>,
+}
+
+/// Where a protocol has subscriptions, who sends has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    #[default]
+    Receives,
+    Sends,
+}
+
+/// What an answer is worth.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The next line is due.
+    Next,
+    /// It was no answer.
+    Wait,
+    Refused(String),
+}
+
+/// What a line meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard<'a> {
+    /// The body of a message that somebody sent.
+    Delivery(&'a [u8]),
+    /// The body of the answer to a question.
+    Answer(&'a [u8]),
+    /// Something that was sent is not wanted.
+    Refusal(&'a [u8]),
+    /// Wants this reply.
+    Heartbeat(&'static str),
+    Nothing,
+}
+
+/// What all connections say.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    /// What the request's `Host` says.
+    pub(super) authority: String,
+    pub(super) path: String,
+    pub(super) tongue: Arc<dyn Tongue>,
+}
+
+/// One connection's part of it.
+#[derive(Debug)]
+pub(super) struct Talk {
+    stage: Stage,
+    /// Lines that are still to be said; the next is the last.
+    lines: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Upgrading,
+    /// So many lines were answered.
+    Entering(usize),
+    /// It is where it should be: what comes now is what is measured.
+    In,
+    Closed,
+}
+
+impl Stage {
+    /// Though it may have left.
+    pub(super) fn has_been_in(self) -> bool {
+        matches!(self, Self::In | Self::Closed)
+    }
+}
+
+impl Talk {
+    /// Begins with the request.
+    pub(super) fn new(script: &Script, part: &Part, out: &mut Vec<u8>) -> Self {
+        let Script { authority, path, tongue } = script;
+        let mut lines = tongue.entry(part);
+        lines.reverse();
+        out.extend_from_slice(
+            format!(
+                "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        Self { stage: Stage::Upgrading, lines }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The server has closed it.
+    pub(super) fn leave(&mut self) {
+        self.stage = Stage::Closed;
+    }
+
+    /// Takes what has come whole, and says how much that was: the rest is to come again, with what follows it. Answers go to
+    /// `out`; what is heard once it is in goes to `hear`, with `out`.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        script: &Script,
+        out: &mut Vec<u8>,
+        mut hear: impl FnMut(Heard<'_>, &mut Vec<u8>),
+    ) -> Result<usize, String> {
+        let mut rest = bytes;
+        if self.stage == Stage::Upgrading && !self.upgrade(&mut rest, out)? {
+            return Ok(0);
+        }
+        while let Some(frame) = next_frame(&mut rest)? {
+            match frame {
+                Frame::Message(message) => self.message(message, script, out, &mut hear)?,
+                Frame::Ping(payload) => put_frame(out, PONG, payload),
+                Frame::Close(payload) if self.stage == Stage::In => {
+                    self.stage = Stage::Closed;
+                    put_frame(out, CLOSE, payload);
+                    return Ok(bytes.len());
+                }
+                Frame::Close(payload) => {
+                    let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
+                    return Err(format!("the server closed before all was settled {reason:?}"));
+                }
+                Frame::Other => {}
+            }
+        }
+        Ok(bytes.len() - rest.len())
+    }
+
+    fn message(
+        &mut self,
+        message: &[u8],
+        script: &Script,
+        out: &mut Vec<u8>,
+        hear: &mut impl FnMut(Heard<'_>, &mut Vec<u8>),
+    ) -> Result<(), String> {
+        let mut rest = message;
+        while !rest.is_empty() {
+            let line = script.tongue.next_line(&mut rest);
+            match (script.tongue.hear(line), self.stage) {
+                (Heard::Heartbeat(reply), _) => put_frame(out, TEXT, reply.as_bytes()),
+                (heard, Stage::In) => hear(heard, out),
+                (_, Stage::Entering(nth)) => self.advance(script.tongue.judge(nth, line), nth, out)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the answer has come whole.
+    fn upgrade(&mut self, rest: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, String> {
+        let Some(end) = rest.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
+        let head = String::from_utf8_lossy(&rest[..end]);
+        let status = head.lines().next().unwrap_or_default();
+        if status.split_whitespace().nth(1) != Some("101") {
+            return Err(format!("the server answered {status:?} to the upgrade"));
+        }
+        *rest = &rest[end + 4..];
+        self.say_next(0, out);
+        Ok(true)
+    }
+
+    fn advance(&mut self, verdict: Verdict, nth: usize, out: &mut Vec<u8>) -> Result<(), String> {
+        match verdict {
+            Verdict::Next => self.say_next(nth + 1, out),
+            Verdict::Wait => {}
+            Verdict::Refused(reason) => return Err(format!("refused: {reason}")),
+        }
+        Ok(())
+    }
+
+    /// Says the line `nth`; without one, all is settled.
+    fn say_next(&mut self, nth: usize, out: &mut Vec<u8>) {
+        let Some(line) = self.lines.pop() else {
+            self.stage = Stage::In;
+            // Ten thousand that wait need not keep it.
+            self.lines = Vec::new();
+            return;
+        };
+        self.stage = Stage::Entering(nth);
+        if !line.is_empty() {
+            put_frame(out, TEXT, line.as_bytes());
+        }
+    }
+}
+
+/// As a JSON string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// What stands before the first quotation mark.
+fn until_quote(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| *byte == b'"');
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// Sixteen bytes of nothing in base64: no load client checks the answer.
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One connection and its server's part, line by line.
+    pub(super) struct Stage {
+        talk: Talk,
+        script: Script,
+    }
+
+    impl Stage {
+        pub(super) fn new(tongue: impl Tongue + 'static, part: &Part) -> Self {
+            let script = Script { authority: "localhost".into(), path: "/ws".into(), tongue: Arc::new(tongue) };
+            Self { talk: Talk::new(&script, part, &mut Vec::new()), script }
+        }
+
+        /// The upgrade succeeds; returns what the connection says then.
+        pub(super) fn upgrade(&mut self) -> Vec<String> {
+            self.say_bytes(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").unwrap().1
+        }
+
+        /// The server says one frame; returns what the connection replies.
+        pub(super) fn say(&mut self, text: &str) -> Vec<String> {
+            self.say_bytes(&server_frame(text)).unwrap().1
+        }
+
+        pub(super) fn is_in(&self) -> bool {
+            self.talk.stage() == super::Stage::In
+        }
+
+        /// What is heard in `text`, spelt out.
+        pub(super) fn hear(&mut self, text: &str) -> Vec<String> {
+            self.say_bytes(&server_frame(text)).unwrap().2
+        }
+
+        /// How many bytes were taken, what is replied, and what was heard.
+        pub(super) fn say_bytes(&mut self, bytes: &[u8]) -> Result<(usize, Vec<String>, Vec<String>), String> {
+            let (mut out, mut heard) = (Vec::new(), Vec::new());
+            let note = |what: Heard<'_>, _: &mut Vec<u8>| {
+                let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+                heard.push(match what {
+                    Heard::Delivery(body) => format!("delivery {}", text(body)),
+                    Heard::Answer(body) => format!("answer {}", text(body)),
+                    Heard::Refusal(body) => format!("refusal {}", text(body)),
+                    Heard::Heartbeat(reply) => format!("heartbeat {reply}"),
+                    Heard::Nothing => "nothing".to_owned(),
+                });
+            };
+            let taken = self.talk.read(bytes, &self.script, &mut out, note)?;
+            Ok((taken, texts(&out), heard))
+        }
+    }
+
+    fn server_frame(text: &str) -> Vec<u8> {
+        let length = u8::try_from(text.len()).ok().filter(|length| *length < 126).expect("a short message");
+        [&[0x81, length], text.as_bytes()].concat()
+    }
+
+    /// The payloads of short client frames.
+    fn texts(mut bytes: &[u8]) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let [_, length, rest @ ..] = bytes {
+            let (payload, behind) = rest[4..].split_at(usize::from(length & 0x7F));
+            texts.push(String::from_utf8_lossy(payload).into_owned());
+            bytes = behind;
+        }
+        texts
+    }
+
+    #[test]
+    fn what_has_not_come_whole_is_left_to_come_again() {
+        let mut stage = Stage::new(Plain::Relay, &Part::default());
+        let head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for end in 0..head.len() {
+            assert_eq!(stage.say_bytes(&head[..end]).unwrap().0, 0);
+        }
+        let bytes = [server_frame("one"), server_frame("two")].concat();
+        assert_eq!(stage.say_bytes(head).unwrap().0, head.len());
+        assert!(stage.is_in());
+        assert_eq!(stage.say_bytes(&bytes[..7]).unwrap(), (5, vec![], vec!["delivery one".into()]));
+        assert_eq!(stage.say_bytes(&bytes[5..]).unwrap(), (5, vec![], vec!["delivery two".into()]));
+    }
+
+    #[test]
+    fn a_refused_upgrade_and_a_close_before_all_is_settled_are_told() {
+        let mut stage = Stage::new(Plain::Relay, &Part::default());
+        assert!(stage.say_bytes(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap_err().contains("503"));
+        let mut stage = Stage::new(Socketio::default(), &Part::default());
+        stage.upgrade();
+        assert!(stage.say_bytes(b"\x88\x06\x03\xf0full").unwrap_err().ends_with(r#""full""#));
+    }
+
+    #[test]
+    fn a_ping_is_answered_with_what_it_holds_and_a_close_ends_it() {
+        let mut stage = Stage::new(Plain::Relay, &Part::default());
+        stage.upgrade();
+        assert_eq!(stage.say_bytes(b"\x89\x02hi\x88\x00").unwrap().1, ["hi", ""]);
+        assert_eq!(stage.talk.stage(), super::Stage::Closed);
+    }
+}

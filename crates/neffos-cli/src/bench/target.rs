@@ -1,0 +1,148 @@
+//! Where to dial, and what to say there: the URL, and what the dialect makes of it.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use http::Uri;
+
+use super::options::{Dialect, Mode};
+use super::room::{Sources, make_room};
+use super::talk::{Centrifugo, Neffos, Plain, Script, Socketio, Tongue};
+
+/// What is dialled, from where, and what is said there.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) sources: Sources,
+    pub(super) script: Script,
+}
+
+/// Fails when the dialect cannot do what the mode wants, or this machine has no room for it.
+pub(super) fn target(mode: &Mode) -> Result<Target, String> {
+    let common = mode.common();
+    let fault = |text: &str| format!("{}: {text}", common.url);
+    let uri: Uri = common.url.parse().map_err(|err| fault(&format!("{err}")))?;
+    if uri.scheme_str() != Some("ws") {
+        return Err(fault("write it as ws://HOST:PORT/PATH; TLS is not measured"));
+    }
+    let authority = uri.authority().ok_or_else(|| fault("there is no host"))?;
+    let path = path(&uri, common.dialect);
+    let tongue = tongue(mode, &path)?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let mut addresses =
+        (host, authority.port_u16().unwrap_or(80)).to_socket_addrs().map_err(|err| fault(&err.to_string()))?;
+    let address = addresses.next().ok_or_else(|| fault("the host has no address"))?;
+    make_room(mode.connections())?;
+    let sources = Sources::new(address, mode.connections(), common.clients_per_address)?;
+    Ok(Target { address, sources, script: Script { authority: authority.as_str().to_owned(), path, tongue } })
+}
+
+/// The URL's, or where servers of the dialect are when it names none.
+fn path(uri: &Uri, dialect: Dialect) -> String {
+    let usual = match dialect {
+        Dialect::Neffos | Dialect::Plain => "/",
+        Dialect::Socketio => "/socket.io/",
+        Dialect::Centrifugo => "/connection/websocket",
+    };
+    let path = if uri.path() == "/" { usual } else { uri.path() };
+    match (uri.query(), dialect) {
+        (Some(query), _) => format!("{path}?{query}"),
+        (None, Dialect::Socketio) => format!("{path}?EIO=4&transport=websocket"),
+        (None, _) => path.to_owned(),
+    }
+}
+
+fn tongue(mode: &Mode, path: &str) -> Result<Arc<dyn Tongue>, String> {
+    let dialect = mode.common().dialect;
+    refuse(mode)?;
+    Ok(match dialect {
+        Dialect::Neffos => {
+            let namespace = mode.common().namespace.as_deref().unwrap_or("default");
+            Arc::new(Neffos::new(namespace, mode.room().unwrap_or_default(), mode.event()))
+        }
+        Dialect::Plain => match (path.ends_with("/echo"), mode) {
+            (false, Mode::Ask(_)) => {
+                return Err("--dialect plain: only a path that ends in /echo can be asked".to_owned());
+            }
+            (true, Mode::Broadcast(_)) => {
+                return Err("--dialect plain: a path that ends in /echo broadcasts nothing".to_owned());
+            }
+            (true, _) => Arc::new(Plain::Echo),
+            (false, _) => Arc::new(Plain::Relay),
+        },
+        Dialect::Socketio => Arc::new(Socketio { room: mode.room().map(str::to_owned) }),
+        Dialect::Centrifugo => Arc::new(Centrifugo::new(mode.room())),
+    })
+}
+
+/// Options that the dialect has no words for.
+fn refuse(mode: &Mode) -> Result<(), String> {
+    let (dialect, common) = (mode.common().dialect, mode.common());
+    let cannot = |what: &str| Err(format!("--dialect {}: it has no {what}", dialect.name()));
+    match dialect {
+        Dialect::Neffos => Ok(()),
+        _ if common.namespace.is_some() => cannot("namespaces that --namespace could name"),
+        _ if mode.names_event() => cannot("events that --event could name"),
+        Dialect::Plain if mode.room().is_some() => cannot("rooms"),
+        Dialect::Centrifugo if matches!(mode, Mode::Ask(_)) => cannot("asks"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::options::BenchArgs;
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        bench: BenchArgs,
+    }
+
+    fn target_of(line: &str) -> Result<Target, String> {
+        let words = std::iter::once("bench").chain(line.split(' '));
+        target(&Line::try_parse_from(words).map_err(|err| err.to_string())?.bench.mode)
+    }
+
+    fn path_of(line: &str) -> String {
+        target_of(line).unwrap().script.path
+    }
+
+    #[test]
+    fn without_a_path_the_dialects_usual_one_is_dialled() {
+        assert_eq!(path_of("idle ws://127.0.0.1"), "/");
+        assert_eq!(path_of("idle ws://127.0.0.1 --dialect socketio"), "/socket.io/?EIO=4&transport=websocket");
+        assert_eq!(path_of("idle ws://127.0.0.1 --dialect centrifugo"), "/connection/websocket");
+        assert_eq!(path_of("idle ws://127.0.0.1/a?b=c --dialect socketio"), "/a?b=c");
+        assert_eq!(target_of("idle ws://127.0.0.1").unwrap().address.port(), 80);
+    }
+
+    #[test]
+    fn what_a_dialect_has_no_words_for_is_refused() {
+        let refused = |line: &str| target_of(line).unwrap_err();
+        assert!(refused("ask ws://127.0.0.1 --dialect centrifugo").ends_with("it has no asks"));
+        assert!(refused("ask ws://127.0.0.1/ws --dialect plain").contains("/echo"));
+        assert!(refused("broadcast ws://127.0.0.1/echo --dialect plain").contains("/echo"));
+        assert!(refused("broadcast ws://127.0.0.1 --dialect plain --room r").ends_with("it has no rooms"));
+        assert!(refused("broadcast ws://127.0.0.1 --dialect socketio --event e").contains("--event"));
+        assert!(refused("idle ws://127.0.0.1 --dialect socketio --namespace n").contains("--namespace"));
+        assert!(refused("broadcast ws://127.0.0.1 --bystanders 3").contains("--room"));
+    }
+
+    #[test]
+    fn what_a_dialect_can_do_is_let_through() {
+        for line in [
+            "ask ws://127.0.0.1/echo --dialect plain",
+            "ask ws://127.0.0.1 --dialect socketio",
+            "broadcast ws://127.0.0.1 --dialect centrifugo --room r --bystanders 3",
+            "broadcast ws://127.0.0.1 --dialect socketio --room r",
+            "idle ws://127.0.0.1 --dialect plain",
+            "connect ws://127.0.0.1 --dialect centrifugo",
+        ] {
+            assert!(target_of(line).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What the server takes: read of its process, or of its page of metrics.
+
+use super::{careless, refused, report};
+use crate::support::Program;
+
+#[tokio::test]
+async fn memory_is_told_when_all_are_in_and_when_the_server_has_gone_quiet() {
+    let program = Program::start(&[]).await;
+    let flags = ["--receivers", "50", "--messages", "40", "--pid", &program.id().to_string(), "--settle", "20ms"];
+    let report = report("broadcast", &program.url(), &flags).await;
+    let server = &report["server"];
+    assert_eq!(server["memory"], "anonymous");
+    assert!(server["processor_us_each"].as_f64().unwrap() > 0.0);
+    assert!(server["memory_bytes_each"].is_f64() && server["memory_bytes_each_after"].is_f64());
+    assert!(server["memory_peak_bytes"].as_u64() >= server["memory_bytes"].as_u64());
+    assert!(server["sockets"]["bytes_after"].is_u64());
+}
+
+#[tokio::test]
+async fn what_the_load_itself_takes_is_told_beside_it() {
+    let (_server, url) = careless().await;
+    let report = report("ask", &url, &["--connections", "2", "--asks", "50"]).await;
+    assert!(report["client"]["processor_us_each"].as_f64().unwrap() > 0.0);
+    assert!(report.get("server").is_none());
+}
+
+#[tokio::test]
+async fn a_server_elsewhere_is_read_by_its_page_of_metrics() {
+    let program = Program::start(&[]).await;
+    let page = format!("http://{}/metrics", program.address);
+    let flags = ["--receivers", "20", "--messages", "20", "--metrics", &page, "--settle", "1ms"];
+    let report = report("broadcast", &program.url(), &flags).await;
+    let server = &report["server"];
+    assert_eq!(server["memory"], "resident");
+    assert!(server["processor_seconds"].as_f64().unwrap() > 0.0);
+    assert!(server["memory_bytes"].as_u64().unwrap() > 1_000_000);
+}
+
+#[tokio::test]
+async fn a_server_that_has_served_before_is_what_memory_is_compared_with() {
+    let program = Program::start(&[]).await;
+    let pid = program.id().to_string();
+    let flags = ["--connections", "20", "--hold", "10ms", "--warm-up", "30", "--settle", "10ms", "--pid", &pid];
+    let report = report("idle", &program.url(), &flags).await;
+    assert_eq!((&report["connections"], &report["left"]), (&20.into(), &0.into()));
+    assert!(report["server"]["memory_bytes_each"].is_f64());
+    let counted = program.get("/metrics").await.body;
+    let queued = counted.lines().find_map(|line| line.strip_prefix("neffos_messages_queued_total ")).unwrap();
+    assert!(queued.parse::<u32>().unwrap() >= 50, "{counted}");
+}
+
+#[tokio::test]
+async fn a_process_or_page_that_cannot_be_read_is_told_before_anything_is_measured() {
+    let program = Program::start(&[]).await;
+    let nobody = refused(&["idle", &program.url(), "--pid", "4194305"]).await;
+    assert_eq!(nobody.errors, "error: process 4194305: cannot be looked at\n");
+    let page = |path: &str| format!("http://{}{path}", program.address);
+    let other = refused(&["idle", &program.url(), "--metrics", &page("/healthz")]).await;
+    assert!(other.errors.contains("it has no process_cpu_seconds_total"), "{other:?}");
+    let missing = refused(&["idle", &program.url(), "--metrics", &page("/nowhere")]).await;
+    assert!(missing.errors.contains("404"), "{missing:?}");
+    let secret = refused(&["idle", &program.url(), "--metrics", "https://127.0.0.1/metrics"]).await;
+    assert!(secret.errors.contains("http://HOST:PORT/PATH"), "{secret:?}");
+}
