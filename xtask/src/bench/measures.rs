@@ -1,0 +1,294 @@
+//! What is measured, with what, of whom, and how much of it.
+
+use super::contestants::{Contestant, Dialect, FLOOR, FLOOR_16, OURS, Pace};
+use super::figures::Figure;
+
+#[derive(Debug)]
+pub(super) struct Measure {
+    pub(super) name: &'static str,
+    pub(super) mode: Mode,
+    /// For `neffos bench`.
+    pub(super) flags: &'static str,
+    pub(super) messages: Messages,
+    pub(super) whom: Whom,
+    /// What the table shows; the first is compared with the reference.
+    pub(super) figures: &'static [Figure],
+    pub(super) reference: &'static str,
+    /// How many are open at the same time.
+    pub(super) connections: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Broadcast,
+    Ask,
+    Connect,
+    Idle,
+}
+
+/// How many are sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Messages {
+    /// The flags say it.
+    Alike,
+    /// As fast as they go: so many to those that are fast, middling and slow.
+    Burst([u32; 3]),
+}
+
+/// Who takes part.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whom {
+    All,
+    /// All but the floor, which has no rooms, answers nothing and promises nothing.
+    Servers,
+    Only(&'static [&'static str]),
+}
+
+impl Mode {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
+            Self::Ask => "ask",
+            Self::Connect => "connect",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+impl Measure {
+    /// Whether `who` has a row in the table.
+    pub(super) fn lists(&self, who: &Contestant) -> bool {
+        match self.whom {
+            Whom::All => true,
+            Whom::Servers => ![FLOOR, FLOOR_16].contains(&who.name),
+            Whom::Only(names) => names.contains(&who.name),
+        }
+    }
+
+    /// Whether `who` is asked to do this, and can.
+    pub(super) fn is_for(&self, who: &Contestant) -> bool {
+        let can = match self.mode {
+            Mode::Ask => who.dialect != Dialect::Centrifugo,
+            Mode::Broadcast if self.flags.contains("--room") => who.dialect.has_rooms(),
+            _ => true,
+        };
+        can && self.lists(who)
+    }
+
+    /// What `neffos bench` is told about `who`, without the address.
+    pub(super) fn arguments(&self, who: &Contestant) -> String {
+        let mut arguments = match self.mode {
+            // Those without rooms are there all the same.
+            Mode::Idle if !who.dialect.has_rooms() => self.flags.replace("--room room-% ", ""),
+            _ => self.flags.to_owned(),
+        };
+        if let Messages::Burst([fast, middling, slow]) = self.messages {
+            let messages = match who.pace {
+                Pace::Fast => fast,
+                Pace::Middling => middling,
+                Pace::Slow => slow,
+            };
+            arguments += &format!(" --messages {messages}");
+        }
+        arguments
+    }
+}
+
+const COST: &[Figure] = &[Figure::Cost, Figure::Rate];
+const LATE: &[Figure] = &[Figure::Cost, Figure::P50, Figure::P99];
+const ROOM: &[Figure] = &[Figure::PerBroadcast, Figure::P99];
+const CROWD: &[Figure] = &[Figure::Cost, Figure::MemoryEach, Figure::KernelEach];
+
+/// A burst, or broadcasts at a rate.
+const fn broadcast(name: &'static str, flags: &'static str, messages: Messages, connections: u64) -> Measure {
+    let (figures, reference) = match messages {
+        Messages::Alike => (LATE, FLOOR),
+        Messages::Burst(_) => (COST, FLOOR_16),
+    };
+    Measure { name, mode: Mode::Broadcast, flags, messages, whom: Whom::All, figures, reference, connections }
+}
+
+const FEW: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]);
+const FLOORS: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16]);
+const OURS_ALONE: Whom = Whom::Only(&[OURS]);
+
+pub(super) const MEASURES: [Measure; 17] = [
+    Measure { whom: FEW, ..broadcast("burst-100", "--receivers 100", Messages::Burst([10_000, 2_000, 1_000]), 101) },
+    Measure {
+        figures: &[Figure::Cost, Figure::Rate, Figure::MemoryAfter],
+        ..broadcast("burst-1000", "--receivers 1000 --settle 3s", Messages::Burst([1_000, 200, 100]), 1_001)
+    },
+    Measure {
+        whom: Whom::Only(&[OURS, FLOOR_16, "go25-gobwas", "socketioxide"]),
+        ..broadcast("burst-5000", "--receivers 5000", Messages::Burst([400, 50, 20]), 5_001)
+    },
+    Measure {
+        whom: Whom::Only(&[OURS, FLOOR_16]),
+        ..broadcast("burst-10000", "--receivers 10000", Messages::Burst([200, 20, 10]), 10_001)
+    },
+    Measure { whom: FEW, ..broadcast("paced-100", "--receivers 100 --rate 50 --messages 150", Messages::Alike, 101) },
+    broadcast("paced-1000", "--receivers 1000 --rate 50 --messages 150", Messages::Alike, 1_001),
+    Measure {
+        whom: Whom::Only(&[OURS, FLOOR, "go25-gobwas", "socketioxide"]),
+        ..broadcast("paced-5000", "--receivers 5000 --rate 10 --messages 30", Messages::Alike, 5_001)
+    },
+    Measure {
+        whom: Whom::Only(&[OURS, FLOOR]),
+        ..broadcast("paced-10000", "--receivers 10000 --rate 5 --messages 20", Messages::Alike, 10_001)
+    },
+    Measure {
+        whom: Whom::Only(&[OURS, "go25-gobwas"]),
+        reference: OURS,
+        ..broadcast("stuck", "--receivers 1000 --stuck 1 --rate 50 --messages 150", Messages::Alike, 1_001)
+    },
+    Measure {
+        whom: Whom::Servers,
+        figures: ROOM,
+        reference: OURS,
+        ..broadcast("room-alone", "--receivers 10 --room small --rate 50 --messages 100", Messages::Alike, 11)
+    },
+    Measure {
+        whom: Whom::Only(&[OURS, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]),
+        figures: ROOM,
+        reference: OURS,
+        ..broadcast(
+            "room-5000",
+            "--receivers 10 --bystanders 5000 --room small --rate 50 --messages 100",
+            Messages::Alike,
+            5_011,
+        )
+    },
+    Measure {
+        whom: Whom::Servers,
+        figures: ROOM,
+        reference: OURS,
+        ..broadcast(
+            "room-10000",
+            "--receivers 10 --bystanders 10000 --room small --rate 50 --messages 100",
+            Messages::Alike,
+            10_011,
+        )
+    },
+    Measure {
+        name: "idle",
+        mode: Mode::Idle,
+        flags: "--connections 10000 --room room-% --warm-up 500 --hold 2s",
+        messages: Messages::Alike,
+        whom: Whom::Servers,
+        figures: &[Figure::MemoryEach],
+        reference: OURS,
+        connections: 10_000,
+    },
+    Measure {
+        name: "connect",
+        mode: Mode::Connect,
+        flags: "--connections 100 --total 10000",
+        messages: Messages::Alike,
+        whom: Whom::Servers,
+        figures: &[Figure::Cost, Figure::Rate],
+        reference: OURS,
+        connections: 100,
+    },
+    Measure {
+        name: "ask",
+        mode: Mode::Ask,
+        flags: "--connections 100 --asks 100000",
+        messages: Messages::Alike,
+        whom: Whom::Servers,
+        figures: &[Figure::Cost, Figure::P50, Figure::P99, Figure::Rate],
+        reference: OURS,
+        connections: 100,
+    },
+    Measure {
+        whom: OURS_ALONE,
+        figures: CROWD,
+        reference: OURS,
+        ..broadcast("crowd-2000", "--receivers 2000 --rate 1 --messages 10", Messages::Alike, 2_001)
+    },
+    Measure {
+        whom: OURS_ALONE,
+        figures: CROWD,
+        reference: OURS,
+        ..broadcast("crowd-19000", "--receivers 19000 --rate 1 --messages 10", Messages::Alike, 19_001)
+    },
+];
+
+/// Shows that every part works, in seconds, with whatever build: no figure counts.
+pub(super) const BRIEF: [Measure; 5] = [
+    Measure { whom: FLOORS, ..broadcast("burst-100", "--receivers 100", Messages::Burst([500; 3]), 101) },
+    Measure { whom: FLOORS, ..broadcast("paced-100", "--receivers 100 --rate 50 --messages 50", Messages::Alike, 101) },
+    Measure {
+        whom: OURS_ALONE,
+        figures: ROOM,
+        reference: OURS,
+        ..broadcast(
+            "room-alone",
+            "--receivers 10 --bystanders 90 --room small --rate 50 --messages 50",
+            Messages::Alike,
+            101,
+        )
+    },
+    Measure {
+        name: "connect",
+        mode: Mode::Connect,
+        flags: "--connections 20 --total 200",
+        messages: Messages::Alike,
+        whom: FLOORS,
+        figures: &[Figure::Cost, Figure::Rate],
+        reference: OURS,
+        connections: 20,
+    },
+    Measure {
+        name: "ask",
+        mode: Mode::Ask,
+        flags: "--connections 20 --asks 2000",
+        messages: Messages::Alike,
+        whom: OURS_ALONE,
+        figures: &[Figure::Cost, Figure::P99],
+        reference: OURS,
+        connections: 20,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::contestants::CONTESTANTS;
+    use super::*;
+
+    fn measure(name: &str) -> &'static Measure {
+        MEASURES.iter().find(|measure| measure.name == name).unwrap()
+    }
+
+    fn contestant(name: &str) -> &'static Contestant {
+        CONTESTANTS.iter().find(|who| who.name == name).unwrap()
+    }
+
+    #[test]
+    fn who_has_no_rooms_has_a_row_and_no_part_in_them() {
+        let (rooms, ws) = (measure("room-10000"), contestant("ws"));
+        assert!(rooms.lists(ws) && !rooms.is_for(ws));
+        assert!(rooms.is_for(contestant("socketio")) && !rooms.lists(contestant(FLOOR)));
+        assert_eq!(measure("idle").arguments(ws), "--connections 10000 --warm-up 500 --hold 2s");
+    }
+
+    #[test]
+    fn the_slow_get_shorter_bursts() {
+        let messages = |name| measure("burst-1000").arguments(contestant(name));
+        assert!(messages(OURS).ends_with("--messages 1000"));
+        assert!(messages("go25-gobwas").ends_with("--messages 100"));
+    }
+
+    #[test]
+    fn everybody_who_is_named_exists_and_names_are_unique() {
+        for measure in MEASURES.iter().chain(&BRIEF) {
+            contestant(measure.reference);
+            if let Whom::Only(names) = measure.whom {
+                names.iter().for_each(|name| assert_eq!(contestant(name).name, *name));
+            }
+        }
+        let mut names: Vec<_> = MEASURES.iter().map(|measure| measure.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), MEASURES.len());
+    }
+}
