@@ -114,7 +114,7 @@ pub(super) const BARS: [Bar; 27] = [
     against("room of 10 among 5,000: cost, to neffos for Go 0.0.25", "room-5000", PerBroadcast, &GO_25, 0.02),
     against("room of 10 among 10,000: cost, to neffos for Go 0.0.25", "room-10000", PerBroadcast, &GO_25, 0.02),
     absolute("memory of an idle connection, in a namespace and a room", "idle", MemoryEach, 2.0),
-    absolute("memory of a connection, quiet after a burst of 1,000 messages", "burst-1000", MemoryAfter, 3.0),
+    absolute("memory of a connection, quiet after a burst of 1,000 messages", "afterwards", MemoryAfter, 3.0),
     against("connect, ack, namespace: cost, to neffos for Go 0.0.25", "connect", Cost, &GO_25, 0.6),
     against("ask: cost, to neffos for Go 0.0.25", "ask", Cost, &GO_25, 0.6),
     against("ask: p99, to neffos for Go 0.0.25", "ask", P99, &GO_25, 1.0),

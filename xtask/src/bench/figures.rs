@@ -46,7 +46,7 @@ impl Figure {
             Self::P99 => Some(report["latency_us"]["p99"].as_f64()? / 1e3),
             Self::Rate => Some(things(report)? / report["seconds"].as_f64().filter(|seconds| *seconds > 0.0)?),
             Self::MemoryEach => Some(server["memory_bytes_each"].as_f64()? / 1024.0),
-            Self::MemoryAfter => Some(server["memory_after_bytes_each"].as_f64()? / 1024.0),
+            Self::MemoryAfter => Some(server["memory_bytes_each_after"].as_f64()? / 1024.0),
             Self::KernelEach => Some(run["kernel_bytes"].as_f64()? / 1024.0 / report["connections"].as_f64()?),
         }
     }

@@ -90,6 +90,10 @@ impl Measure {
             };
             arguments += &format!(" --messages {messages}");
         }
+        // Only who looks at memory waits for it to settle.
+        if !arguments.contains("--settle") {
+            arguments += " --settle 0s";
+        }
         arguments
     }
 }
@@ -112,12 +116,9 @@ const FEW: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-goril
 const FLOORS: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16]);
 const OURS_ALONE: Whom = Whom::Only(&[OURS]);
 
-pub(super) const MEASURES: [Measure; 17] = [
+pub(super) const MEASURES: [Measure; 18] = [
     Measure { whom: FEW, ..broadcast("burst-100", "--receivers 100", Messages::Burst([10_000, 2_000, 1_000]), 101) },
-    Measure {
-        figures: &[Figure::Cost, Figure::Rate, Figure::MemoryAfter],
-        ..broadcast("burst-1000", "--receivers 1000 --settle 3s", Messages::Burst([1_000, 200, 100]), 1_001)
-    },
+    broadcast("burst-1000", "--receivers 1000", Messages::Burst([1_000, 200, 100]), 1_001),
     Measure {
         whom: Whom::Only(&[OURS, FLOOR_16, "go25-gobwas", "socketioxide"]),
         ..broadcast("burst-5000", "--receivers 5000", Messages::Burst([400, 50, 20]), 5_001)
@@ -172,12 +173,23 @@ pub(super) const MEASURES: [Measure; 17] = [
     Measure {
         name: "idle",
         mode: Mode::Idle,
-        flags: "--connections 10000 --room room-% --warm-up 500 --hold 2s",
+        flags: "--connections 10000 --room room-% --warm-up 500 --settle 1s --hold 1s",
         messages: Messages::Alike,
         whom: Whom::Servers,
         figures: &[Figure::MemoryEach],
         reference: OURS,
         connections: 10_000,
+    },
+    Measure {
+        whom: Whom::Only(&[OURS, "go25-gobwas", "socketioxide", "centrifuge"]),
+        figures: &[Figure::MemoryAfter, Figure::MemoryEach],
+        reference: OURS,
+        ..broadcast(
+            "afterwards",
+            "--receivers 1000 --warm-up 500 --settle 2s",
+            Messages::Burst([1_000, 200, 100]),
+            1_001,
+        )
     },
     Measure {
         name: "connect",
@@ -203,13 +215,23 @@ pub(super) const MEASURES: [Measure; 17] = [
         whom: OURS_ALONE,
         figures: CROWD,
         reference: OURS,
-        ..broadcast("crowd-2000", "--receivers 2000 --rate 1 --messages 10", Messages::Alike, 2_001)
+        ..broadcast(
+            "crowd-2000",
+            "--receivers 2000 --rate 1 --messages 10 --warm-up 500 --settle 1s",
+            Messages::Alike,
+            2_001,
+        )
     },
     Measure {
         whom: OURS_ALONE,
         figures: CROWD,
         reference: OURS,
-        ..broadcast("crowd-19000", "--receivers 19000 --rate 1 --messages 10", Messages::Alike, 19_001)
+        ..broadcast(
+            "crowd-19000",
+            "--receivers 19000 --rate 1 --messages 10 --warm-up 500 --settle 1s",
+            Messages::Alike,
+            19_001,
+        )
     },
 ];
 
@@ -268,14 +290,14 @@ mod tests {
         let (rooms, ws) = (measure("room-10000"), contestant("ws"));
         assert!(rooms.lists(ws) && !rooms.is_for(ws));
         assert!(rooms.is_for(contestant("socketio")) && !rooms.lists(contestant(FLOOR)));
-        assert_eq!(measure("idle").arguments(ws), "--connections 10000 --warm-up 500 --hold 2s");
+        assert_eq!(measure("idle").arguments(ws), "--connections 10000 --warm-up 500 --settle 1s --hold 1s");
     }
 
     #[test]
     fn the_slow_get_shorter_bursts() {
         let messages = |name| measure("burst-1000").arguments(contestant(name));
-        assert!(messages(OURS).ends_with("--messages 1000"));
-        assert!(messages("go25-gobwas").ends_with("--messages 100"));
+        assert!(messages(OURS).contains("--messages 1000 "));
+        assert!(messages("go25-gobwas").contains("--messages 100 "));
     }
 
     #[test]

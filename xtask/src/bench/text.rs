@@ -113,8 +113,9 @@ whole broadcast, ten deliveries. Servers without rooms have no part in it.",
         title: "Memory",
         text: "\
 10,000 connections that do nothing, in rooms of ten where there are rooms: by how much the server's process grows with each
-of them. Memory after a burst is in the table of bursts.",
-        tables: &[("idle", "10,000 idle connections")],
+of them. Then 1,000 connections two seconds after a burst, which may have left buffers behind: of 1,000 messages for ours, of
+fewer for the others, as above.",
+        tables: &[("idle", "10,000 idle connections"), ("afterwards", "1,000 connections, after a burst to all")],
         plots: &[Picture {
             file: "memory.svg",
             title: "10,000 idle connections: memory of the process for each, KiB",
