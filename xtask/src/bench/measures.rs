@@ -39,8 +39,6 @@ pub(super) enum Messages {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Whom {
     All,
-    /// All but the floor, which has no rooms, answers nothing and promises nothing.
-    Servers,
     Only(&'static [&'static str]),
 }
 
@@ -56,11 +54,12 @@ impl Mode {
 }
 
 impl Measure {
-    /// Whether `who` has a row in the table.
+    /// Whether `who` has a row in the table. A floor has one only where others are compared with it.
     pub(super) fn lists(&self, who: &Contestant) -> bool {
+        let is_floor = [FLOOR, FLOOR_16].contains(&who.name);
         match self.whom {
+            _ if is_floor && who.name != self.reference => false,
             Whom::All => true,
-            Whom::Servers => ![FLOOR, FLOOR_16].contains(&who.name),
             Whom::Only(names) => names.contains(&who.name),
         }
     }
@@ -143,7 +142,7 @@ pub(super) const MEASURES: [Measure; 18] = [
         ..broadcast("stuck", "--receivers 1000 --stuck 1 --rate 50 --messages 150", Messages::Alike, 1_001)
     },
     Measure {
-        whom: Whom::Servers,
+        whom: Whom::All,
         figures: ROOM,
         reference: OURS,
         ..broadcast("room-alone", "--receivers 10 --room small --rate 50 --messages 100", Messages::Alike, 11)
@@ -160,7 +159,7 @@ pub(super) const MEASURES: [Measure; 18] = [
         )
     },
     Measure {
-        whom: Whom::Servers,
+        whom: Whom::All,
         figures: ROOM,
         reference: OURS,
         ..broadcast(
@@ -175,7 +174,7 @@ pub(super) const MEASURES: [Measure; 18] = [
         mode: Mode::Idle,
         flags: "--connections 10000 --room room-% --warm-up 500 --settle 1s --hold 1s",
         messages: Messages::Alike,
-        whom: Whom::Servers,
+        whom: Whom::All,
         figures: &[Figure::MemoryEach],
         reference: OURS,
         connections: 10_000,
@@ -196,7 +195,7 @@ pub(super) const MEASURES: [Measure; 18] = [
         mode: Mode::Connect,
         flags: "--connections 100 --total 10000",
         messages: Messages::Alike,
-        whom: Whom::Servers,
+        whom: Whom::All,
         figures: &[Figure::Cost, Figure::Rate],
         reference: OURS,
         connections: 100,
@@ -206,7 +205,7 @@ pub(super) const MEASURES: [Measure; 18] = [
         mode: Mode::Ask,
         flags: "--connections 100 --asks 100000",
         messages: Messages::Alike,
-        whom: Whom::Servers,
+        whom: Whom::All,
         figures: &[Figure::Cost, Figure::P50, Figure::P99, Figure::Rate],
         reference: OURS,
         connections: 100,
