@@ -86,7 +86,8 @@ pub(super) fn digits(value: f64) -> String {
     }
 }
 
-fn thousands(whole: &str) -> String {
+/// A whole number with its thousands kept apart.
+pub(super) fn thousands(whole: &str) -> String {
     let groups: Vec<_> = whole.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
 }

@@ -21,7 +21,7 @@ pub(super) fn facts(stand: &Stand<'_>, arguments: &[&str]) -> Result<Value> {
         "processor": field("/proc/cpuinfo", "model name"),
         "cores": thread::available_parallelism().map_or(1, usize::from),
         "apart": stand.cores == Cores::Apart,
-        "memory": field("/proc/meminfo", "MemTotal"),
+        "memory": format!("{} MiB", kib("/proc/meminfo", "MemTotal") / 1024),
         "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         "open_files": open_files(),
         "commit": commit(),
@@ -46,8 +46,7 @@ pub(super) fn open_files() -> u64 {
 
 /// Bytes that the kernel has taken for sockets and all else of its own.
 pub(super) fn kernel_memory() -> u64 {
-    let slab = field("/proc/meminfo", "Slab");
-    let slab: u64 = slab.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default();
+    let slab = kib("/proc/meminfo", "Slab");
     let sockets = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
     let tcp = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or_default();
     let pages = tcp.split_whitespace().skip_while(|word| *word != "mem").nth(1);
@@ -59,6 +58,11 @@ fn field(path: &str, name: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     value.unwrap_or_default().trim_start_matches([' ', '\t', ':']).trim().to_owned()
+}
+
+/// A number of the kernel's in KiB; 0 where it is missing.
+fn kib(path: &str, name: &str) -> u64 {
+    field(path, name).split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }
 
 /// With a mark when something is not committed that could change a figure.

@@ -1,6 +1,6 @@
 //! What is measured, with what, of whom, and how much of it.
 
-use super::contestants::{Contestant, Dialect, FLOOR, FLOOR_16, OURS, Pace};
+use super::contestants::{Contestant, Dialect, FLOOR, FLOOR_16, OURS};
 use super::figures::Figure;
 
 #[derive(Debug)]
@@ -9,7 +9,6 @@ pub(super) struct Measure {
     pub(super) mode: Mode,
     /// For `neffos bench`.
     pub(super) flags: &'static str,
-    pub(super) messages: Messages,
     pub(super) whom: Whom,
     /// What the table shows; the first is compared with the reference.
     pub(super) figures: &'static [Figure],
@@ -24,15 +23,6 @@ pub(super) enum Mode {
     Ask,
     Connect,
     Idle,
-}
-
-/// How many are sent.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Messages {
-    /// The flags say it.
-    Alike,
-    /// As fast as they go: so many to those that are fast, middling and slow.
-    Burst([u32; 3]),
 }
 
 /// Who takes part.
@@ -81,14 +71,6 @@ impl Measure {
             Mode::Idle if !who.dialect.has_rooms() => self.flags.replace("--room room-% ", ""),
             _ => self.flags.to_owned(),
         };
-        if let Messages::Burst([fast, middling, slow]) = self.messages {
-            let messages = match who.pace {
-                Pace::Fast => fast,
-                Pace::Middling => middling,
-                Pace::Slow => slow,
-            };
-            arguments += &format!(" --messages {messages}");
-        }
         // Only who looks at memory waits for it to settle.
         if !arguments.contains("--settle") {
             arguments += " --settle 0s";
@@ -102,78 +84,70 @@ const LATE: &[Figure] = &[Figure::Cost, Figure::P50, Figure::P99];
 const ROOM: &[Figure] = &[Figure::PerBroadcast, Figure::P99];
 const CROWD: &[Figure] = &[Figure::Cost, Figure::MemoryEach, Figure::KernelEach];
 
-/// A burst, or broadcasts at a rate.
-const fn broadcast(name: &'static str, flags: &'static str, messages: Messages, connections: u64) -> Measure {
-    let (figures, reference) = match messages {
-        Messages::Alike => (LATE, FLOOR),
-        Messages::Burst(_) => (COST, FLOOR_16),
-    };
-    Measure { name, mode: Mode::Broadcast, flags, messages, whom: Whom::All, figures, reference, connections }
+/// One broadcast at a time.
+const fn paced(name: &'static str, flags: &'static str, connections: u64) -> Measure {
+    let (mode, whom) = (Mode::Broadcast, Whom::All);
+    Measure { name, mode, flags, whom, figures: LATE, reference: FLOOR, connections }
+}
+
+/// As fast as they go.
+const fn burst(name: &'static str, flags: &'static str, connections: u64) -> Measure {
+    Measure { figures: COST, reference: FLOOR_16, ..paced(name, flags, connections) }
 }
 
 const FEW: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]);
 const FLOORS: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16]);
 const OURS_ALONE: Whom = Whom::Only(&[OURS]);
 
-pub(super) const MEASURES: [Measure; 18] = [
-    Measure { whom: FEW, ..broadcast("burst-100", "--receivers 100", Messages::Burst([10_000, 2_000, 1_000]), 101) },
-    broadcast("burst-1000", "--receivers 1000", Messages::Burst([1_000, 200, 100]), 1_001),
-    Measure {
-        whom: Whom::Only(&[OURS, FLOOR_16, "go25-gobwas", "socketioxide"]),
-        ..broadcast("burst-5000", "--receivers 5000", Messages::Burst([400, 50, 20]), 5_001)
-    },
+pub(super) const MEASURES: [Measure; 19] = [
+    Measure { whom: FEW, ..burst("burst-100", "--receivers 100 --messages 2000", 101) },
+    burst("burst-1000", "--receivers 1000 --messages 200", 1_001),
     Measure {
         whom: Whom::Only(&[OURS, FLOOR_16]),
-        ..broadcast("burst-10000", "--receivers 10000", Messages::Burst([200, 20, 10]), 10_001)
+        ..burst("burst-1000-long", "--receivers 1000 --messages 2000", 1_001)
     },
-    Measure { whom: FEW, ..broadcast("paced-100", "--receivers 100 --rate 50 --messages 150", Messages::Alike, 101) },
-    broadcast("paced-1000", "--receivers 1000 --rate 50 --messages 150", Messages::Alike, 1_001),
+    Measure {
+        whom: Whom::Only(&[OURS, FLOOR_16, "go25-gobwas", "socketioxide"]),
+        ..burst("burst-5000", "--receivers 5000 --messages 200", 5_001)
+    },
+    Measure { whom: Whom::Only(&[OURS, FLOOR_16]), ..burst("burst-10000", "--receivers 10000 --messages 200", 10_001) },
+    Measure { whom: FEW, ..paced("paced-100", "--receivers 100 --rate 50 --messages 150", 101) },
+    paced("paced-1000", "--receivers 1000 --rate 50 --messages 150", 1_001),
     Measure {
         whom: Whom::Only(&[OURS, FLOOR, "go25-gobwas", "socketioxide"]),
-        ..broadcast("paced-5000", "--receivers 5000 --rate 10 --messages 30", Messages::Alike, 5_001)
+        ..paced("paced-5000", "--receivers 5000 --rate 10 --messages 30", 5_001)
     },
     Measure {
         whom: Whom::Only(&[OURS, FLOOR]),
-        ..broadcast("paced-10000", "--receivers 10000 --rate 5 --messages 20", Messages::Alike, 10_001)
+        ..paced("paced-10000", "--receivers 10000 --rate 5 --messages 20", 10_001)
     },
     Measure {
         whom: Whom::Only(&[OURS, "go25-gobwas"]),
         reference: OURS,
-        ..broadcast("stuck", "--receivers 1000 --stuck 1 --rate 50 --messages 150", Messages::Alike, 1_001)
+        ..paced("stuck", "--receivers 1000 --stuck 1 --rate 50 --messages 150", 1_001)
     },
     Measure {
         whom: Whom::All,
         figures: ROOM,
         reference: OURS,
-        ..broadcast("room-alone", "--receivers 10 --room small --rate 50 --messages 100", Messages::Alike, 11)
+        ..paced("room-alone", "--receivers 10 --room small --rate 50 --messages 100", 11)
     },
     Measure {
         whom: Whom::Only(&[OURS, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]),
         figures: ROOM,
         reference: OURS,
-        ..broadcast(
-            "room-5000",
-            "--receivers 10 --bystanders 5000 --room small --rate 50 --messages 100",
-            Messages::Alike,
-            5_011,
-        )
+        ..paced("room-5000", "--receivers 10 --bystanders 5000 --room small --rate 50 --messages 100", 5_011)
     },
     Measure {
         whom: Whom::All,
         figures: ROOM,
         reference: OURS,
-        ..broadcast(
-            "room-10000",
-            "--receivers 10 --bystanders 10000 --room small --rate 50 --messages 100",
-            Messages::Alike,
-            10_011,
-        )
+        ..paced("room-10000", "--receivers 10 --bystanders 10000 --room small --rate 50 --messages 100", 10_011)
     },
     Measure {
         name: "idle",
         mode: Mode::Idle,
         flags: "--connections 10000 --room room-% --warm-up 500 --settle 1s --hold 1s",
-        messages: Messages::Alike,
         whom: Whom::All,
         figures: &[Figure::MemoryEach],
         reference: OURS,
@@ -183,18 +157,12 @@ pub(super) const MEASURES: [Measure; 18] = [
         whom: Whom::Only(&[OURS, "go25-gobwas", "socketioxide", "centrifuge"]),
         figures: &[Figure::MemoryAfter, Figure::MemoryEach],
         reference: OURS,
-        ..broadcast(
-            "afterwards",
-            "--receivers 1000 --warm-up 500 --settle 2s",
-            Messages::Burst([1_000, 200, 100]),
-            1_001,
-        )
+        ..burst("afterwards", "--receivers 1000 --messages 1000 --warm-up 500 --settle 2s", 1_001)
     },
     Measure {
         name: "connect",
         mode: Mode::Connect,
         flags: "--connections 100 --total 10000",
-        messages: Messages::Alike,
         whom: Whom::All,
         figures: &[Figure::Cost, Figure::Rate],
         reference: OURS,
@@ -204,7 +172,6 @@ pub(super) const MEASURES: [Measure; 18] = [
         name: "ask",
         mode: Mode::Ask,
         flags: "--connections 100 --asks 100000",
-        messages: Messages::Alike,
         whom: Whom::All,
         figures: &[Figure::Cost, Figure::P50, Figure::P99, Figure::Rate],
         reference: OURS,
@@ -214,46 +181,30 @@ pub(super) const MEASURES: [Measure; 18] = [
         whom: OURS_ALONE,
         figures: CROWD,
         reference: OURS,
-        ..broadcast(
-            "crowd-2000",
-            "--receivers 2000 --rate 1 --messages 10 --warm-up 500 --settle 1s",
-            Messages::Alike,
-            2_001,
-        )
+        ..paced("crowd-2000", "--receivers 2000 --rate 1 --messages 10 --warm-up 500 --settle 1s", 2_001)
     },
     Measure {
         whom: OURS_ALONE,
         figures: CROWD,
         reference: OURS,
-        ..broadcast(
-            "crowd-19000",
-            "--receivers 19000 --rate 1 --messages 10 --warm-up 500 --settle 1s",
-            Messages::Alike,
-            19_001,
-        )
+        ..paced("crowd-19000", "--receivers 19000 --rate 1 --messages 10 --warm-up 500 --settle 1s", 19_001)
     },
 ];
 
 /// Shows that every part works, in seconds, with whatever build: no figure counts.
 pub(super) const BRIEF: [Measure; 5] = [
-    Measure { whom: FLOORS, ..broadcast("burst-100", "--receivers 100", Messages::Burst([500; 3]), 101) },
-    Measure { whom: FLOORS, ..broadcast("paced-100", "--receivers 100 --rate 50 --messages 50", Messages::Alike, 101) },
+    Measure { whom: FLOORS, ..burst("burst-100", "--receivers 100 --messages 500", 101) },
+    Measure { whom: FLOORS, ..paced("paced-100", "--receivers 100 --rate 50 --messages 50", 101) },
     Measure {
         whom: OURS_ALONE,
         figures: ROOM,
         reference: OURS,
-        ..broadcast(
-            "room-alone",
-            "--receivers 10 --bystanders 90 --room small --rate 50 --messages 50",
-            Messages::Alike,
-            101,
-        )
+        ..paced("room-alone", "--receivers 10 --bystanders 90 --room small --rate 50 --messages 50", 101)
     },
     Measure {
         name: "connect",
         mode: Mode::Connect,
         flags: "--connections 20 --total 200",
-        messages: Messages::Alike,
         whom: FLOORS,
         figures: &[Figure::Cost, Figure::Rate],
         reference: OURS,
@@ -263,7 +214,6 @@ pub(super) const BRIEF: [Measure; 5] = [
         name: "ask",
         mode: Mode::Ask,
         flags: "--connections 20 --asks 2000",
-        messages: Messages::Alike,
         whom: OURS_ALONE,
         figures: &[Figure::Cost, Figure::P99],
         reference: OURS,
@@ -290,13 +240,6 @@ mod tests {
         assert!(rooms.lists(ws) && !rooms.is_for(ws));
         assert!(rooms.is_for(contestant("socketio")) && !rooms.lists(contestant(FLOOR)));
         assert_eq!(measure("idle").arguments(ws), "--connections 10000 --warm-up 500 --settle 1s --hold 1s");
-    }
-
-    #[test]
-    fn the_slow_get_shorter_bursts() {
-        let messages = |name| measure("burst-1000").arguments(contestant(name));
-        assert!(messages(OURS).contains("--messages 1000 "));
-        assert!(messages("go25-gobwas").contains("--messages 100 "));
     }
 
     #[test]

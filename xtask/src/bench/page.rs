@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Place;
 use super::bars::{BARS, Bar, Verdict};
 use super::contestants::{CONTESTANTS, Contestant, OURS};
-use super::figures::{Figure, Spread, digits};
+use super::figures::{Figure, Spread, digits, thousands};
 use super::measures::{BRIEF, MEASURES, Measure};
 use super::plot::{self, Row};
 use super::results::Results;
@@ -51,7 +51,8 @@ fn machine(results: &Results) -> String {
         ("memory", fact("memory")),
         ("kernel", format!("Linux {}; a process may open {} files", fact("kernel"), fact("open_files"))),
         ("commit", format!("{}, {}", fact("commit"), fact("date"))),
-        ("command", format!("`{}`, {} repetitions", fact("command"), results.repetitions())),
+        ("command", format!("`{}`", fact("command"))),
+        ("repetitions", results.repetitions().to_string()),
     ];
     let mut table = "| | |\n| --- | --- |\n".to_owned();
     for (name, value) in rows {
@@ -231,6 +232,7 @@ fn said(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.replace('|', " "),
+        Value::Number(number) if number.is_u64() => thousands(&number.to_string()),
         Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), digits),
         other => other.to_string(),
     }
@@ -266,7 +268,7 @@ mod tests {
         assert!(page.contains("**lost 10 of 1000**"), "{page}");
         assert!(page.contains("the server   hung up"), "{page}");
         assert!(page.contains("`neffos bench broadcast ws://… --dialect neffos --json --receivers 1000`"), "{page}");
-        assert!(page.contains("| 0.20 × | 0.50 to 2.50 (processor, µs each) | 1 × | met |"), "{page}");
+        assert!(page.contains("| 0.14 × | 0.50 to 3.50 (processor, µs each) | 0.1 × | **missed** |"), "{page}");
         assert!(!page.contains("## Rooms"), "{page}");
     }
 

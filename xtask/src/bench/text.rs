@@ -39,8 +39,8 @@ Every measurement has a server of its own that has just been started. Each repet
 that turns from one to the next. Tables show the median with the least and the most in brackets; ratios are those of medians.
 Absolute numbers belong to the machine; ratios travel better.
 
-A **burst** sends as fast as the server takes it: a hundred times slower servers get fewer messages, so that a run takes
-seconds, and what is compared is the cost of a delivery. **Paced** means one broadcast at a time, none begun before the one
+Under each table is what `neffos bench` was told; all servers of a table get the same. A **burst** is sent as fast as the server
+takes it. **Paced** means one broadcast at a time, none begun before the one
 before it is done: 50 a second to 1,000 receivers, fewer to more of them, because the kernel alone needs a whole processor core
 for 50 a second to 5,000.
 
@@ -57,6 +57,7 @@ each delivery; one that writes what has come together pays for fewer.",
         tables: &[
             ("burst-100", "100 receivers"),
             ("burst-1000", "1,000 receivers"),
+            ("burst-1000-long", "1,000 receivers, ten times as many messages"),
             ("burst-5000", "5,000 receivers"),
             ("burst-10000", "10,000 receivers"),
         ],
@@ -113,8 +114,8 @@ whole broadcast, ten deliveries. Servers without rooms have no part in it.",
         title: "Memory",
         text: "\
 10,000 connections that do nothing, in rooms of ten where there are rooms: by how much the server's process grows with each
-of them. Then 1,000 connections two seconds after a burst, which may have left buffers behind: of 1,000 messages for ours, of
-fewer for the others, as above.",
+of them. Then 1,000 connections two seconds after a burst of 1,000 messages, which may have left
+buffers behind.",
         tables: &[("idle", "10,000 idle connections"), ("afterwards", "1,000 connections, after a burst to all")],
         plots: &[Picture {
             file: "memory.svg",
