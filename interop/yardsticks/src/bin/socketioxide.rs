@@ -15,7 +15,8 @@ async fn main() -> Ended {
 async fn serve(listener: TcpListener) -> Ended {
     // What may wait for a connection: a burst must not be lost for a bound that can be set.
     let (layer, io) = SocketIo::builder().max_buffer_size(KEPT).build_layer();
-    io.ns("/", async |socket: SocketRef| {
+    // What stands in an async block runs in a task of its own, later: who joins at once must find its events by then.
+    io.ns("/", |socket: SocketRef| {
         socket.on("chat", async |socket: SocketRef, Data::<String>(body)| {
             // Who is gone misses it.
             socket.broadcast().emit("chat", &body).await.ok();
@@ -30,6 +31,7 @@ async fn serve(listener: TcpListener) -> Ended {
         socket.on("echo", async |Data::<String>(body), ack: AckSender| {
             ack.send(&body).ok();
         });
+        std::future::ready(())
     });
     let listener = listener.tap_io(|stream| {
         // Without it, messages are only slower.
