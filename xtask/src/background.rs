@@ -36,6 +36,11 @@ impl Background {
         Ok(Self { name, child, lines })
     }
 
+    /// Of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The rest of the first line that begins with `words`.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
 
 fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result {
     steps.command(&mut command("cargo fmt --all --check"))?;
+    steps.command(&mut command("cargo fmt --check --manifest-path interop/yardsticks/Cargo.toml"))?;
     steps.run("layers", || layers::check(workspace))?;
     steps.run("typos", || typos(workspace))?;
     test::prepare(steps)?;

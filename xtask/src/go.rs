@@ -39,10 +39,30 @@ pub(crate) fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
 pub(crate) fn check(steps: &mut Steps) -> Result {
     steps.run("gofmt", || {
         let root = output(command("go env GOROOT").env("GOTOOLCHAIN", YOUNGER.toolchain))?;
-        let unformed = output(Command::new(Path::new(root.trim()).join("bin/gofmt")).args(["-l", FOLDER]))?;
+        let unformed = output(Command::new(Path::new(root.trim()).join("bin/gofmt")).args(["-l", FOLDER, CENTRIFUGE]))?;
         if unformed.is_empty() { Ok(()) } else { Err(format!("please run gofmt -w on:\n{unformed}").into()) }
     })?;
     VERSIONS.iter().try_for_each(|version| steps.command(&mut version.go("vet", "./...")))
+}
+
+/// Builds the servers for measuring, `load-v0.0.24` and `load-v0.0.25`, beside the others.
+///
+/// # Errors
+/// When one cannot be built.
+pub(crate) fn build_loads(steps: &mut Steps, workspace: &Workspace) -> Result {
+    VERSIONS.iter().try_for_each(|version| {
+        let program = servers(workspace).join(version.program.replace("server", "load"));
+        steps.command(version.go("build", "-o").arg(program).arg("./load"))
+    })
+}
+
+/// Builds the yardstick `centrifuge`, beside the servers.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn build_centrifuge(steps: &mut Steps, workspace: &Workspace) -> Result {
+    let mut go = pinned(YOUNGER.toolchain, "go build -o");
+    steps.command(go.current_dir(CENTRIFUGE).arg(servers(workspace).join("centrifuge")).arg("."))
 }
 
 /// The folder of the built servers: `server-v0.0.24` and `server-v0.0.25`.
@@ -52,24 +72,31 @@ pub(crate) fn servers(workspace: &Workspace) -> PathBuf {
 
 /// A version of neffos, and what builds it.
 #[derive(Debug, Clone, Copy)]
-struct Version {
+pub(crate) struct Version {
     program: &'static str,
     /// Any younger Go would do for the older version, too: this is for the same result everywhere.
-    toolchain: &'static str,
+    pub(crate) toolchain: &'static str,
     flags: &'static str,
 }
 
 impl Version {
-    /// A call of Go that leaves what is pinned as it is, whatever the user's own flags.
     fn go(self, verb: &str, arguments: &str) -> Command {
-        let mut command = command(&format!("go {verb} {} {arguments}", self.flags));
-        command.current_dir(FOLDER).env("GOTOOLCHAIN", self.toolchain).env("GOFLAGS", "-mod=readonly -buildvcs=false");
+        let mut command = pinned(self.toolchain, &format!("go {verb} {} {arguments}", self.flags));
+        command.current_dir(FOLDER);
         command
     }
 }
 
+/// A call of Go that leaves what is pinned as it is, whatever the user's own flags.
+fn pinned(toolchain: &str, line: &str) -> Command {
+    let mut command = command(line);
+    command.env("GOTOOLCHAIN", toolchain).env("GOFLAGS", "-mod=readonly -buildvcs=false");
+    command
+}
+
 const FOLDER: &str = "interop/go";
-const VERSIONS: [Version; 2] = [OLDER, YOUNGER];
+const CENTRIFUGE: &str = "interop/yardsticks/centrifuge";
+pub(crate) const VERSIONS: [Version; 2] = [OLDER, YOUNGER];
 const OLDER: Version = Version { program: "server-v0.0.24", toolchain: "go1.26.8", flags: "" };
 const YOUNGER: Version =
     Version { program: "server-v0.0.25", toolchain: "go1.27.1", flags: "-modfile=v0.0.25.mod -tags=v0025" };

@@ -5,6 +5,7 @@
 mod autobahn;
 mod autobahn_client;
 mod background;
+mod bench;
 mod ci;
 mod go;
 mod layers;
@@ -48,6 +49,7 @@ fn run(arguments: &[&str]) -> Result {
         ["ci"] => ci::run(&mut steps, &workspace)?,
         ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
         ["go"] => go::run(&mut steps, &workspace)?,
+        ["bench", arguments @ ..] => return bench::run(&mut steps, &workspace, arguments),
         ["layers"] => return layers::check(&workspace),
         ["autobahn"] => {
             return autobahn::check(&workspace, autobahn::Extent::All)
@@ -69,4 +71,9 @@ cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn,
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
 cargo xtask autobahn   runs all of Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected
+cargo xtask bench      builds our server and others, measures all, and writes docs/benchmarks.md: about half an hour
+                       --repeat N          so often instead of five times
+                       --only NAME,…       only these servers, these measures; the page goes below target/
+                       --brief             only ours and the floor, once, in debug builds: shows that it works
+                       --page              measures nothing, and writes the page anew from the last whole run
 cargo xtask help       prints this";

@@ -1,0 +1,180 @@
+//! Who is measured.
+
+/// One server program with its flags.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Contestant {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) dialect: Dialect,
+    pub(super) program: Program,
+    pub(super) flags: &'static str,
+    /// What a reader must know to judge its figures.
+    pub(super) remark: &'static str,
+}
+
+/// How a server is talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Neffos,
+    Plain,
+    SocketIo,
+    Centrifugo,
+}
+
+/// What is built, and by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Program {
+    /// In the project's workspace.
+    Own(&'static str),
+    /// In the workspace `interop/yardsticks`.
+    Yardstick(&'static str),
+    /// In `interop/go`, with a version of neffos.
+    Go(&'static str),
+    Centrifuge,
+    /// A script in `interop/yardsticks/node`.
+    Node(&'static str),
+}
+
+impl Contestant {
+    /// Whether it is built with the project itself.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.program, Program::Own(_))
+    }
+}
+
+impl Dialect {
+    /// As `neffos bench` calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Neffos => "neffos",
+            Self::Plain => "plain",
+            Self::SocketIo => "socketio",
+            Self::Centrifugo => "centrifugo",
+        }
+    }
+
+    /// Where connections come in.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Neffos | Self::Plain => "/ws",
+            Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
+            Self::Centrifugo => "/connection/websocket",
+        }
+    }
+
+    pub(super) fn has_rooms(self) -> bool {
+        self != Self::Plain
+    }
+}
+
+pub(super) const OURS: &str = "load";
+pub(super) const FLOOR: &str = "floor-1";
+pub(super) const FLOOR_16: &str = "floor-16";
+pub(super) const GO_25: [&str; 2] = ["go25-gobwas", "go25-gorilla"];
+
+pub(super) const CONTESTANTS: [Contestant; 13] = [
+    Contestant {
+        name: OURS,
+        title: "**Neffos for Rust**",
+        dialect: Dialect::Neffos,
+        program: Program::Own("load"),
+        flags: "--outbox 16384",
+        remark: "the program `load` of `interop/fixture`, mimalloc; its outbox holds 16,384 messages instead of 1,024, so that no burst is too long for it",
+    },
+    Contestant {
+        name: FLOOR,
+        title: "floor, one write a message",
+        dialect: Dialect::Neffos,
+        program: Program::Own("floor"),
+        flags: "--frames 1",
+        remark: "raw sockets, one epoll loop, every frame made once: `interop/floor`",
+    },
+    Contestant {
+        name: FLOOR_16,
+        title: "floor, 16 messages a write",
+        dialect: Dialect::Neffos,
+        program: Program::Own("floor"),
+        flags: "--frames 16",
+        remark: "the same, which gathers up to 16 messages into one `writev`",
+    },
+    Contestant {
+        name: GO_25[0],
+        title: "neffos for Go 0.0.25, gobwas",
+        dialect: Dialect::Neffos,
+        program: Program::Go("load-v0.0.25"),
+        flags: "--upgrader gobwas",
+        remark: "default mode; `interop/go/load`",
+    },
+    Contestant {
+        name: GO_25[1],
+        title: "neffos for Go 0.0.25, gorilla",
+        dialect: Dialect::Neffos,
+        program: Program::Go("load-v0.0.25"),
+        flags: "--upgrader gorilla",
+        remark: "default mode",
+    },
+    Contestant {
+        name: "go24-gobwas",
+        title: "neffos for Go 0.0.24, gobwas",
+        dialect: Dialect::Neffos,
+        program: Program::Go("load-v0.0.24"),
+        flags: "--upgrader gobwas --sync",
+        remark: "ordered mode, `SyncBroadcaster`: in its default mode it loses most of a burst",
+    },
+    Contestant {
+        name: "go24-gorilla",
+        title: "neffos for Go 0.0.24, gorilla",
+        dialect: Dialect::Neffos,
+        program: Program::Go("load-v0.0.24"),
+        flags: "--upgrader gorilla --sync",
+        remark: "ordered mode",
+    },
+    Contestant {
+        name: "socketioxide",
+        title: "socketioxide",
+        dialect: Dialect::SocketIo,
+        program: Program::Yardstick("socketioxide"),
+        flags: "",
+        remark: "on axum, handlers as async functions, which it runs each as a task of its own: a burst does not stay in order; its buffer holds 16,384 packets instead of 128, so that no burst is too long for it",
+    },
+    Contestant {
+        name: "axum",
+        title: "axum and tokio's broadcast channel",
+        dialect: Dialect::Plain,
+        program: Program::Yardstick("axum"),
+        flags: "",
+        remark: "no names, rooms or events; the channel holds 16,384 messages",
+    },
+    Contestant {
+        name: "tungstenite",
+        title: "tokio-tungstenite, a queue each",
+        dialect: Dialect::Plain,
+        program: Program::Yardstick("tungstenite"),
+        flags: "",
+        remark: "no names, rooms or events; queues without bound",
+    },
+    Contestant {
+        name: "socketio",
+        title: "Socket.IO for Node",
+        dialect: Dialect::SocketIo,
+        program: Program::Node("socketio.js"),
+        flags: "",
+        remark: "websocket only, with the library ws",
+    },
+    Contestant {
+        name: "ws",
+        title: "ws for Node",
+        dialect: Dialect::Plain,
+        program: Program::Node("ws.js"),
+        flags: "",
+        remark: "a loop over all clients; no names, rooms or events",
+    },
+    Contestant {
+        name: "centrifuge",
+        title: "centrifuge for Go",
+        dialect: Dialect::Centrifugo,
+        program: Program::Centrifuge,
+        flags: "",
+        remark: "the library that Centrifugo is made of; JSON protocol, broker in memory, anybody may publish",
+    },
+];

@@ -1,0 +1,130 @@
+//! What is read off a run, and what several runs amount to. Pure.
+
+use serde_json::Value;
+
+/// One figure of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Figure {
+    /// The server's processor time for each delivery, ask or connection.
+    Cost,
+    /// The server's processor time for each message that was broadcast.
+    PerBroadcast,
+    P50,
+    P99,
+    /// Deliveries, asks or connections in a second.
+    Rate,
+    /// By how much the server's process grows with each connection.
+    MemoryEach,
+    /// The same, when all has been quiet for a while after what was measured.
+    MemoryAfter,
+    /// By how much the kernel's memory grows, for both ends of a connection.
+    KernelEach,
+}
+
+impl Figure {
+    /// The head of its column.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Cost => "processor, µs each",
+            Self::PerBroadcast => "processor, µs a broadcast",
+            Self::P50 => "p50, ms",
+            Self::P99 => "p99, ms",
+            Self::Rate => "a second",
+            Self::MemoryEach => "memory each, KiB",
+            Self::MemoryAfter => "memory each afterwards, KiB",
+            Self::KernelEach => "kernel's memory, KiB",
+        }
+    }
+
+    /// Of one run as it is kept; none when it was not measured.
+    pub(super) fn of(self, run: &Value) -> Option<f64> {
+        let (report, server) = (&run["report"], &run["report"]["server"]);
+        match self {
+            Self::Cost => server["processor_us_each"].as_f64(),
+            Self::PerBroadcast => Some(server["processor_seconds"].as_f64()? * 1e6 / report["messages"].as_f64()?),
+            Self::P50 => Some(report["latency_us"]["p50"].as_f64()? / 1e3),
+            Self::P99 => Some(report["latency_us"]["p99"].as_f64()? / 1e3),
+            Self::Rate => Some(things(report)? / report["seconds"].as_f64().filter(|seconds| *seconds > 0.0)?),
+            Self::MemoryEach => Some(server["memory_bytes_each"].as_f64()? / 1024.0),
+            Self::MemoryAfter => Some(server["memory_bytes_each_after"].as_f64()? / 1024.0),
+            Self::KernelEach => Some(run["kernel_bytes"].as_f64()? / 1024.0 / report["connections"].as_f64()?),
+        }
+    }
+}
+
+/// What was done: deliveries, asks or connections.
+fn things(report: &Value) -> Option<f64> {
+    let counts = [&report["deliveries"]["received"], &report["messages"], &report["connections"]];
+    counts.into_iter().find_map(Value::as_f64)
+}
+
+/// Several runs of one thing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
+}
+
+impl Spread {
+    /// None of nothing.
+    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (least, most) = (*values.first()?, *values.last()?);
+        let (lower, upper) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Some(Self { median: f64::midpoint(lower, upper), least, most })
+    }
+}
+
+/// Three digits that count, thousands kept apart.
+pub(super) fn digits(value: f64) -> String {
+    match value.abs() {
+        ..0.0995 => format!("{value:.3}"),
+        ..9.95 => format!("{value:.2}"),
+        ..99.5 => format!("{value:.1}"),
+        _ => thousands(&format!("{value:.0}")),
+    }
+}
+
+/// A whole number with its thousands kept apart.
+pub(super) fn thousands(whole: &str) -> String {
+    let groups: Vec<_> = whole.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_read_off_a_run() {
+        let report = json!({
+            "mode": "broadcast", "connections": 11, "messages": 100, "seconds": 2.0,
+            "deliveries": { "received": 1000 }, "latency_us": { "p50": 100.0, "p99": 1500.0 },
+            "server": { "processor_seconds": 0.01, "processor_us_each": 10.0, "memory_bytes_each": 2048.0 },
+        });
+        let run = json!({ "report": report, "kernel_bytes": 11 * 1024 });
+        let read = |figure: Figure| figure.of(&run).unwrap();
+        assert_eq!([read(Figure::Cost), read(Figure::PerBroadcast)], [10.0, 100.0]);
+        assert_eq!([read(Figure::P50), read(Figure::P99), read(Figure::Rate)], [0.1, 1.5, 500.0]);
+        assert_eq!([read(Figure::MemoryEach), read(Figure::KernelEach)], [2.0, 1.0]);
+        assert_eq!(Figure::MemoryAfter.of(&run), None);
+        assert_eq!(Figure::P99.of(&json!({ "fault": "gone" })), None);
+    }
+
+    #[test]
+    fn the_median_lies_in_the_middle_or_between_the_two_there() {
+        let spread = Spread::of(vec![3.0, 1.0, 2.0]).unwrap();
+        assert_eq!((spread.median, spread.least, spread.most), (2.0, 1.0, 3.0));
+        assert_eq!(Spread::of(vec![1.0, 2.0]).unwrap().median, 1.5);
+        assert_eq!(Spread::of(vec![]), None);
+    }
+
+    #[test]
+    fn numbers_have_as_many_digits_as_count() {
+        let written = [0.0567, 0.5, 5.678, 12.34, 123.4, 1_234_567.0].map(digits);
+        assert_eq!(written, ["0.057", "0.50", "5.68", "12.3", "123", "1,234,567"]);
+    }
+}

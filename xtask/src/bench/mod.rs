@@ -1,0 +1,101 @@
+//! `cargo xtask bench`: measures our server beside others with `neffos bench`, and writes down what came out.
+//!
+//! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what; `figures.rs`: what is read off a run.
+//! - `build.rs`: makes the programs; `run.rs`: one measurement; `machine.rs`: where it was made.
+//! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show.
+//! - `page.rs`, `text.rs`, `plot.rs`: the page, its words, its pictures.
+
+mod bars;
+mod build;
+mod contestants;
+mod figures;
+mod machine;
+mod measures;
+mod options;
+mod page;
+mod plot;
+mod results;
+mod run;
+mod text;
+
+use std::path::PathBuf;
+
+use contestants::Contestant;
+use measures::Measure;
+use options::{Extent, Options};
+use results::Results;
+use run::Stand;
+
+use crate::Result;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+/// Builds, measures and writes the page, as `arguments` say.
+///
+/// # Errors
+/// When an argument is unknown, when our own programs cannot be built, and, after everything is written, when our server did
+/// not come up or lost a message.
+pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) -> Result {
+    let options = Options::parse(arguments)?;
+    let place = Place::of(workspace, &options);
+    std::fs::create_dir_all(&place.logs)?;
+    if options.extent == Extent::PageOnly {
+        return page::write(&Results::load(&place.results)?, &place);
+    }
+    let contestants = options.contestants();
+    let faults = build::all(steps, workspace, &options, &contestants)?;
+    let stand = Stand::new(workspace, &options, &place);
+    let mut results = Results::begin(machine::facts(&stand, arguments)?, &faults);
+    for measure in options.measures() {
+        let present: Vec<_> = contestants.iter().copied().filter(|who| !faults.contains_key(who.name)).collect();
+        steps.run(measure.name, || take(&stand, measure, &present, options.repeat, &mut results))?;
+        results.save(&place.results)?;
+    }
+    page::write(&results, &place)?;
+    println!("\nsee {}", place.page.display());
+    results.faults_of(contestants::OURS)
+}
+
+/// Everybody once in each repetition, in an order that turns: what the machine does meanwhile hits all alike.
+fn take(stand: &Stand<'_>, measure: &Measure, present: &[Contestant], repeat: usize, results: &mut Results) -> Result {
+    let mut turn: Vec<_> = present.iter().filter(|who| measure.is_for(who)).collect();
+    for repetition in 0..repeat {
+        for who in &turn {
+            let outcome = stand.measure(measure, who);
+            println!("{repetition} {:<14} {}", who.name, results::summary(&outcome));
+            results.add(measure, who, repetition, outcome);
+        }
+        if !turn.is_empty() {
+            turn.rotate_left(1);
+        }
+    }
+    Ok(())
+}
+
+/// Where everything is written. Only a whole run changes the project's page.
+#[derive(Debug)]
+struct Place {
+    results: PathBuf,
+    page: PathBuf,
+    plots: PathBuf,
+    logs: PathBuf,
+    /// Lines of JSON that another program leaves here.
+    in_memory: PathBuf,
+}
+
+impl Place {
+    fn of(workspace: &Workspace, options: &Options) -> Self {
+        let folder = workspace.target().join("bench");
+        let (results, docs) = match options.is_whole() {
+            true => ("RESULTS.json", PathBuf::from("docs")),
+            false => ("PART.json", folder.clone()),
+        };
+        Self {
+            results: folder.join(results),
+            page: docs.join("benchmarks.md"),
+            plots: docs.join("bench"),
+            logs: folder.join("logs"),
+            in_memory: folder.join("in-memory.json"),
+        }
+    }
+}
