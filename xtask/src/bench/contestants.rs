@@ -119,7 +119,7 @@ pub(super) const CONTESTANTS: [Contestant; 13] = [
         dialect: Dialect::Neffos,
         program: Program::Go("load-v0.0.24"),
         flags: "--upgrader gobwas --sync",
-        remark: "ordered mode, `SyncBroadcaster`: in its default mode it loses most of a burst",
+        remark: "ordered mode, `SyncBroadcaster`: its default mode skips messages for a connection that is still being written to",
     },
     Contestant {
         name: "go24-gorilla",

@@ -40,9 +40,8 @@ that turns from one to the next. Tables show the median with the least and the m
 Absolute numbers belong to the machine; ratios travel better.
 
 Under each table is what `neffos bench` was told; all servers of a table get the same. A **burst** is sent as fast as the server
-takes it. **Paced** means one broadcast at a time, none begun before the one
-before it is done: 50 a second to 1,000 receivers, fewer to more of them, because the kernel alone needs a whole processor core
-for 50 a second to 5,000.
+takes it. **Paced** means one broadcast after the other at a rate that the floor can keep up with: 50 a second to 1,000 receivers,
+fewer to more of them.
 
 The **floor** is what the kernel makes anyone pay who writes to each socket: raw sockets, one loop, every frame made once, no
 timeouts, no limits, no rooms (`interop/floor`). For bursts it gathers up to 16 messages into one write.
