@@ -81,6 +81,8 @@ impl Io {
 fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let mut last = None;
     let read = stream.try_io(Interest::READABLE, || {
+        #[cfg(test)]
+        READS.set(READS.get() + 1);
         let count = (&*SockRef::from(stream)).read(buffer)?;
         if TELLS_OF_MORE && 0 < count && count < buffer.len() {
             last = Some(count);
@@ -107,7 +109,8 @@ pub(super) fn write_now(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Resul
 
 #[cfg(test)]
 thread_local! {
-    /// How many writes this thread has made.
+    /// How often this thread has read from sockets, and written to them.
+    pub(super) static READS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     pub(super) static WRITES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 

@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 
-use super::super::io::WRITES;
+use super::super::io::{READS, WRITES};
 use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
@@ -120,4 +120,19 @@ async fn a_broadcast_is_one_write_for_each_receiver_and_so_is_a_burst() {
             assert_eq!(WRITES.get() - before, receivers, "of {messages} messages");
         }
     }
+}
+
+/// Other systems are asked until they say that there is no more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn what_comes_in_one_piece_is_one_read() {
+    let mut clients = crowd(&hub(), 1, &Arc::default()).await;
+    let (ping, before) = (websocket::ping(Role::Client, b"hi"), READS.get());
+    for _ in 0..10 {
+        clients[0].write_all(&ping).await.unwrap();
+        let mut pong = [0; 4];
+        clients[0].read_exact(&mut pong).await.unwrap();
+        assert!(pong.ends_with(b"hi"));
+    }
+    assert_eq!(READS.get() - before, 10);
 }
