@@ -18,6 +18,7 @@ mod bench;
 mod body;
 mod config;
 mod failure;
+mod files;
 mod hub;
 mod live;
 mod log;

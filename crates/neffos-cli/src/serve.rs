@@ -18,7 +18,7 @@ use crate::config::{self, ApiKey, ServeArgs, Settings};
 use crate::failure::Failure;
 use crate::routes::{App, Page, router};
 use crate::signals::Signals;
-use crate::{log, metrics, server, tls};
+use crate::{files, log, metrics, server, tls};
 
 /// Serves until a signal ends it.
 pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
@@ -26,6 +26,8 @@ pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
     log::start(settings.log.as_ref(), settings.log_format);
     let tls = tls::load(&settings)?;
     let server = server::build(&settings).map_err(Failure::config)?;
+    // What most systems give at first is enough for a thousand connections.
+    files::allow_all();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)?;
     runtime.block_on(run(settings, tls, server))
 }

@@ -3,8 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 
-#[cfg(unix)]
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::files;
 
 /// Where connections come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +39,9 @@ impl Sources {
     }
 }
 
-/// Elsewhere there is no such limit.
-#[cfg(not(unix))]
-pub(super) fn make_room(_connections: usize) -> Result<(), String> {
-    Ok(())
-}
-
 /// Raises the limit of this process as far as it goes. Fails when that is not enough for so many connections.
-#[cfg(unix)]
 pub(super) fn make_room(connections: usize) -> Result<(), String> {
-    let limit = getrlimit(Resource::Nofile);
-    // If it fails, the lower limit is what counts.
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).ok();
-    let Some(most) = getrlimit(Resource::Nofile).current else { return Ok(()) };
+    let Some(most) = files::allow_all() else { return Ok(()) };
     let needed = (connections + OTHER_FILES) as u64;
     if needed > most {
         return Err(format!(
@@ -74,7 +63,6 @@ fn local_ports() -> Option<usize> {
 const USUAL_PORTS: usize = 26_000;
 const MOST_SOURCES: usize = 254;
 /// Standard streams, the loops, and what is read meanwhile.
-#[cfg(unix)]
 const OTHER_FILES: usize = 24;
 
 #[cfg(test)]

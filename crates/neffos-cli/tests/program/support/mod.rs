@@ -64,7 +64,18 @@ impl Program {
     }
 
     async fn run_at(address: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = command(&[&["serve", "--addr", address], flags].concat(), variables);
+        Self::spawned(command(&[&["serve", "--addr", address], flags].concat(), variables)).await
+    }
+
+    /// From a shell that lets it open so many files, and raise that.
+    pub(crate) async fn start_with_files(most: usize) -> Self {
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={most}:")).arg(env!("CARGO_BIN_EXE_neffos"));
+        limited.args(["serve", "--addr", "127.0.0.1:0", "--api-key", KEY]).kill_on_drop(true);
+        Self::spawned(limited).await
+    }
+
+    async fn spawned(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = soon(output.next_line()).await.unwrap().expect("the program ended before it listened");
