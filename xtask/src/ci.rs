@@ -9,7 +9,7 @@ use crate::python::Environment;
 use crate::steps::{self, Steps, command};
 use crate::tools::Tool;
 use crate::workspace::{Workspace, programs_of};
-use crate::{Result, autobahn, autobahn_client, go, layers, test};
+use crate::{Result, autobahn, autobahn_client, bench, go, layers, test};
 
 /// What runs for every change: within half an hour on two cores, from nothing.
 ///
@@ -31,6 +31,7 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
     test::run_prepared(steps, workspace)?;
     steps.command(command("cargo doc --no-deps --all-features --workspace").env("RUSTDOCFLAGS", "-D warnings"))?;
     benches(steps, workspace)?;
+    bench::run(steps, workspace, &["--brief"])?;
     steps.run("autobahn", || autobahn::check(workspace, extent))?;
     steps.run("autobahn, the client", || autobahn_client::check(workspace))?;
     steps.run("installation of cargo-deny", || Tool::DENY.install(workspace))?;
