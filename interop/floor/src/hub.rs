@@ -108,6 +108,7 @@ impl Hub {
                     enters = true;
                     answers.push(frame(message).into());
                 }
+                Wish::Ask => answers.push(frame(message).into()),
                 Wish::Broadcast => self.gather(nth, frame(message).into()),
             });
             if enters {

@@ -1,6 +1,7 @@
 //! What the kernel makes a broadcast cost, and nothing more: one thread, one epoll loop, every frame made once, raw sockets.
 //!
-//! It speaks as much of the protocol as `neffos bench` needs to come in. Whatever is said after that goes to everyone else.
+//! It speaks as much of the protocol as `neffos bench` needs to come in. A question is its own answer, and whatever else is said
+//! goes to everyone else.
 //! There are no rooms, no timeouts, no limits and no pings: a server that costs as little as this one has nothing left to save.
 //!
 //! - `wire.rs`: bytes in, bytes out; `peer.rs`: a socket and what it has not taken yet; `hub.rs`: the loop.

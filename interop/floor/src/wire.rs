@@ -78,6 +78,8 @@ pub(crate) enum Wish {
     Greeting,
     /// A namespace or a room: the question is its own answer.
     Place,
+    /// Any other question, which is its own answer as well.
+    Ask,
     Broadcast,
 }
 
@@ -85,6 +87,7 @@ pub(crate) fn wish(message: &[u8]) -> Wish {
     match message.split(|byte| *byte == b';').nth(3) {
         None if message == b"M" => Wish::Greeting,
         Some(b"_OnNamespaceConnect" | b"_OnRoomJoin") => Wish::Place,
+        _ if message.first().is_some_and(|byte| *byte != b';') => Wish::Ask,
         _ => Wish::Broadcast,
     }
 }
@@ -136,5 +139,6 @@ mod tests {
         assert_eq!(wish(b"$c;default;;_OnNamespaceConnect;0;0;"), Wish::Place);
         assert_eq!(wish(b"$c;default;lobby;_OnRoomJoin;0;0;"), Wish::Place);
         assert_eq!(wish(b";default;;chat;0;0;M"), Wish::Broadcast);
+        assert_eq!(wish(b"$c;default;;echo;0;0;M"), Wish::Ask);
     }
 }

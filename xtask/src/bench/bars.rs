@@ -35,6 +35,9 @@ pub(super) struct Verdict {
     pub(super) other: Option<f64>,
     /// Of ours to the other; ours, where there is no other.
     pub(super) value: f64,
+    /// What the floor's would be, where the other is no floor and the floor has that figure: who writes to each socket cannot
+    /// be below it.
+    pub(super) floor: Option<f64>,
     pub(super) is_met: bool,
 }
 
@@ -47,7 +50,14 @@ impl Bar {
             Against::Nothing => None,
         };
         let value = other.map_or(ours, |other| ours / other);
-        Some(Verdict { ours, other, value, is_met: value <= self.most })
+        Some(Verdict { ours, other, value, floor: self.floor(results), is_met: value <= self.most })
+    }
+
+    fn floor(&self, results: &Results) -> Option<f64> {
+        let Against::Other(other) = &self.against else { return None };
+        let floor = Term { measure: self.ours.measure, whom: &[FLOOR], figure: self.ours.figure };
+        let is_of_interest = other.measure == floor.measure && other.whom != floor.whom;
+        is_of_interest.then(|| Some(floor.value(results)? / other.value(results)?)).flatten()
     }
 
     /// What the numbers are.
@@ -151,7 +161,15 @@ mod tests {
         let verdict = bar.judge(&results(&[(OURS, 1.0), (GO_25[0], 20.0), (GO_25[1], 5.0)])).unwrap();
         assert_eq!((verdict.ours, verdict.other, verdict.value), (1.0, Some(5.0), 0.2));
         assert!(!verdict.is_met);
+        assert_eq!(verdict.floor, None);
         assert_eq!(bar.judge(&results(&[(OURS, 1.0)])), None);
+    }
+
+    #[test]
+    fn what_the_floor_would_come_to_is_told_where_others_are_the_measure() {
+        let results = results(&[(OURS, 2.0), (FLOOR, 1.5), (GO_25[0], 3.0)]);
+        assert_eq!(against("", "burst-1000", Cost, &GO_25, 0.4).judge(&results).unwrap().floor, Some(0.5));
+        assert_eq!(against("", "burst-1000", Cost, &[FLOOR], 1.2).judge(&results).unwrap().floor, None);
     }
 
     #[test]

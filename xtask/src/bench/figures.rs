@@ -9,6 +9,8 @@ pub(super) enum Figure {
     Cost,
     /// The server's processor time for each message that was broadcast.
     PerBroadcast,
+    /// How much of the processor time is the kernel's.
+    KernelShare,
     P50,
     P99,
     /// Deliveries, asks or connections in a second.
@@ -27,6 +29,7 @@ impl Figure {
         match self {
             Self::Cost => "processor, µs each",
             Self::PerBroadcast => "processor, µs a broadcast",
+            Self::KernelShare => "of it kernel, %",
             Self::P50 => "p50, ms",
             Self::P99 => "p99, ms",
             Self::Rate => "a second",
@@ -42,6 +45,10 @@ impl Figure {
         match self {
             Self::Cost => server["processor_us_each"].as_f64(),
             Self::PerBroadcast => Some(server["processor_seconds"].as_f64()? * 1e6 / report["messages"].as_f64()?),
+            Self::KernelShare => {
+                let whole = server["processor_seconds"].as_f64().filter(|seconds| *seconds > 0.0)?;
+                Some(server["kernel_seconds"].as_f64()? * 100.0 / whole)
+            }
             Self::P50 => Some(report["latency_us"]["p50"].as_f64()? / 1e3),
             Self::P99 => Some(report["latency_us"]["p99"].as_f64()? / 1e3),
             Self::Rate => Some(things(report)? / report["seconds"].as_f64().filter(|seconds| *seconds > 0.0)?),
@@ -103,11 +110,11 @@ mod tests {
         let report = json!({
             "mode": "broadcast", "connections": 11, "messages": 100, "seconds": 2.0,
             "deliveries": { "received": 1000 }, "latency_us": { "p50": 100.0, "p99": 1500.0 },
-            "server": { "processor_seconds": 0.01, "processor_us_each": 10.0, "memory_bytes_each": 2048.0 },
+            "server": { "processor_seconds": 0.04, "kernel_seconds": 0.03, "processor_us_each": 10.0, "memory_bytes_each": 2048.0 },
         });
         let run = json!({ "report": report, "kernel_bytes": 11 * 1024 });
         let read = |figure: Figure| figure.of(&run).unwrap();
-        assert_eq!([read(Figure::Cost), read(Figure::PerBroadcast)], [10.0, 100.0]);
+        assert_eq!([read(Figure::Cost), read(Figure::PerBroadcast), read(Figure::KernelShare)], [10.0, 400.0, 75.0]);
         assert_eq!([read(Figure::P50), read(Figure::P99), read(Figure::Rate)], [0.1, 1.5, 500.0]);
         assert_eq!([read(Figure::MemoryEach), read(Figure::KernelEach)], [2.0, 1.0]);
         assert_eq!(Figure::MemoryAfter.of(&run), None);

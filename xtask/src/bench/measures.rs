@@ -80,7 +80,7 @@ impl Measure {
 }
 
 const COST: &[Figure] = &[Figure::Cost, Figure::Rate];
-const LATE: &[Figure] = &[Figure::Cost, Figure::P50, Figure::P99];
+const LATE: &[Figure] = &[Figure::Cost, Figure::KernelShare, Figure::P50, Figure::P99];
 const ROOM: &[Figure] = &[Figure::PerBroadcast, Figure::P99];
 const CROWD: &[Figure] = &[Figure::Cost, Figure::MemoryEach, Figure::KernelEach];
 
@@ -164,8 +164,8 @@ pub(super) const MEASURES: [Measure; 19] = [
         mode: Mode::Connect,
         flags: "--connections 100 --total 10000",
         whom: Whom::All,
-        figures: &[Figure::Cost, Figure::Rate],
-        reference: OURS,
+        figures: &[Figure::Cost, Figure::KernelShare, Figure::Rate],
+        reference: FLOOR,
         connections: 100,
     },
     Measure {
@@ -173,8 +173,8 @@ pub(super) const MEASURES: [Measure; 19] = [
         mode: Mode::Ask,
         flags: "--connections 100 --asks 100000",
         whom: Whom::All,
-        figures: &[Figure::Cost, Figure::P50, Figure::P99, Figure::Rate],
-        reference: OURS,
+        figures: &[Figure::Cost, Figure::KernelShare, Figure::P50, Figure::P99, Figure::Rate],
+        reference: FLOOR,
         connections: 100,
     },
     Measure {
@@ -207,16 +207,16 @@ pub(super) const BRIEF: [Measure; 5] = [
         flags: "--connections 20 --total 200",
         whom: FLOORS,
         figures: &[Figure::Cost, Figure::Rate],
-        reference: OURS,
+        reference: FLOOR,
         connections: 20,
     },
     Measure {
         name: "ask",
         mode: Mode::Ask,
         flags: "--connections 20 --asks 2000",
-        whom: OURS_ALONE,
+        whom: FLOORS,
         figures: &[Figure::Cost, Figure::P99],
-        reference: OURS,
+        reference: FLOOR,
         connections: 20,
     },
 ];

@@ -89,9 +89,10 @@ fn value_of_limit(bar: &Bar) -> String {
     if bar.is_ratio() { format!("{} ×", bar.most) } else { bar.most.to_string() }
 }
 
-fn terms(bar: &Bar, Verdict { ours, other, .. }: Verdict) -> String {
+fn terms(bar: &Bar, Verdict { ours, other, floor, .. }: Verdict) -> String {
+    let floor = floor.map_or_else(String::new, |floor| format!("; the floor: {} ×", digits(floor)));
     match other {
-        Some(other) => format!("{} to {} ({})", digits(ours), digits(other), bar.unit()),
+        Some(other) => format!("{} to {} ({}){floor}", digits(ours), digits(other), bar.unit()),
         None => bar.unit().to_owned(),
     }
 }
@@ -268,7 +269,10 @@ mod tests {
         assert!(page.contains("**lost 10 of 1000**"), "{page}");
         assert!(page.contains("the server   hung up"), "{page}");
         assert!(page.contains("`neffos bench broadcast ws://… --dialect neffos --json --receivers 1000`"), "{page}");
-        assert!(page.contains("| 0.14 × | 0.50 to 3.50 (processor, µs each) | 0.1 × | **missed** |"), "{page}");
+        assert!(
+            page.contains("| 0.14 × | 0.50 to 3.50 (processor, µs each); the floor: 0.43 × | 0.1 × | **missed** |"),
+            "{page}"
+        );
         assert!(!page.contains("## Rooms"), "{page}");
     }
 

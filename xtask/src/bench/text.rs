@@ -44,7 +44,9 @@ takes it. **Paced** means one broadcast after the other at a rate that the floor
 fewer to more of them.
 
 The **floor** is what the kernel makes anyone pay who writes to each socket: raw sockets, one loop, every frame made once, no
-timeouts, no limits, no rooms (`interop/floor`). For bursts it gathers up to 16 messages into one write.
+timeouts, no limits, no rooms (`interop/floor`). For bursts it gathers up to 16 messages into one write. A question it sends back
+as it is. Where a cost is held against another server's, the table below says what the floor's would be: a limit below that can be
+met only by who makes fewer system calls than one for each delivery, question and answer.
 ";
 
 pub(super) const SECTIONS: &[Section] = &[

@@ -196,6 +196,7 @@ mod tests {
     fn series(receivers: usize, each: f64) -> Series {
         let server = Server {
             processor_seconds: 1.0,
+            kernel_seconds: None,
             processor_us_each: each,
             memory: Memory::Resident,
             memory_bytes: 0,

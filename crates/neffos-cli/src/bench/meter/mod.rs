@@ -27,6 +27,8 @@ pub(super) enum Meter {
 pub(super) struct Usage {
     /// In user and kernel mode, all threads together.
     pub(super) processor: Duration,
+    /// How much of it in kernel mode, where that is told: less precise.
+    pub(super) kernel: Option<Duration>,
     /// In bytes; of what kind, `Meter::memory` says.
     pub(super) memory: u64,
     /// The most that was resident at any time.

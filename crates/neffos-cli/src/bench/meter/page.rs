@@ -63,7 +63,7 @@ fn parse(text: &str) -> Option<Usage> {
         value.split_whitespace().next()?.parse::<f64>().ok().filter(|value| *value >= 0.0)
     };
     let processor = Duration::try_from_secs_f64(value(PROCESSOR)?).ok()?;
-    Some(Usage { processor, memory: whole(value(MEMORY)?), peak: None, sockets: None })
+    Some(Usage { processor, kernel: None, memory: whole(value(MEMORY)?), peak: None, sockets: None })
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes, and not negative")]

@@ -14,9 +14,10 @@ impl Process {
     pub(super) fn usage(self) -> Option<Usage> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
-        let processor = self.precise_time().or_else(|| parse_stat(&stat))?;
+        let (user, kernel) = parse_stat(&stat)?;
+        let processor = self.precise_time().unwrap_or(user + kernel);
         let (memory, peak) = (parse_status(&status, "RssAnon:")?, parse_status(&status, "VmHWM:"));
-        Some(Usage { processor, memory, peak, sockets: None })
+        Some(Usage { processor, kernel: Some(kernel), memory, peak, sockets: None })
     }
 
     /// To the nanosecond, where the kernel counts so. Threads that have ended are missing: servers keep theirs.
@@ -31,11 +32,11 @@ impl Process {
 }
 
 /// User and system time of `/proc/PID/stat`, which Linux counts in hundredths of a second.
-fn parse_stat(stat: &str) -> Option<Duration> {
+fn parse_stat(stat: &str) -> Option<(Duration, Duration)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-    let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
-    Some(Duration::from_millis((user + system) * 10))
+    let mut next = || Some(Duration::from_millis(times.next()?.ok()? * 10));
+    next().zip(next())
 }
 
 /// In bytes.
@@ -51,7 +52,7 @@ mod tests {
     #[test]
     fn the_kernels_words_are_understood() {
         let stat = "42 (a) b) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 100";
-        assert_eq!(parse_stat(stat), Some(Duration::from_secs(2)));
+        assert_eq!(parse_stat(stat), Some((Duration::from_millis(1500), Duration::from_millis(500))));
         assert_eq!(parse_status("VmRSS:\t  99 kB\nRssAnon:\t    2048 kB\n", "RssAnon:"), Some(2 * 1024 * 1024));
     }
 

@@ -50,6 +50,9 @@ pub(super) struct Latency {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Server {
     pub(super) processor_seconds: f64,
+    /// How much of it in kernel mode, in hundredths of a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kernel_seconds: Option<f64>,
     /// Microseconds of processor time for each delivery, ask or connection.
     pub(super) processor_us_each: f64,
     pub(super) memory: Memory,
@@ -109,8 +112,10 @@ impl Moments {
             bytes_each: each(full, before),
             bytes_each_after: each(quiet, before),
         });
+        let kernel = full.kernel.zip(done.kernel).map(|(full, done)| done.saturating_sub(full).as_secs_f64());
         Server {
             processor_seconds: seconds,
+            kernel_seconds: kernel,
             processor_us_each: ratio(seconds * 1e6, count),
             memory,
             memory_bytes: quiet.memory,

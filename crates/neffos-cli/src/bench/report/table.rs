@@ -101,6 +101,7 @@ const ROWS: &[Row] = &[
     ("  p99.9", Unit::Millis, |run| run.latency_us.map(|latency| latency.p999)),
     ("  max", Unit::Millis, |run| run.latency_us.map(|latency| latency.max)),
     ("server processor time", Unit::Seconds, |run| run.server.map(|server| server.processor_seconds)),
+    ("  of it in the kernel", Unit::Seconds, |run| run.server?.kernel_seconds),
     ("  each", Unit::Micros, |run| run.server.map(|server| server.processor_us_each)),
     ("server memory in the end", Unit::Mebibytes, |run| run.server.map(|server| as_f64(server.memory_bytes))),
     ("  most ever", Unit::Mebibytes, |run| run.server?.memory_peak_bytes.map(as_f64)),
