@@ -28,6 +28,7 @@
 mod client;
 mod connection;
 mod error;
+mod exchange;
 mod fanout;
 mod http;
 #[cfg(feature = "internals")]
@@ -36,6 +37,8 @@ pub mod internals;
 mod message;
 mod server;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod websocket;
 
 pub use client::{Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
@@ -44,6 +47,10 @@ pub use connection::{
     Room, ServerSide, Setup, Side, State,
 };
 pub use error::{CloseError, Error};
+pub use exchange::{
+    Cluster, ClusterCount, ClusterStatus, Dialect, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange,
+    MemoryLink, Parcel,
+};
 pub use fanout::{Counters, Overflow};
 #[cfg(feature = "tls")]
 pub use http::serve_tls;

@@ -6,15 +6,23 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use super::ask::first_answer;
 use super::events::Namespaces;
 use super::handler::{ConnectHook, DisconnectHook};
 use super::limits::Limits;
 use super::line::Line;
+use super::namespace::casts;
 use super::peer::Peer;
-use crate::fanout::Fanout;
+use crate::exchange::{Here, Membership};
+use crate::fanout::{Audience, Except, Fanout};
+use crate::message::Message;
 use crate::message::wire::NativeMode;
-use crate::websocket::Role;
+use crate::websocket::{CloseFrame, Role};
 
 pub(crate) struct Hub {
     pub(crate) role: Role,
@@ -25,6 +33,8 @@ pub(crate) struct Hub {
     pub(crate) fanout: Fanout<Peer>,
     pub(crate) on_connect: Option<ConnectHook>,
     pub(crate) on_disconnect: Option<DisconnectHook>,
+    /// The way to other servers, where there is one.
+    pub(crate) exchange: Option<Membership>,
     /// What a client's handles hold; a server has none.
     line: OnceLock<Weak<Line>>,
     next_key: AtomicU64,
@@ -41,6 +51,7 @@ impl Hub {
             fanout,
             on_connect: None,
             on_disconnect: None,
+            exchange: None,
             line: OnceLock::new(),
             next_key: AtomicU64::new(1),
         }
@@ -61,9 +72,61 @@ impl Hub {
         self.line.get()?.upgrade()
     }
 
+    /// Offers messages to everyone whom they are for, here and elsewhere, and returns at once.
+    pub(crate) fn broadcast(&self, messages: Vec<Message>, except: &Except) {
+        if let Some(exchange) = &self.exchange {
+            exchange.node().broadcast(&messages, except);
+        }
+        casts(messages, except).iter().for_each(|cast| self.fanout.broadcast(cast));
+    }
+
+    /// Everyone here whom `message` is for.
+    pub(crate) fn audience_of(&self, message: &Message) -> Vec<Arc<Peer>> {
+        self.fanout.members(&Audience {
+            namespace: message.namespace.clone(),
+            room: (!message.room.is_empty()).then(|| message.room.clone()),
+            id: message.recipient.clone(),
+            except: Except::Nobody,
+        })
+    }
+
     /// A key that no other connection of this hub has.
     pub(crate) fn next_key(&self) -> u64 {
         self.next_key.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Here for Hub {
+    fn deliver(&self, messages: Vec<Message>, except: &Except) {
+        casts(messages, except).iter().for_each(|cast| self.fanout.broadcast(cast));
+    }
+
+    fn ask(&self, message: Message, patience: Option<Duration>) -> BoxFuture<'static, Option<Message>> {
+        let peers = self.audience_of(&message);
+        if peers.is_empty() {
+            return ready(None).boxed();
+        }
+        let patience = patience.unwrap_or(self.limits.ask_timeout);
+        async move {
+            match first_answer(peers, message.clone(), patience).await {
+                Ok(answer) => Some(answer),
+                Err(err) if err.is_timeout() || err.is_closed() => None,
+                Err(err) => Some(message.error_reply(err.to_string())),
+            }
+        }
+        .boxed()
+    }
+
+    fn close(&self, id: &str, frame: &CloseFrame) {
+        self.fanout.with_id(id).iter().for_each(|peer| peer.close(Some(frame)));
+    }
+
+    fn connections(&self) -> usize {
+        self.fanout.len()
+    }
+
+    fn count(&self, namespace: &str, room: Option<&str>) -> usize {
+        self.fanout.count(namespace, room)
     }
 }
 

@@ -44,7 +44,6 @@ pub(crate) use hub::{Hub, StateMap};
 pub(crate) use io::Io;
 pub(crate) use limits::Limits;
 pub(crate) use line::{Away, Line, Recovery};
-pub(crate) use namespace::casts;
 pub use namespace::{NsConn, Room};
 pub(crate) use peer::{Identity, Peer, Socket};
 pub use reply::{IntoDecision, IntoReply, Reply};

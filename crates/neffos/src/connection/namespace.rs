@@ -165,9 +165,7 @@ impl NsConn {
 
     fn cast(&self, messages: impl IntoMessages, except: &Except) {
         let messages = messages.into_messages().into_iter().map(|message| message.or_namespace(&self.namespace));
-        for cast in casts(messages.collect(), except) {
-            self.conn.peer().hub().fanout.broadcast(&cast);
-        }
+        self.conn.peer().hub().broadcast(messages.collect(), except);
     }
 }
 
@@ -277,7 +275,7 @@ impl<S: Side> fmt::Debug for Room<S> {
 }
 
 /// The broadcasts that `messages` make: neighbours with one audience are one, so that nothing comes between them.
-pub(crate) fn casts(messages: Vec<Message>, except: &Except) -> Vec<Arc<Cast>> {
+pub(super) fn casts(messages: Vec<Message>, except: &Except) -> Vec<Arc<Cast>> {
     let mut casts: Vec<Cast> = Vec::with_capacity(1);
     for message in messages {
         let audience = Audience {

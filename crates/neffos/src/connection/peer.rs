@@ -18,7 +18,8 @@ use super::extensions::Values;
 use super::hub::Hub;
 use super::io::write_now;
 use crate::error::Error;
-use crate::fanout::{Chunk, Member, Offer, Outbox, Tally};
+use crate::exchange::Claim;
+use crate::fanout::{Chunk, Member, Offer, Outbox, Place, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
 use crate::session::{Ack, Asks, Effect, Membership, Session};
@@ -266,6 +267,14 @@ impl Peer {
 
     pub(super) fn is_draining(&self) -> bool {
         lock(&self.life).draining
+    }
+
+    /// Waits until what is published elsewhere for those in `namespace`, in `room` of it and with this id arrives here; that
+    /// stays so while the claim lives. None without other servers.
+    pub(super) async fn reach(&self, namespace: &str, room: Option<&str>) -> Option<Claim> {
+        let exchange = self.hub.exchange.as_ref()?;
+        let place = room.map_or(Place::Namespace(namespace), |room| Place::Room(namespace, room));
+        Some(exchange.node().reach(&[Place::Id(&self.id), place]).await)
     }
 
     /// Connects a namespace that the peer asked for, and then queues the reply; false when it was connected meanwhile.

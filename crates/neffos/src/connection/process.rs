@@ -31,6 +31,7 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
         peer.admit();
         peer.session().ack.resolve(Verdict::Welcome);
         if native_only && let Some(name) = peer.hub().namespaces.name("") {
+            let _claim = peer.reach(&name, None).await;
             peer.enter(&name, None);
         }
         return;
@@ -102,6 +103,7 @@ async fn connect(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) {
     if let Err(err) = decide(peer, &namespace, message.clone()).await {
         return refuse(peer, &message, &err.to_string());
     }
+    let _claim = peer.reach(&namespace, None).await;
     if peer.enter_for_peer(&namespace, done(peer, &message)) {
         tell(peer, &namespace, about(&message, events::CONNECTED)).await;
     }
@@ -127,6 +129,7 @@ async fn join(peer: &Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Me
     if let Err(err) = decide(peer, &namespace, message.clone()).await {
         return refuse(peer, &message, &err.to_string());
     }
+    let _claim = peer.reach(&namespace, Some(&room)).await;
     peer.join(&namespace, &room);
     tell(peer, &namespace, about(&message, events::JOINED)).await;
     peer.reply(done(peer, &message));

@@ -23,6 +23,7 @@ pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str
     let held = Held::new(peer, &name);
     let request = Message::system(events::CONNECT, &name, Cause::Local);
     process::decide(peer, &name, request.clone()).await?;
+    let _claim = peer.reach(&name, None).await;
     ask::request(peer, request, Effect::Connect(name.clone())).await?;
     // Requests that cross, or that are made at once, connect once, and the handlers are told once.
     let is_overtaken = peer.session().overtake(&name);
@@ -48,6 +49,7 @@ pub(crate) async fn join(peer: &Arc<Peer>, namespace: &Arc<str>, room: &str) -> 
     let room: Arc<str> = room.into();
     let about = |event| Message::system(event, namespace, Cause::Local).or_room(&room);
     process::decide(peer, namespace, about(events::JOIN)).await?;
+    let _claim = peer.reach(namespace, Some(&room)).await;
     ask::request(peer, about(events::JOIN), Effect::Join(namespace.clone(), room.clone())).await?;
     process::tell(peer, namespace, about(events::JOINED)).await;
     Ok(room)

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::group::{ByKey, Group, release};
 use super::holders::Everybody;
-use super::{Audience, Except, Member};
+use super::{Audience, Except, Member, Place, Watch};
 
-#[derive(Debug)]
 pub(crate) struct Index<M> {
     everybody: Everybody<M>,
     namespaces: HashMap<Arc<str>, Namespace<M>>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 #[derive(Debug)]
@@ -19,26 +19,34 @@ struct Namespace<M> {
     rooms: HashMap<Arc<str>, Group<M>>,
 }
 
-impl<M> Default for Index<M> {
-    fn default() -> Self {
-        Self { everybody: Everybody::default(), namespaces: HashMap::new() }
-    }
-}
-
 impl<M: Member> Index<M> {
+    pub(crate) fn new(watch: Option<Arc<dyn Watch>>) -> Self {
+        Self { everybody: Everybody::default(), namespaces: HashMap::new(), watch }
+    }
+
     pub(crate) fn insert(&mut self, member: &Arc<M>) {
+        if self.everybody.count(member.id()) == 0 {
+            came(self.watch.as_ref(), &Place::Id(member.id()));
+        }
         self.everybody.insert(member);
     }
 
     /// Forgets `member`, which has left its namespaces; false when it was not known.
     pub(crate) fn remove(&mut self, member: &M) -> bool {
-        self.everybody.remove(member)
+        let was_known = self.everybody.remove(member);
+        if was_known && self.everybody.count(member.id()) == 0 {
+            went(self.watch.as_ref(), &Place::Id(member.id()));
+        }
+        was_known
     }
 
     pub(crate) fn enter(&mut self, member: &Arc<M>, name: &Arc<str>) {
         // A connection that has gone meanwhile is in no place any more, and must not come back.
         if !self.everybody.contains(&**member) {
             return;
+        }
+        if !self.namespaces.contains_key(name) {
+            came(self.watch.as_ref(), &Place::Namespace(name));
         }
         let namespace = self.namespaces.entry(name.clone()).or_default();
         namespace.members.insert(ByKey(member.clone()));
@@ -54,23 +62,28 @@ impl<M: Member> Index<M> {
         release(&mut namespace.members);
         if namespace.members.is_empty() {
             self.namespaces.remove(name);
+            went(self.watch.as_ref(), &Place::Namespace(name));
         }
     }
 
-    pub(crate) fn join(&mut self, member: &Arc<M>, namespace: &str, room: &Arc<str>) {
-        let Some(namespace) = self.namespaces.get_mut(namespace) else { return };
+    pub(crate) fn join(&mut self, member: &Arc<M>, name: &str, room: &Arc<str>) {
+        let Some(namespace) = self.namespaces.get_mut(name) else { return };
         if namespace.members.contains(&member.key()) {
+            if !namespace.rooms.contains_key(room) {
+                came(self.watch.as_ref(), &Place::Room(name, room));
+            }
             namespace.rooms.entry(room.clone()).or_default().insert(ByKey(member.clone()));
         }
     }
 
-    pub(crate) fn leave(&mut self, key: u64, namespace: &str, room: &str) {
-        let Some(namespace) = self.namespaces.get_mut(namespace) else { return };
+    pub(crate) fn leave(&mut self, key: u64, name: &str, room: &str) {
+        let Some(namespace) = self.namespaces.get_mut(name) else { return };
         let Some(group) = namespace.rooms.get_mut(room) else { return };
         group.swap_remove(&key);
         release(group);
         if group.is_empty() {
             namespace.rooms.remove(room);
+            went(self.watch.as_ref(), &Place::Room(name, room));
         }
     }
 
@@ -115,6 +128,27 @@ impl<M: Member> Index<M> {
             None => Some(&namespace.members),
             Some(room) => namespace.rooms.get(room),
         }
+    }
+}
+
+fn came(watch: Option<&Arc<dyn Watch>>, place: &Place<'_>) {
+    if let Some(watch) = watch {
+        watch.came(place);
+    }
+}
+
+fn went(watch: Option<&Arc<dyn Watch>>, place: &Place<'_>) {
+    if let Some(watch) = watch {
+        watch.went(place);
+    }
+}
+
+impl<M: std::fmt::Debug> std::fmt::Debug for Index<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index")
+            .field("everybody", &self.everybody)
+            .field("namespaces", &self.namespaces)
+            .finish_non_exhaustive()
     }
 }
 

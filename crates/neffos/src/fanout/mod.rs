@@ -9,7 +9,7 @@
 //! - `cast.rs`: one broadcast, in the forms that its receivers take.
 //! - `chunk.rs`: encoded frames, shared by all who get them.
 //! - `outbox.rs`: what one connection still has to be sent, bounded; `queue.rs`: its storage.
-//! - `counters.rs`: what became of every message.
+//! - `counters.rs`: what became of every message; `watch.rs`: who is told which places have members.
 
 mod cast;
 mod chunk;
@@ -20,6 +20,7 @@ mod index;
 mod outbox;
 mod queue;
 mod shard;
+mod watch;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +36,7 @@ pub(crate) use counters::{Tally, Totals};
 pub use outbox::Overflow;
 pub(crate) use outbox::{Offer, Outbox, OutboxLimits};
 use shard::Shard;
+pub(crate) use watch::{Place, Watch};
 
 use crate::websocket::Packing;
 
@@ -71,9 +73,14 @@ pub(crate) struct Fanout<M> {
 
 impl<M: Member> Fanout<M> {
     pub(crate) fn new(shards: NonZeroUsize, ordered: bool) -> Self {
+        Self::watched(shards, ordered, None)
+    }
+
+    /// An engine that tells `watch` which places have members.
+    pub(crate) fn watched(shards: NonZeroUsize, ordered: bool, watch: Option<Arc<dyn Watch>>) -> Self {
         let totals = Arc::new(Totals::default());
         Self {
-            shards: (0..shards.get()).map(|_| Arc::new(Shard::new(totals.clone()))).collect(),
+            shards: (0..shards.get()).map(|_| Arc::new(Shard::new(totals.clone(), watch.clone()))).collect(),
             sequencer: ordered.then(Mutex::default),
             len: AtomicUsize::new(0),
             totals,

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use super::cast::{Cast, Forms};
 use super::counters::{Tally, Totals};
 use super::index::Index;
-use super::{Member, lock};
+use super::{Member, Watch, lock};
 
 pub(crate) struct Shard<M> {
     pending: Mutex<Pending>,
@@ -42,9 +42,9 @@ pub(crate) struct State<M> {
 }
 
 impl<M: Member> Shard<M> {
-    pub(crate) fn new(totals: Arc<Totals>) -> Self {
+    pub(crate) fn new(totals: Arc<Totals>, watch: Option<Arc<dyn Watch>>) -> Self {
         let pending = Pending { casts: VecDeque::new(), bytes: 0, dispatching: false, last_cast: None };
-        let state = State { index: Index::default(), touched: Vec::new() };
+        let state = State { index: Index::new(watch), touched: Vec::new() };
         Self { pending: Mutex::new(pending), state: Mutex::new(state), totals }
     }
 

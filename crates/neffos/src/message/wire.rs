@@ -106,23 +106,20 @@ pub(crate) fn encode_with_token(message: &Message, token: &str, role: Role) -> B
         let kind = frame_kind(message.encoding == Encoding::NativeBinary, &message.body);
         return websocket::message(role, kind, &message.body);
     }
-    let body = message.error.as_ref().map_or(&*message.body, |text| text.as_bytes());
-    let names = [&message.namespace, &message.room, &message.event];
-    let length = token.len() + names.iter().map(|name| escaped_len(name)).sum::<usize>() + 8 + body.len();
-    let kind = frame_kind(message.is_binary(), body);
-
+    let length = payload_len(message, token);
+    let kind = frame_kind(message.is_binary(), last_field(message));
     let mut out = BytesMut::with_capacity(length + websocket::MAX_HEADER);
     let start = websocket::begin_message(&mut out, role, kind, length);
-    out.extend_from_slice(token.as_bytes());
-    for name in names {
-        out.extend_from_slice(&[SEPARATOR]);
-        put_escaped(&mut out, name);
-    }
-    out.extend_from_slice(if message.error.is_some() { b";1" } else { b";0" });
-    out.extend_from_slice(if message.no_op { b";1;" } else { b";0;" });
-    out.extend_from_slice(body);
+    put_payload(&mut out, message, token);
     websocket::finish_message(&mut out, start);
     out.freeze()
+}
+
+/// The seven fields alone, without a frame, with this token.
+pub(crate) fn payload(message: &Message, token: &str) -> BytesMut {
+    let mut out = BytesMut::with_capacity(payload_len(message, token));
+    put_payload(&mut out, message, token);
+    out
 }
 
 /// Writes the reply that says no more than "done".
@@ -131,6 +128,27 @@ pub(crate) fn encode_empty_reply(token: &str, role: Role) -> Bytes {
     payload.extend_from_slice(token.as_bytes());
     payload.extend_from_slice(b";;;;;;");
     websocket::message(role, Kind::Text, &payload)
+}
+
+fn payload_len(message: &Message, token: &str) -> usize {
+    let names = [&message.namespace, &message.room, &message.event];
+    token.len() + names.iter().map(|name| escaped_len(name)).sum::<usize>() + 8 + last_field(message).len()
+}
+
+fn put_payload(out: &mut BytesMut, message: &Message, token: &str) {
+    out.extend_from_slice(token.as_bytes());
+    for name in [&message.namespace, &message.room, &message.event] {
+        out.extend_from_slice(&[SEPARATOR]);
+        put_escaped(out, name);
+    }
+    out.extend_from_slice(if message.error.is_some() { b";1" } else { b";0" });
+    out.extend_from_slice(if message.no_op { b";1;" } else { b";0;" });
+    out.extend_from_slice(last_field(message));
+}
+
+/// An error takes the place of the body.
+fn last_field(message: &Message) -> &[u8] {
+    message.error.as_ref().map_or(&*message.body, |text| text.as_bytes())
 }
 
 fn frame_kind(binary: bool, body: &[u8]) -> Kind {

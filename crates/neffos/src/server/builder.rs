@@ -15,7 +15,8 @@ use crate::connection::{
     disconnect_hook,
 };
 use crate::error::Error;
-use crate::fanout::{Fanout, Overflow};
+use crate::exchange::{ClusterStatus, Exchange, Here, Plan, QueueLimits};
+use crate::fanout::{Fanout, Overflow, Watch};
 use crate::http::UpgradeError;
 use crate::session::ForeignRooms;
 
@@ -54,6 +55,7 @@ pub struct ServerBuilder {
     on_disconnect: Option<DisconnectHook>,
     shards: Option<usize>,
     ordered: bool,
+    exchange: Option<Plan>,
     faults: Vec<String>,
 }
 
@@ -68,6 +70,7 @@ impl ServerBuilder {
             on_disconnect: None,
             shards: None,
             ordered: false,
+            exchange: None,
             faults: Vec::new(),
         }
     }
@@ -315,6 +318,39 @@ impl ServerBuilder {
         self
     }
 
+    /// Reaches the connections of other servers over `exchange`: broadcasts, asks and counts are about all of them. The server
+    /// must be built inside a tokio runtime, and joins the others in the background; [`Server::joined`] waits for it.
+    ///
+    /// What is broadcast reaches connections of this server at once, whatever the exchange does. For the others it waits in a
+    /// queue of its own ([`ServerBuilder::exchange_queue`]).
+    pub fn exchange(mut self, exchange: impl Exchange) -> Self {
+        self.exchange = Some(Plan::new(exchange));
+        self
+    }
+
+    /// How much may wait to be published while the exchange is slow or away: beyond, messages for other servers are dropped and
+    /// counted. The defaults are 16,384 messages and 16 MiB, each for 30 s at most. To be given after the exchange.
+    pub fn exchange_queue(mut self, messages: usize, bytes: usize, age: Duration) -> Self {
+        if messages == 0 || bytes == 0 || age.is_zero() {
+            self.faults.push("exchange_queue: every queue has a bound; zero would hold nothing".to_owned());
+        }
+        match &mut self.exchange {
+            Some(plan) => plan.limits = QueueLimits { messages, bytes, age },
+            None => self.faults.push("exchange_queue: there is no exchange; give that first".to_owned()),
+        }
+        self
+    }
+
+    /// Runs whenever the way to the other servers opens or is lost. Must not block; a panic is logged. To be given after the
+    /// exchange.
+    pub fn on_exchange(mut self, hook: impl Fn(&ClusterStatus) + Send + Sync + 'static) -> Self {
+        match &mut self.exchange {
+            Some(plan) => plan.hook = Some(Arc::new(hook)),
+            None => self.faults.push("on_exchange: there is no exchange; give that first".to_owned()),
+        }
+        self
+    }
+
     /// Builds the server.
     ///
     /// # Errors
@@ -335,10 +371,18 @@ impl ServerBuilder {
         }
         let gate = Arc::new(Gate::new(self.gate));
         self.state.insert(gate.clone());
-        let fanout = Fanout::new(shards, self.ordered);
+        let exchange = self.exchange.map(Plan::begin).transpose()?;
+        let node = exchange.as_ref().map(|membership| membership.node().clone());
+        let watch = node.clone().map(|node| node as Arc<dyn Watch>);
+        let fanout = Fanout::watched(shards, self.ordered, watch);
         let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
-        (hub.on_connect, hub.on_disconnect) = (self.on_connect, self.on_disconnect);
-        Ok(Server { hub: Arc::new(hub), gate })
+        (hub.on_connect, hub.on_disconnect, hub.exchange) = (self.on_connect, self.on_disconnect, exchange);
+        let hub = Arc::new(hub);
+        if let Some(node) = node {
+            let here: Arc<dyn Here> = hub.clone();
+            node.settle(Arc::downgrade(&here));
+        }
+        Ok(Server { hub, gate })
     }
 }
 

@@ -18,17 +18,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 pub use builder::ServerBuilder;
 pub use exclude::Exclude;
 pub use gate::random_id;
 pub(crate) use gate::{Admission, Gate};
 
-use crate::connection::{Conn, Event, FromEvent, Hub, casts, first_answer};
+use crate::connection::{Conn, Event, FromEvent, Hub, first_answer};
 use crate::error::Error;
+use crate::exchange::{Cluster, Node};
 use crate::fanout::{Audience, Counters, Except};
 use crate::message::{IntoMessages, Message};
+use crate::session::new_token;
 use crate::websocket::{CloseCode, CloseFrame};
 
 /// A server: a cheap handle to all its connections. It opens no socket: [`serve`](crate::serve) does, or the
@@ -107,13 +109,45 @@ impl Server {
     ///
     /// Dropping the future forgets the ask; late replies are dropped.
     pub async fn ask(&self, message: Message) -> Result<Message, Error> {
-        let peers = self.hub.fanout.members(&Audience {
-            namespace: message.namespace.clone(),
-            room: (!message.room.is_empty()).then(|| message.room.clone()),
-            id: message.recipient.clone(),
-            except: Except::Nobody,
-        });
-        first_answer(peers, message, self.hub.limits.ask_timeout).await
+        let peers = self.hub.audience_of(&message);
+        let patience = self.hub.limits.ask_timeout;
+        match &self.hub.exchange {
+            None => first_answer(peers, message, patience).await,
+            Some(exchange) => tokio::select! {
+                answer = first_answer(peers, message.clone(), patience) => answer,
+                answer = answer_from_elsewhere(exchange.node(), message, patience) => answer,
+            },
+        }
+    }
+
+    /// Closes every connection with this id, wherever it is among the servers that share an exchange. Returns at once.
+    pub fn close_id(&self, id: &str, frame: &CloseFrame) {
+        if let Some(exchange) = &self.hub.exchange {
+            exchange.node().close(id, frame);
+        }
+        self.hub.fanout.with_id(id).iter().for_each(|peer| peer.close(Some(frame)));
+    }
+
+    /// The other servers, where there is an exchange.
+    pub fn cluster(&self) -> Option<Cluster> {
+        self.hub.exchange.as_ref().map(|exchange| Cluster::new(exchange.node().clone()))
+    }
+
+    /// Returns when the servers that share the exchange are reached; at once when there is none. A server need not wait for
+    /// this: it serves its own connections in any case, and joins the others as soon as that goes.
+    ///
+    /// # Errors
+    ///
+    /// `is_unreachable`, with the reason, when there is no link after the first try; the tries go on in the background.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future.
+    pub async fn joined(&self) -> Result<(), Error> {
+        match self.cluster() {
+            None => Ok(()),
+            Some(cluster) => cluster.joined().await,
+        }
     }
 
     /// Runs `f` for every connection of this moment, one after the other, and waits until all are done. Delays neither
@@ -214,10 +248,26 @@ impl Server {
             tracing::warn!(left = self.total_connections(), "the shutdown deadline passed");
             self.close();
         }
+        if let Some(exchange) = &self.hub.exchange {
+            exchange.leave().await;
+        }
     }
 
     fn cast(&self, messages: Vec<Message>, except: &Except) {
-        casts(messages, except).iter().for_each(|cast| self.hub.fanout.broadcast(cast));
+        self.hub.broadcast(messages, except);
+    }
+}
+
+/// The first answer from other servers.
+async fn answer_from_elsewhere(node: &Arc<Node>, message: Message, patience: Duration) -> Result<Message, Error> {
+    let asked = node.clone().ask(message, new_token(), patience);
+    let answer = match patience {
+        Duration::ZERO => asked.await,
+        patience => timeout(patience, asked).await.map_err(|_| Error::timeout())?,
+    };
+    match answer.error() {
+        Some(text) => Err(Error::from_wire(text)),
+        None => Ok(answer),
     }
 }
 

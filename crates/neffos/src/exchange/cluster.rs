@@ -1,0 +1,212 @@
+//! A server's membership: how it begins and ends, and what applications see of it.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::keeper;
+use super::node::Node;
+use super::queue::QueueLimits;
+use super::seam::Exchange;
+use super::status::{ClusterCount, ClusterStatus, LinkState};
+use crate::error::Error;
+
+/// What a server is told about its exchange before it starts.
+pub(crate) struct Plan {
+    pub(crate) limits: QueueLimits,
+    pub(crate) hook: Option<Hook>,
+    dialect: super::Dialect,
+    keep: Keep,
+}
+
+pub(crate) type Hook = Arc<dyn Fn(&ClusterStatus) + Send + Sync>;
+type Keep = Box<dyn FnOnce(Arc<Node>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+impl Plan {
+    pub(crate) fn new(exchange: impl Exchange) -> Self {
+        Self {
+            limits: QueueLimits::default(),
+            hook: None,
+            dialect: exchange.dialect(),
+            keep: Box::new(|node| Box::pin(keeper::keep(node, exchange))),
+        }
+    }
+
+    /// Joins the others, in the background.
+    ///
+    /// # Errors
+    ///
+    /// `is_config` when the dialect makes no sense, or there is no runtime to do it in.
+    pub(crate) fn begin(self) -> Result<Membership, Error> {
+        self.dialect.check()?;
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Error::config("exchange: build the server inside a tokio runtime"));
+        };
+        let node = Node::new(self.dialect, self.limits, runtime.clone());
+        let mut tasks = vec![runtime.spawn((self.keep)(node.clone()))];
+        tasks.extend(self.hook.map(|hook| runtime.spawn(tell(node.clone(), hook))));
+        Ok(Membership { node, tasks })
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+/// This server is one of several while it lives.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    node: Arc<Node>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Membership {
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Says goodbye to the others, and waits a moment for what is to be published.
+    pub(crate) async fn leave(&self) {
+        let is_up = self.node.situation.borrow().state == LinkState::Up;
+        if is_up {
+            // What the broker does not take by then stays here.
+            timeout(FAREWELL, self.node.farewell()).await.ok();
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Tells `hook` of every change.
+async fn tell(node: Arc<Node>, hook: Hook) {
+    let mut situation = node.situation.subscribe();
+    while situation.changed().await.is_ok() {
+        if catch_unwind(AssertUnwindSafe(|| hook(&status(&node)))).is_err() {
+            tracing::error!("the callback for the exchange panicked");
+        }
+    }
+}
+
+/// A server's place among others that it shares an exchange with: a cheap handle.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Events, LinkState, MemoryExchange, Server};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), neffos::Error> {
+/// let events = Events::new();
+/// let server = Server::builder().namespace("default", events).exchange(MemoryExchange::new()).build()?;
+/// server.joined().await?;
+/// let cluster = server.cluster().expect("it has an exchange");
+/// assert_eq!(cluster.status().state, LinkState::Up);
+/// assert_eq!(cluster.total_connections().count, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Cluster(Arc<Node>);
+
+impl Cluster {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        Self(node)
+    }
+
+    /// How it is going, at this moment.
+    pub fn status(&self) -> ClusterStatus {
+        status(&self.0)
+    }
+
+    /// How many connections there are on all servers. The others say so every few seconds: [`ClusterCount::age`] tells how
+    /// old that is. Servers in Go do not say.
+    pub fn total_connections(&self) -> ClusterCount {
+        let others = self.0.census();
+        ClusterCount {
+            count: others.connections + self.0.own_connections(),
+            servers: others.servers + 1,
+            missing: 0,
+            age: others.age,
+        }
+    }
+
+    /// How many connections there are in a namespace, and in a room of it when one is given, on all servers. They are asked,
+    /// and waited for, for at most a second. Servers in Go do not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future.
+    pub async fn count_in(&self, namespace: &str, room: Option<&str>) -> ClusterCount {
+        let started = tokio::time::Instant::now();
+        let (others, answered, known) = self.0.count(namespace, room, COUNT_PATIENCE).await;
+        ClusterCount {
+            count: others + self.0.own_count(namespace, room),
+            servers: answered + 1,
+            missing: known - answered,
+            age: started.elapsed(),
+        }
+    }
+
+    /// Returns when the others are reached, at once when they are.
+    ///
+    /// # Errors
+    ///
+    /// `is_unreachable` when there is no link after the first try, with the reason; the tries go on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future.
+    pub(crate) async fn joined(&self) -> Result<(), Error> {
+        let mut situation = self.0.situation.subscribe();
+        let reached = situation.wait_for(|now| matches!(now.state, LinkState::Up | LinkState::Down)).await;
+        match reached.as_deref() {
+            Ok(now) if now.state == LinkState::Up => Ok(()),
+            Ok(now) => Err(Error::unreachable(now.fault.clone().unwrap_or_default())),
+            Err(_) => Err(Error::closed()),
+        }
+    }
+}
+
+fn status(node: &Node) -> ClusterStatus {
+    let now = node.situation.borrow().clone();
+    let (queued, queued_bytes, dropped) = {
+        let queue = node.queue();
+        (queue.len(), queue.bytes(), queue.dropped())
+    };
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let tallies = &node.tallies;
+    ClusterStatus {
+        state: now.state,
+        lasted: now.since.elapsed(),
+        fault: now.fault,
+        lag: node.lag(),
+        queued,
+        queued_bytes,
+        subscriptions: node.interest().len(),
+        servers: node.census().servers,
+        published: read(&tallies.published),
+        dropped,
+        uncertain: read(&tallies.uncertain),
+        received: read(&tallies.received),
+        stale: read(&tallies.stale),
+        rejected: read(&tallies.rejected),
+        unconfirmed: read(&tallies.unconfirmed),
+        links: read(&tallies.links),
+    }
+}
+
+const COUNT_PATIENCE: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(1);

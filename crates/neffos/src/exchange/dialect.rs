@@ -1,0 +1,226 @@
+//! What channels are called. Pure: names of places in, names of channels out.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::others::NodeId;
+use crate::error::Error;
+use crate::fanout::Place;
+
+/// What travels over an [`Exchange`](crate::Exchange), and on channels of which names.
+///
+/// All servers of a cluster must have the same one.
+#[derive(Clone)]
+pub struct Dialect {
+    prefix: Arc<str>,
+    form: Form,
+    key: Option<Arc<[u8]>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Native,
+    Go(GoNames),
+}
+
+/// How servers in Go name their channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GoNames {
+    /// `prefix.name.`
+    Redis,
+    /// `prefix.name`, with `_` for what a subject must not hold.
+    Nats,
+}
+
+impl Dialect {
+    /// That of this library: a channel for each namespace, each room and each id, whose names cannot be mistaken for one
+    /// another. Every channel's name begins with `prefix` and a dot, so that several clusters can share a broker.
+    pub fn native(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into().into(), form: Form::Native, key: None }
+    }
+
+    /// That of servers in Go over Redis, whose second argument of `NewStackExchange` is `prefix`.
+    pub fn go_redis(prefix: impl Into<String>) -> Self {
+        Self { form: Form::Go(GoNames::Redis), ..Self::native(prefix) }
+    }
+
+    /// That of servers in Go over NATS, whose `SubjectPrefix` is `prefix` (`neffos` unless it was set).
+    pub fn go_nats(prefix: impl Into<String>) -> Self {
+        Self { form: Form::Go(GoNames::Nats), ..Self::native(prefix) }
+    }
+
+    /// Signs what is published with `key` (HMAC-SHA-256), and drops and counts what is not signed with it: for a broker that
+    /// others can publish on, too. Servers in Go do not sign: with them, only what servers of this library tell each other about
+    /// themselves is.
+    #[must_use]
+    pub fn with_key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.key = Some(key.as_ref().into());
+        self
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        self.key.as_deref()
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
+        if self.prefix.is_empty() || !self.prefix.bytes().all(fits) {
+            return Err(Error::config(format!(
+                "exchange: the prefix {:?} must be of letters, digits and any of - _ . : /",
+                self.prefix
+            )));
+        }
+        match &self.key {
+            Some(key) if key.len() < SHORTEST_KEY => {
+                Err(Error::config(format!("exchange: the key must have {SHORTEST_KEY} bytes or more")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The channel of those who are in a place.
+    pub(super) fn of_place(&self, place: &Place<'_>) -> Arc<str> {
+        match (self.form, place) {
+            (Form::Native, Place::Namespace(namespace)) => self.native_name("n", &[namespace]),
+            (Form::Native, Place::Room(namespace, room)) => self.native_name("r", &[namespace, room]),
+            (Form::Native, Place::Id(id)) => self.native_name("i", &[id]),
+            (Form::Go(names), Place::Namespace(name) | Place::Room(name, _) | Place::Id(name)) => {
+                names.channel(&self.prefix, name)
+            }
+        }
+    }
+
+    /// The channel of all servers of this library.
+    pub(super) fn of_servers(&self) -> Arc<str> {
+        format!("{}.neffos-rs.all", self.prefix).into()
+    }
+
+    /// The channel of one server of this library.
+    pub(super) fn of_server(&self, id: NodeId) -> Arc<str> {
+        format!("{}.neffos-rs.{id}", self.prefix).into()
+    }
+
+    /// The channels on which servers in Go answer an ask with this token: of 0.0.25, and of those before it.
+    pub(super) fn of_answers(&self, token: &str) -> [Arc<str>; 2] {
+        [format!("{}.ask.{token}", self.prefix).into(), token.into()]
+    }
+
+    /// The token that `channel` is for the answers of.
+    pub(super) fn token_of_answers<'a>(&self, channel: &'a str) -> Option<&'a str> {
+        let rest = channel.strip_prefix(&*self.prefix)?;
+        rest.strip_prefix(".ask.")
+    }
+
+    /// The id whose channel a server in Go would take this one for; none in the dialect of this library, whose messages say
+    /// themselves whom they are for.
+    pub(super) fn id_of<'a>(&self, channel: &'a str) -> Option<&'a str> {
+        let rest = channel.strip_prefix(&*self.prefix)?.strip_prefix('.')?;
+        match self.form {
+            Form::Native => None,
+            Form::Go(GoNames::Redis) => rest.strip_suffix('.'),
+            Form::Go(GoNames::Nats) => Some(rest),
+        }
+    }
+
+    fn native_name(&self, kind: &str, parts: &[&str]) -> Arc<str> {
+        let mut name =
+            String::with_capacity(self.prefix.len() + 2 + parts.iter().map(|part| part.len() + 1).sum::<usize>());
+        name.push_str(&self.prefix);
+        name.push('.');
+        name.push_str(kind);
+        for part in parts {
+            name.push('.');
+            encode(part, &mut name);
+        }
+        name.into()
+    }
+}
+
+impl GoNames {
+    fn channel(self, prefix: &str, name: &str) -> Arc<str> {
+        match self {
+            Self::Redis => format!("{prefix}.{name}.").into(),
+            Self::Nats if name.is_empty() => format!("{prefix}._").into(),
+            Self::Nats => format!("{prefix}.{}", name.replace(['.', '*', '>', ' ', '\t', '\r', '\n'], "_")).into(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = self.key.as_ref().map(|_| "…");
+        f.debug_struct("Dialect").field("prefix", &self.prefix).field("form", &self.form).field("key", &key).finish()
+    }
+}
+
+/// Writes `part` in letters that no broker gives a meaning to; different parts stay different.
+fn encode(part: &str, name: &mut String) {
+    if part.is_empty() {
+        name.push('=');
+    }
+    for byte in part.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(byte.into()),
+            // Writing to a string cannot fail.
+            _ => drop(write!(name, "={byte:02X}")),
+        }
+    }
+}
+
+const SHORTEST_KEY: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_places_share_a_channel() {
+        let dialect = Dialect::native("app");
+        let names = ["", "a", "a.b", "a=2Eb", "*", ">", "b", "a b", "é", "n"];
+        let mut channels = HashSet::from([dialect.of_servers()]);
+        for one in names {
+            assert!(channels.insert(dialect.of_place(&Place::Namespace(one))), "{one}");
+            assert!(channels.insert(dialect.of_place(&Place::Id(one))), "{one}");
+            for other in names {
+                assert!(channels.insert(dialect.of_place(&Place::Room(one, other))), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_from_outside_never_becomes_a_pattern() {
+        let dialect = Dialect::native("app");
+        assert_eq!(&*dialect.of_place(&Place::Id("*")), "app.i.=2A");
+        assert_eq!(&*dialect.of_place(&Place::Room("a.>", "{x} y")), "app.r.a=2E=3E.=7Bx=7D=20y");
+        assert_eq!(&*dialect.of_place(&Place::Namespace("")), "app.n.=");
+    }
+
+    #[test]
+    fn servers_in_go_find_their_own_names() {
+        let (redis, nats) = (Dialect::go_redis("MyApp"), Dialect::go_nats("neffos"));
+        assert_eq!(&*redis.of_place(&Place::Namespace("default")), "MyApp.default.");
+        assert_eq!(&*redis.of_place(&Place::Room("default", "lobby")), "MyApp.default.");
+        assert_eq!(&*redis.of_place(&Place::Id("user 1")), "MyApp.user 1.");
+        assert_eq!(&*nats.of_place(&Place::Id("a.b c")), "neffos.a_b_c");
+        assert_eq!(&*nats.of_place(&Place::Namespace("")), "neffos._");
+        assert_eq!(redis.token_of_answers(&redis.of_answers("n1")[0]), Some("n1"));
+        assert_eq!(redis.token_of_answers("MyApp.asking."), None);
+        assert_eq!((redis.id_of("MyApp.user 1."), nats.id_of("neffos.a_b")), (Some("user 1"), Some("a_b")));
+    }
+
+    #[test]
+    fn a_prefix_that_a_broker_would_misread_and_a_short_key_are_refused() {
+        for wrong in ["", "a b", "a*", "a>"] {
+            assert!(Dialect::native(wrong).check().unwrap_err().is_config());
+        }
+        Dialect::native("app:v1").check().unwrap();
+        assert!(Dialect::native("app").with_key("short").check().unwrap_err().to_string().contains("16 bytes"));
+        assert!(!format!("{:?}", Dialect::native("app").with_key("0123456789abcdef")).contains("0123"));
+    }
+}

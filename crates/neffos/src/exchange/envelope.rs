@@ -1,0 +1,292 @@
+//! The envelope that servers of this library write: binary, versioned, and signed when there is a key. Pure.
+//!
+//! ```text
+//! "NF" version flags | number of the link, 4 | server, 16 | body (postcard) | signature, 32, when flags say so
+//! ```
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::letter::{Arrival, Fault, Letter, Sender, Stamp, What, text_of};
+use super::others::NodeId;
+use crate::message::wire::{self, NativeMode};
+use crate::message::{Encoding, Message};
+use crate::websocket::{CloseCode, CloseFrame, Kind};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Body<'a> {
+    Broadcast {
+        id: Option<&'a str>,
+        except: Option<&'a str>,
+        #[serde(borrow)]
+        parts: Vec<Part<'a>>,
+    },
+    Ask {
+        token: &'a str,
+        id: Option<&'a str>,
+        patience_ms: u32,
+        part: Part<'a>,
+    },
+    Answer {
+        token: &'a str,
+        part: Part<'a>,
+    },
+    Hello {
+        connections: u64,
+    },
+    Alive {
+        connections: u64,
+    },
+    Bye,
+    Probe {
+        number: u64,
+    },
+    Close {
+        id: &'a str,
+        code: u16,
+        reason: &'a str,
+    },
+    Count {
+        token: u64,
+        namespace: &'a str,
+        room: Option<&'a str>,
+    },
+    Counted {
+        token: u64,
+        count: u64,
+    },
+}
+
+/// One message: what a websocket frame holds, without the frame.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Part<'a> {
+    form: PartForm,
+    #[serde(borrow, with = "serde_bytes")]
+    payload: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum PartForm {
+    Text,
+    Binary,
+    NativeText,
+    NativeBinary,
+}
+
+/// A message, and the bytes that it makes.
+pub(super) struct Packed {
+    form: PartForm,
+    payload: Bytes,
+}
+
+impl Packed {
+    pub(super) fn of(message: &Message) -> Self {
+        let form = match message.encoding {
+            Encoding::Text => PartForm::Text,
+            Encoding::Binary => PartForm::Binary,
+            Encoding::NativeText => PartForm::NativeText,
+            Encoding::NativeBinary => PartForm::NativeBinary,
+        };
+        let payload = if message.is_native() { message.body.clone() } else { wire::payload(message, "").freeze() };
+        Self { form, payload }
+    }
+
+    pub(super) fn part(&self) -> Part<'_> {
+        Part { form: self.form, payload: &self.payload }
+    }
+}
+
+/// Puts `body` into an envelope of `node`.
+pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>) -> Letter {
+    let mut bytes = BytesMut::from(&MAGIC[..]);
+    bytes.extend_from_slice(&[VERSION, 0]);
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&node.0);
+    // Writing to memory does not fail, and every body has a form.
+    let rest = postcard::to_extend(body, Vec::new()).unwrap_or_default();
+    bytes.extend_from_slice(&rest);
+    Letter { channel: channel.clone(), bytes, stamp: Stamp::Envelope }
+}
+
+/// Writes the number of the link into a letter, and signs it.
+pub(super) fn seal(letter: &mut Letter, epoch: u32, key: Option<&[u8]>) {
+    letter.bytes[EPOCH..NODE].copy_from_slice(&epoch.to_be_bytes());
+    if let Some(key) = key {
+        letter.bytes[FLAGS] = SIGNED;
+        let signature = signature(key, &letter.channel, &letter.bytes).finalize().into_bytes();
+        letter.bytes.extend_from_slice(&signature);
+    }
+}
+
+/// Reads an envelope that arrived on `channel`.
+pub(super) fn read(channel: &str, payload: &Bytes, key: Option<&[u8]>) -> Result<Arrival, Fault> {
+    if payload.len() < BODY || payload[..FLAGS] != [MAGIC[0], MAGIC[1], VERSION] {
+        return Err(Fault::Unknown);
+    }
+    let end = match (payload[FLAGS], key) {
+        (0, None) => payload.len(),
+        (SIGNED, Some(key)) => verified(channel, payload, key)?,
+        (0, Some(_)) | (SIGNED, None) => return Err(Fault::Unsigned),
+        _ => return Err(Fault::Unknown),
+    };
+    let fixed = |range: std::ops::Range<usize>| payload[range].try_into().map_err(|_| Fault::Broken);
+    let id: [u8; 16] = payload[NODE..BODY].try_into().map_err(|_| Fault::Broken)?;
+    let from = Sender { id: NodeId(id), epoch: u32::from_be_bytes(fixed(EPOCH..NODE)?) };
+    let (body, rest) = postcard::take_from_bytes(&payload[BODY..end]).map_err(|_| Fault::Broken)?;
+    // A later version may say more behind it, in the same version only less or the same.
+    if !rest.is_empty() {
+        return Err(Fault::Broken);
+    }
+    Ok(Arrival { from: Some(from), what: what(payload, body)? })
+}
+
+fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
+    let text = |text: &str| text_of(whole, text);
+    let message = |part: &Part<'_>, id: Option<&str>| {
+        let message = unpack(whole, part)?;
+        Ok(Message { recipient: id.map(text), ..message })
+    };
+    Ok(match body {
+        Body::Broadcast { id, except, parts } => {
+            let messages = parts.iter().map(|part| message(part, id)).collect::<Result<_, _>>()?;
+            What::Broadcast { messages, except: except.map(text) }
+        }
+        Body::Ask { token, id, patience_ms, part } => What::Ask {
+            token: text(token),
+            message: message(&part, id)?,
+            patience: Some(Duration::from_millis(patience_ms.into())),
+        },
+        Body::Answer { token, part } => What::Answer { token: text(token), message: message(&part, None)? },
+        Body::Hello { connections } => What::Hello { connections },
+        Body::Alive { connections } => What::Alive { connections },
+        Body::Bye => What::Bye,
+        Body::Probe { number } => What::Probe { number },
+        Body::Close { id, code, reason } => {
+            let code = CloseCode::new(code).ok_or(Fault::Broken)?;
+            What::Close { id: text(id), frame: CloseFrame::new(code, reason) }
+        }
+        Body::Count { token, namespace, room } => {
+            What::Count { token, namespace: text(namespace), room: room.map(text) }
+        }
+        Body::Counted { token, count } => What::Counted { token, count },
+    })
+}
+
+fn unpack(whole: &Bytes, part: &Part<'_>) -> Result<Message, Fault> {
+    let payload = whole.slice_ref(part.payload);
+    match part.form {
+        PartForm::Text => wire::decode(&payload, Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken),
+        PartForm::Binary => wire::decode(&payload, Kind::Binary, NativeMode::Off).map_err(|_| Fault::Broken),
+        PartForm::NativeText => Ok(Message::native(payload)),
+        PartForm::NativeBinary => Ok(Message::native(payload).binary()),
+    }
+}
+
+/// Where the body ends, when the signature is right.
+fn verified(channel: &str, payload: &Bytes, key: &[u8]) -> Result<usize, Fault> {
+    let end = payload.len().checked_sub(SIGNATURE).filter(|end| *end >= BODY).ok_or(Fault::Broken)?;
+    let (signed, theirs) = payload.split_at(end);
+    signature(key, channel, signed).verify_slice(theirs).map_err(|_| Fault::Unsigned)?;
+    Ok(end)
+}
+
+/// What was signed for one channel counts on no other.
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+fn signature(key: &[u8], channel: &str, signed: &[u8]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(&(channel.len() as u64).to_be_bytes());
+    mac.update(channel.as_bytes());
+    mac.update(signed);
+    mac
+}
+
+const MAGIC: [u8; 2] = *b"NF";
+const VERSION: u8 = 1;
+const SIGNED: u8 = 1;
+/// Where the parts of the head lie.
+const FLAGS: usize = 3;
+const EPOCH: usize = 4;
+const NODE: usize = 8;
+const BODY: usize = 24;
+const SIGNATURE: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: Option<&[u8]> = Some(b"0123456789abcdef");
+
+    fn sealed(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
+        let mut letter = write(&Arc::from("c"), NodeId([7; 16]), body);
+        seal(&mut letter, 3, key);
+        letter.into_parcel().payload
+    }
+
+    fn broadcast(key: Option<&[u8]>) -> Bytes {
+        let messages = [
+            Message::new("e;x", "text").in_namespace("ns").to_room("r"),
+            Message::new("e", vec![0xFF]).in_namespace("ns").binary(),
+            Message::native("raw;;;;;;;"),
+        ];
+        let packed = messages.each_ref().map(Packed::of);
+        let parts = packed.iter().map(Packed::part).collect();
+        sealed(&Body::Broadcast { id: Some("ada"), except: Some("bob"), parts }, key)
+    }
+
+    #[test]
+    fn messages_arrive_as_they_were_whatever_they_are() {
+        for key in [None, KEY] {
+            let arrival = read("c", &broadcast(key), key).unwrap();
+            assert_eq!(arrival.from, Some(Sender { id: NodeId([7; 16]), epoch: 3 }));
+            let What::Broadcast { messages, except } = arrival.what else { panic!("{:?}", arrival.what) };
+            assert_eq!(except.as_deref(), Some("bob"));
+            let [text, binary, native] = &messages[..] else { panic!("{messages:?}") };
+            assert_eq!((text.event(), text.room(), text.recipient()), ("e;x", Some("r"), Some("ada")));
+            assert!(binary.is_binary() && binary.body()[..] == [0xFF] && !text.is_binary());
+            assert!(native.is_native() && native.body() == "raw;;;;;;;");
+        }
+    }
+
+    #[test]
+    fn what_was_forged_changed_or_moved_to_another_channel_is_not_heard() {
+        let good = broadcast(KEY);
+        assert_eq!(read("other", &good, KEY).unwrap_err(), Fault::Unsigned);
+        assert_eq!(read("c", &good, Some(b"another key, too")).unwrap_err(), Fault::Unsigned);
+        assert_eq!(read("c", &broadcast(None), KEY).unwrap_err(), Fault::Unsigned);
+        assert_eq!(read("c", &good, None).unwrap_err(), Fault::Unsigned);
+        let mut changed = good.to_vec();
+        changed[BODY + 4] ^= 1;
+        assert_eq!(read("c", &changed.into(), KEY).unwrap_err(), Fault::Unsigned);
+    }
+
+    #[test]
+    fn another_version_and_bytes_that_are_too_few_or_too_many_are_not_heard() {
+        let good = broadcast(None);
+        let mut newer = good.to_vec();
+        newer[2] = 2;
+        assert_eq!(read("c", &newer.into(), None).unwrap_err(), Fault::Unknown);
+        assert_eq!(read("c", &Bytes::from_static(b";ns;;chat;0;0;hi"), None).unwrap_err(), Fault::Unknown);
+        for end in BODY..good.len() {
+            assert_eq!(read("c", &good.slice(..end), None).unwrap_err(), Fault::Broken, "{end}");
+        }
+        let longer = Bytes::from([&good[..], b"x"].concat());
+        assert_eq!(read("c", &longer, None).unwrap_err(), Fault::Broken);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_fail(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let whole = [&MAGIC[..], &[VERSION, 0], &[0; 20], &body].concat();
+            drop(read("c", &whole.into(), None));
+            drop(read("c", &body.into(), KEY));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What servers in Go write to each other: the seven fields that their clients get, with one more use of the first. Pure.
+//!
+//! The first field names the connection that is left out (`neffos(0x…`), or carries the token of an ask. Servers in Go hear
+//! whatever begins so and is not the name of a connection of theirs; so that is where servers of this library put their own
+//! name, by which they know what is theirs when it comes back, and what the seven fields have no place for.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+
+use super::letter::{Arrival, Fault, Letter, Sender, Stamp, What};
+use super::others::NodeId;
+use crate::message::wire::{self, NativeMode};
+use crate::message::{Encoding, Message};
+use crate::websocket::Kind;
+
+/// A message that is broadcast.
+pub(super) fn broadcast(channel: Arc<str>, node: NodeId, message: &Message, except: Option<&str>) -> Letter {
+    let binary = if message.is_binary() { 'b' } else { 't' };
+    let except = except.map_or_else(String::new, |id| format!(".{}", hex(id)));
+    let mark = format!("{MARK}{node}.{NO_EPOCH}.{binary}{except})");
+    Letter { channel, bytes: payload(message, &mark), stamp: Stamp::Mark }
+}
+
+/// A message that is asked with `token`; the answers come over a channel of that name.
+pub(super) fn ask(channel: Arc<str>, message: &Message, token: &str) -> Letter {
+    let (first, rest) = token.split_at(1);
+    Letter { channel, bytes: payload(message, &format!("{first}!{rest}")), stamp: Stamp::None }
+}
+
+/// An answer.
+pub(super) fn answer(channel: Arc<str>, message: &Message) -> Letter {
+    Letter { channel, bytes: payload(message, ""), stamp: Stamp::None }
+}
+
+/// Writes the number of the link into the mark of a broadcast.
+pub(super) fn seal(letter: &mut Letter, epoch: u32) {
+    if let Some(digits) = letter.bytes.get_mut(EPOCH..EPOCH + NO_EPOCH.len()) {
+        digits.copy_from_slice(format!("{epoch:08x}").as_bytes());
+    }
+}
+
+/// Reads what arrived. Whom it is for when the channel is that of an id, only the channel's name tells.
+pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
+    let Some(end) = payload.iter().position(|&byte| byte == b';') else { return Ok(native(payload)) };
+    let (first, rest) = (payload.slice(..end), payload.slice(end..));
+    let Ok(mut message) = wire::decode(&rest, Kind::Text, NativeMode::Mixed) else { return Err(Fault::Broken) };
+    if message.is_native() && message.body.len() == rest.len() {
+        return Ok(native(payload));
+    }
+    let first = ByteString::try_from(first).map_err(|_| Fault::Broken)?;
+    if let Some(token) = asked(&first) {
+        return Ok(Arrival { from: None, what: What::Ask { token, message, patience: None } });
+    }
+    let mark = first.strip_prefix(MARK).and_then(read_mark);
+    if mark.as_ref().is_some_and(|mark| mark.is_binary) {
+        message = message.binary();
+    }
+    let (from, except) = mark.map_or((None, None), |mark| (Some(mark.from), mark.except));
+    Ok(Arrival { from, what: What::Broadcast { messages: vec![message], except } })
+}
+
+/// Reads an answer to the ask with `token`.
+pub(super) fn read_answer(payload: &Bytes, token: &str) -> Result<Arrival, Fault> {
+    let message = wire::decode(payload, Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken)?;
+    Ok(Arrival { from: None, what: What::Answer { token: token.into(), message } })
+}
+
+/// A token that names a channel, and could not be mistaken for another.
+fn asked(first: &str) -> Option<ByteString> {
+    let mut letters = first.chars();
+    let (start, mark) = (letters.next()?, letters.next()?);
+    let rest = letters.as_str();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let fits = mark == '!' && (SHORTEST_TOKEN..LONGEST_TOKEN).contains(&rest.len());
+    (fits && is_plain(start) && rest.chars().all(is_plain)).then(|| format!("{start}{rest}").into())
+}
+
+struct Mark {
+    from: Sender,
+    is_binary: bool,
+    except: Option<ByteString>,
+}
+
+/// What stands behind the opening; none when a server in Go has written it.
+fn read_mark(text: &str) -> Option<Mark> {
+    let mut parts = text.strip_suffix(')')?.split('.');
+    let (id, epoch, kind) = (NodeId::parse(parts.next()?)?, parts.next()?, parts.next()?);
+    let epoch = u32::from_str_radix(epoch, 16).ok()?;
+    let except = parts.next().map(unhex).unwrap_or_default();
+    Some(Mark { from: Sender { id, epoch }, is_binary: kind == "b", except })
+}
+
+/// Native messages have the seven fields here: a body alone would have no place for a name.
+fn payload(message: &Message, first: &str) -> BytesMut {
+    match message.encoding {
+        Encoding::Text | Encoding::Binary => wire::payload(message, first),
+        Encoding::NativeText => wire::payload(&Message { encoding: Encoding::Text, ..message.clone() }, first),
+        Encoding::NativeBinary => wire::payload(&Message { encoding: Encoding::Binary, ..message.clone() }, first),
+    }
+}
+
+fn native(payload: &Bytes) -> Arrival {
+    Arrival { from: None, what: What::Broadcast { messages: vec![Message::native(payload.clone())], except: None } }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<ByteString> {
+    let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
+    let bytes = pairs.collect::<Option<Vec<_>>>()?;
+    String::from_utf8(bytes).ok().map(Into::into)
+}
+
+/// How the name of a connection begins, among servers in Go.
+const MARK: &str = "neffos(0x";
+const NO_EPOCH: &str = "00000000";
+/// Behind the opening, a server's name and a dot.
+const EPOCH: usize = MARK.len() + 32 + 1;
+/// Of an ask's token, without its first letter: those that are made are longer than ten.
+const SHORTEST_TOKEN: usize = 7;
+const LONGEST_TOKEN: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: NodeId = NodeId([0xAB; 16]);
+
+    fn text(letter: &Letter) -> String {
+        String::from_utf8(letter.bytes.to_vec()).unwrap()
+    }
+
+    fn arrived(letter: Letter) -> Arrival {
+        read(&letter.into_parcel().payload).unwrap()
+    }
+
+    fn read_text(text: &str) -> Arrival {
+        read(&Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn a_broadcast_is_the_seven_fields_behind_a_name_that_no_connection_in_go_has() {
+        let message = Message::new("chat", "a;b").in_namespace("default").to_room("lobby");
+        let mut letter = broadcast("c".into(), NODE, &message, None);
+        seal(&mut letter, 0x12);
+        let expected = format!("neffos(0x{NODE}.00000012.t);default;lobby;chat;0;0;a;b");
+        assert_eq!(text(&letter), expected);
+        let arrival = arrived(letter);
+        assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12 }));
+        let What::Broadcast { messages, except: None } = arrival.what else { panic!("{:?}", arrival.what) };
+        assert_eq!(
+            (messages[0].room(), messages[0].text().unwrap(), messages[0].is_ask()),
+            (Some("lobby"), "a;b", false)
+        );
+    }
+
+    #[test]
+    fn what_go_loses_arrives_between_servers_of_this_library() {
+        let message = Message::new("e", vec![0xFF]).in_namespace("ns").binary();
+        let What::Broadcast { messages, except } = arrived(broadcast("c".into(), NODE, &message, Some("a;é"))).what
+        else {
+            panic!()
+        };
+        assert!(messages[0].is_binary() && messages[0].body()[..] == [0xFF]);
+        assert_eq!(except.as_deref(), Some("a;é"));
+        let native = Message::native(vec![0xFE]).binary();
+        let What::Broadcast { messages, .. } = arrived(broadcast("c".into(), NODE, &native, None)).what else {
+            panic!()
+        };
+        assert!(messages[0].is_native() && messages[0].is_binary() && messages[0].body()[..] == [0xFE]);
+    }
+
+    #[test]
+    fn what_servers_in_go_write_is_understood() {
+        for first in ["", "neffos(0x1b9d6bcd-bbfd(0xc000123))", "$1700000000"] {
+            let arrival = read_text(&format!("{first};default;;chat;0;0;hi"));
+            assert_eq!(arrival.from, None);
+            let What::Broadcast { messages, except: None } = arrival.what else { panic!("{first}") };
+            assert!(!messages[0].is_ask() && messages[0].event() == "chat", "{first}");
+        }
+        let What::Broadcast { messages, .. } = read_text("just text").what else { panic!() };
+        assert!(messages[0].is_native() && messages[0].body() == "just text");
+    }
+
+    #[test]
+    fn an_ask_carries_its_token_with_a_mark_in_it() {
+        let letter = ask("c".into(), &Message::new("e", "?").in_namespace("ns"), "n0123456789");
+        assert_eq!(text(&letter), "n!0123456789;ns;;e;0;0;?");
+        let What::Ask { token, message, .. } = arrived(letter).what else { panic!() };
+        assert_eq!((&*token, message.namespace()), ("n0123456789", "ns"));
+    }
+
+    #[test]
+    fn no_token_becomes_a_channel_of_somebody_elses_choice() {
+        for first in ["x!p.default.", "M!yApp.default.", "n!effos.default", "n!short", "n!has space0", "é!0123456789"]
+        {
+            let arrival = read_text(&format!("{first};ns;;e;0;0;"));
+            assert!(matches!(arrival.what, What::Broadcast { .. }), "{first}");
+        }
+    }
+}

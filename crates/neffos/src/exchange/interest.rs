@@ -1,0 +1,235 @@
+//! Which channels this node needs, and which of them the broker has confirmed. Pure: counts in, wishes out.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+#[derive(Debug, Default)]
+pub(super) struct Interest {
+    channels: HashMap<Arc<str>, Channel>,
+    /// Channels whose subscription may not be what it should be.
+    unsettled: VecDeque<Arc<str>>,
+    link: Link,
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    /// For how many reasons it is needed.
+    reasons: usize,
+    subscription: Subscription,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+/// What the broker was told, on the link of this moment.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Subscription {
+    #[default]
+    None,
+    Asked,
+    Confirmed,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    #[default]
+    Down,
+    Up,
+}
+
+/// What to tell the broker next.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Wishes {
+    pub(super) subscribe: Vec<Arc<str>>,
+    pub(super) unsubscribe: Vec<Arc<str>>,
+}
+
+impl Wishes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.subscribe.is_empty() && self.unsubscribe.is_empty()
+    }
+}
+
+impl Interest {
+    /// Adds a reason; true when it is the first, and the broker is to be told.
+    pub(super) fn add(&mut self, channel: &Arc<str>) -> bool {
+        let entry = self.channels.entry(channel.clone()).or_default();
+        entry.reasons += 1;
+        let is_first = entry.reasons == 1;
+        if is_first {
+            self.unsettled.push_back(channel.clone());
+        }
+        is_first
+    }
+
+    /// Takes a reason away; true when it was the last, and the broker is to be told.
+    pub(super) fn remove(&mut self, channel: &Arc<str>) -> bool {
+        let Some(entry) = self.channels.get_mut(channel) else { return false };
+        entry.reasons = entry.reasons.saturating_sub(1);
+        let is_last = entry.reasons == 0;
+        if is_last {
+            self.unsettled.push_back(channel.clone());
+        }
+        is_last
+    }
+
+    /// None when there is nothing to wait for: the channel is confirmed, or there is no link to confirm it.
+    pub(super) fn wait(&mut self, channel: &Arc<str>) -> Option<oneshot::Receiver<()>> {
+        if self.link == Link::Down {
+            return None;
+        }
+        let entry = self.channels.get_mut(channel)?;
+        if entry.subscription == Subscription::Confirmed {
+            return None;
+        }
+        let (told, wait) = oneshot::channel();
+        entry.waiting.retain(|waiting| !waiting.is_closed());
+        entry.waiting.push(told);
+        Some(wait)
+    }
+
+    /// A new link, which knows of nothing.
+    pub(super) fn link_up(&mut self) {
+        self.link = Link::Up;
+        self.unsettled = self.channels.keys().cloned().collect();
+    }
+
+    /// The link is lost: nobody waits for it any longer.
+    pub(super) fn link_down(&mut self) {
+        self.link = Link::Down;
+        self.channels.retain(|_, entry| {
+            entry.subscription = Subscription::None;
+            entry.waiting.clear();
+            entry.reasons > 0
+        });
+        self.unsettled.clear();
+    }
+
+    /// What to tell the broker next, about `most` channels.
+    pub(super) fn wishes(&mut self, most: usize) -> Wishes {
+        let mut wishes = Wishes::default();
+        if self.link == Link::Down {
+            return wishes;
+        }
+        while wishes.subscribe.len() + wishes.unsubscribe.len() < most {
+            let Some(channel) = self.unsettled.pop_front() else { break };
+            let Some(entry) = self.channels.get_mut(&channel) else { continue };
+            match (entry.reasons, entry.subscription) {
+                (0, Subscription::None) => drop(self.channels.remove(&channel)),
+                (0, _) => {
+                    self.channels.remove(&channel);
+                    wishes.unsubscribe.push(channel);
+                }
+                (_, Subscription::None) => {
+                    entry.subscription = Subscription::Asked;
+                    wishes.subscribe.push(channel);
+                }
+                _ => {}
+            }
+        }
+        wishes
+    }
+
+    /// The broker has confirmed `channels`: who waited for them goes on.
+    pub(super) fn confirm(&mut self, channels: &[Arc<str>]) {
+        for channel in channels {
+            let Some(entry) = self.channels.get_mut(channel) else { continue };
+            if entry.subscription == Subscription::Asked {
+                entry.subscription = Subscription::Confirmed;
+                // Whoever waited may have given up.
+                entry.waiting.drain(..).for_each(|waiting| drop(waiting.send(())));
+            }
+        }
+    }
+
+    /// How many channels are needed.
+    pub(super) fn len(&self) -> usize {
+        self.channels.values().filter(|entry| entry.reasons > 0).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up() -> Interest {
+        let mut interest = Interest::default();
+        interest.link_up();
+        interest
+    }
+
+    fn names(wishes: &Wishes) -> (Vec<&str>, Vec<&str>) {
+        (wishes.subscribe.iter().map(|name| &**name).collect(), wishes.unsubscribe.iter().map(|name| &**name).collect())
+    }
+
+    #[test]
+    fn the_first_reason_subscribes_and_the_end_of_the_last_unsubscribes() {
+        let (mut interest, room) = (up(), Arc::from("room"));
+        assert!(interest.add(&room));
+        assert!(!interest.add(&room));
+        assert_eq!(names(&interest.wishes(9)), (vec!["room"], vec![]));
+        assert!(!interest.remove(&room));
+        assert!(interest.wishes(9).is_empty());
+        assert!(interest.remove(&room));
+        assert_eq!(names(&interest.wishes(9)), (vec![], vec!["room"]));
+        assert_eq!(interest.len(), 0);
+    }
+
+    #[test]
+    fn who_waits_goes_on_when_the_broker_has_confirmed_and_not_before() {
+        let (mut interest, room) = (up(), Arc::from("room"));
+        interest.add(&room);
+        let mut wait = interest.wait(&room).unwrap();
+        let wishes = interest.wishes(9);
+        assert!(wait.try_recv().is_err());
+        interest.confirm(&wishes.subscribe);
+        wait.try_recv().unwrap();
+        assert!(interest.wait(&room).is_none());
+    }
+
+    #[test]
+    fn without_a_link_nobody_waits_and_a_new_one_is_told_everything() {
+        let (mut interest, room, gone) = (up(), Arc::from("room"), Arc::from("gone"));
+        interest.add(&room);
+        interest.add(&gone);
+        let mut wait = interest.wait(&room).unwrap();
+        interest.wishes(9);
+        interest.remove(&gone);
+        interest.link_down();
+        assert!(wait.try_recv().is_err_and(|err| err == oneshot::error::TryRecvError::Closed));
+        assert!(interest.wait(&room).is_none() && interest.wishes(9).is_empty());
+        interest.link_up();
+        assert_eq!(names(&interest.wishes(9)), (vec!["room"], vec![]));
+    }
+
+    #[test]
+    fn who_leaves_and_comes_back_before_the_broker_was_told_changes_nothing() {
+        let (mut interest, room) = (up(), Arc::from("room"));
+        interest.add(&room);
+        let wishes = interest.wishes(9);
+        interest.confirm(&wishes.subscribe);
+        interest.remove(&room);
+        interest.add(&room);
+        assert!(interest.wishes(9).is_empty());
+    }
+
+    #[test]
+    fn a_confirmation_that_comes_after_the_channel_was_given_up_confirms_nothing() {
+        let (mut interest, room) = (up(), Arc::from("room"));
+        interest.add(&room);
+        let asked = interest.wishes(9).subscribe;
+        interest.remove(&room);
+        assert_eq!(names(&interest.wishes(9)), (vec![], vec!["room"]));
+        interest.add(&room);
+        interest.confirm(&asked);
+        assert_eq!(names(&interest.wishes(9)), (vec!["room"], vec![]));
+    }
+
+    #[test]
+    fn wishes_come_in_portions() {
+        let mut interest = up();
+        (0..5).for_each(|nth| drop(interest.add(&format!("room {nth}").into())));
+        let portions = [2, 2, 2, 2].map(|most| interest.wishes(most).subscribe.len());
+        assert_eq!(portions, [2, 2, 1, 0]);
+    }
+}

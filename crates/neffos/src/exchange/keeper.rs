@@ -1,0 +1,182 @@
+//! The task that keeps a link: opens it, subscribes, publishes, probes, and opens the next one when it is lost.
+//!
+//! A link begins with all subscriptions. Then the other servers are greeted, and messages wait until all who were there before
+//! are there again, or a moment has passed: what was kept through an outage is of use only to those who hear it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
+
+use super::envelope::Body;
+use super::letter::Letter;
+use super::node::Node;
+use super::seam::{Exchange, Inbox, Link, LinkError};
+use super::status::{LinkState, Situation};
+
+/// Keeps `node` linked, for ever.
+pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
+    let mut tries = 0;
+    loop {
+        let number = node.next_link();
+        let opened = timeout(CONNECT_PATIENCE, exchange.connect(Inbox::new(&node, number))).await;
+        let fault = match opened {
+            Err(_) => "the broker does not answer".into(),
+            Ok(Err(fault)) => fault,
+            Ok(Ok(link)) => {
+                node.tallies.links.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let fault = live(&node, &link, number).await;
+                let was_up = node.situation.borrow().state == LinkState::Up;
+                tries = if was_up { 0 } else { tries };
+                fault
+            }
+        };
+        tracing::warn!(%fault, "no link to the other servers");
+        node.link_lost(fault.to_string());
+        sleep(pause(tries, rand::random())).await;
+        tries = tries.saturating_add(1);
+    }
+}
+
+/// How long to wait before the next try after `tries` others; `dice` is between 0 and 1.
+fn pause(tries: u32, dice: f64) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_PAUSE).mul_f64(dice)
+}
+
+/// One link's life; returns why it is over.
+async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
+    node.interest().link_up();
+    let work = async {
+        while subscribe(node, link).await? {}
+        node.tell_all(&Body::Hello { connections: node.own_connections() });
+        node.situation.send_modify(|now| *now = Situation::now(LinkState::Resuming, now.fault.take()));
+        tokio::try_join!(subscriptions(node, link), publications(node, link, number), watch(node, number))
+    };
+    tokio::select! {
+        fault = link.closed() => fault,
+        Err(fault) = work => fault,
+    }
+}
+
+async fn subscriptions<L: Link>(node: &Node, link: &L) -> Result<(), LinkError> {
+    loop {
+        let changed = node.wishes_changed.notified();
+        if !subscribe(node, link).await? {
+            changed.await;
+        }
+    }
+}
+
+/// Tells the broker what has changed; false when nothing has.
+async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<bool, LinkError> {
+    let wishes = node.interest().wishes(MOST_WISHES);
+    if wishes.is_empty() {
+        return Ok(false);
+    }
+    if !wishes.unsubscribe.is_empty() {
+        within("the broker does not confirm the end of subscriptions", link.unsubscribe(wishes.unsubscribe)).await?;
+    }
+    if !wishes.subscribe.is_empty() {
+        within("the broker does not confirm subscriptions", link.subscribe(wishes.subscribe.clone())).await?;
+        node.interest().confirm(&wishes.subscribe);
+    }
+    Ok(true)
+}
+
+async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(), LinkError> {
+    loop {
+        let changed = node.queue_changed.notified();
+        let batch = node.queue().take(Instant::now());
+        if batch.letters.is_empty() {
+            changed.await;
+            continue;
+        }
+        let count = batch.letters.len() as u64;
+        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number)).collect();
+        // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
+        node.tallies.uncertain(count);
+        within("the broker takes no messages", link.publish(parcels)).await?;
+        node.tallies.published(count);
+        if let Some(probe) = batch.probe {
+            node.probe_published(probe);
+        }
+    }
+}
+
+/// Waits for the other servers, lets messages go, and then sees to it that they arrive.
+async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
+    let deadline = Instant::now() + OTHERS_PATIENCE;
+    let back = async {
+        loop {
+            let heard = node.heard.notified();
+            if node.others_are_back(number) {
+                return;
+            }
+            heard.await;
+        }
+    };
+    // Who is not back by then may be gone.
+    timeout_at(deadline, back).await.ok();
+    node.queue().open();
+    node.queue_changed.notify_one();
+    node.situation.send_replace(Situation::now(LinkState::Up, None));
+    tracing::info!("linked to the other servers");
+
+    let mut beat = interval(PROBE_INTERVAL);
+    for round in 0_u32.. {
+        beat.tick().await;
+        if round % BEATS_PER_ALIVE == 0 {
+            node.tell_all(&Body::Alive { connections: node.own_connections() });
+            node.forget_silent();
+        }
+        returned(node, node.probe()).await?;
+    }
+    Ok(())
+}
+
+/// Waits for a probe. How long it waits to be published is a matter of the queue; from then on it must come back.
+async fn returned(node: &Node, probe: u64) -> Result<(), LinkError> {
+    let until = |done: fn(&Node, u64) -> bool| async move {
+        loop {
+            let heard = node.heard.notified();
+            if done(node, probe) {
+                return;
+            }
+            heard.await;
+        }
+    };
+    until(Node::is_probe_published).await;
+    let back = timeout(LINK_PATIENCE, until(Node::has_probe_returned)).await;
+    back.map_err(|_| "what is published does not come back".into())
+}
+
+async fn within<T>(fault: &str, call: impl Future<Output = Result<T, LinkError>>) -> Result<T, LinkError> {
+    timeout(LINK_PATIENCE, call).await.map_err(|_| fault.to_owned())?
+}
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a broker may take for anything, and a probe for its way.
+const LINK_PATIENCE: Duration = Duration::from_secs(3);
+/// How long messages are kept for servers that were there before.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How many probes there are for each word to the others that this server lives.
+const BEATS_PER_ALIVE: u32 = 3;
+/// The longest that the first try waits, and that any does.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// About how many channels the broker is told at once.
+const MOST_WISHES: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_between_tries_grow_and_are_random() {
+        let bounds = [0, 1, 4, 5, 60].map(|tries| pause(tries, 1.0).as_millis());
+        assert_eq!(bounds, [100, 200, 1600, 2000, 2000]);
+        assert_eq!(pause(60, 0.0), Duration::ZERO);
+        assert_eq!(pause(1, 0.5).as_millis(), 100);
+    }
+}

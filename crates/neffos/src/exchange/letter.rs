@@ -1,0 +1,121 @@
+//! What servers write to each other, whatever it looks like on the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+
+use super::others::NodeId;
+use super::seam::Parcel;
+use crate::message::Message;
+use crate::websocket::CloseFrame;
+
+/// What is to be published: all but the number of the link, which is known when it goes.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) channel: Arc<str>,
+    pub(super) bytes: BytesMut,
+    pub(super) stamp: Stamp,
+}
+
+/// Where the number of the link goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stamp {
+    /// Four bytes behind the head of an envelope, which is signed after that.
+    Envelope,
+    /// Eight digits in the mark of a message for servers in Go.
+    Mark,
+    /// Nowhere: there is no room for it.
+    None,
+}
+
+/// What has arrived.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// None when a server in Go has written it.
+    pub(super) from: Option<Sender>,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sender {
+    pub(super) id: NodeId,
+    /// The number of its link.
+    pub(super) epoch: u32,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// For whom each is, the messages say themselves.
+    Broadcast {
+        messages: Vec<Message>,
+        except: Option<ByteString>,
+    },
+    Ask {
+        token: ByteString,
+        message: Message,
+        patience: Option<Duration>,
+    },
+    Answer {
+        token: ByteString,
+        message: Message,
+    },
+    /// A server is new here, and would hear of the others.
+    Hello {
+        connections: u64,
+    },
+    Alive {
+        connections: u64,
+    },
+    Bye,
+    Probe {
+        number: u64,
+    },
+    Close {
+        id: ByteString,
+        frame: CloseFrame,
+    },
+    Count {
+        token: u64,
+        namespace: ByteString,
+        room: Option<ByteString>,
+    },
+    Counted {
+        token: u64,
+        count: u64,
+    },
+}
+
+/// Why something that arrived is not heard.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is no envelope, or one of a version that is not known here.
+    Unknown,
+    /// It ends too early, or holds what does not belong there.
+    Broken,
+    /// It is not signed with our key, or signed although we have none.
+    Unsigned,
+}
+
+impl Letter {
+    /// About how many bytes it takes to keep.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.channel.len() + self.bytes.len()
+    }
+
+    pub(super) fn into_parcel(self) -> Parcel {
+        Parcel { channel: self.channel, payload: self.bytes.freeze() }
+    }
+}
+
+/// A run of `messages` that are for the same receivers.
+pub(super) fn same_receivers(left: &Message, right: &Message) -> bool {
+    left.namespace == right.namespace && left.room == right.room && left.recipient == right.recipient
+}
+
+/// Some bytes of `whole`, to keep.
+pub(super) fn text_of(whole: &Bytes, text: &str) -> ByteString {
+    let bytes = whole.slice_ref(text.as_bytes());
+    ByteString::try_from(bytes).unwrap_or_default()
+}

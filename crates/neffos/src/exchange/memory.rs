@@ -1,0 +1,137 @@
+//! An exchange between servers of one process.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::dialect::Dialect;
+use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
+
+/// An [`Exchange`] between servers of one process: they share it by cloning. It is never away, and keeps nothing: what is
+/// published is with all subscribers when that is done.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Events, MemoryExchange, Message, Server};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), neffos::Error> {
+/// let exchange = MemoryExchange::new();
+/// let server = |exchange| Server::builder().namespace("default", Events::new()).exchange(exchange).build();
+/// let (one, other) = (server(exchange.clone())?, server(exchange)?);
+/// other.joined().await?;
+/// // Also to connections of `other`.
+/// one.broadcast(Message::new("news", "to all").in_namespace("default"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryExchange {
+    dialect: Option<Dialect>,
+    bus: Arc<Bus>,
+}
+
+#[derive(Default)]
+struct Bus {
+    links: Mutex<HashMap<u64, Subscriber>>,
+    next: AtomicU64,
+}
+
+struct Subscriber {
+    inbox: Inbox,
+    channels: HashSet<Arc<str>>,
+}
+
+impl MemoryExchange {
+    /// An exchange that nobody has joined yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same exchange, for a server with this dialect.
+    #[must_use]
+    pub fn with_dialect(&self, dialect: Dialect) -> Self {
+        Self { dialect: Some(dialect), bus: self.bus.clone() }
+    }
+}
+
+impl Exchange for MemoryExchange {
+    type Link = MemoryLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<MemoryLink, LinkError> {
+        let number = self.bus.next.fetch_add(1, Ordering::Relaxed);
+        self.bus.with(|links| links.insert(number, Subscriber { inbox, channels: HashSet::new() }));
+        Ok(MemoryLink { number, bus: self.bus.clone() })
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.dialect.clone().unwrap_or_else(|| Dialect::native("neffos"))
+    }
+}
+
+/// The link of a [`MemoryExchange`].
+pub struct MemoryLink {
+    number: u64,
+    bus: Arc<Bus>,
+}
+
+impl Link for MemoryLink {
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+        for Parcel { channel, payload } in parcels {
+            let inboxes: Vec<_> = self.bus.with(|links| {
+                let subscribers = links.values().filter(|subscriber| subscriber.channels.contains(&channel));
+                subscribers.map(|subscriber| subscriber.inbox.clone()).collect()
+            });
+            inboxes.iter().for_each(|inbox| inbox.receive(&channel, payload.clone()));
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.own(|own| own.channels.extend(channels));
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.own(|own| channels.iter().for_each(|channel| drop(own.channels.remove(channel))));
+        Ok(())
+    }
+
+    async fn closed(&self) -> LinkError {
+        match pending::<Infallible>().await {}
+    }
+}
+
+impl MemoryLink {
+    fn own(&self, change: impl FnOnce(&mut Subscriber)) {
+        self.bus.with(|links| links.get_mut(&self.number).map(change));
+    }
+}
+
+impl Drop for MemoryLink {
+    fn drop(&mut self) {
+        self.bus.with(|links| links.remove(&self.number));
+    }
+}
+
+impl Bus {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<u64, Subscriber>) -> T) -> T {
+        act(&mut self.links.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for MemoryExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryExchange").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MemoryLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryLink").field("number", &self.number).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,33 @@
+//! Between servers: what reaches connections elsewhere, and how.
+//!
+//! A server with an exchange is a [`Node`]: it publishes what it broadcasts, on the channels of those whom it is for, and
+//! subscribes to the channels of those who are here. Its own connections get a broadcast at once, whatever the broker does.
+//!
+//! - `seam.rs`: [`Exchange`] and [`Link`], what a broker must be able to do; `memory.rs`: one within a process.
+//! - `cluster.rs`: [`Cluster`], what applications see of it; `status.rs`: how it is going.
+//! - `node.rs`: this server among the others; `keeper.rs`: the task that keeps its link.
+//! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `others.rs`: who else there is.
+//! - `dialect.rs`: names of channels; `letter.rs`: what is said; `envelope.rs`, `go.rs`: what it looks like.
+
+mod cluster;
+mod dialect;
+mod envelope;
+mod go;
+mod interest;
+mod keeper;
+mod letter;
+mod memory;
+mod node;
+mod others;
+mod queue;
+mod seam;
+mod status;
+
+pub use cluster::Cluster;
+pub(crate) use cluster::{Membership, Plan};
+pub use dialect::Dialect;
+pub use memory::{MemoryExchange, MemoryLink};
+pub(crate) use node::{Claim, Here, Node};
+pub(crate) use queue::QueueLimits;
+pub use seam::{Exchange, Inbox, Link, LinkError, Parcel};
+pub use status::{ClusterCount, ClusterStatus, LinkState};

@@ -1,0 +1,178 @@
+//! The other servers, as far as they have been heard. Pure.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What a server calls itself: random, and new with every start.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct NodeId(pub(super) [u8; 16]);
+
+impl NodeId {
+    pub(super) fn random() -> Self {
+        Self(rand::random())
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 32 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        u128::from_str_radix(text, 16).ok().map(|number| Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('#')?;
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Others(HashMap<NodeId, Other>);
+
+#[derive(Debug)]
+struct Other {
+    /// Its link that was heard last: what an earlier one still brings is out of order.
+    epoch: u32,
+    heard: Instant,
+    /// Our link over which it was heard last.
+    over: u32,
+    connections: Option<(u64, Instant)>,
+}
+
+/// Whether something may be heard.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Fresh,
+    /// The sender has opened another link since: what came over that must not be overtaken.
+    Stale,
+}
+
+/// What is known of all of them together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Census {
+    pub(super) servers: usize,
+    pub(super) connections: u64,
+    /// How old the oldest number is.
+    pub(super) age: Duration,
+}
+
+impl Others {
+    /// Notes that `id` was heard over our link number `over`, with what it sent over its link number `epoch`.
+    pub(super) fn hear(&mut self, id: NodeId, epoch: u32, over: u32, now: Instant) -> Freshness {
+        if let Some(other) = self.0.get_mut(&id) {
+            if epoch < other.epoch {
+                return Freshness::Stale;
+            }
+            (other.epoch, other.heard, other.over) = (epoch, now, over);
+        } else if self.0.len() < MOST {
+            self.0.insert(id, Other { epoch, heard: now, over, connections: None });
+        }
+        Freshness::Fresh
+    }
+
+    pub(super) fn count(&mut self, id: NodeId, connections: u64, now: Instant) {
+        if let Some(other) = self.0.get_mut(&id) {
+            other.connections = Some((connections, now));
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: NodeId) {
+        self.0.remove(&id);
+    }
+
+    /// Forgets who has been silent for so long.
+    pub(super) fn expire(&mut self, silence: Duration, now: Instant) {
+        self.0.retain(|_, other| now.duration_since(other.heard) <= silence);
+    }
+
+    /// Whether everyone who was there was heard over our link number `over`, too.
+    pub(super) fn are_back(&self, over: u32) -> bool {
+        self.0.values().all(|other| other.over == over)
+    }
+
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.0.keys().copied().collect()
+    }
+
+    pub(super) fn census(&self, now: Instant) -> Census {
+        let counted = self.0.values().filter_map(|other| other.connections);
+        let (connections, age) = counted.fold((0, Duration::ZERO), |(sum, age), (connections, told)| {
+            (sum + connections, age.max(now.duration_since(told)))
+        });
+        Census { servers: self.0.len(), connections, age }
+    }
+}
+
+/// More servers than any cluster has: who can publish could invent some.
+const MOST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: NodeId = NodeId([1; 16]);
+    const TWO: NodeId = NodeId([2; 16]);
+
+    #[test]
+    fn what_a_link_brings_after_the_next_one_was_heard_is_stale() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        assert_eq!(others.hear(ONE, 1, 1, now), Freshness::Fresh);
+        assert_eq!(others.hear(ONE, 2, 1, now), Freshness::Fresh);
+        assert_eq!(others.hear(ONE, 1, 1, now), Freshness::Stale);
+        assert_eq!(others.hear(TWO, 1, 1, now), Freshness::Fresh);
+    }
+
+    #[test]
+    fn everyone_is_back_once_all_were_heard_over_the_new_link() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        assert!(others.are_back(7));
+        others.hear(ONE, 1, 1, now);
+        others.hear(TWO, 1, 1, now);
+        others.hear(ONE, 2, 2, now);
+        assert!(!others.are_back(2));
+        others.hear(TWO, 2, 2, now);
+        assert!(others.are_back(2));
+    }
+
+    #[test]
+    fn who_is_silent_is_forgotten_with_its_connections() {
+        let (mut others, start) = (Others::default(), Instant::now());
+        others.hear(ONE, 1, 1, start);
+        others.count(ONE, 5, start);
+        let later = start + Duration::from_secs(8);
+        others.hear(TWO, 1, 1, later);
+        others.count(TWO, 7, later);
+        assert_eq!(others.census(later), Census { servers: 2, connections: 12, age: Duration::from_secs(8) });
+        others.expire(Duration::from_secs(7), later);
+        assert_eq!(others.census(later), Census { servers: 1, connections: 7, age: Duration::ZERO });
+    }
+
+    #[test]
+    fn invented_servers_take_only_so_much_room() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        for nth in 0..2 * MOST as u128 {
+            others.hear(NodeId(nth.to_be_bytes()), 1, 1, now);
+        }
+        assert_eq!(others.ids().len(), MOST);
+    }
+
+    #[test]
+    fn an_id_is_written_and_read() {
+        let id = NodeId::random();
+        assert_eq!(NodeId::parse(&id.to_string()), Some(id));
+        for wrong in ["", "+1", &"g".repeat(32), &"é".repeat(16)] {
+            assert_eq!(NodeId::parse(wrong), None);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What waits to be published: bounded in number, bytes and age, and kept in order through an outage. Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::letter::Letter;
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    limits: QueueLimits,
+    /// What servers tell each other about themselves, which goes first.
+    control: VecDeque<Letter>,
+    waiting: VecDeque<Item>,
+    bytes: usize,
+    flow: Flow,
+    dropped: u64,
+}
+
+/// How much may wait to be published while the broker is slow or away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLimits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) age: Duration,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { messages: 16_384, bytes: 16 * 1024 * 1024, age: Duration::from_secs(30) }
+    }
+}
+
+#[derive(Debug)]
+struct Item {
+    since: Instant,
+    probe: Option<u64>,
+    letter: Letter,
+}
+
+/// Whether messages may go, or only control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Held,
+    Open,
+}
+
+/// What goes out together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) letters: Vec<Letter>,
+    /// The last probe among them.
+    pub(super) probe: Option<u64>,
+}
+
+impl Queue {
+    pub(super) fn new(limits: QueueLimits) -> Self {
+        Self { limits, control: VecDeque::new(), waiting: VecDeque::new(), bytes: 0, flow: Flow::Held, dropped: 0 }
+    }
+
+    /// Adds a message behind all others, unless there is no room: then it is dropped and counted.
+    pub(super) fn push(&mut self, letter: Letter, now: Instant) {
+        self.expire(now);
+        let size = letter.size();
+        let is_full = self.waiting.len() >= self.limits.messages || self.bytes + size > self.limits.bytes;
+        if is_full {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += size;
+        self.waiting.push_back(Item { since: now, probe: None, letter });
+    }
+
+    /// Adds a probe behind all messages: it goes the way that they go.
+    pub(super) fn push_probe(&mut self, number: u64, letter: Letter, now: Instant) {
+        self.bytes += letter.size();
+        self.waiting.push_back(Item { since: now, probe: Some(number), letter });
+    }
+
+    /// Adds what goes first. There is little of it; beyond a bound the oldest is dropped, which the next one replaces.
+    pub(super) fn push_control(&mut self, letter: Letter) {
+        if self.control.len() >= MAX_CONTROL {
+            self.control.pop_front();
+        }
+        self.control.push_back(letter);
+    }
+
+    /// Lets messages go.
+    pub(super) fn open(&mut self) {
+        self.flow = Flow::Open;
+    }
+
+    /// Keeps messages until the next link is ready for them. Control and probes were for the link that is gone.
+    pub(super) fn hold(&mut self) {
+        self.flow = Flow::Held;
+        self.control.clear();
+        self.waiting.retain(|item| item.probe.is_none());
+        self.bytes = self.waiting.iter().map(|item| item.letter.size()).sum();
+    }
+
+    /// Takes what goes out next.
+    pub(super) fn take(&mut self, now: Instant) -> Batch {
+        self.expire(now);
+        let mut batch = Batch { letters: self.control.drain(..).collect(), probe: None };
+        while self.flow == Flow::Open && batch.letters.len() < MAX_BATCH {
+            let Some(Item { probe, letter, .. }) = self.waiting.pop_front() else { break };
+            self.bytes -= letter.size();
+            batch.probe = probe.or(batch.probe);
+            batch.letters.push(letter);
+        }
+        if self.waiting.is_empty() {
+            // An outage must not leave its room behind.
+            self.waiting.shrink_to(MAX_BATCH);
+        }
+        batch
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many messages found no room, or waited for too long.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(item) = self.waiting.front()
+            && now.duration_since(item.since) > self.limits.age
+        {
+            self.bytes -= item.letter.size();
+            self.dropped += u64::from(item.probe.is_none());
+            self.waiting.pop_front();
+        }
+    }
+}
+
+/// Small enough that little is lost when a link breaks on the way.
+const MAX_BATCH: usize = 64;
+const MAX_CONTROL: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter::Stamp;
+    use super::*;
+
+    fn letter(text: impl AsRef<[u8]>) -> Letter {
+        Letter { channel: "c".into(), bytes: text.as_ref().into(), stamp: Stamp::None }
+    }
+
+    fn queue(messages: usize) -> Queue {
+        Queue::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) })
+    }
+
+    fn texts(batch: &Batch) -> Vec<&[u8]> {
+        batch.letters.iter().map(|letter| &letter.bytes[..]).collect()
+    }
+
+    #[test]
+    fn messages_wait_in_order_until_they_may_go() {
+        let (mut queue, now) = (queue(9), Instant::now());
+        queue.push(letter("a"), now);
+        queue.push(letter("b"), now);
+        queue.push_control(letter("hello"));
+        assert_eq!(texts(&queue.take(now)), [b"hello"]);
+        queue.open();
+        assert_eq!(texts(&queue.take(now)), [b"a", b"b"]);
+        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_dropped_and_counted() {
+        let (mut queue, now) = (queue(2), Instant::now());
+        ["a", "b", "c"].into_iter().for_each(|text| queue.push(letter(text), now));
+        queue.push(letter([0; 20_000]), now);
+        queue.open();
+        assert_eq!((texts(&queue.take(now)), queue.dropped()), (vec![&b"a"[..], b"b"], 2));
+    }
+
+    #[test]
+    fn what_has_waited_for_too_long_is_dropped_and_counted() {
+        let (mut queue, start) = (queue(9), Instant::now());
+        queue.push(letter("old"), start);
+        queue.push(letter("new"), start + Duration::from_secs(4));
+        queue.open();
+        assert_eq!(texts(&queue.take(start + Duration::from_secs(6))), [b"new"]);
+        assert_eq!((queue.dropped(), queue.bytes()), (1, 0));
+    }
+
+    #[test]
+    fn a_lost_link_takes_its_control_and_probes_along_and_leaves_the_messages() {
+        let (mut queue, now) = (queue(9), Instant::now());
+        queue.open();
+        queue.push(letter("a"), now);
+        queue.push_probe(1, letter("probe"), now);
+        queue.push_control(letter("hello"));
+        queue.hold();
+        assert!(queue.take(now).letters.is_empty());
+        queue.open();
+        assert_eq!(texts(&queue.take(now)), [b"a"]);
+        assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn a_batch_tells_which_probe_it_carries() {
+        let (mut queue, now) = (queue(99), Instant::now());
+        queue.open();
+        queue.push_probe(7, letter("probe"), now);
+        (0..MAX_BATCH).for_each(|_| queue.push(letter("a"), now));
+        let batches = [queue.take(now), queue.take(now)];
+        assert_eq!(
+            batches.each_ref().map(|batch| (batch.letters.len(), batch.probe)),
+            [(MAX_BATCH, Some(7)), (1, None)]
+        );
+    }
+}

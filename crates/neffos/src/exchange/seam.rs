@@ -1,0 +1,112 @@
+//! The seam: what a broker must be able to do for servers to reach each other over it.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+
+use super::dialect::Dialect;
+use super::node::Node;
+
+/// A way from one server to the others: something that carries bytes on named channels to all who subscribed to them, at most
+/// once, and in order for what one link publishes on one channel.
+///
+/// It opens links and knows nothing else: what is published and subscribed to, what waits while there is no link, when the
+/// next one is opened, and whether one still works is decided above it, alike for every broker. `neffos-redis` and
+/// `neffos-nats` are exchanges; [`MemoryExchange`](crate::MemoryExchange) connects servers of one process.
+///
+/// # Examples
+///
+/// `examples/exchange.rs` is one over plain TCP, with its own broker, in about a hundred lines.
+pub trait Exchange: Send + Sync + 'static {
+    /// One life of the connection to the broker.
+    type Link: Link;
+
+    /// Opens a link, over which whatever arrives is put into `inbox`. Called again, after a pause, whenever the last link was
+    /// lost; never while there is one. It is given ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// Why the broker cannot be reached, for people who have to mend it.
+    fn connect(&self, inbox: Inbox) -> impl Future<Output = Result<Self::Link, LinkError>> + Send;
+
+    /// What travels, and on channels of which names.
+    fn dialect(&self) -> Dialect {
+        Dialect::native("neffos")
+    }
+}
+
+/// One life of the connection to a broker. Dropped, it is closed.
+///
+/// A link that fails is not mended: any error, from any call, ends it, and the next is opened. Calls of different kinds may
+/// run at the same time; there is never more than one of each.
+pub trait Link: Send + Sync + 'static {
+    /// Publishes all of `parcels`, in their order, and returns when the broker has taken them. What returns an error may have
+    /// been published or not, and is not published again.
+    ///
+    /// # Errors
+    ///
+    /// Why the link is of no more use.
+    fn publish(&self, parcels: Vec<Parcel>) -> impl Future<Output = Result<(), LinkError>> + Send;
+
+    /// Subscribes to `channels`, and returns when whatever is published from then on will arrive in the inbox.
+    ///
+    /// # Errors
+    ///
+    /// Why the link is of no more use.
+    fn subscribe(&self, channels: Vec<Arc<str>>) -> impl Future<Output = Result<(), LinkError>> + Send;
+
+    /// Ends the subscriptions to `channels`. What is still on its way may arrive.
+    ///
+    /// # Errors
+    ///
+    /// Why the link is of no more use.
+    fn unsubscribe(&self, channels: Vec<Arc<str>>) -> impl Future<Output = Result<(), LinkError>> + Send;
+
+    /// Resolves when the link is lost, and says why. One that loses what it subscribed to is lost.
+    fn closed(&self) -> impl Future<Output = LinkError> + Send;
+}
+
+/// Why there is no link: for people.
+pub type LinkError = Box<dyn StdError + Send + Sync>;
+
+/// Bytes for a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parcel {
+    /// Where they go.
+    pub channel: Arc<str>,
+    /// What they are: nothing that a broker needs to look at.
+    pub payload: Bytes,
+}
+
+impl Parcel {
+    /// `payload` for `channel`.
+    pub fn new(channel: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
+        Self { channel: channel.into(), payload: payload.into() }
+    }
+}
+
+/// Where a link puts what arrives.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    node: Weak<Node>,
+    /// The number of the link: what one that is gone still brings is not heard.
+    link: u32,
+}
+
+impl Inbox {
+    pub(super) fn new(node: &Arc<Node>, link: u32) -> Self {
+        Self { node: Arc::downgrade(node), link }
+    }
+
+    /// Takes what arrived on `channel`. Never waits for anything: the receivers' sockets are written to elsewhere.
+    ///
+    /// Bytes that make no sense are dropped and counted.
+    pub fn receive(&self, channel: &str, payload: Bytes) {
+        if let Some(node) = self.node.upgrade() {
+            node.receive(self.link, channel, &payload);
+        }
+    }
+}

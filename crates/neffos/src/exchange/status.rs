@@ -1,0 +1,90 @@
+//! How it is going between this server and the others, for people, metrics and readiness.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Whether this server reaches the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkState {
+    /// There has been no link yet.
+    Connecting,
+    /// There is a link again: subscriptions are made, and the other servers waited for, before messages go.
+    Resuming,
+    /// Messages go and come.
+    Up,
+    /// The link is lost, or none came about. Messages for the other servers wait, as far as there is room.
+    Down,
+}
+
+/// What is so since when.
+#[derive(Debug, Clone)]
+pub(super) struct Situation {
+    pub(super) state: LinkState,
+    pub(super) since: Instant,
+    /// Why there is no link, or why the last one was lost.
+    pub(super) fault: Option<String>,
+}
+
+impl Situation {
+    pub(super) fn begin() -> Self {
+        Self::now(LinkState::Connecting, None)
+    }
+
+    pub(super) fn now(state: LinkState, fault: Option<String>) -> Self {
+        Self { state, since: Instant::now(), fault }
+    }
+}
+
+/// How it is going between a server and the others: [`Cluster::status`](crate::Cluster::status).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClusterStatus {
+    /// Whether the others are reached.
+    pub state: LinkState,
+    /// For how long that has been so.
+    pub lasted: Duration,
+    /// Why there is no link, or why the last one was lost.
+    pub fault: Option<String>,
+    /// How long the last probe took, over the way that messages go, there and back. None while there is no link.
+    pub lag: Option<Duration>,
+    /// How many messages wait to be published.
+    pub queued: usize,
+    /// How many bytes they take.
+    pub queued_bytes: usize,
+    /// How many channels this server subscribes to.
+    pub subscriptions: usize,
+    /// How many other servers are heard.
+    pub servers: usize,
+    /// Messages that the broker has taken, and what servers tell each other about themselves.
+    pub published: u64,
+    /// Messages that found no room in the queue, or waited in it for too long.
+    pub dropped: u64,
+    /// Messages that were on their way when a link was lost: they may have arrived.
+    pub uncertain: u64,
+    /// What the other servers have published and arrived here.
+    pub received: u64,
+    /// Messages that arrived behind later ones of the same server, and were dropped for the sake of the order.
+    pub stale: u64,
+    /// What arrived and was none of ours: not signed with the key, of another version, or broken.
+    pub rejected: u64,
+    /// Clients whose connect or join went on although the broker had not confirmed a subscription in time.
+    pub unconfirmed: u64,
+    /// How many links there have been.
+    pub links: u64,
+}
+
+/// How many connections there are in a cluster, as far as this server knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterCount {
+    /// Connections, those of this server included.
+    pub count: u64,
+    /// How many servers have said so, this one included.
+    pub servers: usize,
+    /// How many others there are that have not: they are not in `count`.
+    pub missing: usize,
+    /// How old the oldest number is.
+    pub age: Duration,
+}
