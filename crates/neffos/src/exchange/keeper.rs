@@ -143,8 +143,9 @@ const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How many probes there are for each word to the others that this server lives.
 const BEATS_PER_ALIVE: u32 = 3;
-/// The longest that the first try waits, and that any does.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest that the first try waits, and that any does. A link that was just cut is soon back: what others publish until
+/// then is missed.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// About how many channels the broker is told at once.
 const MOST_WISHES: usize = 512;
@@ -155,9 +156,9 @@ mod tests {
 
     #[test]
     fn the_pauses_between_tries_grow_and_are_random() {
-        let bounds = [0, 1, 4, 5, 60].map(|tries| pause(tries, 1.0).as_millis());
-        assert_eq!(bounds, [100, 200, 1600, 2000, 2000]);
+        let bounds = [0, 1, 6, 7, 60].map(|tries| pause(tries, 1.0).as_millis());
+        assert_eq!(bounds, [20, 40, 1280, 2000, 2000]);
         assert_eq!(pause(60, 0.0), Duration::ZERO);
-        assert_eq!(pause(1, 0.5).as_millis(), 100);
+        assert_eq!(pause(1, 0.5).as_millis(), 20);
     }
 }
