@@ -4,7 +4,6 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::keeper;
-use super::node::Node;
+use super::node::{Answers, Node};
 use super::queue::QueueLimits;
 use super::seam::Exchange;
 use super::status::{ClusterCount, ClusterStatus, LinkState};
@@ -27,7 +26,7 @@ pub(crate) struct Plan {
 }
 
 pub(crate) type Hook = Arc<dyn Fn(&ClusterStatus) + Send + Sync>;
-type Keep = Box<dyn FnOnce(Arc<Node>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type Keep = Box<dyn FnOnce(Arc<Node>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Plan {
     pub(crate) fn new(exchange: impl Exchange) -> Self {
@@ -151,11 +150,13 @@ impl Cluster {
     /// Nothing is lost by dropping the future.
     pub async fn count_in(&self, namespace: &str, room: Option<&str>) -> ClusterCount {
         let started = tokio::time::Instant::now();
-        let (others, answered, known) = self.0.count(namespace, room, COUNT_PATIENCE).await;
+        let others = self.0.others();
+        let known = others.len();
+        let Answers { sum, missing } = self.0.count(others, (namespace, room), COUNT_PATIENCE).await;
         ClusterCount {
-            count: others + self.0.own_count(namespace, room),
-            servers: answered + 1,
-            missing: known - answered,
+            count: sum + self.0.own_count(namespace, room),
+            servers: known - missing + 1,
+            missing,
             age: started.elapsed(),
         }
     }
@@ -186,7 +187,6 @@ fn status(node: &Node) -> ClusterStatus {
         let queue = node.queue();
         (queue.len(), queue.bytes(), queue.dropped())
     };
-    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let tallies = &node.tallies;
     ClusterStatus {
         state: now.state,
@@ -197,14 +197,14 @@ fn status(node: &Node) -> ClusterStatus {
         queued_bytes,
         subscriptions: node.interest().len(),
         servers: node.census().servers,
-        published: read(&tallies.published),
+        published: tallies.published.read(),
         dropped,
-        uncertain: read(&tallies.uncertain),
-        received: read(&tallies.received),
-        stale: read(&tallies.stale),
-        rejected: read(&tallies.rejected),
-        unconfirmed: read(&tallies.unconfirmed),
-        links: read(&tallies.links),
+        uncertain: tallies.uncertain.read(),
+        received: tallies.received.read(),
+        stale: tallies.stale.read(),
+        rejected: tallies.rejected.read(),
+        unconfirmed: tallies.unconfirmed.read(),
+        links: tallies.links.read(),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::envelope::Body;
 use super::letter::Letter;
@@ -24,7 +24,7 @@ pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
             Err(_) => "the broker does not answer".into(),
             Ok(Err(fault)) => fault,
             Ok(Ok(link)) => {
-                node.tallies.links.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                node.tallies.links.add(1);
                 let fault = live(&node, &link, number).await;
                 let was_up = node.situation.borrow().state == LinkState::Up;
                 tries = if was_up { 0 } else { tries };
@@ -94,9 +94,9 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
         let count = batch.letters.len() as u64;
         let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number)).collect();
         // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
-        node.tallies.uncertain(count);
+        node.tallies.uncertain.add(count);
         within("the broker takes no messages", link.publish(parcels)).await?;
-        node.tallies.published(count);
+        node.tallies.settle(count);
         if let Some(probe) = batch.probe {
             node.probe_published(probe);
         }
@@ -105,18 +105,8 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
 
 /// Waits for the other servers, lets messages go, and then sees to it that they arrive.
 async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
-    let deadline = Instant::now() + OTHERS_PATIENCE;
-    let back = async {
-        loop {
-            let heard = node.heard.notified();
-            if node.others_are_back(number) {
-                return;
-            }
-            heard.await;
-        }
-    };
     // Who is not back by then may be gone.
-    timeout_at(deadline, back).await.ok();
+    timeout(OTHERS_PATIENCE, node.others_are_back(number)).await.ok();
     node.queue().open();
     node.queue_changed.notify_one();
     node.situation.send_replace(Situation::now(LinkState::Up, None));
@@ -136,17 +126,8 @@ async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
 
 /// Waits for a probe. How long it waits to be published is a matter of the queue; from then on it must come back.
 async fn returned(node: &Node, probe: u64) -> Result<(), LinkError> {
-    let until = |done: fn(&Node, u64) -> bool| async move {
-        loop {
-            let heard = node.heard.notified();
-            if done(node, probe) {
-                return;
-            }
-            heard.await;
-        }
-    };
-    until(Node::is_probe_published).await;
-    let back = timeout(LINK_PATIENCE, until(Node::has_probe_returned)).await;
+    node.until_published(probe).await;
+    let back = timeout(LINK_PATIENCE, node.until_returned(probe)).await;
     back.map_err(|_| "what is published does not come back".into())
 }
 

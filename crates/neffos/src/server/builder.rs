@@ -374,7 +374,7 @@ impl ServerBuilder {
         let exchange = self.exchange.map(Plan::begin).transpose()?;
         let node = exchange.as_ref().map(|membership| membership.node().clone());
         let watch = node.clone().map(|node| node as Arc<dyn Watch>);
-        let fanout = Fanout::watched(shards, self.ordered, watch);
+        let fanout = Fanout::watched(shards, self.ordered, watch.as_ref());
         let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
         (hub.on_connect, hub.on_disconnect, hub.exchange) = (self.on_connect, self.on_disconnect, exchange);
         let hub = Arc::new(hub);
