@@ -200,6 +200,7 @@ fn status(node: &Node) -> ClusterStatus {
         published: read(&tallies.published),
         dropped,
         uncertain: read(&tallies.uncertain),
+        refused: read(&tallies.refused),
         received: read(&tallies.received),
         stale: read(&tallies.stale),
         rejected: read(&tallies.rejected),

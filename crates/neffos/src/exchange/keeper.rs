@@ -4,6 +4,7 @@
 //! are there again, or a moment has passed: what was kept through an outage is of use only to those who hear it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
@@ -11,7 +12,7 @@ use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use super::envelope::Body;
 use super::letter::Letter;
 use super::node::Node;
-use super::seam::{Exchange, Inbox, Link, LinkError};
+use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
 use super::status::{LinkState, Situation};
 
 /// Keeps `node` linked, for ever.
@@ -24,7 +25,7 @@ pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
             Err(_) => "the broker does not answer".into(),
             Ok(Err(fault)) => fault,
             Ok(Ok(link)) => {
-                node.tallies.links.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                node.tallies.links.fetch_add(1, Ordering::Relaxed);
                 let fault = live(&node, &link, number).await;
                 let was_up = node.situation.borrow().state == LinkState::Up;
                 tries = if was_up { 0 } else { tries };
@@ -91,8 +92,9 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             changed.await;
             continue;
         }
-        let count = batch.letters.len() as u64;
-        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number)).collect();
+        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number));
+        let parcels: Vec<_> = parcels.filter(|parcel| !is_refused(node, link, parcel)).collect();
+        let count = parcels.len() as u64;
         // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
         node.tallies.uncertain(count);
         within("the broker takes no messages", link.publish(parcels)).await?;
@@ -101,6 +103,13 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             node.probe_published(probe);
         }
     }
+}
+
+fn is_refused<L: Link>(node: &Node, link: &L, parcel: &Parcel) -> bool {
+    let Some(fault) = link.refusal(parcel) else { return false };
+    node.tallies.refused.fetch_add(1, Ordering::Relaxed);
+    tracing::warn!(channel = ?parcel.channel, %fault, "dropped a message for the other servers");
+    true
 }
 
 /// Waits for the other servers, lets messages go, and then sees to it that they arrive.

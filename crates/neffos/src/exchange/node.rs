@@ -90,6 +90,7 @@ pub(super) struct Tallies {
     pub(super) published: AtomicU64,
     /// Handed to a link that was lost before it said what became of it.
     pub(super) uncertain: AtomicU64,
+    pub(super) refused: AtomicU64,
     pub(super) received: AtomicU64,
     pub(super) stale: AtomicU64,
     pub(super) rejected: AtomicU64,
