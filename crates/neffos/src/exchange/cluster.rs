@@ -204,6 +204,7 @@ fn status(node: &Node) -> ClusterStatus {
         published: tallies.published.read(),
         dropped,
         uncertain: tallies.uncertain.read(),
+        refused: tallies.refused.read(),
         received: tallies.received.read(),
         stale: tallies.stale.read(),
         rejected: tallies.rejected.read(),

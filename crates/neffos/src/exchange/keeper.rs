@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::envelope::Body;
 use super::letter::Letter;
 use super::node::Node;
-use super::seam::{Exchange, Inbox, Link, LinkError};
+use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
 use super::status::{LinkState, Situation};
 
 /// Keeps `node` linked, for ever.
@@ -91,8 +91,9 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             changed.await;
             continue;
         }
-        let count = batch.letters.len() as u64;
-        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number)).collect();
+        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number));
+        let parcels: Vec<_> = parcels.filter(|parcel| !is_refused(node, link, parcel)).collect();
+        let count = parcels.len() as u64;
         // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
         node.tallies.uncertain.add(count);
         within("the broker takes no messages", link.publish(parcels)).await?;
@@ -101,6 +102,13 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             node.probe_published(probe);
         }
     }
+}
+
+fn is_refused<L: Link>(node: &Node, link: &L, parcel: &Parcel) -> bool {
+    let Some(fault) = link.refusal(parcel) else { return false };
+    node.tallies.refused.add(1);
+    tracing::warn!(channel = ?parcel.channel, %fault, "dropped a message for the other servers");
+    true
 }
 
 /// Waits for the other servers, lets messages go, and then sees to it that they arrive.
