@@ -26,6 +26,23 @@ pub(crate) fn need_chromium() -> Result {
     }
 }
 
+/// Installs the brokers that servers reach each other over, where they are missing. The tests start them themselves, on ports
+/// that are free; what Debian starts along with the packages is not used.
+///
+/// # Errors
+/// When one cannot be installed; the text says what to install by hand.
+pub(crate) fn need_brokers() -> Result {
+    let missing: Vec<_> = BROKERS.into_iter().filter(|program| !is_installed(program)).collect();
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
+/// Whether there is a program of this name, on the path or where Debian puts servers.
+fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([PathBuf::from(DEBIANS_SERVERS)]);
+    folders.into_iter().any(|folder| folder.join(program).is_file())
+}
+
 /// Installs Python's own tool for separate environments when it is missing: Debian packs it apart.
 ///
 /// # Errors
@@ -108,10 +125,20 @@ pub(crate) fn ends_well(command: &mut Command) -> bool {
 }
 
 const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
+/// Programs, and Debian's packages of the same names.
+const BROKERS: [&str; 3] = ["redis-server", "redis-sentinel", "nats-server"];
+/// On the path of root alone.
+const DEBIANS_SERVERS: &str = "/usr/sbin";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_is_found_by_its_name() {
+        assert!(is_installed("cargo"));
+        assert!(!is_installed("no-such-program-anywhere"));
+    }
 
     #[test]
     fn the_version_of_go_is_read_from_what_it_says() {

@@ -65,7 +65,7 @@ fn run(arguments: &[&str]) -> Result {
 }
 
 const HELP: &str = "\
-cargo xtask test       installs what the tests need and lacks (chromium, Go, npm packages), then runs them all
+cargo xtask test       installs what the tests need and lacks (chromium, Redis, NATS, Go, npm packages), then runs them all
 cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, `bench` and Autobahn in brief, cargo-deny
 cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, miri, fuzzing
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`

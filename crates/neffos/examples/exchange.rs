@@ -1,27 +1,28 @@
 //! An exchange of one's own: over plain TCP, with a broker that takes forty lines.
 //!
-//! `cargo run --example exchange --features testing` starts a broker and holds servers that share it up against every promise
+//! `cargo run --example exchange --features testing` starts a broker, and holds servers that share it up against every promise
 //! about several servers.
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::Error;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use neffos::{Exchange, Inbox, Link, LinkError, Parcel};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
+use tokio::sync::{Mutex, broadcast, watch};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Servers that know the broker's address share it.
-pub struct TcpExchange(pub SocketAddr);
+struct TcpExchange(SocketAddr);
 
-pub struct TcpLink {
-    to_broker: AsyncMutex<SplitSink<Stream, Bytes>>,
+struct TcpLink {
+    to_broker: Mutex<SplitSink<Stream, Bytes>>,
     /// How many rounds the broker has answered; closed when the connection is lost.
     answered: watch::Receiver<u64>,
     _reader: AbortOnDropHandle<()>,
@@ -39,7 +40,7 @@ impl Exchange for TcpExchange {
         let reader = tokio::spawn(async move {
             while let Some(Ok(frame)) = from_broker.next().await {
                 match read(&frame.freeze()) {
-                    Some((b'm', channel, payload)) => inbox.receive(&channel, payload),
+                    Some((b'm', channel, payload)) => inbox.receive(&channel, &payload),
                     Some(_) => answer.send_modify(|rounds| *rounds += 1),
                     None => return,
                 }
@@ -82,69 +83,50 @@ impl TcpLink {
     }
 }
 
+/// What a frame does, the name of a channel, which has no line breaks, and what is published.
 fn write(kind: u8, channel: &str, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(3 + channel.len() + payload.len());
-    frame.put_u8(kind);
-    frame.put_u16(u16::try_from(channel.len()).expect("names of channels are short"));
-    frame.put(channel.as_bytes());
-    frame.put(payload);
-    frame.freeze()
+    [&[kind], channel.as_bytes(), b"\n", payload].concat().into()
 }
 
 fn read(frame: &Bytes) -> Option<(u8, String, Bytes)> {
-    let length = usize::from(u16::from_be_bytes([*frame.get(1)?, *frame.get(2)?]));
-    let channel = String::from_utf8(frame.get(3..3 + length)?.to_vec()).ok()?;
-    Some((frame[0], channel, frame.slice(3 + length..)))
+    let end = frame.iter().position(|&byte| byte == b'\n')?;
+    let channel = std::str::from_utf8(frame.get(1..end)?).ok()?;
+    Some((frame[0], channel.to_owned(), frame.slice(end + 1..)))
 }
 
-/// Passes on what is published to all who have subscribed. One that reads too slowly is cut.
-pub async fn broker(listener: TcpListener) -> Result<(), Error> {
-    let clients = Clients::default();
-    for number in 0.. {
+/// Passes on what is published to all who have subscribed.
+async fn broker(listener: TcpListener) -> Result<(), Error> {
+    let (published, _) = broadcast::channel(65_536);
+    loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(serve(stream, number, clients.clone()));
+        tokio::spawn(serve(Framed::new(stream, LengthDelimitedCodec::new()), published.clone()));
     }
-    Ok(())
 }
 
-type Clients = Arc<Mutex<HashMap<u64, Client>>>;
-
-struct Client {
-    channels: HashSet<String>,
-    outbox: mpsc::Sender<Bytes>,
-}
-
-async fn serve(stream: TcpStream, number: u64, clients: Clients) {
-    let (mut to_client, mut from_client) = Framed::new(stream, LengthDelimitedCodec::new()).split();
-    let (outbox, mut waiting) = mpsc::channel(4096);
-    clients.lock().unwrap().insert(number, Client { channels: HashSet::new(), outbox });
-    let reading = async {
-        while let Some(Ok(frame)) = from_client.next().await {
-            let Some((kind, channel, payload)) = read(&frame.freeze()) else { return };
-            let mut clients = clients.lock().unwrap();
-            if kind == b'p' {
-                let message = write(b'm', &channel, &payload);
-                clients.retain(|_, to| !to.channels.contains(&channel) || to.outbox.try_send(message.clone()).is_ok());
+/// Serves one link. One that reads too slowly misses something, and is cut.
+async fn serve(mut link: Stream, published: broadcast::Sender<(String, Bytes)>) -> Result<(), LinkError> {
+    let mut news = published.subscribe();
+    let mut channels = HashSet::new();
+    loop {
+        tokio::select! {
+            frame = link.next() => {
+                let frame = frame.ok_or("the link is closed")??;
+                let (kind, channel, payload) = read(&frame.freeze()).ok_or("no frame of ours")?;
+                match kind {
+                    b'p' => drop(published.send((channel, payload))?),
+                    b's' => drop(channels.replace(channel)),
+                    b'u' => drop(channels.take(&channel)),
+                    _ => link.send(write(b'!', "", b"")).await?,
+                }
             }
-            let Some(client) = clients.get_mut(&number) else { return };
-            let is_served = match kind {
-                b's' => client.channels.insert(channel) || true,
-                b'u' => client.channels.remove(&channel) || true,
-                b'?' => client.outbox.try_send(write(b'!', "", b"")).is_ok(),
-                _ => true,
-            };
-            if !is_served {
-                return;
+            message = news.recv() => {
+                let (channel, payload) = message?;
+                if channels.contains(&channel) {
+                    link.send(write(b'm', &channel, &payload)).await?;
+                }
             }
         }
-    };
-    let writing = async {
-        while let Some(frame) = waiting.recv().await
-            && to_client.send(frame).await.is_ok()
-        {}
-    };
-    tokio::select! { () = reading => {}, () = writing => {} }
-    clients.lock().unwrap().remove(&number);
+    }
 }
 
 #[tokio::main]

@@ -161,3 +161,10 @@ async fn both_sides_answer_each_other() {
     }
     assert!(output.status.success());
 }
+
+#[cfg(feature = "testing")]
+#[test]
+fn exchange_keeps_every_promise() {
+    let output = Command::new(program("exchange")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -4,61 +4,64 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::dialect::Dialect;
 use super::keeper;
-use super::node::Node;
+use super::node::{Answers, Node};
 use super::queue::QueueLimits;
 use super::seam::Exchange;
 use super::status::{ClusterCount, ClusterStatus, LinkState};
 use crate::error::Error;
 
 /// What a server is told about its exchange before it starts.
+#[derive(Default)]
 pub(crate) struct Plan {
-    pub(crate) limits: QueueLimits,
+    pub(crate) limits: Option<QueueLimits>,
     pub(crate) hook: Option<Hook>,
-    dialect: super::Dialect,
-    keep: Keep,
+    exchange: Option<(Dialect, Keep)>,
 }
 
 pub(crate) type Hook = Arc<dyn Fn(&ClusterStatus) + Send + Sync>;
-type Keep = Box<dyn FnOnce(Arc<Node>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type Keep = Box<dyn FnOnce(Arc<Node>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Plan {
-    pub(crate) fn new(exchange: impl Exchange) -> Self {
-        Self {
-            limits: QueueLimits::default(),
-            hook: None,
-            dialect: exchange.dialect(),
-            keep: Box::new(|node| Box::pin(keeper::keep(node, exchange))),
-        }
+    pub(crate) fn set_exchange(&mut self, exchange: impl Exchange) {
+        self.exchange = Some((exchange.dialect(), Box::new(|node| Box::pin(keeper::keep(node, exchange)))));
     }
 
-    /// Joins the others, in the background.
+    /// Joins the others, in the background; none without an exchange.
     ///
     /// # Errors
     ///
-    /// `is_config` when the dialect makes no sense, or there is no runtime to do it in.
-    pub(crate) fn begin(self) -> Result<Membership, Error> {
-        self.dialect.check()?;
+    /// `is_config` when the dialect makes no sense, when there is no runtime to do it in, or no exchange for what is set.
+    pub(crate) fn begin(self) -> Result<Option<Membership>, Error> {
+        let Some((dialect, keep)) = self.exchange else {
+            return match (self.limits, self.hook) {
+                (None, None) => Ok(None),
+                (Some(_), _) => Err(Error::config("exchange_queue: there is no exchange")),
+                (None, Some(_)) => Err(Error::config("on_exchange: there is no exchange")),
+            };
+        };
+        dialect.check()?;
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::config("exchange: build the server inside a tokio runtime"));
         };
-        let node = Node::new(self.dialect, self.limits, runtime.clone());
-        let mut tasks = vec![runtime.spawn((self.keep)(node.clone()))];
+        let node = Node::new(dialect, self.limits.unwrap_or_default(), runtime.clone());
+        let mut tasks = vec![runtime.spawn(keep(node.clone()))];
         tasks.extend(self.hook.map(|hook| runtime.spawn(tell(node.clone(), hook))));
-        Ok(Membership { node, tasks })
+        Ok(Some(Membership { node, tasks }))
     }
 }
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("dialect", &self.dialect).finish_non_exhaustive()
+        let dialect = self.exchange.as_ref().map(|(dialect, _)| dialect);
+        f.debug_struct("Plan").field("dialect", &dialect).finish_non_exhaustive()
     }
 }
 
@@ -151,11 +154,13 @@ impl Cluster {
     /// Nothing is lost by dropping the future.
     pub async fn count_in(&self, namespace: &str, room: Option<&str>) -> ClusterCount {
         let started = tokio::time::Instant::now();
-        let (others, answered, known) = self.0.count(namespace, room, COUNT_PATIENCE).await;
+        let others = self.0.others();
+        let known = others.len();
+        let Answers { sum, missing } = self.0.count(others, (namespace, room), COUNT_PATIENCE).await;
         ClusterCount {
-            count: others + self.0.own_count(namespace, room),
-            servers: answered + 1,
-            missing: known - answered,
+            count: sum + self.0.own_count(namespace, room),
+            servers: known - missing + 1,
+            missing,
             age: started.elapsed(),
         }
     }
@@ -186,7 +191,6 @@ fn status(node: &Node) -> ClusterStatus {
         let queue = node.queue();
         (queue.len(), queue.bytes(), queue.dropped())
     };
-    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let tallies = &node.tallies;
     ClusterStatus {
         state: now.state,
@@ -197,15 +201,15 @@ fn status(node: &Node) -> ClusterStatus {
         queued_bytes,
         subscriptions: node.interest().len(),
         servers: node.census().servers,
-        published: read(&tallies.published),
+        published: tallies.published.read(),
         dropped,
-        uncertain: read(&tallies.uncertain),
-        refused: read(&tallies.refused),
-        received: read(&tallies.received),
-        stale: read(&tallies.stale),
-        rejected: read(&tallies.rejected),
-        unconfirmed: read(&tallies.unconfirmed),
-        links: read(&tallies.links),
+        uncertain: tallies.uncertain.read(),
+        refused: tallies.refused.read(),
+        received: tallies.received.read(),
+        stale: tallies.stale.read(),
+        rejected: tallies.rejected.read(),
+        unconfirmed: tallies.unconfirmed.read(),
+        links: tallies.links.read(),
     }
 }
 

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::letter::{Arrival, Fault, Letter, Sender, Stamp, What, text_of};
+use super::letter::{Arrival, Fault, Letter, Question, Sender, Stamp, What, text_of};
 use super::others::NodeId;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
@@ -155,11 +155,11 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
             let messages = parts.iter().map(|part| message(part, id)).collect::<Result<_, _>>()?;
             What::Broadcast { messages, except: except.map(text) }
         }
-        Body::Ask { token, id, patience_ms, part } => What::Ask {
+        Body::Ask { token, id, patience_ms, part } => What::Ask(Question {
             token: text(token),
             message: message(&part, id)?,
             patience: Some(Duration::from_millis(patience_ms.into())),
-        },
+        }),
         Body::Answer { token, part } => What::Answer { token: text(token), message: message(&part, None)? },
         Body::Hello { connections } => What::Hello { connections },
         Body::Alive { connections } => What::Alive { connections },

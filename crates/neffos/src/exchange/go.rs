@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
-use super::letter::{Arrival, Fault, Letter, Sender, Stamp, What};
+use super::letter::{Arrival, Fault, Letter, Question, Sender, Stamp, What};
 use super::others::NodeId;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
@@ -51,7 +51,7 @@ pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
     }
     let first = ByteString::try_from(first).map_err(|_| Fault::Broken)?;
     if let Some(token) = asked(&first) {
-        return Ok(Arrival { from: None, what: What::Ask { token, message, patience: None } });
+        return Ok(Arrival { from: None, what: What::Ask(Question { token, message, patience: None }) });
     }
     let mark = first.strip_prefix(MARK).and_then(read_mark);
     if mark.as_ref().is_some_and(|mark| mark.is_binary) {
@@ -190,7 +190,7 @@ mod tests {
     fn an_ask_carries_its_token_with_a_mark_in_it() {
         let letter = ask("c".into(), &Message::new("e", "?").in_namespace("ns"), "n0123456789");
         assert_eq!(text(&letter), "n!0123456789;ns;;e;0;0;?");
-        let What::Ask { token, message, .. } = arrived(letter).what else { panic!() };
+        let What::Ask(Question { token, message, .. }) = arrived(letter).what else { panic!() };
         assert_eq!((&*token, message.namespace()), ("n0123456789", "ns"));
     }
 

@@ -10,6 +10,8 @@ pub(super) struct Interest {
     channels: HashMap<Arc<str>, Channel>,
     /// Channels whose subscription may not be what it should be.
     unsettled: VecDeque<Arc<str>>,
+    /// How many channels have a reason.
+    needed: usize,
     link: Link,
 }
 
@@ -57,6 +59,7 @@ impl Interest {
         entry.reasons += 1;
         let is_first = entry.reasons == 1;
         if is_first {
+            self.needed += 1;
             self.unsettled.push_back(channel.clone());
         }
         is_first
@@ -64,10 +67,11 @@ impl Interest {
 
     /// Takes a reason away; true when it was the last, and the broker is to be told.
     pub(super) fn remove(&mut self, channel: &Arc<str>) -> bool {
-        let Some(entry) = self.channels.get_mut(channel) else { return false };
-        entry.reasons = entry.reasons.saturating_sub(1);
+        let Some(entry) = self.channels.get_mut(channel).filter(|entry| entry.reasons > 0) else { return false };
+        entry.reasons -= 1;
         let is_last = entry.reasons == 0;
         if is_last {
+            self.needed -= 1;
             self.unsettled.push_back(channel.clone());
         }
         is_last
@@ -136,16 +140,20 @@ impl Interest {
             let Some(entry) = self.channels.get_mut(channel) else { continue };
             if entry.subscription == Subscription::Asked {
                 entry.subscription = Subscription::Confirmed;
-                // Whoever waited may have given up.
-                entry.waiting.drain(..).for_each(|waiting| drop(waiting.send(())));
+                entry.waiting.drain(..).for_each(tell);
             }
         }
     }
 
     /// How many channels are needed.
     pub(super) fn len(&self) -> usize {
-        self.channels.values().filter(|entry| entry.reasons > 0).count()
+        self.needed
     }
+}
+
+fn tell(waiting: oneshot::Sender<()>) {
+    // Whoever waited may have given up.
+    waiting.send(()).ok();
 }
 
 #[cfg(test)]
@@ -228,7 +236,9 @@ mod tests {
     #[test]
     fn wishes_come_in_portions() {
         let mut interest = up();
-        (0..5).for_each(|nth| drop(interest.add(&format!("room {nth}").into())));
+        for nth in 0..5 {
+            interest.add(&format!("room {nth}").into());
+        }
         let portions = [2, 2, 2, 2].map(|most| interest.wishes(most).subscribe.len());
         assert_eq!(portions, [2, 2, 1, 0]);
     }

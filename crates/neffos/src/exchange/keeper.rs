@@ -4,10 +4,9 @@
 //! are there again, or a moment has passed: what was kept through an outage is of use only to those who hear it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::envelope::Body;
 use super::letter::Letter;
@@ -25,7 +24,7 @@ pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
             Err(_) => "the broker does not answer".into(),
             Ok(Err(fault)) => fault,
             Ok(Ok(link)) => {
-                node.tallies.links.fetch_add(1, Ordering::Relaxed);
+                node.tallies.links.add(1);
                 let fault = live(&node, &link, number).await;
                 let was_up = node.situation.borrow().state == LinkState::Up;
                 tries = if was_up { 0 } else { tries };
@@ -96,9 +95,9 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
         let parcels: Vec<_> = parcels.filter(|parcel| !is_refused(node, link, parcel)).collect();
         let count = parcels.len() as u64;
         // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
-        node.tallies.uncertain(count);
+        node.tallies.uncertain.add(count);
         within("the broker takes no messages", link.publish(parcels)).await?;
-        node.tallies.published(count);
+        node.tallies.settle(count);
         if let Some(probe) = batch.probe {
             node.probe_published(probe);
         }
@@ -107,25 +106,15 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
 
 fn is_refused<L: Link>(node: &Node, link: &L, parcel: &Parcel) -> bool {
     let Some(fault) = link.refusal(parcel) else { return false };
-    node.tallies.refused.fetch_add(1, Ordering::Relaxed);
+    node.tallies.refused.add(1);
     tracing::warn!(channel = ?parcel.channel, %fault, "dropped a message for the other servers");
     true
 }
 
 /// Waits for the other servers, lets messages go, and then sees to it that they arrive.
 async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
-    let deadline = Instant::now() + OTHERS_PATIENCE;
-    let back = async {
-        loop {
-            let heard = node.heard.notified();
-            if node.others_are_back(number) {
-                return;
-            }
-            heard.await;
-        }
-    };
     // Who is not back by then may be gone.
-    timeout_at(deadline, back).await.ok();
+    timeout(OTHERS_PATIENCE, node.others_are_back(number)).await.ok();
     node.queue().open();
     node.queue_changed.notify_one();
     node.situation.send_replace(Situation::now(LinkState::Up, None));
@@ -145,17 +134,8 @@ async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
 
 /// Waits for a probe. How long it waits to be published is a matter of the queue; from then on it must come back.
 async fn returned(node: &Node, probe: u64) -> Result<(), LinkError> {
-    let until = |done: fn(&Node, u64) -> bool| async move {
-        loop {
-            let heard = node.heard.notified();
-            if done(node, probe) {
-                return;
-            }
-            heard.await;
-        }
-    };
-    until(Node::is_probe_published).await;
-    let back = timeout(LINK_PATIENCE, until(Node::has_probe_returned)).await;
+    node.until_published(probe).await;
+    let back = timeout(LINK_PATIENCE, node.until_returned(probe)).await;
     back.map_err(|_| "what is published does not come back".into())
 }
 
@@ -171,8 +151,9 @@ const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How many probes there are for each word to the others that this server lives.
 const BEATS_PER_ALIVE: u32 = 3;
-/// The longest that the first try waits, and that any does.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest that the first try waits, and that any does. A link that was just cut is soon back: what others publish until
+/// then is missed.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// About how many channels the broker is told at once.
 const MOST_WISHES: usize = 512;
@@ -183,9 +164,9 @@ mod tests {
 
     #[test]
     fn the_pauses_between_tries_grow_and_are_random() {
-        let bounds = [0, 1, 4, 5, 60].map(|tries| pause(tries, 1.0).as_millis());
-        assert_eq!(bounds, [100, 200, 1600, 2000, 2000]);
+        let bounds = [0, 1, 6, 7, 60].map(|tries| pause(tries, 1.0).as_millis());
+        assert_eq!(bounds, [20, 40, 1280, 2000, 2000]);
         assert_eq!(pause(60, 0.0), Duration::ZERO);
-        assert_eq!(pause(1, 0.5).as_millis(), 100);
+        assert_eq!(pause(1, 0.5).as_millis(), 20);
     }
 }

@@ -52,11 +52,7 @@ pub(super) enum What {
         messages: Vec<Message>,
         except: Option<ByteString>,
     },
-    Ask {
-        token: ByteString,
-        message: Message,
-        patience: Option<Duration>,
-    },
+    Ask(Question),
     Answer {
         token: ByteString,
         message: Message,
@@ -85,6 +81,15 @@ pub(super) enum What {
         token: u64,
         count: u64,
     },
+}
+
+/// An ask of another server.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) token: ByteString,
+    pub(super) message: Message,
+    /// None when the other has not said how long it waits.
+    pub(super) patience: Option<Duration>,
 }
 
 /// Why something that arrived is not heard.

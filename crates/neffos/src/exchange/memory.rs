@@ -86,7 +86,7 @@ impl Link for MemoryLink {
                 let subscribers = links.values().filter(|subscriber| subscriber.channels.contains(&channel));
                 subscribers.map(|subscriber| subscriber.inbox.clone()).collect()
             });
-            inboxes.iter().for_each(|inbox| inbox.receive(&channel, payload.clone()));
+            inboxes.iter().for_each(|inbox| inbox.receive(&channel, &payload));
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Link for MemoryLink {
     }
 
     async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
-        self.own(|own| channels.iter().for_each(|channel| drop(own.channels.remove(channel))));
+        self.own(|own| own.channels.retain(|channel| !channels.contains(channel)));
         Ok(())
     }
 

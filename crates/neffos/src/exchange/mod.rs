@@ -5,7 +5,7 @@
 //!
 //! - `seam.rs`: [`Exchange`] and [`Link`], what a broker must be able to do; `memory.rs`: one within a process.
 //! - `cluster.rs`: [`Cluster`], what applications see of it; `status.rs`: how it is going.
-//! - `node.rs`: this server among the others; `keeper.rs`: the task that keeps its link.
+//! - `node/`: this server among the others; `keeper.rs`: the task that keeps its link.
 //! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `others.rs`: who else there is.
 //! - `dialect.rs`: names of channels; `letter.rs`: what is said; `envelope.rs`, `go.rs`: what it looks like.
 

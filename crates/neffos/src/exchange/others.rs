@@ -60,7 +60,7 @@ pub(super) enum Freshness {
 
 /// What is known of all of them together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Census {
+pub(in crate::exchange) struct Census {
     pub(super) servers: usize,
     pub(super) connections: u64,
     /// How old the oldest number is.

@@ -101,9 +101,9 @@ impl Queue {
 
     /// Takes what goes out next.
     pub(super) fn take(&mut self, now: Instant) -> Batch {
-        self.expire(now);
         let mut batch = Batch { letters: self.control.drain(..).collect(), probe: None };
         while self.flow == Flow::Open && batch.letters.len() < MAX_BATCH {
+            self.expire(now);
             let Some(Item { probe, letter, .. }) = self.waiting.pop_front() else { break };
             self.bytes -= letter.size();
             batch.probe = probe.or(batch.probe);
@@ -129,13 +129,14 @@ impl Queue {
         self.dropped
     }
 
+    /// Drops what has waited for too long. A probe is waited for, so it stays, and ends the search.
     fn expire(&mut self, now: Instant) {
-        while let Some(item) = self.waiting.front()
-            && now.duration_since(item.since) > self.limits.age
-        {
-            self.bytes -= item.letter.size();
-            self.dropped += u64::from(item.probe.is_none());
-            self.waiting.pop_front();
+        let is_old = |item: &Item| item.probe.is_none() && now.duration_since(item.since) > self.limits.age;
+        while self.waiting.front().is_some_and(is_old) {
+            if let Some(item) = self.waiting.pop_front() {
+                self.bytes -= item.letter.size();
+                self.dropped += 1;
+            }
         }
     }
 }

@@ -112,9 +112,9 @@ impl Inbox {
     /// Takes what arrived on `channel`. Never waits for anything: the receivers' sockets are written to elsewhere.
     ///
     /// Bytes that make no sense are dropped and counted.
-    pub fn receive(&self, channel: &str, payload: Bytes) {
+    pub fn receive(&self, channel: &str, payload: &Bytes) {
         if let Some(node) = self.node.upgrade() {
-            node.receive(self.link, channel, &payload);
+            node.receive(self.link, channel, payload);
         }
     }
 }

@@ -77,10 +77,10 @@ impl<M: Member> Fanout<M> {
     }
 
     /// An engine that tells `watch` which places have members.
-    pub(crate) fn watched(shards: NonZeroUsize, ordered: bool, watch: Option<Arc<dyn Watch>>) -> Self {
+    pub(crate) fn watched(shards: NonZeroUsize, ordered: bool, watch: Option<&Arc<dyn Watch>>) -> Self {
         let totals = Arc::new(Totals::default());
         Self {
-            shards: (0..shards.get()).map(|_| Arc::new(Shard::new(totals.clone(), watch.clone()))).collect(),
+            shards: (0..shards.get()).map(|_| Arc::new(Shard::new(totals.clone(), watch.cloned()))).collect(),
             sequencer: ordered.then(Mutex::default),
             len: AtomicUsize::new(0),
             totals,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -29,7 +29,7 @@ pub(super) struct Ear {
     pub(super) id: String,
     client: Client,
     ns: NsConn<ClientSide>,
-    heard: UnboundedReceiver<Message>,
+    heard: mpsc::Receiver<Message>,
 }
 
 /// What all say to all.
@@ -66,10 +66,10 @@ impl Stand {
     }
 
     pub(super) async fn ear(&self, server: usize, id: &str) -> Ear {
-        let (tell, heard) = mpsc::unbounded_channel();
-        let hear = async |State(tell): State<mpsc::UnboundedSender<Message>>, message: Message| {
+        let (tell, heard) = mpsc::channel(MOST_HEARD);
+        let hear = async |State(tell): State<mpsc::Sender<Message>>, message: Message| {
             // Nobody may be interested any more.
-            tell.send(message).ok();
+            tell.send(message).await.ok();
         };
         let answers = id.to_owned();
         let who = move |question: String| {
@@ -181,4 +181,6 @@ async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} took too long"))
 }
 
+/// How much a client may hear before the test reads it.
+const MOST_HEARD: usize = 8192;
 const PATIENCE: Duration = Duration::from_secs(20);

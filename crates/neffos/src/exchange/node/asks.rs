@@ -1,0 +1,133 @@
+//! Asks of this server that others answer, and asks of others that are answered here.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use tokio::sync::oneshot;
+
+use super::super::dialect::Form;
+use super::super::envelope::{self, Body, Packed};
+use super::super::go;
+use super::super::letter::{Letter, Question};
+use super::super::others::NodeId;
+use super::{Node, lock};
+use crate::message::Message;
+
+/// An ask that waits; it is forgotten with it.
+struct Asked {
+    node: Arc<Node>,
+    token: ByteString,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        lock(&self.node.asks).remove(&self.token);
+    }
+}
+
+/// One of the asks from elsewhere that may wait at the same time.
+struct Turn(Arc<Node>);
+
+impl Turn {
+    fn take(node: &Arc<Node>) -> Option<Self> {
+        let turn = Self(node.clone());
+        let others = turn.asked().fetch_add(1, Ordering::Relaxed);
+        (others < MOST_ASKED).then_some(turn)
+    }
+
+    fn asked(&self) -> &AtomicUsize {
+        &self.0.asked
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.asked().fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Node {
+    /// The first answer from elsewhere. Never resolves when there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the ask.
+    pub(crate) async fn ask(self: Arc<Self>, message: Message, token: ByteString, patience: Duration) -> Message {
+        let (told, wait) = oneshot::channel();
+        lock(&self.asks).insert(token.clone(), told);
+        let _asked = Asked { node: self.clone(), token: token.clone() };
+        // Servers in Go answer on channels of the token's own.
+        let _claim = match self.dialect.form() {
+            Form::Native => None,
+            Form::Go(_) => Some(self.claim(self.dialect.of_answers(&token).into()).await),
+        };
+        self.publish([self.question(&message, &token, patience)]);
+        match wait.await {
+            Ok(answer) => answer,
+            Err(_) => pending().await,
+        }
+    }
+
+    fn question(&self, message: &Message, token: &str, patience: Duration) -> Letter {
+        let channel = self.channel_of(message);
+        match self.dialect.form() {
+            Form::Native => {
+                let packed = Packed::of(message);
+                let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+                let (id, part) = (message.recipient(), packed.part());
+                envelope::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
+            }
+            Form::Go(_) => go::ask(channel, message, token),
+        }
+    }
+
+    /// The token of an ask whose answers come over this channel.
+    pub(super) fn answered_on(&self, channel: &str) -> Option<ByteString> {
+        let token = self.dialect.token_of_answers(channel).unwrap_or(channel);
+        lock(&self.asks).get_key_value(token).map(|(token, _)| token.clone())
+    }
+
+    pub(super) fn take_answer(&self, token: &str, answer: Message) {
+        let told = lock(&self.asks).remove(token);
+        if let Some(told) = told {
+            // Whoever asked may have given up.
+            told.send(answer).ok();
+        }
+    }
+
+    /// Asks those here, and sends back the first answer.
+    pub(super) fn take_question(self: &Arc<Self>, from: Option<NodeId>, channel: &str, question: Question) {
+        let Question { token, message, patience } = question;
+        // In Go, what this server has asked comes back to it without its name.
+        let is_own = from.is_none() && lock(&self.asks).contains_key(&token);
+        if is_own {
+            return;
+        }
+        let (Some(here), Some(message)) = (self.here(), self.readdressed(channel, message).pop()) else { return };
+        let Some(turn) = Turn::take(self) else {
+            return self.tallies.rejected.add(1);
+        };
+        let answer = here.ask(message, patience);
+        self.runtime.spawn(async move {
+            if let Some(answer) = answer.await {
+                turn.0.answer(from, &token, &answer);
+            }
+        });
+    }
+
+    fn answer(&self, to: Option<NodeId>, token: &str, answer: &Message) {
+        let Some(id) = to else {
+            let channels = self.dialect.of_answers(token).into_iter();
+            return self.publish(channels.map(|channel| go::answer(channel, answer)));
+        };
+        let packed = Packed::of(answer);
+        let body = Body::Answer { token, part: packed.part() };
+        self.publish([envelope::write(&self.dialect.of_server(id), self.id, &body)]);
+    }
+}
+
+/// How many asks of other servers may wait for somebody here.
+const MOST_ASKED: usize = 4096;

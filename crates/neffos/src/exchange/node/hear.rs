@@ -1,0 +1,113 @@
+//! What the others say, and what this server does about it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use tokio::time::Instant;
+
+use super::super::dialect::Form;
+use super::super::envelope::{self, Body};
+use super::super::go;
+use super::super::letter::{Arrival, Fault, Sender, What};
+use super::super::others::{Freshness, NodeId};
+use super::{Node, lock};
+use crate::fanout::{Except, Place};
+use crate::message::Message;
+
+impl Node {
+    /// Takes what link number `link` has brought.
+    pub(in crate::exchange) fn receive(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) {
+        if link != self.link_number() {
+            return;
+        }
+        let Arrival { from, what } = match self.read(channel, payload) {
+            Ok(arrival) => arrival,
+            Err(fault) => {
+                self.tallies.rejected.add(1);
+                return tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
+            }
+        };
+        match from {
+            Some(Sender { id, .. }) if id == self.id => return self.take_own(&what),
+            Some(Sender { id, epoch }) if self.hear(id, epoch, link) == Freshness::Stale => {
+                return self.tallies.stale.add(1);
+            }
+            _ => {}
+        }
+        self.tallies.received.add(1);
+        self.take(from.map(|sender| sender.id), channel, what);
+    }
+
+    fn read(&self, channel: &str, payload: &Bytes) -> Result<Arrival, Fault> {
+        let is_of_servers = self.own_channels.iter().any(|own| **own == *channel);
+        match self.dialect.form() {
+            Form::Go(_) if !is_of_servers => match self.answered_on(channel) {
+                Some(token) => go::read_answer(payload, &token),
+                None => go::read(payload),
+            },
+            _ => envelope::read(channel, payload, self.dialect.key()),
+        }
+    }
+
+    fn hear(&self, id: NodeId, epoch: u32, link: u32) -> Freshness {
+        let freshness = lock(&self.others).hear(id, epoch, link, Instant::now());
+        self.heard.notify_waiters();
+        freshness
+    }
+
+    /// This server's own echo: everyone here has got it already.
+    fn take_own(&self, what: &What) {
+        if let What::Probe { number } = what {
+            lock(&self.probes).note_returned(*number, Instant::now());
+            self.heard.notify_waiters();
+        }
+    }
+
+    fn take(self: &Arc<Self>, from: Option<NodeId>, channel: &str, what: What) {
+        match (what, from) {
+            (What::Broadcast { messages, except }, _) => self.deliver(channel, messages, except),
+            (What::Ask(question), from) => self.take_question(from, channel, question),
+            (What::Answer { token, message }, _) => self.take_answer(&token, message),
+            (What::Hello { connections }, Some(id)) => {
+                lock(&self.others).count(id, connections, Instant::now());
+                let connections = self.own_connections();
+                self.control(&self.dialect.of_server(id), &Body::Alive { connections });
+            }
+            (What::Alive { connections }, Some(id)) => lock(&self.others).count(id, connections, Instant::now()),
+            (What::Bye, Some(id)) => lock(&self.others).forget(id),
+            (What::Close { id, frame }, _) => {
+                if let Some(here) = self.here() {
+                    here.close(&id, &frame);
+                }
+            }
+            (What::Count { token, namespace, room }, Some(id)) => {
+                let count = self.own_count(&namespace, room.as_deref());
+                self.control(&self.dialect.of_server(id), &Body::Counted { token, count });
+            }
+            (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
+            // A probe is of interest to who sent it; the rest comes from nobody.
+            _ => {}
+        }
+    }
+
+    fn deliver(&self, channel: &str, messages: Vec<Message>, except: Option<ByteString>) {
+        let Some(here) = self.here() else { return };
+        let except = except.map_or(Except::Nobody, Except::Id);
+        let messages = messages.into_iter().flat_map(|message| self.readdressed(channel, message)).collect();
+        here.deliver(messages, &except);
+    }
+
+    /// What a server in Go has sent to an id says so only by its channel.
+    pub(super) fn readdressed(&self, channel: &str, message: Message) -> Vec<Message> {
+        let namespace = Place::Namespace(message.namespace());
+        let says_itself = self.dialect.form() == Form::Native || *self.dialect.of_place(&namespace) == *channel;
+        if says_itself {
+            return vec![message];
+        }
+        let veiled = lock(&self.veiled).over(channel);
+        let plain = self.dialect.id_of(channel).filter(|plain| veiled.iter().all(|id| **id != **plain)).map(Arc::from);
+        let to = |id: Arc<str>| Message { recipient: Some((*id).into()), ..message.clone() };
+        veiled.into_iter().chain(plain).map(to).collect()
+    }
+}

@@ -1,0 +1,252 @@
+//! This server among the others. It knows who is where only by the places that are told to it, and reaches connections only
+//! through [`Here`]. Its locks are short; nothing waits under one, and none is held while connections are reached.
+//!
+//! - `tell.rs`: what it tells the others; `hear.rs`: what they say.
+//! - `asks.rs`: asks, and answers to those of others; `counts.rs`: how many connections others have.
+//! - `reach.rs`: what it needs to hear.
+//! - `probes.rs`: whether what is published comes back; `tallies.rs`: what became of everything.
+
+mod asks;
+mod counts;
+mod hear;
+mod probes;
+mod reach;
+mod tallies;
+mod tell;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
+
+use super::dialect::Dialect;
+use super::envelope::{self, Body};
+use super::go;
+use super::interest::Interest;
+use super::letter::{Letter, Stamp};
+use super::others::{Census, NodeId, Others};
+use super::queue::{Queue, QueueLimits};
+use super::seam::Parcel;
+use super::status::{LinkState, Situation};
+use crate::fanout::Except;
+use crate::message::Message;
+use crate::websocket::CloseFrame;
+pub(super) use counts::Answers;
+use counts::Counts;
+use probes::Probes;
+pub(crate) use reach::Claim;
+use reach::Veiled;
+use tallies::Tallies;
+
+/// The connections of this server, as the exchange sees them.
+pub(crate) trait Here: Send + Sync {
+    /// Offers messages to everyone whom they are for.
+    fn deliver(&self, messages: Vec<Message>, except: &Except);
+
+    /// Asks everyone whom `message` is for; the first answer counts, be it an error. None when nobody answers in time.
+    fn ask(&self, message: Message, patience: Option<Duration>) -> BoxFuture<'static, Option<Message>>;
+
+    /// Closes the connections with this id.
+    fn close(&self, id: &str, frame: &CloseFrame);
+
+    fn connections(&self) -> usize;
+
+    fn count(&self, namespace: &str, room: Option<&str>) -> usize;
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    id: NodeId,
+    dialect: Dialect,
+    /// That of all servers of this library, and that of this one.
+    own_channels: [Arc<str>; 2],
+    runtime: Handle,
+    here: OnceLock<Weak<dyn Here>>,
+    interest: Mutex<Interest>,
+    veiled: Mutex<Veiled>,
+    queue: Mutex<Queue>,
+    others: Mutex<Others>,
+    /// Asks of this server that wait for an answer from elsewhere.
+    asks: Mutex<HashMap<ByteString, oneshot::Sender<Message>>>,
+    /// How many asks from elsewhere wait for somebody here.
+    asked: AtomicUsize,
+    counts: Mutex<Counts>,
+    link: AtomicU32,
+    probes: Mutex<Probes>,
+    pub(super) tallies: Tallies,
+    pub(super) situation: watch::Sender<Situation>,
+    /// There is something to tell the broker about subscriptions.
+    pub(super) wishes_changed: Notify,
+    /// There is something to publish.
+    pub(super) queue_changed: Notify,
+    /// Another server was heard, or something became of a probe.
+    heard: Notify,
+}
+
+impl Node {
+    pub(super) fn new(dialect: Dialect, limits: QueueLimits, runtime: Handle) -> Arc<Self> {
+        let id = NodeId::random();
+        let node = Self {
+            id,
+            own_channels: [dialect.of_servers(), dialect.of_server(id)],
+            dialect,
+            runtime,
+            here: OnceLock::new(),
+            interest: Mutex::default(),
+            veiled: Mutex::default(),
+            queue: Mutex::new(Queue::new(limits)),
+            others: Mutex::default(),
+            asks: Mutex::default(),
+            asked: AtomicUsize::new(0),
+            counts: Mutex::default(),
+            link: AtomicU32::new(0),
+            probes: Mutex::default(),
+            tallies: Tallies::default(),
+            situation: watch::Sender::new(Situation::begin()),
+            wishes_changed: Notify::new(),
+            queue_changed: Notify::new(),
+            heard: Notify::new(),
+        };
+        for channel in &node.own_channels {
+            lock(&node.interest).add(channel);
+        }
+        Arc::new(node)
+    }
+
+    /// Names the connections of this server; what arrives before is for nobody.
+    pub(crate) fn settle(&self, here: Weak<dyn Here>) {
+        // A server is set once.
+        self.here.set(here).ok();
+    }
+
+    fn here(&self) -> Option<Arc<dyn Here>> {
+        self.here.get()?.upgrade()
+    }
+
+    pub(super) fn own_count(&self, namespace: &str, room: Option<&str>) -> u64 {
+        self.here().map_or(0, |here| here.count(namespace, room) as u64)
+    }
+
+    /// How many connections this server has.
+    pub(super) fn own_connections(&self) -> u64 {
+        self.here().map_or(0, |here| here.connections() as u64)
+    }
+
+    // ---- the other servers
+
+    /// How many connections the other servers have.
+    pub(super) fn census(&self) -> Census {
+        lock(&self.others).census(Instant::now())
+    }
+
+    pub(super) fn others(&self) -> Vec<NodeId> {
+        lock(&self.others).ids()
+    }
+
+    /// Returns when every server that was there before is heard over link number `link`.
+    pub(super) async fn others_are_back(&self, link: u32) {
+        self.until(|| lock(&self.others).are_back(link)).await;
+    }
+
+    pub(super) fn forget_silent(&self) {
+        lock(&self.others).expire(SILENCE, Instant::now());
+    }
+
+    // ---- the link
+
+    /// The number of the next link; nothing that another brings is heard from now on.
+    pub(super) fn next_link(&self) -> u32 {
+        self.link.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn link_number(&self) -> u32 {
+        self.link.load(Ordering::Acquire)
+    }
+
+    pub(super) fn link_lost(&self, fault: String) {
+        self.next_link();
+        lock(&self.interest).link_down();
+        lock(&self.queue).hold();
+        lock(&self.probes).forget_lag();
+        self.situation.send_replace(Situation::now(LinkState::Down, Some(fault)));
+    }
+
+    pub(super) fn interest(&self) -> MutexGuard<'_, Interest> {
+        lock(&self.interest)
+    }
+
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    /// What a letter is on the way, over link number `link`.
+    pub(super) fn sealed(&self, mut letter: Letter, link: u32) -> Parcel {
+        match letter.stamp {
+            Stamp::Envelope => envelope::seal(&mut letter, link, self.dialect.key()),
+            Stamp::Mark => go::seal(&mut letter, link),
+            Stamp::None => {}
+        }
+        letter.into_parcel()
+    }
+
+    // ---- probes
+
+    /// Sends a probe the way that messages go; its number.
+    pub(super) fn probe(&self) -> u64 {
+        let now = Instant::now();
+        let number = lock(&self.probes).send(now);
+        let letter = envelope::write(&self.own_channels[1], self.id, &Body::Probe { number });
+        lock(&self.queue).push_probe(number, letter, now);
+        self.queue_changed.notify_one();
+        number
+    }
+
+    /// The broker has taken a probe, and all before it.
+    pub(super) fn probe_published(&self, number: u64) {
+        lock(&self.probes).note_published(number);
+        self.heard.notify_waiters();
+    }
+
+    fn is_probe_published(&self, number: u64) -> bool {
+        lock(&self.probes).is_published(number)
+    }
+
+    /// Returns when the broker has taken a probe.
+    pub(super) async fn until_published(&self, probe: u64) {
+        self.until(|| self.is_probe_published(probe)).await;
+    }
+
+    /// Returns when a probe has come back.
+    pub(super) async fn until_returned(&self, probe: u64) {
+        self.until(|| lock(&self.probes).has_returned(probe)).await;
+    }
+
+    pub(super) fn lag(&self) -> Option<Duration> {
+        lock(&self.probes).lag()
+    }
+
+    /// Looks whether something is so whenever a server was heard or something became of a probe.
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let heard = self.heard.notified();
+            if is_so() {
+                return;
+            }
+            heard.await;
+        }
+    }
+}
+
+/// Locks without regard to poisoning: no code of users runs under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// After which silence another server is taken for gone.
+const SILENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,90 @@
+//! What this server tells the others.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::super::dialect::Form;
+use super::super::envelope::{self, Body, Packed};
+use super::super::go;
+use super::super::letter::{Letter, same_receivers};
+use super::{Node, lock};
+use crate::fanout::{Except, Place};
+use crate::message::Message;
+use crate::websocket::CloseFrame;
+
+impl Node {
+    /// Publishes messages for everyone elsewhere whom they are for. Waits for nothing.
+    pub(crate) fn broadcast(&self, messages: &[Message], except: &Except) {
+        // A connection of this server is nowhere else.
+        let except = if let Except::Id(id) = except { Some(&**id) } else { None };
+        match self.dialect.form() {
+            Form::Native => self.publish(messages.chunk_by(same_receivers).map(|run| self.in_envelope(run, except))),
+            Form::Go(_) => self.publish(messages.iter().filter_map(|message| self.as_in_go(message, except))),
+        }
+    }
+
+    fn in_envelope(&self, run: &[Message], except: Option<&str>) -> Letter {
+        let packed: Vec<_> = run.iter().map(Packed::of).collect();
+        let parts = packed.iter().map(Packed::part).collect();
+        let body = Body::Broadcast { id: run[0].recipient(), except, parts };
+        envelope::write(&self.channel_of(&run[0]), self.id, &body)
+    }
+
+    /// None when servers in Go would take what is for one id for a message to the whole namespace: their channels for the two
+    /// have one name.
+    fn as_in_go(&self, message: &Message, except: Option<&str>) -> Option<Letter> {
+        let channel = self.channel_of(message);
+        let namespace = Place::Namespace(message.namespace());
+        if message.recipient().is_some() && channel == self.dialect.of_place(&namespace) {
+            tracing::warn!(namespace = ?message.namespace(), "a message to an id that is called as its namespace stays here");
+            self.tallies.refused.add(1);
+            return None;
+        }
+        Some(go::broadcast(channel, self.id, message, except))
+    }
+
+    /// Has the connections with this id closed, wherever they are.
+    pub(crate) fn close(&self, id: &str, frame: &CloseFrame) {
+        let (code, reason) = (frame.code().as_u16(), frame.reason());
+        self.publish([envelope::write(&self.dialect.of_servers(), self.id, &Body::Close { id, code, reason })]);
+    }
+
+    /// Says goodbye behind everything that waits, and returns when the broker has taken that.
+    pub(in crate::exchange) async fn farewell(&self) {
+        self.publish([envelope::write(&self.dialect.of_servers(), self.id, &Body::Bye)]);
+        let probe = self.probe();
+        self.until_published(probe).await;
+    }
+
+    /// Puts letters behind everything that waits, with nothing between them.
+    pub(super) fn publish(&self, letters: impl IntoIterator<Item = Letter>) {
+        let letters: Vec<_> = letters.into_iter().collect();
+        let now = Instant::now();
+        let mut queue = lock(&self.queue);
+        letters.into_iter().for_each(|letter| queue.push(letter, now));
+        drop(queue);
+        self.queue_changed.notify_one();
+    }
+
+    /// Publishes what servers tell each other about themselves: it goes before all messages.
+    pub(super) fn control(&self, channel: &Arc<str>, body: &Body<'_>) {
+        let letter = envelope::write(channel, self.id, body);
+        lock(&self.queue).push_control(letter);
+        self.queue_changed.notify_one();
+    }
+
+    pub(in crate::exchange) fn tell_all(&self, body: &Body<'_>) {
+        self.control(&self.dialect.of_servers(), body);
+    }
+
+    /// The channel of those whom a message is for.
+    pub(super) fn channel_of(&self, message: &Message) -> Arc<str> {
+        let place = match (message.recipient(), message.room()) {
+            (Some(id), _) => Place::Id(id),
+            (None, Some(room)) => Place::Room(message.namespace(), room),
+            (None, None) => Place::Namespace(message.namespace()),
+        };
+        self.dialect.of_place(&place)
+    }
+}
