@@ -1,5 +1,6 @@
 //! One of several servers that share a chat: `cargo run -p neffos-nats --example nats -- nats://127.0.0.1:4222 127.0.0.1:8080`,
 //! and once more with another port. What is said on one is heard on both.
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::env::args;
 use std::error::Error;
@@ -17,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder()
         .namespace("default", chat)
         .exchange(NatsExchange::new(urls)?)
-        .on_exchange(|status| eprintln!("{:?} {}", status.state, status.fault.as_deref().unwrap_or_default()))
+        .on_exchange(|status| println!("{:?} {}", status.state, status.fault.as_deref().unwrap_or_default()))
         .build()?;
 
     neffos::serve(TcpListener::bind(address).await?, server).await?;

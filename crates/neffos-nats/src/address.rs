@@ -47,7 +47,8 @@ impl Address {
             return Err(fault("there is something behind the port"));
         }
         let authority = uri.authority().ok_or_else(|| fault("it names no host"))?.as_str();
-        let (login, place) = authority.rsplit_once('@').map_or((None, authority), |(login, place)| (Some(login), place));
+        let (login, place) =
+            authority.rsplit_once('@').map_or((None, authority), |(login, place)| (Some(login), place));
         let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
         let port = if has_port { uri.port_u16().ok_or_else(|| fault("its port is no number"))? } else { USUAL_PORT };
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
@@ -108,7 +109,10 @@ mod tests {
     #[test]
     fn a_url_names_a_server_and_several_stand_between_commas() {
         assert_eq!(shown("nats://a.example:4223"), ["nats://a.example:4223"]);
-        assert_eq!(shown("tls://a, nats://10.0.0.1/ ,[::1]:9"), ["tls://a:4222", "nats://10.0.0.1:4222", "nats://[::1]:9"]);
+        assert_eq!(
+            shown("tls://a, nats://10.0.0.1/ ,[::1]:9"),
+            ["tls://a:4222", "nats://10.0.0.1:4222", "nats://[::1]:9"]
+        );
         assert_eq!(shown("localhost"), ["nats://localhost:4222"]);
     }
 

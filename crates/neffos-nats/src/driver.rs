@@ -75,7 +75,7 @@ impl Driver {
 
     fn hear(&self, said: Said, conversation: &mut Conversation) -> Result<(), LinkError> {
         match said {
-            Said::Message { subject, payload } => self.inbox.receive(&subject, payload),
+            Said::Message { subject, payload } => self.inbox.receive(&subject, &payload),
             Said::Ping if conversation.waiting.len() > MOST_WAITING => return Err("it pings without end".into()),
             Said::Ping => conversation.waiting.push_back(Bytes::from_static(wire::PONG)),
             Said::Pong => self.answered(conversation)?,

@@ -77,11 +77,7 @@ impl Link for NatsLink {
     async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
         let mut bytes = BytesMut::new();
         self.subscriptions(|subscriptions| {
-            for channel in channels {
-                if !wire::is_subject(&channel) {
-                    tracing::error!(?channel, "no subject of NATS: what others publish there is not heard");
-                    continue;
-                }
+            for channel in channels.into_iter().filter(is_subject) {
                 subscriptions.last += 1;
                 wire::write_subscribe(&channel, subscriptions.last, &mut bytes);
                 subscriptions.numbers.insert(channel, subscriptions.last);
@@ -121,6 +117,15 @@ impl fmt::Debug for NatsLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NatsLink").field("end", &self.end.borrow()).finish_non_exhaustive()
     }
+}
+
+/// What is no subject ends a link: it is passed over.
+fn is_subject(channel: &Arc<str>) -> bool {
+    let is_one = wire::is_subject(channel);
+    if !is_one {
+        tracing::error!(?channel, "no subject of NATS: what others publish there is not heard");
+    }
+    is_one
 }
 
 /// One of each kind may be under way.

@@ -144,12 +144,7 @@ fn read_fields(fields: &str) -> Result<(String, usize), Broken> {
 }
 
 /// What comes behind the line of a message, which ends at `start`.
-fn read_payload(
-    subject: String,
-    size: usize,
-    start: usize,
-    arrived: &mut BytesMut,
-) -> Result<Option<Said>, Broken> {
+fn read_payload(subject: String, size: usize, start: usize, arrived: &mut BytesMut) -> Result<Option<Said>, Broken> {
     if arrived.len() < start + size + END.len() {
         return Ok(None);
     }
@@ -228,10 +223,10 @@ mod tests {
 
     #[test]
     fn what_a_server_says_is_read_one_after_the_other() {
-        let bytes = b"PING\r\nMSG a.b 7 3\r\n\r\nx\r\npong\r\nMSG a.b 7 reply.to 0\r\n\r\n+OK\r\n-ERR 'Stale Connection'\r\n";
+        let bytes =
+            b"PING\r\nMSG a.b 7 3\r\n\r\nx\r\npong\r\nMSG a.b 7 reply.to 0\r\n\r\n+OK\r\n-ERR 'Stale Connection'\r\n";
         let stale = Said::Error("Stale Connection".to_owned());
-        let expected =
-            vec![Said::Ping, message("a.b", b"\r\nx"), Said::Pong, message("a.b", b""), Said::Ok, stale];
+        let expected = vec![Said::Ping, message("a.b", b"\r\nx"), Said::Pong, message("a.b", b""), Said::Ok, stale];
         assert_eq!(read_all(bytes), (expected, Ok(0)));
     }
 
@@ -246,9 +241,11 @@ mod tests {
 
     #[test]
     fn a_greeting_tells_what_matters_and_may_hold_anything_else() {
-        let bytes = br#"INFO {"server_id":"N","max_payload":1000,"tls_required":true,"nonce":"abc","ldm":true,"x":[1]}"#;
+        let bytes =
+            br#"INFO {"server_id":"N","max_payload":1000,"tls_required":true,"nonce":"abc","ldm":true,"x":[1]}"#;
         let (said, rest) = read_all(&[&bytes[..], b"\r\n"].concat());
-        let info = Info { max_payload: 1000, tls_required: true, nonce: "abc".into(), is_leaving: true, ..Info::default() };
+        let info =
+            Info { max_payload: 1000, tls_required: true, nonce: "abc".into(), is_leaving: true, ..Info::default() };
         assert_eq!((said, rest), (vec![Said::Info(info.into())], Ok(0)));
         assert_eq!(read_all(b"INFO {}\r\n").0, vec![Said::Info(Info::default().into())]);
     }
