@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use neffos::Dialect;
 use neffos::testing::conformance;
 use neffos_nats::NatsExchange;
@@ -24,4 +26,13 @@ async fn signed_messages_keep_them_too() {
 async fn servers_that_speak_as_those_in_go_keep_them_too() {
     let nats = Nats::start().await;
     conformance(|| NatsExchange::new(nats.url()).unwrap().dialect(Dialect::go_nats("neffos"))).await;
+}
+
+#[tokio::test]
+async fn they_are_kept_when_each_server_is_at_another_one_of_a_cluster_of_nats() {
+    let one = Nats::with("cluster { name: c, listen: \"127.0.0.1:-1\" }").await;
+    let other = Nats::beside(&[&one]).await;
+    let urls = [one.url(), other.url()];
+    let next = AtomicUsize::new(0);
+    conformance(|| NatsExchange::new(&urls[next.fetch_add(1, Ordering::Relaxed) % 2]).unwrap()).await;
 }
