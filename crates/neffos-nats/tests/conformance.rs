@@ -1,13 +1,11 @@
 //! Every promise about several servers is kept over NATS: in each dialect, and over a cluster of servers of NATS.
 
-mod support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use brokers::Nats;
 use neffos::Dialect;
 use neffos::testing::conformance;
 use neffos_nats::NatsExchange;
-use support::Nats;
 
 #[tokio::test]
 async fn servers_keep_every_promise_over_nats() {
@@ -30,9 +28,15 @@ async fn servers_that_speak_as_those_in_go_keep_them_too() {
 
 #[tokio::test]
 async fn they_are_kept_when_each_server_is_at_another_one_of_a_cluster_of_nats() {
-    let one = Nats::with("cluster { name: c, listen: \"127.0.0.1:-1\" }").await;
-    let other = Nats::beside(&[&one]).await;
-    let urls = [one.url(), other.url()];
+    let cluster = Nats::cluster(2, "").await;
     let next = AtomicUsize::new(0);
-    conformance(|| NatsExchange::new(&urls[next.fetch_add(1, Ordering::Relaxed) % 2]).unwrap()).await;
+    conformance(|| NatsExchange::new(cluster[next.fetch_add(1, Ordering::Relaxed) % 2].url()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn they_are_kept_there_by_servers_that_speak_as_those_in_go() {
+    let cluster = Nats::cluster(3, "").await;
+    let next = AtomicUsize::new(0);
+    let url = || cluster[next.fetch_add(1, Ordering::Relaxed) % 3].url();
+    conformance(|| NatsExchange::new(url()).unwrap().dialect(Dialect::go_nats("neffos"))).await;
 }

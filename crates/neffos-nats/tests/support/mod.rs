@@ -1,10 +1,6 @@
-//! What the tests share: servers of NATS, and servers of neffos with somebody who listens.
-//!
-//! - `nats.rs`: [`Nats`], a real server of NATS of one's own.
-//! - `peer.rs`: [`Peer`], a server of neffos with an exchange, and a client that writes down what it hears.
+//! What the tests share: servers of neffos with somebody who listens, and waiting.
 #![allow(dead_code, unused_imports, reason = "each test uses its part")]
 
-mod nats;
 mod peer;
 
 use std::future::Future;
@@ -12,7 +8,6 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-pub(crate) use nats::{Nats, folder};
 pub(crate) use peer::{Peer, message};
 
 /// Waits for something, but not for ever.
