@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use neffos::testing::conformance;
-use neffos::{Dialect, Error, Events, MemoryExchange, Server, ServerBuilder};
+use neffos::{Dialect, Error, Events, MemoryExchange, Message, Server, ServerBuilder};
 
 #[tokio::test]
 async fn servers_keep_every_promise_among_each_other() {
@@ -50,4 +50,17 @@ async fn what_makes_no_sense_is_refused_by_name() {
 fn a_server_with_an_exchange_says_that_it_needs_a_runtime() {
     let fault = refused(Server::builder().exchange(MemoryExchange::new()));
     assert!(fault.is_config() && fault.to_string().contains("tokio runtime"), "{fault}");
+}
+
+/// Servers in Go call the channel of an id and that of a namespace alike.
+#[tokio::test]
+async fn what_is_for_an_id_that_is_called_as_its_namespace_is_not_given_to_servers_in_go() {
+    let exchange = MemoryExchange::new().with_dialect(Dialect::go_redis("app"));
+    let server = Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap();
+    let message = Message::new("said", "in private").in_namespace("default");
+    server.broadcast(message.clone().to("default"));
+    assert_eq!(server.cluster().unwrap().status().refused, 1);
+    server.broadcast([message.clone().to("ada"), message]);
+    let status = server.cluster().unwrap().status();
+    assert_eq!((status.refused, status.queued), (1, 2));
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::envelope::Body;
@@ -53,8 +54,10 @@ async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
         tokio::try_join!(subscriptions(node, link), publications(node, link, number), watch(node, number))
     };
     tokio::select! {
-        fault = link.closed() => fault,
+        biased;
+        // First what the link has done, then that it is over: so what it has done counts.
         Err(fault) = work => fault,
+        fault = link.closed() => fault,
     }
 }
 
@@ -85,6 +88,10 @@ async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<bool, LinkError> {
 
 async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(), LinkError> {
     loop {
+        // What is handed to a link that is over is lost; what still waits is not.
+        if let Some(fault) = link.closed().now_or_never() {
+            return Err(fault);
+        }
         let changed = node.queue_changed.notified();
         let batch = node.queue().take(Instant::now());
         if batch.letters.is_empty() {
