@@ -32,8 +32,10 @@ pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
                 fault
             }
         };
-        tracing::warn!(%fault, "no link to the other servers");
-        node.link_lost(fault.to_string());
+        match node.link_lost(fault.to_string()) {
+            true => tracing::warn!(%fault, "no link to the other servers"),
+            false => tracing::debug!(%fault, "still no link to the other servers"),
+        }
         sleep(pause(tries, rand::random())).await;
         tries = tries.saturating_add(1);
     }
