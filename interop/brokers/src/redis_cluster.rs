@@ -33,12 +33,9 @@ impl RedisCluster {
 
     /// Waits until each node knows all, and that all slots are served.
     async fn agrees(&self) {
+        let is_ready = |info: String| info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3\r");
         for node in &self.nodes {
-            loop {
-                let info = node.command("CLUSTER INFO").await;
-                if info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3\r") {
-                    break;
-                }
+            while !is_ready(node.command("CLUSTER INFO").await) {
                 yield_now().await;
             }
         }
@@ -50,6 +47,10 @@ impl RedisCluster {
     }
 
     /// The node that has this slot.
+    ///
+    /// # Panics
+    ///
+    /// When nobody has.
     pub async fn owner(&self, slot: u16) -> usize {
         for (nth, node) in self.nodes.iter().enumerate() {
             let shown = node.command("CLUSTER NODES").await;
