@@ -67,7 +67,7 @@ async fn each_room_has_its_order(from: Peer, mut to: Peer) {
         to.join(room).await;
     }
     for nth in 0..EACH {
-        rooms.map(|room| from.server.broadcast(message(format!("{room} {nth}")).to_room(room)));
+        rooms.iter().for_each(|room| from.server.broadcast(message(format!("{room} {nth}")).to_room(*room)));
     }
     let mut heard = Vec::new();
     for _ in 0..rooms.len() * EACH {
