@@ -121,7 +121,9 @@ impl Error {
         Self::of(Kind::Payload(detail.into()))
     }
 
-    pub(crate) fn config(detail: impl Into<String>) -> Self {
+    /// The configuration is refused; `detail` begins with the name of the setting. For who writes an
+    /// [`Exchange`](crate::Exchange), or another part that is configured.
+    pub fn config(detail: impl Into<String>) -> Self {
         Self::of(Kind::Config(detail.into()))
     }
 

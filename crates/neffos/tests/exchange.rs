@@ -1,7 +1,9 @@
 //! Several servers: every promise, over an exchange within the process, in each dialect.
 
+use std::time::Duration;
+
 use neffos::testing::conformance;
-use neffos::{Dialect, MemoryExchange};
+use neffos::{Dialect, Error, Events, MemoryExchange, Message, Server, ServerBuilder};
 
 #[tokio::test]
 async fn servers_keep_every_promise_among_each_other() {
@@ -21,4 +23,44 @@ async fn servers_that_speak_as_those_in_go_keep_them_too() {
         let exchange = MemoryExchange::new();
         conformance(|| exchange.with_dialect(dialect.clone())).await;
     }
+}
+
+fn refused(builder: ServerBuilder) -> Error {
+    builder.namespace("default", Events::new()).build().expect_err("a server that was built all the same")
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_by_name() {
+    let exchange = MemoryExchange::new();
+    let with = |dialect| Server::builder().exchange(exchange.with_dialect(dialect));
+    let builders = [
+        (Server::builder().exchange_queue(1, 1, Duration::from_secs(1)), "exchange_queue"),
+        (Server::builder().on_exchange(|_| ()), "on_exchange"),
+        (with(Dialect::native("app")).exchange_queue(0, 1, Duration::from_secs(1)), "exchange_queue"),
+        (with(Dialect::native("no blanks")), "exchange: the prefix"),
+        (with(Dialect::native("app").with_key("short")), "exchange: the key"),
+    ];
+    for (builder, setting) in builders {
+        let fault = refused(builder);
+        assert!(fault.is_config() && fault.to_string().contains(setting), "{setting}: {fault}");
+    }
+}
+
+#[test]
+fn a_server_with_an_exchange_says_that_it_needs_a_runtime() {
+    let fault = refused(Server::builder().exchange(MemoryExchange::new()));
+    assert!(fault.is_config() && fault.to_string().contains("tokio runtime"), "{fault}");
+}
+
+/// Servers in Go call the channel of an id and that of a namespace alike.
+#[tokio::test]
+async fn what_is_for_an_id_that_is_called_as_its_namespace_is_not_given_to_servers_in_go() {
+    let exchange = MemoryExchange::new().with_dialect(Dialect::go_redis("app"));
+    let server = Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap();
+    let message = Message::new("said", "in private").in_namespace("default");
+    server.broadcast(message.clone().to("default"));
+    assert_eq!(server.cluster().unwrap().status().refused, 1);
+    server.broadcast([message.clone().to("ada"), message]);
+    let status = server.cluster().unwrap().status();
+    assert_eq!((status.refused, status.queued), (1, 2));
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::dialect::Dialect;
 use super::keeper;
 use super::node::{Answers, Node};
 use super::queue::QueueLimits;
@@ -19,48 +20,51 @@ use super::status::{ClusterCount, ClusterStatus, LinkState, Situation};
 use crate::error::Error;
 
 /// What a server is told about its exchange before it starts.
+#[derive(Default)]
 pub(crate) struct Plan {
-    pub(crate) limits: QueueLimits,
+    pub(crate) limits: Option<QueueLimits>,
     pub(crate) hook: Option<Hook>,
-    dialect: super::Dialect,
-    keep: Keep,
+    exchange: Option<(Dialect, Keep)>,
 }
 
 pub(crate) type Hook = Arc<dyn Fn(&ClusterStatus) + Send + Sync>;
 type Keep = Box<dyn FnOnce(Arc<Node>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Plan {
-    pub(crate) fn new(exchange: impl Exchange) -> Self {
-        Self {
-            limits: QueueLimits::default(),
-            hook: None,
-            dialect: exchange.dialect(),
-            keep: Box::new(|node| Box::pin(keeper::keep(node, exchange))),
-        }
+    pub(crate) fn set_exchange(&mut self, exchange: impl Exchange) {
+        self.exchange = Some((exchange.dialect(), Box::new(|node| Box::pin(keeper::keep(node, exchange)))));
     }
 
-    /// Joins the others, in the background.
+    /// Joins the others, in the background; none without an exchange.
     ///
     /// # Errors
     ///
-    /// `is_config` when the dialect makes no sense, or there is no runtime to do it in.
-    pub(crate) fn begin(self) -> Result<Membership, Error> {
-        self.dialect.check()?;
+    /// `is_config` when the dialect makes no sense, when there is no runtime to do it in, or no exchange for what is set.
+    pub(crate) fn begin(self) -> Result<Option<Membership>, Error> {
+        let Some((dialect, keep)) = self.exchange else {
+            return match (self.limits, self.hook) {
+                (None, None) => Ok(None),
+                (Some(_), _) => Err(Error::config("exchange_queue: there is no exchange")),
+                (None, Some(_)) => Err(Error::config("on_exchange: there is no exchange")),
+            };
+        };
+        dialect.check()?;
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::config("exchange: build the server inside a tokio runtime"));
         };
-        let node = Node::new(self.dialect, self.limits, runtime.clone());
+        let node = Node::new(dialect, self.limits.unwrap_or_default(), runtime.clone());
         // Before the first change.
         let situation = node.situation.subscribe();
-        let mut tasks = vec![runtime.spawn((self.keep)(node.clone()))];
+        let mut tasks = vec![runtime.spawn(keep(node.clone()))];
         tasks.extend(self.hook.map(|hook| runtime.spawn(tell(node.clone(), situation, hook))));
-        Ok(Membership { node, tasks })
+        Ok(Some(Membership { node, tasks }))
     }
 }
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("dialect", &self.dialect).finish_non_exhaustive()
+        let dialect = self.exchange.as_ref().map(|(dialect, _)| dialect);
+        f.debug_struct("Plan").field("dialect", &dialect).finish_non_exhaustive()
     }
 }
 
@@ -209,6 +213,7 @@ fn status(node: &Node) -> ClusterStatus {
         published: tallies.published.read(),
         dropped,
         uncertain: tallies.uncertain.read(),
+        refused: tallies.refused.read(),
         received: tallies.received.read(),
         stale: tallies.stale.read(),
         rejected: tallies.rejected.read(),

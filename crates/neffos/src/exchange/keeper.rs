@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::envelope::Body;
 use super::letter::Letter;
 use super::node::Node;
-use super::seam::{Exchange, Inbox, Link, LinkError};
+use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
 use super::status::{LinkState, Situation};
 
 /// Keeps `node` linked, for ever.
@@ -93,8 +93,9 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             changed.await;
             continue;
         }
-        let count = batch.letters.len() as u64;
-        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number)).collect();
+        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number));
+        let parcels: Vec<_> = parcels.filter(|parcel| !is_refused(node, link, parcel)).collect();
+        let count = parcels.len() as u64;
         // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
         node.tallies.uncertain.add(count);
         within("the broker takes no messages", link.publish(parcels)).await?;
@@ -103,6 +104,13 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             node.probe_published(probe);
         }
     }
+}
+
+fn is_refused<L: Link>(node: &Node, link: &L, parcel: &Parcel) -> bool {
+    let Some(fault) = link.refusal(parcel) else { return false };
+    node.tallies.refused.add(1);
+    tracing::warn!(channel = ?parcel.channel, %fault, "dropped a message for the other servers");
+    true
 }
 
 /// Waits for the other servers, lets messages go, and then sees to it that they arrive.
@@ -145,8 +153,9 @@ const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How many probes there are for each word to the others that this server lives.
 const BEATS_PER_ALIVE: u32 = 3;
-/// The longest that the first try waits, and that any does.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest that the first try waits, and that any does. A link that was just cut is soon back: what others publish until
+/// then is missed.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// About how many channels the broker is told at once.
 const MOST_WISHES: usize = 512;
@@ -157,9 +166,9 @@ mod tests {
 
     #[test]
     fn the_pauses_between_tries_grow_and_are_random() {
-        let bounds = [0, 1, 4, 5, 60].map(|tries| pause(tries, 1.0).as_millis());
-        assert_eq!(bounds, [100, 200, 1600, 2000, 2000]);
+        let bounds = [0, 1, 6, 7, 60].map(|tries| pause(tries, 1.0).as_millis());
+        assert_eq!(bounds, [20, 40, 1280, 2000, 2000]);
         assert_eq!(pause(60, 0.0), Duration::ZERO);
-        assert_eq!(pause(1, 0.5).as_millis(), 100);
+        assert_eq!(pause(1, 0.5).as_millis(), 20);
     }
 }

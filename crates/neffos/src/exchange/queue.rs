@@ -116,11 +116,6 @@ impl Queue {
         batch
     }
 
-    /// Counts a message that cannot be published at all.
-    pub(super) fn refuse(&mut self) {
-        self.dropped += 1;
-    }
-
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -129,7 +124,7 @@ impl Queue {
         self.bytes
     }
 
-    /// How many messages found no room, waited for too long, or cannot be published at all.
+    /// How many messages found no room, or waited for too long.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }

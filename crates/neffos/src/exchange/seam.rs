@@ -64,6 +64,14 @@ pub trait Link: Send + Sync + 'static {
     /// Why the link is of no more use.
     fn unsubscribe(&self, channels: Vec<Arc<str>>) -> impl Future<Output = Result<(), LinkError>> + Send;
 
+    /// Why the broker would refuse `parcel` over any link, if it would: a message larger than it takes, say. Such a message is
+    /// dropped and counted ([`ClusterStatus::refused`](crate::ClusterStatus::refused)), and never published: it would end one
+    /// link after the other.
+    #[expect(unused_variables, reason = "most brokers take anything")]
+    fn refusal(&self, parcel: &Parcel) -> Option<LinkError> {
+        None
+    }
+
     /// Resolves when the link is lost, and says why. One that loses what it subscribed to is lost.
     fn closed(&self) -> impl Future<Output = LinkError> + Send;
 }

@@ -63,6 +63,9 @@ pub struct ClusterStatus {
     pub dropped: u64,
     /// Messages that were on their way when a link was lost: they may have arrived.
     pub uncertain: u64,
+    /// Messages that cannot be published: the broker takes them over no link, because they are too large, say, or servers in Go
+    /// would give them to others. Each is logged.
+    pub refused: u64,
     /// What the other servers have published and arrived here.
     pub received: u64,
     /// Messages that arrived behind later ones of the same server, and were dropped for the sake of the order.

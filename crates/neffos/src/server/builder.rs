@@ -55,7 +55,7 @@ pub struct ServerBuilder {
     on_disconnect: Option<DisconnectHook>,
     shards: Option<usize>,
     ordered: bool,
-    exchange: Option<Plan>,
+    exchange: Plan,
     faults: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl ServerBuilder {
             on_disconnect: None,
             shards: None,
             ordered: false,
-            exchange: None,
+            exchange: Plan::default(),
             faults: Vec::new(),
         }
     }
@@ -305,7 +305,8 @@ impl ServerBuilder {
     }
 
     /// Whether all receivers see all broadcasts in one order. By default two receivers may see broadcasts of different
-    /// callers in different order; those of one caller are in order in any case.
+    /// callers in different order; those of one caller are in order in any case. With an exchange, this holds for the receivers
+    /// of each server by themselves.
     pub fn ordered_broadcast(mut self, ordered: bool) -> Self {
         self.ordered = ordered;
         self
@@ -324,30 +325,24 @@ impl ServerBuilder {
     /// What is broadcast reaches connections of this server at once, whatever the exchange does. For the others it waits in a
     /// queue of its own ([`ServerBuilder::exchange_queue`]).
     pub fn exchange(mut self, exchange: impl Exchange) -> Self {
-        self.exchange = Some(Plan::new(exchange));
+        self.exchange.set_exchange(exchange);
         self
     }
 
     /// How much may wait to be published while the exchange is slow or away: beyond, messages for other servers are dropped and
-    /// counted. The defaults are 16,384 messages and 16 MiB, each for 30 s at most. To be given after the exchange.
+    /// counted. The defaults are 16,384 messages and 16 MiB, each for 30 s at most.
     pub fn exchange_queue(mut self, messages: usize, bytes: usize, age: Duration) -> Self {
         if messages == 0 || bytes == 0 || age.is_zero() {
             self.faults.push("exchange_queue: every queue has a bound; zero would hold nothing".to_owned());
         }
-        match &mut self.exchange {
-            Some(plan) => plan.limits = QueueLimits { messages, bytes, age },
-            None => self.faults.push("exchange_queue: there is no exchange; give that first".to_owned()),
-        }
+        self.exchange.limits = Some(QueueLimits { messages, bytes, age });
         self
     }
 
-    /// Runs whenever the way to the other servers opens or is lost. Must not block; a panic is logged. To be given after the
-    /// exchange.
+    /// Runs whenever the way to the other servers opens or is lost, one call after the other; of changes that follow each other
+    /// while it runs, it is told the last. Must not block; a panic is logged.
     pub fn on_exchange(mut self, hook: impl Fn(&ClusterStatus) + Send + Sync + 'static) -> Self {
-        match &mut self.exchange {
-            Some(plan) => plan.hook = Some(Arc::new(hook)),
-            None => self.faults.push("on_exchange: there is no exchange; give that first".to_owned()),
-        }
+        self.exchange.hook = Some(Arc::new(hook));
         self
     }
 
@@ -371,7 +366,7 @@ impl ServerBuilder {
         }
         let gate = Arc::new(Gate::new(self.gate));
         self.state.insert(gate.clone());
-        let exchange = self.exchange.map(Plan::begin).transpose()?;
+        let exchange = self.exchange.begin()?;
         let node = exchange.as_ref().map(|membership| membership.node().clone());
         let watch = node.clone().map(|node| node as Arc<dyn Watch>);
         let fanout = Fanout::watched(shards, self.ordered, watch.as_ref());

@@ -7,6 +7,8 @@ pub(in crate::exchange) struct Tallies {
     pub(in crate::exchange) published: Tally,
     /// Handed to a link that was lost before it said what became of it.
     pub(in crate::exchange) uncertain: Tally,
+    /// What cannot be published at all.
+    pub(in crate::exchange) refused: Tally,
     pub(in crate::exchange) received: Tally,
     pub(in crate::exchange) stale: Tally,
     pub(in crate::exchange) rejected: Tally,

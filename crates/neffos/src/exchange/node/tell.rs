@@ -38,7 +38,7 @@ impl Node {
         let namespace = Place::Namespace(message.namespace());
         if message.recipient().is_some() && channel == self.dialect.of_place(&namespace) {
             tracing::warn!(namespace = ?message.namespace(), "a message to an id that is called as its namespace stays here");
-            lock(&self.queue).refuse();
+            self.tallies.refused.add(1);
             return None;
         }
         Some(go::broadcast(channel, self.id, message, except))

@@ -1,0 +1,73 @@
+//! What a broker would take over no link is dropped, counted and logged, and everything else goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use neffos::{Dialect, Events, Exchange, Inbox, Link, LinkError, MemoryExchange, MemoryLink, Message, Parcel, Server};
+use tokio::time::timeout;
+
+/// Within the process, for messages of up to a thousand bytes.
+struct Narrow(MemoryExchange);
+
+struct NarrowLink(MemoryLink);
+
+impl Exchange for Narrow {
+    type Link = NarrowLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<NarrowLink, LinkError> {
+        self.0.connect(inbox).await.map(NarrowLink)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.0.dialect()
+    }
+}
+
+impl Link for NarrowLink {
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+        if parcels.iter().any(is_large) {
+            return Err("too large".into());
+        }
+        self.0.publish(parcels).await
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.0.subscribe(channels).await
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.0.unsubscribe(channels).await
+    }
+
+    fn refusal(&self, parcel: &Parcel) -> Option<LinkError> {
+        is_large(parcel).then(|| "too large".into())
+    }
+
+    async fn closed(&self) -> LinkError {
+        self.0.closed().await
+    }
+}
+
+fn is_large(parcel: &Parcel) -> bool {
+    parcel.payload.len() > 1000
+}
+
+#[tokio::test]
+async fn a_message_that_the_broker_refuses_is_dropped_and_counted_and_those_around_it_go() {
+    let server = Server::builder().namespace("default", Events::new()).exchange(Narrow(MemoryExchange::new()));
+    let server = server.build().unwrap();
+    server.joined().await.unwrap();
+    let cluster = server.cluster().unwrap();
+    let before = cluster.status();
+    for body in ["before".to_owned(), "x".repeat(2000), "after".to_owned()] {
+        server.broadcast(Message::new("said", body).in_namespace("default"));
+    }
+    let gone = async {
+        while cluster.status().published < before.published + 2 || cluster.status().queued > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), gone).await.unwrap();
+    let after = cluster.status();
+    assert_eq!((after.refused, after.uncertain, after.links), (1, 0, 1));
+}
