@@ -2,7 +2,7 @@
 //!
 //! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what; `figures.rs`: what is read off a run.
 //! - `build.rs`: makes the programs; `run.rs`: one measurement; `machine.rs`: where it was made.
-//! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show.
+//! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
 //! - `page.rs`, `text.rs`, `plot.rs`: the page, its words, its pictures.
 
 mod bars;
@@ -11,6 +11,7 @@ mod contestants;
 mod figures;
 mod machine;
 mod measures;
+mod obstacles;
 mod options;
 mod page;
 mod plot;
