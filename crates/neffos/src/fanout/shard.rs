@@ -115,16 +115,20 @@ impl<M: Member> Shard<M> {
     async fn dispatch(self: Arc<Self>) {
         let mut due = Vec::new();
         while self.next_step(&mut due) {
-            for (nth, some) in due.chunks(MEMBERS_PER_TURN).enumerate() {
-                if nth > 0 {
-                    yield_now().await;
-                }
-                self.write(some);
-            }
+            self.write_to_all(&due).await;
             due.clear();
-            // Other tasks of this worker get their turn.
-            yield_now().await;
         }
+    }
+
+    /// Between some and the next, other tasks of this worker get their turn; also when there is nobody to write to.
+    async fn write_to_all(&self, due: &[Arc<M>]) {
+        let mut due = due.chunks(MEMBERS_PER_TURN);
+        self.write(due.next().unwrap_or_default());
+        for some in due {
+            yield_now().await;
+            self.write(some);
+        }
+        yield_now().await;
     }
 
     /// Takes a walk on, or begins with what is pending, and hands out whom to write to in `due`, which is empty. False when
