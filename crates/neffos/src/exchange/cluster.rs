@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -15,7 +16,7 @@ use super::keeper;
 use super::node::{Answers, Node};
 use super::queue::QueueLimits;
 use super::seam::Exchange;
-use super::status::{ClusterCount, ClusterStatus, LinkState};
+use super::status::{ClusterCount, ClusterStatus, LinkState, Situation};
 use crate::error::Error;
 
 /// What a server is told about its exchange before it starts.
@@ -52,8 +53,10 @@ impl Plan {
             return Err(Error::config("exchange: build the server inside a tokio runtime"));
         };
         let node = Node::new(dialect, self.limits.unwrap_or_default(), runtime.clone());
+        // Before the first change.
+        let situation = node.situation.subscribe();
         let mut tasks = vec![runtime.spawn(keep(node.clone()))];
-        tasks.extend(self.hook.map(|hook| runtime.spawn(tell(node.clone(), hook))));
+        tasks.extend(self.hook.map(|hook| runtime.spawn(tell(node.clone(), situation, hook))));
         Ok(Some(Membership { node, tasks }))
     }
 }
@@ -77,25 +80,31 @@ impl Membership {
         &self.node
     }
 
-    /// Says goodbye to the others, and waits a moment for what is to be published.
+    /// Says goodbye to the others, waits a moment for what is to be published, and gives up the link: a word after it would
+    /// have them believe that this server is back.
     pub(crate) async fn leave(&self) {
         let is_up = self.node.situation.borrow().state == LinkState::Up;
         if is_up {
             // What the broker does not take by then stays here.
             timeout(FAREWELL, self.node.farewell()).await.ok();
         }
+        self.stop();
+        self.node.link_lost("this server has left".to_owned());
+    }
+
+    fn stop(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.stop();
     }
 }
 
 /// Tells `hook` of every change.
-async fn tell(node: Arc<Node>, hook: Hook) {
-    let mut situation = node.situation.subscribe();
+async fn tell(node: Arc<Node>, mut situation: watch::Receiver<Situation>, hook: Hook) {
     while situation.changed().await.is_ok() {
         if catch_unwind(AssertUnwindSafe(|| hook(&status(&node)))).is_err() {
             tracing::error!("the callback for the exchange panicked");

@@ -169,12 +169,21 @@ impl Node {
         self.link.load(Ordering::Acquire)
     }
 
-    pub(super) fn link_lost(&self, fault: String) {
+    /// Ends the link; true when there was one, or this is the first that did not come about. An outage is one, however often
+    /// a link is tried in vain.
+    pub(super) fn link_lost(&self, fault: String) -> bool {
         self.next_link();
         lock(&self.interest).link_down();
         lock(&self.queue).hold();
         lock(&self.probes).forget_lag();
-        self.situation.send_replace(Situation::now(LinkState::Down, Some(fault)));
+        self.situation.send_if_modified(|now| {
+            if now.state == LinkState::Down {
+                now.fault = Some(fault);
+                return false;
+            }
+            *now = Situation::now(LinkState::Down, Some(fault));
+            true
+        })
     }
 
     pub(super) fn interest(&self) -> MutexGuard<'_, Interest> {

@@ -1,0 +1,142 @@
+//! One life of the connection to a server of NATS.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::BytesMut;
+use neffos::{Inbox, Link, LinkError, Parcel};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::dial::Dialled;
+use crate::driver::{Driver, Round};
+use crate::wire;
+
+/// The link of a [`NatsExchange`](crate::NatsExchange): one connection, closed when this is dropped.
+pub struct NatsLink {
+    rounds: mpsc::Sender<Round>,
+    subscriptions: Mutex<Subscriptions>,
+    max_payload: Arc<AtomicUsize>,
+    /// The server is one of several, which hear of subscriptions from each other.
+    is_clustered: bool,
+    /// Why the link is over.
+    end: watch::Receiver<Option<Arc<str>>>,
+    _driver: AbortOnDropHandle<()>,
+}
+
+/// Subscriptions have numbers.
+#[derive(Default)]
+struct Subscriptions {
+    numbers: HashMap<Arc<str>, u64>,
+    last: u64,
+}
+
+impl NatsLink {
+    pub(crate) fn new(dialled: Dialled, inbox: Inbox) -> Self {
+        let (rounds, waiting) = mpsc::channel(MOST_ROUNDS);
+        let (tell, end) = watch::channel(None);
+        let max_payload = Arc::new(AtomicUsize::new(dialled.info.max_payload));
+        let is_clustered = dialled.info.cluster.is_some();
+        let driver = Driver { inbox, rounds: waiting, max_payload: max_payload.clone(), end: tell };
+        Self {
+            rounds,
+            subscriptions: Mutex::default(),
+            max_payload,
+            is_clustered,
+            end,
+            _driver: AbortOnDropHandle::new(tokio::spawn(driver.run(dialled))),
+        }
+    }
+
+    /// Hands `bytes` to the server, and returns when it has done what they say.
+    async fn round(&self, mut bytes: BytesMut) -> Result<(), LinkError> {
+        bytes.extend_from_slice(wire::PING);
+        let (done, answer) = oneshot::channel();
+        // If the driver has ended, the answer tells.
+        self.rounds.send(Round { bytes: bytes.freeze(), done }).await.ok();
+        match answer.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.closed().await),
+        }
+    }
+
+    fn subscriptions<T>(&self, change: impl FnOnce(&mut Subscriptions) -> T) -> T {
+        change(&mut self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Link for NatsLink {
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+        if let Some(refusal) = parcels.iter().find_map(|parcel| self.refusal(parcel)) {
+            return Err(refusal);
+        }
+        let size = parcels.iter().map(|parcel| parcel.channel.len() + parcel.payload.len() + LINE).sum();
+        let mut bytes = BytesMut::with_capacity(size);
+        parcels.iter().for_each(|parcel| wire::write_publish(&parcel.channel, &parcel.payload, &mut bytes));
+        self.round(bytes).await
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        let mut bytes = BytesMut::new();
+        self.subscriptions(|subscriptions| {
+            for channel in channels.into_iter().filter(is_subject) {
+                subscriptions.last += 1;
+                wire::write_subscribe(&channel, subscriptions.last, &mut bytes);
+                subscriptions.numbers.insert(channel, subscriptions.last);
+            }
+        });
+        self.round(bytes).await
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        let mut bytes = BytesMut::new();
+        self.subscriptions(|subscriptions| {
+            let numbers = channels.iter().filter_map(|channel| subscriptions.numbers.remove(channel));
+            numbers.for_each(|number| wire::write_unsubscribe(number, &mut bytes));
+        });
+        self.round(bytes).await
+    }
+
+    fn confirms_everywhere(&self) -> bool {
+        !self.is_clustered
+    }
+
+    fn refusal(&self, parcel: &Parcel) -> Option<LinkError> {
+        let (size, most) = (parcel.payload.len(), self.max_payload.load(Ordering::Relaxed));
+        if size > most {
+            return Some(format!("it takes {size} bytes, and the server allows {most} (its max_payload)").into());
+        }
+        (!wire::is_subject(&parcel.channel)).then(|| "its channel is no subject of NATS".into())
+    }
+
+    async fn closed(&self) -> LinkError {
+        let mut end = self.end.clone();
+        let reason = end.wait_for(Option::is_some).await;
+        match reason.as_deref() {
+            Ok(Some(reason)) => (**reason).into(),
+            _ => "the link's task has ended".into(),
+        }
+    }
+}
+
+impl fmt::Debug for NatsLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsLink").field("end", &self.end.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// What is no subject ends a link: it is passed over.
+fn is_subject(channel: &Arc<str>) -> bool {
+    let is_one = wire::is_subject(channel);
+    if !is_one {
+        tracing::error!(?channel, "no subject of NATS: what others publish there is not heard");
+    }
+    is_one
+}
+
+/// One of each kind may be under way.
+const MOST_ROUNDS: usize = 3;
+/// More than the words and numbers of a message take.
+const LINE: usize = 24;

@@ -1,0 +1,57 @@
+//! What a server knows of its way to the others, and of who they are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use neffos::{Events, Exchange, Inbox, LinkError, LinkState, MemoryExchange, MemoryLink, Server};
+use tokio::time::advance;
+
+/// A broker that is away; it counts how often it is dialled.
+#[derive(Default, Clone)]
+struct Away(Arc<AtomicUsize>);
+
+impl Exchange for Away {
+    type Link = MemoryLink;
+
+    async fn connect(&self, _: Inbox) -> Result<MemoryLink, LinkError> {
+        let tries = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        Err(format!("try {tries}").into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_once_and_lasts_from_its_beginning() {
+    let (broker, told) = (Away::default(), Arc::new(AtomicUsize::new(0)));
+    let count = told.clone();
+    let server = Server::builder().namespace("default", Events::new()).exchange(broker.clone());
+    let server = server.on_exchange(move |_| _ = count.fetch_add(1, Ordering::Relaxed)).build().unwrap();
+    assert!(server.joined().await.unwrap_err().is_unreachable());
+    for _ in 0..60 {
+        advance(Duration::from_secs(1)).await;
+    }
+    let status = server.cluster().unwrap().status();
+    let tries = broker.0.load(Ordering::Relaxed);
+    assert_eq!((status.state, status.fault), (LinkState::Down, Some(format!("try {tries}"))));
+    assert!(tries > 10 && told.load(Ordering::Relaxed) == 1, "{tries} tries, {told:?}");
+    assert!(status.lasted >= Duration::from_secs(60), "{:?}", status.lasted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
+    let exchange = MemoryExchange::new();
+    let server = || Server::builder().namespace("default", Events::new()).exchange(exchange.clone()).build().unwrap();
+    let (one, other) = (server(), server());
+    let cluster = one.cluster().unwrap();
+    while cluster.status().servers == 0 {
+        advance(Duration::from_millis(10)).await;
+    }
+    other.shutdown().await;
+    assert_eq!(cluster.status().servers, 0);
+    // It would have said by then that it lives.
+    for _ in 0..60 {
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(cluster.status().servers, 0);
+    }
+    assert_eq!(other.cluster().unwrap().status().state, LinkState::Down);
+}
