@@ -1,0 +1,81 @@
+//! A process that ends with its owner, and can be stopped for a while.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Process {
+    /// Starts `program`, which is of the Debian package `package`, in a folder of its own, with its output in `log` there.
+    pub(crate) fn start(program: &str, package: &str, arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let folder = folder(program);
+        let log = fs::File::create(folder.join("log")).expect("a new folder takes a file");
+        let mut command = Command::new(program);
+        command.env("PATH", path());
+        command.args(arguments(&folder)).current_dir(&folder).stdin(Stdio::null());
+        command.stderr(log.try_clone().expect("a file has several handles")).stdout(log);
+        let child =
+            command.spawn().unwrap_or_else(|fault| panic!("{program}: {fault}; `apt-get install {package}` brings it"));
+        Self { child, folder }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Panics with what it has said if it has ended.
+    pub(crate) fn check(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            panic!("it has ended, {status}: {}", self.log());
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
+        kill_process(id, signal).expect("a process of ours takes signals");
+    }
+
+    /// Ends it, at once. A second time changes nothing.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        // What is left is in the folder for temporary files.
+        fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// The path, and where Debian puts servers, which is on the path of root alone.
+fn path() -> OsString {
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin");
+    path
+}
+
+/// A new folder that nobody else uses.
+fn folder(program: &str) -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("neffos-{program}-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).expect("there is a folder for temporary files");
+    folder
+}

@@ -1,0 +1,233 @@
+//! A way to a broker that does what it is told: passes, stalls, swallows, trickles, and breaks, also in the middle of a message.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// What becomes of bytes on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flow {
+    /// They go through, at once.
+    Pass,
+    /// They stay where they are: nobody reads them, and whoever writes them must wait sooner or later.
+    Stall,
+    /// They are read and thrown away, as by a peer that is gone without a word.
+    Swallow,
+    /// So many of them go through, and then none for so long.
+    Trickle(usize, Duration),
+}
+
+/// A direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Toward {
+    /// To the broker: what is published.
+    Broker,
+    /// From the broker: what is received.
+    Client,
+}
+
+/// A TCP proxy on 127.0.0.1 in front of a broker. Connections that are made through it end with it.
+#[derive(Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    accepting: Mutex<Option<AbortOnDropHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    broker: SocketAddr,
+    /// Of connections that are there, and of those that come.
+    flow: watch::Sender<Flow>,
+    /// Connections since the last cut.
+    generation: Mutex<CancellationToken>,
+    /// After how many more bytes in a direction all is cut.
+    fuse: Mutex<Option<(Toward, usize)>>,
+    /// What goes on when those that are there only seem to.
+    half_open: Mutex<CancellationToken>,
+}
+
+impl Proxy {
+    /// A way to the broker that listens on `port` of 127.0.0.1.
+    ///
+    /// # Panics
+    ///
+    /// When there is no free port.
+    pub async fn to(port: u16) -> Self {
+        let shared = Arc::new(Shared {
+            broker: SocketAddr::from(([127, 0, 0, 1], port)),
+            flow: watch::Sender::new(Flow::Pass),
+            generation: Mutex::default(),
+            fuse: Mutex::default(),
+            half_open: Mutex::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let accepting = Mutex::new(Some(shared.clone().accept(listener)));
+        Self { shared, address, accepting }
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What becomes of all bytes from now on, in both directions.
+    pub fn flow(&self, flow: Flow) {
+        self.shared.flow.send_replace(flow);
+    }
+
+    /// Ends all connections with a reset. New ones are made.
+    pub fn cut(&self) {
+        self.shared.cut();
+    }
+
+    /// Ends all connections once `bytes` more have gone in a direction: in the middle of a message, if there is one.
+    pub fn cut_after(&self, toward: Toward, bytes: usize) {
+        *lock(&self.shared.fuse) = Some((toward, bytes));
+    }
+
+    /// Connections that are there go dead without a word: what is sent over them is lost, and nothing comes. New ones are made.
+    pub fn half_open(&self) {
+        std::mem::take(&mut *lock(&self.shared.half_open)).cancel();
+    }
+
+    /// Refuses new connections, and ends those that are there.
+    pub fn refuse(&self) {
+        lock(&self.accepting).take();
+        self.cut();
+    }
+
+    /// Accepts connections again.
+    ///
+    /// # Panics
+    ///
+    /// When somebody else has taken the port meanwhile.
+    pub async fn accept(&self) {
+        let listener = TcpListener::bind(self.address).await.expect("the port is still ours");
+        *lock(&self.accepting) = Some(self.shared.clone().accept(listener));
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+impl Shared {
+    fn accept(self: Arc<Self>, listener: TcpListener) -> AbortOnDropHandle<()> {
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let cut = lock(&self.generation).child_token();
+                let is_dead = lock(&self.half_open).child_token();
+                tokio::spawn(self.clone().serve(client, cut, is_dead));
+            }
+        }))
+    }
+
+    async fn serve(self: Arc<Self>, client: TcpStream, cut: CancellationToken, is_dead: CancellationToken) {
+        let Ok(broker) = TcpStream::connect(self.broker).await else { return reset(&client) };
+        for side in [&client, &broker] {
+            reset(side);
+            // Small messages leave at once; a socket that cannot do that still works.
+            side.set_nodelay(true).ok();
+        }
+        let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
+        let up = Pump { shared: &self, toward: Toward::Broker, is_dead: &is_dead };
+        let down = Pump { toward: Toward::Client, ..up };
+        tokio::select! {
+            () = cut.cancelled() => {}
+            () = up.run(from_client, to_broker) => {}
+            () = down.run(from_broker, to_client) => {}
+        }
+    }
+
+    fn cut(&self) {
+        std::mem::take(&mut *lock(&self.generation)).cancel();
+    }
+
+    /// How many of `bytes` may go; burns the fuse.
+    fn allowed(&self, toward: Toward, bytes: usize) -> usize {
+        let mut fuse = lock(&self.fuse);
+        let Some((_, left)) = fuse.as_mut().filter(|(burning, _)| *burning == toward) else { return bytes };
+        let allowed = bytes.min(*left);
+        *left -= allowed;
+        if allowed < bytes {
+            *fuse = None;
+        }
+        allowed
+    }
+}
+
+/// One direction of one connection.
+#[derive(Clone, Copy)]
+struct Pump<'a> {
+    shared: &'a Shared,
+    toward: Toward,
+    is_dead: &'a CancellationToken,
+}
+
+impl Pump<'_> {
+    /// Returns when the connection is to end.
+    async fn run(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let mut flow = self.shared.flow.subscribe();
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let now = *flow.borrow_and_update();
+            if now == Flow::Stall && !self.is_dead.is_cancelled() {
+                tokio::select! {
+                    changed = flow.changed() => if changed.is_err() { return },
+                    () = self.is_dead.cancelled() => {}
+                }
+                continue;
+            }
+            let most = if let Flow::Trickle(bytes, _) = now { bytes.min(buffer.len()) } else { buffer.len() };
+            tokio::select! {
+                read = from.read(&mut buffer[..most]) => match read {
+                    Ok(count) if count > 0 => if !self.pass(&buffer[..count], now, &mut to).await { return },
+                    _ => return,
+                },
+                _ = flow.changed() => {}
+            }
+        }
+    }
+
+    /// False when the connection is to end.
+    async fn pass(self, bytes: &[u8], flow: Flow, to: &mut OwnedWriteHalf) -> bool {
+        if flow == Flow::Swallow || self.is_dead.is_cancelled() {
+            return true;
+        }
+        let allowed = self.shared.allowed(self.toward, bytes.len());
+        let is_written = to.write_all(&bytes[..allowed]).await.is_ok();
+        if allowed < bytes.len() {
+            self.shared.cut();
+            return false;
+        }
+        if let Flow::Trickle(_, pause) = flow {
+            sleep(pause).await;
+        }
+        is_written
+    }
+}
+
+/// Lets a connection end with a reset.
+fn reset(stream: &TcpStream) {
+    // One that is gone already has ended in its own way.
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,105 @@
+//! A redis-server.
+
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::process::Process;
+use crate::{free_port, within};
+
+/// A redis-server of one's own, which keeps nothing on disk; killed with this.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: u16,
+    arguments: Vec<String>,
+}
+
+impl Redis {
+    /// Starts one, and returns when it answers.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts one with more of its settings on the command line: `["--maxmemory", "1mb"]`.
+    pub async fn with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Self::launch(free_port(), arguments).await
+    }
+
+    async fn launch(port: u16, arguments: Vec<String>) -> Self {
+        let process = Process::start("redis-server", "redis-server", |_| {
+            let own = ["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"];
+            own.into_iter().map(str::to_owned).chain(arguments.iter().cloned()).collect()
+        });
+        let mut redis = Self { process, port, arguments };
+        within("the start of redis-server", async {
+            while !redis.answers().await {
+                redis.process.check();
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        redis
+    }
+
+    /// Whatever it answers: it may want a password.
+    async fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else { return false };
+        stream.write_all(b"PING\r\n").await.is_ok() && stream.read_u8().await.is_ok()
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `redis://127.0.0.1:port`
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Stops the process: connections stay, nothing is answered.
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Kills it, at once.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts another with the same settings on the same port, and returns when it answers. The old one is killed.
+    pub async fn restart(&mut self) {
+        self.kill();
+        *self = Self::launch(self.port, self.arguments.clone()).await;
+    }
+
+    /// Sends a command of words without blanks, and returns the first line of what it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn command(&self, words: &str) -> String {
+        let asked = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("redis-server accepts");
+            stream.write_all(format!("{words}\r\n").as_bytes()).await.expect("redis-server reads");
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\r\n") {
+                answer.push(stream.read_u8().await.expect("redis-server answers"));
+            }
+            String::from_utf8_lossy(&answer).trim_end().to_owned()
+        };
+        within("redis-server's answer", asked).await
+    }
+}

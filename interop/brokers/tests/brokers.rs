@@ -1,0 +1,44 @@
+//! Brokers start, stand still, go on, die and come back on the same port.
+
+use std::time::Duration;
+
+use brokers::{Nats, Redis};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+async fn says_something(port: u16, to: &[u8]) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else { return false };
+    let asked = async { stream.write_all(to).await.is_ok() && stream.read_u8().await.is_ok() };
+    timeout(Duration::from_millis(200), asked).await.unwrap_or(false)
+}
+
+#[tokio::test]
+async fn a_redis_server_stands_still_goes_on_dies_and_comes_back() {
+    let mut redis = Redis::with(&["--maxclients", "100"]).await;
+    let port = redis.port();
+    assert_eq!(redis.command("PING").await, "+PONG");
+    redis.pause();
+    assert!(!says_something(port, b"PING\r\n").await);
+    redis.resume();
+    assert_eq!(redis.command("PING").await, "+PONG");
+    redis.kill();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    redis.restart().await;
+    assert_eq!(redis.url(), format!("redis://127.0.0.1:{port}"));
+    assert_eq!(redis.command("PING").await, "+PONG");
+}
+
+#[tokio::test]
+async fn a_nats_server_stands_still_goes_on_dies_and_comes_back() {
+    let mut nats = Nats::with("max_payload: 2000").await;
+    let port = nats.port();
+    nats.pause();
+    assert!(!says_something(port, b"PING\r\n").await);
+    nats.resume();
+    nats.kill();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    nats.restart().await;
+    assert_eq!(nats.url(), format!("nats://127.0.0.1:{port}"));
+    assert!(says_something(port, b"PING\r\n").await);
+}

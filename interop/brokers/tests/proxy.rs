@@ -1,0 +1,136 @@
+//! The proxy does to bytes what it is told, so that tests of faults test the fault that they name.
+
+use std::time::Duration;
+
+use brokers::{Flow, Proxy, Toward};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// Sends back what it gets, and tells how much that was when a connection is over.
+struct Echo {
+    proxy: Proxy,
+    ended: tokio::sync::mpsc::Receiver<usize>,
+}
+
+impl Echo {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::to(listener.local_addr().unwrap().port()).await;
+        let (tell, ended) = tokio::sync::mpsc::channel(16);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let tell = tell.clone();
+                tokio::spawn(async move {
+                    let (mut buffer, mut all) = ([0; 1024], 0);
+                    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+                        all += count;
+                        stream.write_all(&buffer[..count]).await.ok();
+                    }
+                    tell.send(all).await.unwrap();
+                });
+            }
+        });
+        Self { proxy, ended }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.proxy.port())).await.unwrap();
+        assert_eq!(exchange(&mut stream, b"hello").await, b"hello");
+        stream
+    }
+}
+
+async fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = vec![0; bytes.len()];
+    within(stream.read_exact(&mut answer)).await.unwrap();
+    answer
+}
+
+async fn within<T>(wait: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(10), wait).await.expect("it took too long")
+}
+
+/// Nothing comes while this task and those of the proxy run a while.
+async fn silence(stream: &mut TcpStream) -> bool {
+    timeout(Duration::from_millis(50), stream.read_u8()).await.is_err()
+}
+
+#[tokio::test]
+async fn a_cut_resets_all_connections_and_lets_new_ones_come() {
+    let echo = Echo::start().await;
+    let (mut one, mut other) = (echo.connect().await, echo.connect().await);
+    echo.proxy.cut();
+    for stream in [&mut one, &mut other] {
+        assert!(within(stream.read_u8()).await.is_err());
+    }
+    echo.connect().await;
+}
+
+#[tokio::test]
+async fn what_stalls_comes_later_and_is_whole() {
+    let echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    echo.proxy.flow(Flow::Stall);
+    stream.write_all(b"later").await.unwrap();
+    assert!(silence(&mut stream).await);
+    echo.proxy.flow(Flow::Pass);
+    let mut answer = [0; 5];
+    within(stream.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"later");
+}
+
+#[tokio::test]
+async fn what_is_swallowed_never_comes() {
+    let echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    echo.proxy.flow(Flow::Swallow);
+    stream.write_all(b"never").await.unwrap();
+    assert!(silence(&mut stream).await);
+    echo.proxy.flow(Flow::Pass);
+    echo.connect().await;
+}
+
+#[tokio::test]
+async fn half_open_connections_stay_dead_while_new_ones_live() {
+    let echo = Echo::start().await;
+    let mut dead = echo.connect().await;
+    echo.proxy.half_open();
+    dead.write_all(b"anybody?").await.unwrap();
+    echo.connect().await;
+    assert!(silence(&mut dead).await);
+}
+
+#[tokio::test]
+async fn a_cut_after_some_bytes_comes_in_the_middle_of_a_message() {
+    let mut echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    echo.proxy.cut_after(Toward::Broker, 3);
+    stream.write_all(b"message").await.unwrap();
+    assert_eq!(within(echo.ended.recv()).await, Some(b"hello".len() + 3));
+    let mut stream = echo.connect().await;
+    echo.proxy.cut_after(Toward::Client, 3);
+    stream.write_all(b"message").await.unwrap();
+    assert!(within(stream.read_exact(&mut [0; 7])).await.is_err());
+    echo.connect().await;
+}
+
+#[tokio::test]
+async fn what_trickles_is_slow_and_whole() {
+    let echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    echo.proxy.flow(Flow::Trickle(2, Duration::from_millis(1)));
+    assert_eq!(exchange(&mut stream, b"bit by bit").await, b"bit by bit");
+}
+
+#[tokio::test]
+async fn who_is_refused_is_let_in_again_when_that_is_over() {
+    let echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    echo.proxy.refuse();
+    assert!(within(stream.read_u8()).await.is_err());
+    within(async { while TcpStream::connect(("127.0.0.1", echo.proxy.port())).await.is_ok() {} }).await;
+    echo.proxy.accept().await;
+    echo.connect().await;
+}
