@@ -58,6 +58,16 @@ impl Dialect {
         self
     }
 
+    /// What the name of every channel begins with; those on which servers in Go wait for answers excepted.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether it is that of this library, which no server in Go understands.
+    pub fn is_native(&self) -> bool {
+        self.form == Form::Native
+    }
+
     pub(super) fn form(&self) -> Form {
         self.form
     }

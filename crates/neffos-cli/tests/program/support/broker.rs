@@ -20,7 +20,7 @@ enum Process {
 }
 
 impl Brand {
-    pub(crate) const ALL: [Self; 1] = [Self::Nats];
+    pub(crate) const ALL: [Self; 2] = [Self::Redis, Self::Nats];
 
     /// The option that names one.
     pub(crate) fn option(self) -> &'static str {

@@ -1,0 +1,174 @@
+//! The beginning of a connection: a socket, TLS, who we are, and what the other side is.
+
+use std::time::Duration;
+
+use neffos::LinkError;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::address::{Host, Login, Safety};
+use crate::ears::Ears;
+use crate::end::End;
+use crate::tls::Tls;
+
+/// How to reach any Redis of an exchange.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialler {
+    pub(crate) safety: Safety,
+    pub(crate) tls: Tls,
+}
+
+/// One connection, closed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    redis: MultiplexedConnection,
+    _driver: AbortOnDropHandle<()>,
+}
+
+/// What a connection is for; its name in `CLIENT LIST`.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    Questions,
+    Publishing,
+    Subscriptions(Ears),
+}
+
+/// What the other side is.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    pub(crate) mode: String,
+    pub(crate) role: String,
+}
+
+impl Dialler {
+    /// Opens a connection. When it is lost, `end` is told.
+    pub(crate) async fn dial(
+        &self,
+        host: &Host,
+        login: &Login,
+        purpose: Purpose,
+        end: &End,
+    ) -> Result<Connection, LinkError> {
+        let opened = timeout(PATIENCE, self.open(host, login, purpose, end)).await;
+        match opened {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(fault)) => Err(format!("{host}: {fault}").into()),
+            Err(_) => Err(format!("{host}: no answer").into()),
+        }
+    }
+
+    async fn open(&self, host: &Host, login: &Login, purpose: Purpose, end: &End) -> Result<Connection, LinkError> {
+        let stream = TcpStream::connect((&*host.name, host.port)).await?;
+        // If it fails, small messages are only slower.
+        stream.set_nodelay(true).ok();
+        match self.safety {
+            Safety::Plain => Connection::over(stream, host, login, purpose, end).await,
+            Safety::Tls => {
+                let connector = self.tls.connector().await?;
+                let name = ServerName::try_from(host.name.clone())?;
+                let stream = connector.connect(name, stream).await.map_err(|err| format!("no TLS: {err}"))?;
+                Connection::over(stream, host, login, purpose, end).await
+            }
+        }
+    }
+}
+
+impl Connection {
+    async fn over<S>(stream: S, host: &Host, login: &Login, purpose: Purpose, end: &End) -> Result<Self, LinkError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let name = purpose.name();
+        // How long anything may take is decided elsewhere.
+        let mut config = AsyncConnectionConfig::new().set_response_timeout(None);
+        if let Purpose::Subscriptions(ears) = purpose {
+            config = config.set_push_sender(move |push| ears.hear(push));
+        }
+        let opened = MultiplexedConnection::new_with_config(&login.info(), stream, config).await;
+        let (redis, driver) = opened.map_err(|err| readable(&err))?;
+        let (told, lost) = (end.clone(), format!("{host}: Redis has closed the connection {name}"));
+        let driver = tokio::spawn(async move {
+            driver.await;
+            told.because(lost);
+        });
+        let connection = Self { redis, _driver: AbortOnDropHandle::new(driver) };
+        // Who must not name itself goes without a name.
+        connection.ask(redis::cmd("CLIENT").arg("SETNAME").arg(name)).await.ok();
+        Ok(connection)
+    }
+
+    /// One command, and the reply to it.
+    pub(crate) async fn ask(&self, command: &Cmd) -> Result<Value, LinkError> {
+        let reply = self.redis.clone().send_packed_command(command).await;
+        reply.and_then(Value::extract_error).map_err(|err| readable(&err).into())
+    }
+
+    /// Several commands in one go, none of which may fail.
+    pub(crate) async fn run(&self, commands: &Pipeline) -> Result<(), LinkError> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let replies = self.redis.clone().send_packed_commands(commands, 0, commands.len()).await;
+        let replies = replies.map_err(|err| readable(&err))?;
+        replies.into_iter().try_for_each(|reply| reply.extract_error().map(drop)).map_err(|err| readable(&err).into())
+    }
+
+    /// What the other side is, at this moment.
+    pub(crate) async fn greeting(&self) -> Result<Greeting, LinkError> {
+        let reply = self.ask(&redis::cmd("HELLO")).await?;
+        let Value::Map(fields) = reply else { return Err("it does not greet as Redis does".into()) };
+        let text_of = |wanted: &[u8]| {
+            let field = fields.iter().find(|(name, _)| bytes_of(name) == Some(wanted));
+            field.and_then(|(_, value)| bytes_of(value)).map(|text| String::from_utf8_lossy(text).into_owned())
+        };
+        Ok(Greeting { mode: text_of(b"mode").unwrap_or_default(), role: text_of(b"role").unwrap_or_default() })
+    }
+}
+
+impl Purpose {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Questions => "neffos-questions",
+            Self::Publishing => "neffos-publishing",
+            Self::Subscriptions(_) => "neffos-subscriptions",
+        }
+    }
+}
+
+impl Login {
+    fn info(&self) -> RedisConnectionInfo {
+        let mut info = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
+        if let Some(user) = &self.user {
+            info = info.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            info = info.set_password(password);
+        }
+        info
+    }
+}
+
+fn bytes_of(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// What Redis says in its own words; what the client library says in its.
+fn readable(err: &RedisError) -> String {
+    match (err.code(), err.detail()) {
+        (Some(code), Some(detail)) => format!("Redis says: {code} {detail}"),
+        (Some(code), None) => format!("Redis says: {code}"),
+        (None, _) => err.to_string(),
+    }
+}
+
+/// How long a connection may take to come about.
+const PATIENCE: Duration = Duration::from_secs(4);

@@ -1,0 +1,74 @@
+//! What Redis sends without being asked: messages go straight into the inbox, with no queue between.
+//!
+//! This runs in the task that reads the socket. While the inbox is busy nothing is read, and who is too slow for Redis is cut
+//! by Redis, which ends the link.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use neffos::Inbox;
+use redis::{PushInfo, PushKind, Value};
+
+use crate::end::End;
+use crate::names::Names;
+
+/// Clones are of the same link.
+#[derive(Debug, Clone)]
+pub(crate) struct Ears(Arc<Hearing>);
+
+#[derive(Debug)]
+struct Hearing {
+    inbox: Inbox,
+    names: Arc<Names>,
+    end: End,
+    /// Channels, as they are called on the wire, whose subscription we end ourselves.
+    given_up: Mutex<HashSet<String>>,
+}
+
+impl Ears {
+    pub(crate) fn new(inbox: Inbox, names: Arc<Names>, end: End) -> Self {
+        Self(Arc::new(Hearing { inbox, names, end, given_up: Mutex::default() }))
+    }
+
+    /// The subscription to this channel, as it is called on the wire, is about to end.
+    pub(crate) fn give_up(&self, name: String) {
+        self.given_up().insert(name);
+    }
+
+    /// What the client library calls for each push.
+    pub(crate) fn hear(&self, push: PushInfo) -> Result<(), Infallible> {
+        match push.kind {
+            PushKind::Message | PushKind::SMessage => self.message(push.data),
+            PushKind::Unsubscribe | PushKind::SUnsubscribe => self.unsubscribed(push.data),
+            // Confirmations are awaited where they were asked for; a lost connection is told by its task.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn message(&self, data: Vec<Value>) {
+        let mut data = data.into_iter();
+        let (Some(Value::BulkString(name)), Some(Value::BulkString(payload))) = (data.next(), data.next()) else {
+            return self.0.end.because("Redis sends messages that make no sense");
+        };
+        // We subscribe to nothing but text.
+        let Ok(name) = std::str::from_utf8(&name) else { return };
+        self.0.inbox.receive(&self.0.names.off_wire(name), &Bytes::from(payload));
+    }
+
+    /// Redis ends subscriptions by itself when a slot moves.
+    fn unsubscribed(&self, data: Vec<Value>) {
+        let Some(Value::BulkString(name)) = data.into_iter().next() else { return };
+        let name = String::from_utf8_lossy(&name);
+        let is_expected = self.given_up().remove(&*name);
+        if !is_expected {
+            self.0.end.because(format!("Redis has ended the subscription to {name:?}: its slot has moved"));
+        }
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

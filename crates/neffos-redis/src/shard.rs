@@ -1,0 +1,77 @@
+//! One Redis that a node talks to: a connection to publish over, and one to hear over.
+//!
+//! Two, because Redis cuts who is too slow in hearing, and what is published should not wait behind what is heard.
+
+use std::sync::Arc;
+
+use neffos::{LinkError, Parcel};
+use redis::Pipeline;
+
+use crate::address::{Host, Login};
+use crate::dial::{Connection, Dialler, Purpose};
+use crate::ears::Ears;
+use crate::end::End;
+use crate::names::Names;
+
+#[derive(Debug)]
+pub(crate) struct Shard {
+    publishing: Connection,
+    subscriptions: Connection,
+    ears: Ears,
+}
+
+impl Shard {
+    pub(crate) async fn dial(
+        dialler: &Dialler,
+        host: &Host,
+        login: &Login,
+        (ears, end): (&Ears, &End),
+    ) -> Result<Self, LinkError> {
+        let (publishing, subscriptions) = tokio::try_join!(
+            dialler.dial(host, login, Purpose::Publishing, end),
+            dialler.dial(host, login, Purpose::Subscriptions(ears.clone()), end),
+        )?;
+        let shard = Self { publishing, subscriptions, ears: ears.clone() };
+        shard.check().await.map_err(|fault| format!("{host}: {fault}"))?;
+        Ok(shard)
+    }
+
+    /// That it is still what all others publish to: one that was demoted goes on taking messages, and hears nobody.
+    pub(crate) async fn check(&self) -> Result<(), LinkError> {
+        let greeting = self.publishing.greeting().await?;
+        match (&*greeting.mode, &*greeting.role) {
+            ("sentinel", _) => Err("that is a sentinel: say redis+sentinel://host:26379/service".into()),
+            (_, "replica" | "slave") => {
+                Err("that is a replica: what is published there does not reach its master".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn publish(&self, names: &Names, parcels: &[Parcel]) -> Result<(), LinkError> {
+        let mut commands = Pipeline::with_capacity(parcels.len());
+        for parcel in parcels {
+            commands.cmd(names.publish()).arg(&*names.on_wire(&parcel.channel)).arg(&parcel.payload[..]);
+        }
+        self.publishing.run(&commands).await
+    }
+
+    /// A command for each channel: those of one shard need not be of one slot.
+    pub(crate) async fn subscribe(&self, names: &Names, channels: &[Arc<str>]) -> Result<(), LinkError> {
+        let mut commands = Pipeline::with_capacity(channels.len());
+        for channel in channels {
+            commands.cmd(names.subscribe()).arg(&*names.on_wire(channel));
+        }
+        self.subscriptions.run(&commands).await
+    }
+
+    pub(crate) async fn unsubscribe(&self, names: &Names, channels: &[Arc<str>]) -> Result<(), LinkError> {
+        let mut commands = Pipeline::with_capacity(channels.len());
+        for channel in channels {
+            let name = names.on_wire(channel);
+            commands.cmd(names.unsubscribe()).arg(&*name);
+            self.ears.give_up(name.into_owned());
+        }
+        self.subscriptions.run(&commands).await
+    }
+}

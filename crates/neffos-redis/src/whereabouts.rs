@@ -1,0 +1,103 @@
+//! Asking around: sentinels for the master, nodes of a cluster for its masters.
+
+use std::time::Duration;
+
+use neffos::LinkError;
+use rand::seq::SliceRandom;
+use redis::{Cmd, Value};
+
+use crate::address::{Host, Login};
+use crate::dial::{Dialler, Purpose};
+use crate::end::End;
+use crate::slots::Slots;
+
+/// Where the sentinels say that the master of `service` is.
+pub(crate) async fn master(
+    dialler: &Dialler,
+    sentinels: &[Host],
+    login: &Login,
+    service: &str,
+) -> Result<Host, LinkError> {
+    let mut question = redis::cmd("SENTINEL");
+    question.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
+    ask_any(dialler, sentinels, login, &question, |reply, _| match reply {
+        Value::Nil => Err(format!("the sentinel does not know the service {service:?}")),
+        reply => address_in(&reply).ok_or_else(|| "the sentinel's answer makes no sense".to_owned()),
+    })
+    .await
+}
+
+/// Who has which slots, as some node of a cluster sees it.
+pub(crate) async fn slots(dialler: &Dialler, nodes: &[Host], login: &Login) -> Result<Slots, LinkError> {
+    let mut question = redis::cmd("CLUSTER");
+    question.arg("SLOTS");
+    ask_any(dialler, nodes, login, &question, |reply, asked| {
+        let slots = Slots::read(&reply, asked).ok_or("the node's answer makes no sense")?;
+        if slots.masters.is_empty() {
+            Err("no node has slots: the cluster is not made yet".to_owned())
+        } else {
+            Ok(slots)
+        }
+    })
+    .await
+}
+
+/// Some of them that answers.
+pub(crate) async fn any(dialler: &Dialler, nodes: &[Host], login: &Login) -> Result<Host, LinkError> {
+    ask_any(dialler, nodes, login, &redis::cmd("HELLO"), |_, asked| Ok(asked.clone())).await
+}
+
+/// Asks all, in random order, and takes the first answer that `read` makes sense of.
+async fn ask_any<T>(
+    dialler: &Dialler,
+    hosts: &[Host],
+    login: &Login,
+    question: &Cmd,
+    read: impl Fn(Value, &Host) -> Result<T, String>,
+) -> Result<T, LinkError> {
+    let mut hosts: Vec<_> = hosts.iter().collect();
+    hosts.shuffle(&mut rand::rng());
+    let patience = PATIENCE / u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+    let mut faults = Vec::new();
+    for host in hosts {
+        let answer = async {
+            let connection = dialler.dial(host, login, Purpose::Questions, &End::new()).await?;
+            let reply = connection.ask(question).await.map_err(|fault| format!("{host}: {fault}"))?;
+            read(reply, host).map_err(|fault| LinkError::from(format!("{host}: {fault}")))
+        };
+        match tokio::time::timeout(patience, answer).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(fault)) => faults.push(fault.to_string()),
+            Err(_) => faults.push(format!("{host}: no answer")),
+        }
+    }
+    Err(faults.join("; ").into())
+}
+
+fn address_in(reply: &Value) -> Option<Host> {
+    let Value::Array(parts) = reply else { return None };
+    let [Value::BulkString(name), Value::BulkString(port)] = &parts[..] else { return None };
+    let (name, port) = (std::str::from_utf8(name).ok()?, std::str::from_utf8(port).ok()?);
+    Some(Host { name: name.to_owned(), port: port.parse().ok()? })
+}
+
+/// How long all of them together may take: what is left of an exchange's ten seconds is for the link itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    #[test]
+    fn a_sentinel_answers_with_an_address() {
+        let reply = Value::Array(vec![bulk("::1"), bulk("6379")]);
+        assert_eq!(address_in(&reply).unwrap().to_string(), "[::1]:6379");
+        for broken in [Value::Nil, Value::Array(Vec::new()), Value::Array(vec![bulk("a"), bulk("b")])] {
+            assert!(address_in(&broken).is_none(), "{broken:?}");
+        }
+    }
+}
