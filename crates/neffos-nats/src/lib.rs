@@ -69,7 +69,9 @@
 //!   bounds, and goes when another server of NATS, or the same, is there. Loss is counted, nothing comes twice.
 //! - **NATS shuts down in lame duck mode**: the link moves to another server once what was handed over is confirmed.
 //! - **A message is published** means that the server of NATS has confirmed it. How it goes on from there, NATS does not tell.
-//! - **A client has joined** means that NATS has confirmed the subscription.
+//! - **A client has joined** means that NATS has confirmed the subscription. Servers of a cluster of NATS hear of it from each
+//!   other, a moment later: there a join also waits until each other server of neffos has given a sign, half a second at most.
+//!   Servers in Go, and those behind leaf nodes, give none.
 //!
 //! # Where what is
 //!

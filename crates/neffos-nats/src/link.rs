@@ -19,6 +19,8 @@ pub struct NatsLink {
     rounds: mpsc::Sender<Round>,
     subscriptions: Mutex<Subscriptions>,
     max_payload: Arc<AtomicUsize>,
+    /// The server is one of several, which hear of subscriptions from each other.
+    is_clustered: bool,
     /// Why the link is over.
     end: watch::Receiver<Option<Arc<str>>>,
     _driver: AbortOnDropHandle<()>,
@@ -36,11 +38,13 @@ impl NatsLink {
         let (rounds, waiting) = mpsc::channel(MOST_ROUNDS);
         let (tell, end) = watch::channel(None);
         let max_payload = Arc::new(AtomicUsize::new(dialled.info.max_payload));
+        let is_clustered = dialled.info.cluster.is_some();
         let driver = Driver { inbox, rounds: waiting, max_payload: max_payload.clone(), end: tell };
         Self {
             rounds,
             subscriptions: Mutex::default(),
             max_payload,
+            is_clustered,
             end,
             _driver: AbortOnDropHandle::new(tokio::spawn(driver.run(dialled))),
         }
@@ -93,6 +97,10 @@ impl Link for NatsLink {
             numbers.for_each(|number| wire::write_unsubscribe(number, &mut bytes));
         });
         self.round(bytes).await
+    }
+
+    fn confirms_everywhere(&self) -> bool {
+        !self.is_clustered
     }
 
     fn refusal(&self, parcel: &Parcel) -> Option<LinkError> {

@@ -30,6 +30,8 @@ pub(crate) struct Info {
     pub(crate) tls_available: bool,
     /// What a client signs to prove that it has a key.
     pub(crate) nonce: String,
+    /// The cluster that it belongs to, if it does.
+    pub(crate) cluster: Option<String>,
     /// It will close all connections, one after the other: a lame duck.
     #[serde(rename = "ldm")]
     pub(crate) is_leaving: bool,
@@ -42,6 +44,7 @@ impl Default for Info {
             tls_required: false,
             tls_available: false,
             nonce: String::new(),
+            cluster: None,
             is_leaving: false,
         }
     }

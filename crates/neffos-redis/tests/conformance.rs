@@ -1,14 +1,12 @@
 //! Several servers: every promise, over a real Redis, in each dialect.
 
-mod support;
-
+use brokers::Redis;
 use neffos::Dialect;
 use neffos::testing::conformance;
 use neffos_redis::RedisExchange;
-use support::Redis;
 
 async fn promises_are_kept_in(dialect: Dialect) {
-    let redis = Redis::start(&[]).await;
+    let redis = Redis::start().await;
     let exchange = RedisExchange::new(redis.url()).expect("it is a url").dialect(dialect);
     conformance(|| exchange.clone()).await;
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::process::Process;
@@ -13,8 +13,15 @@ use crate::{free_port, within};
 #[derive(Debug)]
 pub struct Nats {
     process: Process,
-    port: u16,
+    ports: Ports,
     config: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    clients: u16,
+    monitoring: u16,
+    cluster: u16,
 }
 
 impl Nats {
@@ -25,16 +32,38 @@ impl Nats {
 
     /// Starts one with more lines of configuration: `max_payload: 2000`.
     pub async fn with(config: &str) -> Self {
-        Self::launch(free_port(), config.to_owned()).await
+        Self::launch(Ports::free(), config.to_owned()).await
     }
 
-    async fn launch(port: u16, config: String) -> Self {
+    /// Starts a cluster of so many, each with these lines of configuration, and returns when all know each other.
+    pub async fn cluster(count: usize, config: &str) -> Vec<Self> {
+        let ports: Vec<_> = (0..count).map(|_| Ports::free()).collect();
+        let routes: Vec<_> = ports.iter().map(|ports| format!("nats://127.0.0.1:{}", ports.cluster)).collect();
+        let mut cluster = Vec::new();
+        for ports in ports {
+            let own = ports.cluster;
+            let routes = format!("cluster {{ name: c, listen: \"127.0.0.1:{own}\", routes: {routes:?} }}");
+            cluster.push(Self::launch(ports, format!("{routes}\n{config}")).await);
+        }
+        for nats in &cluster {
+            within("the routes of the cluster", nats.routed(count - 1)).await;
+        }
+        cluster
+    }
+
+    /// Returns when it knows so many others.
+    async fn routed(&self, others: usize) {
+        let expected = format!("\"num_routes\": {others},");
+        while !self.monitor("/routez").await.contains(&expected) {}
+    }
+
+    async fn launch(ports: Ports, config: String) -> Self {
         let process = Process::start("nats-server", "nats-server", |folder| {
-            let file = folder.join("nats.conf");
-            fs::write(&file, format!("listen: \"127.0.0.1:{port}\"\n{config}\n")).expect("a new folder takes a file");
+            let file = folder.join(FILE);
+            fs::write(&file, ports.configured(&config)).expect("a new folder takes a file");
             vec!["-c".to_owned(), file.display().to_string()]
         });
-        let mut nats = Self { process, port, config };
+        let mut nats = Self { process, ports, config };
         within("the start of nats-server", async {
             while !nats.greets().await {
                 nats.process.check();
@@ -46,19 +75,63 @@ impl Nats {
     }
 
     async fn greets(&self) -> bool {
-        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)).await else { return false };
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.ports.clients)).await else { return false };
         let mut greeting = String::new();
         BufReader::new(stream).read_line(&mut greeting).await.is_ok() && greeting.starts_with("INFO ")
     }
 
     /// Where it listens on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports.clients
     }
 
     /// `nats://127.0.0.1:port`
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.port())
+    }
+
+    /// `nats://login@127.0.0.1:port`
+    pub fn url_as(&self, login: &str) -> String {
+        format!("nats://{login}@127.0.0.1:{}", self.port())
+    }
+
+    /// What its monitoring says at a path, such as `/connz`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn monitor(&self, path: &str) -> String {
+        let asked = async {
+            let mut stream =
+                TcpStream::connect(("127.0.0.1", self.ports.monitoring)).await.expect("nats-server accepts");
+            let request = format!("GET {path} HTTP/1.0\r\nHost: nats\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.expect("nats-server reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("nats-server answers");
+            answer.split_once("\r\n\r\n").expect("an answer has a head").1.to_owned()
+        };
+        within("nats-server's monitoring", asked).await
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Has it close all connections before it ends, after having told its clients: lame duck mode.
+    pub fn leave(&self) {
+        self.process.signal(Signal::USR2);
+    }
+
+    /// Has it read another configuration, of those that it takes without being started again.
+    ///
+    /// # Panics
+    ///
+    /// When its file cannot be written.
+    pub fn reconfigure(&mut self, config: &str) {
+        fs::write(self.process.folder().join(FILE), self.ports.configured(config)).expect("a file can be replaced");
+        config.clone_into(&mut self.config);
+        self.process.signal(Signal::HUP);
     }
 
     /// The id of its process.
@@ -84,6 +157,20 @@ impl Nats {
     /// Starts another with the same configuration on the same port, and returns when it greets. The old one is killed.
     pub async fn restart(&mut self) {
         self.kill();
-        *self = Self::launch(self.port, self.config.clone()).await;
+        *self = Self::launch(self.ports, self.config.clone()).await;
     }
 }
+
+impl Ports {
+    fn free() -> Self {
+        Self { clients: free_port(), monitoring: free_port(), cluster: free_port() }
+    }
+
+    /// `config`, with where to listen.
+    fn configured(self, config: &str) -> String {
+        let Self { clients, monitoring, .. } = self;
+        format!("listen: \"127.0.0.1:{clients}\"\nhttp: \"127.0.0.1:{monitoring}\"\n{config}\n")
+    }
+}
+
+const FILE: &str = "nats.conf";

@@ -1,34 +1,28 @@
 //! The proxy does to bytes what it is told, so that tests of faults test the fault that they name.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 
 use brokers::{Flow, Proxy, Toward};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Sends back what it gets, and tells how much that was when a connection is over.
 struct Echo {
     proxy: Proxy,
-    ended: tokio::sync::mpsc::Receiver<usize>,
+    ended: mpsc::Receiver<usize>,
 }
 
 impl Echo {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Proxy::to(listener.local_addr().unwrap().port()).await;
-        let (tell, ended) = tokio::sync::mpsc::channel(16);
+        let (tell, ended) = mpsc::channel(16);
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let tell = tell.clone();
-                tokio::spawn(async move {
-                    let (mut buffer, mut all) = ([0; 1024], 0);
-                    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-                        all += count;
-                        stream.write_all(&buffer[..count]).await.ok();
-                    }
-                    tell.send(all).await.unwrap();
-                });
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(send_back(stream, tell.clone()));
             }
         });
         Self { proxy, ended }
@@ -39,6 +33,17 @@ impl Echo {
         assert_eq!(exchange(&mut stream, b"hello").await, b"hello");
         stream
     }
+}
+
+async fn send_back(mut stream: TcpStream, tell: mpsc::Sender<usize>) {
+    let (mut buffer, mut all) = ([0; 1024], 0);
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        all += count;
+        // Whoever has sent it may be gone.
+        stream.write_all(&buffer[..count]).await.ok();
+    }
+    // The test may be over.
+    tell.send(all).await.ok();
 }
 
 async fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::others::NodeId;
 use crate::error::Error;
 use crate::fanout::Place;
@@ -146,6 +148,11 @@ impl Dialect {
             name.push('.');
             encode(part, &mut name);
         }
+        if name.len() > LONGEST_NAME {
+            // Nothing that was encoded has a `-` behind its first `=`.
+            let digest: [u8; 32] = Sha256::digest(&name).into();
+            name = format!("{}.{kind}.=-{}", self.prefix, hex(&digest));
+        }
         name.into()
     }
 }
@@ -181,6 +188,12 @@ fn encode(part: &str, name: &mut String) {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Beyond that a channel is called by a digest of its name: ids may be of any length, and brokers have their bounds.
+const LONGEST_NAME: usize = 1024;
 const SHORTEST_KEY: usize = 16;
 
 #[cfg(test)]
@@ -209,6 +222,20 @@ mod tests {
         assert_eq!(&*dialect.of_place(&Place::Id("*")), "app.i.=2A");
         assert_eq!(&*dialect.of_place(&Place::Room("a.>", "{x} y")), "app.r.a=2E=3E.=7Bx=7D=20y");
         assert_eq!(&*dialect.of_place(&Place::Namespace("")), "app.n.=");
+    }
+
+    #[test]
+    fn a_channel_of_a_long_name_has_a_short_one_which_it_shares_with_no_other() {
+        let dialect = Dialect::native("app");
+        let mut channels = HashSet::new();
+        let id = "é".repeat(9000);
+        for length in [2000, 17_998, 18_000] {
+            let channel = dialect.of_place(&Place::Id(&id[..length]));
+            assert!(channel.len() < 100 && channel.starts_with("app.i.=-"), "{channel}");
+            assert!(channels.insert(channel));
+            assert!(channels.insert(dialect.of_place(&Place::Namespace(&id[..length]))));
+            assert!(channels.insert(dialect.of_place(&Place::Room(&id[..length], ""))));
+        }
     }
 
     #[test]

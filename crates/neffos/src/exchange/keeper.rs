@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::envelope::Body;
@@ -49,44 +50,65 @@ fn pause(tries: u32, dice: f64) -> Duration {
 async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
     node.interest().link_up();
     let work = async {
-        while subscribe(node, link).await? {}
+        let mut fresh = Vec::new();
+        while let Some(channels) = subscribe(node, link).await? {
+            fresh.extend(channels);
+        }
         node.tell_all(&Body::Hello { connections: node.own_connections() });
         node.situation.send_modify(|now| *now = Situation::now(LinkState::Resuming, now.fault.take()));
-        tokio::try_join!(subscriptions(node, link), publications(node, link, number), watch(node, number))
+        tokio::try_join!(subscriptions(node, link, fresh), publications(node, link, number), watch(node, number))
     };
     tokio::select! {
-        fault = link.closed() => fault,
+        biased;
+        // First what the link has done, then that it is over: so what it has done counts.
         Err(fault) = work => fault,
+        fault = link.closed() => fault,
     }
 }
 
-async fn subscriptions<L: Link>(node: &Node, link: &L) -> Result<(), LinkError> {
+/// Confirms what was subscribed to, `fresh` to begin with, and tells the broker what has changed since.
+async fn subscriptions<L: Link>(node: &Node, link: &L, mut fresh: Vec<Arc<str>>) -> Result<(), LinkError> {
+    if !link.confirms_everywhere() {
+        // Those who were greeted make themselves known.
+        sleep(ACQUAINTANCE).await;
+    }
     loop {
-        let changed = node.wishes_changed.notified();
-        if !subscribe(node, link).await? {
-            changed.await;
+        if !fresh.is_empty() && !link.confirms_everywhere() {
+            node.sign_of_others().await;
         }
+        node.interest().confirm(&fresh);
+        let changed = node.wishes_changed.notified();
+        fresh = match subscribe(node, link).await? {
+            Some(fresh) => fresh,
+            None => {
+                changed.await;
+                Vec::new()
+            }
+        };
     }
 }
 
-/// Tells the broker what has changed; false when nothing has.
-async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<bool, LinkError> {
+/// Tells the broker what has changed: which channels are subscribed to from now on; none when nothing has changed.
+async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<Option<Vec<Arc<str>>>, LinkError> {
     let wishes = node.interest().wishes(MOST_WISHES);
     if wishes.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     if !wishes.unsubscribe.is_empty() {
         within("the broker does not confirm the end of subscriptions", link.unsubscribe(wishes.unsubscribe)).await?;
     }
     if !wishes.subscribe.is_empty() {
         within("the broker does not confirm subscriptions", link.subscribe(wishes.subscribe.clone())).await?;
-        node.interest().confirm(&wishes.subscribe);
     }
-    Ok(true)
+    Ok(Some(wishes.subscribe))
 }
 
 async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(), LinkError> {
     loop {
+        // What is handed to a link that is over is lost; what still waits is not.
+        if let Some(fault) = link.closed().now_or_never() {
+            return Err(fault);
+        }
         let changed = node.queue_changed.notified();
         let batch = node.queue().take(Instant::now());
         if batch.letters.is_empty() {
@@ -150,6 +172,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const LINK_PATIENCE: Duration = Duration::from_secs(3);
 /// How long messages are kept for servers that were there before.
 const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
+/// How long those who are there already may take to answer a greeting, where the broker does not confirm everywhere.
+const ACQUAINTANCE: Duration = Duration::from_millis(100);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How many probes there are for each word to the others that this server lives.
 const BEATS_PER_ALIVE: u32 = 3;

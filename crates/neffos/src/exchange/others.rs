@@ -105,6 +105,12 @@ impl Others {
         self.0.keys().copied().collect()
     }
 
+    /// Those who were heard within `silence`.
+    pub(super) fn heard_since(&self, silence: Duration, now: Instant) -> Vec<NodeId> {
+        let heard = self.0.iter().filter(|(_, other)| now.duration_since(other.heard) <= silence);
+        heard.map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn census(&self, now: Instant) -> Census {
         let counted = self.0.values().filter_map(|other| other.connections);
         let (connections, age) = counted.fold((0, Duration::ZERO), |(sum, age), (connections, told)| {
@@ -156,6 +162,14 @@ mod tests {
         assert_eq!(others.census(later), Census { servers: 2, connections: 12, age: Duration::from_secs(8) });
         others.expire(Duration::from_secs(7), later);
         assert_eq!(others.census(later), Census { servers: 1, connections: 7, age: Duration::ZERO });
+    }
+
+    #[test]
+    fn who_was_heard_lately_is_told_from_who_was_not() {
+        let (mut others, start) = (Others::default(), Instant::now());
+        others.hear(ONE, 1, 1, start);
+        others.hear(TWO, 1, 1, start + Duration::from_secs(2));
+        assert_eq!(others.heard_since(Duration::from_secs(4), start + Duration::from_secs(5)), [TWO]);
     }
 
     #[test]

@@ -64,6 +64,13 @@ pub trait Link: Send + Sync + 'static {
     /// Why the link is of no more use.
     fn unsubscribe(&self, channels: Vec<Arc<str>>) -> impl Future<Output = Result<(), LinkError>> + Send;
 
+    /// Whether what [`subscribe`](Self::subscribe) confirms is known at once wherever others publish. A broker that is several
+    /// servers may tell them one after the other: then a client's join is answered when each server of neffos has given a sign,
+    /// which came over the same way as what it publishes from then on.
+    fn confirms_everywhere(&self) -> bool {
+        true
+    }
+
     /// Why the broker would refuse `parcel` over any link, if it would: a message larger than it takes, say. Such a message is
     /// dropped and counted ([`ClusterStatus::refused`](crate::ClusterStatus::refused)), and never published: it would end one
     /// link after the other.

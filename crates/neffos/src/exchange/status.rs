@@ -72,7 +72,7 @@ pub struct ClusterStatus {
     pub stale: u64,
     /// What arrived and was none of ours: not signed with the key, of another version, or broken.
     pub rejected: u64,
-    /// Clients whose connect or join went on although the broker had not confirmed a subscription in time.
+    /// Connects and joins that went on although the broker, or another server, had not confirmed in time.
     pub unconfirmed: u64,
     /// How many links there have been.
     pub links: u64,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::super::envelope::Body;
 use super::super::others::NodeId;
@@ -84,6 +84,21 @@ impl Node {
         question.close()
     }
 }
+
+impl Node {
+    /// Asks the other servers for a sign, whatever it says, and waits for those that have given one lately, though not for long.
+    pub(in crate::exchange) async fn sign_of_others(&self) {
+        let lively = lock(&self.others).heard_since(LIVELY, Instant::now());
+        let answers = self.count(lively, ("", None), SIGN_PATIENCE).await;
+        if answers.missing > 0 {
+            self.tallies.unconfirmed.add(1);
+        }
+    }
+}
+
+/// Within which time a server that lives has said so.
+const LIVELY: Duration = Duration::from_secs(4);
+const SIGN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A question that is open; it is forgotten with it.
 struct Question<'a> {

@@ -1,0 +1,104 @@
+//! A link that ends when it has done what it was given takes nothing along.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use neffos::{Dialect, Events, Exchange, Inbox, Link, LinkError, MemoryExchange, MemoryLink, Message, Parcel, Server};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Within the process; each link is over when it has published some messages of users.
+#[derive(Clone)]
+struct Fleeting {
+    exchange: MemoryExchange,
+    published: Arc<Mutex<Vec<String>>>,
+}
+
+struct FleetingLink {
+    link: MemoryLink,
+    published: Arc<Mutex<Vec<String>>>,
+    is_over: watch::Sender<bool>,
+    took_more: AtomicBool,
+}
+
+impl Exchange for Fleeting {
+    type Link = FleetingLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<FleetingLink, LinkError> {
+        Ok(FleetingLink {
+            link: self.exchange.connect(inbox).await?,
+            published: self.published.clone(),
+            is_over: watch::Sender::new(false),
+            took_more: AtomicBool::new(false),
+        })
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.exchange.dialect()
+    }
+}
+
+impl Link for FleetingLink {
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+        if *self.is_over.borrow() {
+            self.took_more.store(true, Ordering::Relaxed);
+            return Err("it was over".into());
+        }
+        let said: Vec<_> = parcels.iter().filter_map(|parcel| said(&parcel.payload)).collect();
+        let is_last = !said.is_empty();
+        self.published.lock().unwrap().extend(said);
+        self.link.publish(parcels).await?;
+        self.is_over.send_if_modified(|is_over| std::mem::replace(is_over, is_last) != is_last);
+        Ok(())
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.link.subscribe(channels).await
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.link.unsubscribe(channels).await
+    }
+
+    async fn closed(&self) -> LinkError {
+        // The sender lives as long as this.
+        self.is_over.subscribe().wait_for(|is_over| *is_over).await.ok();
+        "it is over".into()
+    }
+}
+
+impl Drop for FleetingLink {
+    fn drop(&mut self) {
+        assert!(!self.took_more.load(Ordering::Relaxed), "it was handed more when it was over");
+    }
+}
+
+/// `said N` out of an envelope.
+fn said(payload: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(payload);
+    let (_, number) = text.rsplit_once("number ")?;
+    Some(number.chars().take_while(char::is_ascii_digit).collect())
+}
+
+#[tokio::test]
+async fn what_waits_when_a_link_ends_goes_over_the_next_in_its_order_and_what_was_done_counts() {
+    const COUNT: usize = 1000;
+    let exchange = Fleeting { exchange: MemoryExchange::new(), published: Arc::default() };
+    let server = Server::builder().namespace("default", Events::new()).exchange(exchange.clone()).build().unwrap();
+    server.joined().await.unwrap();
+    for number in 0..COUNT {
+        server.broadcast(Message::new("said", format!("number {number}")).in_namespace("default"));
+    }
+    let all = async {
+        while exchange.published.lock().unwrap().len() < COUNT {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), all).await.unwrap();
+    let expected: Vec<_> = (0..COUNT).map(|number| number.to_string()).collect();
+    assert_eq!(*exchange.published.lock().unwrap(), expected);
+    let status = server.cluster().unwrap().status();
+    assert!(status.links > 10 && status.uncertain == 0, "{status:?}");
+}
