@@ -12,6 +12,8 @@ pub(crate) use readiness::{Extent, Readiness};
 use neffos::{Dialect, Error, Server, ServerBuilder};
 #[cfg(feature = "nats")]
 use neffos_nats::NatsExchange;
+#[cfg(feature = "redis")]
+use neffos_redis::RedisExchange;
 
 use crate::config::{AtStart, Broker, BrokerUrl, Compat, Settings};
 use crate::failure::Failure;
@@ -58,8 +60,10 @@ fn dialect(settings: &Settings, go: fn(String) -> Dialect) -> Result<Dialect, Fa
 
 #[cfg(feature = "redis")]
 fn with_redis(builder: ServerBuilder, url: &BrokerUrl, settings: &Settings) -> Result<ServerBuilder, Failure> {
-    let unusable = |err| Failure::config(format!("redis: {err}"));
-    let exchange = neffos_redis::RedisExchange::new(url.as_str()).map_err(unusable)?;
+    let mut exchange = RedisExchange::new(url.as_str()).map_err(|err| unusable("redis", err))?;
+    if let Some(file) = &settings.cluster_ca {
+        exchange = exchange.ca_file(file).map_err(|err| unusable("cluster_ca", err))?;
+    }
     Ok(builder.exchange(exchange.dialect(dialect(settings, Dialect::go_redis)?)))
 }
 

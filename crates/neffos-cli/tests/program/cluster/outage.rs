@@ -10,7 +10,7 @@ async fn while_the_broker_is_away_a_server_is_alive_and_not_ready() {
     for brand in Brand::ALL {
         let mut broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &[]).await;
-        broker.kill().await;
+        broker.kill();
         soon(async { while one.get("/readyz").await.status == 200 {} }).await;
         let answer = one.get("/readyz").await;
         assert_eq!(answer.status, 503);
@@ -22,7 +22,7 @@ async fn while_the_broker_is_away_a_server_is_alive_and_not_ready() {
         assert_eq!(one.get("/api/live").await.json()["cluster"]["linked"], false);
         until(&one, |cluster| cluster["state"] == "down" && cluster["fault"].is_string()).await;
 
-        broker.start_again().await;
+        broker.restart().await;
         until_ready(&one).await;
         until_ready(&other).await;
         assert_eq!(metric(&one, "neffos_cluster_up").await, 1.0);
@@ -37,7 +37,7 @@ async fn while_the_broker_is_away_clients_here_are_served_and_what_is_for_others
         let [one, other] = pair(&broker, &[]).await;
         let mut here = one.client().await.join_namespace().await;
         let mut there = other.client().await.join_namespace().await;
-        broker.kill().await;
+        broker.kill();
         for program in [&one, &other] {
             until(program, |cluster| cluster["state"] == "down").await;
         }
@@ -49,7 +49,7 @@ async fn while_the_broker_is_away_clients_here_are_served_and_what_is_for_others
         }
         assert_eq!(metric(&one, "neffos_cluster_queued_messages").await, 2.0);
         assert!(metric(&one, "neffos_cluster_queued_bytes").await > 0.0);
-        broker.start_again().await;
+        broker.restart().await;
         for text in ["1", "2"] {
             assert_eq!(there.text().await, format!(";default;;e;0;0;{text}"), "{brand:?}");
         }
@@ -60,7 +60,7 @@ async fn while_the_broker_is_away_clients_here_are_served_and_what_is_for_others
 async fn what_finds_no_room_while_the_broker_is_away_is_dropped_and_counted() {
     let mut broker = Broker::start(Brand::Nats).await;
     let one = member(&broker, &["--cluster-queue-messages=2"]).await;
-    broker.kill().await;
+    broker.kill();
     until(&one, |cluster| cluster["state"] == "down").await;
     for _ in 0..5 {
         one.post("/api/broadcast", r#"{"event":"e"}"#).await;
@@ -75,10 +75,10 @@ async fn the_log_says_when_the_link_is_lost_and_when_it_is_back() {
         let mut broker = Broker::start(brand).await;
         let mut program = Program::start_logged(&broker.flags()).await;
         program.logged("linked to the other servers").await;
-        broker.kill().await;
+        broker.kill();
         let lost = program.logged("no link to the other servers").await;
         assert!(lost.contains("WARN") && lost.contains("fault="), "{lost}");
-        broker.start_again().await;
+        broker.restart().await;
         program.logged("linked to the other servers").await;
     }
 }
@@ -87,11 +87,11 @@ async fn the_log_says_when_the_link_is_lost_and_when_it_is_back() {
 async fn a_broker_that_is_away_at_the_start_is_waited_for() {
     for brand in Brand::ALL {
         let mut broker = Broker::start(brand).await;
-        broker.kill().await;
+        broker.kill();
         let program = Program::start(&broker.flags()).await;
         program.client().await.join_namespace().await;
         assert_eq!(program.get("/readyz").await.status, 503);
-        broker.start_again().await;
+        broker.restart().await;
         until_ready(&program).await;
     }
 }
@@ -100,12 +100,12 @@ async fn a_broker_that_is_away_at_the_start_is_waited_for() {
 async fn a_broker_that_is_required_and_away_at_the_start_is_the_end() {
     for brand in Brand::ALL {
         let mut broker = Broker::start(brand).await;
-        broker.kill().await;
+        broker.kill();
         let flags = [&["serve", "--addr=127.0.0.1:0", "--cluster-at-start=require"], &broker.flags()[..]].concat();
         let ended = run_to_end(&flags, &[]).await;
         assert_eq!((ended.code, ended.output.as_str()), (Some(3), ""));
         let error = ended.errors.lines().find(|line| line.starts_with("error: ")).unwrap();
-        assert!(error.starts_with(&format!("error: {}: ", brand.flag())), "{error}");
+        assert!(error.starts_with(&format!("error: {}: ", brand.option())), "{error}");
         assert!(error.contains("Connection refused"), "{error}");
     }
 }

@@ -1,13 +1,8 @@
-//! A real broker, which can be taken away and brought back.
+//! What programs share: a real broker of either brand, which can be taken away and brought back.
 
-use std::net::{SocketAddr, TcpListener};
-use std::process::Stdio;
+use brokers::{Nats, Redis};
 
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
-
-use super::soon;
-
+/// Which broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Brand {
     Redis,
@@ -15,79 +10,79 @@ pub(crate) enum Brand {
 }
 
 pub(crate) struct Broker {
-    brand: Brand,
-    address: SocketAddr,
+    process: Process,
     url: String,
-    child: Child,
+}
+
+enum Process {
+    Redis(Redis),
+    Nats(Nats),
 }
 
 impl Brand {
-    pub(crate) const ALL: [Self; 1] = [Self::Nats];
+    pub(crate) const ALL: [Self; 2] = [Self::Redis, Self::Nats];
 
-    pub(crate) fn flag(self) -> &'static str {
+    /// The option that names one.
+    pub(crate) fn option(self) -> &'static str {
         match self {
             Self::Redis => "redis",
             Self::Nats => "nats",
         }
     }
-
-    pub(crate) fn variable(self) -> &'static str {
-        match self {
-            Self::Redis => "NEFFOS_REDIS",
-            Self::Nats => "NEFFOS_NATS",
-        }
-    }
-
-    fn command(self, address: SocketAddr) -> Command {
-        let port = address.port().to_string();
-        let mut command = Command::new(match self {
-            Self::Redis => "redis-server",
-            Self::Nats => "nats-server",
-        });
-        match self {
-            Self::Redis => command.args(["--bind", "127.0.0.1", "--save", "", "--port", &port]),
-            Self::Nats => command.args(["--addr", "127.0.0.1", "--port", &port]),
-        };
-        command.env("PATH", "/usr/bin:/usr/sbin:/usr/local/bin");
-        command
-    }
 }
 
 impl Broker {
     pub(crate) async fn start(brand: Brand) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let url = format!("{}://{address}", brand.flag());
-        Self { brand, address, url, child: run(brand, address).await }
+        match brand {
+            Brand::Redis => Redis::start().await.into(),
+            Brand::Nats => Nats::start().await.into(),
+        }
+    }
+
+    /// One that lets nobody in without a password.
+    pub(crate) async fn start_locked(brand: Brand, password: &str) -> Self {
+        match brand {
+            Brand::Redis => Redis::with(&["--requirepass", password]).await.into(),
+            Brand::Nats => Nats::with(&format!("authorization {{ user: ada, password: {password} }}")).await.into(),
+        }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
-        format!("{}://{user}:{password}@{}", self.brand.flag(), self.address)
-    }
-
+    /// The flags that name it.
     pub(crate) fn flags(&self) -> [&str; 2] {
-        match self.brand {
-            Brand::Redis => ["--redis", &self.url],
-            Brand::Nats => ["--nats", &self.url],
+        match self.process {
+            Process::Redis(_) => ["--redis", &self.url],
+            Process::Nats(_) => ["--nats", &self.url],
         }
     }
 
-    pub(crate) async fn kill(&mut self) {
-        soon(self.child.kill()).await.unwrap();
+    pub(crate) fn kill(&mut self) {
+        match &mut self.process {
+            Process::Redis(redis) => redis.kill(),
+            Process::Nats(nats) => nats.kill(),
+        }
     }
 
-    pub(crate) async fn start_again(&mut self) {
-        self.child = run(self.brand, self.address).await;
+    /// On the same port.
+    pub(crate) async fn restart(&mut self) {
+        match &mut self.process {
+            Process::Redis(redis) => redis.restart().await,
+            Process::Nats(nats) => nats.restart().await,
+        }
     }
 }
 
-async fn run(brand: Brand, address: SocketAddr) -> Child {
-    let mut command = brand.command(address);
-    command.current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.kill_on_drop(true).spawn().unwrap();
-    soon(async { while TcpStream::connect(address).await.is_err() {} }).await;
-    child
+impl From<Redis> for Broker {
+    fn from(redis: Redis) -> Self {
+        Self { url: redis.url(), process: Process::Redis(redis) }
+    }
+}
+
+impl From<Nats> for Broker {
+    fn from(nats: Nats) -> Self {
+        Self { url: nats.url(), process: Process::Nats(nats) }
+    }
 }
