@@ -33,9 +33,8 @@ impl RedisCluster {
 
     /// Waits until each node knows all, and that all slots are served.
     async fn agrees(&self) {
-        let is_ready = |info: String| info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3\r");
         for node in &self.nodes {
-            while !is_ready(node.command("CLUSTER INFO").await) {
+            while !knows_all(node).await {
                 yield_now().await;
             }
         }
@@ -47,10 +46,6 @@ impl RedisCluster {
     }
 
     /// The node that has this slot.
-    ///
-    /// # Panics
-    ///
-    /// When nobody has.
     pub async fn owner(&self, slot: u16) -> usize {
         for (nth, node) in self.nodes.iter().enumerate() {
             let shown = node.command("CLUSTER NODES").await;
@@ -84,6 +79,11 @@ impl RedisCluster {
     pub fn url(&self) -> String {
         format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.nodes[0].port(), self.nodes[1].port())
     }
+}
+
+async fn knows_all(node: &Redis) -> bool {
+    let info = node.command("CLUSTER INFO").await;
+    info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3\r")
 }
 
 async fn expect_ok(node: &Redis, command: &str) {
