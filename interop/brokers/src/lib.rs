@@ -6,6 +6,7 @@
 //! - `process.rs`: a process that ends with its owner, and can be stopped for a while.
 //!
 //! What cannot go on panics, and says why: a test has failed then. Nothing waits for longer than some seconds.
+#![allow(clippy::missing_panics_doc, reason = "what cannot go on panics, as is said above")]
 
 mod nats;
 mod process;

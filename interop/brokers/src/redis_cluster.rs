@@ -34,11 +34,7 @@ impl RedisCluster {
     /// Waits until each node knows all, and that all slots are served.
     async fn agrees(&self) {
         for node in &self.nodes {
-            loop {
-                let info = node.command("CLUSTER INFO").await;
-                if info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3\r") {
-                    break;
-                }
+            while !knows_all(node).await {
                 yield_now().await;
             }
         }
@@ -83,6 +79,11 @@ impl RedisCluster {
     pub fn url(&self) -> String {
         format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.nodes[0].port(), self.nodes[1].port())
     }
+}
+
+async fn knows_all(node: &Redis) -> bool {
+    let info = node.command("CLUSTER INFO").await;
+    info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3\r")
 }
 
 async fn expect_ok(node: &Redis, command: &str) {
