@@ -69,8 +69,14 @@ type Built = Result<ServerBuilder, Failure>;
 fn with_redis(builder: ServerBuilder, url: &str, settings: &Settings, dialect: Dialect) -> Built {
     let unusable = |option| move |err: Error| Failure::config(format!("{option}: {err}"));
     let mut exchange = RedisExchange::new(url).map_err(unusable("redis"))?;
+    if settings.redis_spread == Some(true) {
+        exchange = exchange.spread_over_shards().map_err(unusable("redis_spread"))?;
+    }
     if let Some(file) = &settings.cluster_ca {
         exchange = exchange.ca_file(file).map_err(unusable("cluster_ca"))?;
+    }
+    if let Some((certificate, key)) = settings.cluster_cert.as_ref().zip(settings.cluster_cert_key.as_ref()) {
+        exchange = exchange.client_certificate(certificate, key).map_err(unusable("cluster_cert"))?;
     }
     Ok(builder.exchange(exchange.dialect(dialect)))
 }
@@ -89,6 +95,9 @@ fn with_nats(builder: ServerBuilder, urls: &str, settings: &Settings, dialect: D
     }
     if let Some(file) = &settings.cluster_ca {
         exchange = exchange.ca_file(file).map_err(unusable("cluster_ca"))?;
+    }
+    if let Some((certificate, key)) = settings.cluster_cert.as_ref().zip(settings.cluster_cert_key.as_ref()) {
+        exchange = exchange.client_certificate(certificate, key).map_err(unusable("cluster_cert"))?;
     }
     Ok(builder.exchange(exchange.dialect(dialect)))
 }
