@@ -45,6 +45,8 @@ pub(super) struct BrokerCosts {
     /// The broker's, for each copy of it that goes out.
     pub(super) out_us: f64,
     /// The same of many that come together.
+    pub(super) said_many_us: f64,
+    pub(super) heard_many_us: f64,
     pub(super) in_many_us: f64,
     pub(super) out_many_us: f64,
 }
@@ -67,6 +69,8 @@ impl Costs {
                 heard_us: number("heard_us")?,
                 in_us: number("in_us")?,
                 out_us: number("out_us")?,
+                said_many_us: number("said_many_us")?,
+                heard_many_us: number("heard_many_us")?,
                 in_many_us: number("in_many_us")?,
                 out_many_us: number("out_many_us")?,
             })
@@ -113,6 +117,7 @@ pub(super) mod tests {
     fn all() -> Value {
         let mut broker = json!({ "said_us": 1, "heard_us": 2, "in_us": 3.5, "out_us": 4 });
         (broker["in_many_us"], broker["out_many_us"]) = (json!(0.5), json!(0.25));
+        (broker["said_many_us"], broker["heard_many_us"]) = (json!(0.5), json!(1));
         let mut node = json!({ "delivery_us": 7.4, "burst_us": 0.1, "ask_us": 7.7, "connect_us": 60, "commit": "abc" });
         (node["memory_kib"], node["kernel_kib"]) = (json!(1.5), json!(4.6));
         json!({ "node": node, "redis": broker, "nats": broker })

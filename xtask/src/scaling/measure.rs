@@ -30,8 +30,10 @@ pub(super) fn brokers() -> Result {
         keep(part, &[("in_us", in_us), ("out_us", out_us)])?;
         let (in_us, out_us) = broker_costs(language, Pace { batches: 1_500, of: MOST })?;
         keep(part, &[("in_many_us", in_us), ("out_many_us", out_us)])?;
-        let (said_us, heard_us) = server_costs(language, Path::new("target/release"))?;
+        let (said_us, heard_us) = server_costs(language, "--rate 500")?;
         keep(part, &[("said_us", said_us), ("heard_us", heard_us)])?;
+        let (said_us, heard_us) = server_costs(language, "")?;
+        keep(part, &[("said_many_us", said_us), ("heard_many_us", heard_us)])?;
     }
     Ok(())
 }
@@ -88,20 +90,21 @@ fn take(mut stream: TcpStream, bytes: usize) -> std::io::Result<()> {
 
 /// In microseconds, of two servers that share a broker: for a message that is said at one, and, at the other, for one that it
 /// hears, without the deliveries. Those are told apart by having one receiver there, and then several.
-fn server_costs(language: Language, programs: &Path) -> Result<(f64, f64)> {
-    let (said, one) = cluster(language, programs, 1)?;
-    let (_, several) = cluster(language, programs, 1 + MORE)?;
+fn server_costs(language: Language, pace: &str) -> Result<(f64, f64)> {
+    let (said, one) = cluster(language, pace, 1)?;
+    let (_, several) = cluster(language, pace, 1 + MORE)?;
     let delivery = (several - one) / f64::from(u16::try_from(MORE)?);
     Ok((said, (one - delivery).max(0.0)))
 }
 
 /// What each message costs the server at which it is said, and the one where all receivers are.
-fn cluster(language: Language, programs: &Path, receivers: usize) -> Result<(f64, f64)> {
+fn cluster(language: Language, pace: &str, receivers: usize) -> Result<(f64, f64)> {
+    let programs = Path::new("target/release");
     let broker = Broker::start(language)?;
     let flag = if language == Language::Redis { "--redis" } else { "--nats" };
     let server = || -> Result<(Background, String)> {
         let mut serve = Command::new(programs.join("neffos"));
-        let serve = serve.args(["serve", "--addr", "127.0.0.1:0", flag, &broker.url()]);
+        let serve = serve.args(["serve", "--addr", "127.0.0.1:0", "--outbox-messages", "16384", flag, &broker.url()]);
         let server = Background::start(serve.stderr(Stdio::null()))?;
         let address = server.line_after("listening on ", START)?;
         Ok((server, format!("ws://{address}/ws")))
@@ -109,7 +112,7 @@ fn cluster(language: Language, programs: &Path, receivers: usize) -> Result<(f64
     let ((from, sends), (to, receives)) = (server()?, server()?);
     let line = format!(
         "bench broadcast {receives} --from {sends} --pid {} --also {} --json --receivers {receivers} --room one \
-         --rate 500 --messages {SAID} --settle 0s",
+         {pace} --messages {SAID} --settle 0s",
         to.id(),
         from.id(),
     );

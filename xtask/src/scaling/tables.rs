@@ -63,8 +63,10 @@ fn inputs(costs: &Costs) -> String {
     add("a question, with its answer", node.ask_us, "node");
     add("a connection that comes", node.connect_us, "node");
     for (title, part, broker) in brokers(costs) {
-        add(&format!("server, {title}: a message that is said"), broker.said_us, part);
-        add(&format!("server, {title}: a message of another server"), broker.heard_us, part);
+        add(&format!("server, {title}: a message that is said, alone"), broker.said_us, part);
+        add(&format!("server, {title}: one of many that are said"), broker.said_many_us, part);
+        add(&format!("server, {title}: a message that is heard, alone"), broker.heard_us, part);
+        add(&format!("server, {title}: one of many that are heard"), broker.heard_many_us, part);
         add(&format!("{title} itself: a message that comes alone"), broker.in_us, part);
         add(&format!("{title} itself: a copy of it that goes out"), broker.out_us, part);
         add(&format!("{title} itself: one of 64 messages that come together"), broker.in_many_us, part);
@@ -125,17 +127,18 @@ fn row(load: &Load, wiring: Wiring, costs: &Costs) -> String {
         digits(traffic.heard / load.servers),
         digits(traffic.delivered / load.servers),
         digits(traffic.subscriptions),
-        format!("{} / {}", digits(redis.server_cores), digits(nats.server_cores)),
-        cores(redis),
-        cores(nats),
+        range(redis.server_cores),
+        range(redis.broker_cores),
+        range(nats.server_cores),
+        range(nats.broker_cores),
         digits(redis.server_gib),
         digits(redis.broker_mbit),
     ];
     cells.map(|cell| format!(" {cell} |")).concat()
 }
 
-/// Of a broker: when messages come by many, up to when each comes alone.
-fn cores(Needs { broker_cores: [alone, many], .. }: Needs) -> String {
+/// When messages come by many, up to when each comes alone.
+fn range([alone, many]: [f64; 2]) -> String {
     format!("{} to {}", digits(many), digits(alone))
 }
 
@@ -151,7 +154,7 @@ fn brokers(costs: &Costs) -> [(&'static str, &'static str, &BrokerCosts); 2] {
 /// How often a quiet connection is pinged.
 const PING_SECONDS: f64 = 25.0;
 const SECONDS: &str = "cores for pings | seconds of a core, when all come at once | for a message to all |";
-const HEAD: &str = " copies the broker hands out | heard by a server | delivered by a server | subscriptions | cores of a server, Redis / NATS | cores of Redis | cores of NATS | GiB of a server | broker's Mbit/s |\n";
+const HEAD: &str = " copies the broker hands out | heard by a server | delivered by a server | subscriptions | with Redis: cores of a server | cores of Redis | with NATS: cores of a server | cores of NATS | GiB of a server | broker's Mbit/s |\n";
 const WIRINGS: [(Wiring, &str); 3] = [
     (Wiring::Rooms, "ours"),
     (Wiring::Namespace, "ours with servers in Go"),
