@@ -121,16 +121,18 @@ fn rule(columns: usize) -> String {
 /// The cells below `HEAD`.
 fn row(load: &Load, wiring: Wiring, costs: &Costs) -> String {
     let traffic = Traffic::of(load, wiring);
+    // What other servers take was not measured here.
+    let cores = |cores| if wiring == Wiring::Connections { "–".to_owned() } else { range(cores) };
     let [redis, nats] = [&costs.redis, &costs.nats].map(|broker| Needs::of(load, wiring, &costs.node, broker));
     let cells = [
         digits(traffic.heard),
         digits(traffic.heard / load.servers),
         digits(traffic.delivered / load.servers),
         digits(traffic.subscriptions),
-        range(redis.server_cores),
-        range(redis.broker_cores),
-        range(nats.server_cores),
-        range(nats.broker_cores),
+        cores(redis.server_cores),
+        cores(redis.broker_cores),
+        cores(nats.server_cores),
+        cores(nats.broker_cores),
         digits(redis.server_gib),
         digits(redis.broker_mbit),
     ];
