@@ -129,13 +129,13 @@ impl RedisExchange {
         let host = match (kind, names) {
             (Kind::Single, _) => hosts[0].clone(),
             (Kind::Sentinel { service, login }, _) => whereabouts::master(&dialler, hosts, login, service).await?,
-            (Kind::Cluster, Names::Plain) => whereabouts::any(&dialler, hosts, login).await?,
             (Kind::Cluster, _) => {
                 let slots = whereabouts::slots(&dialler, hosts, login).await?;
                 if *names == Names::Spread {
                     let spread = shards::Spread::new(dialler, login.clone(), (ears, end), slots);
                     return Ok(Shards::Spread(Box::new(spread)));
                 }
+                // Also for plain pub/sub: between nodes, messages travel late and each at its own pace.
                 let channel = names.on_wire(self.dialect.prefix()).into_owned();
                 let place = slots.of(&channel).ok_or_else(|| format!("no master has the slot of {channel:?}"))?;
                 slots.masters[place].clone()

@@ -42,11 +42,6 @@ pub(crate) async fn slots(dialler: &Dialler, nodes: &[Host], login: &Login) -> R
     .await
 }
 
-/// Some of them that answers.
-pub(crate) async fn any(dialler: &Dialler, nodes: &[Host], login: &Login) -> Result<Host, LinkError> {
-    ask_any(dialler, nodes, login, &redis::cmd("HELLO"), |_, asked| Ok(asked.clone())).await
-}
-
 /// Asks all, in random order, and takes the first answer that `read` makes sense of.
 async fn ask_any<T>(
     dialler: &Dialler,
