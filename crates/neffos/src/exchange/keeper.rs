@@ -117,11 +117,10 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
         }
         let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number));
         let parcels: Vec<_> = parcels.filter(|parcel| !is_refused(node, link, parcel)).collect();
-        let count = parcels.len() as u64;
-        // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
-        node.tallies.uncertain.add(count);
+        // This future may be dropped meanwhile.
+        let handed = node.tallies.hand(parcels.len() as u64);
         within("the broker takes no messages", link.publish(parcels)).await?;
-        node.tallies.settle(count);
+        handed.taken();
         if let Some(probe) = batch.probe {
             node.probe_published(probe);
         }
