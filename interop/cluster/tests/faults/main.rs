@@ -3,6 +3,10 @@
 //! Each is run with Redis and with NATS, at the same time.
 #![expect(clippy::print_stdout, reason = "a line for each fault")]
 
+mod lives;
+mod queues;
+mod redis;
+
 use brokers::Toward;
 use cluster::{Fault, Kind, Reach, trial};
 use tokio::join;
