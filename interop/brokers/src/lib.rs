@@ -21,6 +21,8 @@ pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinel;
 
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -29,14 +31,22 @@ async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} took too long"))
 }
 
-/// A port of 127.0.0.1 that was free until a moment ago; nobody else is given it so soon.
+/// A port of 127.0.0.1 that is free, and stays ours while a broker is away: it is below those that systems give to whoever asks
+/// for any, and far from what other processes take here.
 ///
 /// # Panics
 ///
 /// When there is none.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has a free port");
-    listener.local_addr().expect("a listener has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(EACH);
+    let next = |_| FIRST_PORT + first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+    let mut ports = (0..PORTS).map(next).filter_map(|port| u16::try_from(port).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("127.0.0.1 has a free port")
 }
 
+const FIRST_PORT: u32 = 10_000;
+const PORTS: u32 = 20_000;
+/// How far the ports of processes lie apart whose numbers follow each other.
+const EACH: u32 = 64;
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,8 @@ pub enum Toward {
 pub struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
+    /// Bound, and never listening: nobody else is given the port while connections are refused.
+    _place: TcpSocket,
     accepting: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
@@ -72,10 +74,10 @@ impl Proxy {
             fuse: Mutex::default(),
             half_open: Mutex::default(),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
-        let address = listener.local_addr().expect("a listener has an address");
-        let accepting = Mutex::new(Some(shared.clone().accept(listener)));
-        Self { shared, address, accepting }
+        let place = shared_socket(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = place.local_addr().expect("a bound socket has an address");
+        let accepting = Mutex::new(Some(shared.clone().accept(listen(address))));
+        Self { shared, address, _place: place, accepting }
     }
 
     /// Where it listens on 127.0.0.1.
@@ -113,10 +115,9 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// When somebody else has taken the port meanwhile.
+    /// When the system takes no more listeners.
     pub async fn accept(&self) {
-        let listener = TcpListener::bind(self.address).await.expect("the port is still ours");
-        *lock(&self.accepting) = Some(self.shared.clone().accept(listener));
+        *lock(&self.accepting) = Some(self.shared.clone().accept(listen(self.address)));
     }
 }
 
@@ -224,6 +225,18 @@ impl Pump<'_> {
         }
         is_written
     }
+}
+
+/// A socket at an address that others of ours may be bound to as well.
+fn shared_socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("there are sockets");
+    socket.set_reuseport(true).expect("a socket may share its port");
+    socket.bind(address).expect("the port is ours, or any");
+    socket
+}
+
+fn listen(address: SocketAddr) -> TcpListener {
+    shared_socket(address).listen(64).expect("a bound socket listens")
 }
 
 /// Lets a connection end with a reset.

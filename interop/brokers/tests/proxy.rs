@@ -136,6 +136,8 @@ async fn who_is_refused_is_let_in_again_when_that_is_over() {
     echo.proxy.refuse();
     assert!(within(stream.read_u8()).await.is_err());
     within(async { while TcpStream::connect(("127.0.0.1", echo.proxy.port())).await.is_ok() {} }).await;
+    // Nobody else takes its place meanwhile.
+    assert!(TcpListener::bind(("127.0.0.1", echo.proxy.port())).await.is_err());
     echo.proxy.accept().await;
     echo.connect().await;
 }
