@@ -163,6 +163,12 @@ impl Stand {
         }
     }
 
+    /// What all servers know, and have told: for who has to find out what went wrong.
+    pub(crate) fn story(&self) -> String {
+        let of = |node: &Node| format!("{:?}, has told {:?}", node.status(), node.told());
+        self.nodes.iter().map(of).collect::<Vec<_>>().join("; ")
+    }
+
     /// How it stands.
     pub fn moment(&self) -> Moment {
         let senders = 0..self.nodes.len();

@@ -99,11 +99,7 @@ impl Trial {
                 // What comes after that may still be on its way.
                 let lost = account.lost(account.passed());
                 let allowed = self.allowed(&now, sender, receiver);
-                assert!(
-                    lost.len() <= allowed,
-                    "more than {allowed} lost: {whom}: {lost:?}, {:?}",
-                    now.statuses[sender]
-                );
+                assert!(lost.len() <= allowed, "more than {allowed} lost: {whom}: {lost:?}; {}", stand.story());
                 match sender == receiver {
                     true => report.note_home(account.passed(), self.longest_wait(stand, &account)),
                     false => report.note_elsewhere(&self.loss(stand, &account, &lost, allowed)),
