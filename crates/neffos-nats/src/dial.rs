@@ -9,9 +9,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::address::{Address, Safety};
+use crate::hello::{Connect, Info, Proof};
 use crate::login::Login;
 use crate::tls::Tls;
-use crate::wire::{self, Connect, Info, Proof, Said};
+use crate::wire::{self, Said};
 
 /// A server that knows who we are, and has told about itself.
 pub(crate) struct Dialled {

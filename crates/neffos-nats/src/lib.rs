@@ -78,12 +78,13 @@
 //! - `exchange.rs`: [`NatsExchange`], the settings and the opening of a link; `address.rs`: urls; `login.rs`, `key.rs`: who we
 //!   are; `tls.rs`: whom we trust.
 //! - `dial.rs`: greeting a server; `link.rs`: [`NatsLink`], what is asked of a link; `driver.rs`: the task that owns its socket.
-//! - `wire.rs`: the protocol of NATS, pure.
+//! - `wire.rs`, `hello.rs`: the protocol of NATS, pure.
 
 mod address;
 mod dial;
 mod driver;
 mod exchange;
+mod hello;
 mod key;
 mod link;
 mod login;
