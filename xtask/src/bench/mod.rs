@@ -72,11 +72,14 @@ fn note_costs(results: &Results) -> Result {
     let numbers = [
         ("delivery_us", ours("paced-1000", Figure::Cost)),
         ("burst_us", ours("burst-1000-long", Figure::Cost)),
+        ("ask_us", ours("ask", Figure::Cost)),
+        ("connect_us", ours("connect", Figure::Cost)),
         ("memory_kib", ours("idle", Figure::MemoryEach)),
         ("kernel_kib", both_ends.map(|kib| kib / 2.0)),
     ];
     let numbers = numbers.map(|(name, number)| (name, json!(number)));
-    costs::note("node", facts.into_iter().chain(numbers).map(|(name, value)| (name.to_owned(), value)).collect())
+    let found = facts.into_iter().chain(numbers).map(|(name, value)| (name.to_owned(), value)).collect();
+    costs::note("node", &found)
 }
 
 /// Everybody once in each repetition, in an order that turns: what the machine does meanwhile hits all alike.

@@ -96,12 +96,12 @@ impl Broker {
         self.open(self.language.subscription())
     }
 
-    /// Publishes so many messages, as many at a time as servers do, each batch when the one before is answered.
-    pub(super) fn publish(&self, messages: usize) -> Result {
+    /// Publishes so many batches, each when the one before is answered.
+    pub(super) fn publish(&self, batches: usize, of: usize) -> Result {
         let mut stream = BufReader::new(self.open(self.language.greeting())?);
-        let batch = self.language.batch(BATCH);
-        let (mut line, answers) = (String::new(), self.language.answers(BATCH));
-        for _ in 0..messages / BATCH {
+        let batch = self.language.batch(of);
+        let (mut line, answers) = (String::new(), self.language.answers(of));
+        for _ in 0..batches {
             stream.get_mut().write_all(&batch)?;
             let mut left = answers;
             while left > 0 {
@@ -121,7 +121,5 @@ fn program(language: Language) -> &'static str {
     }
 }
 
-/// How many messages a server hands to its broker at a time, at most.
-pub(super) const BATCH: usize = 64;
 const START: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);

@@ -19,10 +19,14 @@ pub(super) struct Costs {
 /// Of one server by itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct NodeCosts {
-    /// Processor time for a delivery that goes out alone, in microseconds.
+    /// Processor time for a delivery that goes out alone, in microseconds, as all times here.
     pub(super) delivery_us: f64,
     /// The same in a burst, where many go out together.
     pub(super) burst_us: f64,
+    /// For a question and its answer: a read and a write.
+    pub(super) ask_us: f64,
+    /// For a connection that comes.
+    pub(super) connect_us: f64,
     /// Memory of an idle connection.
     pub(super) memory_kib: f64,
     /// What the kernel takes for it.
@@ -36,10 +40,15 @@ pub(super) struct BrokerCosts {
     pub(super) said_us: f64,
     /// For a message that comes from another server, without the deliveries that follow.
     pub(super) heard_us: f64,
-    /// The broker's, for a message that it takes.
+    /// The broker's, for a message that comes alone.
     pub(super) in_us: f64,
-    /// The broker's, for each copy that it hands out.
+    /// The broker's, for each copy of it that goes out.
     pub(super) out_us: f64,
+    /// The same of many that come together.
+    pub(super) said_many_us: f64,
+    pub(super) heard_many_us: f64,
+    pub(super) in_many_us: f64,
+    pub(super) out_many_us: f64,
 }
 
 impl Costs {
@@ -53,18 +62,24 @@ impl Costs {
         let number = |part: &str, name: &str| {
             all[part][name].as_f64().ok_or_else(|| format!("{FILE}: there is no number {part}.{name}"))
         };
-        let broker = |part| {
-            let [said_us, heard_us] = [number(part, "said_us")?, number(part, "heard_us")?];
-            Result::Ok(BrokerCosts {
-                said_us,
-                heard_us,
-                in_us: number(part, "in_us")?,
-                out_us: number(part, "out_us")?,
+        let broker = |part| -> Result<BrokerCosts> {
+            let number = |name| number(part, name);
+            Ok(BrokerCosts {
+                said_us: number("said_us")?,
+                heard_us: number("heard_us")?,
+                in_us: number("in_us")?,
+                out_us: number("out_us")?,
+                said_many_us: number("said_many_us")?,
+                heard_many_us: number("heard_many_us")?,
+                in_many_us: number("in_many_us")?,
+                out_many_us: number("out_many_us")?,
             })
         };
         let node = NodeCosts {
             delivery_us: number("node", "delivery_us")?,
             burst_us: number("node", "burst_us")?,
+            ask_us: number("node", "ask_us")?,
+            connect_us: number("node", "connect_us")?,
             memory_kib: number("node", "memory_kib")?,
             kernel_kib: number("node", "kernel_kib")?,
         };
@@ -77,13 +92,15 @@ impl Costs {
     }
 }
 
-/// Replaces one part of the file.
+/// Keeps what was found out about one part.
 ///
 /// # Errors
 /// When the file cannot be read or written.
-pub(crate) fn note(part: &str, numbers: Value) -> Result {
+pub(crate) fn note(part: &str, found: &Value) -> Result {
     let mut all: Value = read(FILE).map_or_else(|_| Ok(json!({})), |text| serde_json::from_str(&text))?;
-    all[part] = numbers;
+    for (name, value) in found.as_object().into_iter().flatten() {
+        all[part][name] = value.clone();
+    }
     Ok(fs::write(FILE, format!("{all:#}\n"))?)
 }
 
@@ -98,9 +115,11 @@ pub(super) mod tests {
     }
 
     fn all() -> Value {
-        let broker = json!({ "said_us": 1, "heard_us": 2, "in_us": 3.5, "out_us": 4 });
-        let node =
-            json!({ "delivery_us": 7.4, "burst_us": 0.1, "memory_kib": 1.5, "kernel_kib": 4.6, "commit": "abc" });
+        let mut broker = json!({ "said_us": 1, "heard_us": 2, "in_us": 3.5, "out_us": 4 });
+        (broker["in_many_us"], broker["out_many_us"]) = (json!(0.5), json!(0.25));
+        (broker["said_many_us"], broker["heard_many_us"]) = (json!(0.5), json!(1));
+        let mut node = json!({ "delivery_us": 7.4, "burst_us": 0.1, "ask_us": 7.7, "connect_us": 60, "commit": "abc" });
+        (node["memory_kib"], node["kernel_kib"]) = (json!(1.5), json!(4.6));
         json!({ "node": node, "redis": broker, "nats": broker })
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::broker::{BATCH, Broker};
+use super::broker::Broker;
 use super::costs;
 use super::wire::Language;
 use crate::background::Background;
@@ -23,38 +23,53 @@ use crate::{Result, machine};
 /// When a broker, or one of our programs, cannot be built, installed or measured.
 pub(super) fn brokers() -> Result {
     machine::need_brokers()?;
-    let mut build = command("cargo build --release -p neffos-cli -p fixture --bin neffos --bin load");
+    let mut build = command("cargo build --release -p neffos-cli --bin neffos");
     Steps::default().command(&mut build)?;
-    let programs = Path::new("target/release");
     for (part, language) in [("redis", Language::Redis), ("nats", Language::Nats)] {
-        let (in_us, out_us) = broker_costs(language)?;
-        let (said_us, heard_us) = server_costs(language, programs)?;
-        println!("{part}: {in_us:.2} µs in, {out_us:.2} µs out; servers: {said_us:.2} µs said, {heard_us:.2} µs heard");
-        let mut costs = here::stamp();
-        for (name, value) in [("in_us", in_us), ("out_us", out_us), ("said_us", said_us), ("heard_us", heard_us)] {
-            costs[name] = json!((value * 100.0).round() / 100.0);
-        }
-        costs::note(part, costs)?;
+        let (in_us, out_us) = broker_costs(language, Pace { batches: 10_000, of: 1 })?;
+        keep(part, &[("in_us", in_us), ("out_us", out_us)])?;
+        let (in_us, out_us) = broker_costs(language, Pace { batches: 1_500, of: MOST })?;
+        keep(part, &[("in_many_us", in_us), ("out_many_us", out_us)])?;
+        let (said_us, heard_us) = server_costs(language, "--rate 500")?;
+        keep(part, &[("said_us", said_us), ("heard_us", heard_us)])?;
+        let (said_us, heard_us) = server_costs(language, "")?;
+        keep(part, &[("said_many_us", said_us), ("heard_many_us", heard_us)])?;
     }
     Ok(())
 }
 
+fn keep(part: &str, numbers: &[(&str, f64)]) -> Result {
+    let mut costs = here::stamp();
+    for (name, value) in numbers {
+        println!("{part}: {name} {value:.2}");
+        costs[*name] = json!((value * 100.0).round() / 100.0);
+    }
+    costs::note(part, &costs)
+}
+
+/// How many messages come together, and how often.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    batches: usize,
+    of: usize,
+}
+
 /// In microseconds: for a message that comes in, and for each copy that goes out.
-fn broker_costs(language: Language) -> Result<(f64, f64)> {
-    let alone = each(language, 0)?;
-    let heard = each(language, SUBSCRIBERS)?;
+fn broker_costs(language: Language, pace: Pace) -> Result<(f64, f64)> {
+    let alone = each(language, pace, 0)?;
+    let heard = each(language, pace, SUBSCRIBERS)?;
     Ok((alone, (heard - alone) / f64::from(u16::try_from(SUBSCRIBERS)?)))
 }
 
 /// What a message costs the broker with so many subscribers.
-fn each(language: Language, subscribers: usize) -> Result<f64> {
+fn each(language: Language, Pace { batches, of }: Pace, subscribers: usize) -> Result<f64> {
     let broker = Broker::start(language)?;
     let streams = (0..subscribers).map(|_| broker.subscribe()).collect::<Result<Vec<_>>>()?;
-    let messages = MESSAGES / BATCH * BATCH;
+    let messages = batches * of;
     let before = broker.processor()?;
     let readers: Vec<_> =
         streams.into_iter().map(|stream| thread::spawn(move || take(stream, messages * language.copy()))).collect();
-    broker.publish(messages)?;
+    broker.publish(batches, of)?;
     for reader in readers {
         reader.join().map_err(|_| "a subscriber panicked")??;
     }
@@ -75,27 +90,29 @@ fn take(mut stream: TcpStream, bytes: usize) -> std::io::Result<()> {
 
 /// In microseconds, of two servers that share a broker: for a message that is said at one, and, at the other, for one that it
 /// hears, without the deliveries. Those are told apart by having one receiver there, and then several.
-fn server_costs(language: Language, programs: &Path) -> Result<(f64, f64)> {
-    let (said, one) = cluster(language, programs, 1)?;
-    let (_, several) = cluster(language, programs, 1 + MORE)?;
+fn server_costs(language: Language, pace: &str) -> Result<(f64, f64)> {
+    let (said, one) = cluster(language, pace, 1)?;
+    let (_, several) = cluster(language, pace, 1 + MORE)?;
     let delivery = (several - one) / f64::from(u16::try_from(MORE)?);
     Ok((said, (one - delivery).max(0.0)))
 }
 
 /// What each message costs the server at which it is said, and the one where all receivers are.
-fn cluster(language: Language, programs: &Path, receivers: usize) -> Result<(f64, f64)> {
+fn cluster(language: Language, pace: &str, receivers: usize) -> Result<(f64, f64)> {
+    let programs = Path::new("target/release");
     let broker = Broker::start(language)?;
     let flag = if language == Language::Redis { "--redis" } else { "--nats" };
     let server = || -> Result<(Background, String)> {
-        let mut load = Command::new(programs.join("load"));
-        let load = Background::start(load.args(["--addr", "127.0.0.1:0", flag, &broker.url()]).stderr(Stdio::null()))?;
-        let address = load.line_after("listening on ", START)?;
-        Ok((load, format!("ws://{address}/ws")))
+        let mut serve = Command::new(programs.join("neffos"));
+        let serve = serve.args(["serve", "--addr", "127.0.0.1:0", "--outbox-messages", "16384", flag, &broker.url()]);
+        let server = Background::start(serve.stderr(Stdio::null()))?;
+        let address = server.line_after("listening on ", START)?;
+        Ok((server, format!("ws://{address}/ws")))
     };
     let ((from, sends), (to, receives)) = (server()?, server()?);
     let line = format!(
         "bench broadcast {receives} --from {sends} --pid {} --also {} --json --receivers {receivers} --room one \
-         --rate 500 --messages {SAID} --settle 0s",
+         {pace} --messages {SAID} --settle 0s",
         to.id(),
         from.id(),
     );
@@ -111,7 +128,8 @@ fn cluster(language: Language, programs: &Path, receivers: usize) -> Result<(f64
 }
 
 const SUBSCRIBERS: usize = 10;
-const MESSAGES: usize = 100_000;
+/// How many messages a server hands to its broker at a time, at most.
+const MOST: usize = 64;
 const SAID: u32 = 5_000;
 /// How many more receivers there are the second time.
 const MORE: usize = 10;

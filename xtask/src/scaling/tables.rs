@@ -60,32 +60,37 @@ fn inputs(costs: &Costs) -> String {
     };
     add("a delivery that goes out alone", node.delivery_us, "node");
     add("a delivery in a burst", node.burst_us, "node");
+    add("a question, with its answer", node.ask_us, "node");
+    add("a connection that comes", node.connect_us, "node");
     for (title, part, broker) in brokers(costs) {
-        add(&format!("server, {title}: a message that is said"), broker.said_us, part);
-        add(&format!("server, {title}: a message of another server"), broker.heard_us, part);
-        add(&format!("{title} itself: a message that it takes"), broker.in_us, part);
-        add(&format!("{title} itself: a copy that it hands out"), broker.out_us, part);
+        add(&format!("server, {title}: a message that is said, alone"), broker.said_us, part);
+        add(&format!("server, {title}: one of many that are said"), broker.said_many_us, part);
+        add(&format!("server, {title}: a message that is heard, alone"), broker.heard_us, part);
+        add(&format!("server, {title}: one of many that are heard"), broker.heard_many_us, part);
+        add(&format!("{title} itself: a message that comes alone"), broker.in_us, part);
+        add(&format!("{title} itself: a copy of it that goes out"), broker.out_us, part);
+        add(&format!("{title} itself: one of 64 messages that come together"), broker.in_many_us, part);
+        add(&format!("{title} itself: a copy of one of them"), broker.out_many_us, part);
     }
     table
 }
 
 fn server(costs: &Costs) -> String {
     let mut table =
-        "| connections | our memory | the kernel's | together | files | deliveries a second with one core |\n\
-                     | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-            .to_owned();
+        format!("| connections | our memory | the kernel's | together | {SECONDS}\n|{}\n", " ---: |".repeat(7));
     for connections in [1e4, 1e5, 1e6] {
         let gib = |kib: f64| format!("{} GiB", digits(connections * kib / 1024.0 / 1024.0));
         let (ours, kernel) = (costs.node.memory_kib, costs.node.kernel_kib);
         writeln!(
             table,
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             count(connections),
             gib(ours),
             gib(kernel),
             gib(ours + kernel),
-            count(connections + 1_000.0),
-            digits(1e6 / costs.node.delivery_us)
+            digits(connections / PING_SECONDS * costs.node.ask_us / 1e6),
+            digits(connections * costs.node.connect_us / 1e6),
+            digits(connections * costs.node.delivery_us / 1e6),
         )
         .ok();
     }
@@ -102,7 +107,7 @@ fn clusters(costs: &Costs) -> String {
 }
 
 fn wirings(load: &Load, costs: &Costs) -> String {
-    let mut table = format!("| |{HEAD}{RULE}", RULE = rule(1));
+    let mut table = format!("| |{HEAD}| --- {RULE}", RULE = rule(0));
     for (wiring, title) in WIRINGS {
         writeln!(table, "| {title} |{}", row(load, wiring, costs)).ok();
     }
@@ -116,18 +121,27 @@ fn rule(columns: usize) -> String {
 /// The cells below `HEAD`.
 fn row(load: &Load, wiring: Wiring, costs: &Costs) -> String {
     let traffic = Traffic::of(load, wiring);
+    // What other servers take was not measured here.
+    let cores = |cores| if wiring == Wiring::Connections { "–".to_owned() } else { range(cores) };
     let [redis, nats] = [&costs.redis, &costs.nats].map(|broker| Needs::of(load, wiring, &costs.node, broker));
     let cells = [
         digits(traffic.heard),
         digits(traffic.heard / load.servers),
         digits(traffic.delivered / load.servers),
         digits(traffic.subscriptions),
-        format!("{} / {}", digits(redis.server_cores), digits(nats.server_cores)),
-        format!("{} / {}", digits(redis.broker_cores), digits(nats.broker_cores)),
+        cores(redis.server_cores),
+        cores(redis.broker_cores),
+        cores(nats.server_cores),
+        cores(nats.broker_cores),
         digits(redis.server_gib),
         digits(redis.broker_mbit),
     ];
     cells.map(|cell| format!(" {cell} |")).concat()
+}
+
+/// When messages come by many, up to when each comes alone.
+fn range([alone, many]: [f64; 2]) -> String {
+    format!("{} to {}", digits(many), digits(alone))
 }
 
 /// A whole number as such.
@@ -139,7 +153,10 @@ fn brokers(costs: &Costs) -> [(&'static str, &'static str, &BrokerCosts); 2] {
     [("Redis", "redis", &costs.redis), ("NATS", "nats", &costs.nats)]
 }
 
-const HEAD: &str = " copies the broker hands out | heard by a server | delivered by a server | subscriptions | cores of a server, Redis / NATS | cores of the broker, Redis / NATS | GiB of a server | broker's Mbit/s |\n";
+/// How often a quiet connection is pinged.
+const PING_SECONDS: f64 = 25.0;
+const SECONDS: &str = "cores for pings | seconds of a core, when all come at once | for a message to all |";
+const HEAD: &str = " copies the broker hands out | heard by a server | delivered by a server | subscriptions | with Redis: cores of a server | cores of Redis | with NATS: cores of a server | cores of NATS | GiB of a server | broker's Mbit/s |\n";
 const WIRINGS: [(Wiring, &str); 3] = [
     (Wiring::Rooms, "ours"),
     (Wiring::Namespace, "ours with servers in Go"),

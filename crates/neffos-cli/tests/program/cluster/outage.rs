@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{member, metric, pair, until, until_ready};
-use crate::support::{Brand, Broker, Program, run_to_end, soon};
+use super::{member, metric, pair, until, until_ready, until_status};
+use crate::support::{Brand, Broker, Program, run_to_end};
 
 #[tokio::test]
 async fn while_the_broker_is_away_a_server_is_alive_and_not_ready() {
@@ -11,9 +11,8 @@ async fn while_the_broker_is_away_a_server_is_alive_and_not_ready() {
         let mut broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &[]).await;
         broker.kill();
-        soon(async { while one.get("/readyz").await.status == 200 {} }).await;
+        until_status(&one, 503).await;
         let answer = one.get("/readyz").await;
-        assert_eq!(answer.status, 503);
         assert!(answer.body.starts_with("no link to the other servers for "), "{}", answer.body);
         assert!(answer.body.contains(" s: "), "the reason is not in {}", answer.body);
         assert_eq!((one.get("/healthz").await.status, one.get("/readyz/alone").await.status), (200, 200));
