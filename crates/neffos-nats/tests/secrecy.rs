@@ -8,6 +8,8 @@ use brokers::Nats;
 use neffos::testing::conformance;
 use support::certificates::Authority;
 use support::{Peer, at, refused};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 fn url(nats: &Nats, scheme: &str) -> String {
     format!("{scheme}://127.0.0.1:{}", nats.port())
@@ -73,4 +75,29 @@ async fn a_certificate_of_ones_own_lets_a_server_in_where_nats_asks_for_one() {
     Peer::new(exchange.clone().client_certificate(certificate, key).unwrap()).await;
     let err = refused(exchange).await;
     assert!(err.is_unreachable(), "{err}");
+}
+
+/// A way to a server of NATS that begins with TLS and says nothing before.
+async fn secret_way(nats: &Nats, authority: &Authority) -> u16 {
+    let acceptor = authority.acceptor("127.0.0.1");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
+    let (port, nats) = (listener.local_addr().expect("a listener has an address").port(), nats.port());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut secret) = acceptor.accept(stream).await else { continue };
+            let Ok(mut plain) = TcpStream::connect(("127.0.0.1", nats)).await else { return };
+            tokio::spawn(async move { copy_bidirectional(&mut secret, &mut plain).await });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn tls_can_begin_before_the_server_greets() {
+    let (nats, authority) = (Nats::start().await, Authority::new());
+    let port = secret_way(&nats, &authority).await;
+    for scheme in ["tls", "nats"] {
+        let exchange = at(format!("{scheme}://127.0.0.1:{port}")).ca_file(authority.certificate()).unwrap();
+        Peer::new(exchange.tls_first()).await;
+    }
 }
