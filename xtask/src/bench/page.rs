@@ -75,7 +75,7 @@ fn bars(results: &Results) -> String {
         };
         writeln!(table, "| {} | {value} | {terms} | {} | {met} |", bar.text, value_of_limit(bar)).ok();
     }
-    let losses = match results.faults_of(OURS) {
+    let losses = match results.faults_of_ours() {
         Ok(()) => "Nothing that was sent to or by our server was lost, doubled or out of order.".to_owned(),
         Err(faults) => format!("**Faults of our server:** {faults}"),
     };
@@ -158,7 +158,7 @@ fn table(results: &Results, measure: &Measure, head: &str) -> Option<String> {
     let mut table = format!(
         "**{head}**\n\n| | {} | to {} |{titles} |\n| --- | ---: | ---: |{} --- |\n",
         first.title(),
-        if reference.name == OURS { "ours" } else { "the floor" },
+        measure.reference_title(),
         " ---: |".repeat(figures.len().saturating_sub(1))
     );
     for who in rows.into_iter().filter(|who| !measure.is_for(who) || took_part(results, measure, who)) {
