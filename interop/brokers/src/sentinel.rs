@@ -22,11 +22,7 @@ impl Sentinel {
         let master = Redis::start().await;
         let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port().to_string()]).await;
         let port = free_port();
-        let process = Process::start("redis-sentinel", "redis-sentinel", |folder| {
-            let file = folder.join("sentinel.conf");
-            fs::write(&file, settings(port, master.port())).expect("a new folder takes a file");
-            vec![file.display().to_string()]
-        });
+        let process = launch(port, master.port());
         let mut sentinel = Self { process, port, servers: [master, replica] };
         within("the sentinel's start", sentinel.knows_both()).await;
         sentinel
@@ -53,6 +49,10 @@ impl Sentinel {
     }
 
     /// Which of the servers it takes for the master.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
     pub async fn master(&self) -> usize {
         let port = self.port;
         let info = within("the sentinel's answer", ask(port, "INFO sentinel")).await;
@@ -66,6 +66,10 @@ impl Sentinel {
     }
 
     /// Has it make the replica the master, and returns when it takes it for that.
+    ///
+    /// # Panics
+    ///
+    /// When it refuses, or does not get it done.
     pub async fn fail_over(&self) {
         let before = self.master().await;
         let answer = within("the sentinel's answer", ask(self.port, "SENTINEL FAILOVER main")).await;
@@ -82,6 +86,14 @@ impl Sentinel {
     pub fn url(&self) -> String {
         format!("redis+sentinel://127.0.0.1:{}/main", self.port)
     }
+}
+
+fn launch(port: u16, master: u16) -> Process {
+    Process::start("redis-sentinel", "redis-sentinel", |folder| {
+        let file = folder.join("sentinel.conf");
+        fs::write(&file, settings(port, master)).expect("a new folder takes a file");
+        vec![file.display().to_string()]
+    })
 }
 
 fn settings(port: u16, master: u16) -> String {

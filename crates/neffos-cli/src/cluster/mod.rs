@@ -9,7 +9,9 @@ mod readiness;
 pub(crate) use numbers::ClusterNumbers;
 pub(crate) use readiness::{Extent, Readiness};
 
-use neffos::{Dialect, Error, Server, ServerBuilder};
+#[cfg(any(feature = "nats", feature = "redis"))]
+use neffos::Error;
+use neffos::{Dialect, Server, ServerBuilder};
 #[cfg(feature = "nats")]
 use neffos_nats::NatsExchange;
 #[cfg(feature = "redis")]
@@ -22,11 +24,14 @@ use crate::failure::Failure;
 pub(crate) fn with_exchange(builder: ServerBuilder, settings: &Settings) -> Result<ServerBuilder, Failure> {
     let builder = match settings.broker() {
         None => return Ok(builder),
-        Some(Broker::Redis(url)) => with_redis(builder, url, settings)?,
-        Some(Broker::Nats(urls)) => with_nats(builder, urls, settings)?,
+        Some(Broker::Redis(url)) => with_redis(builder, url.as_str(), settings, dialect(settings, Dialect::go_redis)?)?,
+        Some(Broker::Nats(urls)) => {
+            let urls: Vec<_> = urls.iter().map(BrokerUrl::as_str).collect();
+            with_nats(builder, &urls.join(","), settings, dialect(settings, Dialect::go_nats)?)?
+        }
     };
-    let messages = settings.cluster_queue_messages.zip(settings.cluster_queue_bytes).zip(settings.cluster_queue_age);
-    Ok(match messages {
+    let bounds = settings.cluster_queue_messages.zip(settings.cluster_queue_bytes).zip(settings.cluster_queue_age);
+    Ok(match bounds {
         Some(((messages, bytes), age)) => builder.exchange_queue(messages.get(), bytes.get(), age.duration()),
         None => builder,
     })
@@ -58,38 +63,46 @@ fn dialect(settings: &Settings, go: fn(String) -> Dialect) -> Result<Dialect, Fa
     })
 }
 
+type Built = Result<ServerBuilder, Failure>;
+
 #[cfg(feature = "redis")]
-fn with_redis(builder: ServerBuilder, url: &BrokerUrl, settings: &Settings) -> Result<ServerBuilder, Failure> {
-    let mut exchange = RedisExchange::new(url.as_str()).map_err(|err| unusable("redis", err))?;
-    if let Some(file) = &settings.cluster_ca {
-        exchange = exchange.ca_file(file).map_err(|err| unusable("cluster_ca", err))?;
+fn with_redis(builder: ServerBuilder, url: &str, settings: &Settings, dialect: Dialect) -> Built {
+    let unusable = |option| move |err: Error| Failure::config(format!("{option}: {err}"));
+    let mut exchange = RedisExchange::new(url).map_err(unusable("redis"))?;
+    if settings.redis_spread == Some(true) {
+        exchange = exchange.spread_over_shards().map_err(unusable("redis_spread"))?;
     }
-    Ok(builder.exchange(exchange.dialect(dialect(settings, Dialect::go_redis)?)))
+    if let Some(file) = &settings.cluster_ca {
+        exchange = exchange.ca_file(file).map_err(unusable("cluster_ca"))?;
+    }
+    if let Some((certificate, key)) = settings.cluster_cert.as_ref().zip(settings.cluster_cert_key.as_ref()) {
+        exchange = exchange.client_certificate(certificate, key).map_err(unusable("cluster_cert"))?;
+    }
+    Ok(builder.exchange(exchange.dialect(dialect)))
 }
 
 #[cfg(not(feature = "redis"))]
-fn with_redis(_: ServerBuilder, _: &BrokerUrl, _: &Settings) -> Result<ServerBuilder, Failure> {
+fn with_redis(_: ServerBuilder, _: &str, _: &Settings, _: Dialect) -> Built {
     Err(Failure::config("redis: this program was built without it (its cargo feature is `redis`)"))
 }
 
 #[cfg(feature = "nats")]
-fn with_nats(builder: ServerBuilder, urls: &[BrokerUrl], settings: &Settings) -> Result<ServerBuilder, Failure> {
-    let urls: Vec<_> = urls.iter().map(BrokerUrl::as_str).collect();
-    let mut exchange = NatsExchange::new(urls.join(",")).map_err(|err| unusable("nats", err))?;
+fn with_nats(builder: ServerBuilder, urls: &str, settings: &Settings, dialect: Dialect) -> Built {
+    let unusable = |option| move |err: Error| Failure::config(format!("{option}: {err}"));
+    let mut exchange = NatsExchange::new(urls).map_err(unusable("nats"))?;
     if let Some(file) = &settings.nats_credentials {
-        exchange = exchange.credentials_file(file).map_err(|err| unusable("nats_credentials", err))?;
+        exchange = exchange.credentials_file(file).map_err(unusable("nats_credentials"))?;
     }
     if let Some(file) = &settings.cluster_ca {
-        exchange = exchange.ca_file(file).map_err(|err| unusable("cluster_ca", err))?;
+        exchange = exchange.ca_file(file).map_err(unusable("cluster_ca"))?;
     }
-    Ok(builder.exchange(exchange.dialect(dialect(settings, Dialect::go_nats)?)))
+    if let Some((certificate, key)) = settings.cluster_cert.as_ref().zip(settings.cluster_cert_key.as_ref()) {
+        exchange = exchange.client_certificate(certificate, key).map_err(unusable("cluster_cert"))?;
+    }
+    Ok(builder.exchange(exchange.dialect(dialect)))
 }
 
 #[cfg(not(feature = "nats"))]
-fn with_nats(_: ServerBuilder, _: &[BrokerUrl], _: &Settings) -> Result<ServerBuilder, Failure> {
+fn with_nats(_: ServerBuilder, _: &str, _: &Settings, _: Dialect) -> Built {
     Err(Failure::config("nats: this program was built without it (its cargo feature is `nats`)"))
-}
-
-fn unusable(option: &str, err: Error) -> Failure {
-    Failure::config(format!("{option}: {err}"))
 }

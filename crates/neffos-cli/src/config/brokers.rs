@@ -162,17 +162,23 @@ impl Settings {
 
     /// Whether what `self` says about other servers makes sense together. The defaults must not be in it yet.
     pub(super) fn check_brokers(&self) -> Result<(), Failure> {
-        if self.redis.is_some() && self.nats.is_some() {
-            return Err(Failure::config("nats: redis is given, too; servers reach each other over one broker"));
-        }
-        if self.cluster_key.is_some() && self.cluster_key_file.is_some() {
-            return Err(Failure::config("cluster_key_file: cluster_key is given, too"));
-        }
-        if self.nats_credentials.is_some() && self.nats.is_none() {
-            return Err(Failure::config("nats_credentials: nats is not given"));
-        }
-        if self.cluster_queue_age.is_some_and(|age| age.duration().is_zero()) {
-            return Err(Failure::config("cluster_queue_age: nothing could wait; give a time"));
+        let (is_nats, is_redis) = (self.nats.is_some(), self.redis.is_some());
+        let (has_cert, has_cert_key) = (self.cluster_cert.is_some(), self.cluster_cert_key.is_some());
+        let has_no_age = self.cluster_queue_age.is_some_and(|age| age.duration().is_zero());
+        let faults = [
+            (is_redis && is_nats, "nats: redis is given, too; servers reach each other over one broker"),
+            (self.nats_credentials.is_some() && !is_nats, "nats_credentials: nats is not given"),
+            (self.redis_spread.is_some() && !is_redis, "redis_spread: redis is not given"),
+            (has_cert && !has_cert_key, "cluster_cert_key: cluster_cert needs it"),
+            (has_cert_key && !has_cert, "cluster_cert: cluster_cert_key needs it"),
+            (
+                self.cluster_key.is_some() && self.cluster_key_file.is_some(),
+                "cluster_key_file: cluster_key is given, too",
+            ),
+            (has_no_age, "cluster_queue_age: nothing could wait; give a time"),
+        ];
+        if let Some((_, fault)) = faults.iter().find(|(is_so, _)| *is_so) {
+            return Err(Failure::config(fault));
         }
         match self.names_of_cluster_options().next() {
             Some(name) if self.broker().is_none() => {
@@ -188,6 +194,7 @@ impl Settings {
             ("cluster_key", self.cluster_key.is_some()),
             ("cluster_key_file", self.cluster_key_file.is_some()),
             ("cluster_ca", self.cluster_ca.is_some()),
+            ("cluster_cert", self.cluster_cert.is_some()),
             ("cluster_prefix", self.cluster_prefix.is_some()),
             ("cluster_compat", self.cluster_compat.is_some()),
             ("cluster_at_start", self.cluster_at_start.is_some()),

@@ -114,10 +114,16 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
     pub(crate) shards: Option<NonZeroUsize>,
 
-    /// Reach the connections of other servers over this Redis (`redis://host:6379`; over TLS `rediss://`). A password in
-    /// it is hidden better in NEFFOS_REDIS or the file [default: none]
+    /// Reach the connections of other servers over this Redis: `redis://host:6379`, `redis+cluster://host,host`, or
+    /// `redis+sentinel://host,host/service`; over TLS `rediss…`. A password in it is hidden better in NEFFOS_REDIS or the
+    /// file [default: none]
     #[arg(long, value_name = "URL", help_heading = CLUSTER)]
     pub(crate) redis: Option<BrokerUrl>,
+
+    /// Use all shards of a cluster of Redis, not one: for more than one can carry. Messages to different rooms, namespaces
+    /// and ids may then overtake each other. All servers must say the same [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = CLUSTER)]
+    pub(crate) redis_spread: Option<bool>,
 
     /// Reach the connections of other servers over this NATS (`nats://host:4222`; over TLS `tls://`), or these, with commas
     /// between them. As with --redis, a password is hidden better elsewhere [default: none]
@@ -132,6 +138,14 @@ pub(crate) struct Settings {
     /// The PEM file with the authorities that the broker's certificate may come from [default: those of the system]
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub(crate) cluster_ca: Option<PathBuf>,
+
+    /// The PEM file with the certificate that is shown to the broker [default: none]
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) cluster_cert: Option<PathBuf>,
+
+    /// The PEM file with the key that goes with --cluster-cert [default: none]
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) cluster_cert_key: Option<PathBuf>,
 
     /// With what all names on the broker begin: servers with the same one are one cluster [default: neffos]
     #[arg(long, value_name = "NAME", help_heading = CLUSTER)]
@@ -207,9 +221,12 @@ impl Settings {
             ordered: self.ordered.or(next.ordered),
             shards: self.shards.or(next.shards),
             redis: self.redis.or(next.redis),
+            redis_spread: self.redis_spread.or(next.redis_spread),
             nats: self.nats.or(next.nats),
             nats_credentials: self.nats_credentials.or(next.nats_credentials),
             cluster_ca: self.cluster_ca.or(next.cluster_ca),
+            cluster_cert: self.cluster_cert.or(next.cluster_cert),
+            cluster_cert_key: self.cluster_cert_key.or(next.cluster_cert_key),
             cluster_prefix: self.cluster_prefix.or(next.cluster_prefix),
             cluster_compat: self.cluster_compat.or(next.cluster_compat),
             cluster_key_file: self.cluster_key_file.or(next.cluster_key_file),

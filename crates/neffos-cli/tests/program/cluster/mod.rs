@@ -32,7 +32,12 @@ async fn pair(broker: &Broker, flags: &[&str]) -> [Program; 2] {
 }
 
 async fn until_ready(program: &Program) {
-    soon(async { while program.get("/readyz").await.status != 200 {} }).await;
+    until_status(program, 200).await;
+}
+
+/// Waits until `/readyz` answers so.
+async fn until_status(program: &Program, status: u16) {
+    soon(async { while program.get("/readyz").await.status != status {} }).await;
 }
 
 /// Waits until the cluster section of the statistics is as it should be.

@@ -11,31 +11,35 @@ use crate::support::{Brand, Broker, Client, Frame};
 #[tokio::test]
 async fn a_broadcast_to_one_server_reaches_clients_of_the_other() {
     for brand in Brand::ALL {
-        let broker = Broker::start(brand).await;
         for compat in ["native", "go"] {
-            let [one, other] = pair(&broker, &["--cluster-compat", compat]).await;
-            let mut ada = other.client().await.join_namespace().await.join_room("lobby").await;
-            let mut bob = other.client().await.join_namespace().await;
-            for call in [
-                json!({"event": "all", "body": "1"}),
-                json!({"event": "room", "body": "2", "room": "lobby"}),
-                json!({"event": "id", "body": "3", "to": bob.id}),
-                json!({"event": "others", "body": "4", "except": bob.id}),
-                json!({"event": "raw", "body_base64": "AP8="}),
-            ] {
-                assert_eq!(one.post("/api/broadcast", &call.to_string()).await.status, 202);
-            }
-            let raw = Frame::Binary(b";default;;raw;0;0;\0\xff".to_vec());
-            for text in [";default;;all;0;0;1", ";default;lobby;room;0;0;2", ";default;;others;0;0;4"] {
-                assert_eq!(ada.text().await, text, "{brand:?}, {compat}");
-            }
-            assert_eq!(ada.frame().await, raw);
-            for text in [";default;;all;0;0;1", ";default;;id;0;0;3"] {
-                assert_eq!(bob.text().await, text, "{brand:?}, {compat}");
-            }
-            assert_eq!(bob.frame().await, raw);
+            broadcast_to_one_of_two(brand, compat).await;
         }
     }
+}
+
+async fn broadcast_to_one_of_two(brand: Brand, compat: &str) {
+    let broker = Broker::start(brand).await;
+    let [one, other] = pair(&broker, &["--cluster-compat", compat]).await;
+    let mut ada = other.client().await.join_namespace().await.join_room("lobby").await;
+    let mut bob = other.client().await.join_namespace().await;
+    for call in [
+        json!({"event": "all", "body": "1"}),
+        json!({"event": "room", "body": "2", "room": "lobby"}),
+        json!({"event": "id", "body": "3", "to": bob.id}),
+        json!({"event": "others", "body": "4", "except": bob.id}),
+        json!({"event": "raw", "body_base64": "AP8="}),
+    ] {
+        assert_eq!(one.post("/api/broadcast", &call.to_string()).await.status, 202);
+    }
+    let raw = Frame::Binary(b";default;;raw;0;0;\0\xff".to_vec());
+    for text in [";default;;all;0;0;1", ";default;lobby;room;0;0;2", ";default;;others;0;0;4"] {
+        assert_eq!(ada.text().await, text, "{brand:?}, {compat}");
+    }
+    assert_eq!(ada.frame().await, raw, "{brand:?}, {compat}");
+    for text in [";default;;all;0;0;1", ";default;;id;0;0;3"] {
+        assert_eq!(bob.text().await, text, "{brand:?}, {compat}");
+    }
+    assert_eq!(bob.frame().await, raw, "{brand:?}, {compat}");
 }
 
 #[tokio::test]
@@ -51,6 +55,9 @@ async fn what_one_client_sends_reaches_another_on_another_server() {
         assert_eq!(ada.ask(&format!("default;;private;0;0;{private}")).await, "$1;default;;private;0;0;");
         let expected = json!({"from": ada.id, "text": "psst"}).to_string();
         assert_eq!(bob.text().await, format!(";default;;private;0;0;{expected}"));
+        // Nobody knows who is on no server.
+        let lost = json!({"to": "nobody"}).to_string();
+        assert_eq!(ada.ask(&format!("default;;private;0;0;{lost}")).await, "$1;default;;private;0;0;");
     }
 }
 

@@ -101,15 +101,8 @@ impl Program {
     /// The next line of the log that contains `part`.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         let log = self.log.as_mut().expect("it is started to be read");
-        soon(async {
-            loop {
-                let line = log.next_line().await.unwrap().expect("the program has closed its log");
-                if line.contains(part) {
-                    return line;
-                }
-            }
-        })
-        .await
+        let next = async || log.next_line().await.unwrap().expect("the program has closed its log");
+        soon(line_with(part, next)).await
     }
 
     /// The next line that it writes.
@@ -200,6 +193,15 @@ async fn end_of(mut command: Command, input: &[u8]) -> Ended {
         .await
         .unwrap();
     Ended { code: soon(child.wait()).await.unwrap().code(), output, errors }
+}
+
+/// The first that contains `part`.
+async fn line_with(part: &str, mut next: impl AsyncFnMut() -> String) -> String {
+    let mut line = next().await;
+    while !line.contains(part) {
+        line = next().await;
+    }
+    line
 }
 
 async fn send_signal(id: u32, name: &str) {
