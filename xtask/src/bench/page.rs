@@ -199,11 +199,17 @@ fn notes(results: &Results, measure: &Measure, who: &Contestant) -> String {
 
 /// As a reader would type it.
 fn without_address(command: &str) -> String {
-    let words = command.split(' ').map(|word| if word.starts_with("ws://") { "ws://…" } else { word });
-    let words: Vec<_> = words.collect();
-    let pid = words.iter().position(|word| *word == "--pid");
-    let kept = words.iter().enumerate().filter(|(nth, _)| pid.is_none_or(|pid| *nth != pid + 1 && *nth != pid));
-    kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+    let mut kept = Vec::new();
+    let mut words = command.split(' ');
+    while let Some(word) = words.next() {
+        match word {
+            // Numbers of processes, which are others the next time.
+            "--pid" | "--also" => drop(words.next()),
+            address if address.starts_with("ws://") => kept.push("ws://…"),
+            word => kept.push(word),
+        }
+    }
+    kept.join(" ")
 }
 
 fn rows(results: &Results, picture: &Picture) -> Vec<Row> {

@@ -123,8 +123,8 @@ pub(super) struct Peak {
 impl Peak {
     pub(super) fn watch(look: impl Fn() -> u64 + Send + 'static) -> Self {
         let (done, ended) = channel();
+        let before = look();
         let watching = std::thread::spawn(move || {
-            let before = look();
             let mut most = before;
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 most = most.max(look());
