@@ -9,7 +9,7 @@ use crate::python::Environment;
 use crate::steps::{self, Steps, command};
 use crate::tools::Tool;
 use crate::workspace::{Workspace, programs_of};
-use crate::{Result, autobahn, autobahn_client, bench, go, layers, test};
+use crate::{Result, autobahn, autobahn_client, bench, go, layers, scaling, test};
 
 /// What runs for every change: within half an hour on two cores, from nothing.
 ///
@@ -23,6 +23,7 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
     steps.command(&mut command("cargo fmt --all --check"))?;
     steps.command(&mut command("cargo fmt --check --manifest-path interop/yardsticks/Cargo.toml"))?;
     steps.run("layers", || layers::check(workspace))?;
+    steps.run("tables of docs/scaling.md", scaling::check)?;
     steps.run("typos", || typos(workspace))?;
     test::prepare(steps)?;
     steps.command(command("npm run check").current_dir(test::INTEROP))?;

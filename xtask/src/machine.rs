@@ -32,15 +32,15 @@ pub(crate) fn need_chromium() -> Result {
 /// # Errors
 /// When one cannot be installed; the text says what to install by hand.
 pub(crate) fn need_brokers() -> Result {
-    let missing: Vec<_> = BROKERS.into_iter().filter(|program| !is_installed(program)).collect();
+    let missing: Vec<_> = BROKERS.into_iter().filter(|program| find(program).is_none()).collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
-/// Whether there is a program of this name, on the path or where Debian puts servers.
-fn is_installed(program: &str) -> bool {
+/// The program of this name, on the path or where Debian puts servers.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain([PathBuf::from(DEBIANS_SERVERS)]);
-    folders.into_iter().any(|folder| folder.join(program).is_file())
+    let mut folders = env::split_paths(&path).chain([PathBuf::from(DEBIANS_SERVERS)]);
+    folders.find_map(|folder| Some(folder.join(program)).filter(|program| program.is_file()))
 }
 
 /// Installs Python's own tool for separate environments when it is missing: Debian packs it apart.
@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn a_program_is_found_by_its_name() {
-        assert!(is_installed("cargo"));
-        assert!(!is_installed("no-such-program-anywhere"));
+        assert!(find("cargo").is_some());
+        assert_eq!(find("no-such-program-anywhere"), None);
     }
 
     #[test]

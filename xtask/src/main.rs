@@ -11,6 +11,7 @@ mod go;
 mod layers;
 mod machine;
 mod python;
+mod scaling;
 mod steps;
 mod test;
 mod tools;
@@ -50,6 +51,7 @@ fn run(arguments: &[&str]) -> Result {
         ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
         ["go"] => go::run(&mut steps, &workspace)?,
         ["bench", arguments @ ..] => return bench::run(&mut steps, &workspace, arguments),
+        ["scaling", arguments @ ..] => return scaling::run(arguments),
         ["layers"] => return layers::check(&workspace),
         ["autobahn"] => {
             return autobahn::check(&workspace, autobahn::Extent::All)
@@ -76,4 +78,7 @@ cargo xtask bench      builds our server and others, measures all, and writes do
                        --only NAME,…       only these servers, these measures; the page goes below target/
                        --brief             only ours and the floor, once, in debug builds: shows that it works
                        --page              measures nothing, and writes the page anew from the last whole run
+cargo xtask scaling    what a cluster does and takes, from what was measured: --servers N --connections N --rooms N --room-size N --rate N
+                       --page              writes the tables of docs/scaling.md anew
+                       --measure           measures what Redis and NATS cost, and servers that share them
 cargo xtask help       prints this";

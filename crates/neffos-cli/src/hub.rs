@@ -78,7 +78,9 @@ fn send_to_recipient(ns: &NsConn, server: &Server, message: &Message) -> Result<
     let Private { to, body } = Private::read(message.body(), ns.conn().id())?;
     let is_here = |there: &NsConn| message.room().is_none_or(|room| there.room(room).is_some());
     let recipients = server.connections_with_id(&to);
-    if !recipients.iter().any(|conn| conn.namespace(ns.name()).is_some_and(|there| is_here(&there))) {
+    let is_known = recipients.iter().any(|conn| conn.namespace(ns.name()).is_some_and(|there| is_here(&there)));
+    // Who is on another server is known there.
+    if !is_known && server.cluster().is_none() {
         return Err("nobody has this id".to_owned());
     }
     ns.broadcast(with_body(message, body).to(to));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Json;
-use neffos::Server;
+use neffos::{Cluster, LinkState, Server};
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -22,6 +22,24 @@ pub(crate) struct Numbers {
     connections: usize,
     delivered_per_second: f64,
     dropped: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<Together>,
+}
+
+/// This server and the others.
+#[derive(Debug, Serialize)]
+struct Together {
+    /// Whether they are reached.
+    linked: bool,
+    servers: usize,
+    connections: u64,
+}
+
+impl Together {
+    fn of(cluster: &Cluster) -> Self {
+        let (status, total) = (cluster.status(), cluster.total_connections());
+        Self { linked: status.state == LinkState::Up, servers: total.servers, connections: total.count }
+    }
 }
 
 impl Live {
@@ -38,6 +56,7 @@ impl Live {
             connections: self.server.total_connections(),
             delivered_per_second: f64::from_bits(self.rate.load(Ordering::Relaxed)),
             dropped: self.server.counters().dropped(),
+            cluster: self.server.cluster().as_ref().map(Together::of),
         })
     }
 

@@ -4,6 +4,7 @@
 //! - `config/`: flags, environment and file, merged into one set of settings.
 //! - `serve.rs`: `neffos serve`, from the listener to the last signal.
 //! - `server.rs`: the websocket server that the settings describe; `tls.rs`: its certificate.
+//! - `cluster/`: the other servers, and whether they are reached.
 //! - `hub.rs`: who gets the events that clients send.
 //! - `routes.rs`: the HTTP routes, and which of them are guarded.
 //! - `api/`: the HTTP API for programs; `body.rs`: the body of a message, as JSON gives it.
@@ -16,6 +17,7 @@
 mod api;
 mod bench;
 mod body;
+mod cluster;
 mod config;
 mod failure;
 mod files;

@@ -12,6 +12,7 @@ use http::{HeaderName, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use neffos::Server;
 
+use crate::cluster::{Extent, Readiness};
 use crate::config::ApiKey;
 use crate::live::Live;
 use crate::{api, metrics, page};
@@ -38,7 +39,8 @@ pub(crate) fn router(app: App, page: Page) -> Router {
     let router = Router::new()
         .route("/ws", app.server.axum())
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(async |app| ready(app, Extent::All)))
+        .route("/readyz/alone", get(async |app| ready(app, Extent::Alone)))
         .route("/metrics", get(scrape))
         .merge(page::client())
         .merge(api::routes(&app.key));
@@ -54,11 +56,8 @@ fn live(server: &Server) -> Router<App> {
     Router::new().route("/api/live", get(async move || live.numbers()))
 }
 
-async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    match app.server.is_closed() {
-        true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        false => (StatusCode::OK, "ready\n"),
-    }
+fn ready(State(app): State<App>, extent: Extent) -> (StatusCode, String) {
+    Readiness::of(&app.server, extent).answer()
 }
 
 async fn scrape(State(app): State<App>) -> ([(HeaderName, &'static str); 1], String) {

@@ -18,22 +18,26 @@ use crate::config::{self, ApiKey, ServeArgs, Settings};
 use crate::failure::Failure;
 use crate::routes::{App, Page, router};
 use crate::signals::Signals;
-use crate::{files, log, metrics, server, tls};
+use crate::{cluster, files, log, metrics, server, tls};
 
 /// Serves until a signal ends it.
 pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
     let settings = config::load(args, std::env::vars_os(), |path| std::fs::read_to_string(path))?;
     log::start(settings.log.as_ref(), settings.log_format);
     let tls = tls::load(&settings)?;
-    let server = server::build(&settings).map_err(Failure::config)?;
     // What most systems give at first is enough for a thousand connections.
     files::allow_all();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)?;
-    runtime.block_on(run(settings, tls, server))
+    runtime.block_on(run(settings, tls))
 }
 
-async fn run(settings: Settings, tls: Option<Arc<ServerConfig>>, server: Server) -> Result<(), Failure> {
+async fn run(settings: Settings, tls: Option<Arc<ServerConfig>>) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::run)?;
+    let server = server::build(&settings)?;
+    tokio::select! {
+        joined = cluster::join(&server, &settings) => joined?,
+        () = signals.next() => return Err(Failure::run("ended by a signal before it served")),
+    }
     let (listener, address) = listen(&settings).await?;
     let (key, origin) = match settings.api_key.clone() {
         Some(key) => (key, KeyOrigin::Given),

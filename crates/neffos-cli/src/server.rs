@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use http::HeaderName;
 use http::request::Parts;
-use neffos::{Error, Overflow, Server, ServerBuilder};
+use neffos::{Overflow, Server, ServerBuilder};
 
 use crate::api::MAX_ASK_TIMEOUT;
 use crate::config::{Origin, OverflowPolicy, Settings};
-use crate::metrics;
+use crate::failure::Failure;
+use crate::{cluster, metrics};
 
-/// Builds the server.
-pub(crate) fn build(settings: &Settings) -> Result<Server, Error> {
+/// Builds the server. To be called inside a runtime, in which it joins other servers.
+pub(crate) fn build(settings: &Settings) -> Result<Server, Failure> {
     let builder = Server::builder().on_upgrade_error(metrics::count_upgrade_error).ask_timeout(MAX_ASK_TIMEOUT);
     let builder = with_namespaces(builder, settings);
     let builder = with_doors(builder, settings);
     let builder = with_outbox(builder, settings);
-    with_deadlines(builder, settings).build()
+    let builder = with_deadlines(builder, settings);
+    cluster::with_exchange(builder, settings)?.build().map_err(Failure::config)
 }
 
 fn with_namespaces(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {

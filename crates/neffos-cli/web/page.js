@@ -11,6 +11,7 @@ import { dial } from "./neffos.js";
 /** @typedef {import("./neffos.js").NsConn} NsConn */
 /** @typedef {import("./neffos.js").StateChange} StateChange */
 /** @typedef {{ id: string, name: string }} Person */
+/** @typedef {{ linked: boolean, servers: number, connections: number }} Cluster this server and the others */
 /** @typedef {"self" | "other" | "server" | "event"} Speaker */
 /** @typedef {{ speaker: Speaker, id: string, name: string, text: string, at: Date }} Line */
 /**
@@ -563,7 +564,9 @@ function showState(state, said) {
   element("state-text").textContent = said;
   element("state-detail").textContent = "";
   element("again").hidden = state !== "refused";
-  if (state !== "connected") fillNumbers();
+  if (state === "connected") return;
+  fillNumbers();
+  showCluster(undefined);
 }
 
 // ---- numbers ----
@@ -575,6 +578,7 @@ async function showNumbers() {
     if (!response.ok) return;
     const numbers = await response.json();
     fillNumbers(numbers.connections, numbers.delivered_per_second, numbers.dropped);
+    showCluster(numbers.cluster);
   } catch {
     // The server is away; the state says so already.
   }
@@ -589,6 +593,20 @@ function fillNumbers(connections, delivered, dropped) {
   element("connections").textContent = number(connections);
   element("delivered").textContent = number(delivered);
   element("dropped").textContent = number(dropped);
+}
+
+/**
+ * Where this server has others: how many are connected to all of them, or that they are out of reach.
+ *
+ * @param {Cluster | undefined} cluster
+ */
+function showCluster(cluster) {
+  const isTogether = cluster?.linked === true && cluster.servers > 1;
+  element("connected-where").textContent = isTogether ? `connected to ${cluster.servers} servers` : "connected";
+  if (isTogether) element("connections").textContent = number(cluster.connections);
+  const said = cluster?.linked === false ? "Other servers are out of reach" : "";
+  // Set only when it changes, or it would be read out every second.
+  if (element("apart").textContent !== said) element("apart").textContent = said;
 }
 
 /** @param {unknown} value */

@@ -71,7 +71,10 @@ impl Dialler {
             Safety::Tls => {
                 let connector = self.tls.connector().await?;
                 let name = ServerName::try_from(host.name.clone())?;
-                let stream = connector.connect(name, stream).await.map_err(|err| format!("no TLS: {err}"))?;
+                let secret = timeout(TLS_PATIENCE, connector.connect(name, stream)).await;
+                let stream = secret
+                    .map_err(|_| "no TLS: no answer, as from a port that is not for TLS")?
+                    .map_err(|err| format!("no TLS: {err}"))?;
                 Connection::over(stream, host, login, purpose, end).await
             }
         }
@@ -172,3 +175,4 @@ fn readable(err: &RedisError) -> String {
 
 /// How long a connection may take to come about.
 const PATIENCE: Duration = Duration::from_secs(4);
+const TLS_PATIENCE: Duration = Duration::from_secs(2);

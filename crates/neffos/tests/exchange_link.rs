@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use neffos::{Events, Exchange, Inbox, LinkError, LinkState, MemoryExchange, MemoryLink, Server};
+use neffos::{Events, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange, MemoryLink, Parcel, Server};
 use tokio::time::advance;
 
 /// A broker that is away; it counts how often it is dialled.
@@ -42,6 +42,7 @@ async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
     let exchange = MemoryExchange::new();
     let server = || Server::builder().namespace("default", Events::new()).exchange(exchange.clone()).build().unwrap();
     let (one, other) = (server(), server());
+    other.joined().await.unwrap();
     let cluster = one.cluster().unwrap();
     while cluster.status().servers == 0 {
         advance(Duration::from_millis(10)).await;
@@ -54,4 +55,43 @@ async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
         assert_eq!(cluster.status().servers, 0);
     }
     assert_eq!(other.cluster().unwrap().status().state, LinkState::Down);
+}
+
+/// Within the process, on which nothing can be published: subscribing works.
+struct Mute(MemoryExchange);
+
+struct MuteLink(MemoryLink);
+
+impl Exchange for Mute {
+    type Link = MuteLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<MuteLink, LinkError> {
+        self.0.connect(inbox).await.map(MuteLink)
+    }
+}
+
+impl Link for MuteLink {
+    async fn publish(&self, _: Vec<Parcel>) -> Result<(), LinkError> {
+        Err("not allowed".into())
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.0.subscribe(channels).await
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.0.unsubscribe(channels).await
+    }
+
+    async fn closed(&self) -> LinkError {
+        self.0.closed().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_has_joined_the_others_only_when_something_that_it_published_has_come_back() {
+    let server = Server::builder().namespace("default", Events::new()).exchange(Mute(MemoryExchange::new()));
+    let server = server.build().unwrap();
+    let err = server.joined().await.unwrap_err();
+    assert!(err.is_unreachable() && err.to_string().contains("not allowed"), "{err}");
 }

@@ -1,5 +1,6 @@
 //! A process that ends with its owner, and can be stopped for a while.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,7 @@ impl Process {
         let folder = folder(program);
         let log = fs::File::create(folder.join("log")).expect("a new folder takes a file");
         let mut command = Command::new(program);
+        command.env("PATH", path());
         command.args(arguments(&folder)).current_dir(&folder).stdin(Stdio::null());
         command.stderr(log.try_clone().expect("a file has several handles")).stdout(log);
         let child =
@@ -64,6 +66,13 @@ impl Drop for Process {
         // What is left is in the folder for temporary files.
         fs::remove_dir_all(&self.folder).ok();
     }
+}
+
+/// The path, and where Debian puts servers, which is on the path of root alone.
+fn path() -> OsString {
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin");
+    path
 }
 
 /// A new folder that nobody else uses.

@@ -88,7 +88,7 @@ impl Proxy {
         self.shared.flow.send_replace(flow);
     }
 
-    /// Ends all connections with a reset. New ones are made.
+    /// Ends all connections with a reset. New ones are made. What is sent from now on goes nowhere over the old ones.
     pub fn cut(&self) {
         self.shared.cut();
     }
@@ -145,7 +145,7 @@ impl Shared {
             side.set_nodelay(true).ok();
         }
         let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
-        let up = Pump { shared: &self, toward: Toward::Broker, is_dead: &is_dead };
+        let up = Pump { shared: &self, toward: Toward::Broker, is_dead: &is_dead, cut: &cut };
         let down = Pump { toward: Toward::Client, ..up };
         tokio::select! {
             () = cut.cancelled() => {}
@@ -177,6 +177,7 @@ struct Pump<'a> {
     shared: &'a Shared,
     toward: Toward,
     is_dead: &'a CancellationToken,
+    cut: &'a CancellationToken,
 }
 
 impl Pump<'_> {
@@ -206,6 +207,9 @@ impl Pump<'_> {
 
     /// False when the connection is to end.
     async fn pass(self, bytes: &[u8], flow: Flow, to: &mut OwnedWriteHalf) -> bool {
+        if self.cut.is_cancelled() {
+            return false;
+        }
         if flow == Flow::Swallow || self.is_dead.is_cancelled() {
             return true;
         }

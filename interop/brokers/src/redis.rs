@@ -1,7 +1,7 @@
 //! A redis-server.
 
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::process::Process;
@@ -85,21 +85,25 @@ impl Redis {
         *self = Self::launch(self.port, self.arguments.clone()).await;
     }
 
-    /// Sends a command of words without blanks, and returns the first line of what it answers.
+    /// Sends a command of words without blanks, and returns what it answers: the first line, or all of a long text.
     ///
     /// # Panics
     ///
     /// When it does not answer.
     pub async fn command(&self, words: &str) -> String {
-        let asked = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("redis-server accepts");
-            stream.write_all(format!("{words}\r\n").as_bytes()).await.expect("redis-server reads");
-            let mut answer = Vec::new();
-            while !answer.ends_with(b"\r\n") {
-                answer.push(stream.read_u8().await.expect("redis-server answers"));
-            }
-            String::from_utf8_lossy(&answer).trim_end().to_owned()
-        };
-        within("redis-server's answer", asked).await
+        within("redis-server's answer", ask(self.port, words)).await
     }
+}
+
+pub(crate) async fn ask(port: u16, words: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("redis-server accepts");
+    stream.write_all(format!("{words}\r\n").as_bytes()).await.expect("redis-server reads");
+    let mut stream = BufReader::new(stream);
+    let mut answer = String::new();
+    stream.read_line(&mut answer).await.expect("redis-server answers");
+    let length = answer.strip_prefix('$').and_then(|length| length.trim_end().parse().ok());
+    let Some(length) = length else { return answer.trim_end().to_owned() };
+    let mut text = vec![0; length];
+    stream.read_exact(&mut text).await.expect("redis-server answers in full");
+    String::from_utf8_lossy(&text).into_owned()
 }

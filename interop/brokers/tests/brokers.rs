@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brokers::{Nats, Redis};
+use brokers::{Nats, Redis, RedisCluster, Sentinel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -41,4 +41,22 @@ async fn a_nats_server_stands_still_goes_on_dies_and_comes_back() {
     nats.restart().await;
     assert_eq!(nats.url(), format!("nats://127.0.0.1:{port}"));
     assert!(says_something(port, b"PING\r\n").await);
+}
+
+#[tokio::test]
+async fn a_cluster_moves_its_slots() {
+    let cluster = RedisCluster::start().await;
+    let slot = 12182;
+    assert_eq!(cluster.owner(slot).await, 2);
+    cluster.move_slot(slot, 0).await;
+    assert_eq!(cluster.owner(slot).await, 0);
+    assert_eq!(cluster.nodes()[0].command("CLUSTER KEYSLOT foo").await, format!(":{slot}"));
+}
+
+#[tokio::test]
+async fn a_sentinel_makes_the_replica_the_master() {
+    let sentinel = Sentinel::start().await;
+    assert_eq!(sentinel.master().await, 0);
+    sentinel.fail_over().await;
+    assert_eq!(sentinel.master().await, 1);
 }

@@ -8,21 +8,21 @@ use super::results::Results;
 #[derive(Debug)]
 pub(super) struct Bar {
     pub(super) text: &'static str,
-    ours: Term,
-    against: Against,
+    pub(super) ours: Term,
+    pub(super) against: Against,
     pub(super) most: f64,
 }
 
 /// A median; the best of several contestants.
 #[derive(Debug)]
-struct Term {
-    measure: &'static str,
-    whom: &'static [&'static str],
-    figure: Figure,
+pub(super) struct Term {
+    pub(super) measure: &'static str,
+    pub(super) whom: &'static [&'static str],
+    pub(super) figure: Figure,
 }
 
 #[derive(Debug)]
-enum Against {
+pub(super) enum Against {
     Other(Term),
     /// A plain number, in the unit of the figure.
     Nothing,
@@ -72,7 +72,7 @@ impl Bar {
 }
 
 impl Term {
-    fn value(&self, results: &Results) -> Option<f64> {
+    pub(super) fn value(&self, results: &Results) -> Option<f64> {
         let medians = self.whom.iter().filter_map(|who| results.spread(self.measure, who, self.figure));
         medians.map(|spread| spread.median).min_by(f64::total_cmp)
     }

@@ -67,10 +67,10 @@ fn things(report: &Value) -> Option<f64> {
 
 /// Several runs of one thing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Spread {
-    pub(super) median: f64,
-    pub(super) least: f64,
-    pub(super) most: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
 }
 
 impl Spread {
@@ -84,7 +84,7 @@ impl Spread {
 }
 
 /// Three digits that count, thousands kept apart.
-pub(super) fn digits(value: f64) -> String {
+pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         ..0.0995 => format!("{value:.3}"),
         ..9.95 => format!("{value:.2}"),
@@ -94,7 +94,7 @@ pub(super) fn digits(value: f64) -> String {
 }
 
 /// A whole number with its thousands kept apart.
-pub(super) fn thousands(whole: &str) -> String {
+pub(crate) fn thousands(whole: &str) -> String {
     let groups: Vec<_> = whole.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
 }

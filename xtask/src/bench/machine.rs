@@ -31,6 +31,11 @@ pub(super) fn facts(stand: &Stand<'_>, arguments: &[&str]) -> Result<Value> {
     }))
 }
 
+/// When, where and of what something was measured.
+pub(crate) fn stamp() -> Value {
+    json!({ "commit": commit(), "date": said("date -u +%F"), "processor": field("/proc/cpuinfo", "model name") })
+}
+
 /// Server and client get a core each when there are two, and the program that does it.
 pub(super) fn cores() -> Cores {
     let enough = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);

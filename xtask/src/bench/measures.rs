@@ -147,7 +147,7 @@ pub(super) const MEASURES: [Measure; 19] = [
     Measure {
         name: "idle",
         mode: Mode::Idle,
-        flags: "--connections 10000 --room room-% --warm-up 500 --settle 1s --hold 1s",
+        flags: "--connections 10000 --room room-% --warm-up 50 --settle 1s --hold 1s",
         whom: Whom::All,
         figures: &[Figure::MemoryEach],
         reference: OURS,
@@ -157,7 +157,7 @@ pub(super) const MEASURES: [Measure; 19] = [
         whom: Whom::Only(&[OURS, "go25-gobwas", "socketioxide", "centrifuge"]),
         figures: &[Figure::MemoryAfter, Figure::MemoryEach],
         reference: OURS,
-        ..burst("afterwards", "--receivers 1000 --messages 1000 --warm-up 500 --settle 2s", 1_001)
+        ..burst("afterwards", "--receivers 1000 --messages 1000 --warm-up 50 --settle 2s", 1_001)
     },
     Measure {
         name: "connect",
@@ -181,13 +181,13 @@ pub(super) const MEASURES: [Measure; 19] = [
         whom: OURS_ALONE,
         figures: CROWD,
         reference: OURS,
-        ..paced("crowd-2000", "--receivers 2000 --rate 1 --messages 10 --warm-up 500 --settle 1s", 2_001)
+        ..paced("crowd-2000", "--receivers 2000 --rate 1 --messages 10 --warm-up 50 --settle 1s", 2_001)
     },
     Measure {
         whom: OURS_ALONE,
         figures: CROWD,
         reference: OURS,
-        ..paced("crowd-19000", "--receivers 19000 --rate 1 --messages 10 --warm-up 500 --settle 1s", 19_001)
+        ..paced("crowd-19000", "--receivers 19000 --rate 1 --messages 10 --warm-up 50 --settle 1s", 19_001)
     },
 ];
 
@@ -239,7 +239,7 @@ mod tests {
         let (rooms, ws) = (measure("room-10000"), contestant("ws"));
         assert!(rooms.lists(ws) && !rooms.is_for(ws));
         assert!(rooms.is_for(contestant("socketio")) && !rooms.lists(contestant(FLOOR)));
-        assert_eq!(measure("idle").arguments(ws), "--connections 10000 --warm-up 500 --settle 1s --hold 1s");
+        assert_eq!(measure("idle").arguments(ws), "--connections 10000 --warm-up 50 --settle 1s --hold 1s");
     }
 
     #[test]

@@ -2,18 +2,19 @@
 //!
 //! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what; `figures.rs`: what is read off a run.
 //! - `build.rs`: makes the programs; `run.rs`: one measurement; `machine.rs`: where it was made.
-//! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show.
+//! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
 //! - `page.rs`, `text.rs`, `plot.rs`: the page, its words, its pictures.
 
 mod bars;
 mod build;
 mod contestants;
-mod figures;
-mod machine;
+pub(crate) mod figures;
+pub(crate) mod machine;
 mod measures;
+mod obstacles;
 mod options;
 mod page;
-mod plot;
+pub(crate) mod plot;
 mod results;
 mod run;
 mod text;
@@ -21,12 +22,16 @@ mod text;
 use std::path::PathBuf;
 
 use contestants::Contestant;
+use figures::Figure;
 use measures::Measure;
 use options::{Extent, Options};
 use results::Results;
 use run::Stand;
 
+use serde_json::json;
+
 use crate::Result;
+use crate::scaling::costs;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
@@ -52,8 +57,29 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) 
         results.save(&place.results)?;
     }
     page::write(&results, &place)?;
+    if options.is_whole() {
+        note_costs(&results)?;
+    }
     println!("\nsee {}", place.page.display());
     results.faults_of(contestants::OURS)
+}
+
+/// Hands the model of a cluster what it needs of this.
+fn note_costs(results: &Results) -> Result {
+    let ours = |measure, figure| results.spread(measure, contestants::OURS, figure).map(|spread| spread.median);
+    let both_ends = ours("crowd-19000", Figure::KernelEach);
+    let facts = ["commit", "date", "processor"].map(|name| (name, results.fact(name).clone()));
+    let numbers = [
+        ("delivery_us", ours("paced-1000", Figure::Cost)),
+        ("burst_us", ours("burst-1000-long", Figure::Cost)),
+        ("ask_us", ours("ask", Figure::Cost)),
+        ("connect_us", ours("connect", Figure::Cost)),
+        ("memory_kib", ours("idle", Figure::MemoryEach)),
+        ("kernel_kib", both_ends.map(|kib| kib / 2.0)),
+    ];
+    let numbers = numbers.map(|(name, number)| (name, json!(number)));
+    let found = facts.into_iter().chain(numbers).map(|(name, value)| (name.to_owned(), value)).collect();
+    costs::note("node", &found)
 }
 
 /// Everybody once in each repetition, in an order that turns: what the machine does meanwhile hits all alike.

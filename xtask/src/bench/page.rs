@@ -12,6 +12,7 @@ use super::bars::{BARS, Bar, Verdict};
 use super::contestants::{CONTESTANTS, Contestant, OURS};
 use super::figures::{Figure, Spread, digits, thousands};
 use super::measures::{BRIEF, MEASURES, Measure};
+use super::obstacles::obstacle;
 use super::plot::{self, Row};
 use super::results::Results;
 use super::text::{IN_MEMORY, INTRO, METHOD, NOT_MEASURED, Picture, SECTIONS, Section};
@@ -78,7 +79,16 @@ fn bars(results: &Results) -> String {
         Ok(()) => "Nothing that was sent to or by our server was lost, doubled or out of order.".to_owned(),
         Err(faults) => format!("**Faults of our server:** {faults}"),
     };
-    format!("{table}\n{losses}\n")
+    format!("{table}\n{losses}\n{}", obstacles(results))
+}
+
+/// What stands in the way of what is missed.
+fn obstacles(results: &Results) -> String {
+    let judged = BARS.iter().filter_map(|bar| Some((bar, bar.judge(results)?)));
+    let missed = judged.filter(|(_, verdict)| !verdict.is_met);
+    let lines: String =
+        missed.map(|(bar, verdict)| format!("- {}: {}\n", bar.text, obstacle(bar, &verdict, results))).collect();
+    if lines.is_empty() { lines } else { format!("\nWhat stands in the way of what is missed:\n\n{lines}") }
 }
 
 fn value(bar: &Bar, value: f64) -> String {

@@ -6,14 +6,14 @@ use super::figures::{Spread, digits};
 
 /// One bar.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) title: String,
-    pub(super) spread: Spread,
-    pub(super) is_ours: bool,
+pub(crate) struct Row {
+    pub(crate) title: String,
+    pub(crate) spread: Spread,
+    pub(crate) is_ours: bool,
 }
 
 /// Bars from the median, with a line from the least to the most. The scale is logarithmic when it must be.
-pub(super) fn bars(title: &str, rows: &[Row]) -> String {
+pub(crate) fn bars(title: &str, rows: &[Row]) -> String {
     let scale = Scale::of(rows);
     let height = TOP + ROW * to_f64(rows.len()) + BOTTOM;
     let mut picture = format!(

@@ -47,6 +47,9 @@ The **floor** is what the kernel makes anyone pay who writes to each socket: raw
 timeouts, no limits, no rooms (`interop/floor`). For bursts it gathers up to 16 messages into one write. A question it sends back
 as it is. Where a cost is held against another server's, the table below says what the floor's would be: a limit below that can be
 met only by who makes fewer system calls than one for each delivery, question and answer.
+
+Before **memory** is read for the first time, fifty connections come and go: a server that has served nobody has memory to gain that
+no connection takes, and one that has served many has kept theirs, so that the next ones would seem to take less.
 ";
 
 pub(super) const SECTIONS: &[Section] = &[

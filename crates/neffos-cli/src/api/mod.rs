@@ -1,4 +1,4 @@
-//! The HTTP API: any program that can send a request can broadcast, ask and count.
+//! The HTTP API: any program that can send a request can broadcast, ask, disconnect and count.
 //!
 //! - `mod.rs`: the routes and what they do.
 //! - `request.rs`: what they take.
@@ -22,16 +22,18 @@ use neffos::{Exclude, Message};
 use serde::Serialize;
 use tokio::time::timeout;
 
+use crate::cluster::ClusterNumbers;
 use crate::config::ApiKey;
 use crate::routes::App;
 use error::ApiError;
-use request::{Ask, Broadcast, read};
+use request::{Ask, Broadcast, Disconnect, read};
 
 /// The routes below `/api` that want the key.
 pub(crate) fn routes(key: &ApiKey) -> Router<App> {
     Router::new()
         .route("/api/broadcast", post(broadcast))
         .route("/api/ask", post(ask))
+        .route("/api/disconnect", post(disconnect))
         .route("/api/stats", get(stats))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .route_layer(middleware::from_fn_with_state(key.clone(), key::guard))
@@ -52,6 +54,12 @@ async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, A
     Ok(Json(Answer::from(reply?)))
 }
 
+async fn disconnect(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+    let Disconnect { id, frame } = Disconnect::check(read(request).await?)?;
+    app.server.close_id(&id, &frame);
+    Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true })))
+}
+
 async fn stats(State(app): State<App>) -> Json<Stats> {
     let counters = app.server.counters();
     let count = |name: &String| (name.clone(), app.server.count_in(name, None));
@@ -63,10 +71,11 @@ async fn stats(State(app): State<App>) -> Json<Stats> {
         queued: counters.queued(),
         delivered: counters.delivered(),
         dropped: Dropped { full: counters.dropped_full(), closed: counters.dropped_closed() },
+        cluster: app.server.cluster().as_ref().map(ClusterNumbers::of),
     })
 }
 
-/// The broadcast is on its way. Who gets it shows in the numbers, not here.
+/// It is on its way, to other servers, too. Whom it reaches shows in the numbers, not here.
 #[derive(Debug, Serialize)]
 struct Accepted {
     ok: bool,
@@ -98,6 +107,8 @@ struct Stats {
     queued: u64,
     delivered: u64,
     dropped: Dropped,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<ClusterNumbers>,
 }
 
 #[derive(Debug, Serialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
-use neffos::Message;
+use neffos::{CloseCode, CloseFrame, Message};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -35,6 +35,13 @@ pub(super) struct Broadcast {
 pub(super) struct Ask {
     pub(super) message: Message,
     pub(super) patience: Duration,
+}
+
+/// A connection, or all of one user, that can be closed.
+#[derive(Debug)]
+pub(super) struct Disconnect {
+    pub(super) id: String,
+    pub(super) frame: CloseFrame,
 }
 
 /// The JSON of `/api/broadcast`.
@@ -67,6 +74,16 @@ pub(super) struct AskFields {
     timeout_ms: Option<u64>,
 }
 
+/// The JSON of `/api/disconnect`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DisconnectFields {
+    id: String,
+    code: Option<u16>,
+    #[serde(default)]
+    reason: String,
+}
+
 impl Broadcast {
     pub(super) fn check(fields: BroadcastFields, namespaces: &BTreeSet<String>) -> Result<Self, ApiError> {
         let BroadcastFields { namespace, room, event, body, body_base64, to, except } = fields;
@@ -82,6 +99,25 @@ impl Ask {
         let place = Place { namespace, room, event, to };
         let message = place.message(read_body(body, body_base64)?, namespaces)?;
         Ok(Self { message, patience: patience(timeout_ms)? })
+    }
+}
+
+impl Disconnect {
+    pub(super) fn check(fields: DisconnectFields) -> Result<Self, ApiError> {
+        let DisconnectFields { id, code, reason } = fields;
+        if id.is_empty() {
+            return Err(ApiError::bad_request("id: empty"));
+        }
+        let code = match code {
+            // After it clients stay away.
+            None => CloseCode::POLICY,
+            Some(code) => CloseCode::new(code).ok_or_else(|| {
+                ApiError::bad_request(
+                    "code: one that a close frame may carry is wanted, such as 1008, 1012, or from 4000 to 4999",
+                )
+            })?,
+        };
+        Ok(Self { id, frame: CloseFrame::new(code, reason) })
     }
 }
 
@@ -201,6 +237,21 @@ mod tests {
         ];
         for (json, part) in faults {
             let err = broadcast(json).unwrap_err();
+            assert!(err.contains(part), "{json}: {err}");
+        }
+    }
+
+    #[test]
+    fn who_is_disconnected_is_told_why_with_a_code_that_a_frame_may_carry() {
+        let check = |json: &str| parse(json.as_bytes()).and_then(Disconnect::check);
+        let frame = check(r#"{"id":"ada"}"#).unwrap().frame;
+        assert_eq!((frame.code().as_u16(), frame.reason()), (1008, ""));
+        let frame = check(r#"{"id":"ada","code":4001,"reason":"signed out"}"#).unwrap().frame;
+        assert_eq!((frame.code().as_u16(), frame.reason()), (4001, "signed out"));
+        for (json, part) in
+            [("{}", "missing field `id`"), (r#"{"id":""}"#, "id: empty"), (r#"{"id":"a","code":1006}"#, "code: ")]
+        {
+            let err = format!("{:?}", check(json).unwrap_err());
             assert!(err.contains(part), "{json}: {err}");
         }
     }

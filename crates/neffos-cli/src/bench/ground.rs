@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::fleet::{Berth, Deaf, Fleet, Observer, Reading};
-use super::meter::{Memory, Meter, Usage, own_time};
+use super::meter::{Memory, Meter, Others, Usage, own_time};
 use super::options::Common;
 use super::progress::Progress;
 use super::report::{Client, Moments, Server};
@@ -12,6 +12,9 @@ use super::target::Target;
 
 pub(super) struct Ground {
     pub(super) target: Target,
+    /// What the connection that sends dials, where that is something else.
+    pub(super) senders: Option<Target>,
+    pub(super) others: Others,
     pub(super) progress: Progress,
     pub(super) patience: Duration,
     settle: Duration,
@@ -37,7 +40,8 @@ impl Ground {
     pub(super) fn new(common: &Common, target: Target, meter: Meter) -> Result<Self, String> {
         let progress = Progress::new();
         let Common { patience, settle, .. } = *common;
-        let mut ground = Self { target, progress, patience, settle, meter, before: None };
+        let mut ground =
+            Self { target, senders: None, others: Others::default(), progress, patience, settle, meter, before: None };
         if common.warm_up > 0 {
             let mut fleet = ground.fleet()?;
             let berth = Berth { part: Part::default(), reading: Reading::Always };
@@ -53,6 +57,11 @@ impl Ground {
 
     pub(super) fn fleet(&self) -> Result<Fleet, String> {
         Fleet::new(self.target.clone()).map_err(|err| err.to_string())
+    }
+
+    /// For the connection that sends.
+    pub(super) fn senders_fleet(&self) -> Result<Fleet, String> {
+        Fleet::new(self.senders.as_ref().unwrap_or(&self.target).clone()).map_err(|err| err.to_string())
     }
 
     pub(super) fn open(&mut self, fleet: &mut Fleet, berths: impl IntoIterator<Item = Berth>) -> Result<(), String> {

@@ -31,7 +31,7 @@ use std::path::Path;
 
 use ground::Ground;
 use html::Plots;
-use meter::Meter;
+use meter::{Meter, Others};
 pub(crate) use options::BenchArgs;
 use options::{Common, Mode};
 use report::{Series, Study};
@@ -43,7 +43,11 @@ pub(crate) fn start(args: &BenchArgs) -> Result<(), Failure> {
     let common = args.mode.common();
     let target = target::target(&args.mode).map_err(Failure::config)?;
     let meter = Meter::new(common).map_err(Failure::config)?;
-    let ground = Ground::new(common, target, meter).map_err(Failure::run)?;
+    let senders = target::senders_target(&args.mode).map_err(Failure::config)?;
+    let others = Others::new(args.mode.others()).map_err(Failure::config)?;
+    let mut ground = Ground::new(common, target, meter).map_err(Failure::run)?;
+    ground.senders = senders;
+    ground.others = others;
     let (study, plots) = measure(ground, &args.mode).map_err(Failure::run)?;
     print(&study, common);
     draw(&study, &plots, common).map_err(Failure::run)?;

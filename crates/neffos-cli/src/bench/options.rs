@@ -66,6 +66,14 @@ impl Mode {
         }
     }
 
+    /// Processes that take part beside the server.
+    pub(super) fn others(&self) -> &[u32] {
+        match self {
+            Self::Broadcast(args) => &args.also,
+            Self::Ask(_) | Self::Connect(_) | Self::Idle(_) => &[],
+        }
+    }
+
     pub(super) fn names_event(&self) -> bool {
         match self {
             Self::Ask(args) => args.event.is_some(),
@@ -157,6 +165,13 @@ pub(super) struct Common {
 pub(super) struct BroadcastArgs {
     #[command(flatten)]
     pub(super) common: Common,
+    /// Where the connection that sends dials, when that is another server: one that shares an exchange with the receivers'.
+    #[arg(long, value_name = "URL")]
+    pub(super) from: Option<String>,
+    /// More processes on this machine that take part, such as the sender's server and a broker: their processor time is told,
+    /// too.
+    #[arg(long, value_name = "PID,...", value_delimiter = ',')]
+    pub(super) also: Vec<u32>,
     /// How many receive. Several numbers, as `100,1000,5000`, are measured one after the other, for how it grows.
     #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "N,...")]
     pub(super) receivers: Vec<usize>,

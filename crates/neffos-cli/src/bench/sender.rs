@@ -40,7 +40,7 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn open(ground: &mut Ground, args: &BroadcastArgs) -> Result<Self, String> {
-        let mut fleet = ground.fleet()?;
+        let mut fleet = ground.senders_fleet()?;
         let part = Part { role: Role::Sends, rooms: args.room.iter().cloned().collect() };
         ground.open(&mut fleet, [Berth { part, reading: Reading::Always }])?;
         Ok(Self { fleet, tongue: ground.target.script.tongue.clone(), sent: Arc::default() })

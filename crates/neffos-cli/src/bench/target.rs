@@ -19,9 +19,21 @@ pub(super) struct Target {
 
 /// Fails when the dialect cannot do what the mode wants, or this machine has no room for it.
 pub(super) fn target(mode: &Mode) -> Result<Target, String> {
+    target_at(&mode.common().url, mode)
+}
+
+/// What the connection that sends dials, where that is something else.
+pub(super) fn senders_target(mode: &Mode) -> Result<Option<Target>, String> {
+    match mode {
+        Mode::Broadcast(args) => args.from.as_ref().map(|url| target_at(url, mode)).transpose(),
+        Mode::Ask(_) | Mode::Connect(_) | Mode::Idle(_) => Ok(None),
+    }
+}
+
+fn target_at(url: &str, mode: &Mode) -> Result<Target, String> {
     let common = mode.common();
-    let fault = |text: &str| format!("{}: {text}", common.url);
-    let uri: Uri = common.url.parse().map_err(|err| fault(&format!("{err}")))?;
+    let fault = |text: &str| format!("{url}: {text}");
+    let uri: Uri = url.parse().map_err(|err| fault(&format!("{err}")))?;
     if uri.scheme_str() != Some("ws") {
         return Err(fault("write it as ws://HOST:PORT/PATH; TLS is not measured"));
     }
@@ -102,9 +114,13 @@ mod tests {
         bench: BenchArgs,
     }
 
-    fn target_of(line: &str) -> Result<Target, String> {
+    fn mode_of(line: &str) -> Result<Mode, String> {
         let words = std::iter::once("bench").chain(line.split(' '));
-        target(&Line::try_parse_from(words).map_err(|err| err.to_string())?.bench.mode)
+        Ok(Line::try_parse_from(words).map_err(|err| err.to_string())?.bench.mode)
+    }
+
+    fn target_of(line: &str) -> Result<Target, String> {
+        target(&mode_of(line)?)
     }
 
     fn path_of(line: &str) -> String {
@@ -130,6 +146,14 @@ mod tests {
         assert!(refused("broadcast ws://127.0.0.1 --dialect socketio --event e").contains("--event"));
         assert!(refused("idle ws://127.0.0.1 --dialect socketio --namespace n").contains("--namespace"));
         assert!(refused("broadcast ws://127.0.0.1 --bystanders 3").contains("--room"));
+    }
+
+    #[test]
+    fn who_sends_dials_the_receivers_server_unless_another_is_named() {
+        let port = |line: &str| senders_target(&mode_of(line).unwrap()).unwrap().map(|target| target.address.port());
+        assert_eq!(port("broadcast ws://127.0.0.1:1 --from ws://127.0.0.1:2"), Some(2));
+        assert_eq!(port("broadcast ws://127.0.0.1:1"), None);
+        assert!(senders_target(&mode_of("broadcast ws://127.0.0.1:1 --from http://x").unwrap()).is_err());
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! - `mod.rs`: [`load`], which merges them.
 //! - `settings.rs`: every option, as a flag and as a key of the file.
 //! - `values.rs`: values that can only be right.
+//! - `brokers.rs`: those about other servers, some of which hold secrets.
 //! - `environment.rs`: the environment as a source.
 //! - `defaults.toml`: the last source.
 
+mod brokers;
 mod environment;
 mod settings;
 mod values;
@@ -15,8 +17,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Command};
 
+pub(crate) use brokers::{AtStart, Broker, BrokerUrl, Compat};
 pub(crate) use settings::Settings;
 pub(crate) use values::{ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy, Period};
 
@@ -47,7 +50,12 @@ pub(crate) fn load(
         Some(path) => from_file(&path, read)?,
         None => Settings::default(),
     };
-    let settings = flags.settings.or(variables.settings).or(file).or(defaults());
+    if flags.settings.cluster_key.is_some() {
+        return Err(Failure::config("cluster_key: not as a flag, for whoever looks at the processes reads flags"));
+    }
+    let given = flags.settings.or(variables.settings).or(file);
+    given.check_brokers()?;
+    let settings = given.or(defaults());
     match settings.namespaces.as_ref().is_none_or(BTreeMap::is_empty) {
         true => Err(Failure::config("namespaces: there is none, so nobody could connect to one")),
         false => Ok(settings),
@@ -57,12 +65,33 @@ pub(crate) fn load(
 fn from_file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Settings, Failure> {
     let name = path.display();
     let text = read(path).map_err(|err| Failure::config(format!("{name}: {err}")))?;
-    toml::from_str(&text).map_err(|err| Failure::config(format!("{name}: {}", err.to_string().trim_end())))
+    toml::from_str(&text).map_err(|err| Failure::config(format!("{name}: {}", told(&err, &text))))
+}
+
+/// What is wrong with a file, and where: with the line itself, unless a secret may stand there, be it under a wrong name.
+fn told(err: &toml::de::Error, text: &str) -> String {
+    let start = err.span().map_or(0, |span| span.start);
+    let lines_before = text.get(..start).unwrap_or(text).matches('\n').count();
+    let line = text.lines().nth(lines_before).unwrap_or_default();
+    match line.split_once('=').is_some_and(|(key, _)| is_harmless(key.trim())) {
+        true => err.to_string().trim_end().to_owned(),
+        false => format!("line {}: {}", lines_before + 1, err.message()),
+    }
+}
+
+/// Whether this is a key whose value may be shown.
+fn is_harmless(key: &str) -> bool {
+    let command = ServeArgs::augment_args(Command::new("serve"));
+    let mut flags = command.get_arguments().filter_map(|argument| argument.get_long());
+    flags.any(|flag| flag.replace('-', "_") == key) && !SECRETS.contains(&key)
 }
 
 fn defaults() -> Settings {
     toml::from_str(DEFAULTS).expect("a test reads the same text")
 }
+
+/// Keys whose values are not shown, also when they are wrong.
+const SECRETS: [&str; 4] = ["api_key", "cluster_key", "redis", "nats"];
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 
@@ -99,8 +128,21 @@ clients send in them. Without a file, that is:
                          \"body\" or \"body_base64\", \"to\", \"except\"
     POST /api/ask        the same without \"except\"; \"timeout_ms\" up to 60000;
                          answers with the first reply
-    GET  /api/stats      connections, and what became of messages
-    GET  /healthz /readyz /metrics
+    POST /api/disconnect {\"id\": …} and, as needed, \"code\" and \"reason\"
+    GET  /api/stats      connections, what became of messages, other servers
+    GET  /healthz        whether it lives
+    GET  /readyz         whether clients should come: not while it drains, nor
+                         while it does not reach the other servers
+    GET  /readyz/alone   the same, whatever is with the other servers
+    GET  /metrics        for Prometheus
+
+Several servers that share a broker are one to their clients:
+
+    neffos serve --addr 127.0.0.1:8080 --redis redis://127.0.0.1:6379
+    neffos serve --addr 127.0.0.1:8081 --redis redis://127.0.0.1:6379
+
+A private message to an id that is not here then goes to the other servers,
+and nobody is told when it is not there either.
 
     curl -H \"Authorization: Bearer $KEY\" \\
          -d '{\"event\":\"chat\",\"body\":\"hello\"}' \\

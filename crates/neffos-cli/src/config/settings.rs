@@ -8,6 +8,7 @@ use clap::Args;
 use http::HeaderName;
 use serde::Deserialize;
 
+use super::brokers::{AtStart, BrokerUrl, ClusterKey, ClusterPrefix, Compat, broker_urls};
 use super::values::{Address, ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy, Period, header_name};
 use crate::hub::Rules;
 
@@ -113,6 +114,72 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
     pub(crate) shards: Option<NonZeroUsize>,
 
+    /// Reach the connections of other servers over this Redis: `redis://host:6379`, `redis+cluster://host,host`, or
+    /// `redis+sentinel://host,host/service`; over TLS `rediss…`. A password in it is hidden better in NEFFOS_REDIS or the
+    /// file [default: none]
+    #[arg(long, value_name = "URL", help_heading = CLUSTER)]
+    pub(crate) redis: Option<BrokerUrl>,
+
+    /// Use all shards of a cluster of Redis, not one: for more than one can carry. Messages to different rooms, namespaces
+    /// and ids may then overtake each other. All servers must say the same [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = CLUSTER)]
+    pub(crate) redis_spread: Option<bool>,
+
+    /// Reach the connections of other servers over this NATS (`nats://host:4222`; over TLS `tls://`), or these, with commas
+    /// between them. As with --redis, a password is hidden better elsewhere [default: none]
+    #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = CLUSTER)]
+    #[serde(deserialize_with = "broker_urls")]
+    pub(crate) nats: Option<Vec<BrokerUrl>>,
+
+    /// The file with the credentials for --nats, as `nsc` writes it [default: none]
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) nats_credentials: Option<PathBuf>,
+
+    /// The PEM file with the authorities that the broker's certificate may come from [default: those of the system]
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) cluster_ca: Option<PathBuf>,
+
+    /// The PEM file with the certificate that is shown to the broker [default: none]
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) cluster_cert: Option<PathBuf>,
+
+    /// The PEM file with the key that goes with --cluster-cert [default: none]
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) cluster_cert_key: Option<PathBuf>,
+
+    /// With what all names on the broker begin: servers with the same one are one cluster [default: neffos]
+    #[arg(long, value_name = "NAME", help_heading = CLUSTER)]
+    pub(crate) cluster_prefix: Option<ClusterPrefix>,
+
+    /// Whose language is spoken on the broker [default: native]
+    #[arg(long, value_name = "WHOSE", help_heading = CLUSTER)]
+    pub(crate) cluster_compat: Option<Compat>,
+
+    /// The file with the key that servers sign with what they say to each other, 16 bytes or more; what is not signed with
+    /// it is not heard. Or NEFFOS_CLUSTER_KEY, or `cluster_key` in the file [default: none]
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) cluster_key_file: Option<PathBuf>,
+
+    /// In the environment and the file alone: whoever looks at the processes reads command lines.
+    #[arg(long, hide = true)]
+    pub(crate) cluster_key: Option<ClusterKey>,
+
+    /// What happens when the broker is not reached at the start [default: wait]
+    #[arg(long, value_name = "POLICY", help_heading = CLUSTER)]
+    pub(crate) cluster_at_start: Option<AtStart>,
+
+    /// Messages for other servers that may wait while the broker is slow or away [default: 16384]
+    #[arg(long, value_name = "COUNT", help_heading = CLUSTER)]
+    pub(crate) cluster_queue_messages: Option<NonZeroUsize>,
+
+    /// Bytes that they may take [default: 16777216]
+    #[arg(long, value_name = "BYTES", help_heading = CLUSTER)]
+    pub(crate) cluster_queue_bytes: Option<NonZeroUsize>,
+
+    /// How long they may wait [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = CLUSTER)]
+    pub(crate) cluster_queue_age: Option<Period>,
+
     /// What is logged to stderr: a level, or `target=level` directives with commas between them [default: info]
     #[arg(long, value_name = "FILTER", help_heading = LOGS)]
     pub(crate) log: Option<LogFilter>,
@@ -153,6 +220,21 @@ impl Settings {
             shutdown_timeout: self.shutdown_timeout.or(next.shutdown_timeout),
             ordered: self.ordered.or(next.ordered),
             shards: self.shards.or(next.shards),
+            redis: self.redis.or(next.redis),
+            redis_spread: self.redis_spread.or(next.redis_spread),
+            nats: self.nats.or(next.nats),
+            nats_credentials: self.nats_credentials.or(next.nats_credentials),
+            cluster_ca: self.cluster_ca.or(next.cluster_ca),
+            cluster_cert: self.cluster_cert.or(next.cluster_cert),
+            cluster_cert_key: self.cluster_cert_key.or(next.cluster_cert_key),
+            cluster_prefix: self.cluster_prefix.or(next.cluster_prefix),
+            cluster_compat: self.cluster_compat.or(next.cluster_compat),
+            cluster_key_file: self.cluster_key_file.or(next.cluster_key_file),
+            cluster_key: self.cluster_key.or(next.cluster_key),
+            cluster_at_start: self.cluster_at_start.or(next.cluster_at_start),
+            cluster_queue_messages: self.cluster_queue_messages.or(next.cluster_queue_messages),
+            cluster_queue_bytes: self.cluster_queue_bytes.or(next.cluster_queue_bytes),
+            cluster_queue_age: self.cluster_queue_age.or(next.cluster_queue_age),
             log: self.log.or(next.log),
             log_format: self.log_format.or(next.log_format),
             namespaces: self.namespaces.or(next.namespaces),
@@ -168,4 +250,5 @@ impl Settings {
 const NETWORK: &str = "Network";
 const HTTP: &str = "HTTP";
 const LIMITS: &str = "Limits";
+const CLUSTER: &str = "Other servers";
 const LOGS: &str = "Logs";

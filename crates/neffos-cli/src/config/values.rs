@@ -33,8 +33,7 @@ impl FromStr for Address {
 }
 
 /// What callers of the HTTP API must know. Its `Debug` does not tell.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ApiKey(String);
 
 impl ApiKey {
@@ -61,6 +60,12 @@ impl FromStr for ApiKey {
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiKey(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for ApiKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        hidden(deserializer, "a key is wanted, in quotes")?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -166,7 +171,12 @@ macro_rules! try_from_text {
     };
 }
 
-try_from_text!(Address, ApiKey, Origin, LogFilter);
+try_from_text!(Address, Origin, LogFilter);
+
+/// Reads a text; that it is none is said without showing what it is.
+pub(super) fn hidden<'de, D: Deserializer<'de>>(deserializer: D, wanted: &str) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map_err(|_| D::Error::custom(wanted))
+}
 
 /// Reads the name of a header.
 pub(super) fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HeaderName>, D::Error> {

@@ -1,7 +1,8 @@
 //! What monitoring reads at `/metrics`.
 //!
-//! - `mod.rs`: the server's numbers; `process.rs`: what the process takes.
+//! - `mod.rs`: the server's numbers; `cluster.rs`: those about other servers; `process.rs`: what the process takes.
 
+mod cluster;
 mod process;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
@@ -17,6 +18,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(DELIVERED, "Messages handed to the kernel, whole.");
     describe_counter!(DROPPED, "Messages that a connection missed: its outbox was full, or it was closing.");
     describe_counter!(UPGRADE_ERRORS, "Requests to the websocket that did not become one, by HTTP status.");
+    cluster::describe();
     Ok(handle)
 }
 
@@ -36,6 +38,9 @@ pub(crate) fn render<'a>(
     counter!(DELIVERED).absolute(counters.delivered());
     counter!(DROPPED, "reason" => "full").absolute(counters.dropped_full());
     counter!(DROPPED, "reason" => "closed").absolute(counters.dropped_closed());
+    if let Some(others) = server.cluster() {
+        cluster::update(&others);
+    }
     handle.render() + &process::render()
 }
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod bench;
+mod cluster;
 mod configuration;
 mod operation;
 mod page;

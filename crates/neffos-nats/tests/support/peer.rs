@@ -1,6 +1,8 @@
 //! A server of neffos with an exchange, and a client that writes down what it hears.
 
-use neffos::{Client, ClientSide, ClusterStatus, Events, Message, NsConn, Room, Server, State};
+use std::sync::{Arc, Mutex};
+
+use neffos::{Client, ClientSide, ClusterStatus, Events, Message, NsConn, Room, Server, ServerBuilder, State};
 use neffos_nats::NatsExchange;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -13,9 +15,13 @@ pub(crate) struct Peer {
     pub(crate) ns: NsConn<ClientSide>,
     url: String,
     heard: mpsc::Receiver<String>,
+    faults: Faults,
     clients: Vec<Client>,
     serving: JoinHandle<()>,
 }
+
+/// Why links were lost.
+type Faults = Arc<Mutex<Vec<String>>>;
 
 /// What all say to all.
 pub(crate) fn message(body: impl Into<String>) -> Message {
@@ -24,7 +30,21 @@ pub(crate) fn message(body: impl Into<String>) -> Message {
 
 impl Peer {
     pub(crate) async fn new(exchange: NatsExchange) -> Self {
-        let server = Self::server(exchange);
+        Self::of(Server::builder(), exchange).await
+    }
+
+    /// All its clients have this id.
+    pub(crate) async fn with_id(exchange: NatsExchange, id: &str) -> Self {
+        let id = id.to_owned();
+        Self::of(Server::builder().id_generator(move |_| id.clone()), exchange).await
+    }
+
+    async fn of(server: ServerBuilder, exchange: NatsExchange) -> Self {
+        let faults = Faults::default();
+        let told = faults.clone();
+        let server = server.namespace("default", Events::new()).exchange(exchange);
+        let server = server.on_exchange(move |status| told.lock().unwrap().extend(status.fault.clone()));
+        let server = server.build().unwrap();
         within("joining the others", server.joined()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -38,11 +58,7 @@ impl Peer {
         let client = Client::builder(&url).namespace("default", Events::new().on("said", hear)).state(tell);
         let client = within("dialling", client.dial()).await.unwrap();
         let ns = within("connecting", client.connect("default")).await.unwrap();
-        Self { server, ns, url, heard, clients: vec![client], serving }
-    }
-
-    pub(crate) fn server(exchange: NatsExchange) -> Server {
-        Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap()
+        Self { server, ns, url, heard, faults, clients: vec![client], serving }
     }
 
     /// One more client, which does nothing.
@@ -79,6 +95,11 @@ impl Peer {
 
     pub(crate) fn status(&self) -> ClusterStatus {
         self.server.cluster().unwrap().status()
+    }
+
+    /// Why its links were lost, each told once or more.
+    pub(crate) fn faults(&self) -> String {
+        self.faults.lock().unwrap().join("\n")
     }
 
     pub(crate) async fn until(&self, what: &str, condition: impl Fn(&ClusterStatus) -> bool) {

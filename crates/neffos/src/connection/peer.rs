@@ -4,7 +4,7 @@
 //! of users runs under one. Only the connection's own task changes the membership.
 
 use std::fmt;
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,19 +25,21 @@ use crate::message::wire::{self, NativeMode};
 use crate::session::{Ack, Asks, Effect, Membership, Session};
 use crate::websocket::{self, CloseCode, CloseFrame, Packing, Role, Window};
 
+/// The fields stay in this order: what a broadcast touches of each of its receivers comes first and lies together.
+#[repr(C)]
 pub(crate) struct Peer {
     key: u64,
-    id: Arc<str>,
     hub: Arc<Hub>,
-    session: Mutex<Session<Waiter>>,
+    deflate: Option<Window>,
     outgoing: Mutex<Outgoing>,
+    id: Arc<str>,
+    session: Mutex<Session<Waiter>>,
     /// Wakes the connection's own task.
     pub(super) waker: AtomicWaker,
     life: Mutex<Life>,
     values: Mutex<Values>,
     reconnect_tries: i64,
     address: Option<SocketAddr>,
-    deflate: Option<Window>,
 }
 
 /// What is to be sent, and where to.
@@ -319,6 +321,13 @@ impl Peer {
         }
     }
 
+    /// Writes what the socket takes without waiting.
+    pub(super) fn flush(&self) {
+        let mut tally = Tally::default();
+        self.write(&mut tally);
+        self.hub.fanout.totals().add(&tally);
+    }
+
     /// A message for this connection alone, compressed if that was agreed on and gains something.
     fn packed(&self, frame: Bytes) -> Bytes {
         self.packing().and_then(|packing| websocket::pack(&frame, packing)).unwrap_or(frame)
@@ -353,9 +362,7 @@ impl Outgoing {
         self.outbox.begin_flush();
         let Socket::Tcp(stream) = &self.socket else { return true };
         while !self.outbox.is_empty() && !self.outbox.is_blocked() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let filled = self.outbox.fill(&mut slices);
-            match write_now(stream, &slices[..filled]) {
+            match write_now(stream, &self.outbox) {
                 Ok(written) => self.outbox.advance(written, tally),
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 Err(err) if err.kind() == ErrorKind::WouldBlock => self.outbox.set_blocked(true),
@@ -404,10 +411,8 @@ impl Member for Peer {
         offer == Offer::Flush
     }
 
-    fn flush(&self) {
-        let mut tally = Tally::default();
-        let needs_driver = self.outgoing().write(&mut tally);
-        self.hub.fanout.totals().add(&tally);
+    fn write(&self, tally: &mut Tally) {
+        let needs_driver = self.outgoing().write(tally);
         if needs_driver {
             self.waker.wake();
         }
@@ -428,6 +433,3 @@ pub(super) fn too_slow() -> CloseFrame {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// How many chunks one write may join.
-const MAX_SLICES: usize = 64;

@@ -135,8 +135,9 @@ fn is_refused<L: Link>(node: &Node, link: &L, parcel: &Parcel) -> bool {
     true
 }
 
-/// Waits for the other servers, lets messages go, and then sees to it that they arrive.
+/// Sees that something comes back, waits for the other servers, lets messages go, and then sees to it that they arrive.
 async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
+    back(node, node.first_probe()).await?;
     // Who is not back by then may be gone.
     timeout(OTHERS_PATIENCE, node.others_are_back(number)).await.ok();
     node.queue().open();
@@ -159,6 +160,10 @@ async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
 /// Waits for a probe. How long it waits to be published is a matter of the queue; from then on it must come back.
 async fn returned(node: &Node, probe: u64) -> Result<(), LinkError> {
     node.until_published(probe).await;
+    back(node, probe).await
+}
+
+async fn back(node: &Node, probe: u64) -> Result<(), LinkError> {
     let back = timeout(LINK_PATIENCE, node.until_returned(probe)).await;
     back.map_err(|_| "what is published does not come back".into())
 }

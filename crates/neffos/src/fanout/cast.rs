@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytestring::ByteString;
 
 use super::chunk::Chunk;
+use super::counters::Tally;
 use super::{Member, lock};
 use crate::websocket::Packing;
 
@@ -55,27 +56,37 @@ impl Cast {
 
 /// A run of broadcasts with one audience, joined, in each form that was asked for.
 #[derive(Debug)]
-pub(super) struct Forms<'a> {
-    run: &'a [Arc<Cast>],
+pub(super) struct Forms<R> {
+    run: R,
     plain: Chunk,
     packed: Vec<(Packing, Chunk)>,
     /// The copy of one member alone.
     private: Option<(u64, Chunk)>,
 }
 
-impl<'a> Forms<'a> {
+impl<R: AsRef<[Arc<Cast>]>> Forms<R> {
     /// None when the run is empty.
-    pub(super) fn of(run: &'a [Arc<Cast>]) -> Option<Self> {
-        let plain = match run {
-            [] => return None,
+    pub(super) fn of(run: R) -> Option<Self> {
+        let casts = run.as_ref();
+        let private = casts.first()?.private.clone();
+        let plain = match casts {
             [only] => only.chunk.clone(),
-            _ => Chunk::joined(run.iter().map(|cast| &cast.chunk)),
+            several => Chunk::joined(several.iter().map(|cast| &cast.chunk)),
         };
-        Some(Self { run, plain, packed: Vec::new(), private: run[0].private.clone() })
+        Some(Self { run, plain, packed: Vec::new(), private })
+    }
+
+    /// Offers each member what it takes; those to write to are added to `touched`.
+    pub(super) fn offering<M: Member>(&mut self, touched: &mut Vec<Arc<M>>, tally: &mut Tally) -> impl FnMut(&Arc<M>) {
+        |member| {
+            if member.offer(self.of_member(&**member), tally) {
+                touched.push(member.clone());
+            }
+        }
     }
 
     /// What `member` gets.
-    pub(super) fn of_member(&mut self, member: &impl Member) -> &Chunk {
+    fn of_member(&mut self, member: &impl Member) -> &Chunk {
         let is_asker = self.private.as_ref().is_some_and(|(key, _)| *key == member.key());
         match member.packing() {
             None if is_asker => self.private.as_ref().map_or(&self.plain, |(_, own)| own),
@@ -102,11 +113,12 @@ impl<'a> Forms<'a> {
     }
 
     fn pack(&self, packing: Packing) -> Chunk {
-        let parts: Vec<_> = self.run.iter().map(|cast| cast.packed(packing)).collect();
+        let run = self.run.as_ref();
+        let parts: Vec<_> = run.iter().map(|cast| cast.packed(packing)).collect();
         match &parts[..] {
             [Some(only)] => only.clone(),
             parts if parts.iter().all(Option::is_none) => self.plain.clone(),
-            parts => Chunk::joined(parts.iter().zip(self.run).map(|(part, cast)| part.as_ref().unwrap_or(&cast.chunk))),
+            parts => Chunk::joined(parts.iter().zip(run).map(|(part, cast)| part.as_ref().unwrap_or(&cast.chunk))),
         }
     }
 }

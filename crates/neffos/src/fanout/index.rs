@@ -1,6 +1,7 @@
 //! Who is where: namespace and room to members. A broadcast to ten members of a room costs ten, however many there are.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::group::{ByKey, Group, release};
@@ -98,6 +99,23 @@ impl<M: Member> Index<M> {
             (None, Except::Nobody) => group.iter().for_each(|ByKey(member)| f(member)),
             (None, except) => {
                 group.iter().filter(|ByKey(member)| !except.covers(&**member)).for_each(|ByKey(member)| f(member));
+            }
+        }
+    }
+
+    /// The same for those of them who have these places in their namespace or room, whatever id they have.
+    pub(super) fn for_some_members<'a>(
+        &'a self,
+        audience: &Audience,
+        places: Range<usize>,
+        mut f: impl FnMut(&'a Arc<M>),
+    ) {
+        let Some(group) = self.group(&audience.namespace, audience.room.as_deref()) else { return };
+        let end = places.end.min(group.len());
+        let Some(members) = group.get_range(places.start.min(end)..end) else { return };
+        for ByKey(member) in members {
+            if !audience.except.covers(&**member) {
+                f(member);
             }
         }
     }

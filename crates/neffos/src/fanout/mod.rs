@@ -4,7 +4,7 @@
 //! [`Member`] is whatever can take a chunk of bytes.
 //!
 //! - `mod.rs`: [`Fanout`], the engine's face: all shards, and the order across them.
-//! - `shard.rs`: one part of the connections, its pending broadcasts and its dispatcher.
+//! - `shard.rs`: one part of the connections, its pending broadcasts and its dispatcher; `walk.rs`: how it gets through many.
 //! - `index.rs`: namespace and room to members, in groups (`group.rs`); `holders.rs`: ids to members.
 //! - `cast.rs`: one broadcast, in the forms that its receivers take.
 //! - `chunk.rs`: encoded frames, shared by all who get them.
@@ -20,6 +20,7 @@ mod index;
 mod outbox;
 mod queue;
 mod shard;
+mod walk;
 mod watch;
 
 use std::num::NonZeroUsize;
@@ -51,14 +52,14 @@ pub(crate) trait Member: Send + Sync + 'static {
     /// How messages to it are compressed, if they are.
     fn packing(&self) -> Option<Packing>;
 
-    /// Takes `chunk` into the outbox, or drops it, and counts which. Never waits. True: [`Member::flush`] is due.
+    /// Takes `chunk` into the outbox, or drops it, and counts which. Never waits. True: [`Member::write`] is due.
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool;
 
-    /// Queues a reply, for which room is reserved. Never waits. True: [`Member::flush`] is due.
+    /// Queues a reply, for which room is reserved. Never waits. True: [`Member::write`] is due.
     fn offer_reply(&self, frame: Bytes) -> bool;
 
-    /// Writes what the socket takes without waiting.
-    fn flush(&self);
+    /// Writes what the socket takes without waiting, and counts what has gone.
+    fn write(&self, tally: &mut Tally);
 }
 
 /// All connections of one server.
@@ -112,10 +113,12 @@ impl<M: Member> Fanout<M> {
     pub(crate) fn enter(&self, member: &Arc<M>, namespace: &Arc<str>, reply: Option<Bytes>) {
         let mut state = self.shard(member.key()).settled();
         state.index.enter(member, namespace);
-        let flush_is_due = reply.is_some_and(|reply| member.offer_reply(reply));
+        let write_is_due = reply.is_some_and(|reply| member.offer_reply(reply));
         drop(state);
-        if flush_is_due {
-            member.flush();
+        if write_is_due {
+            let mut tally = Tally::default();
+            member.write(&mut tally);
+            self.totals.add(&tally);
         }
     }
 
@@ -142,9 +145,9 @@ impl<M: Member> Fanout<M> {
             shard.cast(cast, runtime, &mut touched);
         }
         drop(turn);
-        for member in touched {
-            member.flush();
-        }
+        let mut tally = Tally::default();
+        touched.iter().for_each(|member| member.write(&mut tally));
+        self.totals.add(&tally);
     }
 
     /// Those whom `audience` selects at this moment.

@@ -172,6 +172,11 @@ impl Outbox {
         *self = Self { closed: true, ..Self::default() };
     }
 
+    /// What is to be written, when that is in one piece.
+    pub(crate) fn only(&self) -> Option<&[u8]> {
+        self.queue.only().map(|item| &item.chunk.bytes()[self.written..])
+    }
+
     /// Lays the first chunks into `slices`; returns how many.
     pub(crate) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;

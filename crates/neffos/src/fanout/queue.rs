@@ -47,6 +47,11 @@ impl Queue {
         self.head.as_ref()
     }
 
+    /// The first, when it is the last, too.
+    pub(super) fn only(&self) -> Option<&Item> {
+        self.head.as_ref().filter(|_| self.rest.is_empty())
+    }
+
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Item> {
         match at.checked_sub(1) {
             None => self.head.as_mut(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio::task::yield_now;
+
 use super::*;
 
 struct Probe {
@@ -31,7 +33,7 @@ impl Probe {
     }
 
     fn text(&self) -> String {
-        self.flush();
+        self.write(&mut Tally::default());
         String::from_utf8(lock(&self.seen).clone()).unwrap()
     }
 }
@@ -62,7 +64,7 @@ impl Member for Probe {
         lock(&self.outbox).offer_single(frame, &LIMITS, &mut Tally::default()) == Offer::Flush
     }
 
-    fn flush(&self) {
+    fn write(&self, tally: &mut Tally) {
         self.called();
         let mut outbox = lock(&self.outbox);
         outbox.begin_flush();
@@ -70,7 +72,7 @@ impl Member for Probe {
         while !outbox.is_empty() {
             let filled = outbox.fill(&mut slices);
             let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
-            outbox.advance(bytes.len(), &mut Tally::default());
+            outbox.advance(bytes.len(), tally);
             lock(&self.seen).extend(bytes);
             slices = [std::io::IoSlice::new(&[]); 16];
         }
@@ -237,4 +239,57 @@ async fn a_broadcast_to_a_room_of_ten_touches_those_ten_however_many_are_connect
         assert_eq!(touched, expected);
         assert!(touched.iter().all(|key| lock(&everyone[*key as usize].seen).as_slice() == b"hello"));
     }
+}
+
+/// An engine of one shard with so many members of a namespace.
+fn hall(size: u64) -> (Fanout<Probe>, Arc<str>, Vec<Arc<Probe>>) {
+    let (engine, ns) = engine(1, false);
+    let everyone: Vec<_> = (0..size).map(|key| Probe::new(key, "x")).collect();
+    for member in &everyone {
+        engine.insert(member);
+        engine.enter(member, &ns, None);
+    }
+    (engine, ns, everyone)
+}
+
+/// To how many something has been written.
+fn reached(everyone: &[Arc<Probe>]) -> usize {
+    everyone.iter().filter(|member| !lock(&member.seen).is_empty()).count()
+}
+
+#[tokio::test]
+async fn of_many_the_first_are_written_to_before_the_others_are_looked_at() {
+    let (engine, _, everyone) = hall(300);
+    everyone.iter().for_each(|member| member.calls.store(0, Ordering::Relaxed));
+    engine.broadcast(&cast(to("ns"), "a"));
+    // The dispatcher has its first turn.
+    yield_now().await;
+    let looked_at = everyone.iter().filter(|member| member.calls.load(Ordering::Relaxed) > 0).count();
+    assert!(looked_at < everyone.len() && looked_at == reached(&everyone), "{looked_at}");
+}
+
+#[tokio::test]
+async fn who_comes_or_goes_while_a_broadcast_goes_round_changes_nobodys_messages() {
+    let (engine, ns, everyone) = hall(300);
+    let newcomer = Probe::new(1_000, "new");
+    engine.insert(&newcomer);
+    engine.broadcast(&cast(to("ns"), "a"));
+    engine.broadcast(&cast(Audience { except: Except::Member(7), ..to("ns") }, "b"));
+    yield_now().await;
+    let halfway = reached(&everyone);
+    assert!(0 < halfway && halfway < everyone.len(), "{halfway}");
+
+    // One that was reached and one that was not: each time the last takes the place of who goes.
+    engine.exit(&everyone[0], "ns", &[]);
+    engine.exit(&everyone[200], "ns", &[]);
+    engine.enter(&newcomer, &ns, Some(Bytes::from_static(b"<")));
+    engine.broadcast(&cast(to("ns"), "c"));
+    engine.remove(&newcomer, &[]);
+
+    for (member, text) in [(0, "ab"), (200, "ab"), (7, "ac"), (1, "abc"), (299, "abc")] {
+        assert_eq!(everyone[member].text(), text, "of {member}");
+    }
+    let others = (0..300).filter(|nth| ![0, 200, 7].contains(nth));
+    others.for_each(|nth| assert_eq!(everyone[nth].text(), "abc", "of {nth}"));
+    assert_eq!(newcomer.text(), "<c");
 }

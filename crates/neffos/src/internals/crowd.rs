@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout, Member, Offer, Outbox, OutboxLimits, Overflow, Tally};
 use crate::websocket::Packing;
 
-/// Members of the namespace `default`, in rooms of ten, whose outboxes are emptied by every flush.
+/// Members of the namespace `default`, in rooms of ten, whose outboxes are emptied by every write.
 pub struct Crowd {
     engine: Fanout<Null>,
     members: Vec<Arc<Null>>,
@@ -123,13 +123,13 @@ impl Member for Null {
         self.with_outbox(|outbox| outbox.offer_single(frame, &LIMITS, &mut Tally::default())) == Offer::Flush
     }
 
-    fn flush(&self) {
-        let mut tally = Tally::default();
+    fn write(&self, tally: &mut Tally) {
+        let before = tally.delivered;
         self.with_outbox(|outbox| {
             outbox.begin_flush();
-            outbox.advance(outbox.len(), &mut tally);
+            outbox.advance(outbox.len(), tally);
         });
-        self.delivered.fetch_add(tally.delivered, Ordering::Relaxed);
+        self.delivered.fetch_add(tally.delivered - before, Ordering::Relaxed);
     }
 }
 

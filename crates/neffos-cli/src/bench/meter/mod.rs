@@ -7,6 +7,7 @@ mod page;
 mod process;
 mod sockets;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -76,6 +77,28 @@ impl Meter {
             Self::Process(_) => Memory::Anonymous,
             Self::Page(_) | Self::Nowhere => Memory::Resident,
         }
+    }
+}
+
+/// Processes that take part beside the server.
+#[derive(Default)]
+pub(super) struct Others(Vec<Process>);
+
+impl Others {
+    /// Fails when one cannot be looked at.
+    pub(super) fn new(pids: &[u32]) -> Result<Self, String> {
+        let others = Self(pids.iter().copied().map(Process).collect());
+        others.times()?;
+        Ok(others)
+    }
+
+    /// What each has used of processors so far, by its number.
+    pub(super) fn times(&self) -> Result<BTreeMap<u32, Duration>, String> {
+        let time = |process: &Process| {
+            let usage = process.usage().ok_or_else(|| format!("process {}: cannot be looked at", process.0))?;
+            Ok((process.0, usage.processor))
+        };
+        self.0.iter().map(time).collect()
     }
 }
 

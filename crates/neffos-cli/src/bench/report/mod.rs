@@ -5,6 +5,7 @@
 mod series;
 mod table;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -32,6 +33,9 @@ pub(super) struct Report {
     pub(super) latency_us: Option<Latency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) server: Option<Server>,
+    /// What other processes took that have a part in it, by their numbers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) others: BTreeMap<u32, Client>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client: Option<Client>,
 }
@@ -79,7 +83,7 @@ pub(super) struct Sockets {
     pub(super) bytes_each_after: f64,
 }
 
-/// What the load itself took: it shares the machine.
+/// What the load itself took, which shares the machine, or another process.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Client {
     pub(super) processor_seconds: f64,
@@ -128,6 +132,19 @@ impl Moments {
 }
 
 impl Client {
+    /// Between two moments, for `count` things.
+    pub(super) fn of_each(
+        before: &BTreeMap<u32, Duration>,
+        after: &BTreeMap<u32, Duration>,
+        count: u64,
+    ) -> BTreeMap<u32, Self> {
+        let took = |(pid, after): (&u32, &Duration)| {
+            let before = before.get(pid).copied().unwrap_or_default();
+            (*pid, Self::of(after.saturating_sub(before), count))
+        };
+        after.iter().map(took).collect()
+    }
+
     pub(super) fn of(took: Duration, count: u64) -> Self {
         let seconds = took.as_secs_f64();
         Self { processor_seconds: seconds, processor_us_each: ratio(seconds * 1e6, count) }

@@ -110,6 +110,9 @@ const ROWS: &[Row] = &[
     ("kernel's socket buffers", Unit::Mebibytes, |run| run.server?.sockets.map(|sockets| as_f64(sockets.bytes_after))),
     ("  each connection, idle", Unit::Kibibytes, |run| run.server?.sockets.map(|sockets| sockets.bytes_each)),
     ("  each connection, after", Unit::Kibibytes, |run| run.server?.sockets.map(|sockets| sockets.bytes_each_after)),
+    ("others' processor time", Unit::Seconds, |run| {
+        (!run.others.is_empty()).then(|| run.others.values().map(|other| other.processor_seconds).sum())
+    }),
     ("load's processor time", Unit::Seconds, |run| run.client.map(|client| client.processor_seconds)),
     ("  each", Unit::Micros, |run| run.client.map(|client| client.processor_us_each)),
 ];

@@ -1,7 +1,7 @@
 //! What the server takes: read of its process, or of its page of metrics.
 
 use super::{careless, refused, report};
-use crate::support::Program;
+use crate::support::{Program, run_to_end};
 
 #[tokio::test]
 async fn memory_is_told_when_all_are_in_and_when_the_server_has_gone_quiet() {
@@ -22,6 +22,22 @@ async fn what_the_load_itself_takes_is_told_beside_it() {
     let report = report("ask", &url, &["--connections", "2", "--asks", "50"]).await;
     assert!(report["client"]["processor_us_each"].as_f64().unwrap() > 0.0);
     assert!(report.get("server").is_none());
+}
+
+#[tokio::test]
+async fn who_sends_may_dial_another_address_and_what_other_processes_take_is_told() {
+    let program = Program::start(&[]).await;
+    let (pid, name) = (program.id().to_string(), program.url().replace("127.0.0.1", "localhost"));
+    let flags = ["--receivers", "20", "--messages", "20", "--from", &name, "--also", &pid];
+    let report = report("broadcast", &program.url(), &flags).await;
+    assert_eq!(report["deliveries"]["received"], 400);
+    assert!(report["others"][&pid]["processor_us_each"].as_f64().unwrap() > 0.0);
+
+    let nowhere = ["broadcast", &program.url(), "--from", "ws://127.0.0.1:1", "--receivers", "1", "--patience", "1s"];
+    let nowhere = run_to_end(&[&["bench"], &nowhere[..]].concat(), &[]).await;
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+    let nobody = refused(&["broadcast", &program.url(), "--also", "4194305"]).await;
+    assert_eq!(nobody.errors, "error: process 4194305: cannot be looked at\n");
 }
 
 #[tokio::test]

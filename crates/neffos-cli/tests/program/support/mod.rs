@@ -3,8 +3,10 @@
 //! - `mod.rs`: [`Program`], started and stopped.
 //! - `dialogue.rs`: a program that is spoken to line by line; `screen.rs`: one in a terminal of its own.
 //! - `http.rs`: one request and its answer.
+//! - `broker.rs`: what several programs share.
 //! - `websocket.rs`: a client that speaks text frames; `strangers.rs`: servers that speak something else.
 
+mod broker;
 mod dialogue;
 mod http;
 #[cfg(unix)]
@@ -19,9 +21,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
+pub(crate) use broker::{Brand, Broker};
 pub(crate) use dialogue::{Dialogue, host};
 pub(crate) use http::{Answer, answer, request, request_in_pieces};
 #[cfg(unix)]
@@ -37,6 +40,7 @@ pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     child: Child,
     output: Lines<BufReader<ChildStdout>>,
+    log: Option<Lines<BufReader<ChildStderr>>>,
 }
 
 /// How a program ended that did not serve.
@@ -75,12 +79,30 @@ impl Program {
         Self::spawned(limited).await
     }
 
-    async fn spawned(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    /// As [`Program::start`], with a log that is read.
+    pub(crate) async fn start_logged(flags: &[&str]) -> Self {
+        let flags = [&["serve", "--addr", "127.0.0.1:0", "--api-key", KEY], flags].concat();
+        Self::spawned_with(command(&flags, &[]), Stdio::piped()).await
+    }
+
+    async fn spawned(command: Command) -> Self {
+        Self::spawned_with(command, Stdio::null()).await
+    }
+
+    async fn spawned_with(mut command: Command, log: Stdio) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = soon(output.next_line()).await.unwrap().expect("the program ended before it listened");
         let address = line.strip_prefix("listening on ").unwrap().parse().unwrap();
-        Self { address, child, output }
+        let log = child.stderr.take().map(|log| BufReader::new(log).lines());
+        Self { address, child, output, log }
+    }
+
+    /// The next line of the log that contains `part`.
+    pub(crate) async fn logged(&mut self, part: &str) -> String {
+        let log = self.log.as_mut().expect("it is started to be read");
+        let next = async || log.next_line().await.unwrap().expect("the program has closed its log");
+        soon(line_with(part, next)).await
     }
 
     /// The next line that it writes.
@@ -171,6 +193,15 @@ async fn end_of(mut command: Command, input: &[u8]) -> Ended {
         .await
         .unwrap();
     Ended { code: soon(child.wait()).await.unwrap().code(), output, errors }
+}
+
+/// The first that contains `part`.
+async fn line_with(part: &str, mut next: impl AsyncFnMut() -> String) -> String {
+    let mut line = next().await;
+    while !line.contains(part) {
+        line = next().await;
+    }
+    line
 }
 
 async fn send_signal(id: u32, name: &str) {

@@ -216,6 +216,13 @@ impl Node {
         number
     }
 
+    /// Sends a probe before all that waits, over a link that is new; its number.
+    pub(super) fn first_probe(&self) -> u64 {
+        let number = lock(&self.probes).send(Instant::now());
+        self.control(&self.own_channels[1], &Body::Probe { number });
+        number
+    }
+
     /// The broker has taken a probe, and all before it.
     pub(super) fn probe_published(&self, number: u64) {
         lock(&self.probes).note_published(number);

@@ -1,0 +1,63 @@
+//! A server has one connection to NATS, however many websockets it has, and it is gone with the server.
+
+mod support;
+
+use brokers::Nats;
+use neffos_nats::NatsExchange;
+use serde_json::Value;
+use support::{Peer, within};
+
+async fn connections(nats: &Nats) -> Vec<Value> {
+    let page: Value = serde_json::from_str(&nats.monitor("/connz?subs=true").await).unwrap();
+    page["connections"].as_array().cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_and_id() {
+    let nats = Nats::start().await;
+    let mut peer = Peer::new(NatsExchange::new(nats.url()).unwrap().name("chat 7")).await;
+    let _lobby = peer.join("lobby").await;
+    let before = peer.status().subscriptions;
+    for _ in 0..30 {
+        let ns = peer.crowd().await;
+        within("joining", ns.join("lobby")).await.unwrap();
+    }
+    let connections = connections(&nats).await;
+    assert_eq!(connections.len(), 1, "{connections:?}");
+    assert_eq!(connections[0]["name"], "chat 7");
+    // Places are shared; each has an id of its own.
+    assert_eq!(peer.status().subscriptions, before + 30);
+    let subjects = connections[0]["subscriptions_list"].as_array().unwrap();
+    assert_eq!(subjects.len(), before + 30);
+    assert!(subjects.iter().all(|subject| subject.as_str().unwrap().starts_with("neffos.")), "{subjects:?}");
+}
+
+#[tokio::test]
+async fn a_place_that_everybody_has_left_is_unsubscribed_from() {
+    let nats = Nats::start().await;
+    let peer = Peer::new(NatsExchange::new(nats.url()).unwrap()).await;
+    let before = connections(&nats).await[0]["subscriptions"].as_u64();
+    let lobby = peer.join("lobby").await;
+    assert_eq!(connections(&nats).await[0]["subscriptions"].as_u64(), before.map(|count| count + 1));
+    within("leaving", lobby.leave()).await.unwrap();
+    let gone = async { while connections(&nats).await[0]["subscriptions"].as_u64() != before {} };
+    within("the end of the subscription", gone).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_has_no_connection_and_never_comes_back() {
+    let nats = Nats::start().await;
+    let peer = Peer::new(NatsExchange::new(nats.url()).unwrap()).await;
+    let other = Peer::new(NatsExchange::new(nats.url()).unwrap().name("other")).await;
+    assert_eq!(connections(&nats).await.len(), 2);
+    drop(peer);
+    within("the end of the connection", async { while connections(&nats).await.len() > 1 {} }).await;
+    // For as long as the other has many probes go around.
+    let published = other.status().published;
+    other.until("probes", |status| status.published > published + 2).await;
+    let left = connections(&nats).await;
+    assert_eq!((left.len(), &left[0]["name"]), (1, &Value::from("other")));
+    let total: Value = serde_json::from_str(&nats.monitor("/varz").await).unwrap();
+    // Those two, and the one that looked whether it greets.
+    assert_eq!(total["total_connections"], 3);
+}

@@ -1,0 +1,90 @@
+//! What is no server of NATS, or behaves like none, is an error that says so: it is never waited for, nor believed.
+
+mod support;
+
+use brokers::Nats;
+use neffos::{Events, Server};
+use neffos_nats::NatsExchange;
+use support::{Peer, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// What a server of neffos says of one that says `script`, a part each time that something was read.
+async fn verdict(scheme: &str, script: &'static [&'static str]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+    let mut acting = JoinSet::new();
+    acting.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for part in script {
+                // The other side may have had enough.
+                stream.write_all(part.as_bytes()).await.ok();
+                stream.read(&mut [0; 4096]).await.ok();
+            }
+        }
+    });
+    let server = Server::builder().namespace("default", Events::new()).exchange(NatsExchange::new(url).unwrap());
+    within("the verdict", server.build().unwrap().joined()).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn who_does_not_greet_as_nats_does_is_not_talked_to() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["HTTP/1.1 400 Bad Request\r\n\r\n"], "begins with none of its words"),
+        (&["PING\r\n"], "does not greet"),
+        (&["INFO {\"max_payload\":\r\n"], "no text"),
+        (&["-ERR 'maximum connections exceeded'\r\n"], "maximum connections exceeded"),
+        (&[], "end of file"),
+        (&["INFO {}\r\n"], "end of file"),
+    ];
+    for (script, expected) in cases {
+        let text = verdict("nats", script).await;
+        assert!(text.contains(expected), "{script:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn who_talks_on_before_tls_is_not_believed() {
+    let script = &["INFO {\"tls_required\":true}\r\nPONG\r\n"];
+    let text = verdict("tls", script).await;
+    assert!(text.contains("somebody may be between"), "{text}");
+}
+
+#[tokio::test]
+async fn who_breaks_the_protocol_once_a_link_is_there_loses_it() {
+    let cases: [(&[&str], &str); 5] = [
+        (&["INFO {}\r\n", "PONG\r\n", "HELLO\r\n"], "begins with none of its words"),
+        (&["INFO {}\r\n", "PONG\r\nPONG\r\n"], "answers what nobody asked"),
+        (&["INFO {}\r\n", "PONG\r\n", "MSG a 1 99999999999\r\n"], "longer than any server allows"),
+        (&["INFO {}\r\n", "PONG\r\n", "-ERR 'Stale Connection'\r\n"], "Stale Connection"),
+        (&["INFO {}\r\n", "PONG\r\n"], "closed the connection"),
+    ];
+    for (script, expected) in cases {
+        let text = verdict("nats", script).await;
+        assert!(text.contains(expected), "{script:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn who_accepts_and_says_nothing_is_given_up_and_the_next_is_tried() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nats = Nats::start().await;
+    let silent = format!("nats://{}", silent.local_addr().unwrap());
+    // Whichever is tried first.
+    let urls = [silent.as_str(), &silent, &silent, &silent, &nats.url()].join(",");
+    Peer::new(NatsExchange::new(urls).unwrap()).await;
+    let server = Server::builder().namespace("default", Events::new()).exchange(NatsExchange::new(&silent).unwrap());
+    let err = within("the verdict", server.build().unwrap().joined()).await.unwrap_err();
+    assert!(err.to_string().contains(&format!("{silent}: no answer")), "{err}");
+}
+
+#[tokio::test]
+async fn pings_of_nats_are_answered() {
+    let nats = Nats::with("ping_interval: \"100ms\"\nping_max: 1").await;
+    let peer = Peer::new(NatsExchange::new(nats.url()).unwrap()).await;
+    let before = peer.status().published;
+    peer.until("some seconds", |status| status.published >= before + 2).await;
+    assert_eq!(peer.status().links, 1, "{}", peer.faults());
+}

@@ -1,0 +1,35 @@
+//! A server of NATS that is about to shut down says so: links move on, and nothing that was said over them is lost.
+
+mod support;
+
+use brokers::{Nats, Proxy};
+use neffos::LinkState;
+use neffos_nats::NatsExchange;
+use support::Peer;
+
+#[tokio::test]
+async fn before_a_server_of_nats_leaves_the_link_moves_on_and_nothing_that_was_said_is_lost() {
+    let cluster = Nats::cluster(2, "").await;
+    let (staying, leaving) = (&cluster[0], &cluster[1]);
+    let mut there = Peer::new(NatsExchange::new(staying.url()).unwrap()).await;
+    // At first there is one way only.
+    let other_way = Proxy::to(staying.port()).await;
+    other_way.refuse();
+    let both = format!("{},nats://127.0.0.1:{}", leaving.url(), other_way.port());
+    let here = Peer::new(NatsExchange::new(both).unwrap()).await;
+    other_way.accept().await;
+    here.until("the other server", |status| status.servers == 1).await;
+
+    leaving.leave();
+    let mut said = Vec::new();
+    while here.status().links == 1 || here.status().state != LinkState::Up {
+        here.say(said.len().to_string());
+        said.push(said.len().to_string());
+        tokio::task::yield_now().await;
+    }
+    here.say("last");
+    assert_eq!(there.up_to("last").await, said);
+    assert!(here.faults().contains("lame duck"), "{}", here.faults());
+    let status = here.status();
+    assert_eq!((status.links, status.uncertain, status.dropped), (2, 0, 0));
+}

@@ -1,0 +1,66 @@
+//! What is larger than NATS allows is dropped, counted and logged; the link and everything else go on.
+
+mod support;
+
+use brokers::Nats;
+use neffos::{Dialect, LinkState};
+use neffos_nats::NatsExchange;
+use support::{Peer, message, until};
+
+#[tokio::test]
+async fn a_message_beyond_max_payload_is_dropped_and_counted_and_those_around_it_arrive() {
+    let nats = Nats::with("max_payload: 2000").await;
+    for dialect in [Dialect::native("neffos"), Dialect::go_nats("other")] {
+        let exchange = NatsExchange::new(nats.url()).unwrap().dialect(dialect);
+        let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+        for body in ["before", &"x".repeat(2000), &"y".repeat(1800), "after"] {
+            here.say(body);
+        }
+        assert_eq!(there.up_to("after").await, ["before", &"y".repeat(1800)]);
+        let status = here.status();
+        assert_eq!((status.refused, status.links, status.dropped), (1, 1, 0));
+    }
+}
+
+#[tokio::test]
+async fn when_nats_allows_less_than_it_did_one_link_is_lost_and_no_more() {
+    let mut nats = Nats::with("max_payload: 5000").await;
+    let exchange = NatsExchange::new(nats.url()).unwrap();
+    let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+    nats.reconfigure("max_payload: 2000");
+    // It tells nobody: the first that is too large finds out, perhaps not at once.
+    until("the link to be lost", || {
+        here.say("x".repeat(4000));
+        here.status().links > 1
+    })
+    .await;
+    assert!(here.faults().contains("Maximum Payload Violation"), "{}", here.faults());
+    here.until("the next link", |status| status.state == LinkState::Up).await;
+    here.say("y".repeat(4000));
+    here.say("after");
+    let heard = there.up_to("after").await;
+    assert!(!heard.contains(&"y".repeat(4000)));
+    assert!(here.status().refused > 0 && here.status().links == 2, "{:?}", here.status());
+}
+
+#[tokio::test]
+async fn an_id_that_is_longer_than_any_subject_is_reached_all_the_same() {
+    let nats = Nats::start().await;
+    let exchange = NatsExchange::new(nats.url()).unwrap();
+    let here = Peer::new(exchange.clone()).await;
+    let mut there = Peer::with_id(exchange, &"é ".repeat(3000)).await;
+    here.server.broadcast(message("to a long id").to("é ".repeat(3000)));
+    assert_eq!(there.next().await, "to a long id");
+}
+
+#[tokio::test]
+async fn among_servers_in_go_an_id_that_makes_no_subject_costs_nobody_the_link() {
+    let nats = Nats::start().await;
+    let exchange = NatsExchange::new(nats.url()).unwrap().dialect(Dialect::go_nats("neffos"));
+    let here = Peer::new(exchange.clone()).await;
+    let mut there = Peer::with_id(exchange, &"a".repeat(6000)).await;
+    here.server.broadcast(message("not sent").to("a".repeat(6000)));
+    here.say("to all");
+    assert_eq!(there.next().await, "to all");
+    assert_eq!((here.status().refused, here.status().links, there.status().links), (1, 1, 1));
+}

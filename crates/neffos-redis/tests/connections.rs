@@ -1,0 +1,60 @@
+//! How many connections a server has to Redis.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use brokers::{Redis, RedisCluster};
+use neffos_redis::RedisExchange;
+use support::{PUBLISHING, Peer, SUBSCRIPTIONS, connections};
+
+#[tokio::test]
+async fn a_server_has_two_whatever_the_number_of_its_websockets() {
+    let redis = Redis::start().await;
+    let mut ada = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    assert_eq!(connections(&redis).await, [PUBLISHING, SUBSCRIPTIONS]);
+    for nth in 0..50 {
+        let ns = ada.crowd().await;
+        support::within("joining", ns.join(&format!("room {nth}"))).await.unwrap();
+    }
+    assert_eq!(connections(&redis).await, [PUBLISHING, SUBSCRIPTIONS]);
+    // Each by its name, and none by a pattern.
+    assert!(ada.status().subscriptions > 100);
+    assert_eq!(redis.command("PUBSUB NUMPAT").await, ":0");
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_has_none() {
+    let redis = Redis::start().await;
+    let ada = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    drop(ada);
+    support::within("the end of the connections", async { while !connections(&redis).await.is_empty() {} }).await;
+}
+
+#[tokio::test]
+async fn in_a_cluster_a_server_has_two_in_all() {
+    let cluster = RedisCluster::start().await;
+    let ada = Peer::new(RedisExchange::new(cluster.url()).unwrap()).await;
+    for nth in 0..20 {
+        ada.join(&format!("room {nth}")).await;
+    }
+    assert_eq!(all_of(&cluster).await, [PUBLISHING, SUBSCRIPTIONS]);
+}
+
+#[tokio::test]
+async fn spread_over_shards_a_server_has_two_for_each() {
+    let cluster = RedisCluster::start().await;
+    let ada = Peer::new(RedisExchange::new(cluster.url()).unwrap().spread_over_shards().unwrap()).await;
+    for nth in 0..20 {
+        ada.join(&format!("room {nth}")).await;
+    }
+    assert_eq!(all_of(&cluster).await, [[PUBLISHING; 3], [SUBSCRIPTIONS; 3]].concat());
+}
+
+async fn all_of(cluster: &RedisCluster) -> Vec<String> {
+    let mut all = Vec::new();
+    for node in cluster.nodes() {
+        all.extend(connections(node).await);
+    }
+    all.sort();
+    all
+}

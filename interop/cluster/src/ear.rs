@@ -1,0 +1,54 @@
+//! A client that keeps books on what it hears.
+
+use std::future::ready;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use neffos::{Client, Events};
+use tokio::time::Instant;
+
+use crate::ledger::Ledger;
+use crate::node::{NAMESPACE, News, Node, ROOM, SAID};
+use crate::stand::within;
+
+/// A client of one server.
+#[derive(Debug)]
+pub struct Ear {
+    /// Which server it is at.
+    pub node: usize,
+    ledger: Arc<Mutex<Ledger>>,
+    _client: Client,
+}
+
+impl Ear {
+    /// A client of `node`, which is the server with this number, in the namespace and the room that all is said to.
+    pub(crate) async fn at(node: &Node, number: usize, news: &News) -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let (book, news) = (ledger.clone(), news.clone());
+        let note = move |said: String| {
+            let (sender, number) = said.split_once(' ').expect("a sender and a number");
+            let read = |text: &str| text.parse().expect("a number");
+            lock(&book).note(read(sender), read(number), Instant::now());
+            news.send_replace(());
+            ready(())
+        };
+        let client = Client::builder(node.url()).namespace(NAMESPACE, Events::new().on(SAID, note));
+        let client = within("dialling", client.dial()).await.expect("the server takes a client");
+        let ns = within("connecting", client.connect(NAMESPACE)).await.expect("the namespace is there");
+        within("joining", ns.join(ROOM)).await.expect("the room is open to all");
+        Self { node: number, ledger, _client: client }
+    }
+
+    /// What it has heard so far.
+    pub fn ledger(&self) -> Ledger {
+        lock(&self.ledger).clone()
+    }
+
+    /// How many numbers of a sender are behind it.
+    pub fn passed(&self, sender: usize) -> usize {
+        lock(&self.ledger).passed(sender)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

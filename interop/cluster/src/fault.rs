@@ -1,0 +1,206 @@
+//! What goes wrong between servers and a broker.
+
+use std::fmt;
+use std::time::Duration;
+
+use brokers::{Flow, Proxy, Toward};
+use tokio::time::Instant;
+
+use crate::broker::Broker;
+use crate::stand::{Moment, Stand};
+use crate::trial::given_up;
+
+/// A fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The broker stands still for a second and a half.
+    PausedBriefly,
+    /// The broker stands still for five seconds.
+    Paused,
+    /// The broker is killed, and started three seconds later.
+    Killed,
+    /// The broker is killed and started.
+    Restarted,
+    /// The same again as soon as it answers.
+    RestartedTwice,
+    /// What goes to the broker and comes from it trickles for three seconds.
+    Slow,
+    /// Connections are reset.
+    Cut(Reach),
+    /// Connections are reset in the middle of a message in this direction: those of the first server.
+    CutInMessage(Toward),
+    /// Connections are reset, and new ones are refused for three seconds.
+    Refused(Reach),
+    /// Connections are dead, and nobody says so.
+    HalfOpen(Reach),
+}
+
+/// Whose way to the broker is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reach {
+    /// That of every server.
+    All,
+    /// That of the first.
+    First,
+}
+
+/// What a fault does to a server's link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// It stays.
+    None,
+    /// It is lost.
+    Loss,
+}
+
+/// How a fault went.
+#[derive(Debug)]
+pub(crate) struct Course {
+    /// What was so just before each blow.
+    pub(crate) blows: Vec<Moment>,
+    /// When it was over.
+    pub(crate) end: Instant,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::PausedBriefly,
+        Self::Paused,
+        Self::Killed,
+        Self::Restarted,
+        Self::RestartedTwice,
+        Self::Slow,
+        Self::Cut(Reach::All),
+        Self::Refused(Reach::All),
+        Self::HalfOpen(Reach::All),
+        Self::Cut(Reach::First),
+        Self::CutInMessage(Toward::Broker),
+        Self::CutInMessage(Toward::Client),
+        Self::Refused(Reach::First),
+        Self::HalfOpen(Reach::First),
+    ];
+
+    pub(crate) fn harm(self, node: usize) -> Harm {
+        match (self, node) {
+            (Self::PausedBriefly | Self::Slow, _) => Harm::None,
+            (Self::Cut(Reach::First) | Self::CutInMessage(_) | Self::Refused(Reach::First), 1..) => Harm::None,
+            (Self::HalfOpen(Reach::First), 1..) => Harm::None,
+            _ => Harm::Loss,
+        }
+    }
+
+    /// Whether it lasts long enough for everyone to notice.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(self, Self::Paused | Self::Killed | Self::Refused(_))
+    }
+
+    /// Befalls a stand where everyone says something all the time.
+    pub(crate) async fn befall(self, stand: &mut Stand, broker: &mut Broker) -> Course {
+        // Just before: it is on its way.
+        stand.say();
+        let mut blows = vec![stand.moment()];
+        match self {
+            Self::PausedBriefly | Self::Paused => {
+                broker.pause();
+                self.last(stand, &blows[0]).await;
+                broker.resume();
+            }
+            Self::Killed => {
+                broker.kill();
+                self.last(stand, &blows[0]).await;
+                stand.say_while(broker.restart()).await;
+            }
+            Self::Restarted => stand.say_while(broker.restart()).await,
+            Self::RestartedTwice => {
+                stand.say_while(broker.restart()).await;
+                blows.push(stand.moment());
+                stand.say_while(broker.restart()).await;
+            }
+            Self::Slow => {
+                self.ways(stand).for_each(|way| way.flow(TRICKLE));
+                self.last(stand, &blows[0]).await;
+                self.ways(stand).for_each(|way| way.flow(Flow::Pass));
+            }
+            Self::Cut(_) => self.ways(stand).for_each(Proxy::cut),
+            Self::HalfOpen(_) => self.ways(stand).for_each(Proxy::half_open),
+            Self::CutInMessage(toward) => {
+                let links = stand.nodes[0].status().links;
+                stand.nodes[0].way.cut_after(toward, MIDDLE);
+                stand.say_until("to be cut", |stand| stand.nodes[0].status().links > links).await;
+            }
+            Self::Refused(_) => {
+                self.ways(stand).for_each(Proxy::refuse);
+                self.last(stand, &blows[0]).await;
+                for way in self.ways(stand) {
+                    way.accept().await;
+                }
+            }
+        }
+        Course { blows, end: Instant::now() }
+    }
+
+    fn ways(self, stand: &Stand) -> impl Iterator<Item = &Proxy> {
+        let count = match self {
+            Self::Cut(Reach::First) | Self::Refused(Reach::First) | Self::HalfOpen(Reach::First) => 1,
+            _ => stand.nodes.len(),
+        };
+        stand.nodes.iter().take(count).map(|node| &node.way)
+    }
+
+    /// While it lasts, everyone goes on talking, and hears at home all that is said there; who has lost the others knows it,
+    /// and what becomes of every message.
+    async fn last(self, stand: &mut Stand, blow: &Moment) {
+        stand.say_paced(self.rounds()).await;
+        stand.heard_at_home().await;
+        if !self.is_outage() {
+            return;
+        }
+        let is_lost = |node: &usize| self.harm(*node) == Harm::Loss;
+        let harmed: Vec<_> = (0..stand.nodes.len()).filter(is_lost).collect();
+        let told = |stand: &Stand| harmed.iter().all(|node| stand.nodes[*node].has_told_loss());
+        stand.until("to be told of the outage", told).await;
+        for node in harmed {
+            let (now, said) = (stand.nodes[node].status(), stand.rounds() - blow.rounds);
+            assert_eq!(now.lag, None, "the lag of a way that is closed");
+            assert!(now.queued + given_up(&now) >= said, "{said} were said: {now:?}");
+            assert!(now.queued_bytes > now.queued, "{now:?}");
+        }
+    }
+
+    fn rounds(self) -> usize {
+        match self {
+            Self::PausedBriefly => 75,
+            Self::Paused => 250,
+            _ => 150,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PausedBriefly => "broker stands still for 1.5 s",
+            Self::Paused => "broker stands still for 5 s",
+            Self::Killed => "broker away for 3 s",
+            Self::Restarted => "broker restarted",
+            Self::RestartedTwice => "broker restarted twice",
+            Self::Slow => "ways trickle for 3 s",
+            Self::Cut(Reach::All) => "all ways cut",
+            Self::Cut(Reach::First) => "one way cut",
+            Self::CutInMessage(Toward::Broker) => "one way cut within what is published",
+            Self::CutInMessage(_) => "one way cut within what is received",
+            Self::Refused(Reach::All) => "all ways closed for 3 s",
+            Self::Refused(Reach::First) => "one way closed for 3 s",
+            Self::HalfOpen(Reach::All) => "all ways half-open",
+            Self::HalfOpen(Reach::First) => "one way half-open",
+        })
+    }
+}
+
+/// More than is needed for what is said, in small portions.
+const TRICKLE: Flow = Flow::Trickle(1024, Duration::from_millis(10));
+/// Within some message: none begins or ends here each time.
+const MIDDLE: usize = 1111;

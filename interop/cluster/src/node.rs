@@ -1,0 +1,107 @@
+//! One of the servers: a runtime of its own, so that it can die with all that it has, and a way of its own to the broker.
+
+use std::net::TcpListener as StdListener;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brokers::Proxy;
+use neffos::{ClusterStatus, Events, LinkState, Message, Server, ServerBuilder, serve};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::broker::Broker;
+
+/// More settings of servers.
+pub type Settings<'a> = dyn Fn(ServerBuilder) -> ServerBuilder + 'a;
+/// Wakes whoever waits for something to happen.
+pub(crate) type News = watch::Sender<()>;
+
+/// A server of the cluster.
+#[derive(Debug)]
+pub struct Node {
+    /// The server.
+    pub server: Server,
+    /// How it reaches the broker.
+    pub way: Proxy,
+    url: String,
+    told: Arc<Mutex<Vec<ClusterStatus>>>,
+    /// None once it is shut down.
+    runtime: Option<Runtime>,
+}
+
+impl Node {
+    /// Starts a server at `broker`, which may be away; `with` gives it more settings. `news` hears of what its hook is told.
+    pub(crate) async fn start(broker: &Broker, with: &Settings<'_>, news: &News) -> Self {
+        let way = Proxy::to(broker.port()).await;
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let (server, url) = {
+            let _here = runtime.enter();
+            let (tell, news) = (told.clone(), news.clone());
+            let builder = Server::builder().namespace(NAMESPACE, Events::new()).on_exchange(move |status| {
+                lock(&tell).push(status.clone());
+                news.send_replace(());
+            });
+            let server = broker.kind().connect(with(builder), way.port()).build().expect("settings that make sense");
+            let listener = StdListener::bind("127.0.0.1:0").expect("127.0.0.1 has a free port");
+            listener.set_nonblocking(true).expect("a listener that does not block");
+            let url = format!("ws://{}/", listener.local_addr().expect("a listener has an address"));
+            let listener = TcpListener::from_std(listener).expect("the runtime takes a listener");
+            runtime.spawn(serve(listener, server.clone()));
+            (server, url)
+        };
+        Self { server, way, url, told, runtime: Some(runtime) }
+    }
+
+    /// Where clients reach it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How it is going between it and the others.
+    pub fn status(&self) -> ClusterStatus {
+        self.server.cluster().expect("it has an exchange").status()
+    }
+
+    /// Whether it reaches the others.
+    pub fn is_up(&self) -> bool {
+        self.status().state == LinkState::Up
+    }
+
+    /// What its hook has been told so far.
+    pub fn told(&self) -> Vec<ClusterStatus> {
+        lock(&self.told).clone()
+    }
+
+    /// Whether its hook was told that it has lost the others.
+    pub(crate) fn has_told_loss(&self) -> bool {
+        lock(&self.told).iter().any(|status| status.state == LinkState::Down && status.fault.is_some())
+    }
+
+    /// Says `number` to everyone: to the namespace, and every second time only to those in the room, who are the same.
+    pub(crate) fn say(&self, sender: usize, number: usize) {
+        let message = Message::new(SAID, format!("{sender} {number}")).in_namespace(NAMESPACE);
+        self.server.broadcast(if number.is_multiple_of(2) { message } else { message.to_room(ROOM) });
+    }
+
+    /// It dies with its connections, as in the middle of a word: nobody is told.
+    pub fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) const NAMESPACE: &str = "default";
+pub(crate) const ROOM: &str = "lobby";
+pub(crate) const SAID: &str = "said";

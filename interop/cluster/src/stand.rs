@@ -1,0 +1,166 @@
+//! Servers, each with a way to the broker of its own, clients that keep books, and what the servers say to all of them.
+
+use std::time::Duration;
+
+use neffos::ClusterStatus;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, interval, timeout};
+
+use crate::broker::Broker;
+use crate::ear::Ear;
+use crate::node::{News, Node, Settings};
+
+/// Servers that share a broker, with a client each. In each round, each server says the number of the round to all.
+#[derive(Debug)]
+pub struct Stand {
+    /// The servers.
+    pub nodes: Vec<Node>,
+    /// The clients; the first is at the first server, and so on.
+    pub ears: Vec<Ear>,
+    /// When each round was.
+    rounds: Vec<Instant>,
+    pace: Interval,
+    news: News,
+}
+
+/// What was so at a moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Moment {
+    /// How many rounds there had been.
+    pub rounds: usize,
+    /// How it was going between each server and the others.
+    pub statuses: Vec<ClusterStatus>,
+    /// How many numbers of each sender were behind each ear.
+    pub passed: Vec<Vec<usize>>,
+}
+
+impl Stand {
+    /// So many servers at `broker`, which know each other.
+    pub async fn of(count: usize, broker: &Broker) -> Self {
+        let stand = Self::apart(count, broker, &|builder| builder).await;
+        stand.until("to know each other", |stand| stand.nodes.iter().all(|node| is_among(node, count))).await;
+        stand
+    }
+
+    /// So many servers, whether they reach each other or not; `with` gives them more settings.
+    pub async fn apart(count: usize, broker: &Broker, with: &Settings<'_>) -> Self {
+        let news = watch::Sender::new(());
+        let (mut nodes, mut ears) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let node = Node::start(broker, with, &news).await;
+            ears.push(Ear::at(&node, number, &news).await);
+            nodes.push(node);
+        }
+        Self { nodes, ears, rounds: Vec::new(), pace: interval(PACE), news }
+    }
+
+    /// How many rounds there have been.
+    pub fn rounds(&self) -> usize {
+        self.rounds.len()
+    }
+
+    /// When a round was.
+    pub fn time_of(&self, round: usize) -> Instant {
+        self.rounds[round]
+    }
+
+    /// A round, at once. Returns when all servers have taken it.
+    pub fn say(&mut self) {
+        let number = self.rounds.len();
+        self.rounds.push(Instant::now());
+        self.nodes.iter().enumerate().for_each(|(sender, node)| node.say(sender, number));
+    }
+
+    /// Rounds, fifty in a second.
+    pub async fn say_paced(&mut self, rounds: usize) {
+        // What was missed meanwhile is not made good.
+        self.pace.reset();
+        for _ in 0..rounds {
+            self.pace.tick().await;
+            self.say();
+        }
+    }
+
+    /// Rounds, fifty in a second, while something is done.
+    pub async fn say_while<T>(&mut self, act: impl Future<Output = T>) -> T {
+        let mut act = std::pin::pin!(act);
+        self.pace.reset();
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut act => return done,
+                _ = self.pace.tick() => self.say(),
+            }
+        }
+    }
+
+    /// Rounds, fifty in a second, until something is so.
+    pub async fn say_until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        within(what, async {
+            while !is_so(self) {
+                self.say_paced(1).await;
+            }
+        })
+        .await;
+    }
+
+    /// Looks again whenever a client has heard something or a server's hook was told, and now and then: of what a server knows
+    /// about the others nobody is told.
+    pub async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        let mut news = self.news.subscribe();
+        let mut again = interval(PACE);
+        within(what, async {
+            while !is_so(self) {
+                tokio::select! {
+                    changed = news.changed() => changed.expect("the stand has a sender"),
+                    _ = again.tick() => {}
+                }
+            }
+        })
+        .await;
+    }
+
+    /// All clients have heard all that their own servers have said.
+    pub async fn heard_at_home(&self) {
+        let has_heard = |ear: &Ear| ear.passed(ear.node) == self.rounds();
+        self.until("to hear one's own server", |stand| stand.ears.iter().all(has_heard)).await;
+    }
+
+    /// Whether all clients have heard what each server said in the last of so many rounds, or in a later one.
+    pub fn have_heard(&self, rounds: usize) -> bool {
+        let senders = 0..self.nodes.len();
+        self.ears.iter().all(|ear| senders.clone().all(|sender| ear.passed(sender) >= rounds))
+    }
+
+    /// How it stands.
+    pub fn moment(&self) -> Moment {
+        let senders = 0..self.nodes.len();
+        // What is heard before what waits: what is on its way now is seen as such.
+        let passed = self.ears.iter().map(|ear| senders.clone().map(|sender| ear.passed(sender)).collect()).collect();
+        Moment { rounds: self.rounds(), passed, statuses: self.nodes.iter().map(Node::status).collect() }
+    }
+}
+
+impl Moment {
+    /// How much of what `sender` had said was on its way to the client of `receiver`: neither waiting nor heard.
+    pub fn on_the_way(&self, sender: usize, receiver: usize) -> usize {
+        (self.rounds - self.passed[receiver][sender]).saturating_sub(self.statuses[sender].queued)
+    }
+}
+
+fn is_among(node: &Node, count: usize) -> bool {
+    node.is_up() && node.status().servers == count - 1
+}
+
+/// Waits for something, though not for ever.
+///
+/// # Panics
+///
+/// When it takes too long.
+pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("it took too long: {what}"))
+}
+
+const PACE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(30);

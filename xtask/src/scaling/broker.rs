@@ -1,0 +1,125 @@
+//! A broker that runs for a measurement, and connections to it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::wire::Language;
+use crate::Result;
+use crate::background::Background;
+use crate::machine;
+
+#[derive(Debug)]
+pub(super) struct Broker {
+    process: Background,
+    address: SocketAddr,
+    language: Language,
+}
+
+impl Broker {
+    /// One of its own on a free port, which keeps nothing.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(super) fn start(language: Language) -> Result<Self> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let mut command = Command::new(machine::find(program(language)).ok_or("the broker is not installed")?);
+        let port = address.port().to_string();
+        match language {
+            Language::Redis => {
+                command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
+            }
+            Language::Nats => command.args(["-a", "127.0.0.1", "-p", &port]),
+        };
+        let process = Background::start(command.stderr(Stdio::null()))?;
+        let broker = Self { process, address, language };
+        broker.wait()?;
+        Ok(broker)
+    }
+
+    fn wait(&self) -> Result {
+        let deadline = Instant::now() + START;
+        while let Err(fault) = TcpStream::connect(self.address) {
+            if Instant::now() > deadline {
+                return Err(format!("{}: {fault}", program(self.language)).into());
+            }
+            thread::park_timeout(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// As servers are told it.
+    pub(super) fn url(&self) -> String {
+        match self.language {
+            Language::Redis => format!("redis://{}", self.address),
+            Language::Nats => format!("nats://{}", self.address),
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has used of processors so far.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn processor(&self) -> Result<Duration> {
+        let mut sum = Duration::ZERO;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanos = text.split_whitespace().next().unwrap_or_default().parse()?;
+            sum += Duration::from_nanos(nanos);
+        }
+        Ok(sum)
+    }
+
+    /// Opens a connection and says something on it, until the answer ends as it should.
+    fn open(&self, (words, answer): (&str, &str)) -> Result<TcpStream> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(START))?;
+        stream.write_all(words.as_bytes())?;
+        let (mut heard, mut byte) = (Vec::new(), [0]);
+        while !heard.ends_with(answer.as_bytes()) {
+            stream.read_exact(&mut byte)?;
+            heard.push(byte[0]);
+        }
+        Ok(stream)
+    }
+
+    /// A subscriber.
+    pub(super) fn subscribe(&self) -> Result<TcpStream> {
+        self.open(self.language.subscription())
+    }
+
+    /// Publishes so many batches, each when the one before is answered.
+    pub(super) fn publish(&self, batches: usize, of: usize) -> Result {
+        let mut stream = BufReader::new(self.open(self.language.greeting())?);
+        let batch = self.language.batch(of);
+        let (mut line, answers) = (String::new(), self.language.answers(of));
+        for _ in 0..batches {
+            stream.get_mut().write_all(&batch)?;
+            let mut left = answers;
+            while left > 0 {
+                line.clear();
+                stream.read_line(&mut line)?;
+                left -= usize::from(line.starts_with([':', 'P']) && line != "PING\r\n");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn program(language: Language) -> &'static str {
+    match language {
+        Language::Redis => "redis-server",
+        Language::Nats => "nats-server",
+    }
+}
+
+const START: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);

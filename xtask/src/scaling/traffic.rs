@@ -1,0 +1,79 @@
+//! What servers say, hear and deliver in a second. Pure.
+
+use super::load::Load;
+
+/// How what is said reaches the other servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wiring {
+    /// A channel for each room: a server hears those in which it has somebody. Ours.
+    Rooms,
+    /// A channel for all of a namespace: every server hears everything. Ours together with servers in Go, and those in Go over
+    /// NATS, from 0.0.25 on.
+    Namespace,
+    /// The same, and a subscription for each connection: the broker hands out a copy for each. Servers in Go over Redis.
+    Connections,
+}
+
+/// Of all servers together, in a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Traffic {
+    /// Messages that the broker takes.
+    pub(super) said: f64,
+    /// Copies that it hands out. A server hears what it has said itself, too.
+    pub(super) heard: f64,
+    /// Messages that clients get.
+    pub(super) delivered: f64,
+    /// How many the broker has to know.
+    pub(super) subscriptions: f64,
+}
+
+impl Traffic {
+    pub(super) fn of(load: &Load, wiring: Wiring) -> Self {
+        let said = load.said();
+        let copies = match wiring {
+            Wiring::Rooms => load.servers_of_a_room(),
+            Wiring::Namespace => load.servers,
+            Wiring::Connections => load.connections,
+        };
+        Self {
+            said,
+            heard: said * copies,
+            delivered: said * load.room_size,
+            subscriptions: subscriptions(load, wiring),
+        }
+    }
+}
+
+/// One for each id in any case.
+fn subscriptions(load: &Load, wiring: Wiring) -> f64 {
+    load.connections
+        + match wiring {
+            Wiring::Rooms => load.rooms * load.servers_of_a_room() + load.servers * OWN,
+            Wiring::Namespace => load.servers * OWN,
+            Wiring::Connections => load.connections,
+        }
+}
+
+/// Of each server: the namespace, itself, and all servers.
+const OWN: f64 = 3.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOAD: Load = Load { servers: 2.0, connections: 100.0, rooms: 10.0, room_size: 2.0, rate: 5.0 };
+
+    #[test]
+    fn with_channels_for_rooms_a_message_goes_where_somebody_is() {
+        let traffic = Traffic::of(&LOAD, Wiring::Rooms);
+        assert_eq!((traffic.said, traffic.heard, traffic.delivered), (50.0, 75.0, 100.0));
+        assert_eq!(traffic.subscriptions, 100.0 + 15.0 + 6.0);
+    }
+
+    #[test]
+    fn with_a_channel_for_the_namespace_it_goes_to_every_server_or_to_every_connection() {
+        assert_eq!(Traffic::of(&LOAD, Wiring::Namespace).heard, 100.0);
+        assert_eq!(Traffic::of(&LOAD, Wiring::Connections).heard, 5_000.0);
+        assert_eq!(Traffic::of(&LOAD, Wiring::Connections).delivered, 100.0);
+    }
+}
