@@ -64,24 +64,27 @@ impl Node {
             Form::Native => None,
             Form::Go(_) => Some(self.claim(self.dialect.of_answers(&token).into()).await),
         };
-        self.publish([self.question(&message, &token, patience)]);
+        self.publish(self.question(&message, &token, patience));
         match wait.await {
             Ok(answer) => answer,
             Err(_) => pending().await,
         }
     }
 
-    fn question(&self, message: &Message, token: &str, patience: Duration) -> Letter {
+    /// None when servers in Go would ask the whole namespace.
+    fn question(&self, message: &Message, token: &str, patience: Duration) -> Option<Letter> {
         let channel = self.channel_of(message);
-        match self.dialect.form() {
+        let letter = match self.dialect.form() {
             Form::Native => {
                 let packed = Packed::of(message);
                 let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
                 let (id, part) = (message.recipient(), packed.part());
                 envelope::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
             }
+            Form::Go(_) if self.is_mistakable(message, &channel) => return None,
             Form::Go(_) => go::ask(channel, message, token),
-        }
+        };
+        Some(letter)
     }
 
     /// The token of an ask whose answers come over this channel.
@@ -98,7 +101,7 @@ impl Node {
         }
     }
 
-    /// Asks those here, and sends back the first answer.
+    /// Asks those here, and sends back the first answer of each whom it may be for: the first of all counts.
     pub(super) fn take_question(self: &Arc<Self>, from: Option<NodeId>, channel: &str, question: Question) {
         let Question { token, message, patience } = question;
         // In Go, what this server has asked comes back to it without its name.
@@ -106,16 +109,18 @@ impl Node {
         if is_own {
             return;
         }
-        let (Some(here), Some(message)) = (self.here(), self.readdressed(channel, message).pop()) else { return };
-        let Some(turn) = Turn::take(self) else {
-            return self.tallies.rejected.add(1);
-        };
-        let answer = here.ask(message, patience);
-        self.runtime.spawn(async move {
-            if let Some(answer) = answer.await {
-                turn.0.answer(from, &token, &answer);
-            }
-        });
+        let Some(here) = self.here() else { return };
+        for message in self.readdressed(channel, message) {
+            let Some(turn) = Turn::take(self) else {
+                return self.tallies.rejected.add(1);
+            };
+            let (answer, token) = (here.ask(message, patience), token.clone());
+            self.runtime.spawn(async move {
+                if let Some(answer) = answer.await {
+                    turn.0.answer(from, &token, &answer);
+                }
+            });
+        }
     }
 
     fn answer(&self, to: Option<NodeId>, token: &str, answer: &Message) {

@@ -104,7 +104,8 @@ impl Node {
     /// What a server in Go has sent to an id says so only by its channel.
     pub(super) fn readdressed(&self, channel: &str, message: Message) -> Vec<Message> {
         let namespace = Place::Namespace(message.namespace());
-        let says_itself = self.dialect.form() == Form::Native || *self.dialect.of_place(&namespace) == *channel;
+        let is_marked = self.dialect.form() == Form::Native || message.recipient().is_some();
+        let says_itself = is_marked || *self.dialect.of_place(&namespace) == *channel;
         if says_itself {
             return vec![message];
         }
