@@ -59,10 +59,10 @@ impl Node {
         let (told, wait) = oneshot::channel();
         lock(&self.asks).insert(token.clone(), told);
         let _asked = Asked { node: self.clone(), token: token.clone() };
-        // Servers in Go answer on channels of the token's own.
+        // Servers in Go answer on a channel of the token's own.
         let _claim = match self.dialect.form() {
             Form::Native => None,
-            Form::Go(_) => Some(self.claim(self.dialect.of_answers(&token).into()).await),
+            Form::Go(_) => Some(self.claim(vec![self.dialect.of_answers(&token)]).await),
         };
         self.publish(self.question(&message, &token, patience));
         match wait.await {
@@ -81,7 +81,10 @@ impl Node {
                 let (id, part) = (message.recipient(), packed.part());
                 envelope::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
             }
-            Form::Go(_) if self.is_mistakable(message, &channel) => return None,
+            Form::Go(_) if self.is_mistakable(message, &channel) => {
+                self.tallies.refused.add(1);
+                return None;
+            }
             Form::Go(_) => go::ask(channel, message, token),
         };
         Some(letter)
@@ -89,7 +92,7 @@ impl Node {
 
     /// The token of an ask whose answers come over this channel.
     pub(super) fn answered_on(&self, channel: &str) -> Option<ByteString> {
-        let token = self.dialect.token_of_answers(channel).unwrap_or(channel);
+        let token = self.dialect.token_of_answers(channel)?;
         lock(&self.asks).get_key_value(token).map(|(token, _)| token.clone())
     }
 
@@ -125,8 +128,7 @@ impl Node {
 
     fn answer(&self, to: Option<NodeId>, token: &str, answer: &Message) {
         let Some(id) = to else {
-            let channels = self.dialect.of_answers(token).into_iter();
-            return self.publish(channels.map(|channel| go::answer(channel, answer)));
+            return self.publish([go::answer(self.dialect.of_answers(token), answer)]);
         };
         let packed = Packed::of(answer);
         let body = Body::Answer { token, part: packed.part() };
