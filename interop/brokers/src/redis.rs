@@ -85,6 +85,11 @@ impl Redis {
         *self = Self::launch(self.port, self.arguments.clone()).await;
     }
 
+    /// What it has written to its log.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// Sends a command of words without blanks, and returns what it answers: the first line, or all of a long text.
     ///
     /// # Panics

@@ -43,6 +43,15 @@ impl Ear {
         lock(&self.ledger).clone()
     }
 
+    /// Nothing of a sender came twice or out of order, and nothing is lost from this number on.
+    pub(crate) fn check_account(&self, sender: usize, from: usize) {
+        let (account, whom) = (self.ledger().of(sender), format!("client {} of {sender}", self.node));
+        assert_eq!((account.doubled(), account.reordered()), (0, 0), "doubled and reordered: {whom}");
+        let mut lost = account.lost(account.passed());
+        lost.retain(|number| *number >= from);
+        assert!(lost.is_empty(), "lost: {whom}: {lost:?}");
+    }
+
     /// How many numbers of a sender are behind it.
     pub fn passed(&self, sender: usize) -> usize {
         lock(&self.ledger).passed(sender)

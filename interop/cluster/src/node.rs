@@ -74,7 +74,7 @@ impl Node {
     }
 
     /// Whether its hook was told that it has lost the others.
-    pub(crate) fn has_told_loss(&self) -> bool {
+    pub fn has_told_loss(&self) -> bool {
         lock(&self.told).iter().any(|status| status.state == LinkState::Down && status.fault.is_some())
     }
 
@@ -82,11 +82,6 @@ impl Node {
     pub(crate) fn say(&self, sender: usize, number: usize) {
         let message = Message::new(SAID, format!("{sender} {number}")).in_namespace(NAMESPACE);
         self.server.broadcast(if number.is_multiple_of(2) { message } else { message.to_room(ROOM) });
-    }
-
-    /// It dies with its connections, as in the middle of a word: nobody is told.
-    pub fn kill(self) {
-        drop(self);
     }
 }
 

@@ -38,17 +38,22 @@ pub struct Moment {
 impl Stand {
     /// So many servers at `broker`, which know each other.
     pub async fn of(count: usize, broker: &Broker) -> Self {
-        let stand = Self::apart(count, broker, &|builder| builder).await;
-        stand.until("to know each other", |stand| stand.nodes.iter().all(|node| is_among(node, count))).await;
+        Self::with(count, broker, &|builder| builder).await
+    }
+
+    /// The same, with more settings.
+    pub async fn with(count: usize, broker: &Broker, settings: &Settings<'_>) -> Self {
+        let stand = Self::apart(count, broker, settings).await;
+        stand.until("to know each other", Self::is_together).await;
         stand
     }
 
-    /// So many servers, whether they reach each other or not; `with` gives them more settings.
-    pub async fn apart(count: usize, broker: &Broker, with: &Settings<'_>) -> Self {
+    /// The same, whether they reach each other or not.
+    pub async fn apart(count: usize, broker: &Broker, settings: &Settings<'_>) -> Self {
         let news = watch::Sender::new(());
         let (mut nodes, mut ears) = (Vec::new(), Vec::new());
         for number in 0..count {
-            let node = Node::start(broker, with, &news).await;
+            let node = Node::start(broker, settings, &news).await;
             ears.push(Ear::at(&node, number, &news).await);
             nodes.push(node);
         }
@@ -133,6 +138,31 @@ impl Stand {
         self.ears.iter().all(|ear| senders.clone().all(|sender| ear.passed(sender) >= rounds))
     }
 
+    /// Whether all servers know all others, and reach them.
+    pub fn is_together(&self) -> bool {
+        let others = self.nodes.len() - 1;
+        self.nodes.iter().all(|node| node.is_up() && node.status().servers == others)
+    }
+
+    /// The last server dies with its connections, as in the middle of a word: nobody is told.
+    pub fn kill_last(&mut self) {
+        self.ears.pop();
+        self.nodes.pop();
+    }
+
+    /// Nothing came twice or out of order, and nothing is lost: at home from the beginning, elsewhere of what was said from
+    /// this round on.
+    ///
+    /// # Panics
+    ///
+    /// When something did, or is.
+    pub fn check_books(&self, from: usize) {
+        for ear in &self.ears {
+            (0..self.nodes.len())
+                .for_each(|sender| ear.check_account(sender, if sender == ear.node { 0 } else { from }));
+        }
+    }
+
     /// How it stands.
     pub fn moment(&self) -> Moment {
         let senders = 0..self.nodes.len();
@@ -147,10 +177,6 @@ impl Moment {
     pub fn on_the_way(&self, sender: usize, receiver: usize) -> usize {
         (self.rounds - self.passed[receiver][sender]).saturating_sub(self.statuses[sender].queued)
     }
-}
-
-fn is_among(node: &Node, count: usize) -> bool {
-    node.is_up() && node.status().servers == count - 1
 }
 
 /// Waits for something, though not for ever.

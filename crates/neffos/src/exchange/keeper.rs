@@ -117,11 +117,10 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
         }
         let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number));
         let parcels: Vec<_> = parcels.filter(|parcel| !is_refused(node, link, parcel)).collect();
-        let count = parcels.len() as u64;
-        // Until the broker has taken them, they count as lost: this future may be dropped meanwhile.
-        node.tallies.uncertain.add(count);
+        // This future may be dropped meanwhile.
+        let handed = node.tallies.hand(parcels.len() as u64);
         within("the broker takes no messages", link.publish(parcels)).await?;
-        node.tallies.settle(count);
+        handed.taken();
         if let Some(probe) = batch.probe {
             node.probe_published(probe);
         }
@@ -175,7 +174,8 @@ async fn within<T>(fault: &str, call: impl Future<Output = Result<T, LinkError>>
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a broker may take for anything, and a probe for its way.
 const LINK_PATIENCE: Duration = Duration::from_secs(3);
-/// How long messages are kept for servers that were there before.
+/// How long messages are kept for servers that were there before. Longer than the longest pause, with time to dial: those who
+/// have lost the same broker are back by then.
 const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
 /// How long those who are there already may take to answer a greeting, where the broker does not confirm everywhere.
 const ACQUAINTANCE: Duration = Duration::from_millis(100);
@@ -185,7 +185,7 @@ const BEATS_PER_ALIVE: u32 = 3;
 /// The longest that the first try waits, and that any does. A link that was just cut is soon back: what others publish until
 /// then is missed.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// About how many channels the broker is told at once.
 const MOST_WISHES: usize = 512;
 
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn the_pauses_between_tries_grow_and_are_random() {
-        let bounds = [0, 1, 6, 7, 60].map(|tries| pause(tries, 1.0).as_millis());
-        assert_eq!(bounds, [20, 40, 1280, 2000, 2000]);
+        let bounds = [0, 1, 5, 6, 60].map(|tries| pause(tries, 1.0).as_millis());
+        assert_eq!(bounds, [20, 40, 640, 1000, 1000]);
         assert_eq!(pause(60, 0.0), Duration::ZERO);
         assert_eq!(pause(1, 0.5).as_millis(), 20);
     }

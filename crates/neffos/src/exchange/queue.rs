@@ -102,9 +102,11 @@ impl Queue {
     /// Takes what goes out next.
     pub(super) fn take(&mut self, now: Instant) -> Batch {
         let mut batch = Batch { letters: self.control.drain(..).collect(), probe: None };
-        while self.flow == Flow::Open && batch.letters.len() < MAX_BATCH {
+        let mut bytes = 0;
+        while self.flow == Flow::Open && batch.letters.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
             self.expire(now);
             let Some(Item { probe, letter, .. }) = self.waiting.pop_front() else { break };
+            bytes += letter.size();
             self.bytes -= letter.size();
             batch.probe = probe.or(batch.probe);
             batch.letters.push(letter);
@@ -143,6 +145,8 @@ impl Queue {
 
 /// Small enough that little is lost when a link breaks on the way.
 const MAX_BATCH: usize = 64;
+/// After which no more is added: what goes out together must be through in a few seconds, over a slow link, too.
+const MAX_BATCH_BYTES: usize = 64 * 1024;
 const MAX_CONTROL: usize = 1024;
 
 #[cfg(test)]
@@ -218,5 +222,17 @@ mod tests {
             batches.each_ref().map(|batch| (batch.letters.len(), batch.probe)),
             [(MAX_BATCH, Some(7)), (1, None)]
         );
+    }
+
+    #[test]
+    fn large_messages_go_one_by_one_so_that_a_slow_link_has_the_time_for_each() {
+        let limits = QueueLimits { messages: 99, bytes: 1 << 20, age: Duration::from_secs(5) };
+        let (mut queue, now) = (Queue::new(limits), Instant::now());
+        queue.open();
+        for size in [MAX_BATCH_BYTES, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
+            queue.push(letter(vec![b'x'; size]), now);
+        }
+        let batches = std::array::from_fn(|_| queue.take(now).letters.len());
+        assert_eq!(batches, [1, 2, 1, 0]);
     }
 }

@@ -1,6 +1,11 @@
 //! What a fault between servers and their broker costs: nothing at home, and elsewhere what the senders have counted.
 //!
 //! Each is run with Redis and with NATS, at the same time.
+#![expect(clippy::print_stdout, reason = "a line for each fault")]
+
+mod lives;
+mod queues;
+mod redis;
 
 use brokers::Toward;
 use cluster::{Fault, Kind, Reach, trial};

@@ -30,9 +30,44 @@ impl Tally {
 }
 
 impl Tallies {
-    /// The broker has taken so many that were uncertain.
-    pub(in crate::exchange) fn settle(&self, count: u64) {
-        self.uncertain.0.fetch_sub(count, Ordering::Relaxed);
-        self.published.add(count);
+    /// So many messages are handed to a link.
+    pub(in crate::exchange) fn hand(&self, count: u64) -> Handed<'_> {
+        Handed { tallies: self, count }
+    }
+}
+
+/// Messages that were handed to a link. Dropped before the broker has taken them, they are uncertain.
+#[derive(Debug)]
+#[must_use]
+pub(in crate::exchange) struct Handed<'a> {
+    tallies: &'a Tallies,
+    count: u64,
+}
+
+impl Handed<'_> {
+    /// The broker has taken them.
+    pub(in crate::exchange) fn taken(mut self) {
+        self.tallies.published.add(std::mem::take(&mut self.count));
+    }
+}
+
+impl Drop for Handed<'_> {
+    fn drop(&mut self) {
+        self.tallies.uncertain.add(self.count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_its_way_is_uncertain_only_if_the_broker_never_takes_it() {
+        let tallies = Tallies::default();
+        let (taken, lost) = (tallies.hand(3), tallies.hand(2));
+        assert_eq!(tallies.uncertain.read(), 0);
+        taken.taken();
+        drop(lost);
+        assert_eq!((tallies.published.read(), tallies.uncertain.read()), (3, 2));
     }
 }
