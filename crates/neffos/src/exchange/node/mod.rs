@@ -247,7 +247,7 @@ impl Node {
     }
 
     pub(super) fn lag(&self) -> Option<Duration> {
-        lock(&self.probes).lag()
+        lock(&self.probes).lag(Instant::now())
     }
 
     /// Looks whether something is so whenever a server was heard or something became of a probe.
