@@ -4,7 +4,7 @@ import globals from "globals";
 // Run from the root of the project, so that one configuration serves the client, the page and these tests.
 const browser = ["clients/js/neffos.js", "crates/neffos-cli/web/*.js", "interop/js/agents/*.js"];
 // These hand functions to pages.
-const both = ["interop/js/sides.js", "interop/js/test/page.test.js"];
+const both = ["interop/js/sides.js", "interop/js/test/page*.test.js"];
 
 export default [
   {

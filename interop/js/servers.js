@@ -5,6 +5,10 @@ import { createInterface } from "node:readline";
 
 const START_DEADLINE = 20_000;
 const STOP_DEADLINE = 20_000;
+const OUR_WORDS = /^listening on (\S+)/;
+const BROKERS_WORDS = /Listening for client connections on (\S+)/;
+/** Where Debian puts servers, which is on the path of root alone. */
+const MORE_PATH = ":/usr/sbin";
 
 /**
  * A path from the environment. A missing one fails the tests: a skipped test looks like a passed one.
@@ -61,22 +65,41 @@ export async function startServer(program, args) {
 }
 
 /**
+ * Starts a nats-server, over which servers reach each other, on a free port.
+ *
+ * @returns {Promise<Running>}
+ */
+export async function startBroker() {
+  const args = (/** @type {string} */ port) => ["--addr", "127.0.0.1", "--port", port];
+  let running = await launch("nats-server", args("-1"), BROKERS_WORDS);
+  const { address } = running;
+  const stop = () => end(running.child);
+  const restart = async () => {
+    await stop();
+    running = await launch("nats-server", args(address.split(":")[1] ?? ""), BROKERS_WORDS);
+  };
+  return { address, stop, restart, kill: () => end(running.child, "SIGKILL") };
+}
+
+/**
  * @param {string} program
  * @param {string[]} args
+ * @param {RegExp} words with which it says where it listens
  */
-async function launch(program, args) {
+async function launch(program, args, words = OUR_WORDS) {
   const child = spawn(program, args, { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
   // When the tests end early, nobody is left who would stop it.
   const killIt = () => child.kill("SIGKILL");
   process.once("exit", killIt);
   child.once("exit", () => process.off("exit", killIt));
   const complaints = collect(child.stderr);
-  const lines = createInterface({ input: child.stdout });
+  const lines = [child.stdout, child.stderr].map((input) => createInterface({ input }));
   const listening = new Promise((resolve, reject) => {
-    lines.on("line", (line) => {
-      const [, address] = /^listening on (\S+)/.exec(line) ?? [];
+    const read = (/** @type {string} */ line) => {
+      const [, address] = words.exec(line) ?? [];
       if (address) resolve(address);
-    });
+    };
+    for (const stream of lines) stream.on("line", read);
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`${program} ended with ${code}: ${complaints()}`)));
   });
@@ -86,7 +109,8 @@ async function launch(program, args) {
 
 /** A server is told by its flags alone what to do; it takes our own variables for mistakes in its options. */
 function environment() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NEFFOS_")));
+  const ours = Object.entries(process.env).filter(([name]) => !name.startsWith("NEFFOS_"));
+  return { ...Object.fromEntries(ours), PATH: (process.env["PATH"] ?? "") + MORE_PATH };
 }
 
 /**

@@ -48,14 +48,14 @@ export function play({ name, features, start }, scenarios, target = ourServer())
  * @param {string} op
  * @param {Record<string, string | number>} parameters
  */
-async function control(address, op, parameters = {}) {
+export async function control(address, op, parameters = {}) {
   const response = await fetch(`http://${address}/ctl/${op}?${new URLSearchParams(parameters)}`);
   assert.equal(response.status, 200);
   return response.text();
 }
 
 /** A client whose every method crosses to where it runs. */
-async function dialClient(call, address, options = {}) {
+export async function dialClient(call, address, options = {}) {
   const { path = "/a", namespaces = ["default"], ...rest } = options;
   const invoke = async (method, ...args) => {
     const { value, error } = await call(method, args);

@@ -12,13 +12,17 @@ use crate::{Result, machine};
 /// # Errors
 /// At the first that fails.
 pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
-    steps.run("what the tests need", machine::need_go)?;
+    steps.run("what the tests need", || {
+        machine::need_brokers()?;
+        machine::need_go()
+    })?;
     steps.command(&mut command("cargo build -p fixture"))?;
     check(steps)?;
     test(steps, workspace)
 }
 
-/// Builds the servers, which other tests need, too, and runs the tests of the Go client, and of ours on the servers.
+/// Builds the servers, which other tests need, too, and runs the tests of the Go client, of ours on the servers, and of both
+/// kinds of servers in one cluster.
 ///
 /// # Errors
 /// At the first that fails.
@@ -29,7 +33,10 @@ pub(crate) fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
         steps.command(tests.env("NEFFOS_SCENARIO", workspace.program("scenario")))?;
     }
     let mut ours = command("cargo test -p fixture --test go_servers --all-features -- --ignored");
-    steps.command(ours.env("NEFFOS_GO_SERVERS", servers(workspace)))
+    steps.command(ours.env("NEFFOS_GO_SERVERS", servers(workspace)))?;
+    let mut mixed = command("cargo test -p mixed --all-features -- --ignored");
+    mixed.env("NEFFOS_SCENARIO", workspace.program("scenario"));
+    steps.command(mixed.env("NEFFOS_GO_SERVERS", servers(workspace)))
 }
 
 /// Looks at form and at likely faults.

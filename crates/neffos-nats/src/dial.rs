@@ -9,9 +9,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::address::{Address, Safety};
+use crate::hello::{Connect, Info, Proof};
 use crate::login::Login;
 use crate::tls::Tls;
-use crate::wire::{self, Connect, Info, Proof, Said};
+use crate::wire::{self, Said};
 
 /// A server that knows who we are, and has told about itself.
 pub(crate) struct Dialled {
@@ -40,13 +41,17 @@ pub(crate) async fn dial(address: &Address, introduction: &Introduction) -> Resu
     // If it fails, small messages are only slower.
     stream.set_nodelay(true).ok();
     let mut dialled = Dialled { stream: Box::new(stream), arrived: BytesMut::new(), info: Info::default() };
+    let is_first = introduction.tls.is_first();
+    if is_first {
+        dialled = dialled.keep_secret(&address.host, &introduction.tls).await?;
+    }
     match dialled.hear().await? {
         Said::Info(info) => dialled.info = *info,
         Said::Error(text) => return Err(refusal(&text)),
         _ => return Err("it does not greet as a server of NATS does".into()),
     }
-    let is_secret = must_be_secret(address, introduction, &dialled.info)?;
-    if is_secret {
+    let is_secret = is_first || must_be_secret(address, introduction, &dialled.info)?;
+    if is_secret && !is_first {
         dialled = dialled.keep_secret(&address.host, &introduction.tls).await?;
     }
     dialled.introduce(address, introduction, is_secret).await?;

@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dial::{Dialled, Stream, refusal};
-use crate::wire::{self, Info, Said};
+use crate::hello::Info;
+use crate::wire::{self, Said};
 
 /// What is written together; the `PING` at its end is answered when the server has done all of it.
 pub(crate) struct Round {

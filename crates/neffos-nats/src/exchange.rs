@@ -122,6 +122,13 @@ impl NatsExchange {
         Ok(self)
     }
 
+    /// Begins with TLS, before the server has greeted: for servers with `handshake_first` in their configuration of TLS.
+    #[must_use]
+    pub fn tls_first(mut self) -> Self {
+        self.introduction.tls.begin_first();
+        self
+    }
+
     fn login(mut self, login: Login) -> Self {
         self.introduction.login = Some(login);
         self

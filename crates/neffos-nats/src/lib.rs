@@ -24,7 +24,7 @@
 //! | | |
 //! | --- | --- |
 //! | `nats://host`, `nats://host:4223` | port 4222 unless it is given; with TLS when the server requires it |
-//! | `tls://host` | never without TLS |
+//! | `tls://host` | never without TLS; with [`tls_first`](NatsExchange::tls_first) where NATS has `handshake_first` |
 //! | `nats://user:password@host`, `nats://token@host` | what is special in them is written `%40` and so on |
 //! | `nats://one,nats://other` | any of them, tried in random order: list every server of a cluster |
 //!
@@ -78,12 +78,13 @@
 //! - `exchange.rs`: [`NatsExchange`], the settings and the opening of a link; `address.rs`: urls; `login.rs`, `key.rs`: who we
 //!   are; `tls.rs`: whom we trust.
 //! - `dial.rs`: greeting a server; `link.rs`: [`NatsLink`], what is asked of a link; `driver.rs`: the task that owns its socket.
-//! - `wire.rs`: the protocol of NATS, pure.
+//! - `wire.rs`, `hello.rs`: the protocol of NATS, pure.
 
 mod address;
 mod dial;
 mod driver;
 mod exchange;
+mod hello;
 mod key;
 mod link;
 mod login;

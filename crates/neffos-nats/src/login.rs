@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use neffos::{Error, LinkError};
 
+use crate::hello::Proof;
 use crate::key::Key;
-use crate::wire::Proof;
 
 /// Who we are. What is secret in it is shown nowhere.
 #[derive(Clone, PartialEq, Eq)]

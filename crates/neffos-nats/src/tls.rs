@@ -17,12 +17,30 @@ pub(crate) struct Tls {
     roots: Option<PathBuf>,
     /// A certificate of our own, and its key.
     identity: Option<(PathBuf, PathBuf)>,
+    order: Order,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Order {
+    /// The server greets, and then TLS begins.
+    #[default]
+    GreetingFirst,
+    TlsFirst,
 }
 
 impl Tls {
     /// Whether something was said about TLS: then nothing goes without it.
     pub(crate) fn is_wanted(&self) -> bool {
         self.roots.is_some() || self.identity.is_some()
+    }
+
+    /// Whether TLS begins before the server greets.
+    pub(crate) fn is_first(&self) -> bool {
+        self.order == Order::TlsFirst
+    }
+
+    pub(crate) fn begin_first(&mut self) {
+        self.order = Order::TlsFirst;
     }
 
     pub(crate) fn trust(&mut self, path: PathBuf) -> Result<(), Error> {

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
+
+use crate::hello::{Connect, Info};
 
 /// What a server says.
 #[derive(Debug, PartialEq)]
@@ -19,75 +20,6 @@ pub(crate) enum Said {
     Error(String),
     /// To a client that asked for it, which we do not.
     Ok,
-}
-
-/// What a server says of itself, in greeting and when it changes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default)]
-pub(crate) struct Info {
-    pub(crate) max_payload: usize,
-    pub(crate) tls_required: bool,
-    pub(crate) tls_available: bool,
-    /// What a client signs to prove that it has a key.
-    pub(crate) nonce: String,
-    /// The cluster that it belongs to, if it does.
-    pub(crate) cluster: Option<String>,
-    /// It will close all connections, one after the other: a lame duck.
-    #[serde(rename = "ldm")]
-    pub(crate) is_leaving: bool,
-}
-
-impl Default for Info {
-    fn default() -> Self {
-        Self {
-            max_payload: USUAL_MAX_PAYLOAD,
-            tls_required: false,
-            tls_available: false,
-            nonce: String::new(),
-            cluster: None,
-            is_leaving: false,
-        }
-    }
-}
-
-/// What we say of ourselves.
-#[derive(Debug, Serialize)]
-pub(crate) struct Connect<'a> {
-    pub(crate) verbose: bool,
-    pub(crate) pedantic: bool,
-    pub(crate) echo: bool,
-    pub(crate) headers: bool,
-    /// 1: the server may say of itself what has changed.
-    pub(crate) protocol: u8,
-    pub(crate) tls_required: bool,
-    pub(crate) name: &'a str,
-    pub(crate) lang: &'static str,
-    pub(crate) version: &'static str,
-    #[serde(flatten)]
-    pub(crate) proof: &'a Proof,
-}
-
-/// Who we are.
-#[derive(Default, Serialize)]
-pub(crate) struct Proof {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) user: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) pass: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) auth_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) jwt: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) nkey: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) sig: Option<String>,
-}
-
-impl std::fmt::Debug for Proof {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Proof")
-    }
 }
 
 /// What arrived is not the protocol of NATS.
@@ -195,8 +127,6 @@ fn write(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
 pub(crate) const PING: &[u8] = b"PING\r\n";
 pub(crate) const PONG: &[u8] = b"PONG\r\n";
 const END: &[u8] = b"\r\n";
-/// What a server has unless it was told otherwise.
-const USUAL_MAX_PAYLOAD: usize = 1024 * 1024;
 /// The most that a server can be told to allow.
 const LARGEST_PAYLOAD: usize = 64 * 1024 * 1024;
 /// A greeting names all servers of a cluster.
@@ -207,6 +137,7 @@ const LONGEST_SUBJECT: usize = 4000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hello::Proof;
 
     fn read_all(bytes: &[u8]) -> (Vec<Said>, Result<usize, Broken>) {
         let mut arrived = BytesMut::from(bytes);

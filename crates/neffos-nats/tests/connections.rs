@@ -3,19 +3,17 @@
 mod support;
 
 use brokers::Nats;
-use neffos_nats::NatsExchange;
 use serde_json::Value;
-use support::{Peer, within};
+use support::{Peer, at, monitored, within};
 
 async fn connections(nats: &Nats) -> Vec<Value> {
-    let page: Value = serde_json::from_str(&nats.monitor("/connz?subs=true").await).unwrap();
-    page["connections"].as_array().cloned().unwrap_or_default()
+    monitored(nats, "/connz?subs=true").await["connections"].as_array().cloned().unwrap_or_default()
 }
 
 #[tokio::test]
 async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_and_id() {
     let nats = Nats::start().await;
-    let mut peer = Peer::new(NatsExchange::new(nats.url()).unwrap().name("chat 7")).await;
+    let mut peer = Peer::new(at(nats.url()).name("chat 7")).await;
     let _lobby = peer.join("lobby").await;
     let before = peer.status().subscriptions;
     for _ in 0..30 {
@@ -35,7 +33,7 @@ async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_a
 #[tokio::test]
 async fn a_place_that_everybody_has_left_is_unsubscribed_from() {
     let nats = Nats::start().await;
-    let peer = Peer::new(NatsExchange::new(nats.url()).unwrap()).await;
+    let peer = Peer::new(at(nats.url())).await;
     let before = connections(&nats).await[0]["subscriptions"].as_u64();
     let lobby = peer.join("lobby").await;
     assert_eq!(connections(&nats).await[0]["subscriptions"].as_u64(), before.map(|count| count + 1));
@@ -47,8 +45,8 @@ async fn a_place_that_everybody_has_left_is_unsubscribed_from() {
 #[tokio::test]
 async fn a_server_that_is_gone_has_no_connection_and_never_comes_back() {
     let nats = Nats::start().await;
-    let peer = Peer::new(NatsExchange::new(nats.url()).unwrap()).await;
-    let other = Peer::new(NatsExchange::new(nats.url()).unwrap().name("other")).await;
+    let peer = Peer::new(at(nats.url())).await;
+    let other = Peer::new(at(nats.url()).name("other")).await;
     assert_eq!(connections(&nats).await.len(), 2);
     drop(peer);
     within("the end of the connection", async { while connections(&nats).await.len() > 1 {} }).await;
@@ -57,7 +55,6 @@ async fn a_server_that_is_gone_has_no_connection_and_never_comes_back() {
     other.until("probes", |status| status.published > published + 2).await;
     let left = connections(&nats).await;
     assert_eq!((left.len(), &left[0]["name"]), (1, &Value::from("other")));
-    let total: Value = serde_json::from_str(&nats.monitor("/varz").await).unwrap();
     // Those two, and the one that looked whether it greets.
-    assert_eq!(total["total_connections"], 3);
+    assert_eq!(monitored(&nats, "/varz").await["total_connections"], 3);
 }

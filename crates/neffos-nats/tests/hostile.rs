@@ -3,30 +3,32 @@
 mod support;
 
 use brokers::Nats;
-use neffos::{Events, Server};
-use neffos_nats::NatsExchange;
-use support::{Peer, within};
+use support::{Peer, at, refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// What a server of neffos says of one that says `script`, a part each time that something was read.
 async fn verdict(scheme: &str, script: &'static [&'static str]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
+    let url = format!("{scheme}://{}", listener.local_addr().expect("a listener has an address"));
     let mut acting = JoinSet::new();
     acting.spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            for part in script {
-                // The other side may have had enough.
-                stream.write_all(part.as_bytes()).await.ok();
-                stream.read(&mut [0; 4096]).await.ok();
-            }
+        while let Ok((stream, _)) = listener.accept().await {
+            act(stream, script).await;
         }
     });
-    let server = Server::builder().namespace("default", Events::new()).exchange(NatsExchange::new(url).unwrap());
-    within("the verdict", server.build().unwrap().joined()).await.unwrap_err().to_string()
+    refused(at(url)).await.to_string()
+}
+
+async fn act(mut stream: TcpStream, script: &[&str]) {
+    for part in script {
+        let is_said = stream.write_all(part.as_bytes()).await.is_ok();
+        let is_answered = matches!(stream.read(&mut [0; 4096]).await, Ok(1..));
+        if !is_said || !is_answered {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
@@ -74,16 +76,15 @@ async fn who_accepts_and_says_nothing_is_given_up_and_the_next_is_tried() {
     let silent = format!("nats://{}", silent.local_addr().unwrap());
     // Whichever is tried first.
     let urls = [silent.as_str(), &silent, &silent, &silent, &nats.url()].join(",");
-    Peer::new(NatsExchange::new(urls).unwrap()).await;
-    let server = Server::builder().namespace("default", Events::new()).exchange(NatsExchange::new(&silent).unwrap());
-    let err = within("the verdict", server.build().unwrap().joined()).await.unwrap_err();
+    Peer::new(at(urls)).await;
+    let err = refused(at(&silent)).await;
     assert!(err.to_string().contains(&format!("{silent}: no answer")), "{err}");
 }
 
 #[tokio::test]
 async fn pings_of_nats_are_answered() {
     let nats = Nats::with("ping_interval: \"100ms\"\nping_max: 1").await;
-    let peer = Peer::new(NatsExchange::new(nats.url()).unwrap()).await;
+    let peer = Peer::new(at(nats.url())).await;
     let before = peer.status().published;
     peer.until("some seconds", |status| status.published >= before + 2).await;
     assert_eq!(peer.status().links, 1, "{}", peer.faults());

@@ -4,20 +4,10 @@ mod support;
 
 use brokers::Nats;
 use neffos::testing::conformance;
-use neffos::{Dialect, Error, Events, LinkState, Server};
+use neffos::{Dialect, LinkState};
 use neffos_nats::NatsExchange;
 use support::credentials::{Keys, credentials, stranger};
-use support::{Peer, folder, within};
-
-/// What `joined` says.
-async fn refused(exchange: NatsExchange) -> Error {
-    let server = Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap();
-    within("the refusal", server.joined()).await.unwrap_err()
-}
-
-fn at(url: impl AsRef<str>) -> NatsExchange {
-    NatsExchange::new(url).unwrap()
-}
+use support::{Peer, at, folder, refused};
 
 #[tokio::test]
 async fn a_user_who_may_do_no_more_than_what_the_prefix_begins_is_enough_for_every_promise() {

@@ -5,14 +5,11 @@ mod support;
 
 use brokers::Nats;
 use neffos::LinkState;
-use neffos_nats::NatsExchange;
-use serde_json::Value;
-use support::{Peer, until};
+use support::{Peer, at, monitored, until};
 
 /// How many clients are connected to a server of NATS.
 async fn connections(nats: &Nats) -> u64 {
-    let page: Value = serde_json::from_str(&nats.monitor("/varz").await).unwrap();
-    page["connections"].as_u64().unwrap()
+    monitored(nats, "/varz").await["connections"].as_u64().expect("a number")
 }
 
 /// Says `count` numbers, and returns them.
@@ -28,7 +25,7 @@ async fn when_a_server_of_a_cluster_dies_those_at_it_go_on_over_another() {
     let urls = format!("{},{}", cluster[0].url(), cluster[1].url());
     let mut peers = Vec::new();
     for _ in 0..4 {
-        peers.push(Peer::new(NatsExchange::new(&urls).unwrap()).await);
+        peers.push(Peer::new(at(&urls)).await);
     }
     for peer in &peers {
         peer.until("the others", |status| status.servers == 3).await;
@@ -53,7 +50,7 @@ async fn when_a_server_of_a_cluster_dies_those_at_it_go_on_over_another() {
 #[tokio::test]
 async fn what_is_said_while_nats_is_away_arrives_when_it_is_back_once_and_in_order() {
     let mut nats = Nats::start().await;
-    let exchange = NatsExchange::new(nats.url()).unwrap();
+    let exchange = at(nats.url());
     let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
     here.until("the other", |status| status.servers == 1).await;
     for _ in 0..3 {
@@ -71,7 +68,7 @@ async fn what_is_said_while_nats_is_away_arrives_when_it_is_back_once_and_in_ord
 #[tokio::test]
 async fn a_server_of_nats_that_stands_still_is_noticed_and_what_waits_goes_when_it_goes_on() {
     let nats = Nats::start().await;
-    let exchange = NatsExchange::new(nats.url()).unwrap();
+    let exchange = at(nats.url());
     let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
     here.until("the other", |status| status.servers == 1).await;
     nats.pause();

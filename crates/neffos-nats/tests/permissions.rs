@@ -3,39 +3,32 @@
 mod support;
 
 use brokers::Nats;
-use neffos::{Dialect, Events, LinkState, Server};
-use neffos_nats::NatsExchange;
-use support::{Peer, within};
+use neffos::{Dialect, LinkState};
+use support::{Peer, at, message, refused};
 
 async fn nats(permissions: &str) -> Nats {
     let user = format!("{{ user: chat, password: secret, permissions {{ {permissions} }} }}");
     Nats::with(&format!("authorization {{ users = [{user}] }}")).await
 }
 
-/// What `joined` says to a user with these permissions.
-async fn refused(permissions: &str) -> String {
-    let nats = nats(permissions).await;
-    let exchange = NatsExchange::new(nats.url_as("chat:secret")).unwrap();
-    let server = Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap();
-    within("the refusal", server.joined()).await.unwrap_err().to_string()
-}
-
 #[tokio::test]
 async fn who_may_not_subscribe_is_told_so_and_to_what() {
-    let text = refused(r#"publish: "neffos.>", subscribe: "other.>""#).await;
+    let nats = nats(r#"publish: "neffos.>", subscribe: "other.>""#).await;
+    let text = refused(at(nats.url_as("chat:secret"))).await.to_string();
     assert!(text.contains(r#"Permissions Violation for Subscription to "neffos.neffos-rs."#), "{text}");
 }
 
 #[tokio::test]
 async fn who_may_not_publish_is_told_so_and_what() {
-    let text = refused(r#"publish: "neffos.n.>", subscribe: "neffos.>""#).await;
+    let nats = nats(r#"publish: "neffos.n.>", subscribe: "neffos.>""#).await;
+    let text = refused(at(nats.url_as("chat:secret"))).await.to_string();
     assert!(text.contains(r#"Permissions Violation for Publish to "neffos.neffos-rs."#), "{text}");
 }
 
 #[tokio::test]
 async fn a_room_that_is_not_allowed_ends_the_link_and_says_why_and_the_next_goes_on_once_it_is() {
     let mut nats = nats(r#"publish: "app.>", subscribe: { allow: "app.>", deny: "app.r.>" }"#).await;
-    let exchange = NatsExchange::new(nats.url_as("chat:secret")).unwrap().dialect(Dialect::native("app"));
+    let exchange = at(nats.url_as("chat:secret")).dialect(Dialect::native("app"));
     let here = Peer::new(exchange.clone()).await;
     let mut there = Peer::new(exchange).await;
     let lobby = there.join("lobby").await;
@@ -46,7 +39,7 @@ async fn a_room_that_is_not_allowed_ends_the_link_and_says_why_and_the_next_goes
     );
     there.until("the next link", |status| status.state == LinkState::Up).await;
     here.until("the next link", |status| status.state == LinkState::Up && status.servers == 1).await;
-    here.server.broadcast(support::message("heard at last").to_room("lobby"));
+    here.server.broadcast(message("heard at last").to_room("lobby"));
     assert_eq!(there.next().await, "heard at last");
     drop(lobby);
 }

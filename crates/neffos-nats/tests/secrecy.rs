@@ -2,45 +2,17 @@
 
 mod support;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use brokers::Nats;
 use neffos::testing::conformance;
-use neffos::{Error, Events, Server};
-use neffos_nats::NatsExchange;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use support::{Peer, folder, within};
+use support::certificates::Authority;
+use support::{Peer, at, refused};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
-/// Somebody who vouches for others, and files that say so.
-struct Authority {
-    folder: PathBuf,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let authority = Self { folder: folder(), issuer };
-        fs::write(authority.certificate(), authority.issuer.pem()).unwrap();
-        authority
-    }
-
-    fn certificate(&self) -> PathBuf {
-        self.folder.join("ca.pem")
-    }
-
-    /// A certificate for `name`, and its key.
-    fn vouch_for(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
-        let files = ["pem", "key"].map(|kind| self.folder.join(format!("{name}.{kind}")));
-        fs::write(&files[0], certificate.pem()).unwrap();
-        fs::write(&files[1], key.serialize_pem()).unwrap();
-        files.into()
-    }
+fn url(nats: &Nats, scheme: &str) -> String {
+    format!("{scheme}://127.0.0.1:{}", nats.port())
 }
 
 /// A server of NATS with a certificate for 127.0.0.1, and with `more` about TLS.
@@ -50,29 +22,20 @@ async fn nats(authority: &Authority, more: &str) -> Nats {
     Nats::with(&format!("tls {{ cert_file: {}, key_file: {}, {more} }}", quoted(&certificate), quoted(&key))).await
 }
 
-fn at(nats: &Nats, scheme: &str) -> NatsExchange {
-    NatsExchange::new(format!("{scheme}://127.0.0.1:{}", nats.port())).unwrap()
-}
-
-async fn refused(exchange: NatsExchange) -> Error {
-    let server = Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap();
-    within("the refusal", server.joined()).await.unwrap_err()
-}
-
 #[tokio::test]
 async fn every_promise_is_kept_over_tls() {
     let authority = Authority::new();
     let nats = nats(&authority, "").await;
-    conformance(|| at(&nats, "tls").ca_file(authority.certificate()).unwrap()).await;
+    conformance(|| at(url(&nats, "tls")).ca_file(authority.certificate()).unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_server_of_nats_that_requires_tls_gets_it_without_being_asked() {
     let authority = Authority::new();
     let nats = nats(&authority, "").await;
-    Peer::new(at(&nats, "nats").ca_file(authority.certificate()).unwrap()).await;
+    Peer::new(at(url(&nats, "nats")).ca_file(authority.certificate()).unwrap()).await;
     // Whom the system trusts has not vouched for it.
-    let err = refused(at(&nats, "nats")).await;
+    let err = refused(at(url(&nats, "nats"))).await;
     assert!(err.to_string().contains("no TLS: "), "{err}");
 }
 
@@ -80,9 +43,9 @@ async fn a_server_of_nats_that_requires_tls_gets_it_without_being_asked() {
 async fn a_certificate_of_somebody_who_is_not_trusted_or_for_another_name_is_refused() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let nats = nats(&authority, "").await;
-    let err = refused(at(&nats, "tls").ca_file(stranger.certificate()).unwrap()).await;
+    let err = refused(at(url(&nats, "tls")).ca_file(stranger.certificate()).unwrap()).await;
     assert!(err.is_unreachable() && err.to_string().contains("invalid peer certificate"), "{err}");
-    let by_name = NatsExchange::new(format!("tls://localhost:{}", nats.port())).unwrap();
+    let by_name = at(format!("tls://localhost:{}", nats.port()));
     let err = refused(by_name.ca_file(authority.certificate()).unwrap()).await;
     assert!(err.to_string().contains("not valid for name"), "{err}");
 }
@@ -93,9 +56,9 @@ async fn nothing_goes_without_tls_where_it_was_asked_for() {
     let authority = Authority::new();
     let (certificate, key) = authority.vouch_for("chat");
     for exchange in [
-        at(&nats, "tls"),
-        at(&nats, "nats").ca_file(authority.certificate()).unwrap(),
-        at(&nats, "nats").client_certificate(certificate, key).unwrap(),
+        at(url(&nats, "tls")),
+        at(url(&nats, "nats")).ca_file(authority.certificate()).unwrap(),
+        at(url(&nats, "nats")).client_certificate(certificate, key).unwrap(),
     ] {
         let err = refused(exchange).await;
         assert!(err.to_string().contains("has no TLS"), "{err}");
@@ -108,8 +71,33 @@ async fn a_certificate_of_ones_own_lets_a_server_in_where_nats_asks_for_one() {
     let ca = authority.certificate();
     let nats = nats(&authority, &format!("ca_file: {:?}, verify: true", ca.display().to_string())).await;
     let (certificate, key) = authority.vouch_for("chat");
-    let exchange = at(&nats, "tls").ca_file(&ca).unwrap();
+    let exchange = at(url(&nats, "tls")).ca_file(&ca).unwrap();
     Peer::new(exchange.clone().client_certificate(certificate, key).unwrap()).await;
     let err = refused(exchange).await;
     assert!(err.is_unreachable(), "{err}");
+}
+
+/// A way to a server of NATS that begins with TLS and says nothing before.
+async fn secret_way(nats: &Nats, authority: &Authority) -> u16 {
+    let acceptor = authority.acceptor("127.0.0.1");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
+    let (port, nats) = (listener.local_addr().expect("a listener has an address").port(), nats.port());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut secret) = acceptor.accept(stream).await else { continue };
+            let Ok(mut plain) = TcpStream::connect(("127.0.0.1", nats)).await else { return };
+            tokio::spawn(async move { copy_bidirectional(&mut secret, &mut plain).await });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn tls_can_begin_before_the_server_greets() {
+    let (nats, authority) = (Nats::start().await, Authority::new());
+    let port = secret_way(&nats, &authority).await;
+    for scheme in ["tls", "nats"] {
+        let exchange = at(format!("{scheme}://127.0.0.1:{port}")).ca_file(authority.certificate()).unwrap();
+        Peer::new(exchange.tls_first()).await;
+    }
 }

@@ -4,16 +4,14 @@ mod support;
 
 use brokers::{Flow, Nats, Proxy};
 use neffos::LinkState;
-use neffos_nats::NatsExchange;
-use serde_json::Value;
-use support::{Peer, within};
+use support::{Peer, at, monitored, within};
 
 #[tokio::test]
 async fn a_server_that_does_not_read_is_cut_by_nats_and_begins_anew_and_what_it_hears_is_in_order() {
     let nats = Nats::with("max_payload: 100000\nmax_pending: 100000\nwrite_deadline: \"1s\"").await;
     let way = Proxy::to(nats.port()).await;
-    let here = Peer::new(NatsExchange::new(nats.url()).unwrap()).await;
-    let mut there = Peer::new(NatsExchange::new(format!("nats://127.0.0.1:{}", way.port())).unwrap()).await;
+    let here = Peer::new(at(nats.url())).await;
+    let mut there = Peer::new(at(format!("nats://127.0.0.1:{}", way.port()))).await;
     here.until("the other", |status| status.servers == 1).await;
 
     way.flow(Flow::Stall);
@@ -37,6 +35,5 @@ async fn a_server_that_does_not_read_is_cut_by_nats_and_begins_anew_and_what_it_
 }
 
 async fn slow_consumers(nats: &Nats) -> u64 {
-    let page: Value = serde_json::from_str(&nats.monitor("/varz").await).unwrap();
-    page["slow_consumers"].as_u64().unwrap()
+    monitored(nats, "/varz").await["slow_consumers"].as_u64().expect("a number")
 }

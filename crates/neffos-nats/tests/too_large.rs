@@ -4,14 +4,13 @@ mod support;
 
 use brokers::Nats;
 use neffos::{Dialect, LinkState};
-use neffos_nats::NatsExchange;
-use support::{Peer, message, until};
+use support::{Peer, at, message, until};
 
 #[tokio::test]
 async fn a_message_beyond_max_payload_is_dropped_and_counted_and_those_around_it_arrive() {
     let nats = Nats::with("max_payload: 2000").await;
     for dialect in [Dialect::native("neffos"), Dialect::go_nats("other")] {
-        let exchange = NatsExchange::new(nats.url()).unwrap().dialect(dialect);
+        let exchange = at(nats.url()).dialect(dialect);
         let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
         for body in ["before", &"x".repeat(2000), &"y".repeat(1800), "after"] {
             here.say(body);
@@ -25,7 +24,7 @@ async fn a_message_beyond_max_payload_is_dropped_and_counted_and_those_around_it
 #[tokio::test]
 async fn when_nats_allows_less_than_it_did_one_link_is_lost_and_no_more() {
     let mut nats = Nats::with("max_payload: 5000").await;
-    let exchange = NatsExchange::new(nats.url()).unwrap();
+    let exchange = at(nats.url());
     let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
     nats.reconfigure("max_payload: 2000");
     // It tells nobody: the first that is too large finds out, perhaps not at once.
@@ -46,7 +45,7 @@ async fn when_nats_allows_less_than_it_did_one_link_is_lost_and_no_more() {
 #[tokio::test]
 async fn an_id_that_is_longer_than_any_subject_is_reached_all_the_same() {
     let nats = Nats::start().await;
-    let exchange = NatsExchange::new(nats.url()).unwrap();
+    let exchange = at(nats.url());
     let here = Peer::new(exchange.clone()).await;
     let mut there = Peer::with_id(exchange, &"é ".repeat(3000)).await;
     here.server.broadcast(message("to a long id").to("é ".repeat(3000)));
@@ -56,7 +55,7 @@ async fn an_id_that_is_longer_than_any_subject_is_reached_all_the_same() {
 #[tokio::test]
 async fn among_servers_in_go_an_id_that_makes_no_subject_costs_nobody_the_link() {
     let nats = Nats::start().await;
-    let exchange = NatsExchange::new(nats.url()).unwrap().dialect(Dialect::go_nats("neffos"));
+    let exchange = at(nats.url()).dialect(Dialect::go_nats("neffos"));
     let here = Peer::new(exchange.clone()).await;
     let mut there = Peer::with_id(exchange, &"a".repeat(6000)).await;
     here.server.broadcast(message("not sent").to("a".repeat(6000)));

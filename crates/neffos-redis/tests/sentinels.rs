@@ -56,3 +56,15 @@ async fn a_sentinel_that_does_not_answer_is_passed_over() {
         Peer::new(RedisExchange::new(&url).unwrap()).await;
     }
 }
+
+#[tokio::test]
+async fn sentinels_have_a_login_of_their_own() {
+    let sentinel = Sentinel::start().await;
+    let rights = "-@all +sentinel|get-master-addr-by-name";
+    assert_eq!(sentinel.command(&format!("ACL SETUSER chat on >s3cret {rights}")).await, "+OK");
+    assert_eq!(sentinel.command("ACL SETUSER default off").await, "+OK");
+    let server = Peer::server(RedisExchange::new(sentinel.url()).unwrap());
+    assert!(server.joined().await.unwrap_err().to_string().contains("NOAUTH"));
+    let url = format!("{}?sentinel_user=chat&sentinel_password=s3cret", sentinel.url());
+    Peer::new(RedisExchange::new(url).unwrap()).await;
+}

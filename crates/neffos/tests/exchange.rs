@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use neffos::testing::conformance;
 use neffos::{Dialect, Error, Events, MemoryExchange, Message, Server, ServerBuilder};
 
@@ -60,7 +61,10 @@ async fn what_is_for_an_id_that_is_called_as_its_namespace_is_not_given_to_serve
     let message = Message::new("said", "in private").in_namespace("default");
     server.broadcast(message.clone().to("default"));
     assert_eq!(server.cluster().unwrap().status().refused, 1);
-    server.broadcast([message.clone().to("ada"), message]);
+    server.broadcast([message.clone().to("ada"), message.clone()]);
+    for id in ["default", "ada"] {
+        assert!(server.ask(message.clone().to(id)).now_or_never().is_none(), "nobody is there");
+    }
     let status = server.cluster().unwrap().status();
-    assert_eq!((status.refused, status.queued), (1, 2));
+    assert_eq!((status.refused, status.queued), (2, 3));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -23,6 +23,8 @@ pub enum Flow {
     Stall,
     /// They are read and thrown away, as by a peer that is gone without a word.
     Swallow,
+    /// They go through so much later, those behind them after that.
+    Delay(Duration),
     /// So many of them go through, and then none for so long.
     Trickle(usize, Duration),
 }
@@ -50,10 +52,12 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     broker: SocketAddr,
-    /// Of connections that are there, and of those that come.
-    flow: watch::Sender<Flow>,
+    /// Of connections that are there, and of those that come: toward the broker, and toward its client.
+    flows: [watch::Sender<Flow>; 2],
     /// Connections since the last cut.
     generation: Mutex<CancellationToken>,
+    /// Connections since they were last closed.
+    open: Mutex<CancellationToken>,
     /// After how many more bytes in a direction all is cut.
     fuse: Mutex<Option<(Toward, usize)>>,
     /// What goes on when those that are there only seem to.
@@ -69,8 +73,9 @@ impl Proxy {
     pub async fn to(port: u16) -> Self {
         let shared = Arc::new(Shared {
             broker: SocketAddr::from(([127, 0, 0, 1], port)),
-            flow: watch::Sender::new(Flow::Pass),
+            flows: [(); 2].map(|()| watch::Sender::new(Flow::Pass)),
             generation: Mutex::default(),
+            open: Mutex::default(),
             fuse: Mutex::default(),
             half_open: Mutex::default(),
         });
@@ -87,12 +92,23 @@ impl Proxy {
 
     /// What becomes of all bytes from now on, in both directions.
     pub fn flow(&self, flow: Flow) {
-        self.shared.flow.send_replace(flow);
+        self.flow_toward(Toward::Broker, flow);
+        self.flow_toward(Toward::Client, flow);
+    }
+
+    /// What becomes of bytes in one direction from now on.
+    pub fn flow_toward(&self, toward: Toward, flow: Flow) {
+        self.shared.flow(toward).send_replace(flow);
     }
 
     /// Ends all connections with a reset. New ones are made. What is sent from now on goes nowhere over the old ones.
     pub fn cut(&self) {
         self.shared.cut();
+    }
+
+    /// Ends all connections as who closes them does, without a reset. New ones are made.
+    pub fn close(&self) {
+        std::mem::take(&mut *lock(&self.shared.open)).cancel();
     }
 
     /// Ends all connections once `bytes` more have gone in a direction: in the middle of a message, if there is one.
@@ -131,28 +147,38 @@ impl Shared {
     fn accept(self: Arc<Self>, listener: TcpListener) -> AbortOnDropHandle<()> {
         AbortOnDropHandle::new(tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let cut = lock(&self.generation).child_token();
-                let is_dead = lock(&self.half_open).child_token();
-                tokio::spawn(self.clone().serve(client, cut, is_dead));
+                let fate = Fate {
+                    cut: lock(&self.generation).child_token(),
+                    close: lock(&self.open).child_token(),
+                    is_dead: lock(&self.half_open).child_token(),
+                };
+                tokio::spawn(self.clone().serve(client, fate));
             }
         }))
     }
 
-    async fn serve(self: Arc<Self>, client: TcpStream, cut: CancellationToken, is_dead: CancellationToken) {
-        let Ok(broker) = TcpStream::connect(self.broker).await else { return reset(&client) };
+    async fn serve(self: Arc<Self>, mut client: TcpStream, fate: Fate) {
+        let Ok(mut broker) = TcpStream::connect(self.broker).await else { return end(&client, End::Reset) };
         for side in [&client, &broker] {
-            reset(side);
+            end(side, End::Reset);
             // Small messages leave at once; a socket that cannot do that still works.
             side.set_nodelay(true).ok();
         }
-        let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
-        let up = Pump { shared: &self, toward: Toward::Broker, is_dead: &is_dead, cut: &cut };
+        let ((from_client, to_client), (from_broker, to_broker)) = (client.split(), broker.split());
+        let up = Pump { shared: &self, toward: Toward::Broker, fate: &fate };
         let down = Pump { toward: Toward::Client, ..up };
         tokio::select! {
-            () = cut.cancelled() => {}
-            () = up.run(from_client, to_broker) => {}
-            () = down.run(from_broker, to_client) => {}
+            () = fate.cut.cancelled() => return,
+            () = fate.close.cancelled() => {}
+            () = up.run(from_client, to_broker) => return,
+            () = down.run(from_broker, to_client) => return,
         }
+        end(&client, End::Close);
+        end(&broker, End::Close);
+    }
+
+    fn flow(&self, toward: Toward) -> &watch::Sender<Flow> {
+        &self.flows[toward as usize]
     }
 
     fn cut(&self) {
@@ -172,26 +198,39 @@ impl Shared {
     }
 }
 
+/// What may happen to a connection.
+struct Fate {
+    cut: CancellationToken,
+    close: CancellationToken,
+    is_dead: CancellationToken,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy)]
+enum End {
+    Reset,
+    Close,
+}
+
 /// One direction of one connection.
 #[derive(Clone, Copy)]
 struct Pump<'a> {
     shared: &'a Shared,
     toward: Toward,
-    is_dead: &'a CancellationToken,
-    cut: &'a CancellationToken,
+    fate: &'a Fate,
 }
 
 impl Pump<'_> {
     /// Returns when the connection is to end.
-    async fn run(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-        let mut flow = self.shared.flow.subscribe();
+    async fn run(self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) {
+        let mut flow = self.shared.flow(self.toward).subscribe();
         let mut buffer = vec![0; 16 * 1024];
         loop {
             let now = *flow.borrow_and_update();
-            if now == Flow::Stall && !self.is_dead.is_cancelled() {
+            if now == Flow::Stall && !self.fate.is_dead.is_cancelled() {
                 tokio::select! {
                     changed = flow.changed() => if changed.is_err() { return },
-                    () = self.is_dead.cancelled() => {}
+                    () = self.fate.is_dead.cancelled() => {}
                 }
                 continue;
             }
@@ -207,12 +246,15 @@ impl Pump<'_> {
     }
 
     /// False when the connection is to end.
-    async fn pass(self, bytes: &[u8], flow: Flow, to: &mut OwnedWriteHalf) -> bool {
-        if self.cut.is_cancelled() {
+    async fn pass(self, bytes: &[u8], flow: Flow, to: &mut WriteHalf<'_>) -> bool {
+        if self.fate.cut.is_cancelled() {
             return false;
         }
-        if flow == Flow::Swallow || self.is_dead.is_cancelled() {
+        if flow == Flow::Swallow || self.fate.is_dead.is_cancelled() {
             return true;
+        }
+        if let Flow::Delay(pause) = flow {
+            sleep(pause).await;
         }
         let allowed = self.shared.allowed(self.toward, bytes.len());
         let is_written = to.write_all(&bytes[..allowed]).await.is_ok();
@@ -239,10 +281,10 @@ fn listen(address: SocketAddr) -> TcpListener {
     shared_socket(address).listen(64).expect("a bound socket listens")
 }
 
-/// Lets a connection end with a reset.
-fn reset(stream: &TcpStream) {
+/// How a connection ends when it is dropped.
+fn end(stream: &TcpStream, how: End) {
     // One that is gone already has ended in its own way.
-    SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+    SockRef::from(stream).set_linger(matches!(how, End::Reset).then_some(Duration::ZERO)).ok();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -54,10 +54,18 @@ impl Sentinel {
     ///
     /// When it does not answer.
     pub async fn master(&self) -> usize {
-        let port = self.port;
-        let info = within("the sentinel's answer", ask(port, "INFO sentinel")).await;
+        let info = self.command("INFO sentinel").await;
         let is_it = |server: &Redis| info.contains(&format!("address=127.0.0.1:{},", server.port()));
         self.servers.iter().position(is_it).expect("it watches one of them")
+    }
+
+    /// Sends it a command of words without blanks, and returns what it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn command(&self, words: &str) -> String {
+        within("the sentinel's answer", ask(self.port, words)).await
     }
 
     /// Both servers; the first was the master at the beginning.
@@ -72,8 +80,7 @@ impl Sentinel {
     /// When it refuses, or does not get it done.
     pub async fn fail_over(&self) {
         let before = self.master().await;
-        let answer = within("the sentinel's answer", ask(self.port, "SENTINEL FAILOVER main")).await;
-        assert_eq!(answer, "+OK");
+        assert_eq!(self.command("SENTINEL FAILOVER main").await, "+OK");
         within("the failover", async {
             while self.master().await == before {
                 yield_now().await;

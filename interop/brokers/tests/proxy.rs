@@ -1,18 +1,21 @@
 //! The proxy does to bytes what it is told, so that tests of faults test the fault that they name.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use brokers::{Flow, Proxy, Toward};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
 
 /// Sends back what it gets, and tells how much that was when a connection is over.
 struct Echo {
     proxy: Proxy,
     ended: mpsc::Receiver<usize>,
+    /// How much it has got, over all connections.
+    got: watch::Receiver<usize>,
 }
 
 impl Echo {
@@ -20,12 +23,14 @@ impl Echo {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Proxy::to(listener.local_addr().unwrap().port()).await;
         let (tell, ended) = mpsc::channel(16);
+        let (count, got) = watch::channel(0);
+        let count = Arc::new(count);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(send_back(stream, tell.clone()));
+                tokio::spawn(send_back(stream, count.clone(), tell.clone()));
             }
         });
-        Self { proxy, ended }
+        Self { proxy, ended, got }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -35,10 +40,11 @@ impl Echo {
     }
 }
 
-async fn send_back(mut stream: TcpStream, tell: mpsc::Sender<usize>) {
+async fn send_back(mut stream: TcpStream, got: Arc<watch::Sender<usize>>, tell: mpsc::Sender<usize>) {
     let (mut buffer, mut all) = ([0; 1024], 0);
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         all += count;
+        got.send_modify(|all| *all += count);
         // Whoever has sent it may be gone.
         stream.write_all(&buffer[..count]).await.ok();
     }
@@ -71,6 +77,44 @@ async fn a_cut_resets_all_connections_and_lets_new_ones_come() {
         assert!(within(stream.read_u8()).await.is_err());
     }
     echo.connect().await;
+}
+
+#[tokio::test]
+async fn connections_that_are_closed_end_without_a_reset() {
+    let mut echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    echo.proxy.close();
+    assert_eq!(within(stream.read(&mut [0; 8])).await.unwrap(), 0);
+    assert_eq!(within(echo.ended.recv()).await, Some(b"hello".len()));
+    echo.connect().await;
+}
+
+#[tokio::test]
+async fn what_stalls_in_one_direction_goes_on_in_the_other() {
+    let mut echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    echo.proxy.flow_toward(Toward::Client, Flow::Stall);
+    stream.write_all(b"there").await.unwrap();
+    within(echo.got.wait_for(|got| *got == b"hellothere".len())).await.unwrap();
+    assert!(silence(&mut stream).await);
+    echo.proxy.flow_toward(Toward::Client, Flow::Pass);
+    within(stream.read_exact(&mut [0; 5])).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_delayed_comes_no_earlier_and_in_order() {
+    let echo = Echo::start().await;
+    let mut stream = echo.connect().await;
+    let pause = Duration::from_millis(60);
+    echo.proxy.flow_toward(Toward::Broker, Flow::Delay(pause));
+    let sent = Instant::now();
+    for bytes in [b"one ", b"two "] {
+        stream.write_all(bytes).await.unwrap();
+    }
+    let mut answer = [0; 8];
+    within(stream.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"one two ");
+    assert!(sent.elapsed() >= pause, "{:?}", sent.elapsed());
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ func chatNamespaces(o options, notes *journal) neffos.Namespaces {
 		"default": chatEvents(o, notes),
 		"other":   chatEvents(o, notes),
 		"semi;ns": chatEvents(o, notes),
+		"o.d* d>": chatEvents(o, notes),
 		"private": refuse("not allowed here"),
 		"replyns": refuse("reply from connect"),
 		"sticky":  {neffos.OnNamespaceDisconnect: notes.handler("OnNamespaceDisconnect", stay), "echo": echo},

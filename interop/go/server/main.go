@@ -18,7 +18,7 @@ import (
 const lifetime = 100 * time.Minute
 
 type options struct {
-	addr, upgrader               string
+	addr, upgrader, redis, nats  string
 	ordered                      bool
 	left, namespaceLeft, goodbye bool
 }
@@ -27,6 +27,8 @@ func main() {
 	var o options
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:9401", "where to listen")
 	flag.StringVar(&o.upgrader, "upgrader", "gorilla", "the websocket library: "+upgraderNames())
+	flag.StringVar(&o.redis, "redis", "", "the broker over which servers reach each other: redis://ADDR, or ADDR")
+	flag.StringVar(&o.nats, "nats", "", "the same, for NATS: nats://ADDR")
 	flag.BoolVar(&o.ordered, "sync", true, "all receivers see all broadcasts in one order")
 	flag.BoolVar(&o.left, "left", false, "who leaves a room is announced to the others in it")
 	flag.BoolVar(&o.namespaceLeft, "nsleft", false, "who leaves a namespace is announced to the others in it")
@@ -50,6 +52,11 @@ func run(o options) error {
 
 	notes := &journal{}
 	hosts := newHosts(upgrader, o, notes)
+	for _, h := range hosts {
+		if err := h.join(o); err != nil {
+			return err
+		}
+	}
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
 		return err

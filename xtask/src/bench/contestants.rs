@@ -1,5 +1,7 @@
 //! Who is measured.
 
+use crate::scaling::wire::Language;
+
 /// One server program with its flags.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Contestant {
@@ -26,6 +28,8 @@ pub(super) enum Dialect {
 pub(super) enum Program {
     /// In the project's workspace.
     Own(&'static str),
+    /// Two of `neffos serve` that share a broker.
+    Among(Language),
     /// In the workspace `interop/yardsticks`.
     Yardstick(&'static str),
     /// In `interop/go`, with a version of neffos.
@@ -38,7 +42,14 @@ pub(super) enum Program {
 impl Contestant {
     /// Whether it is built with the project itself.
     pub(super) fn is_own(&self) -> bool {
-        matches!(self.program, Program::Own(_))
+        matches!(self.program, Program::Own(_) | Program::Among(_))
+    }
+}
+
+impl Contestant {
+    /// Whether it is several servers, between which messages go.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.program, Program::Among(_))
     }
 }
 
@@ -68,11 +79,12 @@ impl Dialect {
 }
 
 pub(super) const OURS: &str = "load";
+pub(super) const OURS_AMONG: [&str; 2] = ["cluster-redis", "cluster-nats"];
 pub(super) const FLOOR: &str = "floor-1";
 pub(super) const FLOOR_16: &str = "floor-16";
 pub(super) const GO_25: [&str; 2] = ["go25-gobwas", "go25-gorilla"];
 
-pub(super) const CONTESTANTS: [Contestant; 13] = [
+pub(super) const CONTESTANTS: [Contestant; 15] = [
     Contestant {
         name: OURS,
         title: "**Neffos for Rust**",
@@ -176,5 +188,21 @@ pub(super) const CONTESTANTS: [Contestant; 13] = [
         program: Program::Centrifuge,
         flags: "",
         remark: "the library that Centrifugo is made of; JSON protocol, broker in memory, anybody may publish",
+    },
+    Contestant {
+        name: OURS_AMONG[0],
+        title: "**Neffos for Rust**, over Redis",
+        dialect: Dialect::Neffos,
+        program: Program::Among(Language::Redis),
+        flags: "--outbox-messages 16384",
+        remark: "two of `neffos serve`, between which all messages go",
+    },
+    Contestant {
+        name: OURS_AMONG[1],
+        title: "**Neffos for Rust**, over NATS",
+        dialect: Dialect::Neffos,
+        program: Program::Among(Language::Nats),
+        flags: "--outbox-messages 16384",
+        remark: "the same",
     },
 ];

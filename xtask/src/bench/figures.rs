@@ -21,6 +21,12 @@ pub(super) enum Figure {
     MemoryAfter,
     /// By how much the kernel's memory grows, for both ends of a connection.
     KernelEach,
+    /// Processor time of the server that the sender is connected to, for each message.
+    SendersCost,
+    /// That of the broker.
+    BrokersCost,
+    /// Of all servers, at most.
+    BrokersConnections,
 }
 
 impl Figure {
@@ -36,6 +42,9 @@ impl Figure {
             Self::MemoryEach => "memory each, KiB",
             Self::MemoryAfter => "memory each afterwards, KiB",
             Self::KernelEach => "kernel's memory, KiB",
+            Self::SendersCost => "sender's server, µs a message",
+            Self::BrokersCost => "broker, µs a message",
+            Self::BrokersConnections => "connections to the broker",
         }
     }
 
@@ -55,8 +64,16 @@ impl Figure {
             Self::MemoryEach => Some(server["memory_bytes_each"].as_f64()? / 1024.0),
             Self::MemoryAfter => Some(server["memory_bytes_each_after"].as_f64()? / 1024.0),
             Self::KernelEach => Some(run["kernel_bytes"].as_f64()? / 1024.0 / report["connections"].as_f64()?),
+            Self::SendersCost => of_a_message(report, &run["sender"]),
+            Self::BrokersCost => of_a_message(report, &run["broker"]),
+            Self::BrokersConnections => run["broker_connections"].as_f64(),
         }
     }
+}
+
+/// What a process took, by the message that was sent.
+fn of_a_message(report: &Value, process: &Value) -> Option<f64> {
+    Some(process["processor_seconds"].as_f64()? * 1e6 / report["messages"].as_f64()?)
 }
 
 /// What was done: deliveries, asks or connections.
@@ -117,7 +134,7 @@ mod tests {
         assert_eq!([read(Figure::Cost), read(Figure::PerBroadcast), read(Figure::KernelShare)], [10.0, 400.0, 75.0]);
         assert_eq!([read(Figure::P50), read(Figure::P99), read(Figure::Rate)], [0.1, 1.5, 500.0]);
         assert_eq!([read(Figure::MemoryEach), read(Figure::KernelEach)], [2.0, 1.0]);
-        assert_eq!(Figure::MemoryAfter.of(&run), None);
+        assert_eq!((Figure::MemoryAfter.of(&run), Figure::BrokersCost.of(&run)), (None, None));
         assert_eq!(Figure::P99.of(&json!({ "fault": "gone" })), None);
     }
 

@@ -1,6 +1,6 @@
 //! What is measured, with what, of whom, and how much of it.
 
-use super::contestants::{Contestant, Dialect, FLOOR, FLOOR_16, OURS};
+use super::contestants::{Contestant, Dialect, FLOOR, FLOOR_16, OURS, OURS_AMONG};
 use super::figures::Figure;
 
 #[derive(Debug)]
@@ -49,8 +49,17 @@ impl Measure {
         let is_floor = [FLOOR, FLOOR_16].contains(&who.name);
         match self.whom {
             _ if is_floor && who.name != self.reference => false,
-            Whom::All => true,
+            Whom::All => !who.is_cluster(),
             Whom::Only(names) => names.contains(&who.name),
+        }
+    }
+
+    /// What the first column of ratios is about.
+    pub(super) fn reference_title(&self) -> &'static str {
+        match self.reference {
+            FLOOR | FLOOR_16 => "the floor",
+            OURS => "ours",
+            _ => "the first of ours",
         }
     }
 
@@ -82,6 +91,8 @@ impl Measure {
 const COST: &[Figure] = &[Figure::Cost, Figure::Rate];
 const LATE: &[Figure] = &[Figure::Cost, Figure::KernelShare, Figure::P50, Figure::P99];
 const ROOM: &[Figure] = &[Figure::PerBroadcast, Figure::P99];
+const AMONG: &[Figure] =
+    &[Figure::Cost, Figure::SendersCost, Figure::BrokersCost, Figure::P50, Figure::P99, Figure::BrokersConnections];
 const CROWD: &[Figure] = &[Figure::Cost, Figure::MemoryEach, Figure::KernelEach];
 
 /// One broadcast at a time.
@@ -97,9 +108,19 @@ const fn burst(name: &'static str, flags: &'static str, connections: u64) -> Mea
 
 const FEW: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]);
 const FLOORS: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16]);
+/// From one server to another.
+const fn between(name: &'static str, flags: &'static str, connections: u64) -> Measure {
+    Measure {
+        whom: Whom::Only(&OURS_AMONG),
+        figures: AMONG,
+        reference: OURS_AMONG[0],
+        ..paced(name, flags, connections)
+    }
+}
+
 const OURS_ALONE: Whom = Whom::Only(&[OURS]);
 
-pub(super) const MEASURES: [Measure; 19] = [
+pub(super) const MEASURES: [Measure; 22] = [
     Measure { whom: FEW, ..burst("burst-100", "--receivers 100 --messages 2000", 101) },
     burst("burst-1000", "--receivers 1000 --messages 200", 1_001),
     Measure {
@@ -189,6 +210,9 @@ pub(super) const MEASURES: [Measure; 19] = [
         reference: OURS,
         ..paced("crowd-19000", "--receivers 19000 --rate 1 --messages 10 --warm-up 50 --settle 1s", 19_001)
     },
+    between("cluster-room", "--receivers 10 --room small --rate 50 --messages 200", 11),
+    between("cluster-5000", "--receivers 5000 --rate 10 --messages 30", 5_001),
+    between("cluster-burst", "--receivers 1000 --messages 2000", 1_001),
 ];
 
 /// Shows that every part works, in seconds, with whatever build: no figure counts.

@@ -1,12 +1,13 @@
 //! `cargo xtask bench`: measures our server beside others with `neffos bench`, and writes down what came out.
 //!
 //! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what; `figures.rs`: what is read off a run.
-//! - `build.rs`: makes the programs; `run.rs`: one measurement; `machine.rs`: where it was made.
+//! - `build.rs`: makes the programs; `run.rs`: one measurement, `cluster.rs`: one between servers; `machine.rs`: where it was made.
 //! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
 //! - `page.rs`, `text.rs`, `plot.rs`: the page, its words, its pictures.
 
 mod bars;
 mod build;
+mod cluster;
 mod contestants;
 pub(crate) mod figures;
 pub(crate) mod machine;
@@ -61,7 +62,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) 
         note_costs(&results)?;
     }
     println!("\nsee {}", place.page.display());
-    results.faults_of(contestants::OURS)
+    results.faults_of_ours()
 }
 
 /// Hands the model of a cluster what it needs of this.

@@ -1,12 +1,21 @@
 //! What stands between our server and a bar that it misses, as far as the measurements tell. Pure.
 
-use super::bars::{Against, Bar, Term, Verdict};
+use super::bars::{Against, BARS, Bar, Term, Verdict};
 use super::contestants::{FLOOR, OURS};
 use super::figures::{Figure, digits};
 use super::results::Results;
 
+/// A line for each bar that is missed; nothing when all are met.
+pub(super) fn list(results: &Results) -> String {
+    let judged = BARS.iter().filter_map(|bar| Some((bar, bar.judge(results)?)));
+    let missed = judged.filter(|(_, verdict)| !verdict.is_met);
+    let lines: String =
+        missed.map(|(bar, verdict)| format!("- {}: {}\n", bar.text, obstacle(bar, &verdict, results))).collect();
+    if lines.is_empty() { lines } else { format!("\nWhat stands in the way of what is missed:\n\n{lines}") }
+}
+
 /// One sentence or two about a bar that is missed.
-pub(super) fn obstacle(bar: &Bar, verdict: &Verdict, results: &Results) -> String {
+fn obstacle(bar: &Bar, verdict: &Verdict, results: &Results) -> String {
     if let Some(floor) = verdict.floor.filter(|floor| *floor > bar.most) {
         return beyond_the_floor(bar, floor, results);
     }
@@ -78,7 +87,6 @@ fn in_the_best_case(bar: &Bar, results: &Results) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::bars::BARS;
     use super::super::build::Faults;
     use super::super::contestants::{CONTESTANTS, GO_25};
     use super::super::measures::MEASURES;

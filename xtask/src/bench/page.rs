@@ -7,15 +7,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Place;
 use super::bars::{BARS, Bar, Verdict};
 use super::contestants::{CONTESTANTS, Contestant, OURS};
 use super::figures::{Figure, Spread, digits, thousands};
 use super::measures::{BRIEF, MEASURES, Measure};
-use super::obstacles::obstacle;
 use super::plot::{self, Row};
 use super::results::Results;
 use super::text::{IN_MEMORY, INTRO, METHOD, NOT_MEASURED, Picture, SECTIONS, Section};
+use super::{Place, obstacles};
 use crate::Result;
 
 /// Writes the page and its pictures.
@@ -75,20 +74,11 @@ fn bars(results: &Results) -> String {
         };
         writeln!(table, "| {} | {value} | {terms} | {} | {met} |", bar.text, value_of_limit(bar)).ok();
     }
-    let losses = match results.faults_of(OURS) {
+    let losses = match results.faults_of_ours() {
         Ok(()) => "Nothing that was sent to or by our server was lost, doubled or out of order.".to_owned(),
         Err(faults) => format!("**Faults of our server:** {faults}"),
     };
-    format!("{table}\n{losses}\n{}", obstacles(results))
-}
-
-/// What stands in the way of what is missed.
-fn obstacles(results: &Results) -> String {
-    let judged = BARS.iter().filter_map(|bar| Some((bar, bar.judge(results)?)));
-    let missed = judged.filter(|(_, verdict)| !verdict.is_met);
-    let lines: String =
-        missed.map(|(bar, verdict)| format!("- {}: {}\n", bar.text, obstacle(bar, &verdict, results))).collect();
-    if lines.is_empty() { lines } else { format!("\nWhat stands in the way of what is missed:\n\n{lines}") }
+    format!("{table}\n{losses}\n{}", obstacles::list(results))
 }
 
 fn value(bar: &Bar, value: f64) -> String {
@@ -158,7 +148,7 @@ fn table(results: &Results, measure: &Measure, head: &str) -> Option<String> {
     let mut table = format!(
         "**{head}**\n\n| | {} | to {} |{titles} |\n| --- | ---: | ---: |{} --- |\n",
         first.title(),
-        if reference.name == OURS { "ours" } else { "the floor" },
+        measure.reference_title(),
         " ---: |".repeat(figures.len().saturating_sub(1))
     );
     for who in rows.into_iter().filter(|who| !measure.is_for(who) || took_part(results, measure, who)) {
@@ -199,11 +189,17 @@ fn notes(results: &Results, measure: &Measure, who: &Contestant) -> String {
 
 /// As a reader would type it.
 fn without_address(command: &str) -> String {
-    let words = command.split(' ').map(|word| if word.starts_with("ws://") { "ws://…" } else { word });
-    let words: Vec<_> = words.collect();
-    let pid = words.iter().position(|word| *word == "--pid");
-    let kept = words.iter().enumerate().filter(|(nth, _)| pid.is_none_or(|pid| *nth != pid + 1 && *nth != pid));
-    kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+    let mut kept = Vec::new();
+    let mut words = command.split(' ');
+    while let Some(word) = words.next() {
+        match word {
+            // Numbers of processes, which are others the next time.
+            "--pid" | "--also" => drop(words.next()),
+            address if address.starts_with("ws://") => kept.push("ws://…"),
+            word => kept.push(word),
+        }
+    }
+    kept.join(" ")
 }
 
 fn rows(results: &Results, picture: &Picture) -> Vec<Row> {

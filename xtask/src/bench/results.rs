@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::build::Faults;
-use super::contestants::Contestant;
+use super::contestants::{Contestant, OURS, OURS_AMONG};
 use super::figures::{Figure, Spread, digits};
 use super::measures::Measure;
 use crate::Result;
@@ -96,8 +96,14 @@ impl Results {
     }
 
     /// # Errors
+    /// When a server of ours did not come up, lost a message, or had another in doubt.
+    pub(super) fn faults_of_ours(&self) -> Result {
+        [OURS].iter().chain(&OURS_AMONG).try_for_each(|who| self.faults_of(who))
+    }
+
+    /// # Errors
     /// When `who` did not come up, lost a message, or had another in doubt; the text names each.
-    pub(super) fn faults_of(&self, who: &str) -> Result {
+    fn faults_of(&self, who: &str) -> Result {
         let mut measures: Vec<_> = self.runs.iter().filter_map(|run| run["measure"].as_str()).collect();
         measures.dedup();
         let mut faults = Vec::new();

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::contestants::Contestant;
+use super::contestants::{Contestant, Program};
 use super::measures::{Measure, Mode};
 use super::options::Extent;
-use super::{Options, Place, build, machine};
+use super::{Options, Place, build, cluster, machine};
 use crate::Result;
 use crate::background::Background;
 use crate::workspace::Workspace;
@@ -46,32 +46,47 @@ impl<'a> Stand<'a> {
         if limit < measure.connections + SPARE_FILES {
             return json!({ "fault": format!("skipped: a process may open only {limit} files here (`ulimit -n`)") });
         }
-        self.try_to_measure(measure, who).unwrap_or_else(|fault| json!({ "fault": fault.to_string() }))
+        let outcome = match who.program {
+            Program::Among(language) => cluster::measure(self, measure, who, language),
+            _ => self.try_to_measure(measure, who),
+        };
+        outcome.unwrap_or_else(|fault| json!({ "fault": fault.to_string() }))
     }
 
     fn try_to_measure(&self, measure: &Measure, who: &Contestant) -> Result<Value> {
-        let mut program = self.pinned(0, &build::program(who, self.workspace, self.extent));
-        let server = Background::start(program.stderr(File::create(self.logs.join(format!("{}.log", who.name)))?))?;
-        let address = server.line_after("listening on ", START)?;
-
-        let complaints = self.logs.join("bench.log");
+        let (server, address) = self.serve(who, &[])?;
         let arguments = arguments(measure, who, &address, server.id());
+        let kernel = Peak::watch(machine::kernel_memory);
+        let report = self.bench(&arguments);
+        let kernel_bytes = kernel.grown();
+        Ok(json!({ "command": arguments, "report": report?, "kernel_bytes": kernel_bytes }))
+    }
+
+    /// A server that has just been started, and its address.
+    pub(super) fn serve(&self, who: &Contestant, flags: &[&str]) -> Result<(Background, String)> {
+        let mut program = build::program(who, self.workspace, self.extent);
+        let mut program = self.pinned(0, program.args(flags));
+        let log = File::create(self.logs.join(format!("{}.log", who.name)))?;
+        let server = Background::start(program.stderr(log))?;
+        let address = server.line_after("listening on ", START)?;
+        Ok((server, address))
+    }
+
+    /// What `neffos bench` reports.
+    pub(super) fn bench(&self, arguments: &str) -> Result<Value> {
+        let complaints = self.logs.join("bench.log");
         let mut neffos = Command::new(build::own(self.workspace, self.extent, "neffos"));
         neffos.args(arguments.split_whitespace());
         let mut neffos = self.pinned(1, &neffos);
-        let kernel = KernelMemory::watch();
         let bench = Background::start(neffos.stderr(File::create(&complaints)?))?;
-        let report = bench.line_after("{", PATIENCE);
-        let kernel_bytes = kernel.grown();
-        let Ok(report) = report else {
+        let Ok(report) = bench.line_after("{", PATIENCE) else {
             let complaints = fs::read_to_string(&complaints)?;
             let last = complaints.lines().rfind(|line| !line.trim().is_empty());
             return Err(last.unwrap_or("did not end in time").trim_start_matches("error: ").into());
         };
         // It ends with another code than 0 when something was lost: that is in the report.
         bench.end(PATIENCE)?;
-        let report: Value = serde_json::from_str(&format!("{{{report}"))?;
-        Ok(json!({ "command": arguments, "report": report, "kernel_bytes": kernel_bytes }))
+        Ok(serde_json::from_str(&format!("{{{report}"))?)
     }
 
     /// `command` on a core of its own, where there are enough.
@@ -91,38 +106,38 @@ impl<'a> Stand<'a> {
 }
 
 /// What `neffos` is told. No argument contains a blank.
-fn arguments(measure: &Measure, who: &Contestant, address: &str, server: u32) -> String {
+pub(super) fn arguments(measure: &Measure, who: &Contestant, address: &str, server: u32) -> String {
     let echo = if measure.mode == Mode::Ask && !who.dialect.has_rooms() { "/echo" } else { "" };
     let (mode, path, dialect) = (measure.mode.name(), who.dialect.path(), who.dialect.name());
     let flags = measure.arguments(who);
     format!("bench {mode} ws://{address}{path}{echo} --dialect {dialect} --pid {server} --json {flags}")
 }
 
-/// Looks at what the kernel itself takes while something runs.
+/// Looks at a number while something runs.
 #[derive(Debug)]
-struct KernelMemory {
+pub(super) struct Peak {
     done: Sender<()>,
     watching: JoinHandle<u64>,
 }
 
-impl KernelMemory {
-    fn watch() -> Self {
+impl Peak {
+    pub(super) fn watch(look: impl Fn() -> u64 + Send + 'static) -> Self {
         let (done, ended) = channel();
+        let before = look();
         let watching = std::thread::spawn(move || {
-            let before = machine::kernel_memory();
             let mut most = before;
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                most = most.max(machine::kernel_memory());
+                most = most.max(look());
             }
             most - before
         });
         Self { done, watching }
     }
 
-    /// By how many bytes it grew at most.
-    fn grown(self) -> u64 {
+    /// By how much it grew at most.
+    pub(super) fn grown(self) -> u64 {
         drop(self.done);
-        // It cannot panic: it reads files and compares numbers.
+        // It cannot panic: it looks and compares numbers.
         self.watching.join().unwrap_or_default()
     }
 }

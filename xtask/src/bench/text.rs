@@ -150,6 +150,18 @@ machine at most, for both ends of each connection, so that half of it is the ser
         tables: &[("crowd-2000", "2,000 connections"), ("crowd-19000", "19,000 connections")],
         plots: &[],
     },
+    Section {
+        title: "Between servers",
+        text: "\
+Two servers share a broker. Who sends is connected to one of them, all receivers to the other; both servers and the broker are on
+core 0. The first cost is that of the receivers' server, for each delivery.",
+        tables: &[
+            ("cluster-room", "a room of 10, 50 messages a second"),
+            ("cluster-5000", "5,000 receivers, 10 messages a second"),
+            ("cluster-burst", "1,000 receivers, a burst of 2,000 messages"),
+        ],
+        plots: &[],
+    },
 ];
 
 pub(super) const IN_MEMORY: &str = "\
@@ -166,7 +178,7 @@ pub(super) const NOT_MEASURED: &str = "\
 - **Centrifugo** itself: its module is not to be had from every module proxy. The library that it is made of is measured.
 - **uWebSockets.js** is not on npm: it is installed from its repository only.
 - **Phoenix channels** and **SignalR** need runtimes, those of Erlang and .NET, that this project needs for nothing else.
-- Whatever needs more than one process or machine: this is about one server.
+- Whatever needs more than one machine.
 
 ## Once more
 

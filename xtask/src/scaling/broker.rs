@@ -13,7 +13,7 @@ use crate::background::Background;
 use crate::machine;
 
 #[derive(Debug)]
-pub(super) struct Broker {
+pub(crate) struct Broker {
     process: Background,
     address: SocketAddr,
     language: Language,
@@ -24,7 +24,7 @@ impl Broker {
     ///
     /// # Errors
     /// When it does not come up.
-    pub(super) fn start(language: Language) -> Result<Self> {
+    pub(crate) fn start(language: Language) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(machine::find(program(language)).ok_or("the broker is not installed")?);
         let port = address.port().to_string();
@@ -52,15 +52,20 @@ impl Broker {
     }
 
     /// As servers are told it.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match self.language {
             Language::Redis => format!("redis://{}", self.address),
             Language::Nats => format!("nats://{}", self.address),
         }
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn files(id: u32) -> u64 {
+        fs::read_dir(format!("/proc/{id}/fd")).map_or(0, |files| files.count() as u64)
     }
 
     /// What it has used of processors so far.

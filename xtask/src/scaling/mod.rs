@@ -6,7 +6,7 @@
 //!   runs, and `wire.rs`, as much of their languages as it takes.
 //! - `tables.rs`: the tables; `page.rs`: their places in `docs/scaling.md`.
 
-mod broker;
+pub(crate) mod broker;
 pub(crate) mod costs;
 mod load;
 mod measure;
@@ -15,7 +15,7 @@ mod options;
 mod page;
 mod tables;
 mod traffic;
-mod wire;
+pub(crate) mod wire;
 
 use costs::Costs;
 use options::{Options, Task};

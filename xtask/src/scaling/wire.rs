@@ -1,7 +1,7 @@
 //! As much of two brokers' languages as it takes to publish and to hear. Pure.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
+pub(crate) enum Language {
     Redis,
     Nats,
 }

@@ -17,7 +17,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Command};
 
 pub(crate) use brokers::{AtStart, Broker, BrokerUrl, Compat};
 pub(crate) use settings::Settings;
@@ -68,17 +68,22 @@ fn from_file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Res
     toml::from_str(&text).map_err(|err| Failure::config(format!("{name}: {}", told(&err, &text))))
 }
 
-/// What is wrong with a file, and where: with the line itself, unless a secret may stand there.
+/// What is wrong with a file, and where: with the line itself, unless a secret may stand there, be it under a wrong name.
 fn told(err: &toml::de::Error, text: &str) -> String {
     let start = err.span().map_or(0, |span| span.start);
-    let before = text.get(..start).unwrap_or(text);
-    let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
-    let key = line.split_once('=').map_or("", |(key, _)| key.trim().trim_matches(['"', '\'']));
-    let is_known_to_be_harmless = !key.is_empty() && !SECRETS.contains(&key);
-    match is_known_to_be_harmless {
+    let lines_before = text.get(..start).unwrap_or(text).matches('\n').count();
+    let line = text.lines().nth(lines_before).unwrap_or_default();
+    match line.split_once('=').is_some_and(|(key, _)| is_harmless(key.trim())) {
         true => err.to_string().trim_end().to_owned(),
-        false => format!("line {}: {}", before.matches('\n').count() + 1, err.message()),
+        false => format!("line {}: {}", lines_before + 1, err.message()),
     }
+}
+
+/// Whether this is a key whose value may be shown.
+fn is_harmless(key: &str) -> bool {
+    let command = ServeArgs::augment_args(Command::new("serve"));
+    let mut flags = command.get_arguments().filter_map(|argument| argument.get_long());
+    flags.any(|flag| flag.replace('-', "_") == key) && !SECRETS.contains(&key)
 }
 
 fn defaults() -> Settings {

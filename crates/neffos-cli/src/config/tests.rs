@@ -1,6 +1,6 @@
 use std::error::Error as _;
 
-use clap::{Command, Parser};
+use clap::Parser;
 
 use super::*;
 

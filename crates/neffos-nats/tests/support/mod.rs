@@ -2,9 +2,12 @@
 //!
 //! - `peer.rs`: [`Peer`], a server of neffos with an exchange, and a client that writes down what it hears.
 //! - `credentials.rs`: keys of NATS, and files of credentials.
-//! - here: waiting, and folders.
+//! - `certificates.rs`: certificates, and who vouches for them.
+//! - here: an exchange, why it is refused, what NATS monitors, folders, and waiting.
 #![allow(dead_code, unused_imports, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
+pub(crate) mod certificates;
 pub(crate) mod credentials;
 mod peer;
 
@@ -14,9 +17,29 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use brokers::Nats;
+use neffos::{Error, Events, Server};
+use neffos_nats::NatsExchange;
+use serde_json::Value;
 use tokio::time::timeout;
 
 pub(crate) use peer::{Peer, message};
+
+/// An exchange over a url that makes sense.
+pub(crate) fn at(url: impl AsRef<str>) -> NatsExchange {
+    NatsExchange::new(url).unwrap()
+}
+
+/// Why a server with this exchange does not join others.
+pub(crate) async fn refused(exchange: NatsExchange) -> Error {
+    let server = Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap();
+    within("the refusal", server.joined()).await.unwrap_err()
+}
+
+/// What the monitoring of a server of NATS says.
+pub(crate) async fn monitored(nats: &Nats, path: &str) -> Value {
+    serde_json::from_str(&nats.monitor(path).await).unwrap()
+}
 
 /// An empty folder that nobody else has.
 pub(crate) fn folder() -> PathBuf {

@@ -116,9 +116,10 @@ impl Dialect {
         format!("{}.neffos-rs.{id}", self.prefix).into()
     }
 
-    /// The channels on which servers in Go answer an ask with this token: of 0.0.25, and of those before it.
-    pub(super) fn of_answers(&self, token: &str) -> [Arc<str>; 2] {
-        [format!("{}.ask.{token}", self.prefix).into(), token.into()]
+    /// The channel on which servers in Go answer an ask with this token. Those before 0.0.25 use the bare token, but neither
+    /// know an ask when they see one, nor make any that others know.
+    pub(super) fn of_answers(&self, token: &str) -> Arc<str> {
+        format!("{}.ask.{token}", self.prefix).into()
     }
 
     /// The token that `channel` is for the answers of.
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(&*redis.of_place(&Place::Id("user 1")), "MyApp.user 1.");
         assert_eq!(&*nats.of_place(&Place::Id("a.b c")), "neffos.a_b_c");
         assert_eq!(&*nats.of_place(&Place::Namespace("")), "neffos._");
-        assert_eq!(redis.token_of_answers(&redis.of_answers("n1")[0]), Some("n1"));
+        assert_eq!(redis.token_of_answers(&redis.of_answers("n1")), Some("n1"));
         assert_eq!(redis.token_of_answers("MyApp.asking."), None);
         assert_eq!((redis.id_of("MyApp.user 1."), nats.id_of("neffos.a_b")), (Some("user 1"), Some("a_b")));
     }

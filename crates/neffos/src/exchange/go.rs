@@ -18,8 +18,8 @@ use crate::websocket::Kind;
 /// A message that is broadcast.
 pub(super) fn broadcast(channel: Arc<str>, node: NodeId, message: &Message, except: Option<&str>) -> Letter {
     let binary = if message.is_binary() { 'b' } else { 't' };
-    let except = except.map_or_else(String::new, |id| format!(".{}", hex(id)));
-    let mark = format!("{MARK}{node}.{NO_EPOCH}.{binary}{except})");
+    let [except, to] = [except, message.recipient()].map(|id| id.map_or_else(|| NOBODY.to_owned(), hex));
+    let mark = format!("{MARK}{node}.{NO_EPOCH}.{binary}.{except}.{to})");
     Letter { channel, bytes: payload(message, &mark), stamp: Stamp::Mark }
 }
 
@@ -41,7 +41,7 @@ pub(super) fn seal(letter: &mut Letter, epoch: u32) {
     }
 }
 
-/// Reads what arrived. Whom it is for when the channel is that of an id, only the channel's name tells.
+/// Reads what arrived. Whom it is for when a server in Go has sent it to an id, only the channel's name tells.
 pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
     let Some(end) = payload.iter().position(|&byte| byte == b';') else { return Ok(native(payload)) };
     let (first, rest) = (payload.slice(..end), payload.slice(end..));
@@ -53,12 +53,12 @@ pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
     if let Some(token) = asked(&first) {
         return Ok(Arrival { from: None, what: What::Ask(Question { token, message, patience: None }) });
     }
-    let mark = first.strip_prefix(MARK).and_then(read_mark);
-    if mark.as_ref().is_some_and(|mark| mark.is_binary) {
-        message = message.binary();
-    }
-    let (from, except) = mark.map_or((None, None), |mark| (Some(mark.from), mark.except));
-    Ok(Arrival { from, what: What::Broadcast { messages: vec![message], except } })
+    let Some(mark) = first.strip_prefix(MARK).and_then(read_mark) else {
+        return Ok(Arrival { from: None, what: What::Broadcast { messages: vec![message], except: None } });
+    };
+    message = if mark.is_binary { message.binary() } else { message };
+    message.recipient = mark.to;
+    Ok(Arrival { from: Some(mark.from), what: What::Broadcast { messages: vec![message], except: mark.except } })
 }
 
 /// Reads an answer to the ask with `token`.
@@ -81,6 +81,7 @@ struct Mark {
     from: Sender,
     is_binary: bool,
     except: Option<ByteString>,
+    to: Option<ByteString>,
 }
 
 /// What stands behind the opening; none when a server in Go has written it.
@@ -88,8 +89,9 @@ fn read_mark(text: &str) -> Option<Mark> {
     let mut parts = text.strip_suffix(')')?.split('.');
     let (id, epoch, kind) = (NodeId::parse(parts.next()?)?, parts.next()?, parts.next()?);
     let epoch = u32::from_str_radix(epoch, 16).ok()?;
-    let except = parts.next().map(unhex).unwrap_or_default();
-    Some(Mark { from: Sender { id, epoch }, is_binary: kind == "b", except })
+    let mut id_or_nobody = || parts.next().filter(|part| *part != NOBODY).and_then(unhex);
+    let (except, to) = (id_or_nobody(), id_or_nobody());
+    Some(Mark { from: Sender { id, epoch }, is_binary: kind == "b", except, to })
 }
 
 /// Native messages have the seven fields here: a body alone would have no place for a name.
@@ -118,6 +120,8 @@ fn unhex(text: &str) -> Option<ByteString> {
 /// How the name of a connection begins, among servers in Go.
 const MARK: &str = "neffos(0x";
 const NO_EPOCH: &str = "00000000";
+/// In the place of an id: an empty one is an id, too.
+const NOBODY: &str = "-";
 /// Behind the opening, a server's name and a dot.
 const EPOCH: usize = MARK.len() + 32 + 1;
 /// Of an ask's token, without its first letter: those that are made are longer than ten.
@@ -147,7 +151,7 @@ mod tests {
         let message = Message::new("chat", "a;b").in_namespace("default").to_room("lobby");
         let mut letter = broadcast("c".into(), NODE, &message, None);
         seal(&mut letter, 0x12);
-        let expected = format!("neffos(0x{NODE}.00000012.t);default;lobby;chat;0;0;a;b");
+        let expected = format!("neffos(0x{NODE}.00000012.t.-.-);default;lobby;chat;0;0;a;b");
         assert_eq!(text(&letter), expected);
         let arrival = arrived(letter);
         assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12 }));
@@ -166,7 +170,15 @@ mod tests {
             panic!()
         };
         assert!(messages[0].is_binary() && messages[0].body()[..] == [0xFF]);
-        assert_eq!(except.as_deref(), Some("a;é"));
+        assert_eq!((except.as_deref(), messages[0].recipient()), (Some("a;é"), None));
+        for id in ["a.b", ""] {
+            let message = Message::new("e", "").in_namespace("ns").to(id);
+            let What::Broadcast { messages, except: None } = arrived(broadcast("c".into(), NODE, &message, None)).what
+            else {
+                panic!()
+            };
+            assert_eq!(messages[0].recipient(), Some(id));
+        }
         let native = Message::native(vec![0xFE]).binary();
         let What::Broadcast { messages, .. } = arrived(broadcast("c".into(), NODE, &native, None)).what else {
             panic!()

@@ -45,8 +45,8 @@ struct Other {
     /// Its link that was heard last: what an earlier one still brings is out of order.
     epoch: u32,
     heard: Instant,
-    /// Our link over which it was heard last.
-    over: u32,
+    /// Our link over which it has shown last that it hears what we say.
+    hears: u32,
     connections: Option<(u64, Instant)>,
 }
 
@@ -68,17 +68,28 @@ pub(in crate::exchange) struct Census {
 }
 
 impl Others {
-    /// Notes that `id` was heard over our link number `over`, with what it sent over its link number `epoch`.
+    /// Notes that `id` was heard over our link number `over`, with what it sent over its link number `epoch`. A link that we
+    /// have not heard of is new, and began with its subscriptions. What comes over one that we know may be old, and the last
+    /// of it: a broker that stood still takes what waited in its sockets, also of those who are gone.
     pub(super) fn hear(&mut self, id: NodeId, epoch: u32, over: u32, now: Instant) -> Freshness {
         if let Some(other) = self.0.get_mut(&id) {
             if epoch < other.epoch {
                 return Freshness::Stale;
             }
-            (other.epoch, other.heard, other.over) = (epoch, now, over);
+            let is_new = epoch > other.epoch;
+            (other.epoch, other.heard) = (epoch, now);
+            other.hears = if is_new { over } else { other.hears };
         } else if self.0.len() < MOST {
-            self.0.insert(id, Other { epoch, heard: now, over, connections: None });
+            self.0.insert(id, Other { epoch, heard: now, hears: over, connections: None });
         }
         Freshness::Fresh
+    }
+
+    /// Notes that `id` has answered what was said over our link number `over`.
+    pub(super) fn note_answer(&mut self, id: NodeId, over: u32) {
+        if let Some(other) = self.0.get_mut(&id) {
+            other.hears = over;
+        }
     }
 
     pub(super) fn count(&mut self, id: NodeId, connections: u64, now: Instant) {
@@ -96,9 +107,9 @@ impl Others {
         self.0.retain(|_, other| now.duration_since(other.heard) <= silence);
     }
 
-    /// Whether everyone who was there was heard over our link number `over`, too.
+    /// Whether everyone who was there hears what is said over our link number `over`, too.
     pub(super) fn are_back(&self, over: u32) -> bool {
-        self.0.values().all(|other| other.over == over)
+        self.0.values().all(|other| other.hears == over)
     }
 
     pub(super) fn ids(&self) -> Vec<NodeId> {
@@ -140,14 +151,24 @@ mod tests {
     }
 
     #[test]
-    fn everyone_is_back_once_all_were_heard_over_the_new_link() {
+    fn everyone_is_back_who_has_a_new_link_or_answers_over_ours() {
         let (mut others, now) = (Others::default(), Instant::now());
         assert!(others.are_back(7));
         others.hear(ONE, 1, 1, now);
         others.hear(TWO, 1, 1, now);
         others.hear(ONE, 2, 2, now);
         assert!(!others.are_back(2));
-        others.hear(TWO, 2, 2, now);
+        others.note_answer(TWO, 2);
+        assert!(others.are_back(2));
+    }
+
+    #[test]
+    fn who_is_only_heard_over_an_old_link_is_not_back() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        others.hear(ONE, 1, 1, now);
+        others.hear(ONE, 1, 2, now);
+        assert!(!others.are_back(2));
+        others.hear(ONE, 2, 2, now);
         assert!(others.are_back(2));
     }
 

@@ -10,7 +10,8 @@ use super::dialect::Dialect;
 use super::node::Node;
 
 /// A way from one server to the others: something that carries bytes on named channels to all who subscribed to them, at most
-/// once, and in order for what one link publishes on one channel.
+/// once, and in the order in which a link publishes them, on whatever channels. (One that keeps the order on each channel alone
+/// works, too: then two broadcasts of one caller stay in order only where both are for the same room, namespace or id.)
 ///
 /// It opens links and knows nothing else: what is published and subscribed to, what waits while there is no link, when the
 /// next one is opened, and whether one still works is decided above it, alike for every broker. `neffos-redis` and

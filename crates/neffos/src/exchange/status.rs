@@ -47,7 +47,8 @@ pub struct ClusterStatus {
     pub lasted: Duration,
     /// Why there is no link, or why the last one was lost.
     pub fault: Option<String>,
-    /// How long the last probe took, over the way that messages go, there and back. None while there is no link.
+    /// How long the last probe took, over the way that messages go, there and back; while the next has been under way for longer,
+    /// that. None while there is no link.
     pub lag: Option<Duration>,
     /// How many messages wait to be published.
     pub queued: usize,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{member, metric, pair, until, until_ready, until_status};
-use crate::support::{Brand, Broker, Program, run_to_end};
+use crate::support::{Brand, Broker, Client, Program, run_to_end};
 
 #[tokio::test]
 async fn while_the_broker_is_away_a_server_is_alive_and_not_ready() {
@@ -53,6 +53,29 @@ async fn while_the_broker_is_away_clients_here_are_served_and_what_is_for_others
             assert_eq!(there.text().await, format!(";default;;e;0;0;{text}"), "{brand:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_broker_that_answers_nothing_any_more_is_noticed() {
+    for brand in Brand::ALL {
+        let broker = Broker::start(brand).await;
+        let [one, other] = pair(&broker, &[]).await;
+        let mut there = other.client().await.join_namespace().await;
+        broker.pause();
+        until_status(&one, 503).await;
+        let ask = one.post("/api/ask", r#"{"event":"e","timeout_ms":20}"#).await;
+        assert_eq!((ask.status, ask.error().as_str()), (504, "nobody answered in time"));
+        until_status(&other, 503).await;
+        one.post("/api/broadcast", r#"{"event":"e","body":"later"}"#).await;
+        broker.resume();
+        until_ready(&one).await;
+        // The ask may have been on its way, and come before.
+        until_heard(&mut there, ";default;;e;0;0;later").await;
+    }
+}
+
+async fn until_heard(client: &mut Client, text: &str) {
+    while client.text().await != text {}
 }
 
 #[tokio::test]

@@ -55,6 +55,9 @@ async fn what_one_client_sends_reaches_another_on_another_server() {
         assert_eq!(ada.ask(&format!("default;;private;0;0;{private}")).await, "$1;default;;private;0;0;");
         let expected = json!({"from": ada.id, "text": "psst"}).to_string();
         assert_eq!(bob.text().await, format!(";default;;private;0;0;{expected}"));
+        // Nobody knows who is on no server.
+        let lost = json!({"to": "nobody"}).to_string();
+        assert_eq!(ada.ask(&format!("default;;private;0;0;{lost}")).await, "$1;default;;private;0;0;");
     }
 }
 

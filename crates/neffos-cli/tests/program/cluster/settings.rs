@@ -51,6 +51,7 @@ async fn a_secret_is_not_shown_even_where_it_is_wrong() {
         "cluster_key = ['SECRET']",
         "cluster_key = 'SECRET",
         "'cluster_key' = 'SECRET",
+        "cluster_kye = 'SECRET'",
         "api_key = ['SECRET']",
         "api_key = \"SECRET\\x\"",
     ] {

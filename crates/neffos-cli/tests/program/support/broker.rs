@@ -66,6 +66,21 @@ impl Broker {
         }
     }
 
+    /// Its connections stay, and nothing is answered.
+    pub(crate) fn pause(&self) {
+        match &self.process {
+            Process::Redis(redis) => redis.pause(),
+            Process::Nats(nats) => nats.pause(),
+        }
+    }
+
+    pub(crate) fn resume(&self) {
+        match &self.process {
+            Process::Redis(redis) => redis.resume(),
+            Process::Nats(nats) => nats.resume(),
+        }
+    }
+
     /// On the same port.
     pub(crate) async fn restart(&mut self) {
         match &mut self.process {

@@ -30,11 +30,11 @@ impl Node {
         };
         match from {
             Some(Sender { id, .. }) if id == self.id => return self.take_own(&what),
-            Some(Sender { id, epoch }) if self.hear(id, epoch, link) == Freshness::Stale => {
-                return self.tallies.stale.add(1);
-            }
+            Some(sender) if self.note(sender, link) == Freshness::Stale => return self.tallies.stale.add(1),
+            Some(Sender { id, .. }) if self.is_answer(channel, &what) => lock(&self.others).note_answer(id, link),
             _ => {}
         }
+        self.heard.notify_waiters();
         self.tallies.received.add(1);
         self.take(from.map(|sender| sender.id), channel, what);
     }
@@ -50,10 +50,13 @@ impl Node {
         }
     }
 
-    fn hear(&self, id: NodeId, epoch: u32, link: u32) -> Freshness {
-        let freshness = lock(&self.others).hear(id, epoch, link, Instant::now());
-        self.heard.notify_waiters();
-        freshness
+    fn note(&self, Sender { id, epoch }: Sender, link: u32) -> Freshness {
+        lock(&self.others).hear(id, epoch, link, Instant::now())
+    }
+
+    /// A greeting is answered to who has greeted alone; else a server says to all that it lives.
+    fn is_answer(&self, channel: &str, what: &What) -> bool {
+        matches!(what, What::Alive { .. }) && *self.own_channels[1] == *channel
     }
 
     /// This server's own echo: everyone here has got it already.
@@ -101,7 +104,8 @@ impl Node {
     /// What a server in Go has sent to an id says so only by its channel.
     pub(super) fn readdressed(&self, channel: &str, message: Message) -> Vec<Message> {
         let namespace = Place::Namespace(message.namespace());
-        let says_itself = self.dialect.form() == Form::Native || *self.dialect.of_place(&namespace) == *channel;
+        let is_marked = self.dialect.form() == Form::Native || message.recipient().is_some();
+        let says_itself = is_marked || *self.dialect.of_place(&namespace) == *channel;
         if says_itself {
             return vec![message];
         }

@@ -37,6 +37,7 @@ use super::status::{LinkState, Situation};
 use crate::fanout::Except;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
+use asks::AsksMark;
 pub(super) use counts::Answers;
 use counts::Counts;
 use probes::Probes;
@@ -74,6 +75,7 @@ pub(crate) struct Node {
     others: Mutex<Others>,
     /// Asks of this server that wait for an answer from elsewhere.
     asks: Mutex<HashMap<ByteString, oneshot::Sender<Message>>>,
+    asks_mark: AsksMark,
     /// How many asks from elsewhere wait for somebody here.
     asked: AtomicUsize,
     counts: Mutex<Counts>,
@@ -103,6 +105,7 @@ impl Node {
             queue: Mutex::new(Queue::new(limits)),
             others: Mutex::default(),
             asks: Mutex::default(),
+            asks_mark: AsksMark::random(),
             asked: AtomicUsize::new(0),
             counts: Mutex::default(),
             link: AtomicU32::new(0),
@@ -244,7 +247,7 @@ impl Node {
     }
 
     pub(super) fn lag(&self) -> Option<Duration> {
-        lock(&self.probes).lag()
+        lock(&self.probes).lag(Instant::now())
     }
 
     /// Looks whether something is so whenever a server was heard or something became of a probe.

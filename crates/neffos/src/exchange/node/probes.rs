@@ -10,16 +10,19 @@ pub(super) struct Probes {
     published: u64,
     /// The last one that came back.
     returned: u64,
-    sent: Option<(u64, Instant)>,
+    /// How many there have been.
+    count: u64,
+    /// When the last one was sent, until it is back.
+    under_way: Option<Instant>,
     lag: Option<Duration>,
 }
 
 impl Probes {
     /// The number of the next one, which is sent now.
     pub(super) fn send(&mut self, now: Instant) -> u64 {
-        let number = self.sent.map_or(1, |(number, _)| number + 1);
-        self.sent = Some((number, now));
-        number
+        self.count += 1;
+        self.under_way = Some(now);
+        self.count
     }
 
     pub(super) fn note_published(&mut self, number: u64) {
@@ -28,7 +31,7 @@ impl Probes {
 
     pub(super) fn note_returned(&mut self, number: u64, now: Instant) {
         self.returned = self.returned.max(number);
-        if let Some((_, since)) = self.sent.filter(|(sent, _)| *sent == number) {
+        if let Some(since) = self.under_way.take_if(|_| number == self.count) {
             self.lag = Some(now.duration_since(since));
         }
     }
@@ -41,14 +44,14 @@ impl Probes {
         self.returned >= number
     }
 
-    /// How long the last one took that came back.
-    pub(super) fn lag(&self) -> Option<Duration> {
-        self.lag
+    /// How long the last one took that came back, or the next one has been under way if that is longer by now.
+    pub(super) fn lag(&self, now: Instant) -> Option<Duration> {
+        self.under_way.map(|since| now.duration_since(since)).max(self.lag)
     }
 
     /// The way is another one now.
     pub(super) fn forget_lag(&mut self) {
-        self.lag = None;
+        (self.under_way, self.lag) = (None, None);
     }
 }
 
@@ -64,9 +67,9 @@ mod tests {
         probes.note_published(number);
         probes.note_returned(number, start + Duration::from_millis(3));
         assert!(probes.is_published(number) && probes.has_returned(number));
-        assert_eq!(probes.lag(), Some(Duration::from_millis(3)));
+        assert_eq!(probes.lag(start + Duration::from_secs(9)), Some(Duration::from_millis(3)));
         probes.forget_lag();
-        assert_eq!(probes.lag(), None);
+        assert_eq!(probes.lag(start), None);
     }
 
     #[test]
@@ -75,6 +78,20 @@ mod tests {
         let (late, next) = (probes.send(start), probes.send(start));
         probes.note_returned(late, start);
         assert!(probes.has_returned(late) && !probes.has_returned(next));
-        assert_eq!(probes.lag(), None);
+        assert_eq!(probes.lag(start), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_lag_grows_with_a_probe_that_does_not_come_back() {
+        let (mut probes, start) = (Probes::default(), Instant::now());
+        let number = probes.send(start);
+        probes.note_returned(number, start + Duration::from_millis(30));
+        probes.send(start);
+        for (passed, lag) in [(10, 30), (30, 30), (2000, 2000)] {
+            let now = start + Duration::from_millis(passed);
+            assert_eq!(probes.lag(now), Some(Duration::from_millis(lag)));
+        }
+        probes.forget_lag();
+        assert_eq!(probes.lag(start + Duration::from_secs(9)), None);
     }
 }

@@ -31,17 +31,20 @@ impl Node {
         envelope::write(&self.channel_of(&run[0]), self.id, &body)
     }
 
-    /// None when servers in Go would take what is for one id for a message to the whole namespace: their channels for the two
-    /// have one name.
+    /// None when servers in Go would mistake whom it is for: their channels for an id and a namespace can have one name.
     fn as_in_go(&self, message: &Message, except: Option<&str>) -> Option<Letter> {
         let channel = self.channel_of(message);
-        let namespace = Place::Namespace(message.namespace());
-        if message.recipient().is_some() && channel == self.dialect.of_place(&namespace) {
+        if self.is_mistakable(message, &channel) {
             tracing::warn!(namespace = ?message.namespace(), "a message to an id that is called as its namespace stays here");
             self.tallies.refused.add(1);
             return None;
         }
         Some(go::broadcast(channel, self.id, message, except))
+    }
+
+    /// Whether servers in Go would take what is for one id for a message to the whole namespace.
+    pub(super) fn is_mistakable(&self, message: &Message, channel: &Arc<str>) -> bool {
+        message.recipient().is_some() && *channel == self.dialect.of_place(&Place::Namespace(message.namespace()))
     }
 
     /// Has the connections with this id closed, wherever they are.

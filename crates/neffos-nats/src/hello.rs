@@ -1,0 +1,77 @@
+//! What a server and a client of NATS say of themselves: JSON.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a server says of itself, in greeting and when it changes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Info {
+    pub(crate) max_payload: usize,
+    pub(crate) tls_required: bool,
+    pub(crate) tls_available: bool,
+    /// What a client signs to prove that it has a key.
+    pub(crate) nonce: String,
+    /// The cluster that it belongs to, if it does.
+    pub(crate) cluster: Option<String>,
+    /// It will close all connections, one after the other: a lame duck.
+    #[serde(rename = "ldm")]
+    pub(crate) is_leaving: bool,
+}
+
+impl Default for Info {
+    fn default() -> Self {
+        Self {
+            max_payload: USUAL_MAX_PAYLOAD,
+            tls_required: false,
+            tls_available: false,
+            nonce: String::new(),
+            cluster: None,
+            is_leaving: false,
+        }
+    }
+}
+
+/// What we say of ourselves.
+#[derive(Debug, Serialize)]
+pub(crate) struct Connect<'a> {
+    pub(crate) verbose: bool,
+    pub(crate) pedantic: bool,
+    pub(crate) echo: bool,
+    pub(crate) headers: bool,
+    /// 1: the server may say of itself what has changed.
+    pub(crate) protocol: u8,
+    pub(crate) tls_required: bool,
+    pub(crate) name: &'a str,
+    pub(crate) lang: &'static str,
+    pub(crate) version: &'static str,
+    #[serde(flatten)]
+    pub(crate) proof: &'a Proof,
+}
+
+/// Who we are.
+#[derive(Default, Serialize)]
+pub(crate) struct Proof {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pass: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) auth_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) jwt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) nkey: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sig: Option<String>,
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proof")
+    }
+}
+
+/// What a server has unless it was told otherwise.
+const USUAL_MAX_PAYLOAD: usize = 1024 * 1024;

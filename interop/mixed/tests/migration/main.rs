@@ -1,0 +1,93 @@
+//! A cluster of servers in Go becomes one of ours, and one in Go again, while everyone talks and listens: servers are replaced
+//! one by one, their clients come back to the same address.
+//!
+//! - `talk.rs`: who talks; `ledger.rs`: who listens, and what each has heard.
+//!
+//! Nobody hears a message twice, or those of one sender in another order, and only who is away misses any.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod ledger;
+mod talk;
+
+use mixed::{Cluster, Kind, OLDER, Setting, Way, YOUNGER};
+
+use ledger::Listener;
+use talk::Talk;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs brokers and the servers in Go: cargo xtask go"]
+async fn the_younger_version_over_redis_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+    migrate(Setting { way: Way::Redis, version: YOUNGER }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs brokers and the servers in Go: cargo xtask go"]
+async fn the_younger_version_over_nats_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+    migrate(Setting { way: Way::Nats, version: YOUNGER }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs brokers and the servers in Go: cargo xtask go"]
+async fn the_older_version_over_redis_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+    migrate(Setting { way: Way::Redis, version: OLDER }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs brokers and the servers in Go: cargo xtask go"]
+async fn the_older_version_over_nats_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+    migrate(Setting { way: Way::Nats, version: OLDER }).await;
+}
+
+#[expect(clippy::print_stdout, reason = "what it came to, for who reads the log")]
+async fn migrate(setting: Setting) {
+    let mut cluster = Cluster::start(setting, &[setting.go(); SERVERS]).await;
+    let addresses: Vec<_> = cluster.nodes.iter().map(|node| node.address.clone()).collect();
+    let mut listeners = Vec::new();
+    for (nth, address) in addresses.iter().cycle().take(2 * SERVERS).enumerate() {
+        listeners.push(Listener::enter(address, nth % SERVERS, setting.go()).await);
+    }
+    let talk = Talk::begin(addresses);
+    for listener in &listeners {
+        hears_everyone(listener, [0; SERVERS]).await;
+    }
+    for kind in [Kind::Rust, setting.go()] {
+        for nth in 0..SERVERS {
+            replace(&mut cluster, &talk, &listeners, nth, kind).await;
+        }
+    }
+    let said = talk.end().await;
+    for listener in &listeners {
+        hears_everyone(listener, std::array::from_fn(|sender| said.last(sender))).await;
+    }
+    let away: usize = listeners.iter().map(|listener| listener.check(&said)).sum();
+    assert!(said.count() > 500, "{setting}: there was hardly any talk: {}", said.count());
+    println!("{setting}: {} said, {} listeners, {away} missed by who was away", said.count(), listeners.len());
+}
+
+/// Waits until the listener has heard these numbers of all.
+async fn hears_everyone(listener: &Listener, numbers: [usize; SERVERS]) {
+    for (sender, number) in numbers.into_iter().enumerate() {
+        listener.hears(sender, number).await;
+    }
+}
+
+/// One server ends, another takes its place, and its clients come back.
+async fn replace(cluster: &mut Cluster, talk: &Talk, listeners: &[Listener], nth: usize, kind: Kind) {
+    // Nothing is on its way from a server that ends: that is what those who run one see to, too.
+    let turn = talk.hold(nth).await;
+    let last = turn.last();
+    for listener in listeners {
+        listener.hears(nth, last).await;
+    }
+    let node = cluster.nodes.remove(nth);
+    let address = node.address.clone();
+    node.stop().await;
+    let node = cluster.another(kind, &address).await;
+    cluster.nodes.insert(nth, node);
+    drop(turn);
+    for listener in listeners.iter().filter(|listener| listener.server == nth) {
+        listener.is_back_on(kind, SERVERS).await;
+    }
+}
+
+const SERVERS: usize = 3;
