@@ -92,10 +92,11 @@ impl Interest {
         Some(wait)
     }
 
-    /// A new link, which knows of nothing.
-    pub(super) fn link_up(&mut self) {
+    /// A new link, which knows of nothing; about how many channels it is to be told first.
+    pub(super) fn link_up(&mut self) -> usize {
         self.link = Link::Up;
         self.unsettled = self.channels.keys().cloned().collect();
+        self.unsettled.len()
     }
 
     /// The link is lost: nobody waits for it any longer.

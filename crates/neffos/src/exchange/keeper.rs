@@ -48,11 +48,12 @@ fn pause(tries: u32, dice: f64) -> Duration {
 
 /// One link's life; returns why it is over.
 async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
-    node.interest().link_up();
+    let needed = node.interest().link_up();
     let work = async {
         let mut fresh = Vec::new();
-        while let Some(channels) = subscribe(node, link).await? {
-            fresh.extend(channels);
+        // Those who come meanwhile have their turn later: there may always be more.
+        for _ in 0..needed.div_ceil(MOST_WISHES) {
+            fresh.extend(subscribe(node, link).await?.unwrap_or_default());
         }
         node.tell_all(&Body::Hello { connections: node.own_connections() });
         node.situation.send_modify(|now| *now = Situation::now(LinkState::Resuming, now.fault.take()));

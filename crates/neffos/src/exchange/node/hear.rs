@@ -18,9 +18,7 @@ use crate::message::Message;
 impl Node {
     /// Takes what link number `link` has brought.
     pub(in crate::exchange) fn receive(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) {
-        if link != self.link_number() {
-            return;
-        }
+        let Some(_hearing) = self.hearing(link) else { return };
         let Arrival { from, what } = match self.read(channel, payload) {
             Ok(arrival) => arrival,
             Err(fault) => {

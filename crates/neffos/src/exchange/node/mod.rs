@@ -1,5 +1,6 @@
 //! This server among the others. It knows who is where only by the places that are told to it, and reaches connections only
-//! through [`Here`]. Its locks are short; nothing waits under one, and none is held while connections are reached.
+//! through [`Here`]. Its locks are short; nothing waits under one, and only that which keeps links apart is held while connections
+//! are reached.
 //!
 //! - `tell.rs`: what it tells the others; `hear.rs`: what they say.
 //! - `asks.rs`: asks, and answers to those of others; `counts.rs`: how many connections others have.
@@ -15,8 +16,8 @@ mod tallies;
 mod tell;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -79,7 +80,9 @@ pub(crate) struct Node {
     /// How many asks from elsewhere wait for somebody here.
     asked: AtomicUsize,
     counts: Mutex<Counts>,
-    link: AtomicU32,
+    /// The number of the link that is heard. Held by whoever takes what a link has brought, so that nothing of one that is over
+    /// comes behind what the next one brings.
+    link: RwLock<u32>,
     probes: Mutex<Probes>,
     pub(super) tallies: Tallies,
     pub(super) situation: watch::Sender<Situation>,
@@ -108,7 +111,7 @@ impl Node {
             asks_mark: AsksMark::random(),
             asked: AtomicUsize::new(0),
             counts: Mutex::default(),
-            link: AtomicU32::new(0),
+            link: RwLock::default(),
             probes: Mutex::default(),
             tallies: Tallies::default(),
             situation: watch::Sender::new(Situation::begin()),
@@ -165,11 +168,15 @@ impl Node {
 
     /// The number of the next link; nothing that another brings is heard from now on.
     pub(super) fn next_link(&self) -> u32 {
-        self.link.fetch_add(1, Ordering::AcqRel) + 1
+        let mut link = self.link.write().unwrap_or_else(PoisonError::into_inner);
+        *link += 1;
+        *link
     }
 
-    fn link_number(&self) -> u32 {
-        self.link.load(Ordering::Acquire)
+    /// Keeps the next link from being heard while what link number `link` has brought is taken; none when that is over.
+    fn hearing(&self, link: u32) -> Option<RwLockReadGuard<'_, u32>> {
+        let current = self.link.read().unwrap_or_else(PoisonError::into_inner);
+        (*current == link).then_some(current)
     }
 
     /// Ends the link; true when there was one, or this is the first that did not come about. An outage is one, however often
