@@ -6,7 +6,9 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use neffos::{Conn, Error, Events, Message, Reply, Server, ServerBuilder};
+#[cfg(any(feature = "axum", feature = "tls"))]
+use neffos::Message;
+use neffos::{Conn, Error, Events, Reply, Server, ServerBuilder};
 use support::{Client, exchange, named, start, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use support::{Client, exchange, within};
+#[cfg(feature = "axum")]
+use support::exchange;
+use support::{Client, within};
 use tokio::net::TcpStream;
 
 /// A running example; it ends with it.
