@@ -139,9 +139,9 @@ impl Nats {
         self.process.id()
     }
 
-    /// Stops the process: connections stay, nothing is answered.
+    /// Stops the process, and returns when it stands still: connections stay, nothing is answered.
     pub fn pause(&self) {
-        self.process.signal(Signal::STOP);
+        self.process.stop();
     }
 
     /// Lets it go on.

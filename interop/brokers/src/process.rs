@@ -4,9 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use std::{env, fs};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::PATIENCE;
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -50,6 +53,23 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
         kill_process(id, signal).expect("a process of ours takes signals");
+    }
+
+    /// Stops it, and returns when none of its threads runs: the signal alone is sent, and takes effect a little later.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let start = Instant::now();
+        while !self.is_stopped() {
+            assert!(start.elapsed() < PATIENCE, "it has not stopped in time");
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a process has threads");
+        // A thread that has ended meanwhile runs no more.
+        let mut states = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+        states.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
     }
 
     /// Ends it, at once. A second time changes nothing.

@@ -64,9 +64,9 @@ impl Redis {
         self.process.id()
     }
 
-    /// Stops the process: connections stay, nothing is answered.
+    /// Stops the process, and returns when it stands still: connections stay, nothing is answered.
     pub fn pause(&self) {
-        self.process.signal(Signal::STOP);
+        self.process.stop();
     }
 
     /// Lets it go on.
