@@ -48,9 +48,8 @@
 //! ```
 //!
 //! Whoever else may publish there speaks to all connections; [`Dialect::with_key`](neffos::Dialect::with_key) has servers
-//! drop what is not signed. Among servers in Go ([`Dialect::go_nats`](neffos::Dialect::go_nats)) answers to asks also travel on
-//! subjects that are a token without a prefix, for versions before 0.0.25: add `"*"` to both lists there. A subject that is not
-//! allowed ends the link, and [`ClusterStatus::fault`](neffos::ClusterStatus::fault) has the words of NATS.
+//! drop what is not signed. Among servers in Go ([`Dialect::go_nats`](neffos::Dialect::go_nats)) no more is needed. A subject that
+//! is not allowed ends the link, and [`ClusterStatus::fault`](neffos::ClusterStatus::fault) has the words of NATS.
 //!
 //! Settings of NATS that matter:
 //!

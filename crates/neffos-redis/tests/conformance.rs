@@ -28,9 +28,11 @@ async fn signed_messages_keep_them_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_that_speak_as_those_in_go_keep_them_too() {
+async fn servers_that_speak_as_those_in_go_keep_them_too_by_a_user_with_the_least_of_rights() {
     let redis = Redis::start().await;
-    promises_are_kept(&redis.url(), Dialect::go_redis("app")).await;
+    let rights = "&app.* resetkeys -@all +publish +subscribe +unsubscribe +client|setname";
+    assert_eq!(redis.command(&format!("ACL SETUSER chat on >s3cret resetchannels {rights}")).await, "+OK");
+    promises_are_kept(&redis.url().replace("://", "://chat:s3cret@"), Dialect::go_redis("app")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +49,11 @@ async fn they_are_kept_over_sharded_pub_sub_of_a_cluster_by_a_user_with_the_leas
 #[tokio::test(flavor = "multi_thread")]
 async fn they_are_kept_in_a_cluster_by_servers_that_speak_as_those_in_go() {
     let cluster = RedisCluster::start().await;
-    promises_are_kept(&cluster.url(), Dialect::go_redis("app")).await;
+    let rights = "&app.* resetkeys -@all +publish +subscribe +unsubscribe +cluster|slots +client|setname";
+    for node in cluster.nodes() {
+        assert_eq!(node.command(&format!("ACL SETUSER chat on >s3cret resetchannels {rights}")).await, "+OK");
+    }
+    promises_are_kept(&cluster.url().replace("://", "://chat:s3cret@"), Dialect::go_redis("app")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

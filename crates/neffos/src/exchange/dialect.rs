@@ -60,7 +60,7 @@ impl Dialect {
         self
     }
 
-    /// What the name of every channel begins with; those on which servers in Go wait for answers excepted.
+    /// What the name of every channel begins with.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
