@@ -9,7 +9,7 @@ use neffos::{
     State,
 };
 use support::ours::{Heard, dial, heard, next, telling, url};
-use support::{named, start, until, within};
+use support::{named, reserve, start, until, within};
 
 fn chat() -> Events {
     Events::new()
@@ -55,8 +55,8 @@ async fn an_answer_that_is_no_upgrade_is_told() {
 
 #[tokio::test]
 async fn nobody_there_is_unreachable() {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let err = within(Client::dial(&free.to_string(), ("default", Events::new()))).await.unwrap_err();
+    let (_port, nobody) = reserve();
+    let err = within(Client::dial(&nobody.to_string(), ("default", Events::new()))).await.unwrap_err();
     assert!(err.is_unreachable(), "{err}");
 }
 

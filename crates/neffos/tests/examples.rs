@@ -10,24 +10,24 @@ use std::process::{Child, Command, Stdio};
 
 #[cfg(feature = "axum")]
 use support::exchange;
-use support::{Client, within};
-use tokio::net::TcpStream;
+use support::{Client, reserve, within};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A running example; it ends with it.
 struct Example {
     process: Child,
     address: SocketAddr,
+    _port: TcpSocket,
 }
 
 impl Example {
     async fn start(name: &str) -> Self {
-        // Free until a moment ago; nobody else is given it so soon.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (port, address) = reserve();
         let program = program(name);
         let process = Command::new(&program).arg(address.to_string()).spawn();
         let process =
             process.unwrap_or_else(|err| panic!("{}: {err}; `cargo build --examples` makes it", program.display()));
-        let example = Self { process, address };
+        let example = Self { process, address, _port: port };
         within(example.accepting()).await;
         example
     }
@@ -74,7 +74,10 @@ async fn echo_answers_what_it_is_asked() {
 #[tokio::test]
 async fn chat_passes_on_what_one_says() {
     let example = Example::start("chat").await;
-    let (mut one, mut two) = (example.enter("/").await, example.enter("/").await);
+    let mut one = example.enter("/").await;
+    // What runs when one has come is over when it is answered: two, who comes later, does not hear of it.
+    assert_eq!(one.ask("chat", r#"{"from":"one","text":" "}"#).await, "say something");
+    let mut two = example.enter("/").await;
     assert!(one.event("notice").await.ends_with(" is here"));
     two.emit("chat", r#"{"from":"two","text":"hello"}"#).await;
     assert_eq!(one.event("chat").await, r#"{"from":"two","text":"hello"}"#);
@@ -155,7 +158,7 @@ async fn client_says_what_it_reads_and_prints_what_it_hears() {
 
 #[tokio::test]
 async fn both_sides_answer_each_other() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_port, address) = reserve();
     let output = Command::new(program("both_sides")).arg(address.to_string()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     for line in ["pong of server", "pong of client", "server was pinged by client"] {

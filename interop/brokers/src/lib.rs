@@ -21,10 +21,11 @@ pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinel;
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
@@ -42,7 +43,15 @@ pub fn free_port() -> u16 {
     let first = std::process::id().wrapping_mul(EACH);
     let next = |_| FIRST_PORT + first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
     let mut ports = (0..PORTS).map(next).filter_map(|port| u16::try_from(port).ok());
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("127.0.0.1 has a free port")
+    ports.find(|port| is_free(*port).unwrap_or(false)).expect("127.0.0.1 has a free port")
+}
+
+/// Nobody listens there. The port is not listened on to find out: a process that is being started shares our sockets until it is
+/// another program, and what it shares must not be in the way of the broker.
+fn is_free(port: u16) -> std::io::Result<bool> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    Ok(socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).is_ok())
 }
 
 const FIRST_PORT: u32 = 10_000;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use neffos::{Server, ServerBuilder};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -35,6 +35,16 @@ pub(crate) async fn start(builder: ServerBuilder) -> Running {
     let address = listener.local_addr().unwrap();
     tokio::spawn(neffos::serve(listener, server.clone()));
     Running { server, address }
+}
+
+/// A port where nobody listens: it is bound, so that others are not given it, and a program that is told of it may listen there.
+/// A listener that is dropped would not do: a process that is just being started shares it for a while.
+pub(crate) fn reserve() -> (TcpSocket, SocketAddr) {
+    let port = TcpSocket::new_v4().unwrap();
+    port.set_reuseaddr(true).unwrap();
+    port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = port.local_addr().unwrap();
+    (port, address)
 }
 
 /// Ids from the header `x-id`.

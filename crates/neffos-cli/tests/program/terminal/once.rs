@@ -55,8 +55,10 @@ async fn no_answer_in_time_is_another_failure_than_a_no() {
     let (_server, url) = library().await;
     let answer = run_to_end(&["ask", &url, "silent", "--ask-timeout", "50ms"], &[]).await;
     assert_eq!((answer.code, answer.errors.as_str()), (Some(3), "error: deadline passed\n"));
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nobody = run_to_end(&["ask", &format!("ws://{free}/ws"), "echo", "--no-proxy"], &[]).await;
+    let port = tokio::net::TcpSocket::new_v4().unwrap();
+    port.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let nobody = format!("ws://{}/ws", port.local_addr().unwrap());
+    let nobody = run_to_end(&["ask", &nobody, "echo", "--no-proxy"], &[]).await;
     assert_eq!(nobody.code, Some(3));
     assert!(nobody.errors.starts_with("error: no connection: "), "{nobody:?}");
 }
