@@ -8,17 +8,12 @@ use neffos::Dialect;
 use neffos_redis::RedisExchange;
 use support::{Peer, message};
 
-async fn slot_of(cluster: &RedisCluster, channel: &str) -> u16 {
-    let answer = cluster.nodes()[0].command(&format!("CLUSTER KEYSLOT {channel}")).await;
-    answer.trim_start_matches(':').parse().unwrap()
-}
-
 #[tokio::test]
 async fn a_slot_that_moves_ends_the_link_and_the_next_is_at_its_new_owner() {
     let cluster = RedisCluster::start().await;
     let exchange = RedisExchange::new(cluster.url()).unwrap();
     let (mut ada, mut bob) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
-    let slot = slot_of(&cluster, "{neffos}").await;
+    let slot = cluster.slot_of("{neffos}").await;
     let to = (cluster.owner(slot).await + 1) % 3;
     cluster.move_slot(slot, to).await;
     for peer in [&mut ada, &mut bob] {
@@ -36,7 +31,7 @@ async fn a_slot_that_moves_ends_the_link_and_the_next_is_at_its_new_owner() {
 async fn a_foreign_slot_that_moves_is_no_matter() {
     let cluster = RedisCluster::start().await;
     let ada = Peer::new(RedisExchange::new(cluster.url()).unwrap()).await;
-    let slot = slot_of(&cluster, "{neffos}").await;
+    let slot = cluster.slot_of("{neffos}").await;
     cluster.move_slot((slot + 1) % 16384, (cluster.owner(slot).await + 1) % 3).await;
     ada.join("lobby").await;
     assert_eq!(ada.status().links, 1);
@@ -84,7 +79,7 @@ async fn a_slot_that_moves_ends_a_link_that_is_spread_and_the_next_is_complete()
     let cluster = RedisCluster::start().await;
     let exchange = RedisExchange::new(cluster.url()).unwrap().spread_over_shards().unwrap();
     let (ada, mut bob) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
-    let slot = slot_of(&cluster, "neffos.n.default").await;
+    let slot = cluster.slot_of("neffos.n.default").await;
     let to = (cluster.owner(slot).await + 1) % 3;
     cluster.move_slot(slot, to).await;
     let fault = bob.lost().await;

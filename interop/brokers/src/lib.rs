@@ -1,6 +1,6 @@
 //! Real brokers for tests, each a process of its own on free ports of 127.0.0.1, and what can go wrong on the way to them.
 //!
-//! - `redis.rs`: [`Redis`], a redis-server; `redis_cluster.rs`: [`RedisCluster`], three of them; `sentinel.rs`: [`Sentinel`],
+//! - `redis.rs`: [`Redis`], a redis-server; `redis_cluster.rs`: [`RedisCluster`], three of them, or six; `sentinel.rs`: [`Sentinel`],
 //!   two that it watches over; `nats.rs`: [`Nats`], a nats-server.
 //! - `proxy.rs`: [`Proxy`], a way to a broker that stalls, swallows, trickles and breaks as it is told.
 //! - `process.rs`: a process that ends with its owner, and can be stopped for a while.

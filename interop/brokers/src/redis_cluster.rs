@@ -1,56 +1,118 @@
-//! A cluster of redis-servers.
+//! A cluster of redis-servers, with replicas or without.
 
 use tokio::task::yield_now;
 
 use crate::{Redis, free_port, within};
 
-/// Three masters with a third of the slots each, and no replicas.
+/// Three masters with a third of the slots each. They have no replicas, or one each.
 #[derive(Debug)]
 pub struct RedisCluster {
+    /// The masters, and then their replicas, in the same order.
     nodes: Vec<Redis>,
 }
 
 impl RedisCluster {
-    /// Starts one, and returns when it serves all slots.
+    /// Starts one without replicas, and returns when it serves all slots.
     pub async fn start() -> Self {
-        let mut cluster = Self { nodes: Vec::new() };
-        for (nth, slots) in ["0 5460", "5461 10922", "10923 16383"].into_iter().enumerate() {
-            // What port it would take for its bus by itself may be beyond all ports.
-            let bus = free_port().to_string();
-            let settings = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", &bus];
-            let node = Redis::with(&settings).await;
-            expect_ok(&node, &format!("CLUSTER ADDSLOTSRANGE {slots}")).await;
-            // Different from the beginning, no two need to be told apart later.
-            expect_ok(&node, &format!("CLUSTER SET-CONFIG-EPOCH {}", nth + 1)).await;
-            if let Some(first) = cluster.nodes.first() {
-                expect_ok(first, &format!("CLUSTER MEET 127.0.0.1 {} {bus}", node.port())).await;
-            }
-            cluster.nodes.push(node);
+        Self::of_masters(&[]).await
+    }
+
+    /// Starts one with replicas, and returns when all of them follow, and all nodes know that. Some seconds after a master has
+    /// died or stands still, its replica takes over.
+    pub async fn with_replicas() -> Self {
+        // Without the last, a master waits some seconds for more replicas before it fills one.
+        let settings = ["--cluster-node-timeout", NODE_TIMEOUT, "--repl-diskless-sync-delay", "0"];
+        let mut cluster = Self::of_masters(&settings).await;
+        for _ in 0..MASTERS {
+            cluster.enlarge(&settings, &[]).await;
         }
-        within("the making of a cluster", cluster.agrees()).await;
+        within("the meeting of replicas", cluster.agrees(0)).await;
+        for nth in 0..MASTERS {
+            let master = cluster.nodes[nth].command("CLUSTER MYID").await;
+            expect_ok(&cluster.nodes[nth + MASTERS], &format!("CLUSTER REPLICATE {master}")).await;
+        }
+        within("the filling of replicas", cluster.agrees(MASTERS)).await;
         cluster
     }
 
-    /// Waits until each node knows all, and that all slots are served.
-    async fn agrees(&self) {
+    async fn of_masters(settings: &[&str]) -> Self {
+        let mut cluster = Self { nodes: Vec::new() };
+        for (nth, slots) in SLOTS.into_iter().enumerate() {
+            // With epochs that are different from the beginning, no two need to be told apart later.
+            let epoch = format!("CLUSTER SET-CONFIG-EPOCH {}", nth + 1);
+            cluster.enlarge(settings, &[format!("CLUSTER ADDSLOTSRANGE {slots}"), epoch]).await;
+        }
+        within("the making of a cluster", cluster.agrees(0)).await;
+        cluster
+    }
+
+    /// Starts another node, has it do some things while it knows nobody, and makes it known.
+    async fn enlarge(&mut self, settings: &[&str], alone: &[String]) {
+        // What port it would take for its bus by itself may be beyond all ports.
+        let bus = free_port().to_string();
+        let own = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", &bus];
+        let node = Redis::with(&[&own, settings].concat()).await;
+        for command in alone {
+            expect_ok(&node, command).await;
+        }
+        if let Some(first) = self.nodes.first() {
+            expect_ok(first, &format!("CLUSTER MEET 127.0.0.1 {} {bus}", node.port())).await;
+        }
+        self.nodes.push(node);
+    }
+
+    /// Waits until each node knows all, with so many replicas among them, and that all slots are served.
+    async fn agrees(&self, replicas: usize) {
         for node in &self.nodes {
-            while !knows_all(node).await {
+            while !knows_all(node, self.nodes.len(), replicas).await {
                 yield_now().await;
             }
         }
     }
 
-    /// All nodes.
+    /// All nodes: the masters, and then their replicas, in the same order.
     pub fn nodes(&self) -> &[Redis] {
         &self.nodes
+    }
+
+    /// The same, to kill one.
+    pub fn nodes_mut(&mut self) -> &mut [Redis] {
+        &mut self.nodes
+    }
+
+    /// Waits until the replica of this master has taken over; which node that is. Other nodes may hear of it a moment later.
+    pub async fn successor(&self, master: usize) -> usize {
+        let successor = master + MASTERS;
+        within("the failover", async {
+            while own_line(&self.nodes[successor]).await.split(' ').count() <= FIXED_FIELDS {
+                yield_now().await;
+            }
+        })
+        .await;
+        successor
+    }
+
+    /// Waits until this node, which was a master and is there again, follows its successor.
+    pub async fn demoted(&self, master: usize) {
+        within("the demotion", async {
+            while self.nodes[master].command("INFO replication").await.contains("role:master") {
+                yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// The slot of a channel or key.
+    pub async fn slot_of(&self, key: &str) -> u16 {
+        let answer = self.nodes[0].command(&format!("CLUSTER KEYSLOT {key}")).await;
+        answer.trim_start_matches(':').parse().expect("a slot is a number")
     }
 
     /// The node that has this slot.
     pub async fn owner(&self, slot: u16) -> usize {
         for (nth, node) in self.nodes.iter().enumerate() {
-            let shown = node.command("CLUSTER NODES").await;
-            let own = shown.lines().find(|line| line.contains("myself")).unwrap_or_default();
-            let mut ranges = own.split(' ').skip(8).filter(|range| !range.starts_with('['));
+            let own = own_line(node).await;
+            let mut ranges = own.split(' ').skip(FIXED_FIELDS).filter(|range| !range.starts_with('['));
             let holds = |range: &str| {
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
                 let number = |text: &str| text.parse::<u16>().ok();
@@ -81,11 +143,33 @@ impl RedisCluster {
     }
 }
 
-async fn knows_all(node: &Redis) -> bool {
+async fn knows_all(node: &Redis, nodes: usize, replicas: usize) -> bool {
     let info = node.command("CLUSTER INFO").await;
-    info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3\r")
+    let is_whole = info.contains("cluster_state:ok") && info.contains(&format!("cluster_known_nodes:{nodes}\r"));
+    let shown = node.command("CLUSTER NODES").await;
+    let is_replica = |line: &&str| line.contains("slave ");
+    is_whole && shown.lines().filter(is_replica).count() == replicas && is_filled(node).await
+}
+
+/// It has all that its master has, if it has one.
+async fn is_filled(node: &Redis) -> bool {
+    let info = node.command("INFO replication").await;
+    info.contains("role:master") || info.contains("master_link_status:up")
+}
+
+/// What it says of itself in `CLUSTER NODES`.
+async fn own_line(node: &Redis) -> String {
+    let shown = node.command("CLUSTER NODES").await;
+    shown.lines().find(|line| line.contains("myself")).unwrap_or_default().to_owned()
 }
 
 async fn expect_ok(node: &Redis, command: &str) {
     assert_eq!(node.command(command).await, "+OK", "{command}");
 }
+
+const MASTERS: usize = 3;
+const SLOTS: [&str; MASTERS] = ["0 5460", "5461 10922", "10923 16383"];
+/// After so many milliseconds of silence others take a node for dead.
+const NODE_TIMEOUT: &str = "1000";
+/// Of a line of `CLUSTER NODES`, before the slots.
+const FIXED_FIELDS: usize = 8;

@@ -59,6 +59,16 @@ async fn a_cluster_moves_its_slots() {
 }
 
 #[tokio::test]
+async fn a_replica_in_a_cluster_takes_over_when_its_master_dies_or_stands_still() {
+    let mut cluster = RedisCluster::with_replicas().await;
+    assert_eq!(cluster.nodes().len(), 6);
+    cluster.nodes_mut()[0].kill();
+    assert_eq!(cluster.successor(0).await, 3);
+    cluster.nodes()[1].pause();
+    assert_eq!(cluster.successor(1).await, 4);
+}
+
+#[tokio::test]
 async fn a_sentinel_makes_the_replica_the_master() {
     let sentinel = Sentinel::start().await;
     assert_eq!(sentinel.master().await, 0);
