@@ -1,0 +1,220 @@
+//! Where a broker tells its own servers late, a join is answered when the others of neffos have given a sign.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use neffos::{Dialect, Events, Exchange, Inbox, Link, LinkError};
+use neffos::{MemoryExchange, MemoryLink, Message, Parcel, Server};
+use support::{Client, attach};
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, advance, sleep_until, timeout};
+
+/// A broker of several servers: what a link does is confirmed at once, and has an effect a while later, in order.
+#[derive(Clone)]
+struct Wide {
+    exchange: MemoryExchange,
+    delay: Duration,
+    confirms_everywhere: bool,
+    /// Whether what its links publish goes nowhere.
+    is_mute: Arc<AtomicBool>,
+}
+
+struct WideLink {
+    broker: Wide,
+    acts: mpsc::Sender<(Instant, Act)>,
+}
+
+enum Act {
+    Publish(Vec<Parcel>),
+    Subscribe(Vec<Arc<str>>),
+    Unsubscribe(Vec<Arc<str>>),
+}
+
+impl Wide {
+    fn over(exchange: &MemoryExchange) -> Self {
+        let is_mute = Arc::default();
+        Self { exchange: exchange.clone(), delay: Duration::ZERO, confirms_everywhere: false, is_mute }
+    }
+
+    fn mute(&self) {
+        self.is_mute.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Exchange for Wide {
+    type Link = WideLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<WideLink, LinkError> {
+        let link = self.exchange.connect(inbox).await?;
+        let (acts, done) = mpsc::channel(1000);
+        tokio::spawn(act(link, done));
+        Ok(WideLink { broker: self.clone(), acts })
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.exchange.dialect()
+    }
+}
+
+/// Does everything when it is due.
+async fn act(link: MemoryLink, mut acts: mpsc::Receiver<(Instant, Act)>) {
+    while let Some((due, act)) = acts.recv().await {
+        sleep_until(due).await;
+        let done = match act {
+            Act::Publish(parcels) => link.publish(parcels).await,
+            Act::Subscribe(channels) => link.subscribe(channels).await,
+            Act::Unsubscribe(channels) => link.unsubscribe(channels).await,
+        };
+        done.unwrap();
+    }
+}
+
+impl WideLink {
+    async fn will(&self, act: Act) -> Result<(), LinkError> {
+        Ok(self.acts.send((Instant::now() + self.broker.delay, act)).await?)
+    }
+}
+
+impl Link for WideLink {
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+        match self.broker.is_mute.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.will(Act::Publish(parcels)).await,
+        }
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.will(Act::Subscribe(channels)).await
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.will(Act::Unsubscribe(channels)).await
+    }
+
+    fn confirms_everywhere(&self) -> bool {
+        self.broker.confirms_everywhere
+    }
+
+    async fn closed(&self) -> LinkError {
+        pending().await
+    }
+}
+
+/// A server with a client in `default`.
+struct Node {
+    server: Server,
+    ear: Client<DuplexStream>,
+}
+
+impl Node {
+    async fn at(broker: &Wide) -> Self {
+        let server = Server::builder().namespace("default", Events::new()).exchange(broker.clone()).build().unwrap();
+        server.joined().await.unwrap();
+        let (stream, _) = attach(&server, 1 << 16);
+        let mut ear = Client::over(stream).await;
+        ear.greet().await;
+        ear.connect("default").await;
+        Self { server, ear }
+    }
+
+    /// The client joins a room; how long it waits for the answer.
+    async fn join(&mut self, room: &str) -> Duration {
+        let start = Instant::now();
+        self.ear.join(room).await;
+        start.elapsed()
+    }
+
+    fn say_in(&self, room: &str, text: &'static str) {
+        self.server.broadcast(Message::new("said", text).in_namespace("default").to_room(room));
+    }
+
+    /// What its client hears within ten seconds: pings would have it wait for ever.
+    async fn hears(&mut self) -> String {
+        timeout(Duration::from_secs(10), self.ear.event("said")).await.expect("it hears something")
+    }
+
+    fn knows(&self) -> usize {
+        self.server.cluster().unwrap().status().servers
+    }
+
+    fn unconfirmed(&self) -> u64 {
+        self.server.cluster().unwrap().status().unconfirmed
+    }
+}
+
+/// A server that is told of at once, and one that is told of later, by a broker which says about that what it likes; they know
+/// each other.
+async fn pair(confirms_everywhere: bool) -> (Node, Node, Wide) {
+    let near = Wide { confirms_everywhere, ..Wide::over(&MemoryExchange::new()) };
+    let far = Wide { delay: DELAY, ..near.clone() };
+    let (near_node, far_node) = (Node::at(&near).await, Node::at(&Wide { is_mute: Arc::default(), ..far }).await);
+    while [&near_node, &far_node].iter().any(|node| node.knows() == 0) {
+        advance(Duration::from_millis(10)).await;
+    }
+    (near_node, far_node, near)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_said_after_a_join_is_missed_although_the_broker_tells_of_it_late() {
+    let (near, mut far, _) = pair(false).await;
+    for (room, text) in [("lobby", "one"), ("attic", "other")] {
+        let waited = far.join(room).await;
+        near.say_in(room, text);
+        assert_eq!(far.hears().await, text);
+        assert!((DELAY..SIGN_PATIENCE).contains(&waited), "{waited:?}");
+    }
+    assert_eq!(far.unconfirmed(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_says_that_it_confirms_everywhere_is_believed() {
+    let (near, mut far, _) = pair(true).await;
+    assert!(far.join("lobby").await < DELAY);
+    near.say_in("lobby", "missed, as it was not true");
+    for _ in 0..DELAY.as_millis() {
+        advance(Duration::from_millis(1)).await;
+    }
+    near.say_in("lobby", "heard");
+    assert_eq!(far.hears().await, "heard");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_alone_waits_for_nobody() {
+    let mut node = Node::at(&Wide::over(&MemoryExchange::new())).await;
+    // Whoever is there has made itself known.
+    advance(Duration::from_secs(1)).await;
+    assert!(node.join("lobby").await < Duration::from_millis(50));
+    assert_eq!((node.knows(), node.unconfirmed()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_is_waited_for_briefly_and_counted() {
+    let (_near, mut far, broker) = pair(false).await;
+    broker.mute();
+    let waited = far.join("lobby").await;
+    assert!((SIGN_PATIENCE..SIGN_PATIENCE + DELAY).contains(&waited), "{waited:?}");
+    assert_eq!(far.unconfirmed(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_not_heard_of_for_some_seconds_is_not_waited_for() {
+    let (_near, mut far, broker) = pair(false).await;
+    broker.mute();
+    for _ in 0..50 {
+        advance(Duration::from_millis(100)).await;
+    }
+    let waited = far.join("lobby").await;
+    assert!(waited < SIGN_PATIENCE, "{waited:?}");
+    assert_eq!((far.knows(), far.unconfirmed()), (1, 0), "it is known still");
+}
+
+/// Until others know what the far server has done.
+const DELAY: Duration = Duration::from_millis(200);
+/// How long a server waits for the sign of another.
+const SIGN_PATIENCE: Duration = Duration::from_millis(500);
