@@ -1,12 +1,9 @@
 //! The certificate and key to serve over TLS with.
 
-use std::fmt::Display;
-use std::path::Path;
 use std::sync::Arc;
 
+use neffos_tls::Pem;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -19,14 +16,7 @@ pub(crate) fn load(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Fai
         (Some(_), None) => return Err(Failure::config("tls_key: tls_cert needs it")),
         (None, Some(_)) => return Err(Failure::config("tls_cert: tls_key needs it")),
     };
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|err| unusable("tls_cert", certificate, err))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|err| unusable("tls_key", key, err))?;
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, private);
-    config.map(|config| Some(Arc::new(config))).map_err(|err| unusable("tls_key", key, err))
-}
-
-fn unusable(option: &str, path: &Path, err: impl Display) -> Failure {
-    Failure::config(format!("{option} {}: {err}", path.display()))
+    let (certificate, key) = (Pem::file("tls_cert", certificate), Pem::file("tls_key", key));
+    let config = neffos_tls::server_config(&certificate, &key).map_err(Failure::config)?;
+    Ok(Some(Arc::new(config)))
 }

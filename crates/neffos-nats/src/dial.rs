@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::BytesMut;
 use neffos::LinkError;
+use neffos_tls::ClientTls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -11,7 +12,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::address::{Address, Safety};
 use crate::hello::{Connect, Info, Proof};
 use crate::login::Login;
-use crate::tls::Tls;
+use crate::tls::{Order, Tls};
 use crate::wire::{self, Said};
 
 /// A server that knows who we are, and has told about itself.
@@ -41,9 +42,9 @@ pub(crate) async fn dial(address: &Address, introduction: &Introduction) -> Resu
     // If it fails, small messages are only slower.
     stream.set_nodelay(true).ok();
     let mut dialled = Dialled { stream: Box::new(stream), arrived: BytesMut::new(), info: Info::default() };
-    let is_first = introduction.tls.is_first();
+    let is_first = introduction.tls.order == Order::TlsFirst;
     if is_first {
-        dialled = dialled.keep_secret(&address.host, &introduction.tls).await?;
+        dialled = dialled.keep_secret(&address.host, &introduction.tls.client).await?;
     }
     match dialled.hear().await? {
         Said::Info(info) => dialled.info = *info,
@@ -52,7 +53,7 @@ pub(crate) async fn dial(address: &Address, introduction: &Introduction) -> Resu
     }
     let is_secret = is_first || must_be_secret(address, introduction, &dialled.info)?;
     if is_secret && !is_first {
-        dialled = dialled.keep_secret(&address.host, &introduction.tls).await?;
+        dialled = dialled.keep_secret(&address.host, &introduction.tls.client).await?;
     }
     dialled.introduce(address, introduction, is_secret).await?;
     Ok(dialled)
@@ -79,7 +80,7 @@ impl Dialled {
         }
     }
 
-    async fn keep_secret(self, host: &str, tls: &Tls) -> Result<Self, LinkError> {
+    async fn keep_secret(self, host: &str, tls: &ClientTls) -> Result<Self, LinkError> {
         if !self.arrived.is_empty() {
             return Err("the server went on talking before TLS: somebody may be between".into());
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use neffos::{Dialect, Error, Exchange, Inbox, LinkError};
+use neffos_tls::{ClientTls, Pem};
 use rand::seq::SliceRandom;
 use tokio::time::timeout;
 
@@ -12,7 +13,7 @@ use crate::address::Address;
 use crate::dial::{Introduction, dial};
 use crate::link::NatsLink;
 use crate::login::Login;
-use crate::tls::Tls;
+use crate::tls::{Order, Tls};
 
 /// An [`Exchange`] over NATS. See the [crate's documentation](crate) for what a server of NATS has to allow.
 ///
@@ -102,9 +103,8 @@ impl NatsExchange {
     /// # Errors
     ///
     /// `is_config` when the file cannot be read, or holds none.
-    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Result<Self, Error> {
-        self.introduction.tls.trust(path.into())?;
-        Ok(self)
+    pub fn ca_file(self, path: impl Into<PathBuf>) -> Result<Self, Error> {
+        self.tls(|tls| tls.trust(Pem::file("certificates", path)))
     }
 
     /// The certificate that is shown to servers which ask for one (`verify` or `verify_and_map`), and its key, both PEM. No link
@@ -113,20 +113,23 @@ impl NatsExchange {
     /// # Errors
     ///
     /// `is_config` when a file cannot be read, or the two do not belong together.
-    pub fn client_certificate(
-        mut self,
-        certificate: impl Into<PathBuf>,
-        key: impl Into<PathBuf>,
-    ) -> Result<Self, Error> {
-        self.introduction.tls.show(certificate.into(), key.into())?;
-        Ok(self)
+    pub fn client_certificate(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, Error> {
+        self.tls(|tls| tls.identify(Pem::file("client certificate", certificate), Pem::file("client key", key)))
     }
 
     /// Begins with TLS, before the server has greeted: for servers with `handshake_first` in their configuration of TLS.
     #[must_use]
     pub fn tls_first(mut self) -> Self {
-        self.introduction.tls.begin_first();
+        self.introduction.tls.order = Order::TlsFirst;
         self
+    }
+
+    /// Files are looked at right away.
+    fn tls(mut self, set: impl FnOnce(ClientTls) -> ClientTls) -> Result<Self, Error> {
+        let tls = set(self.introduction.tls.client);
+        tls.check().map_err(|fault| Error::config(format!("nats {fault}")))?;
+        self.introduction.tls.client = tls;
+        Ok(self)
     }
 
     fn login(mut self, login: Login) -> Self {

@@ -75,7 +75,7 @@
 //! # Where what is
 //!
 //! - `exchange.rs`: [`NatsExchange`], the settings and the opening of a link; `address.rs`: urls; `login.rs`, `key.rs`: who we
-//!   are; `tls.rs`: whom we trust.
+//!   are; `tls.rs`: how a link is made secret.
 //! - `dial.rs`: greeting a server; `link.rs`: [`NatsLink`], what is asked of a link; `driver.rs`: the task that owns its socket.
 //! - `wire.rs`, `hello.rs`: the protocol of NATS, pure.
 

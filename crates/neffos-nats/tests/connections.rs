@@ -3,8 +3,9 @@
 mod support;
 
 use brokers::Nats;
+use peer::{Peer, within};
 use serde_json::Value;
-use support::{Peer, at, monitored, within};
+use support::{at, monitored};
 
 async fn connections(nats: &Nats) -> Vec<Value> {
     monitored(nats, "/connz?subs=true").await["connections"].as_array().cloned().unwrap_or_default()

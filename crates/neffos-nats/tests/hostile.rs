@@ -3,7 +3,8 @@
 mod support;
 
 use brokers::Nats;
-use support::{Peer, at, refused};
+use peer::{Peer, refused};
+use support::at;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;

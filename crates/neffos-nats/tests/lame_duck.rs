@@ -4,7 +4,8 @@ mod support;
 
 use brokers::{Nats, Proxy};
 use neffos::LinkState;
-use support::{Peer, at};
+use peer::Peer;
+use support::at;
 
 #[tokio::test]
 async fn before_a_server_of_nats_leaves_the_link_moves_on_and_nothing_that_was_said_is_lost() {

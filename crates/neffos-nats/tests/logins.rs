@@ -2,12 +2,13 @@
 
 mod support;
 
-use brokers::Nats;
+use brokers::{Folder, Nats};
 use neffos::testing::conformance;
 use neffos::{Dialect, LinkState};
 use neffos_nats::NatsExchange;
+use peer::{Peer, refused};
+use support::at;
 use support::credentials::{Keys, credentials, stranger};
-use support::{Peer, at, folder, refused};
 
 #[tokio::test]
 async fn a_user_who_may_do_no_more_than_what_the_prefix_begins_is_enough_for_every_promise() {
@@ -53,15 +54,15 @@ async fn a_key_lets_a_server_in_and_another_does_not() {
 async fn a_file_of_credentials_lets_a_server_in_and_is_read_anew_for_each_link() {
     let keys = credentials();
     let mut nats = Nats::with(&keys.config).await;
-    let file = folder().join("chat.creds");
-    std::fs::write(&file, keys.file(1)).unwrap();
+    let folder = Folder::new("credentials");
+    let file = folder.write("chat.creds", &keys.file(1));
     let peer = Peer::new(at(nats.url()).credentials_file(&file).unwrap()).await;
     // A user of no account that the server knows: the next link does not come about.
-    std::fs::write(&file, stranger().file(1)).unwrap();
+    folder.write("chat.creds", &stranger().file(1));
     nats.restart().await;
     peer.until("the refusal", |status| status.fault.as_deref().is_some_and(|text| text.contains("Authorization")))
         .await;
-    std::fs::write(&file, keys.file(2)).unwrap();
+    folder.write("chat.creds", &keys.file(2));
     peer.until("the new credentials", |status| status.state == LinkState::Up).await;
 }
 
@@ -101,17 +102,17 @@ async fn a_host_that_nobody_knows_and_a_port_that_nobody_listens_on_are_told_eac
 
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused_before_anything_is_dialled() {
-    let file = folder().join("empty.creds");
-    std::fs::write(&file, "nothing").unwrap();
+    let folder = Folder::new("credentials");
+    let file = folder.write("empty.creds", "nothing");
     let exchange = || at("nats://127.0.0.1:1");
     let refusals = [
         (NatsExchange::new("http://a"), "tls://"),
         (exchange().key("SUwhatever"), "key"),
         (exchange().credentials_file(&file), "NATS USER JWT"),
         (exchange().credentials_file("/no/such.creds"), "No such file"),
-        (exchange().ca_file(&file), "there are none"),
+        (exchange().ca_file(&file), "there is no certificate in it"),
         (exchange().ca_file("/no/such.pem"), "/no/such.pem"),
-        (exchange().client_certificate(&file, &file), "there are none"),
+        (exchange().client_certificate(&file, &file), "there is no certificate in it"),
     ];
     for (refusal, reason) in refusals {
         let err = refusal.unwrap_err();

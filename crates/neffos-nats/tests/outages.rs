@@ -5,7 +5,8 @@ mod support;
 
 use brokers::Nats;
 use neffos::LinkState;
-use support::{Peer, at, monitored, until};
+use peer::{Peer, until};
+use support::{at, monitored};
 
 /// How many clients are connected to a server of NATS.
 async fn connections(nats: &Nats) -> u64 {

@@ -4,7 +4,8 @@ mod support;
 
 use brokers::Nats;
 use neffos::{Dialect, LinkState};
-use support::{Peer, at, message, refused};
+use peer::{Peer, message, refused};
+use support::at;
 
 async fn nats(permissions: &str) -> Nats {
     let user = format!("{{ user: chat, password: secret, permissions {{ {permissions} }} }}");

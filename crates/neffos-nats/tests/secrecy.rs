@@ -3,13 +3,16 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use brokers::Nats;
+use brokers::{Authority, Nats};
 use neffos::testing::conformance;
-use support::certificates::Authority;
-use support::{Peer, at, refused};
+use neffos_tls::{Pem, server_config};
+use peer::{Peer, refused};
+use support::at;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 fn url(nats: &Nats, scheme: &str) -> String {
     format!("{scheme}://127.0.0.1:{}", nats.port())
@@ -24,16 +27,16 @@ async fn nats(authority: &Authority, more: &str) -> Nats {
 
 #[tokio::test]
 async fn every_promise_is_kept_over_tls() {
-    let authority = Authority::new();
+    let authority = Authority::new("one");
     let nats = nats(&authority, "").await;
-    conformance(|| at(url(&nats, "tls")).ca_file(authority.certificate()).unwrap()).await;
+    conformance(|| at(url(&nats, "tls")).ca_file(authority.file()).unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_server_of_nats_that_requires_tls_gets_it_without_being_asked() {
-    let authority = Authority::new();
+    let authority = Authority::new("one");
     let nats = nats(&authority, "").await;
-    Peer::new(at(url(&nats, "nats")).ca_file(authority.certificate()).unwrap()).await;
+    Peer::new(at(url(&nats, "nats")).ca_file(authority.file()).unwrap()).await;
     // Whom the system trusts has not vouched for it.
     let err = refused(at(url(&nats, "nats"))).await;
     assert!(err.to_string().contains("no TLS: "), "{err}");
@@ -41,23 +44,23 @@ async fn a_server_of_nats_that_requires_tls_gets_it_without_being_asked() {
 
 #[tokio::test]
 async fn a_certificate_of_somebody_who_is_not_trusted_or_for_another_name_is_refused() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Authority::new("one"), Authority::new("other"));
     let nats = nats(&authority, "").await;
-    let err = refused(at(url(&nats, "tls")).ca_file(stranger.certificate()).unwrap()).await;
+    let err = refused(at(url(&nats, "tls")).ca_file(stranger.file()).unwrap()).await;
     assert!(err.is_unreachable() && err.to_string().contains("invalid peer certificate"), "{err}");
     let by_name = at(format!("tls://localhost:{}", nats.port()));
-    let err = refused(by_name.ca_file(authority.certificate()).unwrap()).await;
+    let err = refused(by_name.ca_file(authority.file()).unwrap()).await;
     assert!(err.to_string().contains("not valid for name"), "{err}");
 }
 
 #[tokio::test]
 async fn nothing_goes_without_tls_where_it_was_asked_for() {
     let nats = Nats::start().await;
-    let authority = Authority::new();
+    let authority = Authority::new("one");
     let (certificate, key) = authority.vouch_for("chat");
     for exchange in [
         at(url(&nats, "tls")),
-        at(url(&nats, "nats")).ca_file(authority.certificate()).unwrap(),
+        at(url(&nats, "nats")).ca_file(authority.file()).unwrap(),
         at(url(&nats, "nats")).client_certificate(certificate, key).unwrap(),
     ] {
         let err = refused(exchange).await;
@@ -67,11 +70,11 @@ async fn nothing_goes_without_tls_where_it_was_asked_for() {
 
 #[tokio::test]
 async fn a_certificate_of_ones_own_lets_a_server_in_where_nats_asks_for_one() {
-    let authority = Authority::new();
-    let ca = authority.certificate();
+    let authority = Authority::new("one");
+    let ca = authority.file();
     let nats = nats(&authority, &format!("ca_file: {:?}, verify: true", ca.display().to_string())).await;
     let (certificate, key) = authority.vouch_for("chat");
-    let exchange = at(url(&nats, "tls")).ca_file(&ca).unwrap();
+    let exchange = at(url(&nats, "tls")).ca_file(ca).unwrap();
     Peer::new(exchange.clone().client_certificate(certificate, key).unwrap()).await;
     let err = refused(exchange).await;
     assert!(err.is_unreachable(), "{err}");
@@ -79,7 +82,9 @@ async fn a_certificate_of_ones_own_lets_a_server_in_where_nats_asks_for_one() {
 
 /// A way to a server of NATS that begins with TLS and says nothing before.
 async fn secret_way(nats: &Nats, authority: &Authority) -> u16 {
-    let acceptor = authority.acceptor("127.0.0.1");
+    let (certificate, key) = authority.vouch_for("127.0.0.1");
+    let config = server_config(&Pem::file("certificate", certificate), &Pem::file("key", key));
+    let acceptor = TlsAcceptor::from(Arc::new(config.expect("a certificate and its key")));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
     let (port, nats) = (listener.local_addr().expect("a listener has an address").port(), nats.port());
     tokio::spawn(async move {
@@ -94,10 +99,10 @@ async fn secret_way(nats: &Nats, authority: &Authority) -> u16 {
 
 #[tokio::test]
 async fn tls_can_begin_before_the_server_greets() {
-    let (nats, authority) = (Nats::start().await, Authority::new());
+    let (nats, authority) = (Nats::start().await, Authority::new("one"));
     let port = secret_way(&nats, &authority).await;
     for scheme in ["tls", "nats"] {
-        let exchange = at(format!("{scheme}://127.0.0.1:{port}")).ca_file(authority.certificate()).unwrap();
+        let exchange = at(format!("{scheme}://127.0.0.1:{port}")).ca_file(authority.file()).unwrap();
         Peer::new(exchange.tls_first()).await;
     }
 }

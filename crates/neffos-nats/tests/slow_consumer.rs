@@ -4,7 +4,8 @@ mod support;
 
 use brokers::{Flow, Nats, Proxy};
 use neffos::LinkState;
-use support::{Peer, at, monitored, within};
+use peer::{Peer, within};
+use support::{at, monitored};
 
 #[tokio::test]
 async fn a_server_that_does_not_read_is_cut_by_nats_and_begins_anew_and_what_it_hears_is_in_order() {

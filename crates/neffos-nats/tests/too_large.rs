@@ -4,7 +4,8 @@ mod support;
 
 use brokers::Nats;
 use neffos::{Dialect, LinkState};
-use support::{Peer, at, message, until};
+use peer::{Peer, message, until};
+use support::at;
 
 #[tokio::test]
 async fn a_message_beyond_max_payload_is_dropped_and_counted_and_those_around_it_arrive() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use neffos::LinkError;
+use neffos_tls::ClientTls;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,13 +15,12 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::address::{Host, Login, Safety};
 use crate::ears::Ears;
 use crate::end::End;
-use crate::tls::Tls;
 
 /// How to reach any Redis of an exchange.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialler {
     pub(crate) safety: Safety,
-    pub(crate) tls: Tls,
+    pub(crate) tls: ClientTls,
 }
 
 /// One connection, closed when this is dropped.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use neffos::{Dialect, Error, Exchange, Inbox, LinkError};
+use neffos_tls::{ClientTls, Pem};
 
 use crate::address::{Address, Kind, Safety};
 use crate::dial::Dialler;
@@ -14,7 +15,6 @@ use crate::link::RedisLink;
 use crate::names::Names;
 use crate::shard::Shard;
 use crate::shards::{self, Shards};
-use crate::tls::Tls;
 use crate::whereabouts;
 
 /// An [`Exchange`] over Redis. See the [crate's documentation](crate) for urls, and for what Redis has to allow.
@@ -35,7 +35,7 @@ use crate::whereabouts;
 pub struct RedisExchange {
     address: Address,
     dialect: Dialect,
-    tls: Tls,
+    tls: ClientTls,
     spread: Spread,
 }
 
@@ -55,7 +55,7 @@ impl RedisExchange {
     /// `is_config` when the url makes no sense.
     pub fn new(url: impl AsRef<str>) -> Result<Self, Error> {
         let address = Address::read(url.as_ref())?;
-        Ok(Self { address, dialect: Dialect::native("neffos"), tls: Tls::default(), spread: Spread::OneShard })
+        Ok(Self { address, dialect: Dialect::native("neffos"), tls: ClientTls::default(), spread: Spread::OneShard })
     }
 
     /// What travels, and on which channels: [`Dialect::native`] with the prefix `neffos` unless it is set, or
@@ -73,8 +73,8 @@ impl RedisExchange {
     /// `is_config` when the file cannot be read or holds none, and when the url does not begin with `rediss`.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         self.check_tls("ca_file")?;
-        self.tls.trust(path.into())?;
-        Ok(self)
+        self.tls = self.tls.trust(Pem::file("certificates", path));
+        self.checked()
     }
 
     /// The certificate that is shown to Redis, and its key, both PEM. Read now and again for each link.
@@ -88,8 +88,9 @@ impl RedisExchange {
         key: impl Into<PathBuf>,
     ) -> Result<Self, Error> {
         self.check_tls("client_certificate")?;
-        self.tls.show(certificate.into(), key.into())?;
-        Ok(self)
+        let key = Pem::file("client key", key);
+        self.tls = self.tls.identify(Pem::file("client certificate", certificate), key);
+        self.checked()
     }
 
     /// Spreads the channels over all shards of a cluster, rather than have them all on one. What several shards carry is more;
@@ -112,6 +113,11 @@ impl RedisExchange {
             Safety::Tls => Ok(()),
             Safety::Plain => Err(Error::config(format!("redis {setting}: the url must begin with rediss"))),
         }
+    }
+
+    fn checked(self) -> Result<Self, Error> {
+        self.tls.check().map_err(|fault| Error::config(format!("redis {fault}")))?;
+        Ok(self)
     }
 
     fn names(&self) -> Names {

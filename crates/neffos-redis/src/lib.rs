@@ -10,7 +10,6 @@ mod names;
 mod shard;
 mod shards;
 mod slots;
-mod tls;
 mod whereabouts;
 
 pub use exchange::RedisExchange;

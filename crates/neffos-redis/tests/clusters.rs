@@ -1,12 +1,10 @@
 //! Clusters that change, and channels that are spread over all of one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod support;
-
 use brokers::RedisCluster;
 use neffos::Dialect;
 use neffos_redis::RedisExchange;
-use support::{Peer, message};
+use peer::{Peer, message};
 
 #[tokio::test]
 async fn a_slot_that_moves_ends_the_link_and_the_next_is_at_its_new_owner() {

@@ -2,13 +2,10 @@
 //! user who may do nothing but what is needed, over TLS.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod support;
-
-use brokers::{Redis, RedisCluster, Sentinel, free_port};
+use brokers::{Authority, Redis, RedisCluster, Sentinel, free_port};
 use neffos::Dialect;
 use neffos::testing::conformance;
 use neffos_redis::RedisExchange;
-use support::Authority;
 
 async fn promises_are_kept(url: &str, dialect: Dialect) {
     let exchange = RedisExchange::new(url).unwrap().dialect(dialect);
@@ -71,7 +68,7 @@ async fn they_are_kept_over_tls_by_a_user_with_the_least_of_rights() {
         "--tls-port",
         &port,
         "--tls-ca-cert-file",
-        &path(&authority.file),
+        &path(authority.file()),
         "--tls-cert-file",
         &path(&certificate),
         "--tls-key-file",
@@ -83,6 +80,6 @@ async fn they_are_kept_over_tls_by_a_user_with_the_least_of_rights() {
     assert_eq!(redis.command(&format!("ACL SETUSER chat on >s3cret {rights}")).await, "+OK");
     let (own, own_key) = authority.vouch_for("chat");
     let exchange = RedisExchange::new(format!("rediss://chat:s3cret@127.0.0.1:{port}/0")).unwrap();
-    let exchange = exchange.ca_file(&authority.file).unwrap().client_certificate(own, own_key).unwrap();
+    let exchange = exchange.ca_file(authority.file()).unwrap().client_certificate(own, own_key).unwrap();
     conformance(|| exchange.clone()).await;
 }

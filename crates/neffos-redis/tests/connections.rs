@@ -5,7 +5,8 @@ mod support;
 
 use brokers::{Redis, RedisCluster};
 use neffos_redis::RedisExchange;
-use support::{PUBLISHING, Peer, SUBSCRIPTIONS, connections};
+use peer::{Peer, within};
+use support::{PUBLISHING, SUBSCRIPTIONS, connections};
 
 #[tokio::test]
 async fn a_server_has_two_whatever_the_number_of_its_websockets() {
@@ -14,7 +15,7 @@ async fn a_server_has_two_whatever_the_number_of_its_websockets() {
     assert_eq!(connections(&redis).await, [PUBLISHING, SUBSCRIPTIONS]);
     for nth in 0..50 {
         let ns = ada.crowd().await;
-        support::within("joining", ns.join(&format!("room {nth}"))).await.unwrap();
+        within("joining", ns.join(&format!("room {nth}"))).await.unwrap();
     }
     assert_eq!(connections(&redis).await, [PUBLISHING, SUBSCRIPTIONS]);
     // Each by its name, and none by a pattern.
@@ -27,7 +28,7 @@ async fn a_server_that_is_gone_has_none() {
     let redis = Redis::start().await;
     let ada = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
     drop(ada);
-    support::within("the end of the connections", async { while !connections(&redis).await.is_empty() {} }).await;
+    within("the end of the connections", async { while !connections(&redis).await.is_empty() {} }).await;
 }
 
 #[tokio::test]

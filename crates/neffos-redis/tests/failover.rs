@@ -8,7 +8,8 @@ use std::time::Duration;
 use brokers::RedisCluster;
 use neffos::{Dialect, LinkState};
 use neffos_redis::RedisExchange;
-use support::{PUBLISHING, Peer, SUBSCRIPTIONS, connections, within};
+use peer::{Peer, within};
+use support::{PUBLISHING, SUBSCRIPTIONS, connections};
 use tokio::time::interval;
 
 /// Two servers, which say the number of each round to all; each has a client.

@@ -5,7 +5,8 @@ mod support;
 
 use brokers::{Flow, Proxy, Redis};
 use neffos_redis::RedisExchange;
-use support::{PUBLISHING, Peer, SUBSCRIPTIONS, connections, id_of, within};
+use peer::{Peer, within};
+use support::{PUBLISHING, SUBSCRIPTIONS, connections, id_of};
 
 /// Two servers, and that the first still reaches the second.
 async fn two(url: &str) -> (Peer, Peer) {

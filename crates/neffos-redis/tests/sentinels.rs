@@ -5,7 +5,8 @@ mod support;
 
 use brokers::{Redis, Sentinel};
 use neffos_redis::RedisExchange;
-use support::{PUBLISHING, Peer, SUBSCRIPTIONS, connections};
+use peer::{Peer, refused};
+use support::{PUBLISHING, SUBSCRIPTIONS, connections};
 
 /// Two servers that each know of the other.
 async fn two(sentinel: &Sentinel) -> (Peer, Peer) {
@@ -63,8 +64,8 @@ async fn sentinels_have_a_login_of_their_own() {
     let rights = "-@all +sentinel|get-master-addr-by-name";
     assert_eq!(sentinel.command(&format!("ACL SETUSER chat on >s3cret {rights}")).await, "+OK");
     assert_eq!(sentinel.command("ACL SETUSER default off").await, "+OK");
-    let server = Peer::server(RedisExchange::new(sentinel.url()).unwrap());
-    assert!(server.joined().await.unwrap_err().to_string().contains("NOAUTH"));
+    let err = refused(RedisExchange::new(sentinel.url()).unwrap()).await;
+    assert!(err.to_string().contains("NOAUTH"), "{err}");
     let url = format!("{}?sentinel_user=chat&sentinel_password=s3cret", sentinel.url());
     Peer::new(RedisExchange::new(url).unwrap()).await;
 }

@@ -1,16 +1,13 @@
 //! What is set wrongly is told in words that say what to mend, and without secrets.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod support;
-
-use brokers::{Redis, Sentinel, free_port};
+use brokers::{Authority, Redis, Sentinel, free_port};
 use neffos_redis::RedisExchange;
-use support::{Authority, Peer, within};
+use peer::refused;
 
 /// Why there is no link.
 async fn refusal(exchange: RedisExchange) -> String {
-    let server = Peer::server(exchange);
-    let err = within("the first try", server.joined()).await.unwrap_err();
+    let err = refused(exchange).await;
     assert!(err.is_unreachable(), "{err}");
     err.to_string()
 }
@@ -82,7 +79,7 @@ async fn what_is_wrong_with_tls_is_told() {
     let (authority, stranger) = (Authority::new("one"), Authority::new("other"));
     let (port, path) = (free_port().to_string(), |path: &std::path::Path| path.display().to_string());
     let (certificate, key) = authority.vouch_for("127.0.0.1");
-    let files = [path(&authority.file), path(&certificate), path(&key)];
+    let files = [path(authority.file()), path(&certificate), path(&key)];
     let [ca, certificate, key] = &files;
     let settings =
         ["--tls-port", &port, "--tls-ca-cert-file", ca, "--tls-cert-file", certificate, "--tls-key-file", key];
@@ -90,7 +87,7 @@ async fn what_is_wrong_with_tls_is_told() {
     let (own, own_key) = authority.vouch_for("chat");
     let exchange = |host: &str, authority: &Authority| {
         let exchange = RedisExchange::new(format!("rediss://ada:s3cret@{host}:{port}")).unwrap();
-        exchange.ca_file(&authority.file).unwrap()
+        exchange.ca_file(authority.file()).unwrap()
     };
     says(&refusal(exchange("127.0.0.1", &stranger)).await, &["no TLS", "UnknownIssuer"]);
     says(&refusal(exchange("localhost", &authority)).await, &["no TLS", "not valid for name"]);
@@ -108,13 +105,13 @@ fn settings_that_make_no_sense_are_refused_at_once() {
     let tls = || RedisExchange::new("rediss://127.0.0.1").unwrap();
     let plain = || RedisExchange::new("redis://127.0.0.1").unwrap();
     let cases = [
-        (plain().ca_file(&authority.file), "must begin with rediss"),
+        (plain().ca_file(authority.file()), "must begin with rediss"),
         (plain().client_certificate(&own, &own_key), "must begin with rediss"),
         (plain().spread_over_shards(), "not that of a cluster"),
         (tls().ca_file("/no/such/file"), "/no/such/file"),
-        (tls().ca_file(&own_key), "there are none in it"),
-        (tls().client_certificate(&own, &authority.file), "client key"),
-        (tls().client_certificate(&authority.file, &own_key), "client certificate"),
+        (tls().ca_file(&own_key), "there is no certificate in it"),
+        (tls().client_certificate(&own, authority.file()), "client key"),
+        (tls().client_certificate(authority.file(), &own_key), "client certificate"),
     ];
     for (set, expected) in cases {
         let err = set.unwrap_err();

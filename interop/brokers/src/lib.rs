@@ -3,11 +3,14 @@
 //! - `redis.rs`: [`Redis`], a redis-server; `redis_cluster.rs`: [`RedisCluster`], three of them, or six; `sentinel.rs`: [`Sentinel`],
 //!   two that it watches over; `nats.rs`: [`Nats`], a nats-server.
 //! - `proxy.rs`: [`Proxy`], a way to a broker that stalls, swallows, trickles and breaks as it is told.
+//! - `authority.rs`: [`Authority`], certificates in files, and who vouches for them; `folder.rs`: [`Folder`], where files are.
 //! - `process.rs`: a process that ends with its owner, and can be stopped for a while.
 //!
 //! What cannot go on panics, and says why: a test has failed then. Nothing waits for longer than some seconds.
 #![allow(clippy::missing_panics_doc, reason = "what cannot go on panics, as is said above")]
 
+mod authority;
+mod folder;
 mod nats;
 mod process;
 mod proxy;
@@ -15,6 +18,8 @@ mod redis;
 mod redis_cluster;
 mod sentinel;
 
+pub use authority::Authority;
+pub use folder::Folder;
 pub use nats::Nats;
 pub use proxy::{Flow, Proxy, Toward};
 pub use redis::Redis;

@@ -1,30 +1,29 @@
 //! A process that ends with its owner, and can be stopped for a while.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use std::{env, fs};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::PATIENCE;
+use crate::{Folder, PATIENCE};
 
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Process {
     /// Starts `program`, which is of the Debian package `package`, in a folder of its own, with its output in `log` there.
     pub(crate) fn start(program: &str, package: &str, arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
-        let folder = folder(program);
-        let log = fs::File::create(folder.join("log")).expect("a new folder takes a file");
+        let folder = Folder::new(program);
+        let log = fs::File::create(folder.path().join("log")).expect("a new folder takes a file");
         let mut command = Command::new(program);
         command.env("PATH", path());
-        command.args(arguments(&folder)).current_dir(&folder).stdin(Stdio::null());
+        command.args(arguments(folder.path())).current_dir(folder.path()).stdin(Stdio::null());
         command.stderr(log.try_clone().expect("a file has several handles")).stdout(log);
         let child =
             command.spawn().unwrap_or_else(|fault| panic!("{program}: {fault}; `apt-get install {package}` brings it"));
@@ -43,11 +42,11 @@ impl Process {
     }
 
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -83,8 +82,6 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-        // What is left is in the folder for temporary files.
-        fs::remove_dir_all(&self.folder).ok();
     }
 }
 
@@ -93,13 +90,4 @@ fn path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/sbin");
     path
-}
-
-/// A new folder that nobody else uses.
-fn folder(program: &str) -> PathBuf {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let folder = env::temp_dir().join(format!("neffos-{program}-{}-{number}", std::process::id()));
-    fs::create_dir_all(&folder).expect("there is a folder for temporary files");
-    folder
 }

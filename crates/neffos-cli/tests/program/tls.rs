@@ -38,5 +38,9 @@ async fn a_certificate_without_its_key_or_no_certificate_at_all_is_an_error() {
     assert_eq!((alone.code, alone.errors.as_str()), (Some(2), "error: tls_key: tls_cert needs it\n"));
     let empty = run_to_end(&["serve", "--tls-cert", file.path(), "--tls-key", file.path()], &[]).await;
     assert_eq!(empty.code, Some(2));
-    assert!(empty.errors.starts_with(&format!("error: tls_key {}: ", file.path())), "{}", empty.errors);
+    assert!(
+        empty.errors.starts_with(&format!("error: tls_cert {}: there is no certificate in it", file.path())),
+        "{}",
+        empty.errors
+    );
 }

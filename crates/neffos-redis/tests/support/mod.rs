@@ -1,23 +1,7 @@
-//! What the tests share: servers of neffos with somebody who listens, certificates, and waiting.
-#![allow(dead_code, unused_imports, reason = "each test uses its part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod authority;
-mod peer;
-
-use std::future::Future;
-use std::time::Duration;
+//! What the tests share: which connections a Redis has.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use brokers::Redis;
-use tokio::time::timeout;
-
-pub(crate) use authority::{Authority, Folder};
-pub(crate) use peer::{Peer, message};
-
-/// Waits for something, but not for ever.
-pub(crate) async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} took too long"))
-}
 
 /// What a Redis has connections of ours for.
 pub(crate) async fn connections(redis: &Redis) -> Vec<String> {
@@ -41,4 +25,3 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 
 pub(crate) const PUBLISHING: &str = "neffos-publishing";
 pub(crate) const SUBSCRIPTIONS: &str = "neffos-subscriptions";
-const PATIENCE: Duration = Duration::from_secs(20);

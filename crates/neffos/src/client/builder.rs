@@ -288,13 +288,13 @@ impl ClientBuilder {
 impl ClientBuilder {
     /// Trusts these certificates (PEM) instead of the system's.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.tls.roots = Some(pem.into());
+        self.tls.trust(pem.into());
         self
     }
 
     /// Shows the server this certificate (PEM, with those between it and a root behind it), with its key (PEM).
     pub fn client_certificate(mut self, certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.tls.identity = Some((certificates.into(), key.into()));
+        self.tls.identify(certificates.into(), key.into());
         self
     }
 

@@ -1,0 +1,109 @@
+//! Whom a client trusts, and who it says it is.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::error::Error;
+use crate::pem::Pem;
+
+/// Whom a client trusts, and who it says it is: unless something is set, whom the system trusts, and nobody.
+///
+/// Nothing is read before it is used, and files are read each time: they may be replaced.
+#[derive(Debug, Clone, Default)]
+pub struct ClientTls {
+    roots: Option<Pem>,
+    identity: Option<Identity>,
+}
+
+#[derive(Debug, Clone)]
+struct Identity {
+    certificates: Pem,
+    key: Pem,
+}
+
+impl ClientTls {
+    /// Trusts these certificates, instead of those that the system trusts.
+    #[must_use]
+    pub fn trust(mut self, roots: Pem) -> Self {
+        self.roots = Some(roots);
+        self
+    }
+
+    /// Shows a certificate, with those between it and a root behind it, which is that of `key`.
+    #[must_use]
+    pub fn identify(mut self, certificates: Pem, key: Pem) -> Self {
+        self.identity = Some(Identity { certificates, key });
+        self
+    }
+
+    /// Whether nothing is set.
+    pub fn is_default(&self) -> bool {
+        self.roots.is_none() && self.identity.is_none()
+    }
+
+    /// Reads what is set, to tell early what cannot be used. The system's certificates are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Of [`config`](Self::config).
+    pub fn check(&self) -> Result<(), Error> {
+        let roots = self.roots.as_ref().map_or_else(|| Ok(RootCertStore::empty()), roots_in)?;
+        self.config_with(roots).map(drop)
+    }
+
+    /// Reads everything. This blocks: the system's certificates may be many files.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be read, there is none of what is wanted in it, or a certificate and a key do not belong together;
+    /// and when the system trusts nobody.
+    pub fn config(&self) -> Result<ClientConfig, Error> {
+        self.config_with(self.roots.as_ref().map_or_else(roots_of_the_system, roots_in)?)
+    }
+
+    /// What connects: reads everything, where it delays nobody.
+    ///
+    /// # Errors
+    ///
+    /// Of [`config`](Self::config).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime of tokio.
+    pub async fn connector(&self) -> Result<TlsConnector, Error> {
+        let tls = self.clone();
+        let read = spawn_blocking(move || tls.config()).await;
+        let config = read.map_err(|_| Error::new("the runtime ends while certificates are read"))??;
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    fn config_with(&self, roots: RootCertStore) -> Result<ClientConfig, Error> {
+        let builder = ClientConfig::builder().with_root_certificates(roots);
+        let Some(Identity { certificates, key }) = &self.identity else { return Ok(builder.with_no_client_auth()) };
+        let config = builder.with_client_auth_cert(certificates.certificates()?, key.key()?);
+        config.map_err(|err| certificates.refused(key, &err))
+    }
+}
+
+fn roots_in(pem: &Pem) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in pem.certificates()? {
+        roots.add(certificate).map_err(|err| pem.fault(err))?;
+    }
+    Ok(roots)
+}
+
+/// Those of the system that cannot be read are passed over, as long as others can.
+fn roots_of_the_system() -> Result<RootCertStore, Error> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    match found.errors.first() {
+        Some(err) if roots.is_empty() => Err(Error::new(format!("the system's certificates: {err}"))),
+        None if roots.is_empty() => Err(Error::new("the system trusts no certificates: name those to trust")),
+        _ => Ok(roots),
+    }
+}

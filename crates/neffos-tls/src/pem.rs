@@ -1,0 +1,101 @@
+//! Where certificates and keys are, and the reading of them.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::error::Error;
+
+/// Certificates or a key as PEM, in a file or in memory, and what errors call them: the name of the setting.
+///
+/// `Debug` shows where it is, and nothing of what it holds.
+#[derive(Clone)]
+pub struct Pem {
+    name: &'static str,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    File(PathBuf),
+    Memory(Arc<[u8]>),
+}
+
+impl Pem {
+    /// A file, read each time that it is used: it may be replaced.
+    pub fn file(name: &'static str, path: impl Into<PathBuf>) -> Self {
+        Self { name, place: Place::File(path.into()) }
+    }
+
+    /// What is in memory already.
+    pub fn memory(name: &'static str, pem: impl Into<Arc<[u8]>>) -> Self {
+        Self { name, place: Place::Memory(pem.into()) }
+    }
+
+    /// All certificates in it, of which there is one at least.
+    pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
+        let found = match &self.place {
+            Place::File(path) => CertificateDer::pem_file_iter(path).and_then(Iterator::collect),
+            Place::Memory(pem) => CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>(),
+        };
+        match found.map_err(|err| self.unreadable(&err))? {
+            none if none.is_empty() => {
+                Err(self.fault("there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----"))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// The first key in it.
+    pub(crate) fn key(&self) -> Result<PrivateKeyDer<'static>, Error> {
+        let found = match &self.place {
+            Place::File(path) => PrivateKeyDer::from_pem_file(path),
+            Place::Memory(pem) => PrivateKeyDer::from_pem_slice(pem),
+        };
+        found.map_err(|err| match err {
+            pem::Error::NoItemsFound => self.fault(
+                "there is no key in it that can be used; one begins with -----BEGIN PRIVATE KEY-----, and is not encrypted",
+            ),
+            err => self.unreadable(&err),
+        })
+    }
+
+    /// Why rustls takes these certificates not, or not with `key`.
+    pub(crate) fn refused(&self, key: &Self, err: &rustls::Error) -> Error {
+        match err {
+            rustls::Error::InconsistentKeys(_) => self.fault(format!("the first in it is not that of the {key}")),
+            rustls::Error::General(text) => key.fault(text),
+            err => self.fault(err),
+        }
+    }
+
+    pub(crate) fn fault(&self, text: impl Display) -> Error {
+        Error::new(format!("{self}: {text}"))
+    }
+
+    fn unreadable(&self, err: &pem::Error) -> Error {
+        match err {
+            pem::Error::Io(err) => self.fault(err),
+            err => self.fault(err),
+        }
+    }
+}
+
+impl Display for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::File(path) => write!(f, "{} {}", self.name, path.display()),
+            Place::Memory(_) => f.write_str(self.name),
+        }
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pem({self})")
+    }
+}

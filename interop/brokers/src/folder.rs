@@ -1,0 +1,39 @@
+//! A folder of one's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs};
+
+/// A new folder that nobody else uses, and that is gone with this.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// One with `name` as a part of its own.
+    pub fn new(name: &str) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("neffos-{name}-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder for temporary files");
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file into it, and returns where that is.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a folder of our own takes a file");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left is in the folder for temporary files.
+        fs::remove_dir_all(&self.0).ok();
+    }
+}

@@ -1,0 +1,161 @@
+//! A server, and its client.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use neffos::{
+    Client, ClientSide, ClusterStatus, Error, Events, Exchange, LinkState, Message, NsConn, Room, Server,
+    ServerBuilder, State,
+};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::{until, within};
+
+/// A server with an exchange, and a client of it that writes down what it hears in the namespace `default`. Both end with this.
+#[derive(Debug)]
+pub struct Peer {
+    /// The server.
+    pub server: Server,
+    /// The client, in the namespace.
+    pub ns: NsConn<ClientSide>,
+    url: String,
+    heard: mpsc::Receiver<String>,
+    /// How it went with the link, at each change.
+    news: watch::Receiver<Option<ClusterStatus>>,
+    faults: Faults,
+    clients: Vec<Client>,
+    serving: JoinHandle<()>,
+}
+
+/// Why links were lost.
+type Faults = Arc<Mutex<Vec<String>>>;
+
+/// What all say to all.
+pub fn message(body: impl Into<String>) -> Message {
+    Message::new("said", body.into()).in_namespace("default")
+}
+
+/// Why a server with this exchange does not join others at the first try.
+pub async fn refused(exchange: impl Exchange) -> Error {
+    let server = Server::builder().namespace("default", Events::new()).exchange(exchange);
+    let server = server.build().expect("settings that make sense");
+    within("the refusal", server.joined()).await.expect_err("it does not join others")
+}
+
+impl Peer {
+    /// One that has joined the others.
+    pub async fn new(exchange: impl Exchange) -> Self {
+        Self::of(Server::builder(), exchange).await
+    }
+
+    /// The same; all its clients have this id.
+    pub async fn with_id(exchange: impl Exchange, id: &str) -> Self {
+        let id = id.to_owned();
+        Self::of(Server::builder().id_generator(move |_| id.clone()), exchange).await
+    }
+
+    async fn of(server: ServerBuilder, exchange: impl Exchange) -> Self {
+        let (tell_news, news) = watch::channel(None);
+        let faults = Faults::default();
+        let told = faults.clone();
+        let server = server.namespace("default", Events::new()).exchange(exchange).on_exchange(move |status| {
+            lock(&told).extend(status.fault.clone());
+            tell_news.send_replace(Some(status.clone()));
+        });
+        let server = server.build().expect("settings that make sense");
+        within("joining the others", server.joined()).await.expect("the broker is there");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
+        let url = format!("ws://{}/", listener.local_addr().expect("a listener has an address"));
+        let served = neffos::serve(listener, server.clone());
+        let serving = tokio::spawn(async move { served.await.expect("the listener goes on") });
+        let (tell, heard) = mpsc::channel(MOST_HEARD);
+        let hear = async |State(tell): State<mpsc::Sender<String>>, said: String| {
+            // Nobody may be interested any more.
+            tell.send(said).await.ok();
+        };
+        let client = Client::builder(&url).namespace("default", Events::new().on("said", hear)).state(tell);
+        let client = within("dialling", client.dial()).await.expect("the server takes a client");
+        let ns = within("connecting", client.connect("default")).await.expect("the namespace is there");
+        Self { server, ns, url, heard, news, faults, clients: vec![client], serving }
+    }
+
+    /// One more client, which does nothing.
+    pub async fn crowd(&mut self) -> NsConn<ClientSide> {
+        let client = Client::builder(&self.url).namespace("default", Events::new());
+        let client = within("dialling", client.dial()).await.expect("the server takes a client");
+        let ns = within("connecting", client.connect("default")).await.expect("the namespace is there");
+        self.clients.push(client);
+        ns
+    }
+
+    /// The client joins a room.
+    pub async fn join(&self, room: &str) -> Room<ClientSide> {
+        within("joining a room", self.ns.join(room)).await.expect("the room is open to all")
+    }
+
+    /// The server says something to all.
+    pub fn say(&self, text: impl Into<String>) {
+        self.server.broadcast(message(text));
+    }
+
+    /// What the client hears next.
+    pub async fn next(&mut self) -> String {
+        within("a message", self.heard.recv()).await.expect("the client goes on")
+    }
+
+    /// What the client hears up to `last`, without it.
+    pub async fn up_to(&mut self, last: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            match self.next().await {
+                text if text == last => return all,
+                text => all.push(text),
+            }
+        }
+    }
+
+    /// How it is going between the server and the others.
+    pub fn status(&self) -> ClusterStatus {
+        self.server.cluster().expect("it has an exchange").status()
+    }
+
+    /// Why links were lost, each told once or more.
+    pub fn faults(&self) -> String {
+        lock(&self.faults).join("\n")
+    }
+
+    /// Waits until the link is lost; why.
+    pub async fn lost(&mut self) -> String {
+        self.becomes(LinkState::Down).await.fault.expect("a link that is lost has a fault")
+    }
+
+    /// Waits until there is a link again, after [`Self::lost`].
+    pub async fn back(&mut self) {
+        self.becomes(LinkState::Up).await;
+    }
+
+    async fn becomes(&mut self, state: LinkState) -> ClusterStatus {
+        let news = self.news.wait_for(|status| status.as_ref().is_some_and(|status| status.state == state));
+        let status = within("a change of the link", news).await.expect("the server goes on").clone();
+        status.expect("it was waited for")
+    }
+
+    /// Waits until the status is as it should be.
+    pub async fn until(&self, what: &str, condition: impl Fn(&ClusterStatus) -> bool) {
+        until(what, || condition(&self.status())).await;
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.server.close();
+        self.serving.abort();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const MOST_HEARD: usize = 100_000;
