@@ -106,6 +106,10 @@ impl Link for WideLink {
     }
 }
 
+fn server(broker: &Wide) -> Server {
+    Server::builder().namespace("default", Events::new()).exchange(broker.clone()).build().unwrap()
+}
+
 /// A server with a client in `default`.
 struct Node {
     server: Server,
@@ -114,8 +118,13 @@ struct Node {
 
 impl Node {
     async fn at(broker: &Wide) -> Self {
-        let server = Server::builder().namespace("default", Events::new()).exchange(broker.clone()).build().unwrap();
+        let server = server(broker);
         server.joined().await.unwrap();
+        Self::of(server).await
+    }
+
+    /// Whether the server has joined the others or not.
+    async fn of(server: Server) -> Self {
         let (stream, _) = attach(&server, 1 << 16);
         let mut ear = Client::over(stream).await;
         ear.greet().await;
@@ -170,6 +179,16 @@ async fn nothing_that_is_said_after_a_join_is_missed_although_the_broker_tells_o
         assert!((DELAY..SIGN_PATIENCE).contains(&waited), "{waited:?}");
     }
     assert_eq!(far.unconfirmed(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_before_its_server_knows_the_others_misses_nothing_either() {
+    let near_broker = Wide::over(&MemoryExchange::new());
+    let near = Node::at(&near_broker).await;
+    // Longer, and the other would not be known by the time that the first signs are waited for.
+    let mut far = Node::of(server(&Wide { delay: Duration::from_millis(40), ..near_broker })).await;
+    near.server.broadcast(Message::new("said", "at once").in_namespace("default"));
+    assert_eq!(far.hears().await, "at once");
 }
 
 #[tokio::test(start_paused = true)]
