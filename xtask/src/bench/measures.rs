@@ -212,7 +212,7 @@ pub(super) const MEASURES: [Measure; 24] = [
     },
     Measure {
         figures: AMONG_A_ROOM,
-        ..between("cluster-room", "--receivers 10 --room small --rate 50 --messages 100", 11)
+        ..between("cluster-room", "--receivers 10 --bystanders 1000 --room small --rate 10 --messages 50", 1_011)
     },
     between("cluster-1000", "--receivers 1000 --rate 10 --messages 30", 1_001),
     between("cluster-5000", "--receivers 5000 --rate 2 --messages 10", 5_001),
