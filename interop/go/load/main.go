@@ -17,6 +17,8 @@ import (
 	"github.com/kataras/neffos"
 	"github.com/kataras/neffos/gobwas"
 	"github.com/kataras/neffos/gorilla"
+
+	"interop/exchanges"
 )
 
 // After this long nobody remembers that it runs.
@@ -31,6 +33,7 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:9301", "where to listen")
 	name := flag.String("upgrader", "gobwas", "the websocket library: gobwas or gorilla")
 	ordered := flag.Bool("sync", false, "all receivers see all broadcasts in one order")
+	brokers := exchanges.Flags()
 	flag.Parse()
 	upgrader, known := upgraders[*name]
 	if !known {
@@ -38,6 +41,9 @@ func main() {
 	}
 	server := neffos.New(upgrader, neffos.Namespaces{"default": events()})
 	server.SyncBroadcaster = *ordered
+	if err := brokers.Join(server, "load"); err != nil {
+		log.Fatal(err)
+	}
 	if err := serve(server, *addr); err != nil {
 		log.Fatal(err)
 	}

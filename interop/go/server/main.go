@@ -12,23 +12,27 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"interop/exchanges"
 )
 
 // After this long nobody remembers that it runs.
 const lifetime = 100 * time.Minute
 
+// What the channels of these servers begin with, before the name of the host.
+const channelPrefix = "scen"
+
 type options struct {
-	addr, upgrader, redis, nats  string
+	addr, upgrader               string
+	brokers                      *exchanges.Brokers
 	ordered                      bool
 	left, namespaceLeft, goodbye bool
 }
 
 func main() {
-	var o options
+	o := options{brokers: exchanges.Flags()}
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:9401", "where to listen")
 	flag.StringVar(&o.upgrader, "upgrader", "gorilla", "the websocket library: "+upgraderNames())
-	flag.StringVar(&o.redis, "redis", "", "the broker over which servers reach each other: redis://ADDR, or ADDR")
-	flag.StringVar(&o.nats, "nats", "", "the same, for NATS: nats://ADDR")
 	flag.BoolVar(&o.ordered, "sync", true, "all receivers see all broadcasts in one order")
 	flag.BoolVar(&o.left, "left", false, "who leaves a room is announced to the others in it")
 	flag.BoolVar(&o.namespaceLeft, "nsleft", false, "who leaves a namespace is announced to the others in it")
@@ -53,7 +57,7 @@ func run(o options) error {
 	notes := &journal{}
 	hosts := newHosts(upgrader, o, notes)
 	for _, h := range hosts {
-		if err := h.join(o); err != nil {
+		if err := o.brokers.Join(h.server, channelPrefix+h.name); err != nil {
 			return err
 		}
 	}

@@ -44,11 +44,6 @@ pub(super) fn all(
 pub(super) fn program(who: &Contestant, workspace: &Workspace, extent: Extent) -> Command {
     let mut command = match who.program {
         Program::Own(name) => Command::new(own(workspace, extent, name)),
-        Program::Among(_) => {
-            let mut serve = Command::new(own(workspace, extent, "neffos"));
-            serve.arg("serve");
-            serve
-        }
         Program::Yardstick(name) => Command::new(yardsticks(workspace).join("release").join(name)),
         Program::Go(name) => Command::new(go::servers(workspace).join(name)),
         Program::Centrifuge => Command::new(go::servers(workspace).join("centrifuge")),
@@ -58,7 +53,7 @@ pub(super) fn program(who: &Contestant, workspace: &Workspace, extent: Extent) -
             node
         }
     };
-    command.args(["--addr", "127.0.0.1:0"]).args(who.flags.split_whitespace());
+    command.args(who.flags.split_whitespace()).args(["--addr", "127.0.0.1:0"]);
     command
 }
 
@@ -82,7 +77,7 @@ enum Kind {
 impl Kind {
     fn of(program: Program) -> Option<Self> {
         match program {
-            Program::Own(_) | Program::Among(_) => None,
+            Program::Own(_) => None,
             Program::Yardstick(_) => Some(Self::Yardsticks),
             Program::Go(_) => Some(Self::Go),
             Program::Centrifuge => Some(Self::Centrifuge),

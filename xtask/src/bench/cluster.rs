@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::contestants::Contestant;
-use super::measures::Measure;
+use super::measures::{Measure, Mode};
 use super::run::{Peak, Stand, arguments};
 use crate::scaling::broker::Broker;
 use crate::scaling::wire::Language;
@@ -21,12 +21,11 @@ pub(super) fn measure(stand: &Stand<'_>, measure: &Measure, who: &Contestant, la
     let (url, flag) = (broker.url(), if language == Language::Redis { "--redis" } else { "--nats" });
     let [sends, receives] = [stand.serve(who, &[flag, &url])?, stand.serve(who, &[flag, &url])?];
     let path = who.dialect.path();
-    let arguments = format!(
-        "{} --from ws://{}{path} --also {},{id}",
-        arguments(measure, who, &receives.1, receives.0.id()),
-        sends.1,
-        sends.0.id(),
-    );
+    let mut arguments = arguments(measure, who, &receives.1, receives.0.id());
+    arguments += &format!(" --also {},{id}", sends.0.id());
+    if measure.mode == Mode::Broadcast {
+        arguments += &format!(" --from ws://{}{path}", sends.1);
+    }
     let report = stand.bench(&arguments)?;
     let of = |id: u32| report["others"][id.to_string()].clone();
     let (sender, taken) = (of(sends.0.id()), of(id));

@@ -10,6 +10,8 @@ pub(super) struct Contestant {
     pub(super) dialect: Dialect,
     pub(super) program: Program,
     pub(super) flags: &'static str,
+    /// Two of it run then, and share such a broker.
+    pub(super) broker: Option<Language>,
     /// What a reader must know to judge its figures.
     pub(super) remark: &'static str,
 }
@@ -28,8 +30,6 @@ pub(super) enum Dialect {
 pub(super) enum Program {
     /// In the project's workspace.
     Own(&'static str),
-    /// Two of `neffos serve` that share a broker.
-    Among(Language),
     /// In the workspace `interop/yardsticks`.
     Yardstick(&'static str),
     /// In `interop/go`, with a version of neffos.
@@ -42,14 +42,7 @@ pub(super) enum Program {
 impl Contestant {
     /// Whether it is built with the project itself.
     pub(super) fn is_own(&self) -> bool {
-        matches!(self.program, Program::Own(_) | Program::Among(_))
-    }
-}
-
-impl Contestant {
-    /// Whether it is several servers, between which messages go.
-    pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.program, Program::Among(_))
+        matches!(self.program, Program::Own(_))
     }
 }
 
@@ -79,18 +72,21 @@ impl Dialect {
 }
 
 pub(super) const OURS: &str = "load";
-pub(super) const OURS_AMONG: [&str; 2] = ["cluster-redis", "cluster-nats"];
+/// Ours first.
+pub(super) const AMONG_REDIS: [&str; 2] = ["redis", "go25-redis"];
+pub(super) const AMONG_NATS: [&str; 2] = ["nats", "go25-nats"];
 pub(super) const FLOOR: &str = "floor-1";
 pub(super) const FLOOR_16: &str = "floor-16";
 pub(super) const GO_25: [&str; 2] = ["go25-gobwas", "go25-gorilla"];
 
-pub(super) const CONTESTANTS: [Contestant; 15] = [
+pub(super) const CONTESTANTS: [Contestant; 17] = [
     Contestant {
         name: OURS,
         title: "**Neffos for Rust**",
         dialect: Dialect::Neffos,
         program: Program::Own("load"),
         flags: "--outbox 16384",
+        broker: None,
         remark: "the program `load` of `interop/fixture`, mimalloc; its outbox holds 16,384 messages instead of 1,024, so that no burst is too long for it",
     },
     Contestant {
@@ -99,6 +95,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Neffos,
         program: Program::Own("floor"),
         flags: "--frames 1",
+        broker: None,
         remark: "raw sockets, one epoll loop, every frame made once: `interop/floor`",
     },
     Contestant {
@@ -107,6 +104,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Neffos,
         program: Program::Own("floor"),
         flags: "--frames 16",
+        broker: None,
         remark: "the same, which gathers up to 16 messages into one `writev`",
     },
     Contestant {
@@ -115,6 +113,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Neffos,
         program: Program::Go("load-v0.0.25"),
         flags: "--upgrader gobwas",
+        broker: None,
         remark: "default mode; `interop/go/load`",
     },
     Contestant {
@@ -123,6 +122,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Neffos,
         program: Program::Go("load-v0.0.25"),
         flags: "--upgrader gorilla",
+        broker: None,
         remark: "default mode",
     },
     Contestant {
@@ -131,6 +131,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Neffos,
         program: Program::Go("load-v0.0.24"),
         flags: "--upgrader gobwas --sync",
+        broker: None,
         remark: "ordered mode, `SyncBroadcaster`: its default mode skips messages for a connection that is still being written to",
     },
     Contestant {
@@ -139,6 +140,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Neffos,
         program: Program::Go("load-v0.0.24"),
         flags: "--upgrader gorilla --sync",
+        broker: None,
         remark: "ordered mode",
     },
     Contestant {
@@ -147,6 +149,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::SocketIo,
         program: Program::Yardstick("socketioxide"),
         flags: "",
+        broker: None,
         remark: "on axum, handlers as async functions, which it runs each as a task of its own: a burst does not stay in order; its buffer holds 16,384 packets instead of 128, so that no burst is too long for it",
     },
     Contestant {
@@ -155,6 +158,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Plain,
         program: Program::Yardstick("axum"),
         flags: "",
+        broker: None,
         remark: "no names, rooms or events; the channel holds 16,384 messages",
     },
     Contestant {
@@ -163,6 +167,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Plain,
         program: Program::Yardstick("tungstenite"),
         flags: "",
+        broker: None,
         remark: "no names, rooms or events; queues without bound",
     },
     Contestant {
@@ -171,6 +176,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::SocketIo,
         program: Program::Node("socketio.js"),
         flags: "",
+        broker: None,
         remark: "websocket only, with the library ws",
     },
     Contestant {
@@ -179,6 +185,7 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Plain,
         program: Program::Node("ws.js"),
         flags: "",
+        broker: None,
         remark: "a loop over all clients; no names, rooms or events",
     },
     Contestant {
@@ -187,22 +194,43 @@ pub(super) const CONTESTANTS: [Contestant; 15] = [
         dialect: Dialect::Centrifugo,
         program: Program::Centrifuge,
         flags: "",
+        broker: None,
         remark: "the library that Centrifugo is made of; JSON protocol, broker in memory, anybody may publish",
     },
     Contestant {
-        name: OURS_AMONG[0],
+        name: AMONG_REDIS[0],
         title: "**Neffos for Rust**, over Redis",
         dialect: Dialect::Neffos,
-        program: Program::Among(Language::Redis),
-        flags: "--outbox-messages 16384",
+        program: Program::Own("neffos"),
+        flags: "serve --outbox-messages 16384",
+        broker: Some(Language::Redis),
         remark: "two of `neffos serve`, between which all messages go",
     },
     Contestant {
-        name: OURS_AMONG[1],
+        name: AMONG_NATS[0],
         title: "**Neffos for Rust**, over NATS",
         dialect: Dialect::Neffos,
-        program: Program::Among(Language::Nats),
-        flags: "--outbox-messages 16384",
+        program: Program::Own("neffos"),
+        flags: "serve --outbox-messages 16384",
+        broker: Some(Language::Nats),
+        remark: "the same",
+    },
+    Contestant {
+        name: AMONG_REDIS[1],
+        title: "neffos for Go 0.0.25, over Redis",
+        dialect: Dialect::Neffos,
+        program: Program::Go("load-v0.0.25"),
+        flags: "--upgrader gobwas",
+        broker: Some(Language::Redis),
+        remark: "two of `interop/go/load`, gobwas, default mode",
+    },
+    Contestant {
+        name: AMONG_NATS[1],
+        title: "neffos for Go 0.0.25, over NATS",
+        dialect: Dialect::Neffos,
+        program: Program::Go("load-v0.0.25"),
+        flags: "--upgrader gobwas",
+        broker: Some(Language::Nats),
         remark: "the same",
     },
 ];

@@ -23,9 +23,9 @@ pub(super) enum Figure {
     KernelEach,
     /// Processor time of the server that the sender is connected to, for each message.
     SendersCost,
-    /// That of the broker.
+    /// That of the broker, for each message or connection.
     BrokersCost,
-    /// Of all servers, at most.
+    /// Of both servers, at most.
     BrokersConnections,
 }
 
@@ -43,7 +43,7 @@ impl Figure {
             Self::MemoryAfter => "memory each afterwards, KiB",
             Self::KernelEach => "kernel's memory, KiB",
             Self::SendersCost => "sender's server, µs a message",
-            Self::BrokersCost => "broker, µs a message",
+            Self::BrokersCost => "broker, µs for each sent",
             Self::BrokersConnections => "connections to the broker",
         }
     }
@@ -64,16 +64,17 @@ impl Figure {
             Self::MemoryEach => Some(server["memory_bytes_each"].as_f64()? / 1024.0),
             Self::MemoryAfter => Some(server["memory_bytes_each_after"].as_f64()? / 1024.0),
             Self::KernelEach => Some(run["kernel_bytes"].as_f64()? / 1024.0 / report["connections"].as_f64()?),
-            Self::SendersCost => of_a_message(report, &run["sender"]),
-            Self::BrokersCost => of_a_message(report, &run["broker"]),
+            Self::SendersCost => for_each_sent(report, &run["sender"]),
+            Self::BrokersCost => for_each_sent(report, &run["broker"]),
             Self::BrokersConnections => run["broker_connections"].as_f64(),
         }
     }
 }
 
-/// What a process took, by the message that was sent.
-fn of_a_message(report: &Value, process: &Value) -> Option<f64> {
-    Some(process["processor_seconds"].as_f64()? * 1e6 / report["messages"].as_f64()?)
+/// What a process took, by the message that was sent; by the connection, where none was.
+fn for_each_sent(report: &Value, process: &Value) -> Option<f64> {
+    let sent = report["messages"].as_f64().or_else(|| report["connections"].as_f64())?;
+    Some(process["processor_seconds"].as_f64()? * 1e6 / sent)
 }
 
 /// What was done: deliveries, asks or connections.

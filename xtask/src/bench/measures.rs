@@ -1,6 +1,6 @@
 //! What is measured, with what, of whom, and how much of it.
 
-use super::contestants::{Contestant, Dialect, FLOOR, FLOOR_16, OURS, OURS_AMONG};
+use super::contestants::{AMONG_NATS, AMONG_REDIS, Contestant, Dialect, FLOOR, FLOOR_16, OURS};
 use super::figures::Figure;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Measure {
         let is_floor = [FLOOR, FLOOR_16].contains(&who.name);
         match self.whom {
             _ if is_floor && who.name != self.reference => false,
-            Whom::All => !who.is_cluster(),
+            Whom::All => who.broker.is_none(),
             Whom::Only(names) => names.contains(&who.name),
         }
     }
@@ -59,7 +59,7 @@ impl Measure {
         match self.reference {
             FLOOR | FLOOR_16 => "the floor",
             OURS => "ours",
-            _ => "the first of ours",
+            _ => "ours over Redis",
         }
     }
 
@@ -93,6 +93,9 @@ const LATE: &[Figure] = &[Figure::Cost, Figure::KernelShare, Figure::P50, Figure
 const ROOM: &[Figure] = &[Figure::PerBroadcast, Figure::P99];
 const AMONG: &[Figure] =
     &[Figure::Cost, Figure::SendersCost, Figure::BrokersCost, Figure::P50, Figure::P99, Figure::BrokersConnections];
+const AMONG_A_ROOM: &[Figure] =
+    &[Figure::PerBroadcast, Figure::SendersCost, Figure::BrokersCost, Figure::P50, Figure::P99];
+const JOINS: &[Figure] = &[Figure::Cost, Figure::BrokersCost, Figure::Rate];
 const CROWD: &[Figure] = &[Figure::Cost, Figure::MemoryEach, Figure::KernelEach];
 
 /// One broadcast at a time.
@@ -108,19 +111,16 @@ const fn burst(name: &'static str, flags: &'static str, connections: u64) -> Mea
 
 const FEW: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]);
 const FLOORS: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16]);
+const CLUSTERS: Whom = Whom::Only(&[AMONG_REDIS[0], AMONG_NATS[0], AMONG_REDIS[1], AMONG_NATS[1]]);
+
 /// From one server to another.
 const fn between(name: &'static str, flags: &'static str, connections: u64) -> Measure {
-    Measure {
-        whom: Whom::Only(&OURS_AMONG),
-        figures: AMONG,
-        reference: OURS_AMONG[0],
-        ..paced(name, flags, connections)
-    }
+    Measure { whom: CLUSTERS, figures: AMONG, reference: AMONG_REDIS[0], ..paced(name, flags, connections) }
 }
 
 const OURS_ALONE: Whom = Whom::Only(&[OURS]);
 
-pub(super) const MEASURES: [Measure; 22] = [
+pub(super) const MEASURES: [Measure; 24] = [
     Measure { whom: FEW, ..burst("burst-100", "--receivers 100 --messages 2000", 101) },
     burst("burst-1000", "--receivers 1000 --messages 200", 1_001),
     Measure {
@@ -210,9 +210,18 @@ pub(super) const MEASURES: [Measure; 22] = [
         reference: OURS,
         ..paced("crowd-19000", "--receivers 19000 --rate 1 --messages 10 --warm-up 50 --settle 1s", 19_001)
     },
-    between("cluster-room", "--receivers 10 --room small --rate 50 --messages 200", 11),
-    between("cluster-5000", "--receivers 5000 --rate 10 --messages 30", 5_001),
-    between("cluster-burst", "--receivers 1000 --messages 2000", 1_001),
+    Measure {
+        figures: AMONG_A_ROOM,
+        ..between("cluster-room", "--receivers 10 --bystanders 1000 --room small --rate 10 --messages 50", 1_011)
+    },
+    between("cluster-1000", "--receivers 1000 --rate 10 --messages 30", 1_001),
+    between("cluster-5000", "--receivers 5000 --rate 2 --messages 10", 5_001),
+    between("cluster-burst", "--receivers 1000 --messages 200", 1_001),
+    Measure {
+        mode: Mode::Connect,
+        figures: JOINS,
+        ..between("cluster-joins", "--connections 100 --total 5000 --room room-%", 100)
+    },
 ];
 
 /// Shows that every part works, in seconds, with whatever build: no figure counts.

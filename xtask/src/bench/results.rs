@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::build::Faults;
-use super::contestants::{Contestant, OURS, OURS_AMONG};
+use super::contestants::{AMONG_NATS, AMONG_REDIS, Contestant, OURS};
 use super::figures::{Figure, Spread, digits};
 use super::measures::Measure;
 use crate::Result;
@@ -98,7 +98,7 @@ impl Results {
     /// # Errors
     /// When a server of ours did not come up, lost a message, or had another in doubt.
     pub(super) fn faults_of_ours(&self) -> Result {
-        [OURS].iter().chain(&OURS_AMONG).try_for_each(|who| self.faults_of(who))
+        [OURS, AMONG_REDIS[0], AMONG_NATS[0]].iter().try_for_each(|who| self.faults_of(who))
     }
 
     /// # Errors

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::contestants::{Contestant, Program};
+use super::contestants::Contestant;
 use super::measures::{Measure, Mode};
 use super::options::Extent;
 use super::{Options, Place, build, cluster, machine};
@@ -46,9 +46,9 @@ impl<'a> Stand<'a> {
         if limit < measure.connections + SPARE_FILES {
             return json!({ "fault": format!("skipped: a process may open only {limit} files here (`ulimit -n`)") });
         }
-        let outcome = match who.program {
-            Program::Among(language) => cluster::measure(self, measure, who, language),
-            _ => self.try_to_measure(measure, who),
+        let outcome = match who.broker {
+            Some(language) => cluster::measure(self, measure, who, language),
+            None => self.try_to_measure(measure, who),
         };
         outcome.unwrap_or_else(|fault| json!({ "fault": fault.to_string() }))
     }

@@ -17,6 +17,8 @@ pub(crate) struct Broker {
     process: Background,
     address: SocketAddr,
     language: Language,
+    /// Has been answered, and stays, so that what is counted of the broker's connections later has a firm beginning.
+    _first: TcpStream,
 }
 
 impl Broker {
@@ -35,20 +37,8 @@ impl Broker {
             Language::Nats => command.args(["-a", "127.0.0.1", "-p", &port]),
         };
         let process = Background::start(command.stderr(Stdio::null()))?;
-        let broker = Self { process, address, language };
-        broker.wait()?;
-        Ok(broker)
-    }
-
-    fn wait(&self) -> Result {
-        let deadline = Instant::now() + START;
-        while let Err(fault) = TcpStream::connect(self.address) {
-            if Instant::now() > deadline {
-                return Err(format!("{}: {fault}", program(self.language)).into());
-            }
-            thread::park_timeout(PAUSE);
-        }
-        Ok(())
+        let first = converse(first_connection(address, language)?, language.greeting())?;
+        Ok(Self { process, address, language, _first: first })
     }
 
     /// As servers are told it.
@@ -83,17 +73,8 @@ impl Broker {
     }
 
     /// Opens a connection and says something on it, until the answer ends as it should.
-    fn open(&self, (words, answer): (&str, &str)) -> Result<TcpStream> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(START))?;
-        stream.write_all(words.as_bytes())?;
-        let (mut heard, mut byte) = (Vec::new(), [0]);
-        while !heard.ends_with(answer.as_bytes()) {
-            stream.read_exact(&mut byte)?;
-            heard.push(byte[0]);
-        }
-        Ok(stream)
+    fn open(&self, exchange: (&str, &str)) -> Result<TcpStream> {
+        converse(TcpStream::connect(self.address)?, exchange)
     }
 
     /// A subscriber.
@@ -117,6 +98,31 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// As soon as the broker listens.
+fn first_connection(address: SocketAddr, language: Language) -> Result<TcpStream> {
+    let deadline = Instant::now() + START;
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => return Ok(stream),
+            Err(fault) if Instant::now() > deadline => return Err(format!("{}: {fault}", program(language)).into()),
+            Err(_) => thread::park_timeout(PAUSE),
+        }
+    }
+}
+
+/// Says something, and reads until the answer ends as it should.
+fn converse(mut stream: TcpStream, (words, answer): (&str, &str)) -> Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(START))?;
+    stream.write_all(words.as_bytes())?;
+    let (mut heard, mut byte) = (Vec::new(), [0]);
+    while !heard.ends_with(answer.as_bytes()) {
+        stream.read_exact(&mut byte)?;
+        heard.push(byte[0]);
+    }
+    Ok(stream)
 }
 
 fn program(language: Language) -> &'static str {

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use super::broadcast::histogram;
 use super::clock;
 use super::fleet::{Berth, Deaf, Observer, Place, Reading};
-use super::ground::{Ground, TICK};
+use super::ground::{Bill, Ground, TICK};
 use super::html::Plots;
 use super::options::AskArgs;
 use super::report::{Latency, Report};
@@ -46,7 +46,7 @@ pub(super) fn run(ground: &mut Ground, args: &AskArgs) -> Result<(Report, Plots)
     let took = start.elapsed();
     let taken = ground.done(usage)?;
     ground.rest(&mut fleet, &mut Deaf)?;
-    let (server, client) = ground.sum_up(&taken, args.asks, fleet.len())?;
+    let Bill { server, others, client } = ground.sum_up(&taken, args.asks, fleet.len())?;
     let report = Report {
         mode: "ask",
         connections: fleet.len(),
@@ -54,6 +54,7 @@ pub(super) fn run(ground: &mut Ground, args: &AskArgs) -> Result<(Report, Plots)
         seconds: took.as_secs_f64(),
         latency_us: Some(Latency::of(&asking.latency)),
         server,
+        others,
         client,
         ..Report::default()
     };

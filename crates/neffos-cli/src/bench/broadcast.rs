@@ -6,11 +6,11 @@ use hdrhistogram::Histogram;
 
 use super::clock;
 use super::fleet::{Berth, Observer, Place, Reading};
-use super::ground::{Ground, TICK};
+use super::ground::{Bill, Ground, TICK};
 use super::html::Plots;
 use super::ledger::{Account, Arrival, Sums};
 use super::options::BroadcastArgs;
-use super::report::{Client, Latency, Report};
+use super::report::{Latency, Report};
 use super::sender::{Plan, Sender, Sending};
 use super::talk::{Heard, Part};
 use super::timeline::Timeline;
@@ -24,7 +24,7 @@ pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -
     let mut heard = Receivers::new(args, receivers);
     ground.rest(&mut fleet, &mut heard)?;
 
-    let (usage, before) = (ground.start()?, ground.others.times()?);
+    let usage = ground.start()?;
     let (start, plan) = (clock::now(), Plan::of(args));
     let mut sending = Sending::start(sender, plan);
     loop {
@@ -36,11 +36,11 @@ pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -
         }
         ground.progress.show(|| heard.progress(sending.sent(), since(start)));
     }
-    let (taken, after) = (ground.done(usage)?, ground.others.times()?);
+    let taken = ground.done(usage)?;
     ground.rest(&mut fleet, &mut heard)?;
 
     heard.sums.close(heard.expected);
-    let (server, client) = ground.sum_up(&taken, heard.sums.received, fleet.len() + 1)?;
+    let Bill { server, others, client } = ground.sum_up(&taken, heard.sums.received, fleet.len() + 1)?;
     let report = Report {
         mode: "broadcast",
         connections: fleet.len() + 1,
@@ -51,7 +51,7 @@ pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -
         deliveries: Some(heard.sums),
         latency_us: Some(Latency::of(&heard.latency)),
         server,
-        others: Client::of_each(&before, &after, heard.sums.received),
+        others,
         client,
     };
     Ok((report, Plots { timeline: heard.timeline, latency: Some(heard.latency) }))

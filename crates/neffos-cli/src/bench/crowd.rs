@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::fleet::{Berth, Deaf, Fleet, Reading};
-use super::ground::{Ground, TICK};
+use super::ground::{Bill, Ground, TICK};
 use super::html::Plots;
 use super::options::{ConnectArgs, IdleArgs};
 use super::report::Report;
@@ -12,14 +12,17 @@ use super::talk::Part;
 /// Connections come, enter the namespace and go.
 pub(super) fn churn(ground: &mut Ground, args: &ConnectArgs) -> Result<(Report, Plots), String> {
     let mut fleet = ground.fleet()?;
-    let berth = Berth { part: Part::default(), reading: Reading::Always };
+    let berth = |nth: usize| {
+        let rooms = args.room.iter().map(|room| room.replace('%', &nth.to_string()));
+        Berth { part: Part { rooms: rooms.collect(), ..Part::default() }, reading: Reading::Always }
+    };
     let connections = args.connections.get().min(args.total);
     let usage = ground.start()?;
     let start = Instant::now();
-    ground.open(&mut fleet, std::iter::repeat_n(berth.clone(), connections))?;
+    ground.open(&mut fleet, (0..connections).map(berth))?;
     for came in connections..args.total {
         // The oldest goes first.
-        fleet.replace(came % connections, &berth)?;
+        fleet.replace(came % connections, &berth(came))?;
         let under_way = AT_ONCE.min(connections) - 1;
         settle(ground, &mut fleet, under_way, &|| format!("{came} of {} connections came in", args.total), start)?;
     }
@@ -27,11 +30,11 @@ pub(super) fn churn(ground: &mut Ground, args: &ConnectArgs) -> Result<(Report, 
     let took = start.elapsed();
     let taken = ground.done(usage)?;
     ground.rest(&mut fleet, &mut Deaf)?;
-    let (server, client) = ground.sum_up(&taken, args.total as u64, connections)?;
+    let Bill { server, others, client } = ground.sum_up(&taken, args.total as u64, connections)?;
     let seconds = took.as_secs_f64();
     let left = fleet.left();
     let report =
-        Report { mode: "connect", connections: args.total, left, seconds, server, client, ..Report::default() };
+        Report { mode: "connect", connections: args.total, left, seconds, server, others, client, ..Report::default() };
     Ok((report, Plots::default()))
 }
 
@@ -69,13 +72,14 @@ pub(super) fn hold(ground: &mut Ground, args: &IdleArgs) -> Result<(Report, Plot
         ground.progress.show(|| format!("{} of {} connections stay", fleet.settled(), fleet.len()));
     }
     let taken = ground.done(usage)?;
-    let (server, client) = ground.sum_up(&taken, fleet.len() as u64, fleet.len())?;
+    let Bill { server, others, client } = ground.sum_up(&taken, fleet.len() as u64, fleet.len())?;
     let report = Report {
         mode: "idle",
         connections: fleet.len(),
         left: fleet.left(),
         seconds: args.hold.as_secs_f64(),
         server,
+        others,
         client,
         ..Report::default()
     };

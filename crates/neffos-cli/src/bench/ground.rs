@@ -1,5 +1,6 @@
 //! What all modes stand on: where the server is, what it takes, and what the user sees meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::fleet::{Berth, Deaf, Fleet, Observer, Reading};
@@ -14,7 +15,8 @@ pub(super) struct Ground {
     pub(super) target: Target,
     /// What the connection that sends dials, where that is something else.
     pub(super) senders: Option<Target>,
-    pub(super) others: Others,
+    /// Who else is looked at.
+    others: Others,
     pub(super) progress: Progress,
     pub(super) patience: Duration,
     settle: Duration,
@@ -26,6 +28,7 @@ pub(super) struct Ground {
 pub(super) struct Start {
     full: Option<Usage>,
     own: Option<Duration>,
+    others: BTreeMap<u32, Duration>,
 }
 
 /// What was taken from then on.
@@ -33,15 +36,23 @@ pub(super) struct Taken {
     start: Start,
     done: Option<Usage>,
     own: Option<Duration>,
+    others: BTreeMap<u32, Duration>,
+}
+
+/// What so many things took, of everybody who was looked at.
+#[derive(Default)]
+pub(super) struct Bill {
+    pub(super) server: Option<Server>,
+    pub(super) others: BTreeMap<u32, Client>,
+    pub(super) client: Option<Client>,
 }
 
 impl Ground {
     /// Warms the server up, if that is wanted, and looks at it for the first time.
-    pub(super) fn new(common: &Common, target: Target, meter: Meter) -> Result<Self, String> {
+    pub(super) fn new(common: &Common, target: Target, meter: Meter, others: Others) -> Result<Self, String> {
         let progress = Progress::new();
         let Common { patience, settle, .. } = *common;
-        let mut ground =
-            Self { target, senders: None, others: Others::default(), progress, patience, settle, meter, before: None };
+        let mut ground = Self { target, senders: None, others, progress, patience, settle, meter, before: None };
         if common.warm_up > 0 {
             let mut fleet = ground.fleet()?;
             let berth = Berth { part: Part::default(), reading: Reading::Always };
@@ -98,27 +109,23 @@ impl Ground {
 
     /// All are in, and what is measured begins.
     pub(super) fn start(&self) -> Result<Start, String> {
-        Ok(Start { full: self.meter.read()?, own: own_time() })
+        Ok(Start { full: self.meter.read()?, own: own_time(), others: self.others.times()? })
     }
 
     /// What is measured has ended.
     pub(super) fn done(&self, start: Start) -> Result<Taken, String> {
         let own = own_time().zip(start.own).map(|(now, then)| now.saturating_sub(then));
-        Ok(Taken { done: self.meter.read()?, own, start })
+        Ok(Taken { done: self.meter.read()?, own, others: self.others.times()?, start })
     }
 
     /// The server has gone quiet: what `count` things took, and each of so many connections.
-    pub(super) fn sum_up(
-        &self,
-        taken: &Taken,
-        count: u64,
-        connections: usize,
-    ) -> Result<(Option<Server>, Option<Client>), String> {
+    pub(super) fn sum_up(&self, taken: &Taken, count: u64, connections: usize) -> Result<Bill, String> {
         let moments = |(((before, full), done), quiet)| Moments { before, full, done, quiet };
         let moments = self.before.zip(taken.start.full).zip(taken.done).zip(self.meter.read()?).map(moments);
         let memory: Memory = self.meter.memory();
         let server = moments.map(|moments| moments.server(memory, count, connections));
-        Ok((server, taken.own.map(|own| Client::of(own, count))))
+        let others = Client::of_each(&taken.start.others, &taken.others, count);
+        Ok(Bill { server, others, client: taken.own.map(|own| Client::of(own, count)) })
     }
 }
 

@@ -44,10 +44,9 @@ pub(crate) fn start(args: &BenchArgs) -> Result<(), Failure> {
     let target = target::target(&args.mode).map_err(Failure::config)?;
     let meter = Meter::new(common).map_err(Failure::config)?;
     let senders = target::senders_target(&args.mode).map_err(Failure::config)?;
-    let others = Others::new(args.mode.others()).map_err(Failure::config)?;
-    let mut ground = Ground::new(common, target, meter).map_err(Failure::run)?;
+    let others = Others::new(&common.also).map_err(Failure::config)?;
+    let mut ground = Ground::new(common, target, meter, others).map_err(Failure::run)?;
     ground.senders = senders;
-    ground.others = others;
     let (study, plots) = measure(ground, &args.mode).map_err(Failure::run)?;
     print(&study, common);
     draw(&study, &plots, common).map_err(Failure::run)?;

@@ -53,7 +53,8 @@ impl Mode {
         match self {
             Self::Broadcast(args) => args.room.as_deref(),
             Self::Idle(args) => args.room.as_deref(),
-            Self::Ask(_) | Self::Connect(_) => None,
+            Self::Connect(args) => args.room.as_deref(),
+            Self::Ask(_) => None,
         }
     }
 
@@ -63,14 +64,6 @@ impl Mode {
             Self::Ask(args) => args.event.as_deref().unwrap_or("echo"),
             Self::Broadcast(args) => args.event.as_deref().unwrap_or("chat"),
             Self::Connect(_) | Self::Idle(_) => "chat",
-        }
-    }
-
-    /// Processes that take part beside the server.
-    pub(super) fn others(&self) -> &[u32] {
-        match self {
-            Self::Broadcast(args) => &args.also,
-            Self::Ask(_) | Self::Connect(_) | Self::Idle(_) => &[],
         }
     }
 
@@ -127,6 +120,10 @@ pub(super) struct Common {
     /// read there, as `process_cpu_seconds_total` and `process_resident_memory_bytes`.
     #[arg(long, value_name = "URL")]
     pub(super) metrics: Option<String>,
+    /// More processes on this machine that take part, such as a broker and the servers that share it: their processor time is
+    /// told, too.
+    #[arg(long, value_name = "PID,...", value_delimiter = ',')]
+    pub(super) also: Vec<u32>,
     /// How long the server gets to go quiet before its memory is read: when all connections are in, and in the end.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(super) settle: Duration,
@@ -168,10 +165,6 @@ pub(super) struct BroadcastArgs {
     /// Where the connection that sends dials, when that is another server: one that shares an exchange with the receivers'.
     #[arg(long, value_name = "URL")]
     pub(super) from: Option<String>,
-    /// More processes on this machine that take part, such as the sender's server and a broker: their processor time is told,
-    /// too.
-    #[arg(long, value_name = "PID,...", value_delimiter = ',')]
-    pub(super) also: Vec<u32>,
     /// How many receive. Several numbers, as `100,1000,5000`, are measured one after the other, for how it grows.
     #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "N,...")]
     pub(super) receivers: Vec<usize>,
@@ -230,6 +223,9 @@ pub(super) struct ConnectArgs {
     /// How many come in all.
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     pub(super) total: usize,
+    /// A room that each of them joins; `%` stands for the connection's number, so that each has a room of its own.
+    #[arg(long, value_name = "NAME")]
+    pub(super) room: Option<String>,
 }
 
 /// Connections that do nothing: what they take in memory, and whether they stay.

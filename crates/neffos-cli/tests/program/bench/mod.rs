@@ -9,7 +9,7 @@ mod room;
 mod study;
 
 use neffos::{Events, Message, NsConn, Reply, Server};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Ended, File, Program, host, run_to_end};
 
@@ -96,6 +96,10 @@ async fn asks_connections_and_their_memory_are_measured_with_the_servers_process
     assert!(asks["server"]["memory_bytes"].as_u64().unwrap() > 0);
     let churn = report("connect", &url, &["--connections", "5", "--total", "40"]).await;
     assert_eq!(churn["connections"], 40);
+    let joined = ["--connections", "5", "--total", "40", "--room", "r-%", "--also", &own];
+    let joined = report("connect", &url, &joined).await;
+    assert_eq!((&joined["connections"], &joined["left"]), (&json!(40), &json!(0)));
+    assert!(joined["others"][&own]["processor_seconds"].as_f64().unwrap() > 0.0);
     let idle = report("idle", &url, &["--connections", "30", "--room", "r-%", "--hold", "10ms"]).await;
     assert_eq!(idle["connections"], 30);
 }
