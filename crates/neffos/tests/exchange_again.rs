@@ -47,7 +47,7 @@ async fn what_nobody_can_say_again_holds_newer_messages_back_for_a_moment_only()
     let said = Instant::now();
     one.say("after");
     assert_eq!(other.hears().await, "after");
-    assert!(said.elapsed() <= Duration::from_secs(1), "it was held back for {:?}", said.elapsed());
+    assert!(said.elapsed() <= Duration::from_secs(3), "it was held back for {:?}", said.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

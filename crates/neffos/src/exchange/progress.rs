@@ -43,6 +43,7 @@ pub(super) struct Gap {
 
 /// What to do with a message.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is looked at at once, and never kept")]
 pub(super) enum Turn {
     /// It has come before.
     Done,

@@ -138,7 +138,7 @@ fn enough(parcels: &[Parcel]) -> usize {
     sizes.take_while(|sum| *sum <= MOST_TOGETHER).count().max(parcels.len().min(1))
 }
 
-/// How long newer messages are held back at most.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long newer messages are held back at most: as long as anything may take over a link that is not given up.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of what is said again at once.
 const MOST_TOGETHER: usize = 64 * 1024;
