@@ -34,21 +34,20 @@ what comes out of order.
 
 **Clients of the sender's own server** lose nothing, and get everything while the broker is still away: it is not on their way.
 
-**Clients of other servers** get nothing twice and nothing out of order. They lose what was on its way when a link broke, and no
-more: `Cluster::status` counts it (`uncertain`). What is said while the sender is cut off waits, and arrives when everyone is
-back. Only when *their own* server is cut off, and the sender is not, they miss what is said meanwhile: a broker keeps nothing,
-and the sender cannot know.
+**Clients of other servers** lose nothing either, get nothing twice and nothing out of order. What is said while the sender is
+cut off waits, and goes when everyone is back. What was on its way when a link broke, and what was said while only their own
+server was cut off, is told again: each server keeps what it has published for ten seconds, four megabytes at most, and who was
+away asks for what came after the last message that it heard. Newer messages wait until then, three seconds at most.
 
-Nothing came twice or out of order in any of these runs: they fail if it does, and also if anything is lost at home, or more
-elsewhere than the senders' books allow (`at most`).
+A run fails if anything is lost, comes twice or comes out of order. What lasts longer, or is more than is kept, costs what
+`Cluster::status` tells: `dropped` where it was said, and `uncertain`.
 
 ";
 
 const FOOT: &str = "
-*lost elsewhere*: of the deliveries to clients of other servers. *longest way at home*: how long the slowest delivery to a client
-of the sender's own server took during the fault. *last loss after the end*: when the last message was said that somebody
-missed; zero when that was before the fault ended. *all reached after the end*: when every server was linked again, and heard
-all others. Connections that are half-open end when nothing has come back for three seconds; that is counted from their death.
+*at home*: deliveries to clients of the sender's own server; the longest way is that of the slowest of them during the fault.
+*elsewhere*: deliveries to clients of other servers. *told again*: messages that a server had missed, and got when it asked.
+*all reached after the end*: when every server was linked again, and heard all others. Connections that are half-open end when nothing has come back for three seconds; that is counted from their death.
 
 Written by `cargo run -p cluster` (MACHINE). `cargo test -p cluster` holds the same faults
 up against the same promises, and others besides: a broker that is not there at the start, a server that dies, queues that are full.

@@ -18,31 +18,18 @@ pub struct Report {
     pub home: usize,
     /// How long the longest of these took, of what was said during the fault.
     pub longest_wait: Duration,
-    /// Deliveries to receivers at other servers.
+    /// How many there were to receivers at other servers: all of these arrived, too.
     pub elsewhere: usize,
-    /// How many of them were lost.
-    pub lost: usize,
-    /// How many of them might have been, by the accounts of their senders.
-    pub allowed: usize,
-    /// How long after the end of the fault the last was said that was lost.
-    pub lasted: Duration,
+    /// How many messages servers had missed, and were told again.
+    pub recovered: u64,
     /// How long after the end of the fault all servers had all others again.
     pub reached: Duration,
-}
-
-/// What one receiver has lost of one sender.
-pub(crate) struct Loss {
-    pub(crate) of: usize,
-    pub(crate) lost: usize,
-    pub(crate) allowed: usize,
-    pub(crate) lasted: Duration,
 }
 
 impl Report {
     pub(crate) fn new(kind: Kind, fault: Fault) -> Self {
         let none = Duration::ZERO;
-        let (longest_wait, lasted, reached) = (none, none, none);
-        Self { kind, fault, home: 0, longest_wait, elsewhere: 0, lost: 0, allowed: 0, lasted, reached }
+        Self { kind, fault, home: 0, longest_wait: none, elsewhere: 0, recovered: 0, reached: none }
     }
 
     pub(crate) fn note_home(&mut self, count: usize, longest_wait: Duration) {
@@ -50,29 +37,19 @@ impl Report {
         self.longest_wait = self.longest_wait.max(longest_wait);
     }
 
-    pub(crate) fn note_elsewhere(&mut self, loss: &Loss) {
-        let Loss { of, lost, allowed, lasted } = *loss;
-        self.elsewhere += of;
-        self.lost += lost;
-        self.allowed += allowed;
-        self.lasted = self.lasted.max(lasted);
-    }
-
     /// The columns of [`Report::row`].
     pub const HEADER: &str = "\
-| fault | broker | lost at home | longest way at home | lost elsewhere | of | at most | last loss after the end | all reached after the end |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| fault | broker | at home | longest way at home | elsewhere | lost | told again | all reached after the end |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
 
     /// A row of a table.
     pub fn row(&self) -> String {
-        let Self { kind, fault, longest_wait, elsewhere, lost, allowed, lasted, reached, .. } = self;
+        let Self { kind, fault, home, longest_wait, elsewhere, recovered, reached } = self;
         format!(
-            "| {fault} | {} | 0 of {} | {} ms | {lost} | {elsewhere} | {allowed} | {:.2} s | {:.2} s |\n",
+            "| {fault} | {} | {home} | {} ms | {elsewhere} | 0 | {recovered} | {:.2} s |\n",
             kind.name(),
-            self.home,
             longest_wait.as_millis(),
-            lasted.as_secs_f64(),
             reached.as_secs_f64(),
         )
     }
@@ -80,9 +57,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, fault, home, longest_wait, elsewhere, lost, allowed, lasted, reached } = self;
-        write!(f, "{}, {fault}: at home 0 of {home} lost, within {longest_wait:.0?}; ", kind.name())?;
-        write!(f, "elsewhere {lost} of {elsewhere} lost (at most {allowed}), the last {lasted:.2?} after the end; ")?;
-        write!(f, "all reached {reached:.2?} after the end")
+        let Self { kind, fault, home, longest_wait, elsewhere, recovered, reached } = self;
+        write!(f, "{}, {fault}: {home} at home, within {longest_wait:.0?}; {elsewhere} elsewhere, ", kind.name())?;
+        write!(f, "{recovered} of them told again; none lost; all reached {reached:.2?} after the end")
     }
 }

@@ -22,6 +22,10 @@ pub(super) fn describe() {
         "Messages for other servers that the broker takes over no link, such as those too large."
     );
     describe_counter!(UNCERTAIN, "Messages that were on their way when a link was lost: they may have arrived.");
+    describe_counter!(
+        RECOVERED,
+        "Messages of other servers that were missed without a link, and came when they were asked for."
+    );
     describe_counter!(STALE, "Messages dropped because later ones of the same server had arrived before.");
     describe_counter!(REJECTED, "What arrived and was none of ours: not signed, of another version, or broken.");
     describe_counter!(UNCONFIRMED, "Connects and joins that went on before the broker had confirmed a subscription.");
@@ -50,6 +54,7 @@ pub(super) fn update(cluster: &Cluster) {
         (DROPPED, status.dropped),
         (REFUSED, status.refused),
         (UNCERTAIN, status.uncertain),
+        (RECOVERED, status.recovered),
         (STALE, status.stale),
         (REJECTED, status.rejected),
         (UNCONFIRMED, status.unconfirmed),
@@ -73,6 +78,7 @@ const RECEIVED: &str = "neffos_cluster_received_total";
 const DROPPED: &str = "neffos_cluster_dropped_total";
 const REFUSED: &str = "neffos_cluster_refused_total";
 const UNCERTAIN: &str = "neffos_cluster_uncertain_total";
+const RECOVERED: &str = "neffos_cluster_recovered_total";
 const STALE: &str = "neffos_cluster_stale_total";
 const REJECTED: &str = "neffos_cluster_rejected_total";
 const UNCONFIRMED: &str = "neffos_cluster_unconfirmed_total";

@@ -215,6 +215,7 @@ fn status(node: &Node) -> ClusterStatus {
         uncertain: tallies.uncertain.read(),
         refused: tallies.refused.read(),
         received: tallies.received.read(),
+        recovered: tallies.recovered.read(),
         stale: tallies.stale.read(),
         rejected: tallies.rejected.read(),
         unconfirmed: tallies.unconfirmed.read(),

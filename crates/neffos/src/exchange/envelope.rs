@@ -1,8 +1,10 @@
 //! The envelope that servers of this library write: binary, versioned, and signed when there is a key. Pure.
 //!
 //! ```text
-//! "NF" version flags | number of the link, 4 | server, 16 | body (postcard) | signature, 32, when flags say so
+//! "NF" version flags | number of the link, 4 | server, 16 | number of the message, 8 | body (postcard) | signature, 32
 //! ```
+//!
+//! The flags say whether it is signed, and whether it is a message. What is none has the number of the last one before it.
 
 use std::time::Duration;
 
@@ -11,8 +13,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::letter::{Arrival, Fault, Letter, Question, Sender, Stamp, What, text_of};
+use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What, text_of};
 use super::others::NodeId;
+use super::seam::Parcel;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
 use crate::websocket::{CloseCode, CloseFrame, Kind};
@@ -59,6 +62,22 @@ pub(super) enum Body<'a> {
         token: u64,
         count: u64,
     },
+    Missed {
+        after: u64,
+    },
+    Again {
+        #[serde(borrow)]
+        parcels: Vec<Enclosed<'a>>,
+        is_all: bool,
+    },
+}
+
+/// An envelope within another.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Enclosed<'a> {
+    channel: &'a str,
+    #[serde(borrow, with = "serde_bytes")]
+    envelope: &'a [u8],
 }
 
 /// One message: what a websocket frame holds, without the frame.
@@ -75,6 +94,12 @@ enum PartForm {
     Binary,
     NativeText,
     NativeBinary,
+}
+
+impl<'a> Enclosed<'a> {
+    pub(super) fn of(parcel: &'a Parcel) -> Self {
+        Self { channel: &parcel.channel, envelope: &parcel.payload }
+    }
 }
 
 /// A message, and the bytes that it makes.
@@ -104,19 +129,22 @@ impl Packed {
 pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>) -> Letter {
     let mut bytes = BytesMut::from(&MAGIC[..]);
     bytes.extend_from_slice(&[VERSION, 0]);
-    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&[0; NODE - EPOCH]);
     bytes.extend_from_slice(&node.0);
+    bytes.extend_from_slice(&[0; BODY - NUMBER]);
     // Writing to memory does not fail, and every body has a form.
     let rest = postcard::to_extend(body, Vec::new()).unwrap_or_default();
     bytes.extend_from_slice(&rest);
     Letter { channel: channel.clone(), bytes, stamp: Stamp::Envelope }
 }
 
-/// Writes the number of the link into a letter, and signs it.
-pub(super) fn seal(letter: &mut Letter, epoch: u32, key: Option<&[u8]>) {
+/// Writes the numbers of the link and of the message into a letter, and signs it.
+pub(super) fn seal(letter: &mut Letter, epoch: u32, said: Said, key: Option<&[u8]>) {
     letter.bytes[EPOCH..NODE].copy_from_slice(&epoch.to_be_bytes());
+    letter.bytes[NUMBER..BODY].copy_from_slice(&said.number.to_be_bytes());
+    letter.bytes[FLAGS] = if said.is_message { MESSAGE } else { 0 };
     if let Some(key) = key {
-        letter.bytes[FLAGS] = SIGNED;
+        letter.bytes[FLAGS] |= SIGNED;
         let signature = signature(key, &letter.channel, &letter.bytes).finalize().into_bytes();
         letter.bytes.extend_from_slice(&signature);
     }
@@ -127,21 +155,27 @@ pub(super) fn read(channel: &str, payload: &Bytes, key: Option<&[u8]>) -> Result
     if payload.len() < BODY || payload[..FLAGS] != [MAGIC[0], MAGIC[1], VERSION] {
         return Err(Fault::Unknown);
     }
-    let end = match (payload[FLAGS], key) {
+    let flags = payload[FLAGS];
+    let end = match (flags & !MESSAGE, key) {
         (0, None) => payload.len(),
         (SIGNED, Some(key)) => verified(channel, payload, key)?,
         (0, Some(_)) | (SIGNED, None) => return Err(Fault::Unsigned),
         _ => return Err(Fault::Unknown),
     };
-    let fixed = |range: std::ops::Range<usize>| payload[range].try_into().map_err(|_| Fault::Broken);
-    let id: [u8; 16] = payload[NODE..BODY].try_into().map_err(|_| Fault::Broken)?;
-    let from = Sender { id: NodeId(id), epoch: u32::from_be_bytes(fixed(EPOCH..NODE)?) };
+    let said = Said { number: u64::from_be_bytes(fixed(payload, NUMBER)?), is_message: flags & MESSAGE != 0 };
+    let epoch = u32::from_be_bytes(fixed(payload, EPOCH)?);
+    let from = Sender { id: NodeId(fixed(payload, NODE)?), epoch, said };
     let (body, rest) = postcard::take_from_bytes(&payload[BODY..end]).map_err(|_| Fault::Broken)?;
     // A later version may say more behind it, in the same version only less or the same.
     if !rest.is_empty() {
         return Err(Fault::Broken);
     }
     Ok(Arrival { from: Some(from), what: what(payload, body)? })
+}
+
+/// So many bytes of the head, from a place on.
+fn fixed<const N: usize>(payload: &[u8], from: usize) -> Result<[u8; N], Fault> {
+    payload[from..].first_chunk().copied().ok_or(Fault::Broken)
 }
 
 fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
@@ -173,6 +207,11 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
             What::Count { token, namespace: text(namespace), room: room.map(text) }
         }
         Body::Counted { token, count } => What::Counted { token, count },
+        Body::Missed { after } => What::Missed { after },
+        Body::Again { parcels, is_all } => {
+            let parcel = |Enclosed { channel, envelope }| Parcel::new(channel, whole.slice_ref(envelope));
+            What::Again { parcels: parcels.into_iter().map(parcel).collect(), is_all }
+        }
     })
 }
 
@@ -207,11 +246,13 @@ fn signature(key: &[u8], channel: &str, signed: &[u8]) -> Hmac<Sha256> {
 const MAGIC: [u8; 2] = *b"NF";
 const VERSION: u8 = 1;
 const SIGNED: u8 = 1;
+const MESSAGE: u8 = 2;
 /// Where the parts of the head lie.
 const FLAGS: usize = 3;
 const EPOCH: usize = 4;
 const NODE: usize = 8;
-const BODY: usize = 24;
+const NUMBER: usize = 24;
+const BODY: usize = 32;
 const SIGNATURE: usize = 32;
 
 #[cfg(test)]
@@ -223,10 +264,11 @@ mod tests {
     use super::*;
 
     const KEY: Option<&[u8]> = Some(b"0123456789abcdef");
+    const SAID: Said = Said { number: 9, is_message: true };
 
     fn sealed(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
         let mut letter = write(&Arc::from("c"), NodeId([7; 16]), body);
-        seal(&mut letter, 3, key);
+        seal(&mut letter, 3, SAID, key);
         letter.into_parcel().payload
     }
 
@@ -245,7 +287,7 @@ mod tests {
     fn messages_arrive_as_they_were_whatever_they_are() {
         for key in [None, KEY] {
             let arrival = read("c", &broadcast(key), key).unwrap();
-            assert_eq!(arrival.from, Some(Sender { id: NodeId([7; 16]), epoch: 3 }));
+            assert_eq!(arrival.from, Some(Sender { id: NodeId([7; 16]), epoch: 3, said: SAID }));
             let What::Broadcast { messages, except } = arrival.what else { panic!("{:?}", arrival.what) };
             assert_eq!(except.as_deref(), Some("bob"));
             let [text, binary, native] = &messages[..] else { panic!("{messages:?}") };
@@ -281,10 +323,24 @@ mod tests {
         assert_eq!(read("c", &longer, None).unwrap_err(), Fault::Broken);
     }
 
+    #[test]
+    fn what_is_said_again_is_as_it_was_and_signed_for_its_own_channel() {
+        for key in [None, KEY] {
+            let first = broadcast(key);
+            let parcel = Parcel::new("c", first.clone());
+            let again = sealed(&Body::Again { parcels: vec![Enclosed::of(&parcel)], is_all: true }, key);
+            let What::Again { parcels, is_all: true } = read("c", &again, key).unwrap().what else {
+                panic!("{again:?}")
+            };
+            assert_eq!(parcels, [Parcel::new("c", first)]);
+            read(&parcels[0].channel, &parcels[0].payload, key).unwrap();
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_fail(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let whole = [&MAGIC[..], &[VERSION, 0], &[0; 20], &body].concat();
+            let whole = [&MAGIC[..], &[VERSION, 0], &[0; 28], &body].concat();
             drop(read("c", &whole.into(), None));
             drop(read("c", &body.into(), KEY));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
-use super::letter::{Arrival, Fault, Letter, Question, Sender, Stamp, What};
+use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What};
 use super::others::NodeId;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
@@ -91,7 +91,7 @@ fn read_mark(text: &str) -> Option<Mark> {
     let epoch = u32::from_str_radix(epoch, 16).ok()?;
     let mut id_or_nobody = || parts.next().filter(|part| *part != NOBODY).and_then(unhex);
     let (except, to) = (id_or_nobody(), id_or_nobody());
-    Some(Mark { from: Sender { id, epoch }, is_binary: kind == "b", except, to })
+    Some(Mark { from: Sender { id, epoch, said: Said::default() }, is_binary: kind == "b", except, to })
 }
 
 /// Native messages have the seven fields here: a body alone would have no place for a name.
@@ -154,7 +154,7 @@ mod tests {
         let expected = format!("neffos(0x{NODE}.00000012.t.-.-);default;lobby;chat;0;0;a;b");
         assert_eq!(text(&letter), expected);
         let arrival = arrived(letter);
-        assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12 }));
+        assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12, said: Said::default() }));
         let What::Broadcast { messages, except: None } = arrival.what else { panic!("{:?}", arrival.what) };
         assert_eq!(
             (messages[0].room(), messages[0].text().unwrap(), messages[0].is_ask()),

@@ -146,6 +146,11 @@ impl Interest {
         }
     }
 
+    /// Whether `channel` is needed.
+    pub(super) fn needs(&self, channel: &str) -> bool {
+        self.channels.get(channel).is_some_and(|entry| entry.reasons > 0)
+    }
+
     /// How many channels are needed.
     pub(super) fn len(&self) -> usize {
         self.needed

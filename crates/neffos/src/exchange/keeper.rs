@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::envelope::Body;
-use super::letter::Letter;
+use super::letter::{Letter, Said, Stamp};
 use super::node::Node;
 use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
 use super::status::{LinkState, Situation};
@@ -56,6 +56,7 @@ async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
             fresh.extend(subscribe(node, link).await?.unwrap_or_default());
         }
         node.tell_all(&Body::Hello { connections: node.own_connections() });
+        node.ask_all_again();
         node.situation.send_modify(|now| *now = Situation::now(LinkState::Resuming, now.fault.take()));
         tokio::try_join!(subscriptions(node, link, fresh), publications(node, link, number), watch(node, number))
     };
@@ -116,8 +117,8 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             changed.await;
             continue;
         }
-        let parcels = batch.letters.into_iter().map(|letter: Letter| node.sealed(letter, number));
-        let parcels: Vec<_> = parcels.filter(|parcel| !is_refused(node, link, parcel)).collect();
+        let parcels = batch.letters.into_iter().filter_map(|(letter, said)| parcel(node, link, number, letter, said));
+        let parcels: Vec<_> = parcels.collect();
         // This future may be dropped meanwhile.
         let handed = node.tallies.hand(parcels.len() as u64);
         within("the broker takes no messages", link.publish(parcels)).await?;
@@ -128,11 +129,19 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
     }
 }
 
-fn is_refused<L: Link>(node: &Node, link: &L, parcel: &Parcel) -> bool {
-    let Some(fault) = link.refusal(parcel) else { return false };
-    node.tallies.refused.add(1);
-    tracing::warn!(channel = ?parcel.channel, %fault, "dropped a message for the other servers");
-    true
+/// What is handed to the link, and kept for those who miss it; none when the broker would not take it.
+fn parcel<L: Link>(node: &Node, link: &L, number: u32, letter: Letter, said: Said) -> Option<Parcel> {
+    let is_numbered = letter.stamp == Stamp::Envelope && said.is_message;
+    let parcel = node.sealed(letter, said, number);
+    if let Some(fault) = link.refusal(&parcel) {
+        node.tallies.refused.add(1);
+        tracing::warn!(channel = ?parcel.channel, %fault, "dropped a message for the other servers");
+        return None;
+    }
+    if is_numbered {
+        node.keep(said.number, &parcel);
+    }
+    Some(parcel)
 }
 
 /// Sees that something comes back, waits for the other servers, lets messages go, and then sees to it that they arrive.
@@ -151,6 +160,7 @@ async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
         if round % BEATS_PER_ALIVE == 0 {
             node.tell_all(&Body::Alive { connections: node.own_connections() });
             node.forget_silent();
+            node.forget_old();
         }
         returned(node, node.probe()).await?;
     }

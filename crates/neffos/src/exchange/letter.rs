@@ -11,7 +11,7 @@ use super::seam::Parcel;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
-/// What is to be published: all but the number of the link, which is known when it goes.
+/// What is to be published: all but the numbers of the link and of the message, which are known when it goes.
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) channel: Arc<str>,
@@ -20,9 +20,9 @@ pub(super) struct Letter {
 }
 
 /// Where the number of the link goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
-    /// Four bytes behind the head of an envelope, which is signed after that.
+    /// In the head of an envelope, which is signed after that.
     Envelope,
     /// Eight digits in the mark of a message for servers in Go.
     Mark,
@@ -43,6 +43,24 @@ pub(super) struct Sender {
     pub(super) id: NodeId,
     /// The number of its link.
     pub(super) epoch: u32,
+    /// Nothing where it is for servers in Go, too: messages have no numbers there.
+    pub(super) said: Said,
+}
+
+/// How much a server has said so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Of the last message that it has published.
+    pub(super) number: u64,
+    /// Whether this is that message, and not a word about itself behind it.
+    pub(super) is_message: bool,
+}
+
+impl Said {
+    /// The number of the last message before this.
+    pub(super) fn before(self) -> u64 {
+        self.number.saturating_sub(self.is_message.into())
+    }
 }
 
 #[derive(Debug)]
@@ -80,6 +98,15 @@ pub(super) enum What {
     Counted {
         token: u64,
         count: u64,
+    },
+    /// A server may have missed what was published after that message.
+    Missed {
+        after: u64,
+    },
+    /// What it may have missed, as it was published; all, or more follows.
+    Again {
+        parcels: Vec<Parcel>,
+        is_all: bool,
     },
 }
 

@@ -6,7 +6,8 @@
 //! - `seam.rs`: [`Exchange`] and [`Link`], what a broker must be able to do; `memory.rs`: one within a process.
 //! - `cluster.rs`: [`Cluster`], what applications see of it; `status.rs`: how it is going.
 //! - `node/`: this server among the others; `keeper.rs`: the task that keeps its link.
-//! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `others.rs`: who else there is.
+//! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `kept.rs`: what was, lately.
+//! - `others.rs`: who else there is; `progress.rs`: how far one of them was heard.
 //! - `dialect.rs`: names of channels; `letter.rs`: what is said; `envelope.rs`, `go.rs`: what it looks like.
 
 mod cluster;
@@ -15,10 +16,12 @@ mod envelope;
 mod go;
 mod interest;
 mod keeper;
+mod kept;
 mod letter;
 mod memory;
 mod node;
 mod others;
+mod progress;
 mod queue;
 mod seam;
 mod status;

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::letter::Sender;
+use super::progress::{Gap, Progress};
+
 /// What a server calls itself: random, and new with every start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct NodeId(pub(super) [u8; 16]);
@@ -48,12 +51,15 @@ struct Other {
     /// Our link over which it has shown last that it hears what we say.
     hears: u32,
     connections: Option<(u64, Instant)>,
+    progress: Progress,
 }
 
 /// Whether something may be heard.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
     Fresh,
+    /// The sender has opened another link, and has said something before that was not heard.
+    Behind,
     /// The sender has opened another link since: what came over that must not be overtaken.
     Stale,
 }
@@ -68,10 +74,11 @@ pub(in crate::exchange) struct Census {
 }
 
 impl Others {
-    /// Notes that `id` was heard over our link number `over`, with what it sent over its link number `epoch`. A link that we
-    /// have not heard of is new, and began with its subscriptions. What comes over one that we know may be old, and the last
+    /// Notes that a server was heard over our link number `over`, with what it sent over its own. A link that we have not heard
+    /// of is new, and began with its subscriptions. What comes over one that we know may be old, and the last
     /// of it: a broker that stood still takes what waited in its sockets, also of those who are gone.
-    pub(super) fn hear(&mut self, id: NodeId, epoch: u32, over: u32, now: Instant) -> Freshness {
+    pub(super) fn hear(&mut self, from: Sender, over: u32, now: Instant) -> Freshness {
+        let Sender { id, epoch, said } = from;
         if let Some(other) = self.0.get_mut(&id) {
             if epoch < other.epoch {
                 return Freshness::Stale;
@@ -79,10 +86,30 @@ impl Others {
             let is_new = epoch > other.epoch;
             (other.epoch, other.heard) = (epoch, now);
             other.hears = if is_new { over } else { other.hears };
+            if is_new && other.progress.is_behind(said) {
+                other.progress.pause();
+                return Freshness::Behind;
+            }
+            other.progress.note(said);
         } else if self.0.len() < MOST {
-            self.0.insert(id, Other { epoch, heard: now, hears: over, connections: None });
+            let progress = Progress::begin(said);
+            self.0.insert(id, Other { epoch, heard: now, hears: over, connections: None, progress });
         }
         Freshness::Fresh
+    }
+
+    /// Our link is over: from here on everybody may have said something that is missed.
+    pub(super) fn pause(&mut self) {
+        self.0.values_mut().for_each(|other| other.progress.pause());
+    }
+
+    /// What is missing, and of whom.
+    pub(super) fn gaps(&self) -> Vec<(NodeId, Gap)> {
+        self.0.iter().filter_map(|(id, other)| Some((*id, other.progress.gap()?))).collect()
+    }
+
+    pub(super) fn progress(&mut self, id: NodeId) -> Option<&mut Progress> {
+        self.0.get_mut(&id).map(|other| &mut other.progress)
     }
 
     /// Notes that `id` has answered what was said over our link number `over`.
@@ -136,27 +163,32 @@ const MOST: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use super::super::letter::Said;
     use super::*;
 
     const ONE: NodeId = NodeId([1; 16]);
     const TWO: NodeId = NodeId([2; 16]);
 
+    fn from(id: NodeId, epoch: u32) -> Sender {
+        Sender { id, epoch, said: Said::default() }
+    }
+
     #[test]
     fn what_a_link_brings_after_the_next_one_was_heard_is_stale() {
         let (mut others, now) = (Others::default(), Instant::now());
-        assert_eq!(others.hear(ONE, 1, 1, now), Freshness::Fresh);
-        assert_eq!(others.hear(ONE, 2, 1, now), Freshness::Fresh);
-        assert_eq!(others.hear(ONE, 1, 1, now), Freshness::Stale);
-        assert_eq!(others.hear(TWO, 1, 1, now), Freshness::Fresh);
+        assert_eq!(others.hear(from(ONE, 1), 1, now), Freshness::Fresh);
+        assert_eq!(others.hear(from(ONE, 2), 1, now), Freshness::Fresh);
+        assert_eq!(others.hear(from(ONE, 1), 1, now), Freshness::Stale);
+        assert_eq!(others.hear(from(TWO, 1), 1, now), Freshness::Fresh);
     }
 
     #[test]
     fn everyone_is_back_who_has_a_new_link_or_answers_over_ours() {
         let (mut others, now) = (Others::default(), Instant::now());
         assert!(others.are_back(7));
-        others.hear(ONE, 1, 1, now);
-        others.hear(TWO, 1, 1, now);
-        others.hear(ONE, 2, 2, now);
+        others.hear(from(ONE, 1), 1, now);
+        others.hear(from(TWO, 1), 1, now);
+        others.hear(from(ONE, 2), 2, now);
         assert!(!others.are_back(2));
         others.note_answer(TWO, 2);
         assert!(others.are_back(2));
@@ -165,20 +197,35 @@ mod tests {
     #[test]
     fn who_is_only_heard_over_an_old_link_is_not_back() {
         let (mut others, now) = (Others::default(), Instant::now());
-        others.hear(ONE, 1, 1, now);
-        others.hear(ONE, 1, 2, now);
+        others.hear(from(ONE, 1), 1, now);
+        others.hear(from(ONE, 1), 2, now);
         assert!(!others.are_back(2));
-        others.hear(ONE, 2, 2, now);
+        others.hear(from(ONE, 2), 2, now);
         assert!(others.are_back(2));
+    }
+
+    #[test]
+    fn a_new_link_of_who_has_said_more_than_was_heard_leaves_a_gap_and_ours_leaves_one_of_everybody() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        let said = |number| Said { number, is_message: false };
+        others.hear(Sender { said: said(5), ..from(ONE, 1) }, 1, now);
+        assert_eq!(others.hear(Sender { said: said(5), ..from(ONE, 2) }, 1, now), Freshness::Fresh);
+        assert_eq!(others.hear(Sender { said: said(7), ..from(ONE, 3) }, 1, now), Freshness::Behind);
+        assert_eq!(others.gaps(), [(ONE, Gap { pause: 1, after: 5 })]);
+        others.hear(from(TWO, 1), 1, now);
+        others.pause();
+        let mut gaps = others.gaps();
+        gaps.sort_unstable_by_key(|(id, _)| id.0);
+        assert_eq!(gaps, [(ONE, Gap { pause: 2, after: 5 }), (TWO, Gap { pause: 1, after: 0 })]);
     }
 
     #[test]
     fn who_is_silent_is_forgotten_with_its_connections() {
         let (mut others, start) = (Others::default(), Instant::now());
-        others.hear(ONE, 1, 1, start);
+        others.hear(from(ONE, 1), 1, start);
         others.count(ONE, 5, start);
         let later = start + Duration::from_secs(8);
-        others.hear(TWO, 1, 1, later);
+        others.hear(from(TWO, 1), 1, later);
         others.count(TWO, 7, later);
         assert_eq!(others.census(later), Census { servers: 2, connections: 12, age: Duration::from_secs(8) });
         others.expire(Duration::from_secs(7), later);
@@ -188,8 +235,8 @@ mod tests {
     #[test]
     fn who_was_heard_lately_is_told_from_who_was_not() {
         let (mut others, start) = (Others::default(), Instant::now());
-        others.hear(ONE, 1, 1, start);
-        others.hear(TWO, 1, 1, start + Duration::from_secs(2));
+        others.hear(from(ONE, 1), 1, start);
+        others.hear(from(TWO, 1), 1, start + Duration::from_secs(2));
         assert_eq!(others.heard_since(Duration::from_secs(4), start + Duration::from_secs(5)), [TWO]);
     }
 
@@ -197,7 +244,7 @@ mod tests {
     fn invented_servers_take_only_so_much_room() {
         let (mut others, now) = (Others::default(), Instant::now());
         for nth in 0..2 * MOST as u128 {
-            others.hear(NodeId(nth.to_be_bytes()), 1, 1, now);
+            others.hear(from(NodeId(nth.to_be_bytes()), 1), 1, now);
         }
         assert_eq!(others.ids().len(), MOST);
     }

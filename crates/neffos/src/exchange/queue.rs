@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::letter::Letter;
+use super::letter::{Letter, Said};
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -16,6 +16,8 @@ pub(super) struct Queue {
     bytes: usize,
     flow: Flow,
     dropped: u64,
+    /// How many messages have gone out.
+    said: u64,
 }
 
 /// How much may wait to be published while the broker is slow or away.
@@ -49,14 +51,22 @@ enum Flow {
 /// What goes out together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) letters: Vec<Letter>,
+    pub(super) letters: Vec<(Letter, Said)>,
     /// The last probe among them.
     pub(super) probe: Option<u64>,
 }
 
 impl Queue {
     pub(super) fn new(limits: QueueLimits) -> Self {
-        Self { limits, control: VecDeque::new(), waiting: VecDeque::new(), bytes: 0, flow: Flow::Held, dropped: 0 }
+        Self {
+            limits,
+            control: VecDeque::new(),
+            waiting: VecDeque::new(),
+            bytes: 0,
+            flow: Flow::Held,
+            dropped: 0,
+            said: 0,
+        }
     }
 
     /// Adds a message behind all others, unless there is no room: then it is dropped and counted.
@@ -101,7 +111,8 @@ impl Queue {
 
     /// Takes what goes out next.
     pub(super) fn take(&mut self, now: Instant) -> Batch {
-        let mut batch = Batch { letters: self.control.drain(..).collect(), probe: None };
+        let word = |letter| (letter, Said { number: self.said, is_message: false });
+        let mut batch = Batch { letters: self.control.drain(..).map(word).collect(), probe: None };
         let mut bytes = 0;
         while self.flow == Flow::Open && batch.letters.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
             self.expire(now);
@@ -109,7 +120,9 @@ impl Queue {
             bytes += letter.size();
             self.bytes -= letter.size();
             batch.probe = probe.or(batch.probe);
-            batch.letters.push(letter);
+            let is_message = probe.is_none();
+            self.said += u64::from(is_message);
+            batch.letters.push((letter, Said { number: self.said, is_message }));
         }
         if self.waiting.is_empty() {
             // An outage must not leave its room behind.
@@ -163,7 +176,7 @@ mod tests {
     }
 
     fn texts(batch: &Batch) -> Vec<&[u8]> {
-        batch.letters.iter().map(|letter| &letter.bytes[..]).collect()
+        batch.letters.iter().map(|(letter, _)| &letter.bytes[..]).collect()
     }
 
     #[test]
@@ -209,6 +222,20 @@ mod tests {
         queue.open();
         assert_eq!(texts(&queue.take(now)), [b"a"]);
         assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn messages_are_numbered_as_they_go_and_words_have_the_number_of_the_last() {
+        let (mut queue, now) = (queue(9), Instant::now());
+        queue.open();
+        queue.push(letter("a"), now);
+        queue.push_probe(7, letter("probe"), now);
+        queue.push(letter("b"), now);
+        queue.push_control(letter("hello"));
+        let said = queue.take(now).letters.into_iter().map(|(_, said)| (said.number, said.is_message));
+        assert_eq!(said.collect::<Vec<_>>(), [(0, false), (1, true), (1, false), (2, true)]);
+        queue.push_control(letter("alive"));
+        assert_eq!(queue.take(now).letters[0].1, Said { number: 2, is_message: false });
     }
 
     #[test]

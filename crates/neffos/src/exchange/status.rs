@@ -69,6 +69,8 @@ pub struct ClusterStatus {
     pub refused: u64,
     /// What the other servers have published and arrived here.
     pub received: u64,
+    /// Messages of the other servers that were missed while there was no link, and came when they were asked for.
+    pub recovered: u64,
     /// Messages that arrived behind later ones of the same server, and were dropped for the sake of the order.
     pub stale: u64,
     /// What arrived and was none of ours: not signed with the key, of another version, or broken.

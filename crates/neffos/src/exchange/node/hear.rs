@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::dialect::Form;
 use super::super::envelope::{self, Body};
 use super::super::go;
-use super::super::letter::{Arrival, Fault, Sender, What};
+use super::super::letter::{Arrival, Fault, What};
 use super::super::others::{Freshness, NodeId};
 use super::{Node, lock};
 use crate::fanout::{Except, Place};
@@ -18,23 +18,46 @@ use crate::message::Message;
 impl Node {
     /// Takes what link number `link` has brought.
     pub(in crate::exchange) fn receive(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) {
-        let Some(_hearing) = self.hearing(link) else { return };
+        if let Some((id, pause)) = self.hear(link, channel, payload) {
+            self.resume(id, pause);
+        }
+    }
+
+    /// Names a server whose pause is over with this, and which pause.
+    fn hear(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) -> Option<(NodeId, u64)> {
+        let _hearing = self.hearing(link)?;
         let Arrival { from, what } = match self.read(channel, payload) {
             Ok(arrival) => arrival,
             Err(fault) => {
                 self.tallies.rejected.add(1);
-                return tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
+                tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
+                return None;
             }
         };
-        match from {
-            Some(Sender { id, .. }) if id == self.id => return self.take_own(&what),
-            Some(sender) if self.note(sender, link) == Freshness::Stale => return self.tallies.stale.add(1),
-            Some(Sender { id, .. }) if self.is_answer(channel, &what) => lock(&self.others).note_answer(id, link),
-            _ => {}
+        let Some(sender) = from else {
+            self.tallies.received.add(1);
+            self.take(None, channel, what);
+            return None;
+        };
+        if sender.id == self.id {
+            self.take_own(&what);
+            return None;
+        }
+        let freshness = lock(&self.others).hear(sender, link, Instant::now());
+        match freshness {
+            Freshness::Fresh => {}
+            Freshness::Behind => self.ask_again(sender.id),
+            Freshness::Stale => {
+                self.tallies.stale.add(1);
+                return None;
+            }
+        }
+        if self.is_answer(channel, &what) {
+            lock(&self.others).note_answer(sender.id, link);
         }
         self.heard.notify_waiters();
         self.tallies.received.add(1);
-        self.take(from.map(|sender| sender.id), channel, what);
+        self.take_in_turn(sender, channel, what, payload.len())
     }
 
     fn read(&self, channel: &str, payload: &Bytes) -> Result<Arrival, Fault> {
@@ -46,10 +69,6 @@ impl Node {
             },
             _ => envelope::read(channel, payload, self.dialect.key()),
         }
-    }
-
-    fn note(&self, Sender { id, epoch }: Sender, link: u32) -> Freshness {
-        lock(&self.others).hear(id, epoch, link, Instant::now())
     }
 
     /// A greeting is answered to who has greeted alone; else a server says to all that it lives.
@@ -65,7 +84,7 @@ impl Node {
         }
     }
 
-    fn take(self: &Arc<Self>, from: Option<NodeId>, channel: &str, what: What) {
+    pub(super) fn take(self: &Arc<Self>, from: Option<NodeId>, channel: &str, what: What) {
         match (what, from) {
             (What::Broadcast { messages, except }, _) => self.deliver(channel, messages, except),
             (What::Ask(question), from) => self.take_question(from, channel, question),
@@ -87,6 +106,7 @@ impl Node {
                 self.control(&self.dialect.of_server(id), &Body::Counted { token, count });
             }
             (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
+            (What::Missed { after }, Some(id)) => self.say_again(id, after),
             // A probe is of interest to who sent it; the rest comes from nobody.
             _ => {}
         }

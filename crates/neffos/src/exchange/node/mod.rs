@@ -4,9 +4,10 @@
 //!
 //! - `tell.rs`: what it tells the others; `hear.rs`: what they say.
 //! - `asks.rs`: asks, and answers to those of others; `counts.rs`: how many connections others have.
-//! - `reach.rs`: what it needs to hear.
+//! - `reach.rs`: what it needs to hear; `again.rs`: what was missed is said again.
 //! - `probes.rs`: whether what is published comes back; `tallies.rs`: what became of everything.
 
+mod again;
 mod asks;
 mod counts;
 mod hear;
@@ -30,7 +31,8 @@ use super::dialect::Dialect;
 use super::envelope::{self, Body};
 use super::go;
 use super::interest::Interest;
-use super::letter::{Letter, Stamp};
+use super::kept::Kept;
+use super::letter::{Letter, Said, Stamp};
 use super::others::{Census, NodeId, Others};
 use super::queue::{Queue, QueueLimits};
 use super::seam::Parcel;
@@ -73,6 +75,7 @@ pub(crate) struct Node {
     interest: Mutex<Interest>,
     veiled: Mutex<Veiled>,
     queue: Mutex<Queue>,
+    kept: Mutex<Kept>,
     others: Mutex<Others>,
     /// Asks of this server that wait for an answer from elsewhere.
     asks: Mutex<HashMap<ByteString, oneshot::Sender<Message>>>,
@@ -106,6 +109,7 @@ impl Node {
             interest: Mutex::default(),
             veiled: Mutex::default(),
             queue: Mutex::new(Queue::new(limits)),
+            kept: Mutex::new(Kept::new(limits)),
             others: Mutex::default(),
             asks: Mutex::default(),
             asks_mark: AsksMark::random(),
@@ -170,6 +174,7 @@ impl Node {
     pub(super) fn next_link(&self) -> u32 {
         let mut link = self.link.write().unwrap_or_else(PoisonError::into_inner);
         *link += 1;
+        lock(&self.others).pause();
         *link
     }
 
@@ -205,9 +210,9 @@ impl Node {
     }
 
     /// What a letter is on the way, over link number `link`.
-    pub(super) fn sealed(&self, mut letter: Letter, link: u32) -> Parcel {
+    pub(super) fn sealed(&self, mut letter: Letter, said: Said, link: u32) -> Parcel {
         match letter.stamp {
-            Stamp::Envelope => envelope::seal(&mut letter, link, self.dialect.key()),
+            Stamp::Envelope => envelope::seal(&mut letter, link, said, self.dialect.key()),
             Stamp::Mark => go::seal(&mut letter, link),
             Stamp::None => {}
         }

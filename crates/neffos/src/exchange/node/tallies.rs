@@ -10,6 +10,8 @@ pub(in crate::exchange) struct Tallies {
     /// What cannot be published at all.
     pub(in crate::exchange) refused: Tally,
     pub(in crate::exchange) received: Tally,
+    /// Said again by others after they were missed.
+    pub(in crate::exchange) recovered: Tally,
     pub(in crate::exchange) stale: Tally,
     pub(in crate::exchange) rejected: Tally,
     pub(in crate::exchange) unconfirmed: Tally,

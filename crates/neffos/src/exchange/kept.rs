@@ -1,0 +1,120 @@
+//! What was published lately, kept for servers that had no link meanwhile. Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::queue::QueueLimits;
+use super::seam::Parcel;
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    limits: QueueLimits,
+    published: VecDeque<Published>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Published {
+    number: u64,
+    since: Instant,
+    parcel: Parcel,
+}
+
+impl Kept {
+    /// As much as may wait to be published, but not more than a server that comes back can be told at once.
+    pub(super) fn new(limits: QueueLimits) -> Self {
+        let QueueLimits { messages, bytes, age } = limits;
+        let limits = QueueLimits { messages, bytes: bytes.min(MOST_BYTES), age: age.min(LONGEST) };
+        Self { limits, published: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Keeps what is being published, in place of the oldest when there is no room.
+    pub(super) fn push(&mut self, number: u64, parcel: Parcel, now: Instant) {
+        self.bytes += size(&parcel);
+        self.published.push_back(Published { number, since: now, parcel });
+        self.expire(now);
+    }
+
+    /// What was published after message `number`, as far as it is still there.
+    pub(super) fn after(&mut self, number: u64, now: Instant) -> Vec<Parcel> {
+        self.expire(now);
+        let first = self.published.partition_point(|published| published.number <= number);
+        self.published.range(first..).map(|published| published.parcel.clone()).collect()
+    }
+
+    /// Forgets what is too old, or too much.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some(oldest) = self.published.front() {
+            let is_too_much = self.published.len() > self.limits.messages || self.bytes > self.limits.bytes;
+            if !is_too_much && now.duration_since(oldest.since) <= self.limits.age {
+                break;
+            }
+            self.bytes -= size(&oldest.parcel);
+            self.published.pop_front();
+        }
+        if self.published.is_empty() {
+            // What was kept in a busy moment must not leave its room behind.
+            self.published.shrink_to(FEW);
+        }
+    }
+}
+
+/// About how many bytes it takes to keep.
+fn size(parcel: &Parcel) -> usize {
+    size_of::<Published>() + parcel.channel.len() + parcel.payload.len()
+}
+
+/// What brokers let wait for one subscriber before they give it up is several times as much.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Who has been silent for longer is taken for gone.
+const LONGEST: Duration = Duration::from_secs(10);
+const FEW: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(messages: usize) -> Kept {
+        Kept::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) })
+    }
+
+    fn texts(parcels: &[Parcel]) -> Vec<&[u8]> {
+        parcels.iter().map(|parcel| &parcel.payload[..]).collect()
+    }
+
+    #[test]
+    fn what_came_after_a_message_is_found_again_in_order() {
+        let (mut kept, now) = (kept(9), Instant::now());
+        for (number, text) in [(3, "c"), (4, "d"), (7, "g")] {
+            kept.push(number, Parcel::new("c", text), now);
+        }
+        assert_eq!(texts(&kept.after(0, now)), [b"c", b"d", b"g"]);
+        assert_eq!(texts(&kept.after(3, now)), [b"d", b"g"]);
+        assert_eq!(texts(&kept.after(5, now)), [b"g"]);
+        assert!(kept.after(7, now).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_make_room_for_the_newest() {
+        let (mut kept, now) = (kept(2), Instant::now());
+        for (number, text) in [(1, "a"), (2, "b"), (3, "c")] {
+            kept.push(number, Parcel::new("c", text), now);
+        }
+        assert_eq!(texts(&kept.after(0, now)), [b"b", b"c"]);
+        kept.push(4, Parcel::new("c", vec![0; 9_900]), now);
+        assert_eq!(kept.after(0, now).len(), 1);
+        kept.push(5, Parcel::new("c", vec![0; 20_000]), now);
+        assert!(kept.after(0, now).is_empty());
+        assert_eq!(kept.bytes, 0);
+    }
+
+    #[test]
+    fn what_is_too_old_is_forgotten() {
+        let (mut kept, start) = (kept(9), Instant::now());
+        kept.push(1, Parcel::new("c", "old"), start);
+        kept.push(2, Parcel::new("c", "new"), start + Duration::from_secs(4));
+        assert_eq!(texts(&kept.after(0, start + Duration::from_secs(6))), [b"new"]);
+    }
+}

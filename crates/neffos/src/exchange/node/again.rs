@@ -1,0 +1,144 @@
+//! What was missed is said again: after a link was lost, this server's or another's, the messages on their way then, and those
+//! that were published meanwhile.
+//!
+//! A server asks each other one for what came after the last message that it heard of it. Until the answer is there, newer
+//! messages of that server are held back, for a moment at most: so nothing comes twice or out of order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::super::envelope::{self, Body, Enclosed};
+use super::super::letter::{Arrival, Sender, What};
+use super::super::others::NodeId;
+use super::super::progress::{Gap, Turn};
+use super::super::seam::Parcel;
+use super::{Node, PoisonError, lock};
+
+impl Node {
+    // ---- what this server has said
+
+    /// Keeps what is being published, for a while.
+    pub(in crate::exchange) fn keep(&self, number: u64, parcel: &Parcel) {
+        lock(&self.kept).push(number, parcel.clone(), Instant::now());
+    }
+
+    pub(in crate::exchange) fn forget_old(&self) {
+        lock(&self.kept).expire(Instant::now());
+    }
+
+    /// Says again to one server what was published after message `after`, as far as it is kept.
+    pub(super) fn say_again(&self, to: NodeId, after: u64) {
+        let parcels = lock(&self.kept).after(after, Instant::now());
+        let channel = self.dialect.of_server(to);
+        let mut rest = &parcels[..];
+        loop {
+            let (some, more) = rest.split_at(enough(rest));
+            let parcels = some.iter().map(Enclosed::of).collect();
+            self.control(&channel, &Body::Again { parcels, is_all: more.is_empty() });
+            if more.is_empty() {
+                return;
+            }
+            rest = more;
+        }
+    }
+
+    // ---- what the others have said
+
+    /// Asks every server that was there before, over a link that is new.
+    pub(in crate::exchange) fn ask_all_again(self: &Arc<Self>) {
+        let gaps = lock(&self.others).gaps();
+        gaps.into_iter().for_each(|(id, gap)| self.ask_for(id, gap));
+    }
+
+    /// Asks a server over a link of its own that is new.
+    pub(super) fn ask_again(self: &Arc<Self>, id: NodeId) {
+        let gap = lock(&self.others).progress(id).and_then(|progress| progress.gap());
+        if let Some(gap) = gap {
+            self.ask_for(id, gap);
+        }
+    }
+
+    fn ask_for(self: &Arc<Self>, id: NodeId, Gap { pause, after }: Gap) {
+        self.control(&self.dialect.of_server(id), &Body::Missed { after });
+        let node = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            sleep(PATIENCE).await;
+            if let Some(node) = node.upgrade() {
+                node.resume(id, pause);
+            }
+        });
+    }
+
+    /// Takes what a server says when its turn has come. Names a pause that is over with this.
+    pub(super) fn take_in_turn(
+        self: &Arc<Self>,
+        from: Sender,
+        channel: &str,
+        what: What,
+        size: usize,
+    ) -> Option<(NodeId, u64)> {
+        let (id, said) = (from.id, from.said);
+        match what {
+            What::Again { parcels, is_all } => {
+                parcels.iter().for_each(|parcel| self.take_again(id, parcel));
+                let gap = lock(&self.others).progress(id)?.gap().filter(|_| is_all)?;
+                return Some((id, gap.pause));
+            }
+            what if said.is_message => {
+                let turn = match lock(&self.others).progress(id) {
+                    Some(progress) => progress.take(said.number, channel, what, size),
+                    None => Turn::Now(what),
+                };
+                match turn {
+                    Turn::Now(what) => self.take(Some(id), channel, what),
+                    Turn::TooMuch(pause) => return Some((id, pause)),
+                    Turn::Later | Turn::Done => {}
+                }
+            }
+            what => self.take(Some(id), channel, what),
+        }
+        None
+    }
+
+    /// Takes a message that is said again, if it was missed and is for somebody here.
+    fn take_again(self: &Arc<Self>, id: NodeId, Parcel { channel, payload }: &Parcel) {
+        let Ok(Arrival { from: Some(from), what }) = envelope::read(channel, payload, self.dialect.key()) else {
+            return self.tallies.rejected.add(1);
+        };
+        if from.id != id || !from.said.is_message {
+            return self.tallies.rejected.add(1);
+        }
+        let was_missed = lock(&self.others).progress(id).is_some_and(|progress| progress.repeat(from.said.number));
+        // Who asked something has given up, or soon will.
+        let counts = matches!(what, What::Broadcast { .. } | What::Close { .. });
+        if was_missed && counts && lock(&self.interest).needs(channel) {
+            self.tallies.recovered.add(1);
+            self.take(Some(id), channel, what);
+        }
+    }
+
+    /// Ends a pause: what was held back has its turn, before anything else that a link brings.
+    pub(super) fn resume(self: &Arc<Self>, id: NodeId, pause: u64) {
+        let _alone = self.link.write().unwrap_or_else(PoisonError::into_inner);
+        let held = lock(&self.others).progress(id).map(|progress| progress.resume(pause));
+        for held in held.into_iter().flatten() {
+            self.take(Some(id), &held.channel, held.what);
+        }
+    }
+}
+
+/// How many of `parcels` go together: at least one, if there is one.
+fn enough(parcels: &[Parcel]) -> usize {
+    let sizes = parcels.iter().scan(0, |sum, parcel| {
+        *sum += parcel.channel.len() + parcel.payload.len();
+        Some(*sum)
+    });
+    sizes.take_while(|sum| *sum <= MOST_TOGETHER).count().max(parcels.len().min(1))
+}
+
+/// How long newer messages are held back at most: as long as anything may take over a link that is not given up.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Bytes of what is said again at once.
+const MOST_TOGETHER: usize = 64 * 1024;
