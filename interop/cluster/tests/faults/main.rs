@@ -1,4 +1,4 @@
-//! What a fault between servers and their broker costs: nothing at home, and elsewhere what the senders have counted.
+//! What a fault between servers and their broker costs: no message, at home or elsewhere.
 //!
 //! Each is run with Redis and with NATS, at the same time.
 #![expect(clippy::print_stdout, reason = "a line for each fault")]
@@ -22,22 +22,22 @@ async fn a_broker_that_stands_still_for_a_moment_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_broker_that_stands_still_delays_nobody_at_home_and_loses_what_was_on_its_way() {
+async fn a_broker_that_stands_still_delays_nobody_at_home_and_loses_nothing() {
     with_both(Fault::Paused).await;
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_for_three_seconds_loses_what_was_on_its_way() {
+async fn a_broker_that_is_away_for_three_seconds_loses_nothing() {
     with_both(Fault::Killed).await;
 }
 
 #[tokio::test]
-async fn a_broker_that_is_restarted_loses_what_was_on_its_way() {
+async fn a_broker_that_is_restarted_loses_nothing() {
     with_both(Fault::Restarted).await;
 }
 
 #[tokio::test]
-async fn a_broker_that_is_restarted_twice_loses_what_was_on_its_way() {
+async fn a_broker_that_is_restarted_twice_loses_nothing() {
     with_both(Fault::RestartedTwice).await;
 }
 
@@ -47,41 +47,41 @@ async fn slow_ways_lose_nothing() {
 }
 
 #[tokio::test]
-async fn ways_that_are_cut_lose_what_was_on_its_way() {
+async fn ways_that_are_cut_lose_nothing() {
     with_both(Fault::Cut(Reach::All)).await;
 }
 
 #[tokio::test]
-async fn ways_that_are_closed_for_three_seconds_lose_what_was_on_its_way() {
+async fn ways_that_are_closed_for_three_seconds_lose_nothing() {
     with_both(Fault::Refused(Reach::All)).await;
 }
 
 #[tokio::test]
-async fn ways_that_are_dead_without_a_word_lose_what_was_on_its_way() {
+async fn ways_that_are_dead_without_a_word_lose_nothing() {
     with_both(Fault::HalfOpen(Reach::All)).await;
 }
 
 #[tokio::test]
-async fn a_way_that_is_cut_costs_its_server_a_moment_and_the_others_nothing() {
+async fn a_way_that_is_cut_loses_nothing() {
     with_both(Fault::Cut(Reach::First)).await;
 }
 
 #[tokio::test]
-async fn a_message_that_is_cut_off_on_its_way_to_the_broker_is_lost_whole() {
+async fn a_message_that_is_cut_off_on_its_way_to_the_broker_arrives_whole() {
     with_both(Fault::CutInMessage(Toward::Broker)).await;
 }
 
 #[tokio::test]
-async fn a_message_that_is_cut_off_on_its_way_from_the_broker_is_lost_whole() {
+async fn a_message_that_is_cut_off_on_its_way_from_the_broker_arrives_whole() {
     with_both(Fault::CutInMessage(Toward::Client)).await;
 }
 
 #[tokio::test]
-async fn a_way_that_is_closed_for_three_seconds_costs_its_server_that_time_and_the_others_nothing() {
+async fn a_way_that_is_closed_for_three_seconds_loses_nothing() {
     with_both(Fault::Refused(Reach::First)).await;
 }
 
 #[tokio::test]
-async fn a_way_that_is_dead_without_a_word_is_given_up_and_costs_the_others_nothing() {
+async fn a_way_that_is_dead_without_a_word_is_given_up_and_loses_nothing() {
     with_both(Fault::HalfOpen(Reach::First)).await;
 }
