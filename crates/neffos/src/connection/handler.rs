@@ -1,7 +1,7 @@
 //! Async functions as handlers: their arguments are taken out of the event, what they return goes back.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ type ReplyFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// A handler without its type, and without its side.
 pub(crate) struct BoxedHandler {
-    run: Box<dyn Fn(&Happening) -> ReplyFuture + Send + Sync>,
+    run: Box<dyn Fn(&mut Happening) -> ReplyFuture + Send + Sync>,
     check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 
@@ -86,15 +86,17 @@ impl BoxedHandler {
         H::Output: IntoReply,
         Args: 'static,
     {
-        let run = move |happening: &Happening| -> ReplyFuture {
-            let event = match Event::of(happening) {
+        let run = move |happening: &mut Happening| -> ReplyFuture {
+            let event = match Event::take(happening) {
                 Ok(event) => event,
                 Err(err) => return failed(err),
             };
-            match handler.call(&event) {
-                Ok(running) => Box::pin(running.map(IntoReply::into_reply)),
-                Err(err) => failed(err),
-            }
+            let call =
+                || handler.call(&event).map_or_else(failed, |running| Box::pin(running.map(IntoReply::into_reply)));
+            let called = catch_unwind(AssertUnwindSafe(call));
+            // Also after a panic: what it is answered with depends on the message.
+            event.give_back(happening);
+            called.unwrap_or_else(|panic| resume_unwind(panic))
         };
         Self { run: Box::new(run), check: H::check }
     }
@@ -104,7 +106,7 @@ impl BoxedHandler {
     }
 
     /// Runs it; a panic is its reply, and harms nothing else.
-    pub(super) async fn run(&self, happening: &Happening) -> Reply {
+    pub(super) async fn run(&self, happening: &mut Happening) -> Reply {
         let guarded = AssertUnwindSafe(async { (self.run)(happening).await }).catch_unwind().await;
         guarded.unwrap_or_else(|_panic| {
             let (id, name) = (happening.peer.id(), happening.message.event());
