@@ -5,12 +5,14 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::conn::Conn;
 use super::extract::Happening;
+use super::handler::Running;
 use super::peer::Peer;
 use super::reply::{Kind, Reply};
 use crate::error::{CloseError, Error};
@@ -48,28 +50,21 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
 /// What handlers do, while it is not done.
 pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Handles one message: with a job when handlers have a say, else at once. Each kind has a job of its own: one for all would
-/// have the size of the largest with every event.
-pub(super) fn message(peer: &Arc<Peer>, message: Message) -> Option<Job> {
+/// Handles one message, as much of it as takes no wait; what is left is a job, and wakes `cx` when it goes on.
+pub(super) fn message(peer: &Arc<Peer>, message: Message, cx: &mut Context<'_>) -> Option<Job> {
     let hub = peer.hub();
     let step = peer.session().decide(&message, &hub.limits.bounds, |name| hub.namespaces.name(name));
-    let peer = peer.clone();
-    Some(match step {
-        Step::Ignore => return None,
-        Step::Acknowledge => {
-            peer.reply(done(&peer, &message));
-            return None;
-        }
-        Step::Refuse(reason) => {
-            refuse(&peer, &message, reason);
-            return None;
-        }
-        Step::Connect(namespace) => Box::pin(connect(peer, namespace, message)),
-        Step::Disconnect(namespace) => Box::pin(disconnect(peer, namespace, message)),
-        Step::Join(namespace, room) => Box::pin(join(peer, namespace, room, message)),
-        Step::Leave(namespace, room) => Box::pin(leave(peer, namespace, room, message)),
-        Step::Event(namespace) => Box::pin(event(peer, namespace, message)),
-    })
+    match step {
+        Step::Ignore => {}
+        Step::Acknowledge => peer.reply(done(peer, &message)),
+        Step::Refuse(reason) => refuse(peer, &message, reason),
+        Step::Connect(namespace) => return Some(Box::pin(connect(peer.clone(), namespace, message))),
+        Step::Disconnect(namespace) => return Some(Box::pin(disconnect(peer.clone(), namespace, message))),
+        Step::Join(namespace, room) => return Some(Box::pin(join(peer.clone(), namespace, room, message))),
+        Step::Leave(namespace, room) => return Some(Box::pin(leave(peer.clone(), namespace, room, message))),
+        Step::Event(namespace) => return event(peer, namespace, message, cx),
+    }
+    None
 }
 
 /// Tells the handlers of everything that the connection was in that it has ended, and then `on_disconnect`.
@@ -160,18 +155,29 @@ async fn leave(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Me
     peer.reply(done(&peer, &message));
 }
 
-async fn event(peer: Arc<Peer>, namespace: Arc<str>, message: Message) {
-    let hub = peer.hub().clone();
-    let Some(handler) = hub.namespaces.handler(&namespace, message.event()) else { return };
-    let mut happening = Happening { peer, namespace, message };
-    let reply = handler.run(&mut happening).await;
-    answer(happening, reply);
+/// Runs a handler. Most are done at once: only what waits becomes a job.
+fn event(peer: &Arc<Peer>, namespace: Arc<str>, message: Message, cx: &mut Context<'_>) -> Option<Job> {
+    let mut running = start(peer, namespace, message)?;
+    match running.poll_unpin(cx) {
+        Poll::Ready((happening, reply)) => {
+            answer(happening, reply);
+            None
+        }
+        Poll::Pending => Some(Box::pin(running.map(|(happening, reply)| answer(happening, reply)))),
+    }
 }
 
 async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) -> Reply {
-    let Some(handler) = peer.hub().namespaces.handler(namespace, message.event()) else { return Reply::none() };
-    let mut happening = Happening { peer: peer.clone(), namespace: namespace.clone(), message };
-    handler.run(&mut happening).await
+    match start(peer, namespace.clone(), message) {
+        Some(running) => running.await.1,
+        None => Reply::none(),
+    }
+}
+
+/// Begins with an event; none when it has no handler.
+fn start(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) -> Option<Running> {
+    let handler = peer.hub().namespaces.handler(&namespace, message.event())?;
+    Some(handler.start(Happening { peer: peer.clone(), namespace, message }))
 }
 
 /// Sends what the handler of an event returned.

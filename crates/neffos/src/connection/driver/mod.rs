@@ -154,10 +154,8 @@ impl Driver {
     // ---- handlers
 
     fn poll_handlers(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.job.is_none() && !self.begin_next() {
-            return false;
-        }
-        let done = self.job.as_mut().is_none_or(|job| job.as_mut().poll(cx).is_ready());
+        let Some(job) = &mut self.job else { return self.begin_next(cx) };
+        let done = job.as_mut().poll(cx).is_ready();
         if done {
             self.job = None;
             if self.stage == Stage::Telling {
@@ -178,15 +176,15 @@ impl Driver {
         true
     }
 
-    /// Begins with what comes next; false when there is nothing. What takes no wait leaves no job.
-    fn begin_next(&mut self) -> bool {
+    /// Begins with what comes next; false when there is nothing. What takes no wait is done then, and leaves no job.
+    fn begin_next(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.is_held()
             && let Some(message) = self.inbox.pop_front()
         {
             if self.inbox.is_empty() {
                 self.inbox = VecDeque::new();
             }
-            self.job = process::message(&self.peer, message);
+            self.job = process::message(&self.peer, message, cx);
             return true;
         }
         if self.stage == Stage::Ending {
@@ -364,6 +362,10 @@ impl Driver {
             message.token = ByteString::new();
         }
         message.asker = message.is_ask().then(|| self.peer.key());
+        if self.inbox.is_empty() {
+            // One comes after the other, as a rule: the first takes no place for more.
+            self.inbox.reserve_exact(1);
+        }
         self.inbox.push_back(message);
     }
 
