@@ -1,6 +1,6 @@
 //! The table of handlers: namespace, then event.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct Events<S: Side = ServerSide> {
 /// The handlers of one namespace.
 #[derive(Debug, Default)]
 struct Table {
-    handlers: HashMap<Box<str>, BoxedHandler>,
+    handlers: BTreeMap<Box<str>, BoxedHandler>,
     faults: Vec<String>,
 }
 
@@ -190,10 +190,10 @@ impl Table {
     }
 }
 
-/// All namespaces that are declared here.
+/// All namespaces that are declared here. They and their events are few: to compare some names takes less than to hash one.
 #[derive(Debug, Default)]
 pub(crate) struct Namespaces {
-    tables: HashMap<Arc<str>, Table>,
+    tables: BTreeMap<Arc<str>, Table>,
     /// Declares all other names.
     rest: Option<Table>,
     faults: Vec<String>,

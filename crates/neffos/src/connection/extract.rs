@@ -30,12 +30,19 @@ pub struct Event<S: Side = ServerSide> {
 }
 
 impl<S: Side> Event<S> {
+    /// Borrows the message of `happening`, which gets it back with [`Event::give_back`].
+    ///
     /// # Errors
     ///
     /// When nobody holds the connection any more.
-    pub(super) fn of(happening: &Happening) -> Result<Self, Error> {
+    pub(super) fn take(happening: &mut Happening) -> Result<Self, Error> {
         let conn = Conn::from_link(S::Link::of(&happening.peer).ok_or_else(Error::closed)?);
-        Ok(Self { ns: NsConn::new(conn, happening.namespace.clone()), message: happening.message.clone() })
+        let ns = NsConn::new(conn, happening.namespace.clone());
+        Ok(Self { ns, message: std::mem::take(&mut happening.message) })
+    }
+
+    pub(super) fn give_back(self, happening: &mut Happening) {
+        happening.message = self.message;
     }
 
     /// The connection that the message came on.

@@ -1,9 +1,10 @@
 //! Async functions as handlers: their arguments are taken out of the event, what they return goes back.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 
@@ -74,7 +75,7 @@ type ReplyFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// A handler without its type, and without its side.
 pub(crate) struct BoxedHandler {
-    run: Box<dyn Fn(&Happening) -> ReplyFuture + Send + Sync>,
+    call: Box<dyn Fn(&mut Happening) -> ReplyFuture + Send + Sync>,
     check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 
@@ -86,36 +87,61 @@ impl BoxedHandler {
         H::Output: IntoReply,
         Args: 'static,
     {
-        let run = move |happening: &Happening| -> ReplyFuture {
-            let event = match Event::of(happening) {
+        let call = move |happening: &mut Happening| -> ReplyFuture {
+            let event = match Event::take(happening) {
                 Ok(event) => event,
-                Err(err) => return failed(err),
+                Err(err) => return at_once(Err::<(), _>(err).into_reply()),
             };
-            match handler.call(&event) {
-                Ok(running) => Box::pin(running.map(IntoReply::into_reply)),
-                Err(err) => failed(err),
-            }
+            let called = catch_unwind(AssertUnwindSafe(|| match handler.call(&event) {
+                Ok(running) => guarded(running.map(IntoReply::into_reply)),
+                Err(err) => at_once(Err::<(), _>(err).into_reply()),
+            }));
+            // Also after a panic: what it is answered with depends on the message.
+            event.give_back(happening);
+            called.unwrap_or_else(|_panic| at_once(Reply(Kind::Panicked)))
         };
-        Self { run: Box::new(run), check: H::check }
+        Self { call: Box::new(call), check: H::check }
     }
 
     pub(super) fn check(&self, setup: &Setup<'_>) -> Result<(), Error> {
         (self.check)(setup)
     }
 
-    /// Runs it; a panic is its reply, and harms nothing else.
-    pub(super) async fn run(&self, happening: &Happening) -> Reply {
-        let guarded = AssertUnwindSafe(async { (self.run)(happening).await }).catch_unwind().await;
-        guarded.unwrap_or_else(|_panic| {
-            let (id, name) = (happening.peer.id(), happening.message.event());
-            tracing::error!(conn = ?id, event = ?name, "a handler panicked");
-            Reply(Kind::Panicked)
-        })
+    /// Begins with an event. A panic is its reply, and harms nothing else.
+    pub(super) fn start(&self, mut happening: Happening) -> Running {
+        let reply = (self.call)(&mut happening);
+        Running { happening: Some(happening), reply }
     }
 }
 
-fn failed(err: Error) -> ReplyFuture {
-    Box::pin(std::future::ready(Err::<(), _>(err).into_reply()))
+/// A handler at work. It may be moved after it was polled: what is done at once needs no place of its own.
+pub(super) struct Running {
+    /// None: it is done.
+    happening: Option<Happening>,
+    reply: ReplyFuture,
+}
+
+impl Future for Running {
+    type Output = (Happening, Reply);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = ready!(self.reply.poll_unpin(cx));
+        let happening = self.happening.take().expect("a future is not polled after its end");
+        if matches!(reply.0, Kind::Panicked) {
+            let (id, name) = (happening.peer.id(), happening.message.event());
+            tracing::error!(conn = ?id, event = ?name, "a handler panicked");
+        }
+        Poll::Ready((happening, reply))
+    }
+}
+
+fn guarded(running: impl Future<Output = Reply> + Send + 'static) -> ReplyFuture {
+    let caught = AssertUnwindSafe(running).catch_unwind();
+    Box::pin(caught.map(|reply| reply.unwrap_or_else(|_panic| Reply(Kind::Panicked))))
+}
+
+fn at_once(reply: Reply) -> ReplyFuture {
+    Box::pin(std::future::ready(reply))
 }
 
 impl std::fmt::Debug for BoxedHandler {

@@ -19,7 +19,7 @@ use super::hub::Hub;
 use super::io::write_now;
 use crate::error::Error;
 use crate::exchange::Claim;
-use crate::fanout::{Chunk, Member, Offer, Outbox, Place, Tally};
+use crate::fanout::{Chunk, Member, Offer, Outbox, OutboxLimits, Place, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
 use crate::session::{Ack, Asks, Effect, Membership, Session};
@@ -146,8 +146,9 @@ impl Peer {
 
     /// Sends a reply, for which room is reserved. If even that is full, the connection is cut.
     pub(super) fn reply(&self, frame: Bytes) {
-        if self.offer_reply(self.packed(frame)) {
-            self.flush();
+        let (offer, _tally) = self.send_single(frame, &self.hub.limits.outbox.for_replies());
+        if offer == Offer::Overflow {
+            self.cut(&too_slow());
         }
     }
 
@@ -334,17 +335,27 @@ impl Peer {
     }
 
     fn send_frame(&self, frame: Bytes) -> Result<(), Error> {
+        match self.send_single(frame, &self.hub.limits.outbox) {
+            (Offer::Rest, tally) if tally.dropped_closed > 0 => Err(Error::closed()),
+            (Offer::Flush | Offer::Rest, _) => Ok(()),
+            (Offer::Overflow, _) => Err(Error::full()),
+        }
+    }
+
+    /// Queues a frame for this connection alone, and writes it in the same step, unless somebody else is about to.
+    fn send_single(&self, frame: Bytes, limits: &OutboxLimits) -> (Offer, Tally) {
         let frame = self.packed(frame);
         let mut tally = Tally::default();
-        let offer = self.outgoing().outbox.offer_single(frame, &self.hub.limits.outbox, &mut tally);
+        let (offer, needs_driver) = {
+            let mut outgoing = self.outgoing();
+            let offer = outgoing.outbox.offer_single(frame, limits, &mut tally);
+            (offer, offer == Offer::Flush && outgoing.write(&mut tally))
+        };
         self.hub.fanout.totals().add(&tally);
-        match offer {
-            Offer::Flush => self.flush(),
-            Offer::Rest if tally.dropped_closed > 0 => return Err(Error::closed()),
-            Offer::Rest => {}
-            Offer::Overflow => return Err(Error::full()),
+        if needs_driver {
+            self.waker.wake();
         }
-        Ok(())
+        (offer, tally)
     }
 }
 

@@ -3,13 +3,16 @@
 //! All of it runs on the connection's own task, one message at a time, in the order of arrival.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::conn::Conn;
 use super::extract::Happening;
+use super::handler::Running;
 use super::peer::Peer;
 use super::reply::{Kind, Reply};
 use crate::error::{CloseError, Error};
@@ -44,20 +47,24 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
     peer.session().ack.resolve(Verdict::Refused(text));
 }
 
-/// Handles one message.
-pub(super) async fn message(peer: Arc<Peer>, message: Message) {
+/// What handlers do, while it is not done.
+pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Handles one message, as much of it as takes no wait; what is left is a job, and wakes `cx` when it goes on.
+pub(super) fn message(peer: &Arc<Peer>, message: Message, cx: &mut Context<'_>) -> Option<Job> {
     let hub = peer.hub();
     let step = peer.session().decide(&message, &hub.limits.bounds, |name| hub.namespaces.name(name));
     match step {
         Step::Ignore => {}
-        Step::Acknowledge => peer.reply(done(&peer, &message)),
-        Step::Refuse(reason) => refuse(&peer, &message, reason),
-        Step::Connect(namespace) => connect(&peer, namespace, message).await,
-        Step::Disconnect(namespace) => disconnect(&peer, namespace, message).await,
-        Step::Join(namespace, room) => join(&peer, namespace, room, message).await,
-        Step::Leave(namespace, room) => leave(&peer, namespace, room, message).await,
-        Step::Event(namespace) => event(peer, namespace, message).await,
+        Step::Acknowledge => peer.reply(done(peer, &message)),
+        Step::Refuse(reason) => refuse(peer, &message, reason),
+        Step::Connect(namespace) => return Some(Box::pin(connect(peer.clone(), namespace, message))),
+        Step::Disconnect(namespace) => return Some(Box::pin(disconnect(peer.clone(), namespace, message))),
+        Step::Join(namespace, room) => return Some(Box::pin(join(peer.clone(), namespace, room, message))),
+        Step::Leave(namespace, room) => return Some(Box::pin(leave(peer.clone(), namespace, room, message))),
+        Step::Event(namespace) => return event(peer, namespace, message, cx),
     }
+    None
 }
 
 /// Tells the handlers of everything that the connection was in that it has ended, and then `on_disconnect`.
@@ -99,97 +106,109 @@ pub(super) async fn tell_left(peer: &Arc<Peer>, namespace: &Arc<str>, rooms: &[A
     }
 }
 
-async fn connect(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) {
-    if let Err(err) = decide(peer, &namespace, message.clone()).await {
-        return refuse(peer, &message, &err.to_string());
+async fn connect(peer: Arc<Peer>, namespace: Arc<str>, message: Message) {
+    if let Err(err) = decide(&peer, &namespace, message.clone()).await {
+        return refuse(&peer, &message, &err.to_string());
     }
     let _claim = peer.reach(&namespace, None).await;
-    if peer.enter_for_peer(&namespace, done(peer, &message)) {
-        tell(peer, &namespace, about(&message, events::CONNECTED)).await;
+    if peer.enter_for_peer(&namespace, done(&peer, &message)) {
+        tell(&peer, &namespace, about(&message, events::CONNECTED)).await;
     }
 }
 
 /// A server's handler is asked while all is as it was; a client's is told when it is done.
-async fn disconnect(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) {
+async fn disconnect(peer: Arc<Peer>, namespace: Arc<str>, message: Message) {
     let role = peer.hub().role;
     if role == Role::Server
-        && let Err(err) = decide(peer, &namespace, message.clone()).await
+        && let Err(err) = decide(&peer, &namespace, message.clone()).await
     {
-        return refuse(peer, &message, &err.to_string());
+        return refuse(&peer, &message, &err.to_string());
     }
     let rooms = peer.exit(&namespace);
-    tell_left(peer, &namespace, &rooms, Cause::PeerForced).await;
-    peer.reply(done(peer, &message));
+    tell_left(&peer, &namespace, &rooms, Cause::PeerForced).await;
+    peer.reply(done(&peer, &message));
     if role == Role::Client {
-        tell(peer, &namespace, message).await;
+        tell(&peer, &namespace, message).await;
     }
 }
 
-async fn join(peer: &Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
-    if let Err(err) = decide(peer, &namespace, message.clone()).await {
-        return refuse(peer, &message, &err.to_string());
+async fn join(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
+    if let Err(err) = decide(&peer, &namespace, message.clone()).await {
+        return refuse(&peer, &message, &err.to_string());
     }
     let _claim = peer.reach(&namespace, Some(&room)).await;
     peer.join(&namespace, &room);
-    tell(peer, &namespace, about(&message, events::JOINED)).await;
-    peer.reply(done(peer, &message));
+    tell(&peer, &namespace, about(&message, events::JOINED)).await;
+    peer.reply(done(&peer, &message));
 }
 
 /// A server's handler may refuse; a client's has no say.
-async fn leave(peer: &Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
-    let decision = decide(peer, &namespace, about(&message, events::LEAVE)).await;
+async fn leave(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
+    let decision = decide(&peer, &namespace, about(&message, events::LEAVE)).await;
     if peer.hub().role == Role::Server
         && let Err(err) = decision
     {
-        return refuse(peer, &message, &err.to_string());
+        return refuse(&peer, &message, &err.to_string());
     }
     peer.leave(&namespace, &room);
-    tell(peer, &namespace, about(&message, events::LEFT)).await;
-    peer.reply(done(peer, &message));
+    tell(&peer, &namespace, about(&message, events::LEFT)).await;
+    peer.reply(done(&peer, &message));
 }
 
-async fn event(peer: Arc<Peer>, namespace: Arc<str>, message: Message) {
-    let hub = peer.hub().clone();
-    let Some(handler) = hub.namespaces.handler(&namespace, message.event()) else { return };
-    let happening = Happening { peer, namespace, message };
-    let reply = handler.run(&happening).await;
-    answer(&happening, reply);
+/// Runs a handler. Most are done at once: only what waits becomes a job.
+fn event(peer: &Arc<Peer>, namespace: Arc<str>, message: Message, cx: &mut Context<'_>) -> Option<Job> {
+    let mut running = start(peer, namespace, message)?;
+    match running.poll_unpin(cx) {
+        Poll::Ready((happening, reply)) => {
+            answer(happening, reply);
+            None
+        }
+        Poll::Pending => Some(Box::pin(running.map(|(happening, reply)| answer(happening, reply)))),
+    }
 }
 
 async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) -> Reply {
-    let Some(handler) = peer.hub().namespaces.handler(namespace, message.event()) else { return Reply::none() };
-    let happening = Happening { peer: peer.clone(), namespace: namespace.clone(), message };
-    handler.run(&happening).await
+    match start(peer, namespace.clone(), message) {
+        Some(running) => running.await.1,
+        None => Reply::none(),
+    }
+}
+
+/// Begins with an event; none when it has no handler.
+fn start(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) -> Option<Running> {
+    let handler = peer.hub().namespaces.handler(&namespace, message.event())?;
+    Some(handler.start(Happening { peer: peer.clone(), namespace, message }))
 }
 
 /// Sends what the handler of an event returned.
-fn answer(happening: &Happening, reply: Reply) {
+fn answer(happening: Happening, reply: Reply) {
     let Happening { peer, message, .. } = happening;
     let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
     match reply.0 {
         Kind::Nothing => {}
-        Kind::Body(body) => answer_with(happening, &message.reply(body, plain)),
-        Kind::Binary(body) => answer_with(happening, &message.reply(body, Encoding::Binary)),
-        Kind::Error(text) => answer_with(happening, &message.error_reply(text)),
+        Kind::Body(body) => answer_with(&peer, message, |ask| ask.into_reply(body, plain)),
+        Kind::Binary(body) => answer_with(&peer, message, |ask| ask.into_reply(body, Encoding::Binary)),
+        Kind::Error(text) => answer_with(&peer, message, |ask| ask.error_reply(text)),
         Kind::Close(close) => {
-            answer_with(happening, &message.error_reply(close.to_string()));
+            answer_with(&peer, message, |ask| ask.error_reply(close.to_string()));
             peer.close(Some(&CloseFrame::new(close.code(), close.text())));
         }
-        Kind::Panicked if message.is_ask() => answer_with(happening, &message.error_reply(PANICKED)),
+        Kind::Panicked if message.is_ask() => answer_with(&peer, message, |ask| ask.error_reply(PANICKED)),
         Kind::Panicked => peer.close(Some(&CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED))),
     }
 }
 
 /// Sends a reply, unless the peer has left the place meanwhile, or would be told of its own error.
-fn answer_with(happening: &Happening, reply: &Message) {
-    let Happening { peer, message, .. } = happening;
-    let is_echo_of_an_error = reply.error.is_some() && message.error.is_some();
+fn answer_with(peer: &Peer, message: Message, reply: impl FnOnce(Message) -> Message) {
+    let was_error = message.error.is_some();
     // There is no envelope that could tell a native reply from a native message.
     let is_bare = message.is_native() && !message.is_ask();
-    if is_echo_of_an_error || is_bare || peer.session().may_send(reply).is_err() {
+    let reply = reply(message);
+    let is_echo_of_an_error = reply.error.is_some() && was_error;
+    if is_echo_of_an_error || is_bare || peer.session().may_send(&reply).is_err() {
         return;
     }
-    peer.reply(wire::encode(reply, peer.hub().role));
+    peer.reply(wire::encode(&reply, peer.hub().role));
 }
 
 /// Tells an asker that it may not; one that did not ask is told nothing.

@@ -230,22 +230,15 @@ impl Message {
         self
     }
 
-    /// A reply to `self`, which repeats its envelope.
-    pub(crate) fn reply(&self, body: Bytes, encoding: Encoding) -> Self {
-        Self {
-            namespace: self.namespace.clone(),
-            room: self.room.clone(),
-            event: self.event.clone(),
-            token: self.token.clone(),
-            body,
-            encoding,
-            ..Self::default()
-        }
+    /// The reply to `self`, which repeats its envelope.
+    pub(crate) fn into_reply(self, body: Bytes, encoding: Encoding) -> Self {
+        let Self { namespace, room, event, token, .. } = self;
+        Self { namespace, room, event, token, body, encoding, ..Self::default() }
     }
 
     /// An error reply to `self`, always as text: some clients cannot read an error in a binary frame.
     pub(crate) fn error_reply(&self, text: impl Into<ByteString>) -> Self {
-        Self { error: Some(text.into()), ..self.reply(Bytes::new(), Encoding::Text) }
+        Self { error: Some(text.into()), ..self.clone().into_reply(Bytes::new(), Encoding::Text) }
     }
 }
 

@@ -108,7 +108,8 @@ pub(crate) fn encode_with_token(message: &Message, token: &str, role: Role) -> B
     }
     let length = payload_len(message, token);
     let kind = frame_kind(message.is_binary(), last_field(message));
-    let mut out = BytesMut::with_capacity(length + websocket::MAX_HEADER);
+    // What is filled to the end needs no second allocation to be shared.
+    let mut out = BytesMut::with_capacity(websocket::header_len(role, length) + length);
     let start = websocket::begin_message(&mut out, role, kind, length);
     put_payload(&mut out, message, token);
     websocket::finish_message(&mut out, start);
@@ -141,8 +142,12 @@ fn put_payload(out: &mut BytesMut, message: &Message, token: &str) {
         out.extend_from_slice(&[SEPARATOR]);
         put_escaped(out, name);
     }
-    out.extend_from_slice(if message.error.is_some() { b";1" } else { b";0" });
-    out.extend_from_slice(if message.no_op { b";1;" } else { b";0;" });
+    out.extend_from_slice(match (message.error.is_some(), message.no_op) {
+        (false, false) => b";0;0;",
+        (false, true) => b";0;1;",
+        (true, false) => b";1;0;",
+        (true, true) => b";1;1;",
+    });
     out.extend_from_slice(last_field(message));
 }
 
@@ -204,6 +209,9 @@ fn escaped_len(name: &str) -> usize {
 }
 
 fn put_escaped(out: &mut BytesMut, name: &str) {
+    if !name.as_bytes().contains(&SEPARATOR) {
+        return out.extend_from_slice(name.as_bytes());
+    }
     for (nth, part) in name.split(';').enumerate() {
         if nth > 0 {
             out.extend_from_slice(ESCAPED.as_bytes());

@@ -14,6 +14,16 @@ pub(crate) struct FrameStart {
     mask: Option<[u8; 4]>,
 }
 
+/// How long the header of a message's only frame is.
+pub(crate) fn header_len(role: Role, payload_len: usize) -> usize {
+    let length = match payload_len {
+        ..126 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    };
+    if role == Role::Client { length + 4 } else { length }
+}
+
 /// Begins a message of `payload_len` bytes, which the caller writes next; then comes [`finish_message`].
 pub(crate) fn begin_message(out: &mut BytesMut, role: Role, kind: Kind, payload_len: usize) -> FrameStart {
     let opcode = match kind {

@@ -19,7 +19,7 @@ use super::conn::Conn;
 use super::deadlines::{Deadlines, Due};
 use super::io::{Io, Written};
 use super::peer::{Peer, too_slow};
-use super::process;
+use super::process::{self, Job};
 use crate::fanout::{Member, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
@@ -52,7 +52,7 @@ struct Driver {
     io: Io,
     reader: Reader,
     inbox: VecDeque<Message>,
-    job: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    job: Option<Job>,
     deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
     stage: Stage,
@@ -126,30 +126,35 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.peer.waker.register(cx.waker());
         for _ in 0..TURNS {
-            let handled = self.poll_handlers(cx);
-            let closed = self.poll_violation(!handled);
-            // All of them run: `|`, not `||`.
-            let busy = handled | closed | self.poll_write(cx) | self.poll_read(cx) | self.poll_deadlines(cx);
-            let busy = busy | self.follow_the_end(cx);
+            let busy = self.turn(cx);
             if self.stage == Stage::Over && matches!(self.io, Io::Gone) {
                 return Poll::Ready(());
             }
-            if !busy {
+            // The clock is looked at once all else is done, not between any two messages.
+            if !busy && !self.poll_deadlines(cx) {
                 return Poll::Pending;
             }
         }
+        self.poll_deadlines(cx);
         // Others get their turn first.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
+    /// Looks round once; true when there was something to do. Reading comes first, so that what came is handled in the same
+    /// turn.
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        let read = self.poll_read(cx);
+        let handled = self.poll_handlers(cx);
+        let closed = self.poll_violation(!handled);
+        // All of them run: `|`, not `||`.
+        read | handled | closed | self.poll_write(cx) | self.follow_the_end(cx)
+    }
+
     // ---- handlers
 
     fn poll_handlers(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.job.is_none() {
-            self.job = self.next_job();
-        }
-        let Some(job) = &mut self.job else { return false };
+        let Some(job) = &mut self.job else { return self.begin_next(cx) };
         let done = job.as_mut().poll(cx).is_ready();
         if done {
             self.job = None;
@@ -171,25 +176,27 @@ impl Driver {
         true
     }
 
-    fn next_job(&mut self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        let peer = self.peer.clone();
+    /// Begins with what comes next; false when there is nothing. What takes no wait is done then, and leaves no job.
+    fn begin_next(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.is_held()
             && let Some(message) = self.inbox.pop_front()
         {
             if self.inbox.is_empty() {
                 self.inbox = VecDeque::new();
             }
-            return Some(Box::pin(process::message(peer, message)));
+            self.job = process::message(&self.peer, message, cx);
+            return true;
         }
         if self.stage == Stage::Ending {
             self.stage = Stage::Telling;
-            let memberships = peer.session().membership.take();
-            return Some(Box::pin(process::teardown(peer, memberships)));
+            let memberships = self.peer.session().membership.take();
+            self.job = Some(Box::pin(process::teardown(self.peer.clone(), memberships)));
+            return true;
         }
         if self.stage == Stage::Open && self.peer.is_draining() {
             self.peer.close(Some(&CloseFrame::new(CloseCode::SERVICE_RESTART, "server shutting down")));
         }
-        None
+        false
     }
 
     /// Whether the next event waits until its namespace is connected to the end.
@@ -355,6 +362,10 @@ impl Driver {
             message.token = ByteString::new();
         }
         message.asker = message.is_ask().then(|| self.peer.key());
+        if self.inbox.is_empty() {
+            // One comes after the other, as a rule: the first takes no place for more.
+            self.inbox.reserve_exact(1);
+        }
         self.inbox.push_back(message);
     }
 

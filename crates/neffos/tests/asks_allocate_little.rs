@@ -1,0 +1,47 @@
+//! What an ask allocates, from the bytes that come to the bytes that go.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use neffos::{Events, Message, Reply, Server};
+use support::{start, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const ASKS: u64 = 100;
+/// The frame as it is read, its buffer, and that this is shared; its place in the inbox; the handler's future; the reply's
+/// buffer, and its place in the outbox.
+const EACH: u64 = 7;
+
+/// One ask, whose answer is the same again: nothing of this side is on the heap.
+async fn ask(socket: &mut TcpStream) {
+    const PAYLOAD: &[u8; 24] = b"1;default;;echo;0;0;body";
+    let mut question = [0; 30];
+    // A text in one frame, whose mask is all zeros.
+    question[..2].copy_from_slice(&[0x81, 0x80 | 24]);
+    question[6..].copy_from_slice(PAYLOAD);
+    socket.write_all(&question).await.unwrap();
+    let mut answer = [0; 26];
+    within(socket.read_exact(&mut answer)).await.unwrap();
+    assert_eq!((&answer[..2], &answer[2..]), (&[0x81, 24][..], &PAYLOAD[..]));
+}
+
+#[tokio::test]
+async fn an_ask_that_is_answered_at_once_allocates_seven_times() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let events = Events::new().on("echo", async |message: Message| Reply::new(message.body().clone()));
+    let running = start(Server::builder().namespace("default", events)).await;
+    let mut socket = running.enter().await.into_stream();
+    // What is made once for all is made now.
+    ask(&mut socket).await;
+
+    let before = dhat::HeapStats::get().total_blocks;
+    for _ in 0..ASKS {
+        ask(&mut socket).await;
+    }
+    let each = (dhat::HeapStats::get().total_blocks - before).div_ceil(ASKS);
+    assert!(each <= EACH, "an ask allocates {each} times");
+}
