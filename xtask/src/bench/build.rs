@@ -21,7 +21,8 @@ pub(super) fn all(
     options: &Options,
     contestants: &[Contestant],
 ) -> Result<Faults> {
-    let mut own = command("cargo build -p neffos-cli -p fixture -p floor --bin neffos --bin load --bin floor");
+    let mut own =
+        command("cargo build -p neffos-cli -p fixture -p floor --bin neffos --bin load --bin crowd --bin floor");
     if options.extent != Extent::Brief {
         own.arg("--release");
     }

@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: measures our server beside others with `neffos bench`, and writes down what came out.
 //!
 //! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what; `figures.rs`: what is read off a run.
-//! - `build.rs`: makes the programs; `run.rs`: one measurement, `cluster.rs`: one between servers; `machine.rs`: where it was made.
+//! - `build.rs`: makes the programs; `run.rs`: one measurement, `cluster.rs`: one between servers, `crowd.rs`: without sockets.
+//! - `machine.rs`: where it was made.
 //! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
 //! - `page.rs`, `text.rs`, `plot.rs`: the page, its words, its pictures.
 
@@ -9,6 +10,7 @@ mod bars;
 mod build;
 mod cluster;
 mod contestants;
+mod crowd;
 pub(crate) mod figures;
 pub(crate) mod machine;
 mod measures;
@@ -56,6 +58,9 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) 
         let present: Vec<_> = contestants.iter().copied().filter(|who| !faults.contains_key(who.name)).collect();
         steps.run(measure.name, || take(&stand, measure, &present, options.repeat, &mut results))?;
         results.save(&place.results)?;
+    }
+    if options.is_whole() {
+        steps.run("in memory", || crowd::measure(workspace, options.extent, &place))?;
     }
     page::write(&results, &place)?;
     if options.is_whole() {
@@ -106,7 +111,7 @@ struct Place {
     page: PathBuf,
     plots: PathBuf,
     logs: PathBuf,
-    /// Lines of JSON that another program leaves here.
+    /// Lines of JSON, one for each crowd.
     in_memory: PathBuf,
 }
 

@@ -190,7 +190,7 @@ pub(super) const NOT_MEASURED: &str = "\
 ## Once more
 
 ```sh
-cargo xtask bench                              # all of it, about half an hour; writes this page
+cargo xtask bench                              # all of it, about three quarters of an hour; writes this page
 cargo xtask bench --only load,floor-16,burst-1000 --repeat 3
 cargo xtask bench --page                       # this page once more, from the last whole run
 ```
