@@ -93,6 +93,8 @@ const LATE: &[Figure] = &[Figure::Cost, Figure::KernelShare, Figure::P50, Figure
 const ROOM: &[Figure] = &[Figure::PerBroadcast, Figure::P99];
 const AMONG: &[Figure] =
     &[Figure::Cost, Figure::SendersCost, Figure::BrokersCost, Figure::P50, Figure::P99, Figure::BrokersConnections];
+const AMONG_A_BURST: &[Figure] =
+    &[Figure::Cost, Figure::SendersCost, Figure::BrokersCost, Figure::P50, Figure::P99, Figure::Rate];
 const AMONG_A_ROOM: &[Figure] =
     &[Figure::PerBroadcast, Figure::SendersCost, Figure::BrokersCost, Figure::P50, Figure::P99];
 const JOINS: &[Figure] = &[Figure::Cost, Figure::BrokersCost, Figure::Rate];
@@ -216,7 +218,7 @@ pub(super) const MEASURES: [Measure; 24] = [
     },
     between("cluster-1000", "--receivers 1000 --rate 10 --messages 30", 1_001),
     between("cluster-5000", "--receivers 5000 --rate 2 --messages 10", 5_001),
-    between("cluster-burst", "--receivers 1000 --messages 200", 1_001),
+    Measure { figures: AMONG_A_BURST, ..between("cluster-burst", "--receivers 1000 --messages 200", 1_001) },
     Measure {
         mode: Mode::Connect,
         figures: JOINS,

@@ -129,7 +129,8 @@ impl Peak {
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 most = most.max(look());
             }
-            most - before
+            // It may all have been shorter than that.
+            most.max(look()) - before
         });
         Self { done, watching }
     }

@@ -155,7 +155,7 @@ machine at most, for both ends of each connection, so that half of it is the ser
         text: "\
 Two servers share a broker. Who sends is connected to one of them, all receivers to the other; both servers and the broker are on
 core 0. The first cost is that of the receivers' server, for each delivery; in a room, for each broadcast. Servers in Go have a
-connection to the broker for every websocket, and the broker sends each message to all of them.
+subscription for every websocket, over Redis also a connection, and the broker sends each message once for each of them.
 
 Joins are measured on one of the two: a connection, its namespace, and a room of its own. Ours subscribes to that room and
 answers when the broker has confirmed it, so that nothing said to the room afterwards is missed; those in Go subscribe to
