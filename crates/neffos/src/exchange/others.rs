@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::letter::Sender;
-use super::progress::{Gap, Progress};
+use super::letter::{Sender, What};
+use super::progress::{Gap, Progress, Turn};
 
 /// What a server calls itself: random, and new with every start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,6 +108,20 @@ impl Others {
         self.0.iter().filter_map(|(id, other)| Some((*id, other.progress.gap()?))).collect()
     }
 
+    /// Takes a message of so many bytes when its turn has come: at once, when nothing is missing.
+    pub(super) fn take(&mut self, (id, number): (NodeId, u64), channel: &str, what: What, size: usize) -> Turn {
+        let Some(progress) = self.progress(id) else { return Turn::Now(what) };
+        match progress.take(number, channel, what, size) {
+            Turn::Later(pause) if self.held_bytes() > MOST_BYTES_HELD => Turn::TooMuch(pause),
+            turn => turn,
+        }
+    }
+
+    /// About how many bytes are held back of all servers.
+    fn held_bytes(&self) -> usize {
+        self.0.values().map(|other| other.progress.held_bytes()).sum()
+    }
+
     pub(super) fn progress(&mut self, id: NodeId) -> Option<&mut Progress> {
         self.0.get_mut(&id).map(|other| &mut other.progress)
     }
@@ -160,6 +174,8 @@ impl Others {
 
 /// More servers than any cluster has: who can publish could invent some.
 const MOST: usize = 4096;
+/// How much may be held back of all of them together.
+const MOST_BYTES_HELD: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +233,20 @@ mod tests {
         let mut gaps = others.gaps();
         gaps.sort_unstable_by_key(|(id, _)| id.0);
         assert_eq!(gaps, [(ONE, Gap { pause: 2, after: 5 }), (TWO, Gap { pause: 1, after: 0 })]);
+    }
+
+    #[test]
+    fn however_many_are_behind_only_so_much_is_held_back() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        let ids: Vec<_> = (0..64_u128).map(|nth| NodeId(nth.to_be_bytes())).collect();
+        for id in &ids {
+            others.hear(from(*id, 1), 1, now);
+        }
+        others.pause();
+        let mut take = |id: &NodeId| others.take((*id, 1), "c", What::Bye, 1024 * 1024);
+        assert!(ids[..16].iter().all(|id| matches!(take(id), Turn::Later(1))));
+        assert!(matches!(take(&ids[16]), Turn::TooMuch(1)));
+        assert!(matches!(others.take((NodeId([9; 16]), 1), "c", What::Bye, 1), Turn::Now(_)));
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub(super) enum Turn {
     /// It has come before.
     Done,
     Now(What),
-    Later,
+    /// It was held back in this pause.
+    Later(u64),
     /// It was held back, and no more can be: this pause must end.
     TooMuch(u64),
 }
@@ -97,8 +98,13 @@ impl Progress {
         pause.bytes += size;
         match pause.held.len() > MOST_HELD || pause.bytes > MOST_BYTES_HELD {
             true => Turn::TooMuch(pause.nth),
-            false => Turn::Later,
+            false => Turn::Later(pause.nth),
         }
+    }
+
+    /// About how many bytes are held back.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.pause.as_ref().map_or(0, |pause| pause.bytes)
     }
 
     /// Whether a message that is said again was missed.
@@ -159,8 +165,9 @@ mod tests {
         progress.pause();
         assert_eq!(progress.gap(), Some(Gap { pause: 1, after: 5 }));
         for number in [8, 9] {
-            assert!(matches!(take(&mut progress, number), Turn::Later));
+            assert!(matches!(take(&mut progress, number), Turn::Later(1)));
         }
+        assert_eq!(progress.held_bytes(), 2);
         let repeated = [5, 6, 7, 8].map(|number| progress.repeat(number));
         assert_eq!(repeated, [false, true, true, true]);
         progress.note(Said { number: 12, is_message: false });
@@ -175,7 +182,7 @@ mod tests {
     fn a_pause_that_gave_way_to_another_does_not_end_it() {
         let mut progress = heard(5);
         progress.pause();
-        assert!(matches!(take(&mut progress, 7), Turn::Later));
+        assert!(matches!(take(&mut progress, 7), Turn::Later(1)));
         progress.pause();
         assert!(progress.resume(1).is_empty());
         assert_eq!(progress.gap(), Some(Gap { pause: 2, after: 5 }));
@@ -188,7 +195,7 @@ mod tests {
     fn only_so_much_is_held_back() {
         let mut progress = heard(0);
         progress.pause();
-        assert!(matches!(progress.take(1, "c", What::Bye, MOST_BYTES_HELD), Turn::Later));
+        assert!(matches!(progress.take(1, "c", What::Bye, MOST_BYTES_HELD), Turn::Later(1)));
         assert!(matches!(take(&mut progress, 2), Turn::TooMuch(1)));
         assert_eq!(numbers(&progress.resume(1)), [1, 2]);
     }

@@ -62,7 +62,8 @@ pub struct ClusterStatus {
     pub published: u64,
     /// Messages that found no room in the queue, or waited in it for too long.
     pub dropped: u64,
-    /// Messages that were on their way when a link was lost: they may have arrived.
+    /// Messages that were on their way when a link was lost: they may have arrived. Servers that have missed them ask for them;
+    /// those in Go do not.
     pub uncertain: u64,
     /// Messages that cannot be published: the broker takes them over no link, because they are too large, say, or servers in Go
     /// would give them to others. Each is logged.

@@ -331,6 +331,9 @@ impl ServerBuilder {
 
     /// How much may wait to be published while the exchange is slow or away: beyond, messages for other servers are dropped and
     /// counted. The defaults are 16,384 messages and 16 MiB, each for 30 s at most.
+    ///
+    /// What was published is kept within the same bounds, but for 10 s and 4 MiB at most: a server that had no link meanwhile
+    /// asks for what it has missed.
     pub fn exchange_queue(mut self, messages: usize, bytes: usize, age: Duration) -> Self {
         if messages == 0 || bytes == 0 || age.is_zero() {
             self.faults.push("exchange_queue: every queue has a bound; zero would hold nothing".to_owned());

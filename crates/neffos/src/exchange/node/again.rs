@@ -87,14 +87,11 @@ impl Node {
                 return Some((id, gap.pause));
             }
             what if said.is_message => {
-                let turn = match lock(&self.others).progress(id) {
-                    Some(progress) => progress.take(said.number, channel, what, size),
-                    None => Turn::Now(what),
-                };
+                let turn = lock(&self.others).take((id, said.number), channel, what, size);
                 match turn {
                     Turn::Now(what) => self.take(Some(id), channel, what),
                     Turn::TooMuch(pause) => return Some((id, pause)),
-                    Turn::Later | Turn::Done => {}
+                    Turn::Later(_) | Turn::Done => {}
                 }
             }
             what => self.take(Some(id), channel, what),
