@@ -58,8 +58,8 @@ pub(crate) enum Harm {
 /// How a fault went.
 #[derive(Debug)]
 pub(crate) struct Course {
-    /// What was so just before each blow.
-    pub(crate) blows: Vec<Moment>,
+    /// What was so just before.
+    pub(crate) before: Moment,
     /// When it was over.
     pub(crate) end: Instant,
 }
@@ -101,27 +101,26 @@ impl Fault {
     pub(crate) async fn befall(self, stand: &mut Stand, broker: &mut Broker) -> Course {
         // Just before: it is on its way.
         stand.say();
-        let mut blows = vec![stand.moment()];
+        let before = stand.moment();
         match self {
             Self::PausedBriefly | Self::Paused => {
                 broker.pause();
-                self.last(stand, &blows[0]).await;
+                self.last(stand, &before).await;
                 broker.resume();
             }
             Self::Killed => {
                 broker.kill();
-                self.last(stand, &blows[0]).await;
+                self.last(stand, &before).await;
                 stand.say_while(broker.restart()).await;
             }
             Self::Restarted => stand.say_while(broker.restart()).await,
             Self::RestartedTwice => {
                 stand.say_while(broker.restart()).await;
-                blows.push(stand.moment());
                 stand.say_while(broker.restart()).await;
             }
             Self::Slow => {
                 self.ways(stand).for_each(|way| way.flow(TRICKLE));
-                self.last(stand, &blows[0]).await;
+                self.last(stand, &before).await;
                 self.ways(stand).for_each(|way| way.flow(Flow::Pass));
             }
             Self::Cut(_) => self.ways(stand).for_each(Proxy::cut),
@@ -133,13 +132,13 @@ impl Fault {
             }
             Self::Refused(_) => {
                 self.ways(stand).for_each(Proxy::refuse);
-                self.last(stand, &blows[0]).await;
+                self.last(stand, &before).await;
                 for way in self.ways(stand) {
                     way.accept().await;
                 }
             }
         }
-        Course { blows, end: Instant::now() }
+        Course { before, end: Instant::now() }
     }
 
     fn ways(self, stand: &Stand) -> impl Iterator<Item = &Proxy> {

@@ -47,7 +47,7 @@ async fn reached(stand: &mut Stand, fault: Fault, course: &Course) -> Vec<Instan
 /// Over a new link when the fault takes the old one.
 fn is_back(stand: &Stand, fault: Fault, course: &Course, node: usize) -> bool {
     let status = stand.nodes[node].status();
-    let is_new = status.links > course.blows[0].statuses[node].links;
+    let is_new = status.links > course.before.statuses[node].links;
     status.state == LinkState::Up && (is_new || fault.harm(node) == Harm::None)
 }
 
@@ -70,7 +70,7 @@ impl Trial {
         stand.say_until("to know the lag and the others", is_settled).await;
         for (number, node) in stand.nodes.iter().enumerate() {
             let (status, told) = (node.status(), node.told());
-            let links = status.links - self.course.blows[0].statuses[number].links;
+            let links = status.links - self.course.before.statuses[number].links;
             match self.fault.harm(number) {
                 Harm::None => assert_eq!((links, node.has_told_loss()), (0, false), "server {number}: {told:?}"),
                 Harm::Loss => assert!(links > 0, "server {number}: {status:?}"),
@@ -105,7 +105,7 @@ impl Trial {
 
     /// From when something was said during the fault until it was heard.
     fn longest_wait(&self, stand: &Stand, account: &Account) -> Duration {
-        let rounds = self.course.blows[0].rounds..account.passed();
+        let rounds = self.course.before.rounds..account.passed();
         let during = rounds.filter(|round| stand.time_of(*round) <= self.course.end);
         let waits = during.filter_map(|round| Some(account.at(round)? - stand.time_of(round)));
         waits.max().unwrap_or_default()

@@ -63,12 +63,13 @@ pub(super) enum Body<'a> {
         count: u64,
     },
     Missed {
+        pause: u64,
         after: u64,
     },
     Again {
         #[serde(borrow)]
         parcels: Vec<Enclosed<'a>>,
-        is_all: bool,
+        ends: Option<u64>,
     },
 }
 
@@ -207,10 +208,10 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
             What::Count { token, namespace: text(namespace), room: room.map(text) }
         }
         Body::Counted { token, count } => What::Counted { token, count },
-        Body::Missed { after } => What::Missed { after },
-        Body::Again { parcels, is_all } => {
+        Body::Missed { pause, after } => What::Missed { pause, after },
+        Body::Again { parcels, ends } => {
             let parcel = |Enclosed { channel, envelope }| Parcel::new(channel, whole.slice_ref(envelope));
-            What::Again { parcels: parcels.into_iter().map(parcel).collect(), is_all }
+            What::Again { parcels: parcels.into_iter().map(parcel).collect(), ends }
         }
     })
 }
@@ -328,8 +329,8 @@ mod tests {
         for key in [None, KEY] {
             let first = broadcast(key);
             let parcel = Parcel::new("c", first.clone());
-            let again = sealed(&Body::Again { parcels: vec![Enclosed::of(&parcel)], is_all: true }, key);
-            let What::Again { parcels, is_all: true } = read("c", &again, key).unwrap().what else {
+            let again = sealed(&Body::Again { parcels: vec![Enclosed::of(&parcel)], ends: Some(4) }, key);
+            let What::Again { parcels, ends: Some(4) } = read("c", &again, key).unwrap().what else {
                 panic!("{again:?}")
             };
             assert_eq!(parcels, [Parcel::new("c", first)]);

@@ -99,14 +99,15 @@ pub(super) enum What {
         token: u64,
         count: u64,
     },
-    /// A server may have missed what was published after that message.
+    /// A server may have missed what was published after that message, and pauses until it is told.
     Missed {
+        pause: u64,
         after: u64,
     },
-    /// What it may have missed, as it was published; all, or more follows.
+    /// What it may have missed, as it was published. The last of it ends the pause; else more follows.
     Again {
         parcels: Vec<Parcel>,
-        is_all: bool,
+        ends: Option<u64>,
     },
 }
 

@@ -28,15 +28,16 @@ impl Node {
         lock(&self.kept).expire(Instant::now());
     }
 
-    /// Says again to one server what was published after message `after`, as far as it is kept.
-    pub(super) fn say_again(&self, to: NodeId, after: u64) {
+    /// Says again to one server what was published after message `after`, as far as it is kept, and that its pause ends with
+    /// that: it may be in another by then.
+    pub(super) fn say_again(&self, to: NodeId, pause: u64, after: u64) {
         let parcels = lock(&self.kept).after(after, Instant::now());
         let channel = self.dialect.of_server(to);
         let mut rest = &parcels[..];
         loop {
             let (some, more) = rest.split_at(enough(rest));
             let parcels = some.iter().map(Enclosed::of).collect();
-            self.control(&channel, &Body::Again { parcels, is_all: more.is_empty() });
+            self.control(&channel, &Body::Again { parcels, ends: more.is_empty().then_some(pause) });
             if more.is_empty() {
                 return;
             }
@@ -61,7 +62,7 @@ impl Node {
     }
 
     fn ask_for(self: &Arc<Self>, id: NodeId, Gap { pause, after }: Gap) {
-        self.control(&self.dialect.of_server(id), &Body::Missed { after });
+        self.control(&self.dialect.of_server(id), &Body::Missed { pause, after });
         let node = Arc::downgrade(self);
         self.runtime.spawn(async move {
             sleep(PATIENCE).await;
@@ -81,10 +82,9 @@ impl Node {
     ) -> Option<(NodeId, u64)> {
         let (id, said) = (from.id, from.said);
         match what {
-            What::Again { parcels, is_all } => {
+            What::Again { parcels, ends } => {
                 parcels.iter().for_each(|parcel| self.take_again(id, parcel));
-                let gap = lock(&self.others).progress(id)?.gap().filter(|_| is_all)?;
-                return Some((id, gap.pause));
+                return ends.map(|pause| (id, pause));
             }
             what if said.is_message => {
                 let turn = lock(&self.others).take((id, said.number), channel, what, size);
@@ -139,3 +139,38 @@ fn enough(parcels: &[Parcel]) -> usize {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of what is said again at once.
 const MOST_TOGETHER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::super::super::dialect::Dialect;
+    use super::super::super::letter::Said;
+    use super::super::super::queue::QueueLimits;
+    use super::*;
+
+    const OTHER: NodeId = NodeId([7; 16]);
+
+    /// What the other says over its first link, as an answer to this server.
+    fn hear(node: &Arc<Node>, link: u32, number: u64, body: &Body<'_>) {
+        let channel = node.own_channels[1].clone();
+        let mut letter = envelope::write(&channel, OTHER, body);
+        envelope::seal(&mut letter, 1, Said { number, is_message: false }, None);
+        node.receive(link, &channel, &letter.into_parcel().payload);
+    }
+
+    #[tokio::test]
+    async fn the_answer_for_an_earlier_link_does_not_end_the_pause_of_this_one() {
+        let node = Node::new(Dialect::native("app"), QueueLimits::default(), Handle::current());
+        let first = node.next_link();
+        hear(&node, first, 5, &Body::Alive { connections: 0 });
+        let gap = |pause| vec![(OTHER, Gap { pause, after: 5 })];
+        node.next_link();
+        assert_eq!(lock(&node.others).gaps(), gap(1));
+        let link = node.next_link();
+        hear(&node, link, 6, &Body::Again { parcels: Vec::new(), ends: Some(1) });
+        assert_eq!(lock(&node.others).gaps(), gap(2));
+        hear(&node, link, 6, &Body::Again { parcels: Vec::new(), ends: Some(2) });
+        assert_eq!(lock(&node.others).gaps(), []);
+    }
+}

@@ -106,7 +106,7 @@ impl Node {
                 self.control(&self.dialect.of_server(id), &Body::Counted { token, count });
             }
             (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
-            (What::Missed { after }, Some(id)) => self.say_again(id, after),
+            (What::Missed { pause, after }, Some(id)) => self.say_again(id, pause, after),
             // A probe is of interest to who sent it; the rest comes from nobody.
             _ => {}
         }
