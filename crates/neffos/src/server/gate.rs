@@ -157,9 +157,8 @@ fn network(address: IpAddr) -> IpAddr {
 /// let builder = neffos::Server::builder().id_generator(move |request| user(request).unwrap_or_else(neffos::random_id));
 /// ```
 pub fn random_id() -> String {
-    let random = rand::random::<u128>() & !(0xF000 << 64) & !(0xC000 << 48) | (0x4000 << 64) | (0x8000 << 48);
-    let hex = format!("{random:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }
 
 #[cfg(test)]
