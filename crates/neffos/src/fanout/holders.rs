@@ -20,14 +20,18 @@ enum Holders<M> {
 }
 
 impl<M: Member> Everybody<M> {
-    pub(super) fn insert(&mut self, member: &Arc<M>) {
+    /// Returns how many have its id now.
+    pub(super) fn insert(&mut self, member: &Arc<M>) -> usize {
         let others = self.0.take(&**member.id());
-        self.0.insert(others.map_or_else(|| Holders::One(member.clone()), |others| others.with(member)));
+        let holders = others.map_or_else(|| Holders::One(member.clone()), |others| others.with(member));
+        let count = holders.len();
+        self.0.insert(holders);
+        count
     }
 
-    /// False when it was not there.
-    pub(super) fn remove(&mut self, member: &M) -> bool {
-        let Some(holders) = self.0.take(&**member.id()) else { return false };
+    /// Returns how many still have its id; none when it was not there.
+    pub(super) fn remove(&mut self, member: &M) -> Option<usize> {
+        let holders = self.0.take(&**member.id())?;
         let before = holders.len();
         let rest = holders.without(member.key());
         let after = rest.as_ref().map_or(0, Holders::len);
@@ -37,7 +41,7 @@ impl<M: Member> Everybody<M> {
             // Gives memory back after a crowd has gone.
             self.0.shrink_to(self.0.len() * 2);
         }
-        after < before
+        (after < before).then_some(after)
     }
 
     pub(super) fn contains(&self, member: &M) -> bool {

@@ -26,19 +26,18 @@ impl<M: Member> Index<M> {
     }
 
     pub(crate) fn insert(&mut self, member: &Arc<M>) {
-        if self.everybody.count(member.id()) == 0 {
+        if self.everybody.insert(member) == 1 {
             came(self.watch.as_ref(), &Place::Id(member.id()));
         }
-        self.everybody.insert(member);
     }
 
     /// Forgets `member`, which has left its namespaces; false when it was not known.
     pub(crate) fn remove(&mut self, member: &M) -> bool {
-        let was_known = self.everybody.remove(member);
-        if was_known && self.everybody.count(member.id()) == 0 {
+        let left = self.everybody.remove(member);
+        if left == Some(0) {
             went(self.watch.as_ref(), &Place::Id(member.id()));
         }
-        was_known
+        left.is_some()
     }
 
     pub(crate) fn enter(&mut self, member: &Arc<M>, name: &Arc<str>) {
@@ -46,10 +45,11 @@ impl<M: Member> Index<M> {
         if !self.everybody.contains(&**member) {
             return;
         }
-        if !self.namespaces.contains_key(name) {
+        let namespace = self.namespaces.entry(name.clone()).or_default();
+        // None is without members.
+        if namespace.members.is_empty() {
             came(self.watch.as_ref(), &Place::Namespace(name));
         }
-        let namespace = self.namespaces.entry(name.clone()).or_default();
         namespace.members.insert(ByKey(member.clone()));
     }
 
@@ -70,10 +70,12 @@ impl<M: Member> Index<M> {
     pub(crate) fn join(&mut self, member: &Arc<M>, name: &str, room: &Arc<str>) {
         let Some(namespace) = self.namespaces.get_mut(name) else { return };
         if namespace.members.contains(&member.key()) {
-            if !namespace.rooms.contains_key(room) {
+            let group = namespace.rooms.entry(room.clone()).or_default();
+            // None is without members.
+            if group.is_empty() {
                 came(self.watch.as_ref(), &Place::Room(name, room));
             }
-            namespace.rooms.entry(room.clone()).or_default().insert(ByKey(member.clone()));
+            group.insert(ByKey(member.clone()));
         }
     }
 
