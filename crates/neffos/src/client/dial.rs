@@ -18,7 +18,7 @@ use super::upgrade::{self, Opening};
 use crate::connection::{Hub, Identity, Io, Peer, Socket, Start};
 use crate::error::Error;
 use crate::message::wire::NativeMode;
-use crate::websocket::{self, CloseCode, CloseFrame, Kind, Reader, Role};
+use crate::websocket::{self, CloseCode, CloseFrame, Reader, Role};
 
 /// What every attempt needs.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Dialer {
         if self.hub.native == NativeMode::Only {
             return Ok(greeting.finish(early));
         }
-        write(stream, &websocket::message(Role::Client, Kind::Text, b"M")).await?;
+        write(stream, &websocket::text(Role::Client, "M", "")).await?;
         let mut bytes = early;
         loop {
             let mut input = &bytes[..];

@@ -121,8 +121,7 @@ impl Opening<'_> {
         if !names(header::UPGRADE, "websocket") || !names(header::CONNECTION, "upgrade") {
             return fault("the server does not name the upgrade");
         }
-        if headers.get(header::SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes)
-            != Some(accept_key(key.as_bytes()).as_bytes())
+        if headers.get(header::SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes) != Some(&accept_key(key.as_bytes())[..])
         {
             return fault("the server's key does not fit");
         }

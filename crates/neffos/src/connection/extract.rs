@@ -14,35 +14,25 @@ use super::side::{Link, ServerSide, Side};
 use crate::error::Error;
 use crate::message::Message;
 
-/// One message, and the connection that it is about.
-#[derive(Debug)]
-pub(crate) struct Happening {
-    pub(super) peer: Arc<Peer>,
-    pub(super) namespace: Arc<str>,
-    pub(super) message: Message,
-}
-
 /// One message and where it came from: what arguments of handlers are taken from.
 #[derive(Debug)]
 pub struct Event<S: Side = ServerSide> {
     ns: NsConn<S>,
-    message: Message,
+    /// Boxed: it changes hands many times on its way to a handler and back.
+    message: Box<Message>,
 }
 
 impl<S: Side> Event<S> {
-    /// Borrows the message of `happening`, which gets it back with [`Event::give_back`].
-    ///
-    /// # Errors
-    ///
-    /// When nobody holds the connection any more.
-    pub(super) fn take(happening: &mut Happening) -> Result<Self, Error> {
-        let conn = Conn::from_link(S::Link::of(&happening.peer).ok_or_else(Error::closed)?);
-        let ns = NsConn::new(conn, happening.namespace.clone());
-        Ok(Self { ns, message: std::mem::take(&mut happening.message) })
+    /// The message comes back when nobody holds the connection any more.
+    pub(super) fn new(peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Result<Self, Box<Message>> {
+        match S::Link::of(peer) {
+            Some(link) => Ok(Self { ns: NsConn::new(Conn::from_link(link), namespace), message }),
+            None => Err(message),
+        }
     }
 
-    pub(super) fn give_back(self, happening: &mut Happening) {
-        happening.message = self.message;
+    pub(super) fn into_message(self) -> Box<Message> {
+        self.message
     }
 
     /// The connection that the message came on.
@@ -134,7 +124,7 @@ impl<S: Side> FromEvent<S> for Room<S> {
 
 impl<S: Side> FromEvent<S> for Message {
     fn from_event(event: &Event<S>) -> Result<Self, Error> {
-        Ok(event.message.clone())
+        Ok(event.message().clone())
     }
 }
 

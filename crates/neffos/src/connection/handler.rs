@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 
 use super::conn::Conn;
-use super::extract::{Event, FromEvent, Happening, Setup};
+use super::extract::{Event, FromEvent, Setup};
+use super::peer::Peer;
 use super::reply::{IntoDecision, IntoReply, Kind, Reply};
 use super::side::{ServerSide, Side};
 use crate::error::Error;
-use crate::fanout::Member;
+use crate::message::Message;
 
 /// An async function or closure of up to six arguments, each taken out of the event ([`FromEvent`]).
 ///
@@ -75,7 +76,7 @@ type ReplyFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// A handler without its type, and without its side.
 pub(crate) struct BoxedHandler {
-    call: Box<dyn Fn(&mut Happening) -> ReplyFuture + Send + Sync>,
+    start: Box<dyn Fn(&Arc<Peer>, Arc<str>, Box<Message>) -> Running + Send + Sync>,
     check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 
@@ -87,20 +88,19 @@ impl BoxedHandler {
         H::Output: IntoReply,
         Args: 'static,
     {
-        let call = move |happening: &mut Happening| -> ReplyFuture {
-            let event = match Event::take(happening) {
+        let start = move |peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>| {
+            let event = match Event::new(peer, namespace, message) {
                 Ok(event) => event,
-                Err(err) => return at_once(Err::<(), _>(err).into_reply()),
+                Err(message) => return Running::new(message, refused(Error::closed())),
             };
             let called = catch_unwind(AssertUnwindSafe(|| match handler.call(&event) {
                 Ok(running) => guarded(running.map(IntoReply::into_reply)),
-                Err(err) => at_once(Err::<(), _>(err).into_reply()),
+                Err(err) => refused(err),
             }));
             // Also after a panic: what it is answered with depends on the message.
-            event.give_back(happening);
-            called.unwrap_or_else(|_panic| at_once(Reply(Kind::Panicked)))
+            Running::new(event.into_message(), called.unwrap_or_else(|_panic| at_once(Reply(Kind::Panicked))))
         };
-        Self { call: Box::new(call), check: H::check }
+        Self { start: Box::new(start), check: H::check }
     }
 
     pub(super) fn check(&self, setup: &Setup<'_>) -> Result<(), Error> {
@@ -108,36 +108,42 @@ impl BoxedHandler {
     }
 
     /// Begins with an event. A panic is its reply, and harms nothing else.
-    pub(super) fn start(&self, mut happening: Happening) -> Running {
-        let reply = (self.call)(&mut happening);
-        Running { happening: Some(happening), reply }
+    pub(super) fn start(&self, peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Running {
+        (self.start)(peer, namespace, message)
     }
 }
 
-/// A handler at work. It may be moved after it was polled: what is done at once needs no place of its own.
+/// A handler at work, and the message that it is at work on. It may be moved after it was polled: what is done at once needs
+/// no place of its own.
 pub(super) struct Running {
     /// None: it is done.
-    happening: Option<Happening>,
+    message: Option<Box<Message>>,
     reply: ReplyFuture,
 }
 
+impl Running {
+    fn new(message: Box<Message>, reply: ReplyFuture) -> Self {
+        Self { message: Some(message), reply }
+    }
+}
+
 impl Future for Running {
-    type Output = (Happening, Reply);
+    type Output = (Box<Message>, Reply);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let reply = ready!(self.reply.poll_unpin(cx));
-        let happening = self.happening.take().expect("a future is not polled after its end");
-        if matches!(reply.0, Kind::Panicked) {
-            let (id, name) = (happening.peer.id(), happening.message.event());
-            tracing::error!(conn = ?id, event = ?name, "a handler panicked");
-        }
-        Poll::Ready((happening, reply))
+        let message = self.message.take().expect("a future is not polled after its end");
+        Poll::Ready((message, reply))
     }
 }
 
 fn guarded(running: impl Future<Output = Reply> + Send + 'static) -> ReplyFuture {
     let caught = AssertUnwindSafe(running).catch_unwind();
     Box::pin(caught.map(|reply| reply.unwrap_or_else(|_panic| Reply(Kind::Panicked))))
+}
+
+fn refused(err: Error) -> ReplyFuture {
+    at_once(Err::<(), _>(err).into_reply())
 }
 
 fn at_once(reply: Reply) -> ReplyFuture {

@@ -107,11 +107,15 @@ impl Here for Hub {
             return ready(None).boxed();
         }
         let patience = patience.unwrap_or(self.limits.ask_timeout);
+        let mut ask = message.clone();
         async move {
-            match first_answer(peers, message.clone(), patience).await {
+            match first_answer(peers, message, patience).await {
                 Ok(answer) => Some(answer),
                 Err(err) if err.is_timeout() || err.is_closed() => None,
-                Err(err) => Some(message.error_reply(err.to_string())),
+                Err(err) => {
+                    ask.turn_into_error_reply(err.to_string());
+                    Some(ask)
+                }
             }
         }
         .boxed()

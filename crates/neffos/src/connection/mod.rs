@@ -9,7 +9,7 @@
 //! - `events.rs`: the table of handlers; `handler.rs`, `extract.rs`, `reply.rs`: what a handler may take and return.
 //! - `process.rs`: what one message of the peer does.
 //! - `driver.rs`: the task: reads, runs handlers, writes what the dispatcher could not; `io.rs`: its socket;
-//!   `deadlines.rs`: when it gives up.
+//!   `inbox.rs`: events that wait for their turn; `deadlines.rs`: when it gives up.
 
 mod accepted;
 mod ask;
@@ -21,6 +21,7 @@ mod extensions;
 mod extract;
 mod handler;
 mod hub;
+mod inbox;
 mod io;
 mod limits;
 mod line;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use futures_util::FutureExt;
 
 use super::conn::Conn;
-use super::extract::Happening;
 use super::handler::Running;
 use super::peer::Peer;
 use super::reply::{Kind, Reply};
@@ -51,13 +51,13 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
 pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Handles one message, as much of it as takes no wait; what is left is a job, and wakes `cx` when it goes on.
-pub(super) fn message(peer: &Arc<Peer>, message: Message, cx: &mut Context<'_>) -> Option<Job> {
+pub(super) fn message(peer: &Arc<Peer>, message: Box<Message>, cx: &mut Context<'_>) -> Option<Job> {
     let hub = peer.hub();
     let step = peer.session().decide(&message, &hub.limits.bounds, |name| hub.namespaces.name(name));
     match step {
         Step::Ignore => {}
         Step::Acknowledge => peer.reply(done(peer, &message)),
-        Step::Refuse(reason) => refuse(peer, &message, reason),
+        Step::Refuse(reason) => refuse(peer, message, reason),
         Step::Connect(namespace) => return Some(Box::pin(connect(peer.clone(), namespace, message))),
         Step::Disconnect(namespace) => return Some(Box::pin(disconnect(peer.clone(), namespace, message))),
         Step::Join(namespace, room) => return Some(Box::pin(join(peer.clone(), namespace, room, message))),
@@ -81,7 +81,18 @@ pub(super) async fn teardown(peer: Arc<Peer>, memberships: Memberships) {
 
 /// Asks the handler of a system event for its consent.
 pub(super) async fn decide(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) -> Result<(), Error> {
-    match run(peer, namespace, message).await.0 {
+    consent(peer, namespace, Box::new(message)).await.1
+}
+
+/// Tells the handler of a system event; it has no say.
+pub(super) async fn tell(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) {
+    run(peer, namespace, Box::new(message)).await;
+}
+
+/// As [`decide`], and hands the message back.
+async fn consent(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> (Box<Message>, Result<(), Error>) {
+    let (message, reply) = run(peer, namespace, message).await;
+    let decision = match reply.0 {
         Kind::Nothing | Kind::Body(_) | Kind::Binary(_) => Ok(()),
         Kind::Error(text) => Err(Error::new(text)),
         Kind::Close(close) => {
@@ -89,12 +100,8 @@ pub(super) async fn decide(peer: &Arc<Peer>, namespace: &Arc<str>, message: Mess
             Err(Error::new(close.to_string()))
         }
         Kind::Panicked => Err(Error::new(PANICKED)),
-    }
-}
-
-/// Tells the handler of a system event; it has no say.
-pub(super) async fn tell(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) {
-    run(peer, namespace, message).await;
+    };
+    (message, decision)
 }
 
 /// Tells of rooms that were left because their namespace was.
@@ -106,115 +113,137 @@ pub(super) async fn tell_left(peer: &Arc<Peer>, namespace: &Arc<str>, rooms: &[A
     }
 }
 
-async fn connect(peer: Arc<Peer>, namespace: Arc<str>, message: Message) {
-    if let Err(err) = decide(&peer, &namespace, message.clone()).await {
-        return refuse(&peer, &message, &err.to_string());
+async fn connect(peer: Arc<Peer>, namespace: Arc<str>, message: Box<Message>) {
+    let (message, decision) = consent(&peer, &namespace, message).await;
+    if let Err(err) = decision {
+        return refuse(&peer, message, &err.to_string());
     }
     let _claim = peer.reach(&namespace, None).await;
     if peer.enter_for_peer(&namespace, done(&peer, &message)) {
-        tell(&peer, &namespace, about(&message, events::CONNECTED)).await;
+        run(&peer, &namespace, renamed(message, events::CONNECTED)).await;
     }
 }
 
 /// A server's handler is asked while all is as it was; a client's is told when it is done.
-async fn disconnect(peer: Arc<Peer>, namespace: Arc<str>, message: Message) {
+async fn disconnect(peer: Arc<Peer>, namespace: Arc<str>, mut message: Box<Message>) {
     let role = peer.hub().role;
-    if role == Role::Server
-        && let Err(err) = decide(&peer, &namespace, message.clone()).await
-    {
-        return refuse(&peer, &message, &err.to_string());
+    if role == Role::Server {
+        let decision;
+        (message, decision) = consent(&peer, &namespace, message).await;
+        if let Err(err) = decision {
+            return refuse(&peer, message, &err.to_string());
+        }
     }
     let rooms = peer.exit(&namespace);
     tell_left(&peer, &namespace, &rooms, Cause::PeerForced).await;
     peer.reply(done(&peer, &message));
     if role == Role::Client {
-        tell(&peer, &namespace, message).await;
+        run(&peer, &namespace, message).await;
     }
 }
 
-async fn join(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
-    if let Err(err) = decide(&peer, &namespace, message.clone()).await {
-        return refuse(&peer, &message, &err.to_string());
+async fn join(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Box<Message>) {
+    let (message, decision) = consent(&peer, &namespace, message).await;
+    if let Err(err) = decision {
+        return refuse(&peer, message, &err.to_string());
     }
     let _claim = peer.reach(&namespace, Some(&room)).await;
     peer.join(&namespace, &room);
-    tell(&peer, &namespace, about(&message, events::JOINED)).await;
+    let (message, _) = run(&peer, &namespace, renamed(message, events::JOINED)).await;
     peer.reply(done(&peer, &message));
 }
 
 /// A server's handler may refuse; a client's has no say.
-async fn leave(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Message) {
-    let decision = decide(&peer, &namespace, about(&message, events::LEAVE)).await;
+async fn leave(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Box<Message>) {
+    let name = message.event.clone();
+    let (message, decision) = consent(&peer, &namespace, renamed(message, events::LEAVE)).await;
     if peer.hub().role == Role::Server
         && let Err(err) = decision
     {
-        return refuse(&peer, &message, &err.to_string());
+        return refuse(&peer, renamed(message, name), &err.to_string());
     }
     peer.leave(&namespace, &room);
-    tell(&peer, &namespace, about(&message, events::LEFT)).await;
+    let (message, _) = run(&peer, &namespace, renamed(message, events::LEFT)).await;
     peer.reply(done(&peer, &message));
 }
 
 /// Runs a handler. Most are done at once: only what waits becomes a job.
-fn event(peer: &Arc<Peer>, namespace: Arc<str>, message: Message, cx: &mut Context<'_>) -> Option<Job> {
-    let mut running = start(peer, namespace, message)?;
+fn event(peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>, cx: &mut Context<'_>) -> Option<Job> {
+    let mut running = start(peer, namespace, message).ok()?;
     match running.poll_unpin(cx) {
-        Poll::Ready((happening, reply)) => {
-            answer(happening, reply);
+        Poll::Ready((message, reply)) => {
+            answer(peer, message, reply);
             None
         }
-        Poll::Pending => Some(Box::pin(running.map(|(happening, reply)| answer(happening, reply)))),
+        Poll::Pending => {
+            let peer = peer.clone();
+            Some(Box::pin(running.map(move |(message, reply)| answer(&peer, message, reply))))
+        }
     }
 }
 
-async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) -> Reply {
+/// Runs a handler to its end; the message comes back.
+async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> (Box<Message>, Reply) {
     match start(peer, namespace.clone(), message) {
-        Some(running) => running.await.1,
-        None => Reply::none(),
+        Ok(running) => {
+            let (message, reply) = running.await;
+            report_panic(peer, &message, &reply);
+            (message, reply)
+        }
+        Err(message) => (message, Reply::none()),
     }
 }
 
-/// Begins with an event; none when it has no handler.
-fn start(peer: &Arc<Peer>, namespace: Arc<str>, message: Message) -> Option<Running> {
-    let handler = peer.hub().namespaces.handler(&namespace, message.event())?;
-    Some(handler.start(Happening { peer: peer.clone(), namespace, message }))
+/// Begins with an event, or gives it back when it has no handler.
+fn start(peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Result<Running, Box<Message>> {
+    match peer.hub().namespaces.handler(&namespace, message.event()) {
+        Some(handler) => Ok(handler.start(peer, namespace, message)),
+        None => Err(message),
+    }
+}
+
+fn report_panic(peer: &Peer, message: &Message, reply: &Reply) {
+    if matches!(reply.0, Kind::Panicked) {
+        tracing::error!(conn = ?peer.id(), event = ?message.event(), "a handler panicked");
+    }
 }
 
 /// Sends what the handler of an event returned.
-fn answer(happening: Happening, reply: Reply) {
-    let Happening { peer, message, .. } = happening;
+fn answer(peer: &Peer, message: Box<Message>, reply: Reply) {
+    report_panic(peer, &message, &reply);
     let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
     match reply.0 {
         Kind::Nothing => {}
-        Kind::Body(body) => answer_with(&peer, message, |ask| ask.into_reply(body, plain)),
-        Kind::Binary(body) => answer_with(&peer, message, |ask| ask.into_reply(body, Encoding::Binary)),
-        Kind::Error(text) => answer_with(&peer, message, |ask| ask.error_reply(text)),
+        Kind::Body(body) => answer_with(peer, message, |ask| ask.turn_into_reply(body, plain)),
+        Kind::Binary(body) => answer_with(peer, message, |ask| ask.turn_into_reply(body, Encoding::Binary)),
+        Kind::Error(text) => answer_with(peer, message, |ask| ask.turn_into_error_reply(text)),
         Kind::Close(close) => {
-            answer_with(&peer, message, |ask| ask.error_reply(close.to_string()));
+            answer_with(peer, message, |ask| ask.turn_into_error_reply(close.to_string()));
             peer.close(Some(&CloseFrame::new(close.code(), close.text())));
         }
-        Kind::Panicked if message.is_ask() => answer_with(&peer, message, |ask| ask.error_reply(PANICKED)),
+        Kind::Panicked if message.is_ask() => answer_with(peer, message, |ask| ask.turn_into_error_reply(PANICKED)),
         Kind::Panicked => peer.close(Some(&CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED))),
     }
 }
 
 /// Sends a reply, unless the peer has left the place meanwhile, or would be told of its own error.
-fn answer_with(peer: &Peer, message: Message, reply: impl FnOnce(Message) -> Message) {
+fn answer_with(peer: &Peer, mut message: Box<Message>, turn_into_reply: impl FnOnce(&mut Message)) {
     let was_error = message.error.is_some();
     // There is no envelope that could tell a native reply from a native message.
     let is_bare = message.is_native() && !message.is_ask();
-    let reply = reply(message);
-    let is_echo_of_an_error = reply.error.is_some() && was_error;
-    if is_echo_of_an_error || is_bare || peer.session().may_send(&reply).is_err() {
+    turn_into_reply(&mut message);
+    let is_echo_of_an_error = message.error.is_some() && was_error;
+    if is_echo_of_an_error || is_bare || peer.session().may_send(&message).is_err() {
         return;
     }
-    peer.reply(wire::encode(&reply, peer.hub().role));
+    peer.reply(wire::encode(&message, peer.hub().role));
 }
 
 /// Tells an asker that it may not; one that did not ask is told nothing.
-fn refuse(peer: &Peer, message: &Message, reason: &str) {
+fn refuse(peer: &Peer, mut message: Box<Message>, reason: &str) {
     if message.is_ask() && message.error.is_none() {
-        peer.reply(wire::encode(&message.error_reply(reason.to_owned()), peer.hub().role));
+        message.turn_into_error_reply(reason);
+        peer.reply(wire::encode(&message, peer.hub().role));
     }
 }
 
@@ -223,8 +252,9 @@ fn done(peer: &Peer, message: &Message) -> Bytes {
 }
 
 /// The event that goes with a request: the same place, and its body.
-fn about(request: &Message, event: &'static str) -> Message {
-    Message { event: event.into(), ..request.clone() }
+fn renamed(mut message: Box<Message>, event: impl Into<ByteString>) -> Box<Message> {
+    message.event = event.into();
+    message
 }
 
 /// What `on_connect` returned, when it was a refusal.

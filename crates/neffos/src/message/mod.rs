@@ -230,15 +230,20 @@ impl Message {
         self
     }
 
-    /// The reply to `self`, which repeats its envelope.
-    pub(crate) fn into_reply(self, body: Bytes, encoding: Encoding) -> Self {
-        let Self { namespace, room, event, token, .. } = self;
-        Self { namespace, room, event, token, body, encoding, ..Self::default() }
+    /// Makes it the reply to what it was: the envelope stays.
+    pub(crate) fn turn_into_reply(&mut self, body: Bytes, encoding: Encoding) {
+        self.body = body;
+        self.encoding = encoding;
+        self.error = None;
+        self.no_op = false;
+        self.recipient = None;
+        self.asker = None;
     }
 
-    /// An error reply to `self`, always as text: some clients cannot read an error in a binary frame.
-    pub(crate) fn error_reply(&self, text: impl Into<ByteString>) -> Self {
-        Self { error: Some(text.into()), ..self.clone().into_reply(Bytes::new(), Encoding::Text) }
+    /// The same with an error, always as text: some clients cannot read an error in a binary frame.
+    pub(crate) fn turn_into_error_reply(&mut self, text: impl Into<ByteString>) {
+        self.turn_into_reply(Bytes::new(), Encoding::Text);
+        self.error = Some(text.into());
     }
 }
 
@@ -316,7 +321,8 @@ mod tests {
 
     #[test]
     fn an_error_reply_to_a_binary_ask_is_text() {
-        let ask = Message { token: "$1".into(), ..Message::new("e", "x").binary() };
-        assert!(!ask.error_reply("no").is_binary());
+        let mut ask = Message { token: "$1".into(), ..Message::new("e", "x").binary() };
+        ask.turn_into_error_reply("no");
+        assert_eq!((ask.error(), ask.is_binary(), ask.body().len()), (Some("no"), false, 0));
     }
 }

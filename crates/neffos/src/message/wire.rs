@@ -125,10 +125,7 @@ pub(crate) fn payload(message: &Message, token: &str) -> BytesMut {
 
 /// Writes the reply that says no more than "done".
 pub(crate) fn encode_empty_reply(token: &str, role: Role) -> Bytes {
-    let mut payload = Vec::with_capacity(token.len() + 6);
-    payload.extend_from_slice(token.as_bytes());
-    payload.extend_from_slice(b";;;;;;");
-    websocket::message(role, Kind::Text, &payload)
+    websocket::text(role, token, ";;;;;;")
 }
 
 fn payload_len(message: &Message, token: &str) -> usize {
@@ -268,8 +265,9 @@ mod tests {
 
     #[test]
     fn an_error_takes_the_place_of_the_body() {
-        let ask = decode_text("$1;default;;sum;0;0;[1,2]").unwrap();
-        assert_eq!(text_of(&encode(&ask.error_reply("bad input"), Role::Server)), "$1;default;;sum;1;0;bad input");
+        let mut ask = decode_text("$1;default;;sum;0;0;[1,2]").unwrap();
+        ask.turn_into_error_reply("bad input");
+        assert_eq!(text_of(&encode(&ask, Role::Server)), "$1;default;;sum;1;0;bad input");
         let back = decode_text("$1;default;;sum;1;0;bad input").unwrap();
         assert_eq!((back.error(), back.body.len()), (Some("bad input"), 0));
     }

@@ -27,7 +27,7 @@ pub(crate) use deflate::Compression;
 pub(crate) use deflate::{Answer, Packing, Window, pack};
 pub(crate) use frame::Violation;
 pub(crate) use reader::{Incoming, ReadLimits, Reader};
-pub(crate) use writer::{MAX_HEADER, begin_message, close, finish_message, header_len, message, ping, pong};
+pub(crate) use writer::{MAX_HEADER, begin_message, close, finish_message, header_len, message, ping, pong, text};
 
 /// Which side this is. A client masks what it sends; a server does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,11 +26,7 @@ pub(crate) fn header_len(role: Role, payload_len: usize) -> usize {
 
 /// Begins a message of `payload_len` bytes, which the caller writes next; then comes [`finish_message`].
 pub(crate) fn begin_message(out: &mut BytesMut, role: Role, kind: Kind, payload_len: usize) -> FrameStart {
-    let opcode = match kind {
-        Kind::Text => TEXT,
-        Kind::Binary => BINARY,
-    };
-    begin(out, role, opcode, payload_len)
+    begin(out, role, opcode(kind), payload_len)
 }
 
 /// Ends what [`begin_message`] began: a client's payload is masked now.
@@ -42,11 +38,12 @@ pub(crate) fn finish_message(out: &mut BytesMut, start: FrameStart) {
 
 /// One message in one frame.
 pub(crate) fn message(role: Role, kind: Kind, payload: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(payload.len() + MAX_HEADER);
-    let start = begin_message(&mut out, role, kind, payload.len());
-    out.extend_from_slice(payload);
-    finish_message(&mut out, start);
-    out.freeze()
+    frame(role, opcode(kind), [payload])
+}
+
+/// One text message of these two parts, in one frame.
+pub(crate) fn text(role: Role, head: &str, tail: &str) -> Bytes {
+    frame(role, TEXT, [head.as_bytes(), tail.as_bytes()])
 }
 
 /// A ping; of `payload`, what fits.
@@ -67,12 +64,24 @@ pub(crate) fn close(role: Role, frame: Option<&CloseFrame>) -> Bytes {
 }
 
 fn control(role: Role, opcode: u8, payload: &[u8]) -> Bytes {
-    let payload = &payload[..payload.len().min(MAX_CONTROL)];
-    let mut out = BytesMut::with_capacity(payload.len() + MAX_HEADER);
-    let start = begin(&mut out, role, opcode, payload.len());
-    out.extend_from_slice(payload);
+    frame(role, opcode, [&payload[..payload.len().min(MAX_CONTROL)]])
+}
+
+fn frame<const N: usize>(role: Role, opcode: u8, parts: [&[u8]; N]) -> Bytes {
+    let length = parts.iter().map(|part| part.len()).sum();
+    // What is filled to the end needs no second allocation to be shared.
+    let mut out = BytesMut::with_capacity(header_len(role, length) + length);
+    let start = begin(&mut out, role, opcode, length);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
     finish_message(&mut out, start);
     out.freeze()
+}
+
+fn opcode(kind: Kind) -> u8 {
+    match kind {
+        Kind::Text => TEXT,
+        Kind::Binary => BINARY,
+    }
 }
 
 /// Writes the header of a message's only frame: `opcode` with what is reserved for extensions.

@@ -5,7 +5,6 @@
 //! that is idle holds no buffer and no handler's future: bytes are read into a buffer that belongs to the worker.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conn::Conn;
 use super::deadlines::{Deadlines, Due};
+use super::inbox::Inbox;
 use super::io::{Io, Written};
 use super::peer::{Peer, too_slow};
 use super::process::{self, Job};
@@ -24,7 +24,7 @@ use crate::fanout::{Member, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
 use crate::session::{AckStep, CLIENT_TOKEN, Effect, Frame, Match, Pending};
-use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Kind, Reader, Role};
+use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Reader, Role};
 
 /// Drives a connection to its end, from `start` on; `held` is let go at the end.
 ///
@@ -51,7 +51,7 @@ struct Driver {
     peer: Arc<Peer>,
     io: Io,
     reader: Reader,
-    inbox: VecDeque<Message>,
+    inbox: Inbox,
     job: Option<Job>,
     deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
@@ -96,7 +96,7 @@ impl Driver {
         }
         Self {
             reader: Reader::new(peer.hub().role, limits.read(), peer.deflate()),
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             job: None,
             timer: Box::pin(sleep_until(deadlines.next(limits).unwrap_or(now + FAR_FUTURE))),
             deadlines,
@@ -179,11 +179,8 @@ impl Driver {
     /// Begins with what comes next; false when there is nothing. What takes no wait is done then, and leaves no job.
     fn begin_next(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.is_held()
-            && let Some(message) = self.inbox.pop_front()
+            && let Some(message) = self.inbox.pop()
         {
-            if self.inbox.is_empty() {
-                self.inbox = VecDeque::new();
-            }
             self.job = process::message(&self.peer, message, cx);
             return true;
         }
@@ -201,7 +198,7 @@ impl Driver {
 
     /// Whether the next event waits until its namespace is connected to the end.
     fn is_held(&self) -> bool {
-        let next = self.inbox.front().filter(|_| self.stage == Stage::Open);
+        let next = self.inbox.first().filter(|_| self.stage == Stage::Open);
         next.is_some_and(|message| self.peer.session().is_held(message))
     }
 
@@ -282,12 +279,12 @@ impl Driver {
             AckStep::Message(frame) => self.take(&frame),
             AckStep::Accept(frames) => {
                 self.deadlines.acknowledged();
-                self.peer.control(text_frame(&format!("A{}", self.peer.id())));
+                self.peer.control(websocket::text(Role::Server, "A", self.peer.id()));
                 self.peer.tell_acknowledged();
                 frames.iter().for_each(|frame| self.take(frame));
             }
             AckStep::Refuse(text) => {
-                self.peer.control(text_frame(&format!("H{text}")));
+                self.peer.control(websocket::text(Role::Server, "H", &text));
                 self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, text)));
             }
             AckStep::Violation => {
@@ -313,7 +310,7 @@ impl Driver {
         }
         match wire::decode(&frame.data, frame.kind, native) {
             Ok(message) if message.is_ask() && self.take_reply(&message) => {}
-            Ok(message) => self.enqueue(message),
+            Ok(message) => self.enqueue(Box::new(message)),
             Err(reason) => tracing::debug!(conn = ?self.peer.id(), %reason, "dropped an invalid message"),
         }
     }
@@ -352,7 +349,7 @@ impl Driver {
         }
     }
 
-    fn enqueue(&mut self, mut message: Message) {
+    fn enqueue(&mut self, mut message: Box<Message>) {
         // Who is to be closed soon starts nothing new.
         if self.peer.is_draining() {
             return;
@@ -362,11 +359,7 @@ impl Driver {
             message.token = ByteString::new();
         }
         message.asker = message.is_ask().then(|| self.peer.key());
-        if self.inbox.is_empty() {
-            // One comes after the other, as a rule: the first takes no place for more.
-            self.inbox.reserve_exact(1);
-        }
-        self.inbox.push_back(message);
+        self.inbox.push(message);
     }
 
     // ---- writing
@@ -475,11 +468,6 @@ impl Driver {
         self.peer.hub().fanout.totals().add(&tally);
         self.io = Io::Gone;
     }
-}
-
-/// What a server says about a greeting.
-fn text_frame(text: &str) -> Bytes {
-    websocket::message(Role::Server, Kind::Text, text.as_bytes())
 }
 
 thread_local! {

@@ -49,7 +49,7 @@ async fn noted(hub: &Arc<Hub>, listener: &TcpListener, polls: &Arc<AtomicUsize>)
 
 fn to_all(text: &'static str) -> Arc<Cast> {
     let audience = Audience { namespace: "ns".into(), room: None, id: None, except: Except::Nobody };
-    let frame = websocket::message(Role::Server, Kind::Text, text.as_bytes());
+    let frame = websocket::text(Role::Server, text, "");
     Arc::new(Cast::new(audience, Chunk::single(frame), None))
 }
 

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::frame::{Frame, Header};
 use super::super::writer::{begin, finish_message};
-use super::super::{BINARY, MAX_HEADER, RSV1, Role, TEXT, apply_mask};
+use super::super::{BINARY, RSV1, Role, TEXT, apply_mask, header_len};
 use super::{Packing, codec};
 
 /// The message of `frame`, which this side has written whole, in a frame with fewer bytes. None when there is no such, or
@@ -29,7 +29,7 @@ pub(crate) fn pack(frame: &[u8], packing: Packing) -> Option<Bytes> {
 
 fn pack_payload(frame: Frame, payload: &[u8], role: Role, packing: Packing) -> Option<Bytes> {
     codec::deflate(payload, packing.window, |packed| {
-        let mut out = BytesMut::with_capacity(packed.len() + MAX_HEADER);
+        let mut out = BytesMut::with_capacity(header_len(role, packed.len()) + packed.len());
         let start = begin(&mut out, role, RSV1 | frame.opcode, packed.len());
         out.extend_from_slice(packed);
         finish_message(&mut out, start);

@@ -1,0 +1,60 @@
+//! Events that wait for their turn. Most often it is one: it takes no storage of its own.
+
+use std::collections::VecDeque;
+
+use crate::message::Message;
+
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    first: Option<Box<Message>>,
+    /// None while there is no first.
+    others: VecDeque<Box<Message>>,
+}
+
+impl Inbox {
+    pub(super) fn push(&mut self, message: Box<Message>) {
+        match &self.first {
+            None => self.first = Some(message),
+            Some(_) => self.others.push_back(message),
+        }
+    }
+
+    pub(super) fn first(&self) -> Option<&Message> {
+        self.first.as_deref()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Box<Message>> {
+        let first = self.first.take()?;
+        self.first = self.others.pop_front();
+        if self.first.is_none() {
+            // A burst must not leave its room behind.
+            self.others = VecDeque::new();
+        }
+        Some(first)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_out_as_they_came_in() {
+        let mut inbox = Inbox::default();
+        for event in ["a", "b", "c"] {
+            inbox.push(Box::new(Message::new(event, "")));
+        }
+        assert_eq!((inbox.len(), inbox.first().map(Message::event)), (3, Some("a")));
+        let events: Vec<_> = std::iter::from_fn(|| inbox.pop()).map(|message| message.event().to_owned()).collect();
+        assert_eq!(events, ["a", "b", "c"]);
+        assert_eq!((inbox.len(), inbox.others.capacity()), (0, 0));
+    }
+}
