@@ -154,7 +154,7 @@ pub(super) fn switching_protocols(request: &Parts, compression: Option<&Answer>)
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    if let Ok(accept) = HeaderValue::from_str(&accept_key(key)) {
+    if let Ok(accept) = HeaderValue::from_bytes(&accept_key(key)) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
     if let Some(Ok(agreed)) = compression.map(|answer| HeaderValue::from_str(&answer.to_string())) {
@@ -233,8 +233,8 @@ fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
 
 /// Whether one of the comma-separated tokens of a header is `token`.
 fn lists(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(token))
+    let mut tokens = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// How long the path and query of a handshake may be.

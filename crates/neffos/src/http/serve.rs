@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use super::upgrade::Handover;
 use crate::server::Server;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
@@ -91,7 +92,8 @@ where
     let accepting = async {
         loop {
             match listener.accept().await {
-                Ok((stream, address)) => drop(answers.spawn(answer(stream, address))),
+                // Boxed: it is large, and moved a dozen times on its way into a task.
+                Ok((stream, address)) => drop(answers.spawn(Box::pin(answer(stream, address)))),
                 Err(err) => rest_after(&err).await,
             }
         }
@@ -115,14 +117,13 @@ where
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
 {
     let patience = server.gate().settings.handshake_timeout;
-    let asked = Arc::new(AtomicBool::new(false));
-    let service = service_fn({
-        let asked = asked.clone();
-        move |mut request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(address);
-            app.clone().call(request)
-        }
+    let asked = &AtomicBool::new(false);
+    let handover = &Arc::new(Handover::default());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(address);
+        request.extensions_mut().insert(handover.clone());
+        app.clone().call(request)
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
@@ -133,12 +134,17 @@ where
     tokio::pin!(connection);
     // What becomes of one client's HTTP is its own affair: errors are clients that went away or spoke something else.
     tokio::select! {
+        // Most requests are here before anybody waits for them: the others are not looked at then.
+        biased;
         _ended = connection.as_mut() => {}
-        () = silence(patience, &asked) => {}
+        () = silence(patience, asked) => {}
         () = server.gate().all_gone_after_close() => {
             connection.as_mut().graceful_shutdown();
-            timeout(LAST_ANSWER, connection).await.ok();
+            timeout(LAST_ANSWER, connection.as_mut()).await.ok();
         }
+    }
+    if let Some(arrival) = handover.take() {
+        arrival.complete().await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -34,6 +34,7 @@ impl Server {
     /// Outside a tokio runtime.
     pub fn upgrade<B>(&self, request: &mut Request<B>) -> Response<Full<Bytes>> {
         let on_upgrade = hyper::upgrade::on(&mut *request);
+        let handover = request.extensions_mut().remove::<Arc<Handover>>();
         match self.admit(parts_of(request)) {
             Err(err) => {
                 self.report(&err);
@@ -41,7 +42,11 @@ impl Server {
             }
             Ok((guest, compression)) => {
                 let response = handshake::switching_protocols(&guest.request, compression.as_ref());
-                tokio::spawn(self.clone().receive(guest, on_upgrade));
+                let arrival = Arrival { server: self.clone(), guest, on_upgrade };
+                match handover {
+                    Some(handover) => handover.put(arrival),
+                    None => drop(tokio::spawn(arrival.complete())),
+                }
                 response
             }
         }
@@ -110,28 +115,6 @@ impl Server {
         Ok(Guest { request: Arc::new(request), identity, admission })
     }
 
-    /// Waits for the socket and gives it to a task that holds nothing of the handshake.
-    async fn receive(self, guest: Guest, on_upgrade: OnUpgrade) {
-        let lost = |err| self.report(&UpgradeError::new(Reason::Lost(err)));
-        let upgraded = match timeout(self.gate().settings.handshake_timeout, on_upgrade).await {
-            Ok(Ok(upgraded)) => upgraded,
-            Ok(Err(err)) => return lost(err.into()),
-            Err(late) => return lost(late.into()),
-        };
-        match tcp_of(upgraded) {
-            Ok((stream, early)) => {
-                // A message is worth a packet of its own. If it fails, they are only slower.
-                stream.set_nodelay(true).ok();
-                let stream = Arc::new(stream);
-                tokio::spawn(self.connect(guest, Socket::Tcp(stream.clone()), Io::Tcp(stream), early));
-            }
-            Err(other) => {
-                let stream = Box::new(TokioIo::new(other));
-                tokio::spawn(self.connect(guest, Socket::Driven, Io::Driven(stream), Bytes::new()));
-            }
-        }
-    }
-
     fn connect(self, guest: Guest, socket: Socket, io: Io, early: Bytes) -> impl Future<Output = ()> + Send {
         let Guest { request, identity, admission } = guest;
         drive(Peer::new(self.hub(), identity, socket), io, Start::Requested(request, early), admission)
@@ -150,6 +133,53 @@ struct Guest {
     request: Arc<Parts>,
     identity: Identity,
     admission: Admission,
+}
+
+/// A client that was let in and waits for its socket.
+pub(super) struct Arrival {
+    server: Server,
+    guest: Guest,
+    on_upgrade: OnUpgrade,
+}
+
+impl Arrival {
+    /// Waits for the socket and gives it to a task that holds nothing of the handshake.
+    pub(super) async fn complete(self) {
+        let Self { server, guest, on_upgrade } = self;
+        let lost = |err| server.report(&UpgradeError::new(Reason::Lost(err)));
+        let upgraded = match timeout(server.gate().settings.handshake_timeout, on_upgrade).await {
+            Ok(Ok(upgraded)) => upgraded,
+            Ok(Err(err)) => return lost(err.into()),
+            Err(late) => return lost(late.into()),
+        };
+        match tcp_of(upgraded) {
+            Ok((stream, early)) => {
+                // A message is worth a packet of its own. If it fails, they are only slower.
+                stream.set_nodelay(true).ok();
+                let stream = Arc::new(stream);
+                tokio::spawn(server.connect(guest, Socket::Tcp(stream.clone()), Io::Tcp(stream), early));
+            }
+            Err(other) => {
+                let stream = Box::new(TokioIo::new(other));
+                tokio::spawn(server.connect(guest, Socket::Driven, Io::Driven(stream), Bytes::new()));
+            }
+        }
+    }
+}
+
+/// Goes with a request when whoever reads it from its stream also takes the arrival that it leads to: that spares a task
+/// which does no more than wait for the stream.
+#[derive(Default)]
+pub(super) struct Handover(Mutex<Option<Arrival>>);
+
+impl Handover {
+    pub(super) fn take(&self) -> Option<Arrival> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, arrival: Arrival) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrival);
+    }
 }
 
 fn parts_of<B>(request: &mut Request<B>) -> Parts {
