@@ -31,7 +31,12 @@ pub(crate) struct Violation {
 impl Header {
     /// Takes what is missing; true once it is whole.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> bool {
-        while usize::from(self.len) < self.needed() {
+        self.fill(2, input) && self.fill(self.mask_len() + self.length_end(), input)
+    }
+
+    /// Takes bytes until there are as many as `needed`; false when the input ends before.
+    fn fill(&mut self, needed: usize, input: &mut &[u8]) -> bool {
+        while usize::from(self.len) < needed {
             let Some((first, rest)) = input.split_first() else { return false };
             self.bytes[usize::from(self.len)] = *first;
             self.len += 1;
@@ -40,13 +45,8 @@ impl Header {
         true
     }
 
-    /// How long it is, as far as that is known.
-    fn needed(&self) -> usize {
-        if self.len < 2 {
-            return 2;
-        }
-        let mask = if self.bytes[1] & MASKED > 0 { 4 } else { 0 };
-        mask + self.length_end()
+    fn mask_len(&self) -> usize {
+        if self.bytes[1] & MASKED > 0 { 4 } else { 0 }
     }
 
     fn length_end(&self) -> usize {

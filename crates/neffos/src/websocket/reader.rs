@@ -103,6 +103,7 @@ impl Reader {
             };
             let whole = match frame.is_control() {
                 true => self.read_control(frame, input)?,
+                false if self.is_whole(frame, input) => Some(self.read_whole(frame, input)?),
                 false => self.read_data(frame, input)?,
             };
             if whole.is_some() || self.frame.is_some() {
@@ -126,35 +127,61 @@ impl Reader {
         if frame.is_control() {
             frame.check_control()?;
         } else {
-            self.open_data_frame(frame)?;
+            self.check_data_frame(frame)?;
         }
         self.header.clear();
         self.frame = Some(frame);
         Ok(frame)
     }
 
-    fn open_data_frame(&mut self, frame: Frame) -> Result<(), Violation> {
-        let deflate = self.deflate.filter(|_| frame.reserved == RSV1);
-        let message = match (&mut self.message, frame.opcode) {
-            (Some(message), CONTINUATION) => message,
-            (message @ None, TEXT) => message.insert(Message::of(Kind::Text, deflate)),
-            (message @ None, BINARY) => message.insert(Message::of(Kind::Binary, deflate)),
+    /// Counts a frame to its message, which may be its first.
+    fn check_data_frame(&mut self, frame: Frame) -> Result<(), Violation> {
+        let (fragments, before, deflate) = match (&mut self.message, frame.opcode) {
+            (Some(message), CONTINUATION) => {
+                message.fragments += 1;
+                (message.fragments, message.data.len(), message.deflate)
+            }
+            (None, TEXT | BINARY) => (1, 0, self.deflate_of(frame)),
             (Some(_), _) => return Err(protocol_error("a new message inside another")),
             (None, _) => return Err(protocol_error("continues no message")),
         };
-        message.fragments += 1;
-        if self.limits.max_fragments > 0 && message.fragments > self.limits.max_fragments {
+        if self.limits.max_fragments > 0 && fragments > self.limits.max_fragments {
             return Err(Violation::new(CloseCode::TOO_BIG, "too many fragments"));
         }
-        let length = frame.remaining.saturating_add(message.data.len() as u64);
-        if self.limits.max_message > 0 && length > message.most(self.limits.max_message) {
+        let length = frame.remaining.saturating_add(before as u64);
+        if self.limits.max_message > 0 && length > most(self.limits.max_message, deflate) {
             return Err(Violation::new(CloseCode::TOO_BIG, "message too big"));
         }
         Ok(())
     }
 
+    fn deflate_of(&self, first: Frame) -> Option<Window> {
+        self.deflate.filter(|_| first.reserved == RSV1)
+    }
+
+    /// Whether a message is this frame alone, all of it is here, and nothing need be kept to read it: as nearly always.
+    fn is_whole(&self, frame: Frame, input: &[u8]) -> bool {
+        let is_alone = self.message.is_none() && frame.is_final && frame.reserved == 0;
+        is_alone && frame.remaining <= input.len() as u64
+    }
+
+    fn read_whole(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Incoming, Violation> {
+        let mut data = BytesMut::new();
+        frame.take(input, |bytes| {
+            data = BytesMut::from(bytes);
+            &mut data[..]
+        });
+        self.frame = None;
+        let kind = kind_of(frame);
+        if kind == Kind::Text && simdutf8::basic::from_utf8(&data).is_err() {
+            return Err(not_text());
+        }
+        Ok(Incoming::Message { kind, data: data.freeze() })
+    }
+
     fn read_data(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
-        let Some(message) = &mut self.message else { return Ok(None) };
+        let deflate = self.deflate_of(frame);
+        let message = self.message.get_or_insert_with(|| Message::of(kind_of(frame), deflate));
         frame.take(input, |bytes| {
             let start = message.data.len();
             message.data.extend_from_slice(bytes);
@@ -215,15 +242,7 @@ impl Default for Control {
 
 impl Message {
     fn of(kind: Kind, deflate: Option<Window>) -> Box<Self> {
-        Box::new(Self { kind, data: BytesMut::new(), deflate, valid: 0, fragments: 0 })
-    }
-
-    /// How long `data` may be. What cannot be compressed grows by an eighth at most.
-    fn most(&self, limit: usize) -> u64 {
-        match self.deflate {
-            None => limit as u64,
-            Some(_) => (limit as u64).saturating_add(limit as u64 / 8 + 16),
-        }
+        Box::new(Self { kind, data: BytesMut::new(), deflate, valid: 0, fragments: 1 })
     }
 
     /// Makes `data` what it was before it was compressed.
@@ -247,6 +266,19 @@ impl Message {
         };
         Ok(())
     }
+}
+
+/// How long a message may be as it comes. What cannot be compressed grows by an eighth at most.
+fn most(limit: usize, deflate: Option<Window>) -> u64 {
+    match deflate {
+        None => limit as u64,
+        Some(_) => (limit as u64).saturating_add(limit as u64 / 8 + 16),
+    }
+}
+
+/// What a message is of which this is the first frame.
+fn kind_of(first: Frame) -> Kind {
+    if first.opcode == TEXT { Kind::Text } else { Kind::Binary }
 }
 
 fn parse_close(payload: &[u8]) -> Result<Option<CloseFrame>, Violation> {
