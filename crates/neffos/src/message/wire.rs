@@ -190,7 +190,7 @@ fn verbatim(frame: &Bytes, field: &[u8]) -> Result<ByteString, DecodeError> {
 
 fn name(frame: &Bytes, field: &[u8]) -> Result<ByteString, DecodeError> {
     let name = verbatim(frame, field)?;
-    match name.contains(ESCAPED) {
+    match name.contains('@') && name.contains(ESCAPED) {
         true => Ok(name.replace(ESCAPED, ";").into()),
         false => Ok(name),
     }
