@@ -4,7 +4,6 @@ use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -88,12 +88,13 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     listener.local_addr()?;
+    hand_down_nodelay(&listener);
     let answers = TaskTracker::new();
     let accepting = async {
         loop {
             match listener.accept().await {
                 // Boxed: it is large, and moved a dozen times on its way into a task.
-                Ok((stream, address)) => drop(answers.spawn(Box::pin(answer(stream, address)))),
+                Ok((stream, address)) => drop(answers.spawn(Box::pin(answer(send_at_once(stream), address)))),
                 Err(err) => rest_after(&err).await,
             }
         }
@@ -117,10 +118,8 @@ where
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
 {
     let patience = server.gate().settings.handshake_timeout;
-    let asked = &AtomicBool::new(false);
     let handover = &Arc::new(Handover::default());
     let service = service_fn(move |mut request: Request<Incoming>| {
-        asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(handover.clone());
         app.clone().call(request)
@@ -130,17 +129,19 @@ where
     if patience > Duration::ZERO {
         http.header_read_timeout(patience);
     }
-    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    tokio::pin!(connection);
-    // What becomes of one client's HTTP is its own affair: errors are clients that went away or spoke something else.
-    tokio::select! {
-        // Most requests are here before anybody waits for them: the others are not looked at then.
-        biased;
-        _ended = connection.as_mut() => {}
-        () = silence(patience, asked) => {}
-        () = server.gate().all_gone_after_close() => {
-            connection.as_mut().graceful_shutdown();
-            timeout(LAST_ANSWER, connection.as_mut()).await.ok();
+    {
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        tokio::pin!(connection);
+        // What becomes of one client's HTTP is its own affair: errors are clients that went away or spoke something else.
+        tokio::select! {
+            // Most requests are here before anybody waits for them: nothing else is looked at then.
+            biased;
+            _ended = connection.as_mut() => {}
+            () = handover.overdue(patience) => {}
+            () = server.gate().all_gone_after_close() => {
+                connection.as_mut().graceful_shutdown();
+                timeout(LAST_ANSWER, connection).await.ok();
+            }
         }
     }
     if let Some(arrival) = handover.take() {
@@ -148,15 +149,18 @@ where
     }
 }
 
-/// Resolves when `patience` is over and nothing was asked.
-async fn silence(patience: Duration, asked: &AtomicBool) {
-    if patience > Duration::ZERO {
-        sleep(patience).await;
-        if !asked.load(Ordering::Relaxed) {
-            return;
-        }
+/// Has accepted sockets send each message in a packet of its own, where they take that over from their listener.
+fn hand_down_nodelay(listener: &TcpListener) {
+    // If it fails, messages are only slower.
+    SockRef::from(listener).set_tcp_nodelay(true).ok();
+}
+
+/// The same where each of them must be told.
+fn send_at_once(stream: TcpStream) -> TcpStream {
+    if cfg!(not(target_os = "linux")) {
+        stream.set_nodelay(true).ok();
     }
-    std::future::pending::<()>().await;
+    stream
 }
 
 /// Waits until accepting may work again. A client that went away before it was accepted costs no wait.
@@ -176,3 +180,34 @@ const MAX_HEADERS: usize = 100;
 const ACCEPT_REST: Duration = Duration::from_millis(250);
 /// How long the answers may take that are being written when the server ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::connection::Events;
+
+    #[tokio::test]
+    async fn an_accepted_socket_waits_for_no_second_message() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        hand_down_nodelay(&listener);
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _address) = listener.accept().await.unwrap();
+        assert!(send_at_once(accepted).nodelay().unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_the_answer_to_its_handshake_holds_no_place() {
+        let builder = Server::builder().namespace("default", Events::new()).max_connections(1);
+        let server = builder.build().unwrap();
+        let (mut client, stream) = duplex(64);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let answer = tokio::spawn(answer(stream, address, server.clone(), server.service()));
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        client.write_all(request.as_bytes()).await.unwrap();
+        answer.await.unwrap();
+        assert!(server.gate().admit(None).is_some());
+    }
+}

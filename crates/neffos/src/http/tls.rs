@@ -73,8 +73,6 @@ where
 }
 
 async fn handshake(stream: TcpStream, config: Arc<ServerConfig>, limit: Duration) -> io::Result<TlsStream<TcpStream>> {
-    // If it fails, small messages are only slower.
-    stream.set_nodelay(true).ok();
     let handshake = TlsAcceptor::from(config).accept(stream);
     match limit {
         Duration::ZERO => handshake.await,

@@ -1,8 +1,11 @@
 //! The upgrade itself: a request that may become a websocket gets a place, an id, its socket and a task.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -15,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::handshake::{self, Reason, UpgradeError};
 use super::url_headers;
@@ -42,7 +45,7 @@ impl Server {
             }
             Ok((guest, compression)) => {
                 let response = handshake::switching_protocols(&guest.request, compression.as_ref());
-                let arrival = Arrival { server: self.clone(), guest, on_upgrade };
+                let arrival = Arrival { server: self.clone(), guest, on_upgrade, is_ours: handover.is_some() };
                 match handover {
                     Some(handover) => handover.put(arrival),
                     None => drop(tokio::spawn(arrival.complete())),
@@ -140,12 +143,14 @@ pub(super) struct Arrival {
     server: Server,
     guest: Guest,
     on_upgrade: OnUpgrade,
+    /// The stream was accepted by a listener of ours, which has set it up.
+    is_ours: bool,
 }
 
 impl Arrival {
     /// Waits for the socket and gives it to a task that holds nothing of the handshake.
     pub(super) async fn complete(self) {
-        let Self { server, guest, on_upgrade } = self;
+        let Self { server, guest, on_upgrade, is_ours } = self;
         let lost = |err| server.report(&UpgradeError::new(Reason::Lost(err)));
         let upgraded = match timeout(server.gate().settings.handshake_timeout, on_upgrade).await {
             Ok(Ok(upgraded)) => upgraded,
@@ -154,8 +159,10 @@ impl Arrival {
         };
         match tcp_of(upgraded) {
             Ok((stream, early)) => {
-                // A message is worth a packet of its own. If it fails, they are only slower.
-                stream.set_nodelay(true).ok();
+                if !is_ours {
+                    // A message is worth a packet of its own. If it fails, they are only slower.
+                    stream.set_nodelay(true).ok();
+                }
                 let stream = Arc::new(stream);
                 tokio::spawn(server.connect(guest, Socket::Tcp(stream.clone()), Io::Tcp(stream), early));
             }
@@ -173,6 +180,18 @@ impl Arrival {
 pub(super) struct Handover(Mutex<Option<Arrival>>);
 
 impl Handover {
+    /// Resolves when an arrival has waited for its stream for so long; never when that is zero. To be polled behind whatever
+    /// may bring one.
+    pub(super) async fn overdue(&self, patience: Duration) {
+        poll_fn(|_cx| if self.is_waiting() && patience > Duration::ZERO { Poll::Ready(()) } else { Poll::Pending })
+            .await;
+        sleep(patience).await;
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     pub(super) fn take(&self) -> Option<Arrival> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -221,9 +240,12 @@ fn counted_address(headers: &HeaderMap, named_in: Option<&HeaderName>, socket: O
 }
 
 fn reconnect_tries(headers: &HeaderMap) -> i64 {
-    let tries = headers.get("x-websocket-reconnect").and_then(|tries| tries.to_str().ok()?.parse().ok());
+    let tries = headers.get(RECONNECT_TRIES).and_then(|tries| tries.to_str().ok()?.parse().ok());
     tries.unwrap_or(0)
 }
+
+/// How clients say that they come back, and at which try.
+const RECONNECT_TRIES: HeaderName = HeaderName::from_static("x-websocket-reconnect");
 
 #[cfg(test)]
 mod tests {
