@@ -72,11 +72,12 @@ impl_handler!(A, B, C, D);
 impl_handler!(A, B, C, D, E);
 impl_handler!(A, B, C, D, E, G);
 
+type Start = dyn Fn(&Arc<Peer>, Arc<str>, Box<Message>) -> Running + Send + Sync;
 type ReplyFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// A handler without its type, and without its side.
 pub(crate) struct BoxedHandler {
-    start: Box<dyn Fn(&Arc<Peer>, Arc<str>, Box<Message>) -> Running + Send + Sync>,
+    start: Box<Start>,
     check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 
