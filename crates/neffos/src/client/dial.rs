@@ -79,8 +79,7 @@ impl Dialer {
         match transport {
             Transport::Tcp(mut stream, early) => {
                 let welcome = self.greet(&mut stream, early).await?;
-                let stream = Arc::new(stream);
-                Ok(self.welcomed(welcome, Socket::Tcp(stream.clone()), Io::Tcp(stream)))
+                Ok(self.welcomed(welcome, Socket::Tcp(stream), Io::OfPeer))
             }
             #[cfg(feature = "tls")]
             Transport::Tls(mut stream, early) => {

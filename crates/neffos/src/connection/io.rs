@@ -1,8 +1,8 @@
 //! The socket of one connection, as its own task uses it. Nothing here waits.
 
 use std::io::{self, ErrorKind, IoSlice, Read};
+use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
@@ -19,8 +19,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Where the driver reads from.
 pub(crate) enum Io {
-    /// The same socket that the peer writes to.
-    Tcp(Arc<TcpStream>),
+    /// From the TCP socket that the peer has, and writes to.
+    OfPeer,
     /// A stream that only the driver touches.
     Driven(Box<dyn Stream>),
     Gone,
@@ -36,16 +36,15 @@ pub(super) struct Written {
 }
 
 impl Io {
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(
+        &mut self,
+        peer: &Peer,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Gone => Poll::Pending,
-            Self::Tcp(stream) => loop {
-                ready!(stream.poll_read_ready(cx))?;
-                match read_now(stream, buffer) {
-                    Err(err) if err.kind() == ErrorKind::WouldBlock => {}
-                    done => return Poll::Ready(done),
-                }
-            },
+            Self::OfPeer => poll_read_tcp(peer, cx, buffer),
             Self::Driven(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
                 ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
@@ -57,21 +56,33 @@ impl Io {
     /// Goes on with what waits in the peer's outbox, as far as that takes no wait.
     pub(super) fn poll_write(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Written {
         match self {
-            Self::Tcp(stream) => poll_write_tcp(peer, stream, cx),
+            Self::OfPeer => poll_write_tcp(peer, cx),
             Self::Driven(stream) => poll_write_driven(peer, stream, cx),
             Self::Gone => Written { some: false, stuck: false },
         }
     }
 
     /// Says that nothing more will be sent. The peer's answer, its own end, is read as ever.
-    pub(super) fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_shut_down(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            // If it fails the peer is gone already.
-            Self::Tcp(stream) => drop(SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)),
+            // If it fails the other side is gone already.
+            Self::OfPeer => drop(peer.outgoing().tcp().map(|tcp| SockRef::from(tcp).shutdown(Shutdown::Write))),
             Self::Driven(stream) => drop(ready!(Pin::new(stream).poll_shutdown(cx))),
             Self::Gone => {}
         }
         Poll::Ready(())
+    }
+}
+
+fn poll_read_tcp(peer: &Peer, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    let outgoing = peer.outgoing();
+    let Some(stream) = outgoing.tcp() else { return Poll::Pending };
+    loop {
+        ready!(stream.poll_read_ready(cx))?;
+        match read_now(stream, buffer) {
+            Err(err) if err.kind() == ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
     }
 }
 
@@ -138,22 +149,23 @@ thread_local! {
 }
 
 /// Goes on with what the dispatcher could not write.
-fn poll_write_tcp(peer: &Peer, stream: &TcpStream, cx: &mut Context<'_>) -> Written {
-    let before = {
-        let outgoing = peer.outgoing();
-        if !outgoing.outbox.is_blocked() {
-            return Written { some: false, stuck: false };
-        }
-        outgoing.outbox.len()
-    };
-    if stream.poll_write_ready(cx).is_pending() {
+fn poll_write_tcp(peer: &Peer, cx: &mut Context<'_>) -> Written {
+    let mut outgoing = peer.outgoing();
+    if !outgoing.outbox.is_blocked() {
+        return Written { some: false, stuck: false };
+    }
+    if outgoing.tcp().is_some_and(|stream| stream.poll_write_ready(cx).is_pending()) {
         return Written { some: false, stuck: true };
     }
-    peer.outgoing().outbox.set_blocked(false);
-    peer.flush();
-    let outgoing = peer.outgoing();
+    let before = outgoing.outbox.len();
+    outgoing.outbox.set_blocked(false);
+    let mut tally = Tally::default();
+    outgoing.write(&mut tally);
     let stuck = outgoing.outbox.is_blocked();
-    Written { some: !stuck || outgoing.outbox.len() < before, stuck }
+    let some = !stuck || outgoing.outbox.len() < before;
+    drop(outgoing);
+    peer.hub().fanout.totals().add(&tally);
+    Written { some, stuck }
 }
 
 /// Writes to a stream that only this task touches. The outbox stays locked over `poll_write`, which does not wait: the

@@ -50,10 +50,11 @@ pub(super) struct Outgoing {
 }
 
 /// Where the bytes go.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Socket {
-    /// Written to by whoever has something to send.
-    Tcp(Arc<TcpStream>),
+    /// Written to by whoever has something to send. It lies here, and not in memory of its own, because that would have to be
+    /// brought into the processor's cache for each receiver of a broadcast.
+    Tcp(TcpStream),
     /// A stream of another kind: the connection's own task writes.
     Driven,
     /// The socket is closed, though handles of the connection may live on.
@@ -369,7 +370,7 @@ impl Life {
 
 impl Outgoing {
     /// Writes what the socket takes without waiting; true when the connection's own task must go on with it.
-    fn write(&mut self, tally: &mut Tally) -> bool {
+    pub(super) fn write(&mut self, tally: &mut Tally) -> bool {
         self.outbox.begin_flush();
         let Socket::Tcp(stream) = &self.socket else { return true };
         while !self.outbox.is_empty() && !self.outbox.is_blocked() {
@@ -383,10 +384,18 @@ impl Outgoing {
         self.outbox.is_blocked() || self.outbox.is_closed()
     }
 
-    /// Gives up what is queued and lets go of the socket.
-    pub(super) fn abandon(&mut self, tally: &mut Tally) {
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.socket {
+            Socket::Tcp(stream) => Some(stream),
+            Socket::Driven | Socket::Gone => None,
+        }
+    }
+
+    /// Gives up what is queued and hands out the socket, which closes when it is dropped.
+    #[must_use = "to close a socket is a system call, which is not made under the lock"]
+    pub(super) fn abandon(&mut self, tally: &mut Tally) -> Socket {
         self.outbox.abandon(tally);
-        self.socket = Socket::Gone;
+        std::mem::replace(&mut self.socket, Socket::Gone)
     }
 }
 

@@ -163,8 +163,7 @@ impl Arrival {
                     // A message is worth a packet of its own. If it fails, they are only slower.
                     stream.set_nodelay(true).ok();
                 }
-                let stream = Arc::new(stream);
-                tokio::spawn(server.connect(guest, Socket::Tcp(stream.clone()), Io::Tcp(stream), early));
+                tokio::spawn(server.connect(guest, Socket::Tcp(stream), Io::OfPeer, early));
             }
             Err(other) => {
                 let stream = Box::new(TokioIo::new(other));

@@ -210,7 +210,7 @@ impl Driver {
             self.deadlines.heard(Instant::now());
             return false;
         }
-        READ_BUFFER.with_borrow_mut(|buffer| match self.io.poll_read(cx, buffer) {
+        READ_BUFFER.with_borrow_mut(|buffer| match self.io.poll_read(&self.peer, cx, buffer) {
             Poll::Pending => false,
             Poll::Ready(Ok(0) | Err(_)) => {
                 self.lose_socket();
@@ -438,7 +438,7 @@ impl Driver {
             return true;
         }
         if !self.shut_down {
-            self.shut_down = self.io.poll_shut_down(cx).is_ready();
+            self.shut_down = self.io.poll_shut_down(&self.peer, cx).is_ready();
         }
         begins
     }
@@ -464,7 +464,8 @@ impl Driver {
     fn lose_socket(&mut self) {
         self.peer.end(None);
         let mut tally = Tally::default();
-        self.peer.outgoing().abandon(&mut tally);
+        let socket = self.peer.outgoing().abandon(&mut tally);
+        drop(socket);
         self.peer.hub().fanout.totals().add(&tally);
         self.io = Io::Gone;
     }

@@ -36,9 +36,9 @@ fn requested() -> Start {
 /// A connection over a socket whose task notes in `polls` that it ran, and the client's side of the socket.
 async fn noted(hub: &Arc<Hub>, listener: &TcpListener, polls: &Arc<AtomicUsize>) -> (Arc<Peer>, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let socket = Arc::new(listener.accept().await.unwrap().0);
-    let peer = Peer::new(hub, identity(), Socket::Tcp(socket.clone()));
-    let mut driving = Box::pin(drive(peer.clone(), Io::Tcp(socket), requested(), ()));
+    let socket = listener.accept().await.unwrap().0;
+    let peer = Peer::new(hub, identity(), Socket::Tcp(socket));
+    let mut driving = Box::pin(drive(peer.clone(), Io::OfPeer, requested(), ()));
     let polls = polls.clone();
     tokio::spawn(poll_fn(move |cx| {
         polls.fetch_add(1, Ordering::Relaxed);
