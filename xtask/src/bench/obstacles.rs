@@ -21,7 +21,7 @@ fn obstacle(bar: &Bar, verdict: &Verdict, results: &Results) -> String {
     }
     let found = match bar.ours.figure {
         Figure::Cost | Figure::PerBroadcast => kernels_part(bar, verdict, results),
-        Figure::P50 | Figure::P99 => waiting(bar, results),
+        Figure::P50 | Figure::P99 => waiting(bar, verdict, results),
         _ => None,
     };
     found.unwrap_or_else(|| "These figures do not say.".to_owned()) + &in_the_best_case(bar, results)
@@ -59,16 +59,21 @@ fn kernels_part(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<Strin
     })
 }
 
-/// Who comes last waits for what the others take.
-fn waiting(bar: &Bar, results: &Results) -> Option<String> {
+/// Who comes last waits for what the others take, most of which is the kernel's.
+fn waiting(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<String> {
     let Against::Other(other) = &bar.against else { return None };
     let cost = |term: &Term| Term { figure: Figure::Cost, ..*term }.value(results);
     let (ours, theirs) = (cost(&bar.ours)?, cost(other)?);
+    let share = results.spread(bar.ours.measure, OURS, Figure::KernelShare)?.median;
+    let without_us = verdict.ours / verdict.other? * share / 100.0;
     Some(format!(
-        "It follows the cost of a delivery, which is {} to {} µs, {} ×: the last receiver waits for the writes to all others.",
+        "It follows the cost of a delivery, which is {} to {} µs, {} ×: the last receiver waits for the writes to all others. \
+         Of ours, {} % is the kernel's: a server that took nothing besides would be at {} ×.",
         digits(ours),
         digits(theirs),
-        digits(ours / theirs)
+        digits(ours / theirs),
+        digits(share),
+        digits(without_us)
     ))
 }
 
@@ -143,5 +148,8 @@ mod tests {
             &results("paced-5000", &[(OURS, 8.0, 7.0, 60.0), (FLOOR, 5.0, 5.0, 40.0)]),
         );
         assert!(said.contains("8.00 to 5.00 µs, 1.60 ×"), "{said}");
+        assert!(
+            said.contains("Of ours, 87.5 % is the kernel's: a server that took nothing besides would be at 1.31 ×.")
+        );
     }
 }
