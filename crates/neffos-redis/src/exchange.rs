@@ -15,7 +15,7 @@ use crate::link::RedisLink;
 use crate::names::Names;
 use crate::shard::Shard;
 use crate::shards::{self, Shards};
-use crate::whereabouts;
+use crate::whereabouts::{self, Acquaintances};
 
 /// An [`Exchange`] over Redis. See the [crate's documentation](crate) for urls, and for what Redis has to allow.
 ///
@@ -37,6 +37,7 @@ pub struct RedisExchange {
     dialect: Dialect,
     tls: ClientTls,
     spread: Spread,
+    acquaintances: Acquaintances,
 }
 
 /// Over how much of a cluster channels are spread.
@@ -55,7 +56,13 @@ impl RedisExchange {
     /// `is_config` when the url makes no sense.
     pub fn new(url: impl AsRef<str>) -> Result<Self, Error> {
         let address = Address::read(url.as_ref())?;
-        Ok(Self { address, dialect: Dialect::native("neffos"), tls: ClientTls::default(), spread: Spread::OneShard })
+        Ok(Self {
+            address,
+            dialect: Dialect::native("neffos"),
+            tls: ClientTls::default(),
+            spread: Spread::OneShard,
+            acquaintances: Acquaintances::default(),
+        })
     }
 
     /// What travels, and on which channels: [`Dialect::native`] with the prefix `neffos` unless it is set, or
@@ -136,7 +143,7 @@ impl RedisExchange {
             (Kind::Single, _) => hosts[0].clone(),
             (Kind::Sentinel { service, login }, _) => whereabouts::master(&dialler, hosts, login, service).await?,
             (Kind::Cluster, _) => {
-                let slots = whereabouts::slots(&dialler, hosts, login).await?;
+                let slots = self.acquaintances.slots(&dialler, hosts, login).await?;
                 if *names == Names::Spread {
                     let spread = shards::Spread::new(dialler, login.clone(), (ears, end), slots);
                     return Ok(Shards::Spread(Box::new(spread)));

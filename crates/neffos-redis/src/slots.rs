@@ -1,6 +1,6 @@
 //! Which part of a cluster has which channel. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use redis::Value;
 
@@ -10,6 +10,8 @@ use crate::address::Host;
 #[derive(Debug)]
 pub(crate) struct Slots {
     pub(crate) masters: Vec<Host>,
+    /// The masters and their replicas.
+    pub(crate) nodes: HashSet<Host>,
     /// First and last slot, and the place among `masters`; sorted.
     ranges: Vec<(u16, u16, usize)>,
 }
@@ -20,12 +22,13 @@ impl Slots {
     pub(crate) fn read(reply: &Value, asked: &Host) -> Option<Self> {
         let Value::Array(entries) = reply else { return None };
         let (mut masters, mut places, mut ranges) = (Vec::new(), HashMap::new(), Vec::new());
+        let mut nodes = HashSet::new();
         for entry in entries {
             let Value::Array(entry) = entry else { return None };
-            let [first, last, Value::Array(master), ..] = &entry[..] else { return None };
-            let [name, port, ..] = &master[..] else { return None };
-            let name = text(name).filter(|name| !name.is_empty() && *name != "?").unwrap_or(&asked.name);
-            let host = Host { name: name.to_owned(), port: number(port)? };
+            let [first, last, master, replicas @ ..] = &entry[..] else { return None };
+            let host = host(master, asked)?;
+            nodes.insert(host.clone());
+            nodes.extend(replicas.iter().filter_map(|replica| self::host(replica, asked)));
             let place = *places.entry(host.clone()).or_insert(masters.len());
             if place == masters.len() {
                 masters.push(host);
@@ -33,7 +36,7 @@ impl Slots {
             ranges.push((number(first)?, number(last)?, place));
         }
         ranges.sort_unstable();
-        Some(Self { masters, ranges })
+        Some(Self { masters, nodes, ranges })
     }
 
     /// The master that has a channel, as its place among `masters`.
@@ -43,6 +46,14 @@ impl Slots {
         let (_, last, place) = self.ranges[..behind].last()?;
         (slot <= *last).then_some(*place)
     }
+}
+
+/// Where a node is: at the address of `asked` when the reply has none for it.
+fn host(node: &Value, asked: &Host) -> Option<Host> {
+    let Value::Array(node) = node else { return None };
+    let [name, port, ..] = &node[..] else { return None };
+    let name = text(name).filter(|name| !name.is_empty() && *name != "?").unwrap_or(&asked.name);
+    Some(Host { name: name.to_owned(), port: number(port)? })
 }
 
 fn text(value: &Value) -> Option<&str> {
@@ -113,7 +124,18 @@ mod tests {
         let slots = Slots::read(&reply, &asked()).unwrap();
         let of = |channel| slots.of(channel).map(|place| slots.masters[place].to_string());
         assert_eq!([of("foo"), of("123456789"), of("{}foo")], ["b:2", "b:2", "a:1"].map(|host| Some(host.to_owned())));
-        assert_eq!(slots.masters.len(), 2);
+        assert_eq!((slots.masters.len(), slots.nodes.len()), (2, 2));
+    }
+
+    #[test]
+    fn replicas_are_nodes_too() {
+        let Value::Array(mut entry) = range(0, 16383, master("a", 1)) else { unreachable!() };
+        entry.extend([master("b", 2), Value::Nil, master("a", 1)]);
+        let slots = Slots::read(&Value::Array(vec![Value::Array(entry)]), &asked()).unwrap();
+        assert_eq!(slots.masters.len(), 1);
+        let mut nodes: Vec<_> = slots.nodes.iter().map(Host::to_string).collect();
+        nodes.sort();
+        assert_eq!(nodes, ["a:1", "b:2"]);
     }
 
     #[test]

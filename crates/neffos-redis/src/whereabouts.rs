@@ -1,10 +1,12 @@
 //! Asking around: sentinels for the master, nodes of a cluster for its masters.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use neffos::LinkError;
 use rand::seq::SliceRandom;
 use redis::{Cmd, Value};
+use tokio::time::Instant;
 
 use crate::address::{Host, Login};
 use crate::dial::{Dialler, Purpose};
@@ -27,22 +29,41 @@ pub(crate) async fn master(
     .await
 }
 
-/// Who has which slots, as some node of a cluster sees it.
-pub(crate) async fn slots(dialler: &Dialler, nodes: &[Host], login: &Login) -> Result<Slots, LinkError> {
-    let mut question = redis::cmd("CLUSTER");
-    question.arg("SLOTS");
-    ask_any(dialler, nodes, login, &question, |reply, asked| {
-        let slots = Slots::read(&reply, asked).ok_or("the node's answer makes no sense")?;
-        if slots.masters.is_empty() {
-            Err("no node has slots: the cluster is not made yet".to_owned())
-        } else {
-            Ok(slots)
-        }
-    })
-    .await
+/// The nodes of a cluster that others have told of. They are asked as well from then on: those that the url names may all be
+/// gone one day, though the cluster is not.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Acquaintances(Arc<Mutex<Vec<Host>>>);
+
+impl Acquaintances {
+    /// Who has which slots, as some node sees it: one of the `named`, or one that was told of the last time.
+    pub(crate) async fn slots(&self, dialler: &Dialler, named: &[Host], login: &Login) -> Result<Slots, LinkError> {
+        let mut question = redis::cmd("CLUSTER");
+        question.arg("SLOTS");
+        let slots = ask_any(dialler, &self.and(named), login, &question, |reply, asked| {
+            let slots = Slots::read(&reply, asked).ok_or("the node's answer makes no sense")?;
+            if slots.masters.is_empty() {
+                Err("no node has slots: the cluster is not made yet".to_owned())
+            } else {
+                Ok(slots)
+            }
+        })
+        .await?;
+        *self.lock() = slots.nodes.iter().take(MAX_ACQUAINTANCES).cloned().collect();
+        Ok(slots)
+    }
+
+    fn and(&self, named: &[Host]) -> Vec<Host> {
+        let met = self.lock();
+        named.iter().chain(met.iter().filter(|node| !named.contains(node))).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Host>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Asks all, in random order, and takes the first answer that `read` makes sense of.
+/// Asks all, in random order, and takes the first answer that `read` makes sense of. Each has its share of the time that is
+/// left.
 async fn ask_any<T>(
     dialler: &Dialler,
     hosts: &[Host],
@@ -52,9 +73,10 @@ async fn ask_any<T>(
 ) -> Result<T, LinkError> {
     let mut hosts: Vec<_> = hosts.iter().collect();
     hosts.shuffle(&mut rand::rng());
-    let patience = PATIENCE / u32::try_from(hosts.len()).unwrap_or(u32::MAX);
+    let end = Instant::now() + PATIENCE;
     let mut faults = Vec::new();
-    for host in hosts {
+    for (host, left) in hosts.iter().zip((1..=hosts.len()).rev()) {
+        let patience = end.saturating_duration_since(Instant::now()) / u32::try_from(left).unwrap_or(u32::MAX);
         let answer = async {
             let connection = dialler.dial(host, login, Purpose::Questions, &End::new()).await?;
             let reply = connection.ask(question).await.map_err(|fault| format!("{host}: {fault}"))?;
@@ -78,6 +100,8 @@ fn address_in(reply: &Value) -> Option<Host> {
 
 /// How long all of them together may take: what is left of an exchange's ten seconds is for the link itself.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// So many that one of them answers, and so few that there is time for each.
+const MAX_ACQUAINTANCES: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -143,3 +143,17 @@ async fn a_master_among_servers_in_go_is_followed_too() {
 async fn a_master_of_some_channels_of_many_is_followed_too() {
     is_followed(Fate::Dies, "neffos.n.default", |exchange| exchange.spread_over_shards().unwrap()).await;
 }
+
+#[tokio::test]
+async fn a_cluster_of_which_the_url_names_a_node_that_dies_is_found_again_by_what_that_told() {
+    let mut cluster = RedisCluster::with_replicas().await;
+    let master = cluster.owner(cluster.slot_of("{neffos}").await).await;
+    let url = format!("redis+cluster://127.0.0.1:{}", cluster.nodes()[master].port());
+    let mut pair = Pair::at(RedisExchange::new(url).unwrap()).await;
+    cluster.nodes_mut()[master].kill();
+    pair.say_while(cluster.successor(master)).await;
+    pair.say_until_both_are_back().await;
+    let back = pair.rounds;
+    pair.say();
+    pair.check(1, back).await;
+}
