@@ -77,12 +77,15 @@
 //! - `exchange.rs`: [`NatsExchange`], the settings and the opening of a link; `address.rs`: urls; `login.rs`, `key.rs`: who we
 //!   are; `tls.rs`: how a link is made secret.
 //! - `dial.rs`: greeting a server; `link.rs`: [`NatsLink`], what is asked of a link; `driver.rs`: the task that owns its socket.
-//! - `wire.rs`, `hello.rs`: the protocol of NATS, pure.
+//! - `wire.rs`, `hello.rs`: the protocol of NATS, pure; `fuzzing.rs`: what fuzzers hold it up against.
 
 mod address;
 mod dial;
 mod driver;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hello;
 mod key;
 mod link;

@@ -30,6 +30,9 @@ mod connection;
 mod error;
 mod exchange;
 mod fanout;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 #[cfg(feature = "internals")]
 #[doc(hidden)]

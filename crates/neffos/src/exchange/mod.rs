@@ -9,10 +9,13 @@
 //! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `kept.rs`: what was, lately.
 //! - `others.rs`: who else there is; `progress.rs`: how far one of them was heard.
 //! - `dialect.rs`: names of channels; `letter.rs`: what is said; `envelope.rs`, `go.rs`: what it looks like.
+//! - `fuzzing.rs`: what fuzzers hold that up against.
 
 mod cluster;
 mod dialect;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod go;
 mod interest;
 mod keeper;

@@ -5,9 +5,12 @@
 //! - `upgrade.rs`: the upgrade itself: id, socket, task.
 //! - `service.rs`: a tower service; `axum.rs`: the same for axum's router.
 //! - `serve.rs`: a listener of our own, for those who need no other server; `tls.rs`: the same over TLS.
+//! - `fuzzing.rs`: what fuzzers hold the pure ones up against.
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handshake;
 mod serve;
 mod service;

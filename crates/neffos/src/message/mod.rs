@@ -3,8 +3,11 @@
 //! - `mod.rs`: [`Message`], as applications see it, and what may be given where messages are wanted.
 //! - `wire.rs`: the seven fields, to and from bytes.
 //! - `events.rs`: the names that the protocol keeps for itself.
+//! - `fuzzing.rs`: what fuzzers hold this up against.
 
 pub(crate) mod events;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub(crate) mod wire;
 
 use bytes::Bytes;

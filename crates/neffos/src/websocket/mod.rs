@@ -6,6 +6,7 @@
 //! - `close.rs`: close codes and close frames.
 //! - `deflate/`: compressed messages (feature `deflate`); `no_deflate.rs`: that there are none.
 //! - `accept.rs`: the key that proves that a handshake was understood.
+//! - `fuzzing.rs`: what fuzzers hold this up against.
 
 mod accept;
 mod close;
@@ -15,6 +16,8 @@ mod deflate;
 #[path = "no_deflate.rs"]
 mod deflate;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod reader;
 mod writer;
 
@@ -24,6 +27,8 @@ pub use close::{CloseCode, CloseFrame};
 pub use deflate::Compression;
 #[cfg(not(feature = "deflate"))]
 pub(crate) use deflate::Compression;
+#[cfg(all(any(test, fuzzing), feature = "deflate"))]
+pub(crate) use deflate::fuzzing as deflate_fuzzing;
 pub(crate) use deflate::{Answer, Packing, Window, pack};
 pub(crate) use frame::Violation;
 pub(crate) use reader::{Incoming, ReadLimits, Reader};

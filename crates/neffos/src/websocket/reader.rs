@@ -92,6 +92,12 @@ impl Reader {
         self.header.is_empty() && self.frame.is_none() && self.message.is_none() && self.control.is_none()
     }
 
+    /// How many bytes of a message it has room for.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn room(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.data.capacity())
+    }
+
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
         while !self.finished {
             let frame = match self.frame {

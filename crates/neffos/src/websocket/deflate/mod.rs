@@ -6,8 +6,11 @@
 //! - `offers.rs`: what a client offers, and what of it a server takes.
 //! - `codec.rs`: bytes to fewer bytes, and back within a limit.
 //! - `pack.rs`: whole frames to compressed frames.
+//! - `fuzzing.rs`: what fuzzers hold this up against.
 
 mod codec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod offers;
 mod pack;
 

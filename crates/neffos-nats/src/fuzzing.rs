@@ -1,0 +1,82 @@
+//! What anything is held up against that a server of NATS may write, and any url. For the program `nats` in `fuzz`, and tests.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::address::Address;
+use crate::wire::{self, Broken, Said};
+
+/// However the bytes are cut, they are read alike; a message comes out as it went in; and a url shows no password.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn nats(data: &[u8]) {
+    let whole = read([data]);
+    assert_eq!(read(data.chunks(1)), whole, "byte by byte");
+    assert_eq!(read(data.chunks(7)), whole, "cut after each seventh byte");
+    let text = String::from_utf8_lossy(data);
+    let (subject, payload) = text.split_once('\n').unwrap_or((&text, ""));
+    arrives(subject, payload.as_bytes());
+    shows_no_password(&text);
+}
+
+fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Said>, Option<Broken>) {
+    let (mut arrived, mut heard) = (BytesMut::new(), Vec::new());
+    for chunk in chunks {
+        arrived.extend_from_slice(chunk);
+        loop {
+            match wire::read(&mut arrived) {
+                Ok(Some(said)) => heard.push(said),
+                Ok(None) => break,
+                Err(broken) => return (heard, Some(broken)),
+            }
+        }
+    }
+    (heard, None)
+}
+
+/// What may be published on is what a server of NATS says that it was published on.
+fn arrives(subject: &str, payload: &[u8]) {
+    if !wire::is_subject(subject) {
+        return;
+    }
+    let mut line = BytesMut::new();
+    wire::write_publish(subject, payload, &mut line);
+    let published = line.split_off(b"PUB ".len());
+    let head = published.iter().position(|byte| *byte == b' ').expect("a length stands behind the subject");
+    let mut said = BytesMut::from(&b"MSG "[..]);
+    said.extend_from_slice(&published[..head]);
+    said.extend_from_slice(b" 1");
+    said.extend_from_slice(&published[head..]);
+    let message = Said::Message { subject: subject.to_owned(), payload: Bytes::copy_from_slice(payload) };
+    assert_eq!(wire::read(&mut said), Ok(Some(message)));
+    assert!(said.is_empty(), "{said:?} is left");
+}
+
+fn shows_no_password(host: &str) {
+    let shown = match Address::read_all(&format!("nats://ada:{PASSWORD}@{host}")) {
+        Ok(addresses) => format!("{addresses:?} {}", addresses[0]),
+        Err(refusal) => refusal.to_string(),
+    };
+    assert!(!shown.contains(PASSWORD), "{shown}");
+}
+
+const PASSWORD: &str = "s3cr3t-w0rd";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn what_fuzzers_know_keeps_every_promise() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/nats");
+        let files: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+        assert!(!files.is_empty(), "nothing in {}", folder.display());
+        for file in files {
+            let path = file.unwrap().path();
+            println!("{}", path.display());
+            super::nats(&fs::read(path).unwrap());
+        }
+    }
+}

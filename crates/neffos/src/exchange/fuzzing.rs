@@ -1,0 +1,123 @@
+//! What anything is held up against that a broker may bring, and any name that becomes a channel.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Dialect;
+use super::envelope::{self, Body};
+use super::go;
+use super::letter::{Arrival, Fault, Letter, Said, Sender, What};
+use super::others::NodeId;
+use crate::fanout::Place;
+use crate::message::fuzzing::assert_same;
+use crate::message::wire::{self, NativeMode};
+use crate::websocket::Kind;
+
+/// Whatever arrives can be read. What was read as an envelope's body is written to something that reads the same, signed or
+/// not; and one that is signed is heard only on its channel, with its key, and as it was written. The first byte of `data`
+/// says what is done to it.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn envelopes(data: &[u8]) {
+    let Some((&choice, rest)) = data.split_first() else { return };
+    for key in [None, Some(KEY)] {
+        envelope::read(CHANNEL, &Bytes::copy_from_slice(rest), key).ok();
+    }
+    let Ok((body, [])) = postcard::take_from_bytes::<Body<'_>>(rest) else { return };
+    let plain = arrive(&written(&body, None), None);
+    let signed = written(&body, Some(KEY));
+    match (&plain, &arrive(&signed, Some(KEY))) {
+        (Ok(plain), Ok(signed)) => assert_eq!(format!("{:?}", plain.what), format!("{:?}", signed.what)),
+        (Err(Fault::Broken), Err(Fault::Broken)) => {}
+        (plain, signed) => panic!("{plain:?} when it is not signed, {signed:?} when it is"),
+    }
+    if let Ok(arrival) = plain {
+        assert_eq!(arrival.from, Some(SENDER));
+    }
+    assert!(arrive(&signed, None).is_err() && arrive(&written(&body, None), Some(KEY)).is_err(), "a key is a key");
+    assert_eq!(envelope::read("elsewhere", &signed, Some(KEY)).err(), Some(Fault::Unsigned));
+    let mut forged = signed.to_vec();
+    let at = usize::from(choice) * forged.len() / 256;
+    forged[at] ^= 1 << (choice % 8);
+    assert!(arrive(&forged.into(), Some(KEY)).is_err(), "byte {at} is another, and it is heard");
+}
+
+/// Whatever servers in Go write can be read, and what is written for them is read as the same by servers of this library. The
+/// first byte of `data` says how the message would have come.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn go_messages(data: &[u8]) {
+    let Some((&choice, rest)) = data.split_first() else { return };
+    let payload = Bytes::copy_from_slice(rest);
+    go::read(&payload).ok();
+    go::read_answer(&payload, TOKEN).ok();
+    let kind = if choice & 1 == 0 { Kind::Text } else { Kind::Binary };
+    let Ok(mut message) = wire::decode(&payload, kind, NativeMode::Mixed) else { return };
+    message.token = Default::default();
+    message.recipient = (choice & 2 > 0).then(|| message.room.clone());
+    let except = (choice & 4 > 0).then(|| message.namespace.clone());
+
+    let mut letter = go::broadcast(CHANNEL.into(), SENDER.id, &message, except.as_deref());
+    go::seal(&mut letter, SENDER.epoch);
+    let Arrival { from, what } = go::read(&letter.into_parcel().payload).unwrap_or_else(|fault| panic!("{fault:?}"));
+    assert_eq!(from, Some(Sender { said: Said::default(), ..SENDER }));
+    let What::Broadcast { messages, except: left_out } = what else { panic!("no broadcast: {what:?}") };
+    assert_eq!(left_out, except);
+    assert_eq!(messages.len(), 1);
+    assert_same(&messages[0], &message);
+}
+
+/// Different places have different channels, whose names hold nothing that a broker gives a meaning, and are not endless. In
+/// `data`, the names of places stand between line feeds.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn channels(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let names: Vec<&str> = text.split('\n').take(8).collect();
+    let dialect = Dialect::native("app");
+    let mut places: Vec<(String, Arc<str>)> = Vec::new();
+    let mut note = |place: &Place<'_>, spelt: String| {
+        let channel = dialect.of_place(place);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.".contains(&byte);
+        assert!(channel.starts_with("app.") && channel.bytes().all(is_plain), "{channel}");
+        assert!(channel.len() <= 1024 && !channel.contains("..") && !channel.ends_with('.'), "{channel}");
+        for (other, taken) in &places {
+            assert_eq!(*taken == channel, *other == spelt, "{other} and {spelt}: {channel}");
+        }
+        places.push((spelt, channel));
+    };
+    for one in &names {
+        note(&Place::Namespace(one), format!("namespace {one:?}"));
+        note(&Place::Id(one), format!("id {one:?}"));
+        for other in &names {
+            note(&Place::Room(one, other), format!("room {one:?} {other:?}"));
+        }
+    }
+    let go = Dialect::go_redis("app");
+    for name in &names {
+        assert_eq!(go.id_of(&go.of_place(&Place::Id(name))), Some(*name));
+        assert_eq!(go.token_of_answers(&go.of_answers(name)), Some(*name));
+    }
+}
+
+fn written(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
+    let mut letter: Letter = envelope::write(&CHANNEL.into(), SENDER.id, body);
+    envelope::seal(&mut letter, SENDER.epoch, SENDER.said, key);
+    letter.into_parcel().payload
+}
+
+fn arrive(payload: &Bytes, key: Option<&[u8]>) -> Result<Arrival, Fault> {
+    envelope::read(CHANNEL, payload, key)
+}
+
+const CHANNEL: &str = "app.n.default";
+const KEY: &[u8] = b"a key of sixteen";
+const TOKEN: &str = "n0123456789";
+const SENDER: Sender = Sender { id: NodeId([0xAB; 16]), epoch: 7, said: Said { number: 9, is_message: true } };

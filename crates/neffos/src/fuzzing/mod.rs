@@ -1,0 +1,50 @@
+//! What fuzzers hold the library up against, one function for each program in `fuzz/fuzz_targets`: it takes any bytes, and
+//! panics when a promise is broken. Compiled for them and for tests only; no promise is made for any of it.
+//!
+//! The functions stand beside what they look into: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`, `exchange` and
+//! `http`.
+//!
+//! - `session.rs`: a whole server, which somebody tells anything; `guest.rs`: who is connected to it.
+
+mod guest;
+mod session;
+
+pub use crate::exchange::fuzzing::{channels, envelopes, go_messages};
+pub use crate::http::fuzzing::handshakes;
+pub use crate::message::fuzzing::messages;
+#[cfg(feature = "deflate")]
+pub use crate::websocket::deflate_fuzzing::deflate;
+pub use crate::websocket::fuzzing::frames;
+pub use session::session;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Every file in `fuzz/corpus`, be it a seed or something that was found once.
+    fn keeps_its_promise(target: &str, promise: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+        let mut count = 0;
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            println!("{}", path.display());
+            promise(&fs::read(path).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "nothing in {}", folder.display());
+    }
+
+    #[test]
+    fn what_fuzzers_know_keeps_every_promise() {
+        keeps_its_promise("channels", super::channels);
+        keeps_its_promise("envelopes", super::envelopes);
+        keeps_its_promise("frames", super::frames);
+        keeps_its_promise("go_messages", super::go_messages);
+        keeps_its_promise("handshakes", super::handshakes);
+        keeps_its_promise("messages", super::messages);
+        keeps_its_promise("session", super::session);
+        #[cfg(feature = "deflate")]
+        keeps_its_promise("deflate", super::deflate);
+    }
+}

@@ -1,0 +1,168 @@
+//! A server with one of everything, and what is done to it.
+
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::time::{sleep, timeout};
+
+use super::guest::{Neighbour, Stranger, attach, text};
+use crate::connection::{Events, NsConn, Reply};
+use crate::message::Message;
+use crate::server::Server;
+use crate::websocket::{CloseCode, CloseFrame, Kind, Role, close, message, ping, pong};
+
+/// Whatever somebody sends, in whatever order, whether they read or not: what the server says to them is by the rules, somebody
+/// else on the same server gets their reply, and once they are gone nothing of them is left.
+///
+/// In `data` there are steps: a byte that says what is done, and as many more as that takes.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn session(data: &[u8]) {
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
+    runtime.block_on(visit(data));
+}
+
+async fn visit(data: &[u8]) {
+    let server = server();
+    let (stream, _driving) = attach(&server, "neighbour", 1 << 16);
+    let mut neighbour = Neighbour::over(stream);
+    neighbour.greet().await;
+    neighbour.ask("1;default;;_OnNamespaceConnect;0;0;", "1;;;;;;").await;
+    neighbour.ask("2;default;lobby;_OnRoomJoin;0;0;", "2;;;;;;").await;
+
+    let (stream, driving) = attach(&server, "stranger", 1 << 12);
+    let mut stranger = Stranger::over(stream);
+    let mut script = Script(data);
+    for _ in 0..MOST_STEPS {
+        let Some(step) = script.byte() else { break };
+        act(step, &mut script, &mut stranger, &server).await;
+    }
+    neighbour.ask("3;default;;echo;0;0;still here", "3;default;;echo;0;0;still here").await;
+
+    stranger.leave().await;
+    timeout(LONGEST_END, driving).await.expect("a connection ends with its socket").expect("it does not panic");
+    assert_eq!(server.total_connections(), 1);
+    assert_eq!(server.count_in("default", None), 1);
+    assert_eq!(server.count_in("default", Some("lobby")), 1);
+    neighbour.ask("4;default;;echo;0;0;and after", "4;default;;echo;0;0;and after").await;
+    neighbour.leave().await;
+}
+
+/// With bounds that a few steps reach.
+fn server() -> Server {
+    let default = Events::new()
+        .on("echo", async |message: Message| Reply::new(message.body().clone()))
+        .on("chat", async |ns: NsConn, message: Message| {
+            ns.broadcast(Message::new("said", message.body().clone()));
+        })
+        .on("question", async |ns: NsConn| {
+            // Whether there is an answer is up to the other side.
+            ns.ask("answer", "?").await.ok();
+        })
+        .on("wait", async || sleep(Duration::from_secs(1)).await)
+        .on("away", async |ns: NsConn| {
+            ns.conn().connect("other").await.ok();
+        })
+        .on("join", async |ns: NsConn, message: Message| {
+            ns.join(message.text().unwrap_or("room")).await.ok();
+        })
+        .on("end", async |ns: NsConn| ns.conn().close(CloseCode::NORMAL, "as you wish"));
+    let native = Events::new().on_native(async |ns: NsConn, message: Message| {
+        ns.send(Message::native(message.body().clone())).ok();
+    });
+    Server::builder()
+        .id_generator(|request| String::from_utf8_lossy(request.headers["x-id"].as_bytes()).into_owned())
+        .namespace("default", default)
+        .namespace("other", Events::new())
+        .namespace("", native)
+        .max_message(2048)
+        .max_fragments(8)
+        .max_rooms(4)
+        .max_asks(4)
+        .max_waiting_events(4)
+        .max_pending_pongs(4)
+        .outbox(32, 4096)
+        .ask_timeout(Duration::from_secs(3))
+        .shards(1)
+        .build()
+        .expect("settings that fit")
+}
+
+async fn act(step: u8, script: &mut Script<'_>, stranger: &mut Stranger, server: &Server) {
+    match step % 16 {
+        0 => stranger.write(&text(b"M")).await,
+        1 => stranger.write(&text(script.bytes())).await,
+        2 => stranger.write(&message(Role::Client, Kind::Binary, script.bytes())).await,
+        3 => stranger.write(&text(b"$c;default;;_OnNamespaceConnect;0;0;")).await,
+        4 => stranger.write(&text(b"$j;default;lobby;_OnRoomJoin;0;0;")).await,
+        5 => stranger.write(&event(script)).await,
+        6 => {
+            let reply = [&stranger.token()[..], b";default;;answer;0;0;", script.bytes()].concat();
+            stranger.write(&text(&reply)).await;
+        }
+        7 => stranger.write(&ping(Role::Client, script.bytes())).await,
+        8 => stranger.write(&pong(Role::Client, script.bytes())).await,
+        9 => stranger.write(&ending(script)).await,
+        10 => stranger.write(script.bytes()).await,
+        11 => stranger.write(&frame_that_begins_with(script.byte(), script.bytes())).await,
+        12 => sleep(Duration::from_millis(script.byte().unwrap_or(0).into()) * 100).await,
+        13 => stranger.listen(false),
+        14 => stranger.listen(true),
+        _ => broadcast(script, server),
+    }
+}
+
+/// One that the server has a handler for, in one of its forms.
+fn event(script: &mut Script<'_>) -> bytes::Bytes {
+    let choice = script.byte().unwrap_or(0);
+    let event = ["echo", "chat", "question", "wait", "away", "join", "end", "none"][usize::from(choice % 8)];
+    let room = if choice & 8 > 0 { "lobby" } else { "" };
+    let token = if choice & 16 > 0 { "$e" } else { "" };
+    let head = format!("{token};default;{room};{event};0;0;");
+    text(&[head.as_bytes(), script.bytes()].concat())
+}
+
+fn ending(script: &mut Script<'_>) -> bytes::Bytes {
+    let code = u16::from_be_bytes([script.byte().unwrap_or(3), script.byte().unwrap_or(232)]);
+    let reason = String::from_utf8_lossy(script.bytes()).into_owned();
+    close(Role::Client, CloseCode::new(code).map(|code| CloseFrame::new(code, reason)).as_ref())
+}
+
+/// A fragment, something of an extension, or nothing by the rules.
+fn frame_that_begins_with(first: Option<u8>, payload: &[u8]) -> Vec<u8> {
+    let mut frame = message(Role::Client, Kind::Binary, payload).to_vec();
+    frame[0] = first.unwrap_or(0);
+    frame
+}
+
+fn broadcast(script: &mut Script<'_>, server: &Server) {
+    let body = script.bytes().to_vec();
+    server.broadcast(Message::new("news", body.clone()).in_namespace("default"));
+    server.broadcast(Message::new("news", body).in_namespace("default").to_room("lobby").to("stranger"));
+}
+
+/// What is left of the steps.
+struct Script<'a>(&'a [u8]);
+
+impl<'a> Script<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// As many as the next byte says, or as there are.
+    fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::from(self.byte().unwrap_or(0));
+        let (bytes, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        bytes
+    }
+}
+
+const MOST_STEPS: usize = 64;
+/// Handlers that run have ten seconds, and so has what is in the way to a socket.
+const LONGEST_END: Duration = Duration::from_secs(60);

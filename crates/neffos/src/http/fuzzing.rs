@@ -1,0 +1,101 @@
+//! What any request is held up against.
+
+use std::str::Lines;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, StatusCode, Version};
+
+use super::handshake::{MAX_URL, check, switching_protocols};
+use super::url_headers;
+
+/// A request that is let in is a handshake, from a page of this server if it is from a page; any other is told why, in words
+/// that hold nothing of it unescaped. A URL changes no header that is there, and sets none that anything relies on. What is
+/// agreed on compression can be kept.
+///
+/// In `data` there is a request as it is on the wire: one line with method and target, and headers.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn handshakes(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut lines = text.lines();
+    let Some(mut request) = lines.next().and_then(|first| request(first, lines)) else { return };
+    match check(&request, Some(&[])) {
+        Ok(()) => {
+            assert!(check(&request, None).is_ok(), "nobody's origin is allowed, and it is let in");
+            assert_is_handshake(&request);
+        }
+        Err(refusal) => {
+            let response = refusal.response();
+            assert_ne!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+            assert!(!refusal.to_string().contains(char::is_control), "{refusal:?}");
+        }
+    }
+    #[cfg(feature = "deflate")]
+    crate::websocket::deflate_fuzzing::offers(
+        request.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter().filter_map(|offer| offer.to_str().ok()),
+    );
+    let before = request.headers.clone();
+    url_headers::apply(&mut request, &[]);
+    assert_changes_nothing_of_weight(&before, &request.headers);
+}
+
+/// None when it is not one that an HTTP server would hand on.
+fn request(first: &str, headers: Lines<'_>) -> Option<Parts> {
+    let mut words = first.split(' ');
+    let (method, target) = (words.next()?, words.next()?);
+    let version = if words.next() == Some("HTTP/1.0") { Version::HTTP_10 } else { Version::HTTP_11 };
+    let mut request = Request::builder().method(method).uri(target).version(version).body(()).ok()?.into_parts().0;
+    for (name, value) in headers.filter_map(|line| line.split_once(':')) {
+        let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value.trim())) else {
+            continue;
+        };
+        request.headers.append(name, value);
+    }
+    Some(request)
+}
+
+fn assert_is_handshake(request: &Parts) {
+    let values = |name| request.headers.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+    let says = |name, word| values(name).any(|value| value.to_ascii_lowercase().contains(word));
+    assert_eq!(request.method, Method::GET);
+    assert!(request.version >= Version::HTTP_11);
+    assert!(request.uri.path_and_query().is_none_or(|url| url.as_str().len() <= MAX_URL));
+    assert!(says(header::UPGRADE, "websocket") && says(header::CONNECTION, "upgrade"));
+    assert_eq!(values(header::SEC_WEBSOCKET_VERSION).collect::<Vec<_>>(), ["13"]);
+    assert_eq!(values(header::SEC_WEBSOCKET_KEY).map(str::len).collect::<Vec<_>>(), [24]);
+    let host = || values(header::HOST).next().or(request.uri.authority().map(|authority| authority.as_str()));
+    for origin in values(header::ORIGIN) {
+        let (origin, host) = (origin.to_ascii_lowercase(), host().unwrap_or_default().to_ascii_lowercase());
+        let place = origin.split_once("://").expect("a page has an address").1;
+        let name = |place: &str| place.rsplit_once('@').map_or(place, |(_, place)| place).to_owned();
+        let (place, host) = (name(place), name(&host));
+        let is_one_begun_by = |long: &str, short: &str| long.strip_prefix(short).is_some_and(is_port);
+        assert!(is_one_begun_by(&place, &host) || is_one_begun_by(&host, &place), "{origin} at {host}");
+    }
+    let accepted = switching_protocols(request, None);
+    assert_eq!(accepted.status(), StatusCode::SWITCHING_PROTOCOLS);
+    assert_eq!(accepted.headers()[header::SEC_WEBSOCKET_ACCEPT].len(), 28);
+}
+
+/// Whether it is what a scheme's own port may be left out as.
+fn is_port(rest: &str) -> bool {
+    let rest = rest.trim_end_matches('/');
+    matches!(rest, "" | ":" | ":80" | ":443")
+}
+
+fn assert_changes_nothing_of_weight(before: &HeaderMap, after: &HeaderMap) {
+    for name in before.keys() {
+        assert!(after.get_all(name).iter().eq(before.get_all(name)), "{name} is another");
+    }
+    for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        let name = name.as_str();
+        let is_relied_on =
+            ["content-", "sec-", "x-forwarded-", "x-real-ip", "proxy-"].iter().any(|begin| name.starts_with(begin))
+                || ["host", "origin", "upgrade", "connection", "cookie", "authorization", "forwarded"].contains(&name)
+                || ["keep-alive", "te", "trailer", "transfer-encoding", "via"].contains(&name);
+        assert!(!is_relied_on, "a URL has set {name}");
+    }
+}

@@ -1,0 +1,6 @@
+//! Inflating keeps to its limit, and what is compressed is read by the other side.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::hold(neffos::fuzzing::deflate, data, 64 << 20));

@@ -1,0 +1,6 @@
+//! Who is let in has made a handshake, and a URL sets no header that anything relies on.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::hold(neffos::fuzzing::handshakes, data, 4 << 20));

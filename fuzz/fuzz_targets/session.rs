@@ -1,0 +1,6 @@
+//! Whatever a client sends, the server goes on answering others, and nothing of it is left.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::hold(neffos::fuzzing::session, data, 8 << 20));
