@@ -66,24 +66,33 @@ fn assert_is_handshake(request: &Parts) {
     assert!(says(header::UPGRADE, "websocket") && says(header::CONNECTION, "upgrade"));
     assert_eq!(values(header::SEC_WEBSOCKET_VERSION).collect::<Vec<_>>(), ["13"]);
     assert_eq!(values(header::SEC_WEBSOCKET_KEY).map(str::len).collect::<Vec<_>>(), [24]);
-    let host = || values(header::HOST).next().or(request.uri.authority().map(|authority| authority.as_str()));
+    let own = || values(header::HOST).next().or(request.uri.authority().map(|authority| authority.as_str()));
     for origin in values(header::ORIGIN) {
-        let (origin, host) = (origin.to_ascii_lowercase(), host().unwrap_or_default().to_ascii_lowercase());
         let place = origin.split_once("://").expect("a page has an address").1;
-        let name = |place: &str| place.rsplit_once('@').map_or(place, |(_, place)| place).to_owned();
-        let (place, host) = (name(place), name(&host));
-        let is_one_begun_by = |long: &str, short: &str| long.strip_prefix(short).is_some_and(is_port);
-        assert!(is_one_begun_by(&place, &host) || is_one_begun_by(&host, &place), "{origin} at {host}");
+        assert_same_place(place.strip_suffix('/').unwrap_or(place), own().expect("a server has a name"));
     }
     let accepted = switching_protocols(request, None);
     assert_eq!(accepted.status(), StatusCode::SWITCHING_PROTOCOLS);
     assert_eq!(accepted.headers()[header::SEC_WEBSOCKET_ACCEPT].len(), 28);
 }
 
-/// Whether it is what a scheme's own port may be left out as.
-fn is_port(rest: &str) -> bool {
-    let rest = rest.trim_end_matches('/');
-    matches!(rest, "" | ":" | ":80" | ":443")
+/// A scheme's own port may be left out.
+fn assert_same_place(origin: &str, own: &str) {
+    let own = own.rsplit_once('@').map_or(own, |(_user, own)| own);
+    let ([origin_host, own_host], [origin_port, own_port]) = ([origin, own].map(host), [origin, own].map(port));
+    assert!(origin_host.eq_ignore_ascii_case(own_host), "{origin} at {own}");
+    match (origin_port, own_port) {
+        (None, Some(port)) | (Some(port), None) => assert!([80, 443].contains(&port), "{origin} at {own}"),
+        (origin_port, own_port) => assert_eq!(origin_port, own_port),
+    }
+}
+
+fn host(place: &str) -> &str {
+    place.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(place, |(host, _)| host)
+}
+
+fn port(place: &str) -> Option<u16> {
+    place[host(place).len()..].strip_prefix(':')?.parse().ok()
 }
 
 fn assert_changes_nothing_of_weight(before: &HeaderMap, after: &HeaderMap) {

@@ -213,6 +213,9 @@ fn is_own(origin: &str, request: &Parts) -> bool {
     };
     let own_scheme = request.uri.scheme().or(request.extensions.get()).unwrap_or(&Scheme::HTTP);
     let (Some(scheme), Some(authority)) = (origin.scheme(), origin.authority()) else { return false };
+    if authority.as_str().contains('@') || origin.path_and_query().is_some_and(|rest| rest != "/") {
+        return false;
+    }
     let port = |authority: &Authority| authority.port_u16().or(default_port(own_scheme));
     scheme == own_scheme && authority.host().eq_ignore_ascii_case(own.host()) && port(authority) == port(&own)
 }
@@ -314,6 +317,20 @@ mod tests {
             assert_eq!(status(&with("origin", foreign)), 403, "{foreign}");
         }
         assert!(check(&with("origin", "http://evil.example"), None).is_ok());
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_a_port_and_nothing_else() {
+        for more in ["/path", "?0", ":8080?0", ":8080/path", ":8080//"] {
+            let origin = format!("http://app.example{more}");
+            let parts = changed(|parts| drop(parts.headers.insert("origin", origin.parse().unwrap())));
+            assert_eq!(status(&parts), 403, "{origin}");
+        }
+        for origin in ["http://ada@app.example:8080", "http://evil.example@app.example:8080"] {
+            assert_eq!(status(&with("origin", origin)), 403, "{origin}");
+        }
+        // Some clients that are no browsers end it like a URL.
+        assert_eq!(status(&with("origin", "http://app.example:8080/")), 101);
     }
 
     #[test]
