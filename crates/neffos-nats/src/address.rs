@@ -69,11 +69,19 @@ fn read_login(text: &str) -> Result<Login, ()> {
     })
 }
 
-/// A url as it may be shown.
+/// A url as it may be shown. Where a port should be, there may be a password that a comma has cut in two.
 fn without_login(url: &str) -> String {
-    let Some((login, place)) = url.rsplit_once('@') else { return url.to_owned() };
-    let scheme = login.split_once("://").map_or("", |(scheme, _)| scheme);
-    format!("{scheme}://…@{place}")
+    let is_scheme = |end: &usize| url[..*end].bytes().all(|byte| byte.is_ascii_alphabetic());
+    let (scheme, rest) = url.split_at(url.find(SCHEME_END).filter(is_scheme).map_or(0, |end| end + SCHEME_END.len()));
+    if let Some((_login, place)) = rest.rsplit_once('@') {
+        return format!("{scheme}…@{place}");
+    }
+    match rest.split_once(':') {
+        Some((host, port)) if !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{scheme}{host}:…")
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// Without the login: it is shown to people and in logs.
@@ -97,6 +105,7 @@ impl fmt::Debug for Address {
 }
 
 const USUAL_PORT: u16 = 4222;
+const SCHEME_END: &str = "://";
 
 #[cfg(test)]
 mod tests {
@@ -151,6 +160,17 @@ mod tests {
         for url in ["nats://ada:secret@host/path", "xyz://secret@host", "nats://ada:sec ret@host"] {
             let err = Address::read_all(url).unwrap_err().to_string();
             assert!(!err.contains("sec") && !err.contains("ada") && err.contains("host"), "{err}");
+        }
+        // A comma ends a url, so it is the begin of a password that stands where the port should.
+        for url in [
+            "nats://ada:secret,x@host",
+            "ada:secret,x@host",
+            "nats://ada:sec%ret,x@host",
+            "ada:a:secret,@host",
+            "ada:secret@://@host",
+        ] {
+            let err = Address::read_all(url).unwrap_err().to_string();
+            assert!(!err.contains("sec"), "{err}");
         }
     }
 }
