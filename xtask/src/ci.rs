@@ -1,6 +1,5 @@
 //! `cargo xtask ci`: what a change must pass to be taken. What is quick to fail comes first.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::autobahn::Extent;
@@ -8,19 +7,21 @@ use crate::machine::ends_well;
 use crate::python::Environment;
 use crate::steps::{self, Steps, command};
 use crate::tools::Tool;
-use crate::workspace::{Workspace, programs_of};
-use crate::{Result, autobahn, autobahn_client, bench, go, layers, scaling, test};
+use crate::workspace::Workspace;
+use crate::{Result, autobahn, autobahn_client, bench, fuzz, go, layers, scaling, test};
 
 /// What runs for every change: within half an hour on two cores, from nothing.
 ///
 /// # Errors
 /// At the first step that fails.
 pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
-    run_with(steps, workspace, Extent::Brief)
+    run_with(steps, workspace, Extent::Brief)?;
+    fuzz::run(steps, workspace, fuzz::BRIEF)
 }
 
 fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result {
     steps.command(&mut command("cargo fmt --all --check"))?;
+    steps.command(&mut command("cargo fmt --check --manifest-path fuzz/Cargo.toml"))?;
     steps.command(&mut command("cargo fmt --check --manifest-path interop/yardsticks/Cargo.toml"))?;
     steps.run("layers", || layers::check(workspace))?;
     steps.run("tables of docs/scaling.md", scaling::check)?;
@@ -49,7 +50,7 @@ pub(crate) fn run_long(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.run("installation of cargo-hack", || Tool::HACK.install(workspace))?;
     steps.command(&mut Tool::HACK.command(workspace, "hack check --workspace --each-feature --no-dev-deps"))?;
     miri(steps)?;
-    fuzz(steps, workspace)
+    fuzz::run(steps, workspace, fuzz::LONG)
 }
 
 fn typos(workspace: &Workspace) -> Result {
@@ -88,18 +89,3 @@ fn miri(steps: &mut Steps) -> Result {
     // Proptest asks for the current folder, and each of its cases takes seconds.
     steps.command(miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "8"))
 }
-
-fn fuzz(steps: &mut Steps, workspace: &Workspace) -> Result {
-    if !Path::new(FUZZ).exists() {
-        return Ok(());
-    }
-    steps.run("installation of cargo-fuzz", || Tool::FUZZ.install(workspace))?;
-    for program in programs_of(FUZZ)? {
-        let line = format!("fuzz run {program} -- -max_total_time={FUZZ_SECONDS}");
-        steps.command(Tool::FUZZ.command(workspace, &line).env("RUSTUP_TOOLCHAIN", "nightly"))?;
-    }
-    Ok(())
-}
-
-const FUZZ: &str = "fuzz/Cargo.toml";
-const FUZZ_SECONDS: u32 = 300;

@@ -7,6 +7,7 @@ mod autobahn_client;
 mod background;
 mod bench;
 mod ci;
+mod fuzz;
 mod go;
 mod layers;
 mod machine;
@@ -49,6 +50,8 @@ fn run(arguments: &[&str]) -> Result {
         ["test"] => test::run(&mut steps, &workspace)?,
         ["ci"] => ci::run(&mut steps, &workspace)?,
         ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
+        ["fuzz"] => fuzz::run(&mut steps, &workspace, fuzz::LONG)?,
+        ["fuzz", "--brief"] => fuzz::run(&mut steps, &workspace, fuzz::BRIEF)?,
         ["go"] => go::run(&mut steps, &workspace)?,
         ["bench", arguments @ ..] => return bench::run(&mut steps, &workspace, arguments),
         ["scaling", arguments @ ..] => return scaling::run(arguments),
@@ -68,8 +71,9 @@ fn run(arguments: &[&str]) -> Result {
 
 const HELP: &str = "\
 cargo xtask test       installs what the tests need and lacks (chromium, Redis, NATS, Go, npm packages), then runs them all
-cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, `bench` and Autobahn in brief, cargo-deny
-cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, miri, fuzzing
+cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, `bench`, Autobahn and fuzzing in brief, cargo-deny
+cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, miri, more fuzzing
+cargo xtask fuzz       looks for bytes that break a promise: five minutes for each program of `fuzz`, with --brief seconds
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
 cargo xtask autobahn   runs all of Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected

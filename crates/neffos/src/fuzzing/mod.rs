@@ -22,12 +22,15 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Every file in `fuzz/corpus`, be it a seed or something that was found once.
+    /// Every file in `fuzz/corpus` that has a name: seeds, and what was found once. Others, a fuzzer has added, and they are many.
     fn keeps_its_promise(target: &str, promise: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
         let mut count = 0;
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.file_name().unwrap().len() == 40 {
+                continue;
+            }
             println!("{}", path.display());
             promise(&fs::read(path).unwrap());
             count += 1;

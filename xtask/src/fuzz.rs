@@ -1,0 +1,30 @@
+//! `cargo xtask fuzz`: looks for bytes that break a promise, with every program of `fuzz` in turn.
+
+use crate::Result;
+use crate::steps::Steps;
+use crate::tools::Tool;
+use crate::workspace::{Workspace, programs_of};
+
+/// Runs each program for so many seconds, beginning with all that is in its corpus.
+///
+/// # Errors
+/// When one cannot be built, or finds something: its output says what, and where the bytes are kept.
+pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, seconds: u32) -> Result {
+    steps.run("installation of cargo-fuzz", || Tool::FUZZ.install(workspace))?;
+    steps.command(&mut Tool::FUZZ.command(workspace, &format!("fuzz build {HOW}")))?;
+    for program in programs_of(MANIFEST)? {
+        let line = format!("fuzz run {HOW} {program} -- -max_total_time={seconds} {LIMITS}");
+        steps.command(&mut Tool::FUZZ.command(workspace, &line))?;
+    }
+    Ok(())
+}
+
+/// As many as every change is worth.
+pub(crate) const BRIEF: u32 = 3;
+pub(crate) const LONG: u32 = 300;
+const MANIFEST: &str = "fuzz/Cargo.toml";
+/// No code of ours is unsafe, so a sanitizer has little to find; without one the stable compiler will do, and runs are several
+/// times as many.
+const HOW: &str = "--sanitizer none";
+/// One input is worth a few seconds and little memory; how the search goes is nobody's concern unless it finds something.
+const LIMITS: &str = "-dict=fuzz/words.dict -timeout=10 -rss_limit_mb=512 -verbosity=0";
