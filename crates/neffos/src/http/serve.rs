@@ -1,5 +1,6 @@
 //! A listener of our own, for those who need no other server: HTTP/1.1 with bounds on all that a client may send.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_service::Service;
 
 use super::upgrade::Handover;
@@ -82,7 +83,7 @@ where
 pub(super) async fn accept_all<F>(
     listener: TcpListener,
     server: &Server,
-    answer: impl Fn(TcpStream, SocketAddr) -> F,
+    answer: impl Fn(TcpStream, SocketAddr) -> F + Send + 'static,
 ) -> io::Result<()>
 where
     F: Future<Output = ()> + Send + 'static,
@@ -90,23 +91,40 @@ where
     listener.local_addr()?;
     hand_down_nodelay(&listener);
     let answers = TaskTracker::new();
-    let accepting = async {
-        loop {
-            match listener.accept().await {
-                // Boxed: it is large, and moved a dozen times on its way into a task.
-                Ok((stream, address)) => drop(answers.spawn(Box::pin(answer(send_at_once(stream), address)))),
-                Err(err) => rest_after(&err).await,
-            }
-        }
-    };
+    // A task of its own: where this is awaited may be a thread that is none of the runtime's workers, and each connection would
+    // begin with a wait for one of them.
+    let mut accepting = AbortOnDropHandle::new(tokio::spawn(accept(listener, answers.clone(), answer)));
     tokio::select! {
-        () = accepting => {}
+        ended = &mut accepting => {
+            let Err(err) = ended;
+            return Err(io::Error::other(err));
+        }
         () = server.gate().all_gone_after_close() => {}
     }
+    accepting.abort();
+    // The listener is closed by then.
+    accepting.await.ok();
     // Each has `LAST_ANSWER` at most.
     answers.close();
     answers.wait().await;
     Ok(())
+}
+
+async fn accept<F>(
+    listener: TcpListener,
+    answers: TaskTracker,
+    answer: impl Fn(TcpStream, SocketAddr) -> F,
+) -> Infallible
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        match listener.accept().await {
+            // Boxed: it is large, and moved a dozen times on its way into a task.
+            Ok((stream, address)) => drop(answers.spawn(Box::pin(answer(send_at_once(stream), address)))),
+            Err(err) => rest_after(&err).await,
+        }
+    }
 }
 
 /// Answers the requests that come on one stream.
