@@ -22,8 +22,16 @@ use crate::message::{Cause, Encoding, Message, events};
 use crate::session::{Memberships, Step, Verdict};
 use crate::websocket::{CloseCode, CloseFrame, Role};
 
-/// Asks `on_connect` whether the connection is wanted.
-pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
+/// Says whether the connection is wanted: at once, unless there is an `on_connect` to ask or a place to wait for.
+pub(super) fn open(peer: &Arc<Peer>, request: Arc<http::request::Parts>) -> Option<Job> {
+    if peer.hub().on_connect.is_some() || peer.hub().native == NativeMode::Only {
+        return Some(Box::pin(decide_opening(Conn::opening(peer.clone()), request)));
+    }
+    welcome(peer);
+    None
+}
+
+async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
     let peer = conn.peer().clone();
     let reply = match &peer.hub().on_connect {
         Some(hook) => guarded(hook(conn, request)).await,
@@ -31,8 +39,7 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
     };
     let native_only = peer.hub().native == NativeMode::Only;
     let Some((code, text)) = refusal(reply) else {
-        peer.admit();
-        peer.session().ack.resolve(Verdict::Welcome);
+        welcome(&peer);
         if native_only && let Some(name) = peer.hub().namespaces.name("") {
             let _claim = peer.reach(&name, None).await;
             peer.enter(&name, None);
@@ -45,6 +52,11 @@ pub(super) async fn open(conn: Conn, request: Arc<http::request::Parts>) {
         return peer.close(Some(&CloseFrame::new(code, text)));
     }
     peer.session().ack.resolve(Verdict::Refused(text));
+}
+
+fn welcome(peer: &Peer) {
+    peer.admit();
+    peer.session().ack.resolve(Verdict::Welcome);
 }
 
 /// What handlers do, while it is not done.

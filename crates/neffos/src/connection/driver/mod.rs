@@ -14,7 +14,6 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::conn::Conn;
 use super::deadlines::{Deadlines, Due};
 use super::inbox::Inbox;
 use super::io::{Io, Written};
@@ -112,7 +111,7 @@ impl Driver {
     fn begin(&mut self, start: Start) {
         match start {
             Start::Requested(request, early) => {
-                self.job = Some(Box::pin(process::open(Conn::opening(self.peer.clone()), request)));
+                self.job = process::open(&self.peer, request);
                 self.feed(&early);
             }
             Start::Welcomed(reader, early, rest) => {
