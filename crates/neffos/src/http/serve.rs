@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::OptionFuture;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -80,13 +82,14 @@ where
 }
 
 /// Accepts connections and spawns what answers them, until the server has ended.
-pub(super) async fn accept_all<F>(
+pub(super) async fn accept_all<F, C>(
     listener: TcpListener,
     server: &Server,
     answer: impl Fn(TcpStream, SocketAddr) -> F + Send + 'static,
 ) -> io::Result<()>
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = Option<C>> + Send + 'static,
+    C: Future<Output = ()> + Send + 'static,
 {
     listener.local_addr()?;
     hand_down_nodelay(&listener);
@@ -102,7 +105,7 @@ where
         () = server.gate().all_gone_after_close() => {}
     }
     accepting.abort();
-    // The listener is closed by then.
+    // When that has ended, the listener is closed.
     accepting.await.ok();
     // Each has `LAST_ANSWER` at most.
     answers.close();
@@ -110,25 +113,35 @@ where
     Ok(())
 }
 
-async fn accept<F>(
+async fn accept<F, C>(
     listener: TcpListener,
     answers: TaskTracker,
     answer: impl Fn(TcpStream, SocketAddr) -> F,
 ) -> Infallible
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = Option<C>> + Send + 'static,
+    C: Future<Output = ()> + Send + 'static,
 {
     loop {
         match listener.accept().await {
-            // Boxed: it is large, and moved a dozen times on its way into a task.
-            Ok((stream, address)) => drop(answers.spawn(Box::pin(answer(send_at_once(stream), address)))),
+            Ok((stream, address)) => {
+                // What answers is large, and the connection that may come of it has no use for it: it has memory of its own, for
+                // as long as it is needed.
+                let answer = Box::pin(answers.track_future(answer(send_at_once(stream), address)));
+                tokio::spawn(answer.map(OptionFuture::from).flatten());
+            }
             Err(err) => rest_after(&err).await,
         }
     }
 }
 
-/// Answers the requests that come on one stream.
-pub(super) async fn answer<S, A, B>(stream: S, address: SocketAddr, server: Server, app: A)
+/// Answers the requests that come on one stream; what drives the connection comes back when one has made it a websocket.
+pub(super) async fn answer<S, A, B>(
+    stream: S,
+    address: SocketAddr,
+    server: Server,
+    app: A,
+) -> Option<impl Future<Output = ()> + Send>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
@@ -162,9 +175,7 @@ where
             }
         }
     }
-    if let Some(arrival) = handover.take() {
-        arrival.complete().await;
-    }
+    handover.take()?.complete().await
 }
 
 /// Has accepted sockets send each message in a packet of its own, where they take that over from their listener.
@@ -225,7 +236,7 @@ mod tests {
         let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
         client.write_all(request.as_bytes()).await.unwrap();
-        answer.await.unwrap();
+        assert!(answer.await.unwrap().is_none());
         assert!(server.gate().admit(None).is_some());
     }
 }

@@ -65,7 +65,10 @@ where
             let patience = server.gate().settings.handshake_timeout;
             match handshake(stream, config, patience).await {
                 Ok(stream) => answer(stream, address, server, Secure(app)).await,
-                Err(err) => tracing::debug!(%err, "no TLS"),
+                Err(err) => {
+                    tracing::debug!(%err, "no TLS");
+                    None
+                }
             }
         }
     })

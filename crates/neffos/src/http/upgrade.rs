@@ -48,7 +48,7 @@ impl Server {
                 let arrival = Arrival { server: self.clone(), guest, on_upgrade, is_ours: handover.is_some() };
                 match handover {
                     Some(handover) => handover.put(arrival),
-                    None => drop(tokio::spawn(arrival.complete())),
+                    None => drop(tokio::spawn(arrival.settle())),
                 }
                 response
             }
@@ -148,28 +148,32 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    /// Waits for the socket and gives it to a task that holds nothing of the handshake.
-    pub(super) async fn complete(self) {
+    /// Waits for the socket, and gives it to a task that holds nothing of the handshake.
+    async fn settle(self) {
+        if let Some(connection) = self.complete().await {
+            tokio::spawn(connection);
+        }
+    }
+
+    /// Waits for the socket; what drives the connection comes back, unless it is lost.
+    pub(super) async fn complete(self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let Self { server, guest, on_upgrade, is_ours } = self;
-        let lost = |err| server.report(&UpgradeError::new(Reason::Lost(err)));
         let upgraded = match timeout(server.gate().settings.handshake_timeout, on_upgrade).await {
-            Ok(Ok(upgraded)) => upgraded,
-            Ok(Err(err)) => return lost(err.into()),
-            Err(late) => return lost(late.into()),
+            Ok(upgraded) => upgraded.map_err(Into::into),
+            Err(late) => Err(late.into()),
         };
-        match tcp_of(upgraded) {
+        let upgraded = upgraded.map_err(|err| server.report(&UpgradeError::new(Reason::Lost(err)))).ok()?;
+        let (socket, io, early) = match tcp_of(upgraded) {
             Ok((stream, early)) => {
                 if !is_ours {
                     // A message is worth a packet of its own. If it fails, they are only slower.
                     stream.set_nodelay(true).ok();
                 }
-                tokio::spawn(server.connect(guest, Socket::Tcp(stream), Io::OfPeer, early));
+                (Socket::Tcp(stream), Io::OfPeer, early)
             }
-            Err(other) => {
-                let stream = Box::new(TokioIo::new(other));
-                tokio::spawn(server.connect(guest, Socket::Driven, Io::Driven(stream), Bytes::new()));
-            }
-        }
+            Err(other) => (Socket::Driven, Io::Driven(Box::new(TokioIo::new(other))), Bytes::new()),
+        };
+        Some(server.connect(guest, socket, io, early))
     }
 }
 
