@@ -100,15 +100,27 @@ impl Redis {
     }
 }
 
+/// Sends a command and returns its answer: of an array, the parts, one a line.
 pub(crate) async fn ask(port: u16, words: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("redis-server accepts");
     stream.write_all(format!("{words}\r\n").as_bytes()).await.expect("redis-server reads");
     let mut stream = BufReader::new(stream);
-    let mut answer = String::new();
-    stream.read_line(&mut answer).await.expect("redis-server answers");
-    let length = answer.strip_prefix('$').and_then(|length| length.trim_end().parse().ok());
-    let Some(length) = length else { return answer.trim_end().to_owned() };
-    let mut text = vec![0; length];
-    stream.read_exact(&mut text).await.expect("redis-server answers in full");
-    String::from_utf8_lossy(&text).into_owned()
+    let (mut parts, mut awaited) = (Vec::new(), 1);
+    while awaited > 0 {
+        awaited -= 1;
+        let mut line = String::new();
+        stream.read_line(&mut line).await.expect("redis-server answers");
+        let line = line.trim_end();
+        let number = |prefix| line.strip_prefix(prefix).and_then(|number| number.parse::<usize>().ok());
+        if let Some(count) = number('*') {
+            awaited += count;
+        } else if let Some(length) = number('$') {
+            let mut text = vec![0; length + "\r\n".len()];
+            stream.read_exact(&mut text).await.expect("redis-server answers in full");
+            parts.push(String::from_utf8_lossy(&text[..length]).into_owned());
+        } else {
+            parts.push(line.to_owned());
+        }
+    }
+    parts.join("\n")
 }

@@ -43,9 +43,10 @@ impl Sentinel {
         }
     }
 
-    /// A failover is refused until the sentinel has heard of somebody to promote.
+    /// A failover is refused until somebody to promote has told the sentinel how it is.
     async fn has_replica(&self) -> bool {
-        ask(self.port, "INFO sentinel").await.contains("slaves=1")
+        let replicas = ask(self.port, "SENTINEL REPLICAS main").await;
+        ["flags\nslave\n", "master-host\n127.0.0.1\n"].iter().all(|sign| replicas.contains(sign))
     }
 
     /// Which of the servers it takes for the master.
