@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: looks for bytes that break a promise, with every program of `fuzz` in turn.
 
 use crate::Result;
-use crate::steps::Steps;
+use crate::steps::{Steps, command};
 use crate::tools::Tool;
 use crate::workspace::{Workspace, programs_of};
 
@@ -19,7 +19,17 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, seconds: u32) -> Res
     Ok(())
 }
 
-/// As many as every change is worth.
+/// Says whether they compile; what they know runs with `cargo test`. To build them with their instruments would take a change's
+/// run close to its half hour.
+///
+/// # Errors
+/// When one does not.
+pub(crate) fn check(steps: &mut Steps) -> Result {
+    let mut check = command("cargo check --bins --manifest-path fuzz/Cargo.toml");
+    steps.command(check.env("RUSTFLAGS", "--cfg fuzzing"))
+}
+
+/// So many that most of what is easy to find is found.
 pub(crate) const BRIEF: u32 = 3;
 pub(crate) const LONG: u32 = 300;
 const MANIFEST: &str = "fuzz/Cargo.toml";
