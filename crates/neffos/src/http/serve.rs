@@ -37,7 +37,7 @@ use crate::server::Server;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops accepting; connections go on.
+/// Dropping the future stops accepting, as soon as the runtime comes to it; connections go on.
 ///
 /// # Examples
 ///
@@ -70,7 +70,7 @@ pub async fn serve(listener: TcpListener, server: Server) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops accepting; connections go on.
+/// Dropping the future stops accepting, as soon as the runtime comes to it; connections go on.
 pub async fn serve_app<A, B>(listener: TcpListener, server: Server, app: A) -> io::Result<()>
 where
     A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,

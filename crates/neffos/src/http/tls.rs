@@ -29,7 +29,7 @@ use crate::server::Server;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops accepting; connections go on.
+/// Dropping the future stops accepting, as soon as the runtime comes to it; connections go on.
 ///
 /// # Examples
 ///
