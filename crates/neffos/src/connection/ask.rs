@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytestring::ByteString;
+use smol_str::SmolStr;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -93,7 +93,7 @@ pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadli
 /// The requests that are open; they are forgotten with it.
 #[derive(Default)]
 struct Asked {
-    token: ByteString,
+    token: SmolStr,
     peers: Vec<Arc<Peer>>,
 }
 
@@ -146,7 +146,7 @@ mod tests {
     use super::super::driver::tests::connected;
     use super::*;
 
-    fn noted(peer: &Peer) -> (ByteString, oneshot::Receiver<Answer>) {
+    fn noted(peer: &Peer) -> (SmolStr, oneshot::Receiver<Answer>) {
         let (slot, wait) = slot();
         let token = new_token();
         let pending = Pending { namespace: "default".into(), effect: Effect::Nothing, waiter: Waiter::One(slot) };

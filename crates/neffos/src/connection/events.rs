@@ -1,9 +1,11 @@
 //! The table of handlers: namespace, then event.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use super::extract::Setup;
 use super::handler::{BoxedHandler, Handler};
@@ -41,7 +43,7 @@ pub struct Events<S: Side = ServerSide> {
 /// The handlers of one namespace.
 #[derive(Debug, Default)]
 struct Table {
-    handlers: BTreeMap<Box<str>, BoxedHandler>,
+    handlers: ByName<Box<str>, BoxedHandler>,
     faults: Vec<String>,
 }
 
@@ -190,10 +192,13 @@ impl Table {
     }
 }
 
-/// All namespaces that are declared here. They and their events are few: to compare some names takes less than to hash one.
+/// In the order in which they were given. Only the application adds to it, so that any hash will do that is fast.
+type ByName<N, T> = IndexMap<N, T, FxBuildHasher>;
+
+/// All namespaces that are declared here.
 #[derive(Debug, Default)]
 pub(crate) struct Namespaces {
-    tables: BTreeMap<Arc<str>, Table>,
+    tables: ByName<Arc<str>, Table>,
     /// Declares all other names.
     rest: Option<Table>,
     faults: Vec<String>,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use futures_util::FutureExt;
+use smol_str::SmolStr;
 
 use super::conn::Conn;
 use super::handler::Running;
@@ -264,7 +264,7 @@ fn done(peer: &Peer, message: &Message) -> Bytes {
 }
 
 /// The event that goes with a request: the same place, and its body.
-fn renamed(mut message: Box<Message>, event: impl Into<ByteString>) -> Box<Message> {
+fn renamed(mut message: Box<Message>, event: impl Into<SmolStr>) -> Box<Message> {
     message.event = event.into();
     message
 }

@@ -8,12 +8,13 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use smol_str::SmolStr;
 
-use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What, text_of};
+use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What};
 use super::others::NodeId;
 use super::seam::Parcel;
 use crate::message::wire::{self, NativeMode};
@@ -117,7 +118,7 @@ impl Packed {
             Encoding::NativeText => PartForm::NativeText,
             Encoding::NativeBinary => PartForm::NativeBinary,
         };
-        let payload = if message.is_native() { message.body.clone() } else { wire::payload(message, "").freeze() };
+        let payload = if message.is_native() { message.body.clone() } else { wire::payload(message, "").into() };
         Self { form, payload }
     }
 
@@ -128,7 +129,7 @@ impl Packed {
 
 /// Puts `body` into an envelope of `node`.
 pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>) -> Letter {
-    let mut bytes = BytesMut::from(&MAGIC[..]);
+    let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&[VERSION, 0]);
     bytes.extend_from_slice(&[0; NODE - EPOCH]);
     bytes.extend_from_slice(&node.0);
@@ -180,32 +181,31 @@ fn fixed<const N: usize>(payload: &[u8], from: usize) -> Result<[u8; N], Fault> 
 }
 
 fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
-    let text = |text: &str| text_of(whole, text);
     let message = |part: &Part<'_>, id: Option<&str>| {
         let message = unpack(whole, part)?;
-        Ok(Message { recipient: id.map(text), ..message })
+        Ok(Message { recipient: id.map(SmolStr::new), ..message })
     };
     Ok(match body {
         Body::Broadcast { id, except, parts } => {
             let messages = parts.iter().map(|part| message(part, id)).collect::<Result<_, _>>()?;
-            What::Broadcast { messages, except: except.map(text) }
+            What::Broadcast { messages, except: except.map(SmolStr::new) }
         }
         Body::Ask { token, id, patience_ms, part } => What::Ask(Question {
-            token: text(token),
+            token: SmolStr::new(token),
             message: message(&part, id)?,
             patience: Some(Duration::from_millis(patience_ms.into())),
         }),
-        Body::Answer { token, part } => What::Answer { token: text(token), message: message(&part, None)? },
+        Body::Answer { token, part } => What::Answer { token: SmolStr::new(token), message: message(&part, None)? },
         Body::Hello { connections } => What::Hello { connections },
         Body::Alive { connections } => What::Alive { connections },
         Body::Bye => What::Bye,
         Body::Probe { number } => What::Probe { number },
         Body::Close { id, code, reason } => {
             let code = CloseCode::new(code).ok_or(Fault::Broken)?;
-            What::Close { id: text(id), frame: CloseFrame::new(code, reason) }
+            What::Close { id: SmolStr::new(id), frame: CloseFrame::new(code, reason) }
         }
         Body::Count { token, namespace, room } => {
-            What::Count { token, namespace: text(namespace), room: room.map(text) }
+            What::Count { token, namespace: SmolStr::new(namespace), room: room.map(SmolStr::new) }
         }
         Body::Counted { token, count } => What::Counted { token, count },
         Body::Missed { pause, after } => What::Missed { pause, after },
@@ -219,8 +219,8 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
 fn unpack(whole: &Bytes, part: &Part<'_>) -> Result<Message, Fault> {
     let payload = whole.slice_ref(part.payload);
     match part.form {
-        PartForm::Text => wire::decode(&payload, Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken),
-        PartForm::Binary => wire::decode(&payload, Kind::Binary, NativeMode::Off).map_err(|_| Fault::Broken),
+        PartForm::Text => wire::decode(payload, Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken),
+        PartForm::Binary => wire::decode(payload, Kind::Binary, NativeMode::Off).map_err(|_| Fault::Broken),
         PartForm::NativeText => Ok(Message::native(payload)),
         PartForm::NativeBinary => Ok(Message::native(payload).binary()),
     }

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use bytestring::ByteString;
+use bytes::Bytes;
+use smol_str::SmolStr;
 
 use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What};
 use super::others::NodeId;
@@ -44,13 +44,13 @@ pub(super) fn seal(letter: &mut Letter, epoch: u32) {
 /// Reads what arrived. Whom it is for when a server in Go has sent it to an id, only the channel's name tells.
 pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
     let Some(end) = payload.iter().position(|&byte| byte == b';') else { return Ok(native(payload)) };
-    let (first, rest) = (payload.slice(..end), payload.slice(end..));
-    let Ok(mut message) = wire::decode(&rest, Kind::Text, NativeMode::Mixed) else { return Err(Fault::Broken) };
+    let (first, rest) = (&payload[..end], payload.slice(end..));
+    let Ok(mut message) = wire::decode(rest.clone(), Kind::Text, NativeMode::Mixed) else { return Err(Fault::Broken) };
     if message.is_native() && message.body.len() == rest.len() {
         return Ok(native(payload));
     }
-    let first = ByteString::try_from(first).map_err(|_| Fault::Broken)?;
-    if let Some(token) = asked(&first) {
+    let first = str::from_utf8(first).map_err(|_| Fault::Broken)?;
+    if let Some(token) = asked(first) {
         return Ok(Arrival { from: None, what: What::Ask(Question { token, message, patience: None }) });
     }
     let Some(mark) = first.strip_prefix(MARK).and_then(read_mark) else {
@@ -63,12 +63,12 @@ pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
 
 /// Reads an answer to the ask with `token`.
 pub(super) fn read_answer(payload: &Bytes, token: &str) -> Result<Arrival, Fault> {
-    let message = wire::decode(payload, Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken)?;
+    let message = wire::decode(payload.clone(), Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken)?;
     Ok(Arrival { from: None, what: What::Answer { token: token.into(), message } })
 }
 
 /// A token that names a channel, and could not be mistaken for another.
-fn asked(first: &str) -> Option<ByteString> {
+fn asked(first: &str) -> Option<SmolStr> {
     let mut letters = first.chars();
     let (start, mark) = (letters.next()?, letters.next()?);
     let rest = letters.as_str();
@@ -80,8 +80,8 @@ fn asked(first: &str) -> Option<ByteString> {
 struct Mark {
     from: Sender,
     is_binary: bool,
-    except: Option<ByteString>,
-    to: Option<ByteString>,
+    except: Option<SmolStr>,
+    to: Option<SmolStr>,
 }
 
 /// What stands behind the opening; none when a server in Go has written it.
@@ -95,7 +95,7 @@ fn read_mark(text: &str) -> Option<Mark> {
 }
 
 /// Native messages have the seven fields here: a body alone would have no place for a name.
-fn payload(message: &Message, first: &str) -> BytesMut {
+fn payload(message: &Message, first: &str) -> Vec<u8> {
     match message.encoding {
         Encoding::Text | Encoding::Binary => wire::payload(message, first),
         Encoding::NativeText => wire::payload(&Message { encoding: Encoding::Text, ..message.clone() }, first),
@@ -111,7 +111,7 @@ fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<ByteString> {
+fn unhex(text: &str) -> Option<SmolStr> {
     let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
     let bytes = pairs.collect::<Option<Vec<_>>>()?;
     String::from_utf8(bytes).ok().map(Into::into)

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use bytestring::ByteString;
+use smol_str::SmolStr;
 
 use super::others::NodeId;
 use super::seam::Parcel;
@@ -15,7 +14,7 @@ use crate::websocket::CloseFrame;
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) channel: Arc<str>,
-    pub(super) bytes: BytesMut,
+    pub(super) bytes: Vec<u8>,
     pub(super) stamp: Stamp,
 }
 
@@ -68,11 +67,11 @@ pub(super) enum What {
     /// For whom each is, the messages say themselves.
     Broadcast {
         messages: Vec<Message>,
-        except: Option<ByteString>,
+        except: Option<SmolStr>,
     },
     Ask(Question),
     Answer {
-        token: ByteString,
+        token: SmolStr,
         message: Message,
     },
     /// A server is new here, and would hear of the others.
@@ -87,13 +86,13 @@ pub(super) enum What {
         number: u64,
     },
     Close {
-        id: ByteString,
+        id: SmolStr,
         frame: CloseFrame,
     },
     Count {
         token: u64,
-        namespace: ByteString,
-        room: Option<ByteString>,
+        namespace: SmolStr,
+        room: Option<SmolStr>,
     },
     Counted {
         token: u64,
@@ -114,7 +113,7 @@ pub(super) enum What {
 /// An ask of another server.
 #[derive(Debug)]
 pub(super) struct Question {
-    pub(super) token: ByteString,
+    pub(super) token: SmolStr,
     pub(super) message: Message,
     /// None when the other has not said how long it waits.
     pub(super) patience: Option<Duration>,
@@ -138,17 +137,11 @@ impl Letter {
     }
 
     pub(super) fn into_parcel(self) -> Parcel {
-        Parcel { channel: self.channel, payload: self.bytes.freeze() }
+        Parcel { channel: self.channel, payload: self.bytes.into() }
     }
 }
 
 /// A run of `messages` that are for the same receivers.
 pub(super) fn same_receivers(left: &Message, right: &Message) -> bool {
     left.namespace == right.namespace && left.room == right.room && left.recipient == right.recipient
-}
-
-/// Some bytes of `whole`, to keep.
-pub(super) fn text_of(whole: &Bytes, text: &str) -> ByteString {
-    let bytes = whole.slice_ref(text.as_bytes());
-    ByteString::try_from(bytes).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytestring::ByteString;
+use smol_str::SmolStr;
 
 use super::chunk::Chunk;
 use super::counters::Tally;
@@ -12,9 +12,9 @@ use crate::websocket::Packing;
 /// Whom a broadcast is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Audience {
-    pub(crate) namespace: ByteString,
-    pub(crate) room: Option<ByteString>,
-    pub(crate) id: Option<ByteString>,
+    pub(crate) namespace: SmolStr,
+    pub(crate) room: Option<SmolStr>,
+    pub(crate) id: Option<SmolStr>,
     pub(crate) except: Except,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Audience {
 pub(crate) enum Except {
     Nobody,
     Member(u64),
-    Id(ByteString),
+    Id(SmolStr),
 }
 
 /// One broadcast: frames that arrive together, and who gets them.

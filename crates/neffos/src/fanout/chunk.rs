@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::websocket::{Packing, pack};
 
@@ -31,7 +31,7 @@ impl Chunk {
 
     /// A chunk of all frames of `chunks`, in order.
     pub(crate) fn joined<'a>(chunks: impl Iterator<Item = &'a Self> + Clone) -> Self {
-        let mut bytes = BytesMut::with_capacity(chunks.clone().map(Self::len).sum());
+        let mut bytes = Vec::with_capacity(chunks.clone().map(Self::len).sum());
         let mut ends = Vec::with_capacity(chunks.clone().map(Self::count).sum());
         for chunk in chunks {
             let start = bytes.len();
@@ -40,7 +40,7 @@ impl Chunk {
         }
         // Each frame is two bytes at least, and no chunk comes near 8 GiB.
         let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
-        Self { frames: Arc::new(Frames { bytes: bytes.freeze(), ends: ends.into() }), first: 0, count }
+        Self { frames: Arc::new(Frames { bytes: bytes.into(), ends: ends.into() }), first: 0, count }
     }
 
     /// The same with each frame compressed that gains by it; none when none does.

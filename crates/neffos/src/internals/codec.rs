@@ -32,7 +32,7 @@ pub fn frame(payload: &[u8], sender: Sender) -> Bytes {
 ///
 /// When there is none.
 pub fn decode(payload: &Bytes) -> Message {
-    wire::decode(payload, Kind::Text, NativeMode::Off).expect("a message of seven fields")
+    wire::decode(payload.clone(), Kind::Text, NativeMode::Off).expect("a message of seven fields")
 }
 
 /// Reads the frames that one side sends.

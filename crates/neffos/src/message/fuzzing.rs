@@ -18,7 +18,7 @@ pub fn messages(data: &[u8]) {
     let kind = if choice & 1 == 0 { Kind::Text } else { Kind::Binary };
     let native = [NativeMode::Off, NativeMode::Mixed, NativeMode::Only][usize::from(choice >> 1) % 3];
     let frame = Bytes::copy_from_slice(rest);
-    if let Ok(message) = wire::decode(&frame, kind, native) {
+    if let Ok(message) = wire::decode(frame.clone(), kind, native) {
         assert!(native != NativeMode::Only || message.is_native() && message.body == frame);
         comes_back(message, native);
     }
@@ -35,7 +35,7 @@ fn comes_back(mut message: Message, native: NativeMode) {
         return;
     }
     let (kind, data) = payload(&wire::encode(&message, Role::Server));
-    let again = wire::decode(&data, kind, native).unwrap_or_else(|fault| panic!("{message:?} came back as {fault}"));
+    let again = wire::decode(data, kind, native).unwrap_or_else(|fault| panic!("{message:?} came back as {fault}"));
     // What is no text does not travel as text.
     if kind == Kind::Binary {
         message.encoding = if message.is_native() { Encoding::NativeBinary } else { Encoding::Binary };

@@ -11,9 +11,9 @@ pub(crate) mod fuzzing;
 pub(crate) mod wire;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
 
 use crate::error::Error;
 
@@ -32,17 +32,17 @@ use crate::error::Error;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Message {
-    pub(crate) namespace: ByteString,
-    pub(crate) room: ByteString,
-    pub(crate) event: ByteString,
+    pub(crate) namespace: SmolStr,
+    pub(crate) room: SmolStr,
+    pub(crate) event: SmolStr,
     pub(crate) body: Bytes,
-    pub(crate) error: Option<ByteString>,
+    pub(crate) error: Option<SmolStr>,
     pub(crate) encoding: Encoding,
     pub(crate) no_op: bool,
     pub(crate) cause: Cause,
-    pub(crate) token: ByteString,
+    pub(crate) token: SmolStr,
     pub(crate) asker: Option<u64>,
-    pub(crate) recipient: Option<ByteString>,
+    pub(crate) recipient: Option<SmolStr>,
 }
 
 /// How a message lies in its websocket frame.
@@ -74,8 +74,8 @@ impl Message {
     /// A message for `event`; namespace and room are filled in by the handle that sends it, unless set.
     ///
     /// The body travels as text when it is UTF-8, else in a binary frame; see [`Message::binary`].
-    pub fn new(event: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Self { event: event.into().into(), body: body.into(), ..Self::default() }
+    pub fn new(event: impl AsRef<str>, body: impl Into<Bytes>) -> Self {
+        Self { event: SmolStr::new(event), body: body.into(), ..Self::default() }
     }
 
     /// A message with `value` as JSON.
@@ -83,7 +83,7 @@ impl Message {
     /// # Errors
     ///
     /// When `value` cannot be written as JSON; `is_payload` is true for it.
-    pub fn json<T: Serialize + ?Sized>(event: impl Into<String>, value: &T) -> Result<Self, Error> {
+    pub fn json<T: Serialize + ?Sized>(event: impl AsRef<str>, value: &T) -> Result<Self, Error> {
         let body = serde_json::to_vec(value).map_err(|err| Error::payload(err.to_string()))?;
         Ok(Self::new(event, body))
     }
@@ -92,7 +92,7 @@ impl Message {
     /// connected to the empty namespace.
     pub fn native(body: impl Into<Bytes>) -> Self {
         Self {
-            event: ByteString::from_static(events::NATIVE),
+            event: SmolStr::new_static(events::NATIVE),
             body: body.into(),
             encoding: Encoding::NativeText,
             ..Self::default()
@@ -101,23 +101,23 @@ impl Message {
 
     /// Names the namespace.
     #[must_use]
-    pub fn in_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = namespace.into().into();
+    pub fn in_namespace(mut self, namespace: impl AsRef<str>) -> Self {
+        self.namespace = SmolStr::new(namespace);
         self
     }
 
     /// Names the room: only those who joined it get the message.
     #[must_use]
-    pub fn to_room(mut self, room: impl Into<String>) -> Self {
-        self.room = room.into().into();
+    pub fn to_room(mut self, room: impl AsRef<str>) -> Self {
+        self.room = SmolStr::new(room);
         self
     }
 
     /// Names one recipient by connection id. Ids need not be unique: every connection that has this id gets the message,
     /// provided that it is in the message's namespace and room.
     #[must_use]
-    pub fn to(mut self, id: impl Into<String>) -> Self {
-        self.recipient = Some(id.into().into());
+    pub fn to(mut self, id: impl AsRef<str>) -> Self {
+        self.recipient = Some(SmolStr::new(id));
         self
     }
 
@@ -209,7 +209,7 @@ impl Message {
 
     /// A system event that starts on this side.
     pub(crate) fn system(event: &'static str, namespace: &str, cause: Cause) -> Self {
-        Self { event: ByteString::from_static(event), namespace: namespace.into(), cause, ..Self::default() }
+        Self { event: SmolStr::new_static(event), namespace: namespace.into(), cause, ..Self::default() }
     }
 
     /// About how many bytes it takes to keep.
@@ -244,7 +244,7 @@ impl Message {
     }
 
     /// The same with an error, always as text: some clients cannot read an error in a binary frame.
-    pub(crate) fn turn_into_error_reply(&mut self, text: impl Into<ByteString>) {
+    pub(crate) fn turn_into_error_reply(&mut self, text: impl Into<SmolStr>) {
         self.turn_into_reply(Bytes::new(), Encoding::Text);
         self.error = Some(text.into());
     }

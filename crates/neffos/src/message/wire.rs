@@ -1,11 +1,12 @@
 //! The seven fields `wait;namespace;room;event;isError;isNoOp;body`, to and from bytes.
 //!
-//! Encoding writes straight into a websocket frame; decoding shares the buffer that was read.
+//! Encoding writes straight into a websocket frame; a decoded body stays in the buffer that was read.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
-use bytestring::ByteString;
+use bytes::{Buf, Bytes};
+use smol_str::SmolStr;
 
 use super::{Encoding, Message, events};
 use crate::websocket::{self, Kind, Role};
@@ -43,43 +44,48 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// Reads one websocket message.
-pub(crate) fn decode(frame: &Bytes, kind: Kind, native: NativeMode) -> Result<Message, DecodeError> {
-    if native == NativeMode::Only {
-        return Ok(native_message(frame.clone(), kind));
-    }
-    let mut fields = match split(frame) {
-        Some(fields) => fields,
-        None if native == NativeMode::Mixed => return Ok(native_message(frame.clone(), kind)),
-        None => return Err(DecodeError::Fields),
+/// Reads one websocket message. Its body goes on in the frame's buffer.
+pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result<Message, DecodeError> {
+    let ends = match native {
+        NativeMode::Only => None,
+        NativeMode::Off | NativeMode::Mixed => ends(&frame),
     };
-    let body = frame.slice_ref(fields[6]);
-    if fields[0].len() > MAX_TOKEN {
+    let Some(ends) = ends else {
+        return if native == NativeMode::Off { Err(DecodeError::Fields) } else { Ok(native_message(frame, kind)) };
+    };
+    let body = ends[5] + 1;
+    let head = str::from_utf8(&frame[..body]).map_err(|_| DecodeError::Utf8)?;
+    let field = |nth: usize| &head[ends[nth - 1] + 1..ends[nth]];
+    let token = &head[..ends[0]];
+    if token.len() > MAX_TOKEN {
         return Err(DecodeError::Token);
     }
-    if fields[0].starts_with(SERVER_CONNECTION_PREFIX) {
-        fields[0] = b"";
-    }
-    let is_error = fields[4] == b"1";
-    let event = name(frame, fields[3])?;
-    let encoding = match (kind, native == NativeMode::Mixed && event == events::NATIVE) {
+    let has_escapes = head.contains('@');
+    let name = |nth| if has_escapes { unescaped(field(nth)) } else { SmolStr::new(field(nth)) };
+    let mut message = Message {
+        // Tokens are never escaped.
+        token: if token.starts_with(SERVER_CONNECTION_PREFIX) { SmolStr::default() } else { SmolStr::new(token) },
+        namespace: name(1),
+        room: name(2),
+        event: name(3),
+        no_op: field(5) == "1",
+        ..Message::default()
+    };
+    let is_error = field(4) == "1";
+    message.encoding = match (kind, native == NativeMode::Mixed && message.event == events::NATIVE) {
         (Kind::Text, false) => Encoding::Text,
         (Kind::Binary, false) => Encoding::Binary,
         (Kind::Text, true) => Encoding::NativeText,
         (Kind::Binary, true) => Encoding::NativeBinary,
     };
-
-    Ok(Message {
-        token: verbatim(frame, fields[0])?,
-        namespace: name(frame, fields[1])?,
-        room: name(frame, fields[2])?,
-        event,
-        error: (is_error && !body.is_empty()).then(|| lossy(&body)),
-        no_op: fields[5] == b"1",
-        body: if is_error { Bytes::new() } else { body },
-        encoding,
-        ..Message::default()
-    })
+    match is_error {
+        true => message.error = (body < frame.len()).then(|| String::from_utf8_lossy(&frame[body..]).into()),
+        false => {
+            frame.advance(body);
+            message.body = frame;
+        }
+    }
+    Ok(message)
 }
 
 /// The token of a reply that says no more than "done", in the full form (`token;;;;;;`) or any shorter one: some clients
@@ -106,20 +112,21 @@ pub(crate) fn encode_with_token(message: &Message, token: &str, role: Role) -> B
         let kind = frame_kind(message.encoding == Encoding::NativeBinary, &message.body);
         return websocket::message(role, kind, &message.body);
     }
-    let length = payload_len(message, token);
-    let kind = frame_kind(message.is_binary(), last_field(message));
+    let payload = Payload::of(message, token);
+    let (length, kind) = (payload.len(), frame_kind(message.is_binary(), payload.last));
     // What is filled to the end needs no second allocation to be shared.
-    let mut out = BytesMut::with_capacity(websocket::header_len(role, length) + length);
+    let mut out = Vec::with_capacity(websocket::header_len(role, length) + length);
     let start = websocket::begin_message(&mut out, role, kind, length);
-    put_payload(&mut out, message, token);
+    payload.put(&mut out);
     websocket::finish_message(&mut out, start);
-    out.freeze()
+    out.into()
 }
 
 /// The seven fields alone, without a frame, with this token.
-pub(crate) fn payload(message: &Message, token: &str) -> BytesMut {
-    let mut out = BytesMut::with_capacity(payload_len(message, token));
-    put_payload(&mut out, message, token);
+pub(crate) fn payload(message: &Message, token: &str) -> Vec<u8> {
+    let payload = Payload::of(message, token);
+    let mut out = Vec::with_capacity(payload.len());
+    payload.put(&mut out);
     out
 }
 
@@ -128,24 +135,43 @@ pub(crate) fn encode_empty_reply(token: &str, role: Role) -> Bytes {
     websocket::text(role, token, ";;;;;;")
 }
 
-fn payload_len(message: &Message, token: &str) -> usize {
-    let names = [&message.namespace, &message.room, &message.event];
-    token.len() + names.iter().map(|name| escaped_len(name)).sum::<usize>() + 8 + last_field(message).len()
+/// The seven fields, ready to be written.
+struct Payload<'a> {
+    token: &'a str,
+    names: [Cow<'a, str>; 3],
+    flags: &'static str,
+    last: &'a [u8],
 }
 
-fn put_payload(out: &mut BytesMut, message: &Message, token: &str) {
-    out.extend_from_slice(token.as_bytes());
-    for name in [&message.namespace, &message.room, &message.event] {
-        out.extend_from_slice(&[SEPARATOR]);
-        put_escaped(out, name);
+impl<'a> Payload<'a> {
+    fn of(message: &'a Message, token: &'a str) -> Self {
+        Self {
+            token,
+            names: [escaped(&message.namespace), escaped(&message.room), escaped(&message.event)],
+            flags: match (message.error.is_some(), message.no_op) {
+                (false, false) => ";0;0;",
+                (false, true) => ";0;1;",
+                (true, false) => ";1;0;",
+                (true, true) => ";1;1;",
+            },
+            last: last_field(message),
+        }
     }
-    out.extend_from_slice(match (message.error.is_some(), message.no_op) {
-        (false, false) => b";0;0;",
-        (false, true) => b";0;1;",
-        (true, false) => b";1;0;",
-        (true, true) => b";1;1;",
-    });
-    out.extend_from_slice(last_field(message));
+
+    fn len(&self) -> usize {
+        let names = self.names.iter().map(|name| 1 + name.len()).sum::<usize>();
+        self.token.len() + names + self.flags.len() + self.last.len()
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.token.as_bytes());
+        for name in &self.names {
+            out.push(SEPARATOR);
+            out.extend_from_slice(name.as_bytes());
+        }
+        out.extend_from_slice(self.flags.as_bytes());
+        out.extend_from_slice(self.last);
+    }
 }
 
 /// An error takes the place of the body.
@@ -165,55 +191,31 @@ fn native_message(body: Bytes, kind: Kind) -> Message {
         Kind::Text => Encoding::NativeText,
         Kind::Binary => Encoding::NativeBinary,
     };
-    Message { event: ByteString::from_static(events::NATIVE), body, encoding, ..Message::default() }
+    Message { event: SmolStr::new_static(events::NATIVE), body, encoding, ..Message::default() }
 }
 
-fn split(frame: &[u8]) -> Option<[&[u8]; 7]> {
-    let mut fields = [&frame[..0]; 7];
-    let mut rest = frame;
-    for field in &mut fields[..6] {
-        let end = rest.iter().position(|&byte| byte == SEPARATOR)?;
-        *field = &rest[..end];
-        rest = &rest[end + 1..];
+/// Where each of the six fields before the body ends.
+fn ends(frame: &[u8]) -> Option<[usize; 6]> {
+    let mut ends = [0; 6];
+    let mut from = 0;
+    for end in &mut ends {
+        *end = from + frame[from..].iter().position(|&byte| byte == SEPARATOR)?;
+        from = *end + 1;
     }
-    fields[6] = rest;
-    Some(fields)
+    Some(ends)
 }
 
-/// A field as it stands: tokens and bodies are never escaped.
-fn verbatim(frame: &Bytes, field: &[u8]) -> Result<ByteString, DecodeError> {
-    if field.is_empty() {
-        return Ok(ByteString::new());
-    }
-    ByteString::try_from(frame.slice_ref(field)).map_err(|_| DecodeError::Utf8)
-}
-
-fn name(frame: &Bytes, field: &[u8]) -> Result<ByteString, DecodeError> {
-    let name = verbatim(frame, field)?;
-    match name.contains('@') && name.contains(ESCAPED) {
-        true => Ok(name.replace(ESCAPED, ";").into()),
-        false => Ok(name),
+fn unescaped(field: &str) -> SmolStr {
+    match field.contains(ESCAPED) {
+        true => field.replace(ESCAPED, ";").into(),
+        false => SmolStr::new(field),
     }
 }
 
-fn lossy(body: &Bytes) -> ByteString {
-    ByteString::try_from(body.clone()).unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into())
-}
-
-fn escaped_len(name: &str) -> usize {
-    let separators = name.bytes().filter(|&byte| byte == SEPARATOR).count();
-    name.len() + separators * (ESCAPED.len() - 1)
-}
-
-fn put_escaped(out: &mut BytesMut, name: &str) {
-    if !name.as_bytes().contains(&SEPARATOR) {
-        return out.extend_from_slice(name.as_bytes());
-    }
-    for (nth, part) in name.split(';').enumerate() {
-        if nth > 0 {
-            out.extend_from_slice(ESCAPED.as_bytes());
-        }
-        out.extend_from_slice(part.as_bytes());
+fn escaped(name: &str) -> Cow<'_, str> {
+    match name.as_bytes().contains(&SEPARATOR) {
+        true => name.replace(';', ESCAPED).into(),
+        false => name.into(),
     }
 }
 
@@ -222,7 +224,7 @@ const ESCAPED: &str = "@%!semicolon@%!";
 /// Longer than the tokens of all known clients.
 const MAX_TOKEN: usize = 128;
 /// How Go servers name a connection of theirs; no client has business sending it.
-const SERVER_CONNECTION_PREFIX: &[u8] = b"neffos(0x";
+const SERVER_CONNECTION_PREFIX: &str = "neffos(0x";
 
 #[cfg(test)]
 mod tests {
@@ -232,7 +234,7 @@ mod tests {
     use crate::websocket::{Incoming, ReadLimits, Reader};
 
     fn decode_text(text: &str) -> Result<Message, DecodeError> {
-        decode(&Bytes::copy_from_slice(text.as_bytes()), Kind::Text, NativeMode::Off)
+        decode(Bytes::copy_from_slice(text.as_bytes()), Kind::Text, NativeMode::Off)
     }
 
     /// What the other side reads of a frame that we wrote.
@@ -280,7 +282,7 @@ mod tests {
     #[test]
     fn fewer_than_seven_fields_are_no_message_unless_native_messages_are_allowed() {
         assert_eq!(decode_text("a;b;c").unwrap_err(), DecodeError::Fields);
-        let native = decode(&Bytes::from_static(b"a;b;c"), Kind::Text, NativeMode::Mixed).unwrap();
+        let native = decode(Bytes::from_static(b"a;b;c"), Kind::Text, NativeMode::Mixed).unwrap();
         assert!(native.is_native());
     }
 
@@ -314,7 +316,7 @@ mod tests {
     #[test]
     fn a_decoded_body_shares_the_frames_buffer() {
         let frame = Bytes::from_static(b";default;;chat;0;0;hello");
-        let message = decode(&frame, Kind::Text, NativeMode::Off).unwrap();
+        let message = decode(frame.clone(), Kind::Text, NativeMode::Off).unwrap();
         assert_eq!(message.body.as_ptr(), frame[19..].as_ptr());
     }
 
@@ -327,7 +329,7 @@ mod tests {
         fn decoding_never_panics(frame in proptest::collection::vec(any::<u8>(), 0..200), binary: bool) {
             let kind = if binary { Kind::Binary } else { Kind::Text };
             for native in [NativeMode::Off, NativeMode::Mixed, NativeMode::Only] {
-                let _unused = decode(&Bytes::from(frame.clone()), kind, native);
+                let _unused = decode(Bytes::from(frame.clone()), kind, native);
             }
         }
 
@@ -348,7 +350,7 @@ mod tests {
                 ..Message::default()
             };
             let (kind, data) = payload(&encode(&message, Role::Server));
-            let back = decode(&data, kind, NativeMode::Off).unwrap();
+            let back = decode(data, kind, NativeMode::Off).unwrap();
             prop_assert_eq!(back.token, message.token);
             prop_assert_eq!(back.namespace, message.namespace);
             prop_assert_eq!(back.room, message.room);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytestring::ByteString;
+use smol_str::SmolStr;
 
 use crate::error::Error;
 use crate::message::Message;
@@ -19,7 +19,7 @@ pub(crate) struct Asks<W> {
     tokens: Tokens,
 }
 
-type Open<W> = HashMap<ByteString, Pending<W>>;
+type Open<W> = HashMap<SmolStr, Pending<W>>;
 
 /// How the tokens of this side begin.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ enum Tokens {
 /// One open request.
 #[derive(Debug)]
 pub(crate) struct Pending<W> {
-    pub(crate) namespace: ByteString,
+    pub(crate) namespace: SmolStr,
     pub(crate) effect: Effect,
     pub(crate) waiter: W,
 }
@@ -68,7 +68,7 @@ impl<W> Asks<W> {
     }
 
     /// A token that no open request has.
-    pub(crate) fn new_token(&self) -> ByteString {
+    pub(crate) fn new_token(&self) -> SmolStr {
         match self.tokens {
             Tokens::Server => new_token(),
             Tokens::Client(number) => format!("{CLIENT_TOKEN}{number:08x}{:016x}", rand::random::<u64>()).into(),
@@ -76,7 +76,7 @@ impl<W> Asks<W> {
     }
 
     /// Adds a request, unless `max` are open; zero means that any number may be.
-    pub(crate) fn open(&mut self, token: ByteString, pending: Pending<W>, max: usize) -> Result<(), Error> {
+    pub(crate) fn open(&mut self, token: SmolStr, pending: Pending<W>, max: usize) -> Result<(), Error> {
         if max > 0 && self.open.as_ref().map_or(0, |open| open.len()) >= max {
             return Err(Error::too_many_asks());
         }
@@ -131,7 +131,7 @@ impl<W> Asks<W> {
 }
 
 /// A new token of a server: 128 random bits behind a letter that no client's token begins with.
-pub(crate) fn new_token() -> ByteString {
+pub(crate) fn new_token() -> SmolStr {
     format!("{SERVER_TOKEN}{:032x}", rand::random::<u128>()).into()
 }
 
@@ -143,11 +143,11 @@ const SERVER_TOKEN: char = 'n';
 mod tests {
     use super::*;
 
-    fn reply(token: &ByteString, namespace: &str) -> Message {
+    fn reply(token: &SmolStr, namespace: &str) -> Message {
         Message { token: token.clone(), ..Message::new("question", "so").in_namespace(namespace) }
     }
 
-    fn asked(namespace: &str) -> (Asks<()>, ByteString) {
+    fn asked(namespace: &str) -> (Asks<()>, SmolStr) {
         let (mut asks, token) = (Asks::new(Role::Server), new_token());
         let pending = Pending { namespace: namespace.into(), effect: Effect::Nothing, waiter: () };
         asks.open(token.clone(), pending, 2).unwrap();

@@ -1,5 +1,7 @@
 //! One frame on its way in: its header, and how much of its payload has come.
 
+use bytes::Bytes;
+
 use super::{CLOSE, CloseCode, FIN, MASKED, MAX_CONTROL, MAX_HEADER, PING, PONG, apply_mask};
 
 /// A header, as much of it as has come.
@@ -36,13 +38,14 @@ impl Header {
 
     /// Takes bytes until there are as many as `needed`; false when the input ends before.
     fn fill(&mut self, needed: usize, input: &mut &[u8]) -> bool {
-        while usize::from(self.len) < needed {
-            let Some((first, rest)) = input.split_first() else { return false };
-            self.bytes[usize::from(self.len)] = *first;
-            self.len += 1;
-            *input = rest;
-        }
-        true
+        let have = usize::from(self.len);
+        let count = needed.saturating_sub(have).min(input.len());
+        let (taken, rest) = input.split_at(count);
+        self.bytes[have..have + count].copy_from_slice(taken);
+        // At most `MAX_HEADER`, which is below 256.
+        self.len += u8::try_from(count).unwrap_or(0);
+        *input = rest;
+        have + count >= needed
     }
 
     fn mask_len(&self) -> usize {
@@ -96,6 +99,17 @@ impl Frame {
             return Err(protocol_error("a control frame that is fragmented or too long"));
         }
         Ok(())
+    }
+
+    /// The whole payload, which `input` begins with.
+    pub(super) fn take_all(self, input: &mut &[u8]) -> Bytes {
+        let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
+        let mut data = input[..count].to_vec();
+        *input = &input[count..];
+        if let Some(mask) = self.mask {
+            apply_mask(&mut data, mask);
+        }
+        data.into()
     }
 
     /// Moves payload from `input` to where `keep` puts it, and unmasks it there.

@@ -171,18 +171,14 @@ impl Reader {
         is_alone && frame.remaining <= input.len() as u64
     }
 
-    fn read_whole(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Incoming, Violation> {
-        let mut data = BytesMut::new();
-        frame.take(input, |bytes| {
-            data = BytesMut::from(bytes);
-            &mut data[..]
-        });
+    fn read_whole(&mut self, frame: Frame, input: &mut &[u8]) -> Result<Incoming, Violation> {
+        let data = frame.take_all(input);
         self.frame = None;
         let kind = kind_of(frame);
         if kind == Kind::Text && simdutf8::basic::from_utf8(&data).is_err() {
             return Err(not_text());
         }
-        Ok(Incoming::Message { kind, data: data.freeze() })
+        Ok(Incoming::Message { kind, data })
     }
 
     fn read_data(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {

@@ -1,6 +1,6 @@
 //! Messages and control frames to bytes.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 use super::{BINARY, CLOSE, CloseFrame, FIN, Kind, MASKED, MAX_CONTROL, PING, PONG, Role, TEXT, apply_mask};
 
@@ -25,12 +25,12 @@ pub(crate) fn header_len(role: Role, payload_len: usize) -> usize {
 }
 
 /// Begins a message of `payload_len` bytes, which the caller writes next; then comes [`finish_message`].
-pub(crate) fn begin_message(out: &mut BytesMut, role: Role, kind: Kind, payload_len: usize) -> FrameStart {
+pub(crate) fn begin_message(out: &mut Vec<u8>, role: Role, kind: Kind, payload_len: usize) -> FrameStart {
     begin(out, role, opcode(kind), payload_len)
 }
 
 /// Ends what [`begin_message`] began: a client's payload is masked now.
-pub(crate) fn finish_message(out: &mut BytesMut, start: FrameStart) {
+pub(crate) fn finish_message(out: &mut [u8], start: FrameStart) {
     if let Some(mask) = start.mask {
         apply_mask(&mut out[start.payload..], mask);
     }
@@ -70,11 +70,11 @@ fn control(role: Role, opcode: u8, payload: &[u8]) -> Bytes {
 fn frame<const N: usize>(role: Role, opcode: u8, parts: [&[u8]; N]) -> Bytes {
     let length = parts.iter().map(|part| part.len()).sum();
     // What is filled to the end needs no second allocation to be shared.
-    let mut out = BytesMut::with_capacity(header_len(role, length) + length);
+    let mut out = Vec::with_capacity(header_len(role, length) + length);
     let start = begin(&mut out, role, opcode, length);
     parts.iter().for_each(|part| out.extend_from_slice(part));
     finish_message(&mut out, start);
-    out.freeze()
+    out.into()
 }
 
 fn opcode(kind: Kind) -> u8 {
@@ -85,7 +85,7 @@ fn opcode(kind: Kind) -> u8 {
 }
 
 /// Writes the header of a message's only frame: `opcode` with what is reserved for extensions.
-pub(super) fn begin(out: &mut BytesMut, role: Role, opcode: u8, payload_len: usize) -> FrameStart {
+pub(super) fn begin(out: &mut Vec<u8>, role: Role, opcode: u8, payload_len: usize) -> FrameStart {
     let masked = if role == Role::Client { MASKED } else { 0 };
     out.put_u8(FIN | opcode);
     match (u8::try_from(payload_len), u16::try_from(payload_len)) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use bytestring::ByteString;
+use smol_str::SmolStr;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadlines::{Deadlines, Due};
@@ -275,12 +275,12 @@ impl Driver {
     fn follow(&mut self, step: AckStep) -> bool {
         match step {
             AckStep::Wait => return false,
-            AckStep::Message(frame) => self.take(&frame),
+            AckStep::Message(frame) => self.take(frame),
             AckStep::Accept(frames) => {
                 self.deadlines.acknowledged();
                 self.peer.control(websocket::text(Role::Server, "A", self.peer.id()));
                 self.peer.tell_acknowledged();
-                frames.iter().for_each(|frame| self.take(frame));
+                frames.into_iter().for_each(|frame| self.take(frame));
             }
             AckStep::Refuse(text) => {
                 self.peer.control(websocket::text(Role::Server, "H", &text));
@@ -298,8 +298,8 @@ impl Driver {
     }
 
     /// Takes one message: a reply goes to whoever asked, an event waits for its turn, anything else is dropped.
-    fn take(&mut self, frame: &Frame) {
-        if let Some(reply) = self.short_reply(frame) {
+    fn take(&mut self, frame: Frame) {
+        if let Some(reply) = self.short_reply(&frame) {
             self.take_reply(&reply);
             return;
         }
@@ -307,7 +307,7 @@ impl Driver {
         if frame.data.is_empty() && native != NativeMode::Only {
             return;
         }
-        match wire::decode(&frame.data, frame.kind, native) {
+        match wire::decode(frame.data, frame.kind, native) {
             Ok(message) if message.is_ask() && self.take_reply(&message) => {}
             Ok(message) => self.enqueue(Box::new(message)),
             Err(reason) => tracing::debug!(conn = ?self.peer.id(), %reason, "dropped an invalid message"),
@@ -355,7 +355,7 @@ impl Driver {
         }
         // A server may pass on what somebody else asked it, token and all: the reply is not ours to give.
         if self.peer.hub().role == Role::Client && message.token.starts_with(CLIENT_TOKEN) {
-            message.token = ByteString::new();
+            message.token = SmolStr::default();
         }
         message.asker = message.is_ask().then(|| self.peer.key());
         self.inbox.push(message);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytestring::ByteString;
 use futures_util::future::BoxFuture;
+use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 use super::super::dialect::Form;
@@ -20,7 +20,7 @@ use crate::message::Message;
 /// An ask that waits; it is forgotten with it.
 struct Asked {
     node: Arc<Node>,
-    token: ByteString,
+    token: SmolStr,
 }
 
 impl Drop for Asked {
@@ -39,7 +39,7 @@ impl AsksMark {
         Self(format!("-{:016x}", rand::random::<u64>()))
     }
 
-    fn put_on(&self, token: &str) -> ByteString {
+    fn put_on(&self, token: &str) -> SmolStr {
         format!("{token}{}", self.0).into()
     }
 
@@ -58,7 +58,7 @@ impl Turn {
         (others < MOST_ASKED).then_some(turn)
     }
 
-    async fn answer(self, to: Option<NodeId>, token: ByteString, asked: BoxFuture<'static, Option<Message>>) {
+    async fn answer(self, to: Option<NodeId>, token: SmolStr, asked: BoxFuture<'static, Option<Message>>) {
         if let Some(answer) = asked.await {
             self.0.answer(to, &token, &answer);
         }
@@ -81,7 +81,7 @@ impl Node {
     /// # Cancel safety
     ///
     /// Dropping the future forgets the ask.
-    pub(crate) async fn ask(self: Arc<Self>, message: Message, token: ByteString, patience: Duration) -> Message {
+    pub(crate) async fn ask(self: Arc<Self>, message: Message, token: SmolStr, patience: Duration) -> Message {
         let token = self.asks_mark.put_on(&token);
         let (told, wait) = oneshot::channel();
         lock(&self.asks).insert(token.clone(), told);
@@ -118,7 +118,7 @@ impl Node {
     }
 
     /// The token of an ask whose answers come over this channel.
-    pub(super) fn answered_on(&self, channel: &str) -> Option<ByteString> {
+    pub(super) fn answered_on(&self, channel: &str) -> Option<SmolStr> {
         let token = self.dialect.token_of_answers(channel)?;
         lock(&self.asks).get_key_value(token).map(|(token, _)| token.clone())
     }

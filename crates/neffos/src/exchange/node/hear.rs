@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use bytestring::ByteString;
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::super::dialect::Form;
@@ -112,7 +112,7 @@ impl Node {
         }
     }
 
-    fn deliver(&self, channel: &str, messages: Vec<Message>, except: Option<ByteString>) {
+    fn deliver(&self, channel: &str, messages: Vec<Message>, except: Option<SmolStr>) {
         let Some(here) = self.here() else { return };
         let except = except.map_or(Except::Nobody, Except::Id);
         let messages = messages.into_iter().flat_map(|message| self.readdressed(channel, message)).collect();

@@ -21,8 +21,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
-use bytestring::ByteString;
 use futures_util::future::BoxFuture;
+use smol_str::SmolStr;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ pub(crate) struct Node {
     kept: Mutex<Kept>,
     others: Mutex<Others>,
     /// Asks of this server that wait for an answer from elsewhere.
-    asks: Mutex<HashMap<ByteString, oneshot::Sender<Message>>>,
+    asks: Mutex<HashMap<SmolStr, oneshot::Sender<Message>>>,
     asks_mark: AsksMark,
     /// How many asks from elsewhere wait for somebody here.
     asked: AtomicUsize,

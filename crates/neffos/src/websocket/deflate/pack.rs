@@ -1,6 +1,6 @@
 //! Whole frames to compressed frames.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::super::frame::{Frame, Header};
 use super::super::writer::{begin, finish_message};
@@ -29,10 +29,10 @@ pub(crate) fn pack(frame: &[u8], packing: Packing) -> Option<Bytes> {
 
 fn pack_payload(frame: Frame, payload: &[u8], role: Role, packing: Packing) -> Option<Bytes> {
     codec::deflate(payload, packing.window, |packed| {
-        let mut out = BytesMut::with_capacity(header_len(role, packed.len()) + packed.len());
+        let mut out = Vec::with_capacity(header_len(role, packed.len()) + packed.len());
         let start = begin(&mut out, role, RSV1 | frame.opcode, packed.len());
         out.extend_from_slice(packed);
         finish_message(&mut out, start);
-        out.freeze()
+        out.into()
     })
 }
