@@ -9,7 +9,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::peer::Peer;
+use super::peer::{Outgoing, Peer};
 use crate::fanout::{Outbox, Tally};
 
 /// Anything that bytes go through both ways: TLS, memory, a socket of another kind.
@@ -26,39 +26,33 @@ pub(crate) enum Io {
     Gone,
 }
 
+/// What a socket took and gave.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) written: Written,
+    /// How many bytes came; none at the end.
+    pub(super) read: Poll<io::Result<usize>>,
+}
+
 /// How writing went.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Written {
-    /// Bytes went, or there are none.
+    /// Bytes went.
     pub(super) some: bool,
     /// Bytes wait for the socket.
     pub(super) stuck: bool,
 }
 
 impl Io {
-    pub(super) fn poll_read(
-        &mut self,
-        peer: &Peer,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    /// Goes on with what waits in the peer's outbox and reads into `buffer`, if there is one, as far as either takes no wait.
+    pub(super) fn poll(&mut self, peer: &Peer, cx: &mut Context<'_>, buffer: Option<&mut [u8]>) -> Moved {
         match self {
-            Self::Gone => Poll::Pending,
-            Self::OfPeer => poll_read_tcp(peer, cx, buffer),
-            Self::Driven(stream) => {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
-        }
-    }
-
-    /// Goes on with what waits in the peer's outbox, as far as that takes no wait.
-    pub(super) fn poll_write(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Written {
-        match self {
-            Self::OfPeer => poll_write_tcp(peer, cx),
-            Self::Driven(stream) => poll_write_driven(peer, stream, cx),
-            Self::Gone => Written { some: false, stuck: false },
+            Self::Gone => Moved { written: Written::default(), read: Poll::Pending },
+            Self::OfPeer => poll_tcp(peer, cx, buffer),
+            Self::Driven(stream) => Moved {
+                written: poll_write_driven(peer, stream, cx),
+                read: buffer.map_or(Poll::Pending, |buffer| poll_read_driven(stream, cx, buffer)),
+            },
         }
     }
 
@@ -74,9 +68,38 @@ impl Io {
     }
 }
 
-fn poll_read_tcp(peer: &Peer, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-    let outgoing = peer.outgoing();
-    let Some(stream) = outgoing.tcp() else { return Poll::Pending };
+/// Both ways under one lock: to take it costs as much as to read a short message does.
+fn poll_tcp(peer: &Peer, cx: &mut Context<'_>, buffer: Option<&mut [u8]>) -> Moved {
+    let mut tally = Tally::default();
+    let moved = {
+        let mut outgoing = peer.outgoing();
+        let written = poll_write_tcp(&mut outgoing, cx, &mut tally);
+        let read = match (outgoing.tcp(), buffer) {
+            (Some(stream), Some(buffer)) => poll_read_tcp(stream, cx, buffer),
+            _ => Poll::Pending,
+        };
+        Moved { written, read }
+    };
+    if moved.written.some {
+        peer.hub().fanout.totals().add(&tally);
+    }
+    moved
+}
+
+/// Goes on with what the dispatcher could not write, until all of it is gone or the socket will tell when it takes more.
+fn poll_write_tcp(outgoing: &mut Outgoing, cx: &mut Context<'_>, tally: &mut Tally) -> Written {
+    let before = outgoing.outbox.len();
+    let takes_more = |outgoing: &Outgoing, cx: &mut Context<'_>| {
+        outgoing.tcp().is_some_and(|stream| matches!(stream.poll_write_ready(cx), Poll::Ready(Ok(()))))
+    };
+    while outgoing.outbox.is_blocked() && takes_more(outgoing, cx) {
+        outgoing.outbox.set_blocked(false);
+        outgoing.write(tally);
+    }
+    Written { some: outgoing.outbox.len() < before, stuck: outgoing.outbox.is_blocked() }
+}
+
+fn poll_read_tcp(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_read_ready(cx))?;
         match read_now(stream, buffer) {
@@ -109,22 +132,29 @@ const TELLS_OF_MORE: bool = cfg!(any(target_os = "linux", target_os = "android")
 
 /// Writes as much of what waits in `outbox` as the socket takes, in one system call.
 pub(super) fn write_now(stream: &TcpStream, outbox: &Outbox) -> io::Result<usize> {
-    #[cfg(test)]
-    WRITES.set(WRITES.get() + 1);
     // No list of pieces, which the kernel would have to copy in and check: a twentieth of what a small write costs.
     if let Some(only) = outbox.only() {
         return write_one(stream, only);
     }
     let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
     let filled = outbox.fill(&mut pieces);
+    #[cfg(test)]
+    WRITES.set(WRITES.get() + 1);
     stream.try_write_vectored(&pieces[..filled])
+}
+
+/// Writes as much of `bytes` as the socket takes, in one system call.
+pub(super) fn write_one(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    #[cfg(test)]
+    WRITES.set(WRITES.get() + 1);
+    write_directly(stream, bytes)
 }
 
 /// Asks the socket itself. What the runtime knows of it lies in memory that nothing else here would touch, and to bring that
 /// into the processor's cache takes a twentieth of what the write costs. A full socket the runtime must be told of: it tries
 /// once more, so that it misses no change in between.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn write_one(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+fn write_directly(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     use rustix::net::{SendFlags, send};
     match send(stream, bytes, SendFlags::NOSIGNAL) {
         Err(rustix::io::Errno::AGAIN) => stream.try_write(bytes),
@@ -134,7 +164,7 @@ fn write_one(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 
 /// Other systems have other ways to be spared a signal.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn write_one(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+fn write_directly(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     stream.try_write(bytes)
 }
 
@@ -146,26 +176,6 @@ thread_local! {
     /// How often this thread has read from sockets, and written to them.
     pub(super) static READS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     pub(super) static WRITES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-/// Goes on with what the dispatcher could not write.
-fn poll_write_tcp(peer: &Peer, cx: &mut Context<'_>) -> Written {
-    let mut outgoing = peer.outgoing();
-    if !outgoing.outbox.is_blocked() {
-        return Written { some: false, stuck: false };
-    }
-    if outgoing.tcp().is_some_and(|stream| stream.poll_write_ready(cx).is_pending()) {
-        return Written { some: false, stuck: true };
-    }
-    let before = outgoing.outbox.len();
-    outgoing.outbox.set_blocked(false);
-    let mut tally = Tally::default();
-    outgoing.write(&mut tally);
-    let stuck = outgoing.outbox.is_blocked();
-    let some = !stuck || outgoing.outbox.len() < before;
-    drop(outgoing);
-    peer.hub().fanout.totals().add(&tally);
-    Written { some, stuck }
 }
 
 /// Writes to a stream that only this task touches. The outbox stays locked over `poll_write`, which does not wait: the
@@ -196,4 +206,10 @@ fn poll_write_driven(peer: &Peer, stream: &mut Box<dyn Stream>, cx: &mut Context
     drop(outgoing);
     peer.hub().fanout.totals().add(&tally);
     Written { some, stuck }
+}
+
+fn poll_read_driven(stream: &mut Box<dyn Stream>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(buffer);
+    ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomic_waker::AtomicWaker;
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 use super::ask::Waiter;
 use super::extensions::Values;
 use super::hub::Hub;
-use super::io::write_now;
+use super::io::{write_now, write_one};
 use crate::error::Error;
 use crate::exchange::Claim;
 use crate::fanout::{Chunk, Member, Offer, Outbox, OutboxLimits, Place, Tally};
@@ -36,6 +37,9 @@ pub(crate) struct Peer {
     session: Mutex<Session<Waiter>>,
     /// Wakes the connection's own task.
     pub(super) waker: AtomicWaker,
+    /// The socket is no longer for messages. Set under the lock of `life`.
+    ended: AtomicBool,
+    draining: AtomicBool,
     life: Mutex<Life>,
     values: Mutex<Values>,
     reconnect_tries: i64,
@@ -66,11 +70,8 @@ pub(crate) enum Socket {
 struct Life {
     /// The server's decision was a welcome.
     admitted: bool,
-    /// The socket is no longer for messages.
-    ended: bool,
     /// How it ended: none when the socket just broke.
     end: Option<Box<CloseFrame>>,
-    draining: bool,
     waiting: Vec<(Until, oneshot::Sender<()>)>,
 }
 
@@ -102,6 +103,8 @@ impl Peer {
             session: Mutex::new(Session::new(ack, Membership::default(), Asks::new(hub.role))),
             outgoing: Mutex::new(Outgoing { outbox: Outbox::default(), socket }),
             waker: AtomicWaker::new(),
+            ended: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             life: Mutex::default(),
             values: Mutex::default(),
             reconnect_tries: identity.reconnect_tries,
@@ -191,7 +194,7 @@ impl Peer {
     pub(super) fn end(&self, frame: Option<CloseFrame>) {
         let waiting = {
             let mut life = lock(&self.life);
-            if !std::mem::replace(&mut life.ended, true) {
+            if !self.ended.swap(true, Ordering::AcqRel) {
                 life.end = frame.map(Box::new);
             }
             std::mem::take(&mut life.waiting)
@@ -205,7 +208,7 @@ impl Peer {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.life).ended
+        self.ended.load(Ordering::Acquire)
     }
 
     /// How it ended: none when the socket just broke.
@@ -218,7 +221,7 @@ impl Peer {
         let (told, wait) = oneshot::channel();
         {
             let mut life = lock(&self.life);
-            if life.ended {
+            if self.is_closed() {
                 return;
             }
             life.wait(Until::Ended, told);
@@ -235,7 +238,7 @@ impl Peer {
         let (told, wait) = oneshot::channel();
         {
             let mut life = lock(&self.life);
-            if life.ended {
+            if self.is_closed() {
                 return Err(Error::closed());
             }
             life.wait(Until::Acknowledged, told);
@@ -265,12 +268,12 @@ impl Peer {
 
     /// Lets the connection finish what it has begun and then closes it, for a restart.
     pub(crate) fn drain(&self) {
-        lock(&self.life).draining = true;
+        self.draining.store(true, Ordering::Release);
         self.waker.wake();
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        lock(&self.life).draining
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Waits until what is published elsewhere for those in `namespace`, in `room` of it and with this id arrives here; that
@@ -347,11 +350,7 @@ impl Peer {
     fn send_single(&self, frame: Bytes, limits: &OutboxLimits) -> (Offer, Tally) {
         let frame = self.packed(frame);
         let mut tally = Tally::default();
-        let (offer, needs_driver) = {
-            let mut outgoing = self.outgoing();
-            let offer = outgoing.outbox.offer_single(frame, limits, &mut tally);
-            (offer, offer == Offer::Flush && outgoing.write(&mut tally))
-        };
+        let (offer, needs_driver) = self.outgoing().send_single(frame, limits, &mut tally);
         self.hub.fanout.totals().add(&tally);
         if needs_driver {
             self.waker.wake();
@@ -369,6 +368,30 @@ impl Life {
 }
 
 impl Outgoing {
+    /// Queues a frame for this connection alone, and writes it, unless somebody else is about to; true when the connection's
+    /// own task must go on with it.
+    fn send_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> (Offer, bool) {
+        let written = self.write_past_the_queue(&frame);
+        if written == frame.len() {
+            tally.queued += 1;
+            tally.delivered += 1;
+            return (Offer::Rest, false);
+        }
+        let offer = self.outbox.offer_single(frame, limits, tally);
+        self.outbox.advance(written, tally);
+        (offer, offer == Offer::Flush && self.write(tally))
+    }
+
+    /// Writes what the socket takes of a frame before which nothing waits: most often all of it, which then needs no place in
+    /// the outbox.
+    fn write_past_the_queue(&self, frame: &[u8]) -> usize {
+        match &self.socket {
+            // Whatever went wrong, the next write will meet again.
+            Socket::Tcp(stream) if self.outbox.is_idle() => write_one(stream, frame).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// Writes what the socket takes without waiting; true when the connection's own task must go on with it.
     pub(super) fn write(&mut self, tally: &mut Tally) -> bool {
         self.outbox.begin_flush();

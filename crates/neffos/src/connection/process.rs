@@ -63,9 +63,7 @@ fn welcome(peer: &Peer) {
 pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Handles one message, as much of it as takes no wait; what is left is a job, and wakes `cx` when it goes on.
-pub(super) fn message(peer: &Arc<Peer>, message: Box<Message>, cx: &mut Context<'_>) -> Option<Job> {
-    let hub = peer.hub();
-    let step = peer.session().decide(&message, &hub.limits.bounds, |name| hub.namespaces.name(name));
+pub(super) fn message(peer: &Arc<Peer>, message: Box<Message>, step: Step, cx: &mut Context<'_>) -> Option<Job> {
     match step {
         Step::Ignore => {}
         Step::Acknowledge => peer.reply(done(peer, &message)),

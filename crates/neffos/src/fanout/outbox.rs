@@ -227,6 +227,11 @@ impl Outbox {
         self.queue.is_empty()
     }
 
+    /// Whether it takes messages, none wait, and nobody is about to write.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_empty() && !(self.closed || self.blocked || self.scheduled)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

@@ -71,7 +71,7 @@ impl<W> Asks<W> {
     pub(crate) fn new_token(&self) -> SmolStr {
         match self.tokens {
             Tokens::Server => new_token(),
-            Tokens::Client(number) => format!("{CLIENT_TOKEN}{number:08x}{:016x}", rand::random::<u64>()).into(),
+            Tokens::Client(number) => format!("{CLIENT_TOKEN}{number:08x}{:014x}", rand::random::<u64>() >> 8).into(),
         }
     }
 
@@ -115,12 +115,10 @@ impl<W> Asks<W> {
 
     /// Whether a token looks like one that was made here.
     fn is_own(&self, token: &str) -> bool {
-        let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self.tokens {
-            Tokens::Server => token.strip_prefix(SERVER_TOKEN).is_some_and(|rest| is_number(rest, 32)),
+            Tokens::Server => is_made_by(Role::Server, token),
             Tokens::Client(number) => {
-                let rest = token.strip_prefix(CLIENT_TOKEN).filter(|rest| is_number(rest, 24));
-                rest.is_some_and(|rest| u32::from_str_radix(&rest[..8], 16) == Ok(number))
+                is_made_by(Role::Client, token) && u32::from_str_radix(&token[1..9], 16) == Ok(number)
             }
         }
     }
@@ -128,6 +126,17 @@ impl<W> Asks<W> {
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_none()
     }
+}
+
+/// Whether a token looks like one that such a side makes.
+pub(crate) fn is_made_by(role: Role, token: &str) -> bool {
+    let (start, digits) = match role {
+        Role::Server => (SERVER_TOKEN, 32),
+        // 23 bytes in all: so long a name may be to lie in its message.
+        Role::Client => (CLIENT_TOKEN, 22),
+    };
+    let number = token.strip_prefix(start).filter(|number| number.len() == digits);
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A new token of a server: 128 random bits behind a letter that no client's token begins with.

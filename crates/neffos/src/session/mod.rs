@@ -12,7 +12,7 @@ mod membership;
 use std::sync::Arc;
 
 pub(crate) use ack::{Ack, AckLimits, AckStep, Frame, Verdict};
-pub(crate) use asks::{Asks, CLIENT_TOKEN, Effect, Match, Pending, new_token};
+pub(crate) use asks::{Asks, CLIENT_TOKEN, Effect, Match, Pending, is_made_by, new_token};
 pub(crate) use membership::{Membership, Memberships};
 
 use crate::error::{BAD_NAMESPACE, BAD_ROOM, Error, INVALID_PAYLOAD};

@@ -22,7 +22,7 @@ use super::process::{self, Job};
 use crate::fanout::{Member, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
-use crate::session::{AckStep, CLIENT_TOKEN, Effect, Frame, Match, Pending};
+use crate::session::{AckStep, CLIENT_TOKEN, Effect, Frame, Match, Pending, Step, is_made_by};
 use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Reader, Role};
 
 /// Drives a connection to its end, from `start` on; `held` is let go at the end.
@@ -143,11 +143,11 @@ impl Driver {
     /// Looks round once; true when there was something to do. Reading comes first, so that what came is handled in the same
     /// turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
-        let read = self.poll_read(cx);
+        let read = self.poll_io(cx);
         let handled = self.poll_handlers(cx);
         let closed = self.poll_violation(!handled);
         // All of them run: `|`, not `||`.
-        read | handled | closed | self.poll_write(cx) | self.follow_the_end(cx)
+        read | handled | closed | self.follow_the_end(cx)
     }
 
     // ---- handlers
@@ -177,10 +177,8 @@ impl Driver {
 
     /// Begins with what comes next; false when there is nothing. What takes no wait is done then, and leaves no job.
     fn begin_next(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.is_held()
-            && let Some(message) = self.inbox.pop()
-        {
-            self.job = process::message(&self.peer, message, cx);
+        if let Some((message, step)) = self.next_event() {
+            self.job = process::message(&self.peer, message, step, cx);
             return true;
         }
         if self.stage == Stage::Ending {
@@ -195,32 +193,53 @@ impl Driver {
         false
     }
 
-    /// Whether the next event waits until its namespace is connected to the end.
-    fn is_held(&self) -> bool {
-        let next = self.inbox.first().filter(|_| self.stage == Stage::Open);
-        next.is_some_and(|message| self.peer.session().is_held(message))
+    /// The next event, and what it leads to. It waits until its namespace is connected to the end.
+    fn next_event(&mut self) -> Option<(Box<Message>, Step)> {
+        let next = self.inbox.first()?;
+        let step = {
+            let (hub, session) = (self.peer.hub(), self.peer.session());
+            if self.stage == Stage::Open && session.is_held(next) {
+                return None;
+            }
+            session.decide(next, &hub.limits.bounds, |name| hub.namespaces.name(name))
+        };
+        self.inbox.pop().map(|message| (message, step))
     }
 
-    // ---- reading
+    // ---- the socket
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.is_paused() {
+    /// Moves what the socket takes and what it has; true when something came.
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_paused = self.is_paused();
+        if is_paused {
             // Nothing is read, so silence says nothing.
             self.deadlines.heard(Instant::now());
-            return false;
         }
-        READ_BUFFER.with_borrow_mut(|buffer| match self.io.poll_read(&self.peer, cx, buffer) {
-            Poll::Pending => false,
-            Poll::Ready(Ok(0) | Err(_)) => {
-                self.lose_socket();
-                true
-            }
-            Poll::Ready(Ok(count)) => {
-                self.deadlines.heard(Instant::now());
-                self.feed(&buffer[..count]);
-                true
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let moved = self.io.poll(&self.peer, cx, (!is_paused).then_some(&mut buffer[..]));
+            self.note_written(moved.written);
+            match moved.read {
+                Poll::Pending => false,
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    self.lose_socket();
+                    true
+                }
+                Poll::Ready(Ok(count)) => {
+                    self.deadlines.heard(Instant::now());
+                    self.feed(&buffer[..count]);
+                    true
+                }
             }
         })
+    }
+
+    fn note_written(&mut self, Written { some, stuck }: Written) {
+        if some || !stuck {
+            self.deadlines.flowing();
+        }
+        if stuck {
+            self.deadlines.stalled(Instant::now());
+        }
     }
 
     /// Whether reading must wait for handlers. Replies that somebody waits for are always read.
@@ -233,7 +252,7 @@ impl Driver {
     }
 
     fn feed(&mut self, mut bytes: &[u8]) {
-        loop {
+        while !bytes.is_empty() {
             match self.reader.read(&mut bytes) {
                 Ok(Some(incoming)) => self.receive(incoming),
                 Ok(None) => return,
@@ -308,7 +327,7 @@ impl Driver {
             return;
         }
         match wire::decode(frame.data, frame.kind, native) {
-            Ok(message) if message.is_ask() && self.take_reply(&message) => {}
+            Ok(message) if is_made_by(self.peer.hub().role, &message.token) && self.take_reply(&message) => {}
             Ok(message) => self.enqueue(Box::new(message)),
             Err(reason) => tracing::debug!(conn = ?self.peer.id(), %reason, "dropped an invalid message"),
         }
@@ -316,10 +335,8 @@ impl Driver {
 
     /// Some clients shorten the empty reply: only a connection that was asked sends one.
     fn short_reply(&self, frame: &Frame) -> Option<Message> {
-        if self.peer.session().asks.is_empty() {
-            return None;
-        }
-        wire::empty_reply_token(&frame.data).map(Message::empty_reply)
+        let token = wire::empty_reply_token(&frame.data)?;
+        (!self.peer.session().asks.is_empty()).then(|| Message::empty_reply(token))
     }
 
     /// Hands a reply to whoever asked; false when it is no reply.
@@ -359,19 +376,6 @@ impl Driver {
         }
         message.asker = message.is_ask().then(|| self.peer.key());
         self.inbox.push(message);
-    }
-
-    // ---- writing
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
-        let Written { some, stuck } = self.io.poll_write(&self.peer, cx);
-        if some || !stuck {
-            self.deadlines.flowing();
-        }
-        if stuck {
-            self.deadlines.stalled(Instant::now());
-        }
-        some
     }
 
     // ---- deadlines

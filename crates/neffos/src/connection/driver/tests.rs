@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
@@ -11,6 +12,7 @@ use super::super::io::{READS, WRITES};
 use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
+use crate::websocket::Kind;
 
 /// A connection that is driven, and the client's side of its stream.
 pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
@@ -120,6 +122,25 @@ async fn a_broadcast_is_one_write_for_each_receiver_and_so_is_a_burst() {
             assert_eq!(WRITES.get() - before, receivers, "of {messages} messages");
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_socket_takes_in_parts_comes_whole_and_before_what_was_sent_later() {
+    let hub = hub();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (peer, mut client) = noted(&hub, &listener, &Arc::default()).await;
+    SockRef::from(peer.outgoing().tcp().unwrap()).set_send_buffer_size(1).unwrap();
+    let large = websocket::message(Role::Server, Kind::Binary, &vec![7; 512 * 1024]);
+    let small = websocket::text(Role::Server, "later", "");
+    peer.reply(large.clone());
+    assert!(peer.outgoing().outbox.is_blocked());
+    peer.reply(small.clone());
+
+    let mut sent = vec![0; large.len() + small.len()];
+    client.read_exact(&mut sent).await.unwrap();
+    assert!(sent == [large, small].concat());
+    let counters = hub.fanout.totals().read();
+    assert_eq!((counters.queued(), counters.delivered(), counters.dropped()), (2, 2, 0));
 }
 
 /// Other systems are asked until they say that there is no more.
