@@ -118,7 +118,7 @@ async fn a_reply_counts_once_and_in_its_namespace() {
     let answering = async {
         let (token, _) = guest.request("sum").await;
         // Our own number with another rest, our token elsewhere, and the reply twice.
-        let forged = format!("{}{:016x}", &token[..9], 0);
+        let forged = format!("{}{}", &token[..9], "0".repeat(token.len() - 9));
         for (token, namespace, body) in [
             (&*forged, "default", "forged"),
             (&token, "other", "elsewhere"),
