@@ -1,6 +1,6 @@
 //! The socket of one connection, as its own task uses it. Nothing here waits.
 
-use std::io::{self, ErrorKind, IoSlice, Read};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -117,7 +117,7 @@ fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let read = stream.try_io(Interest::READABLE, || {
         #[cfg(test)]
         READS.set(READS.get() + 1);
-        let count = (&*SockRef::from(stream)).read(buffer)?;
+        let count = read_directly(stream, buffer)?;
         if TELLS_OF_MORE && 0 < count && count < buffer.len() {
             last = Some(count);
             return Err(ErrorKind::WouldBlock.into());
@@ -125,6 +125,18 @@ fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(count)
     });
     last.map_or(read, Ok)
+}
+
+/// The system call alone: what the C library does around it, so that a thread may be cancelled there, is of no use here.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn read_directly(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    use rustix::net::{RecvFlags, recv};
+    Ok(recv(stream, buffer, RecvFlags::empty())?.0)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn read_directly(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    std::io::Read::read(&mut &*SockRef::from(stream), buffer)
 }
 
 /// Whether the system tells of bytes that come after a read, though there were some before.
