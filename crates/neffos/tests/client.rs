@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use neffos::{
-    Client, ClientSide, CloseCode, CloseError, Conn, Error, Events, Json, Message, NsConn, Reply, Room, Server, Side,
-    State,
+    Client, ClientSide, CloseCode, CloseError, Conn, Error, Events, Json, Message, NsConn, Reconnect, Reply, Room,
+    Server, Side, State,
 };
 use support::ours::{Heard, dial, heard, next, telling, url};
 use support::{named, reserve, start, until, within};
@@ -29,6 +29,33 @@ async fn a_client_is_welcomed_with_its_id() {
     let builder = Client::builder(&format!("{}/", running.address)).namespace("default", Events::new());
     let client = within(builder.header("x-id", "user;42").no_proxy().dial()).await.unwrap();
     assert_eq!(&*client.id(), "user;42");
+}
+
+#[tokio::test]
+async fn a_stream_of_any_kind_will_do() {
+    let running = start(Server::builder().namespace("default", chat())).await;
+    let (stream, mut other) = tokio::io::duplex(64);
+    let address = running.address;
+    let passing_on = tokio::spawn(async move {
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        // An error is the end, too.
+        tokio::io::copy_bidirectional(&mut other, &mut socket).await.ok();
+    });
+    let builder = Client::builder("wss://anywhere/").namespace("default", Events::new());
+    let client = within(builder.dial_over(stream)).await.unwrap();
+    let ns = within(client.connect("default")).await.unwrap();
+    let body = "longer than what the stream takes ".repeat(10);
+    assert_eq!(within(ns.ask("echo", body.clone())).await.unwrap().text().unwrap(), body);
+    drop((client, ns));
+    within(passing_on).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_is_given_cannot_be_dialled_again() {
+    let (stream, _other) = tokio::io::duplex(64);
+    let builder = Client::builder("ws://anywhere/").namespace("default", Events::new()).reconnect(Reconnect::new());
+    let err = within(builder.dial_over(stream)).await.unwrap_err();
+    assert!(err.is_config() && err.to_string().contains("reconnect: "), "{err}");
 }
 
 #[tokio::test]
@@ -366,7 +393,7 @@ async fn settings_that_make_no_sense_fail_before_anything_is_dialled() {
     fault(builder().header("bad name", "x"), "bad name").await;
     fault(builder().subprotocol("not a token"), "subprotocol").await;
     fault(builder().outbox(0, 0), "outbox").await;
-    fault(builder().reconnect(neffos::Reconnect::new().max_tries(0)), "max_tries").await;
+    fault(builder().reconnect(Reconnect::new().max_tries(0)), "max_tries").await;
     fault(Client::builder("ftp://x").namespace("default", Events::new()), "ftp").await;
     let events = || Events::<ClientSide>::new().on("e", async |State(_): State<u8>| ());
     fault(builder().namespace("other", events()), "State<u8>").await;

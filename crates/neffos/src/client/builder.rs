@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Client;
-use super::dial::Dialer;
+use super::dial::{Dialer, Dialled};
 use super::keeper::{ChangeHook, Keeper};
 use super::proxy::Proxies;
 use super::reconnect::{Change, Reconnect};
@@ -246,40 +247,99 @@ impl ClientBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future gives the attempt up.
-    pub async fn dial(self) -> Result<Client, Error> {
-        self.check()?;
-        let target = Target::parse(&self.url)?;
+    pub async fn dial(mut self) -> Result<Client, Error> {
+        let target = self.check()?;
         #[cfg(not(feature = "tls"))]
         if target.security == Security::Tls {
             return Err(Error::config(format!("url {:?}: wss needs the feature `tls` of this crate", self.url)));
         }
+        let (reconnect, on_change) = (self.reconnect.take(), self.on_change.take());
+        #[cfg(feature = "tls")]
+        let tls = match target.security {
+            Security::Tls => Some(Tls::new(std::mem::take(&mut self.tls))?),
+            Security::Plain => None,
+        };
         let dialer = Dialer {
             #[cfg(feature = "tls")]
-            tls: (target.security == Security::Tls).then(|| Tls::new(self.tls)).transpose()?,
-            target,
-            hub: Arc::new(Hub::of_client(self.limits, self.namespaces, self.state)),
-            headers: self.headers,
-            protocols: self.protocols,
-            proxies: self.proxies,
-            patience: self.dial_timeout,
+            tls,
+            ..self.into_dialer(target)
         };
         let first = dialer.dial(0).await?;
-        let recovery = self.reconnect.as_ref().map_or(Recovery::Never, |policy| Recovery::With(policy.away()));
-        let line = Line::new(&dialer.hub, &first.peer, recovery);
-        let keeper = Keeper { line: line.clone(), dialer, reconnect: self.reconnect, on_change: self.on_change };
-        tokio::spawn(keeper.run(first));
-        Ok(Client { conn: Conn::from_link(line) })
+        Ok(begin(dialer, first, reconnect, on_change))
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// As [`ClientBuilder::dial`], over `stream`, which leads to the server: a Unix socket, TLS of your own, a stream in memory.
+    /// The url says what the request names, and nothing else: no name is looked up, no proxy asked, and nothing made secret.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::dial`]; `is_config` with [`ClientBuilder::reconnect`], because a stream cannot be dialled again.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up, and drops the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[cfg(unix)]
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use neffos::{Client, Events};
+    ///
+    /// let stream = tokio::net::UnixStream::connect("/run/chat.sock").await?;
+    /// let client = Client::builder("ws://chat/ws").namespace("default", Events::new()).dial_over(stream).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn dial_over<S>(self, stream: S) -> Result<Client, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let target = self.check()?;
+        if self.reconnect.is_some() {
+            return Err(Error::config("reconnect: a stream that is given cannot be dialled again; use `dial`"));
+        }
+        let dialer = self.into_dialer(target);
+        let first = dialer.dial_over(stream).await?;
+        Ok(begin(dialer, first, None, None))
+    }
+
+    fn check(&self) -> Result<Target, Error> {
         if let Some(fault) = self.faults.first() {
             return Err(Error::config(fault));
         }
         if let Some(policy) = &self.reconnect {
             policy.check()?;
         }
-        self.namespaces.check(&Setup { state: &self.state })
+        self.namespaces.check(&Setup { state: &self.state })?;
+        Target::parse(&self.url)
     }
+
+    /// One that makes nothing secret.
+    fn into_dialer(self, target: Target) -> Dialer {
+        Dialer {
+            hub: Arc::new(Hub::of_client(self.limits, self.namespaces, self.state)),
+            target,
+            headers: self.headers,
+            protocols: self.protocols,
+            proxies: self.proxies,
+            #[cfg(feature = "tls")]
+            tls: None,
+            patience: self.dial_timeout,
+        }
+    }
+}
+
+/// Leaves the connection to a task of its own.
+fn begin(dialer: Dialer, first: Dialled, reconnect: Option<Reconnect>, on_change: Option<ChangeHook>) -> Client {
+    let recovery = reconnect.as_ref().map_or(Recovery::Never, |policy| Recovery::With(policy.away()));
+    let line = Line::new(&dialer.hub, &first.peer, recovery);
+    tokio::spawn(Keeper { line: line.clone(), dialer, reconnect, on_change }.run(first));
+    Client { conn: Conn::from_link(line) }
 }
 
 /// Whom a client trusts, and who it says it is. For `wss://` addresses.

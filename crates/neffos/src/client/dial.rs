@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,7 +17,7 @@ use super::target::Target;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::upgrade::{self, Opening};
-use crate::connection::{Hub, Identity, Io, Peer, Socket, Start};
+use crate::connection::{Hub, Identity, Io, Peer, Socket, Start, Stream};
 use crate::error::Error;
 use crate::message::wire::NativeMode;
 use crate::websocket::{self, CloseCode, CloseFrame, Reader, Role};
@@ -46,31 +48,49 @@ pub(super) struct Dialled {
 pub(super) enum Transport {
     /// Whoever has something to send may write to it.
     Tcp(TcpStream, Bytes),
-    #[cfg(feature = "tls")]
-    Tls(Box<super::tls::Stream>, Bytes),
+    /// Only the connection's own task touches it.
+    Driven(Box<dyn Stream>, Bytes),
 }
 
 impl Dialer {
     /// Dials; `tries` is the number of this try to come back, or zero.
     pub(super) async fn dial(&self, tries: u32) -> Result<Dialled, Error> {
-        let attempt = async {
-            let transport = Box::pin(self.open(tries)).await?;
+        let attempt = async move {
+            let transport = self.open(tries).await?;
             self.enter(transport).await
         };
+        self.patiently(attempt.boxed()).await
+    }
+
+    /// The same over a stream that is there already.
+    pub(super) async fn dial_over(&self, stream: impl Stream + 'static) -> Result<Dialled, Error> {
+        let attempt = async {
+            let transport = upgrade::over(stream, &self.opening(0)).await?;
+            self.enter(transport).await
+        };
+        self.patiently(attempt.boxed()).await
+    }
+
+    /// Boxed: what an attempt takes, nobody's future need hold any longer.
+    async fn patiently(&self, attempt: BoxFuture<'_, Result<Dialled, Error>>) -> Result<Dialled, Error> {
         match self.patience {
             Duration::ZERO => attempt.await,
             patience => timeout(patience, attempt).await.map_err(|_| Error::timeout())?,
         }
     }
 
+    fn opening(&self, tries: u32) -> Opening<'_> {
+        Opening { target: &self.target, headers: &self.headers, protocols: &self.protocols, tries }
+    }
+
     async fn open(&self, tries: u32) -> Result<Transport, Error> {
         let stream = self.proxies.connect(&self.target).await?;
         // If it fails, small messages are only slower.
         stream.set_nodelay(true).ok();
-        let opening = Opening { target: &self.target, headers: &self.headers, protocols: &self.protocols, tries };
+        let opening = self.opening(tries);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            return upgrade::over_tls(tls.connect(stream, &self.target.host).await?, &opening).await;
+            return upgrade::over(tls.connect(stream, &self.target.host).await?, &opening).await;
         }
         upgrade::over_tcp(stream, &opening).await
     }
@@ -81,8 +101,7 @@ impl Dialer {
                 let welcome = self.greet(&mut stream, early).await?;
                 Ok(self.welcomed(welcome, Socket::Tcp(stream), Io::OfPeer))
             }
-            #[cfg(feature = "tls")]
-            Transport::Tls(mut stream, early) => {
+            Transport::Driven(mut stream, early) => {
                 let welcome = self.greet(&mut stream, early).await?;
                 Ok(self.welcomed(welcome, Socket::Driven, Io::Driven(stream)))
             }

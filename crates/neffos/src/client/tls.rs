@@ -12,8 +12,6 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::error::Error;
 
-pub(super) type Stream = TlsStream<TcpStream>;
-
 /// How to make a stream secret.
 #[derive(Clone)]
 pub(super) struct Tls(TlsConnector);
@@ -51,7 +49,7 @@ impl Tls {
         Ok(Self(config.into()))
     }
 
-    pub(super) async fn connect(&self, stream: TcpStream, host: &str) -> Result<Stream, Error> {
+    pub(super) async fn connect(&self, stream: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|err| Error::config(format!("url: {err}")))?;
         let secret = self.0.connect(name, stream).await;
         secret.map_err(|err| Error::unreachable(format!("no TLS with {host}: {err}")))

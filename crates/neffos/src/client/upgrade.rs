@@ -12,13 +12,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::dial::Transport;
 use super::target::Target;
+use crate::connection::Stream;
 use crate::error::Error;
 use crate::websocket::accept_key;
 
@@ -38,11 +38,11 @@ pub(super) async fn over_tcp(stream: TcpStream, opening: &Opening<'_>) -> Result
     Ok(Transport::Tcp(parts.io.into_inner(), parts.read_buf))
 }
 
-#[cfg(feature = "tls")]
-pub(super) async fn over_tls(stream: super::tls::Stream, opening: &Opening<'_>) -> Result<Transport, Error> {
+/// Over TLS, or a stream of another kind.
+pub(super) async fn over<S: Stream + 'static>(stream: S, opening: &Opening<'_>) -> Result<Transport, Error> {
     let upgraded = upgrade(stream, opening).await?;
-    let parts = upgraded.downcast::<TokioIo<super::tls::Stream>>().map_err(|_| lost())?;
-    Ok(Transport::Tls(Box::new(parts.io.into_inner()), parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<S>>().map_err(|_| lost())?;
+    Ok(Transport::Driven(Box::new(parts.io.into_inner()), parts.read_buf))
 }
 
 /// Opens a tunnel through a proxy to the target.
@@ -59,10 +59,7 @@ pub(super) async fn tunnel(stream: TcpStream, request: Request<Empty<Bytes>>) ->
     }
 }
 
-async fn upgrade<S>(stream: S, opening: &Opening<'_>) -> Result<Upgraded, Error>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+async fn upgrade(stream: impl Stream + 'static, opening: &Opening<'_>) -> Result<Upgraded, Error> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let (response, _driving) = send(stream, opening.request(&key)?).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -73,10 +70,10 @@ where
 }
 
 /// Sends one request. The response is read, and the stream handed over, while the second part lives.
-async fn send<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<(Response<Incoming>, Driving), Error>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+async fn send(
+    stream: impl Stream + 'static,
+    request: Request<Empty<Bytes>>,
+) -> Result<(Response<Incoming>, Driving), Error> {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(unreachable)?;

@@ -68,7 +68,7 @@ impl Io {
     }
 }
 
-/// Both ways under one lock: to take it costs as much as to read a short message does.
+/// Both ways under one lock: what most often happens is that something came, and nothing waits.
 fn poll_tcp(peer: &Peer, cx: &mut Context<'_>, buffer: Option<&mut [u8]>) -> Moved {
     let mut tally = Tally::default();
     let moved = {

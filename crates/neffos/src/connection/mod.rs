@@ -42,7 +42,7 @@ pub use extract::{Event, FromEvent, Json, Setup, State};
 pub use handler::Handler;
 pub(crate) use handler::{ConnectHook, DisconnectHook, connect_hook, disconnect_hook};
 pub(crate) use hub::{Hub, StateMap};
-pub(crate) use io::Io;
+pub(crate) use io::{Io, Stream};
 pub(crate) use limits::Limits;
 pub(crate) use line::{Away, Line, Recovery};
 pub use namespace::{NsConn, Room};
