@@ -20,8 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // For benches only: nobody may use it.
     ("internals", &["message", "session", "websocket", "fanout"]),
     ("http", &["error", "message", "session", "websocket", "fanout", "connection", "server"]),
-    // For fuzzers only: what they hold a whole server up against, and the way to what stands beside the rest.
-    ("fuzzing", &["message", "websocket", "exchange", "connection", "server", "http"]),
+    // For fuzzers only: what they hold a whole server and a client up against, and the way to what stands beside the rest.
+    ("fuzzing", &["error", "message", "websocket", "exchange", "connection", "client", "server", "http"]),
 ];
 
 /// Modules and files without a socket, a task or a clock: tests hand them their bytes and instants.

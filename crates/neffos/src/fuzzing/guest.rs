@@ -1,4 +1,4 @@
-//! Who is connected to the server: one who does anything, and one who behaves and is not to suffer from it.
+//! Who is at the other end: one who does anything, and one who behaves and is not to suffer from it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::script::text;
 use crate::server::Server;
-use crate::websocket::{Incoming, Kind, ReadLimits, Reader, Role, message, pong};
+use crate::websocket::{Incoming, ReadLimits, Reader, Role, pong};
 
 /// Connects to `server` over memory; the task is that of the connection.
 pub(super) fn attach(server: &Server, id: &str, buffer: usize) -> (DuplexStream, JoinHandle<()>) {
@@ -21,22 +22,17 @@ pub(super) fn attach(server: &Server, id: &str, buffer: usize) -> (DuplexStream,
     (here, tokio::spawn(async { driving.await.expect("a place on an open server") }))
 }
 
-/// What a client sends.
-pub(super) fn text(payload: &[u8]) -> Bytes {
-    message(Role::Client, Kind::Text, payload)
-}
-
-/// What a server says, which has to be frames by the rules.
+/// What the other side says, which has to be frames by the rules.
 struct Ear(Reader);
 
 impl Ear {
-    fn new() -> Self {
-        Self(Reader::new(Role::Client, ReadLimits { max_message: 0, max_fragments: 0 }, None))
+    fn new(role: Role) -> Self {
+        Self(Reader::new(role, ReadLimits { max_message: 0, max_fragments: 0 }, None))
     }
 
     fn hear(&mut self, mut bytes: &[u8]) -> Vec<Incoming> {
         let mut heard = Vec::new();
-        while let Some(incoming) = self.0.read(&mut bytes).expect("a server writes frames by the rules") {
+        while let Some(incoming) = self.0.read(&mut bytes).expect("frames by the rules") {
             heard.push(incoming);
         }
         heard
@@ -45,47 +41,52 @@ impl Ear {
 
 /// Writes anything, and reads or does not.
 pub(super) struct Stranger {
-    to_server: WriteHalf<DuplexStream>,
+    to_other: WriteHalf<DuplexStream>,
     listens: watch::Sender<bool>,
-    /// With which the server has asked last.
+    /// With which the other side has asked last.
     token: Arc<Mutex<Bytes>>,
     listening: JoinHandle<()>,
 }
 
 impl Stranger {
-    pub(super) fn over(stream: DuplexStream) -> Self {
-        let (from_server, to_server) = split(stream);
+    pub(super) fn over(stream: DuplexStream, role: Role) -> Self {
+        let (from_other, to_other) = split(stream);
         let (listens, is_to_listen) = watch::channel(true);
         let token = Arc::default();
-        let listening = tokio::spawn(listen(from_server, is_to_listen, Arc::clone(&token)));
-        Self { to_server, listens, token, listening }
+        let listening = tokio::spawn(listen(from_other, role, is_to_listen, Arc::clone(&token)));
+        Self { to_other, listens, token, listening }
     }
 
-    /// Writes, as far as the server reads it.
+    /// Writes, as far as the other side reads it.
     pub(super) async fn write(&mut self, bytes: &[u8]) {
         // One that waits for a handler reads on after that; one that has closed the connection, never.
-        timeout(PATIENCE, self.to_server.write_all(bytes)).await.ok();
+        timeout(PATIENCE, self.to_other.write_all(bytes)).await.ok();
     }
 
     pub(super) fn listen(&self, listens: bool) {
         self.listens.send_replace(listens);
     }
 
-    /// With which the server has asked last.
+    /// With which the other side has asked last.
     pub(super) fn token(&self) -> Bytes {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Is gone, without a word.
     pub(super) async fn leave(self) {
-        drop((self.to_server, self.listens));
-        self.listening.await.expect("what the server wrote was by the rules");
+        drop((self.to_other, self.listens));
+        self.listening.await.expect("what came was by the rules");
     }
 }
 
 /// Reads while it is wanted, until either side has ended.
-async fn listen(mut stream: ReadHalf<DuplexStream>, mut is_to_listen: watch::Receiver<bool>, token: Arc<Mutex<Bytes>>) {
-    let (mut ear, mut buffer) = (Ear::new(), [0; 1024]);
+async fn listen(
+    mut stream: ReadHalf<DuplexStream>,
+    role: Role,
+    mut is_to_listen: watch::Receiver<bool>,
+    token: Arc<Mutex<Bytes>>,
+) {
+    let (mut ear, mut buffer) = (Ear::new(role), [0; 1024]);
     while is_to_listen.wait_for(|listens| *listens).await.is_ok() {
         let count = select! {
             count = stream.read(&mut buffer) => count.unwrap_or(0),
@@ -122,13 +123,13 @@ impl Neighbour {
     }
 
     pub(super) async fn greet(&mut self) {
-        self.requests.send(text(b"M")).await.ok();
+        self.requests.send(text(Role::Client, b"M")).await.ok();
         assert_eq!(self.reply().await, "Aneighbour");
     }
 
     /// Sends `$token` and what follows, and gets the reply of that token.
     pub(super) async fn ask(&mut self, rest: &str, expected: &str) {
-        self.requests.send(text(format!("${rest}").as_bytes())).await.ok();
+        self.requests.send(text(Role::Client, format!("${rest}").as_bytes())).await.ok();
         assert_eq!(self.reply().await, format!("${expected}"));
     }
 
@@ -144,7 +145,7 @@ impl Neighbour {
 }
 
 async fn live(mut stream: DuplexStream, mut to_send: mpsc::Receiver<Bytes>, heard: mpsc::Sender<Bytes>) {
-    let (mut ear, mut buffer) = (Ear::new(), [0; 1024]);
+    let (mut ear, mut buffer) = (Ear::new(Role::Client), [0; 1024]);
     loop {
         let count = select! {
             frame = to_send.recv() => {
@@ -170,5 +171,5 @@ async fn live(mut stream: DuplexStream, mut to_send: mpsc::Receiver<Bytes>, hear
     }
 }
 
-/// Longer than all deadlines of the server.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than all deadlines.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -4,9 +4,12 @@
 //! The functions stand beside what they look into: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`, `exchange` and
 //! `http`.
 //!
-//! - `session.rs`: a whole server, which somebody tells anything; `guest.rs`: who is connected to it.
+//! - `session.rs`: a whole server, which somebody tells anything; `client.rs`: a client, whose server says anything.
+//! - `guest.rs`: who is at the other end; `script.rs`: bytes as what they do.
 
+mod client;
 mod guest;
+mod script;
 mod session;
 
 pub use crate::exchange::fuzzing::{channels, envelopes, go_messages};
@@ -15,6 +18,7 @@ pub use crate::message::fuzzing::messages;
 #[cfg(feature = "deflate")]
 pub use crate::websocket::deflate_fuzzing::deflate;
 pub use crate::websocket::fuzzing::frames;
+pub use client::client;
 pub use session::session;
 
 #[cfg(test)]
@@ -41,6 +45,7 @@ mod tests {
     #[test]
     fn what_fuzzers_know_keeps_every_promise() {
         keeps_its_promise("channels", super::channels);
+        keeps_its_promise("client", super::client);
         keeps_its_promise("envelopes", super::envelopes);
         keeps_its_promise("frames", super::frames);
         keeps_its_promise("go_messages", super::go_messages);

@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
 
-use super::guest::{Neighbour, Stranger, attach, text};
+use super::guest::{Neighbour, Stranger, attach};
+use super::script::{MOST_STEPS, Script, text};
 use crate::connection::{Events, NsConn, Reply};
 use crate::message::Message;
 use crate::server::Server;
-use crate::websocket::{CloseCode, CloseFrame, Kind, Role, close, message, ping, pong};
+use crate::websocket::{CloseCode, Kind, Role, message, ping, pong};
 
 /// Whatever somebody sends, in whatever order, whether they read or not: what the server says to them is by the rules, somebody
 /// else on the same server gets their reply, and once they are gone nothing of them is left.
@@ -34,7 +35,7 @@ async fn visit(data: &[u8]) {
     neighbour.ask("2;default;lobby;_OnRoomJoin;0;0;", "2;;;;;;").await;
 
     let (stream, driving) = attach(&server, "stranger", 1 << 12);
-    let mut stranger = Stranger::over(stream);
+    let mut stranger = Stranger::over(stream, Role::Client);
     let mut script = Script(data);
     for _ in 0..MOST_STEPS {
         let Some(step) = script.byte() else { break };
@@ -93,21 +94,21 @@ fn server() -> Server {
 
 async fn act(step: u8, script: &mut Script<'_>, stranger: &mut Stranger, server: &Server) {
     match step % 16 {
-        0 => stranger.write(&text(b"M")).await,
-        1 => stranger.write(&text(script.bytes())).await,
+        0 => stranger.write(&text(Role::Client, b"M")).await,
+        1 => stranger.write(&text(Role::Client, script.bytes())).await,
         2 => stranger.write(&message(Role::Client, Kind::Binary, script.bytes())).await,
-        3 => stranger.write(&text(b"$c;default;;_OnNamespaceConnect;0;0;")).await,
-        4 => stranger.write(&text(b"$j;default;lobby;_OnRoomJoin;0;0;")).await,
+        3 => stranger.write(&text(Role::Client, b"$c;default;;_OnNamespaceConnect;0;0;")).await,
+        4 => stranger.write(&text(Role::Client, b"$j;default;lobby;_OnRoomJoin;0;0;")).await,
         5 => stranger.write(&event(script)).await,
         6 => {
             let reply = [&stranger.token()[..], b";default;;answer;0;0;", script.bytes()].concat();
-            stranger.write(&text(&reply)).await;
+            stranger.write(&text(Role::Client, &reply)).await;
         }
         7 => stranger.write(&ping(Role::Client, script.bytes())).await,
         8 => stranger.write(&pong(Role::Client, script.bytes())).await,
-        9 => stranger.write(&ending(script)).await,
+        9 => stranger.write(&script.close(Role::Client)).await,
         10 => stranger.write(script.bytes()).await,
-        11 => stranger.write(&frame_that_begins_with(script.byte(), script.bytes())).await,
+        11 => stranger.write(&script.frame(Role::Client)).await,
         12 => sleep(Duration::from_millis(script.byte().unwrap_or(0).into()) * 100).await,
         13 => stranger.listen(false),
         14 => stranger.listen(true),
@@ -122,20 +123,7 @@ fn event(script: &mut Script<'_>) -> bytes::Bytes {
     let room = if choice & 8 > 0 { "lobby" } else { "" };
     let token = if choice & 16 > 0 { "$e" } else { "" };
     let head = format!("{token};default;{room};{event};0;0;");
-    text(&[head.as_bytes(), script.bytes()].concat())
-}
-
-fn ending(script: &mut Script<'_>) -> bytes::Bytes {
-    let code = u16::from_be_bytes([script.byte().unwrap_or(3), script.byte().unwrap_or(232)]);
-    let reason = String::from_utf8_lossy(script.bytes()).into_owned();
-    close(Role::Client, CloseCode::new(code).map(|code| CloseFrame::new(code, reason)).as_ref())
-}
-
-/// A fragment, something of an extension, or nothing by the rules.
-fn frame_that_begins_with(first: Option<u8>, payload: &[u8]) -> Vec<u8> {
-    let mut frame = message(Role::Client, Kind::Binary, payload).to_vec();
-    frame[0] = first.unwrap_or(0);
-    frame
+    text(Role::Client, &[head.as_bytes(), script.bytes()].concat())
 }
 
 fn broadcast(script: &mut Script<'_>, server: &Server) {
@@ -144,25 +132,5 @@ fn broadcast(script: &mut Script<'_>, server: &Server) {
     server.broadcast(Message::new("news", body).in_namespace("default").to_room("lobby").to("stranger"));
 }
 
-/// What is left of the steps.
-struct Script<'a>(&'a [u8]);
-
-impl<'a> Script<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    /// As many as the next byte says, or as there are.
-    fn bytes(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte().unwrap_or(0));
-        let (bytes, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        bytes
-    }
-}
-
-const MOST_STEPS: usize = 64;
 /// Handlers that run have ten seconds, and so has what is in the way to a socket.
 const LONGEST_END: Duration = Duration::from_secs(60);

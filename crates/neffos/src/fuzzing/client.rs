@@ -1,0 +1,165 @@
+//! A client that is in use, and the server that does anything to it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::runtime::Builder;
+use tokio::select;
+use tokio::time::{sleep, timeout};
+
+use super::guest::{PATIENCE, Stranger};
+use super::script::{MOST_STEPS, Script, text};
+use crate::client::{Client, ClientBuilder};
+use crate::connection::{ClientSide, Events, NsConn, Reply};
+use crate::error::Error;
+use crate::message::Message;
+use crate::websocket::{Kind, Role, accept_key, message, ping};
+
+/// Whatever a server answers, in whatever order, whether it reads or not: what the client says to it is by the rules, all that the
+/// client waits for ends, and once the server is gone the client knows it.
+///
+/// In `data`, after two bytes that say how the server greets, there are steps: a byte that says what is done, and as many more as
+/// that takes.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn client(data: &[u8]) {
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
+    runtime.block_on(meet(data));
+}
+
+async fn meet(data: &[u8]) {
+    let (mut here, there) = duplex(1 << 12);
+    let living = tokio::spawn(live(builder(), there));
+    let mut script = Script(data);
+    upgrade(&mut here, &mut script).await;
+    let mut host = Stranger::over(here, Role::Server);
+    if script.byte() != Some(SILENT) {
+        host.write(&text(Role::Server, b"Aguest")).await;
+    }
+    for _ in 0..MOST_STEPS {
+        let Some(step) = script.byte() else { break };
+        act(step, &mut script, &mut host).await;
+    }
+    host.leave().await;
+    // An error is as good as a welcome, as long as it comes.
+    timeout(PATIENCE, living).await.expect("a client ends with its socket").expect("it does not panic").ok();
+}
+
+/// Answers the handshake, most often by the rules.
+async fn upgrade(stream: &mut DuplexStream, script: &mut Script<'_>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("a client begins with a request"));
+    }
+    let answer = match script.byte() {
+        Some(RAW) => script.bytes().to_vec(),
+        _ => [SWITCHING, b"sec-websocket-accept: ", &accept_key(key(&head)), b"\r\n\r\n"].concat(),
+    };
+    // It may have hung up over the answer's beginning.
+    stream.write_all(&answer).await.ok();
+}
+
+fn key(head: &[u8]) -> &[u8] {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.find_map(|line| line.strip_prefix(b"sec-websocket-key: ")).expect("a client says its key")
+}
+
+/// With bounds that a few steps reach.
+fn builder() -> ClientBuilder {
+    let default = Events::new()
+        .on("question", async |message: Message| Reply::new(message.body().clone()))
+        .on("chat", async |ns: NsConn<ClientSide>, message: Message| {
+            ns.emit("said", message.body().clone()).ok();
+        })
+        .on("wait", async || sleep(Duration::from_secs(1)).await)
+        .on("leave", async |ns: NsConn<ClientSide>| {
+            ns.disconnect().await.ok();
+        });
+    Client::builder("ws://host/")
+        .namespace("default", default)
+        .namespace("other", Events::new())
+        .max_message(2048)
+        .max_fragments(8)
+        .max_rooms(4)
+        .max_asks(4)
+        .max_waiting_events(4)
+        .ask_timeout(Duration::from_secs(3))
+        .no_proxy()
+}
+
+/// Uses a client, as long as there is a server, and waits for the end.
+async fn live(builder: ClientBuilder, stream: DuplexStream) -> Result<(), Error> {
+    let client = builder.dial_over(stream).await?;
+    select! {
+        () = talk(&client) => {}
+        _ = client.closed() => {}
+    }
+    client.closed().await;
+    Ok(())
+}
+
+async fn talk(client: &Client) {
+    for _ in 0..4 {
+        let Ok(ns) = client.connect("default").await else { continue };
+        if let Ok(room) = ns.join("lobby").await {
+            room.emit("chat", "hello").ok();
+        }
+        ns.ask("sum", "1 2").await.ok();
+        client.connect("other").await.ok();
+        ns.disconnect().await.ok();
+    }
+}
+
+async fn act(step: u8, script: &mut Script<'_>, host: &mut Stranger) {
+    // What was written before is read, and answered.
+    sleep(Duration::from_millis(1)).await;
+    match step % 12 {
+        0 => host.write(&text(Role::Server, script.bytes())).await,
+        1 => host.write(&message(Role::Server, Kind::Binary, script.bytes())).await,
+        2 => host.write(&event(script)).await,
+        3 => host.write(&reply(host, b";;;;;;")).await,
+        4 => host.write(&reply(host, &[b";default;;sum;0;0;", script.bytes()].concat())).await,
+        5 => host.write(&reply(host, &[b";default;lobby;_OnRoomJoin;1;0;", script.bytes()].concat())).await,
+        6 => host.write(&ping(Role::Server, script.bytes())).await,
+        7 => host.write(&script.close(Role::Server)).await,
+        8 => host.write(script.bytes()).await,
+        9 => host.write(&script.frame(Role::Server)).await,
+        10 => sleep(Duration::from_millis(script.byte().unwrap_or(0).into()) * 100).await,
+        _ => host.listen(script.byte() != Some(0)),
+    }
+}
+
+/// To what the client asked last.
+fn reply(host: &Stranger, rest: &[u8]) -> Bytes {
+    text(Role::Server, &[&host.token()[..], rest].concat())
+}
+
+/// One that a client has a handler for, or that the protocol has, in one of its forms.
+fn event(script: &mut Script<'_>) -> Bytes {
+    const EVENTS: [&str; 8] = [
+        "question",
+        "chat",
+        "wait",
+        "leave",
+        "_OnNamespaceConnect",
+        "_OnNamespaceDisconnect",
+        "_OnRoomJoin",
+        "_OnRoomLeave",
+    ];
+    let choice = script.byte().unwrap_or(0);
+    let event = EVENTS[usize::from(choice % 8)];
+    let room = if choice & 8 > 0 { "lobby" } else { "" };
+    let token = if choice & 16 > 0 { "n0123456789abcdef0123456789abcdef" } else { "" };
+    let head = format!("{token};default;{room};{event};0;0;");
+    text(Role::Server, &[head.as_bytes(), script.bytes()].concat())
+}
+
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n";
+/// The first byte that has the next ones be the whole answer to the handshake.
+const RAW: u8 = b'!';
+/// The second byte, of a server that leaves its greeting to the steps.
+const SILENT: u8 = b'?';

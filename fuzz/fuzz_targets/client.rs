@@ -1,0 +1,6 @@
+//! Whatever a server answers, what the client says is by the rules, and all that it waits for ends.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::hold(neffos::fuzzing::client, data, 8 << 20));
