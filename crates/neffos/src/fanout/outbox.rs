@@ -412,6 +412,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_may_go_past_what_waits_nor_past_the_close_frame() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        assert!(outbox.is_idle());
+        outbox.offer(&chunk(&["a"]), &LIMITS, &mut tally);
+        assert!(!outbox.is_idle());
+        outbox.begin_flush();
+        outbox.advance(1, &mut tally);
+        assert!(outbox.is_idle());
+        outbox.close(frame("x"));
+        outbox.begin_flush();
+        outbox.advance(1, &mut tally);
+        assert!(outbox.is_empty() && !outbox.is_idle());
+    }
+
+    #[test]
     fn an_emptied_outbox_holds_no_storage() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally);
