@@ -194,7 +194,7 @@ pub(super) const MEASURES: [Measure; 24] = [
     Measure {
         name: "ask",
         mode: Mode::Ask,
-        flags: "--connections 100 --asks 100000",
+        flags: "--connections 100 --asks 300000",
         whom: Whom::All,
         figures: &[Figure::Cost, Figure::KernelShare, Figure::P50, Figure::P99, Figure::Rate],
         reference: FLOOR,

@@ -139,7 +139,7 @@ buffers behind.",
         text: "\
 100 connections ask one question after the other, and get back what they sent: as an acknowledgement in Socket.IO, as a plain
 message where there are no questions.",
-        tables: &[("ask", "100 connections, 100,000 questions")],
+        tables: &[("ask", "100 connections, 300,000 questions")],
         plots: &[],
     },
     Section {
