@@ -45,6 +45,8 @@ pub mod testing;
 mod websocket;
 
 pub use client::{Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
+#[cfg(feature = "protobuf")]
+pub use connection::Protobuf;
 pub use connection::{
     ClientSide, Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json, NsConn, Reply,
     Room, ServerSide, Setup, Side, State,

@@ -6,7 +6,8 @@
 //! - `peer.rs`: the shared state of one connection: session, outbox, socket.
 //! - `conn.rs`, `namespace.rs`: the handles `Conn`, `NsConn`, `Room`.
 //! - `ask.rs`: requests to the peer, and what their replies agree to; `requests.rs`: those for namespaces and rooms.
-//! - `events.rs`: the table of handlers; `handler.rs`, `extract.rs`, `reply.rs`: what a handler may take and return.
+//! - `events.rs`: the table of handlers; `handler.rs`, `extract.rs`, `reply.rs`: what a handler may take and return;
+//!   `protobuf.rs`: one more of both.
 //! - `process.rs`: what one message of the peer does.
 //! - `driver.rs`: the task: reads, runs handlers, writes what the dispatcher could not; `io.rs`: its socket;
 //!   `inbox.rs`: events that wait for their turn; `deadlines.rs`: when it gives up.
@@ -28,6 +29,8 @@ mod line;
 mod namespace;
 mod peer;
 mod process;
+#[cfg(feature = "protobuf")]
+mod protobuf;
 mod reply;
 mod requests;
 mod side;
@@ -47,6 +50,8 @@ pub(crate) use limits::Limits;
 pub(crate) use line::{Away, Line, Recovery};
 pub use namespace::{NsConn, Room};
 pub(crate) use peer::{Identity, Peer, Socket};
+#[cfg(feature = "protobuf")]
+pub use protobuf::Protobuf;
 pub use reply::{IntoDecision, IntoReply, Reply};
 pub(crate) use requests::{connect, join};
 pub use side::{ClientSide, ServerSide, Side};

@@ -78,8 +78,17 @@ impl<S: Side> NsConn<S> {
     ///
     /// As [`Conn::ask`].
     pub async fn ask(&self, event: &str, body: impl Into<Bytes>) -> Result<Message, Error> {
-        let message = Message::new(event, body).or_namespace(&self.namespace);
-        self.conn.ask(message).await
+        self.ask_message(Message::new(event, body)).await
+    }
+
+    /// As [`NsConn::ask`], with a message that is more than an event and a text: binary, JSON, or for a room. Its namespace is
+    /// filled in when unset.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::ask`].
+    pub async fn ask_message(&self, message: Message) -> Result<Message, Error> {
+        self.conn.ask(message.or_namespace(&self.namespace)).await
     }
 
     /// The room `name`, when this connection has joined it.

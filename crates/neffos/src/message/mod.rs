@@ -88,6 +88,27 @@ impl Message {
         Ok(Self::new(event, body))
     }
 
+    /// A message with `value` as protobuf, in a binary frame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// #[derive(Clone, PartialEq, prost::Message)]
+    /// struct Line {
+    ///     #[prost(string, tag = "1")]
+    ///     text: String,
+    /// }
+    ///
+    /// let line = Line { text: "hello".into() };
+    /// let message = neffos::Message::protobuf("chat", &line);
+    /// assert_eq!(message.parse_protobuf::<Line>()?, line);
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    #[cfg(feature = "protobuf")]
+    pub fn protobuf(event: impl AsRef<str>, value: &impl prost::Message) -> Self {
+        Self::new(event, value.encode_to_vec()).binary()
+    }
+
     /// A native message: the body alone, as one websocket message without an envelope. It reaches connections that are
     /// connected to the empty namespace.
     pub fn native(body: impl Into<Bytes>) -> Self {
@@ -170,6 +191,16 @@ impl Message {
             let place = if path == "." { String::new() } else { format!("{path}: ") };
             Error::payload(format!("{place}{inner}"))
         })
+    }
+
+    /// The body read as protobuf, whatever frame it came in. Fields of `T` that are [`Bytes`] share the message's memory.
+    ///
+    /// # Errors
+    ///
+    /// When the body is no `T`: the text names the field, and `is_payload` is true.
+    #[cfg(feature = "protobuf")]
+    pub fn parse_protobuf<T: prost::Message + Default>(&self) -> Result<T, Error> {
+        T::decode(self.body.clone()).map_err(|err| Error::payload(err.to_string()))
     }
 
     /// The error that the peer sent with this event or as its answer, in its own words.
