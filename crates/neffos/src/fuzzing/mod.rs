@@ -12,7 +12,7 @@ mod guest;
 mod script;
 mod session;
 
-pub use crate::exchange::fuzzing::{channels, envelopes, go_messages};
+pub use crate::exchange::fuzzing::{channels, envelopes, go_messages, links};
 pub use crate::http::fuzzing::handshakes;
 pub use crate::message::fuzzing::messages;
 #[cfg(feature = "deflate")]
@@ -50,6 +50,7 @@ mod tests {
         keeps_its_promise("frames", super::frames);
         keeps_its_promise("go_messages", super::go_messages);
         keeps_its_promise("handshakes", super::handshakes);
+        keeps_its_promise("links", super::links);
         keeps_its_promise("messages", super::messages);
         keeps_its_promise("session", super::session);
         #[cfg(feature = "deflate")]

@@ -1,10 +1,15 @@
-//! What anything is held up against that a broker may bring, and any name that becomes a channel.
+//! What anything is held up against that a broker may bring, and any name that becomes a channel. `links.rs`: servers, and
+//! anything that may become of their links.
+
+mod links;
+
+pub use links::links;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Dialect;
+use super::dialect::Dialect;
 use super::envelope::{self, Body};
 use super::go;
 use super::letter::{Arrival, Fault, Letter, Said, Sender, What};
