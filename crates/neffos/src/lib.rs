@@ -70,3 +70,8 @@ pub use websocket::{CloseCode, CloseFrame};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// That of the page for those who come from Go.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrate-go.md")]
+struct MigrateGo;
