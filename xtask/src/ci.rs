@@ -8,7 +8,7 @@ use crate::python::Environment;
 use crate::steps::{self, Steps, command};
 use crate::tools::Tool;
 use crate::workspace::Workspace;
-use crate::{Result, autobahn, autobahn_client, bench, fuzz, go, layers, scaling, test};
+use crate::{Result, autobahn, autobahn_client, bench, brokers, fuzz, go, layers, scaling, test};
 
 /// What runs for every change: within half an hour on two cores, from nothing.
 ///
@@ -31,6 +31,7 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
     go::check(steps)?;
     steps.command(&mut command("cargo clippy --workspace --all-targets --all-features -- -D warnings"))?;
     test::run_prepared(steps, workspace)?;
+    brokers::check(steps, workspace, extent)?;
     steps.command(command("cargo doc --no-deps --all-features --workspace").env("RUSTDOCFLAGS", "-D warnings"))?;
     benches(steps, workspace)?;
     bench::run(steps, workspace, &["--brief"])?;

@@ -72,6 +72,13 @@ pub(crate) fn build_centrifuge(steps: &mut Steps, workspace: &Workspace) -> Resu
     steps.command(go.current_dir(CENTRIFUGE).arg(servers(workspace).join("centrifuge")).arg("."))
 }
 
+/// Builds a program whose module and version are named, into the folder that the variable `GOBIN` is set to.
+pub(crate) fn install(module: &str) -> Command {
+    let mut command = command("go install");
+    command.env("GOTOOLCHAIN", YOUNGER.toolchain).env("GOFLAGS", "-buildvcs=false").arg(module);
+    command
+}
+
 /// The folder of the built servers: `server-v0.0.24` and `server-v0.0.25`.
 pub(crate) fn servers(workspace: &Workspace) -> PathBuf {
     workspace.target().join("go")

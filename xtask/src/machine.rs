@@ -126,7 +126,7 @@ pub(crate) fn ends_well(command: &mut Command) -> bool {
 
 const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
 /// Programs, and Debian's packages of the same names.
-const BROKERS: [&str; 3] = ["redis-server", "redis-sentinel", "nats-server"];
+const BROKERS: [&str; 2] = ["redis-server", "nats-server"];
 /// On the path of root alone.
 const DEBIANS_SERVERS: &str = "/usr/sbin";
 

@@ -6,6 +6,7 @@ mod autobahn;
 mod autobahn_client;
 mod background;
 mod bench;
+mod brokers;
 mod ci;
 mod fuzz;
 mod go;

@@ -1,13 +1,16 @@
 //! A nats-server.
 
+use std::collections::HashSet;
 use std::fs;
 
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::process::Process;
+use crate::process::{Process, Program};
 use crate::{free_port, within};
+
+const PROGRAM: Program = Program { name: "nats-server", variable: "NEFFOS_NATS_SERVER" };
 
 /// A nats-server of one's own; killed with this.
 #[derive(Debug)]
@@ -51,14 +54,15 @@ impl Nats {
         cluster
     }
 
-    /// Returns when it knows so many others.
+    /// Returns when it knows so many others. To each, a younger one has several routes.
     async fn routed(&self, others: usize) {
-        let expected = format!("\"num_routes\": {others},");
-        while !self.monitor("/routez").await.contains(&expected) {}
+        let known =
+            |shown: &str| shown.lines().filter(|line| line.contains("\"remote_id\"")).collect::<HashSet<_>>().len();
+        while known(&self.monitor("/routez").await) < others {}
     }
 
     async fn launch(ports: Ports, config: String) -> Self {
-        let process = Process::start("nats-server", "nats-server", |folder| {
+        let process = Process::start(PROGRAM, |folder| {
             let file = folder.join(FILE);
             fs::write(&file, ports.configured(&config)).expect("a new folder takes a file");
             vec!["-c".to_owned(), file.display().to_string()]

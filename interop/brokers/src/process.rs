@@ -10,6 +10,29 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Folder, PATIENCE};
 
+/// A program that tests start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    /// Its name, which is that of the Debian package that brings it, too.
+    pub(crate) name: &'static str,
+    /// The variable of the environment that names another one to start in its place.
+    pub(crate) variable: &'static str,
+}
+
+impl Program {
+    fn command(self) -> Command {
+        Command::new(env::var_os(self.variable).unwrap_or_else(|| self.name.into()))
+    }
+
+    fn missing(self, fault: &std::io::Error) -> ! {
+        let Self { name, variable } = self;
+        match env::var_os(variable) {
+            Some(other) => panic!("{variable}: {}: {fault}", other.display()),
+            None => panic!("{name}: {fault}; `apt-get install {name}` brings it, and {variable} may name another"),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -17,16 +40,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program`, which is of the Debian package `package`, in a folder of its own, with its output in `log` there.
-    pub(crate) fn start(program: &str, package: &str, arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
-        let folder = Folder::new(program);
+    /// Starts `program` in a folder of its own, with its output in `log` there.
+    pub(crate) fn start(program: Program, arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let folder = Folder::new(program.name);
         let log = fs::File::create(folder.path().join("log")).expect("a new folder takes a file");
-        let mut command = Command::new(program);
+        let mut command = program.command();
         command.env("PATH", path());
         command.args(arguments(folder.path())).current_dir(folder.path()).stdin(Stdio::null());
         command.stderr(log.try_clone().expect("a file has several handles")).stdout(log);
-        let child =
-            command.spawn().unwrap_or_else(|fault| panic!("{program}: {fault}; `apt-get install {package}` brings it"));
+        let child = command.spawn().unwrap_or_else(|fault| program.missing(&fault));
         Self { child, folder }
     }
 

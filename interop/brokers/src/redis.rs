@@ -4,8 +4,11 @@ use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::process::Process;
+use crate::process::{Process, Program};
 use crate::{free_port, within};
+
+/// What is started as Redis, also as a sentinel.
+pub(crate) const PROGRAM: Program = Program { name: "redis-server", variable: "NEFFOS_REDIS_SERVER" };
 
 /// A redis-server of one's own, which keeps nothing on disk; killed with this.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ impl Redis {
     }
 
     async fn launch(port: u16, arguments: Vec<String>) -> Self {
-        let process = Process::start("redis-server", "redis-server", |_| {
+        let process = Process::start(PROGRAM, |_| {
             let own = ["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"];
             own.into_iter().map(str::to_owned).chain(arguments.iter().cloned()).collect()
         });

