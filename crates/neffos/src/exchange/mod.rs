@@ -9,7 +9,7 @@
 //! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `kept.rs`: what was, lately.
 //! - `others.rs`: who else there is; `progress.rs`: how far one of them was heard.
 //! - `dialect.rs`: names of channels; `letter.rs`: what is said; `envelope.rs`, `go.rs`: what it looks like.
-//! - `fuzzing.rs`: what fuzzers hold that up against.
+//! - `fuzzing/`: what fuzzers hold that up against, and links that do anything.
 
 mod cluster;
 mod dialect;

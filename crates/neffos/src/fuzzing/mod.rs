@@ -1,8 +1,8 @@
 //! What fuzzers hold the library up against, one function for each program in `fuzz/fuzz_targets`: it takes any bytes, and
 //! panics when a promise is broken. Compiled for them and for tests only; no promise is made for any of it.
 //!
-//! The functions stand beside what they look into: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`, `exchange` and
-//! `http`.
+//! The functions stand beside what they look into: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message` and `http`,
+//! `fuzzing/` in `exchange`.
 //!
 //! - `session.rs`: a whole server, which somebody tells anything; `client.rs`: a client, whose server says anything.
 //! - `guest.rs`: who is at the other end; `script.rs`: bytes as what they do.
