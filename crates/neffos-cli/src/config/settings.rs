@@ -40,8 +40,8 @@ pub(crate) struct Settings {
     #[arg(skip)]
     pub(crate) page: Option<bool>,
 
-    /// An origin whose pages may connect (`https://app.example`), besides the server's own; `*`: all. May be repeated, or
-    /// separated by commas [default: none]
+    /// An origin whose pages may connect (`https://app.example`), besides the server's own; `*`: all. Behind a proxy that ends
+    /// TLS, the site itself must be named. May be repeated, or separated by commas [default: none]
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', help_heading = NETWORK)]
     pub(crate) allow_origin: Option<Vec<Origin>>,
 

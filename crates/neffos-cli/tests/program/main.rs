@@ -8,6 +8,7 @@ mod configuration;
 mod operation;
 mod page;
 mod pressure;
+mod proxies;
 mod relay;
 mod support;
 mod terminal;

@@ -40,7 +40,11 @@ pub(super) enum Reason {
     Version,
     Header(&'static str),
     WebsocketVersion,
-    Origin(String),
+    /// The page is of `origin`, and the request came to `own`, as far as it says where.
+    Origin {
+        origin: String,
+        own: String,
+    },
     /// No place is left, for anybody or for this address.
     Full,
     UrlTooLong,
@@ -64,7 +68,7 @@ impl UpgradeError {
             Reason::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Reason::Header(_) => StatusCode::BAD_REQUEST,
             Reason::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
-            Reason::Origin(_) => StatusCode::FORBIDDEN,
+            Reason::Origin { .. } => StatusCode::FORBIDDEN,
             Reason::UrlTooLong => StatusCode::URI_TOO_LONG,
             Reason::NoId => StatusCode::INTERNAL_SERVER_ERROR,
             Reason::Lost(_) => StatusCode::SWITCHING_PROTOCOLS,
@@ -114,9 +118,11 @@ impl fmt::Display for UpgradeError {
             Reason::Version => f.write_str("handshake error: bad HTTP protocol version"),
             Reason::Header(name) => write!(f, "handshake error: bad {name:?} header"),
             Reason::WebsocketVersion => f.write_str("handshake error: bad \"Sec-WebSocket-Version\" header"),
-            Reason::Origin(origin) => {
-                write!(f, "origin {origin:?} is not allowed; the server's option allow_origin lets its pages in")
-            }
+            Reason::Origin { origin, own } => write!(
+                f,
+                "origin {origin:?} is not allowed, as the request came to {own:?}; the server's option allow_origin lets its \
+                 pages in, and must name your own when a proxy ends TLS"
+            ),
             Reason::Full => f.write_str("too many connections"),
             Reason::UrlTooLong => f.write_str("the URL is too long"),
             Reason::NoId => f.write_str("internal error"),
@@ -198,26 +204,27 @@ fn check_form(request: &Parts) -> Result<(), Reason> {
 fn check_origin(request: &Parts, allowed: Option<&[String]>) -> Result<(), Reason> {
     let (Some(allowed), true) = (allowed, request.headers.contains_key(header::ORIGIN)) else { return Ok(()) };
     let origin = only(&request.headers, header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or("?");
-    let is_listed = allowed.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
-    match is_listed || is_own(origin, request) {
-        true => Ok(()),
-        false => Err(Reason::Origin(origin.to_owned())),
+    let own_scheme = request.uri.scheme().or(request.extensions.get()).unwrap_or(&Scheme::HTTP);
+    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let own = host.or(request.uri.authority().cloned());
+    let is_own = own.as_ref().is_some_and(|own| is_of(origin, own_scheme, own));
+    let is_listed = || allowed.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
+    if is_own || is_listed() {
+        return Ok(());
     }
+    let own = own.map_or_else(String::new, |own| format!("{own_scheme}://{own}"));
+    Err(Reason::Origin { origin: origin.to_owned(), own })
 }
 
-/// Whether `origin` has the scheme, host and port that `request` came to.
-fn is_own(origin: &str, request: &Parts) -> bool {
-    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let (Ok(origin), Some(own)) = (origin.parse::<Uri>(), host.or(request.uri.authority().cloned())) else {
-        return false;
-    };
-    let own_scheme = request.uri.scheme().or(request.extensions.get()).unwrap_or(&Scheme::HTTP);
+/// Whether `origin` has this scheme, host and port.
+fn is_of(origin: &str, own_scheme: &Scheme, own: &Authority) -> bool {
+    let Ok(origin) = origin.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (origin.scheme(), origin.authority()) else { return false };
     if authority.as_str().contains('@') || origin.path_and_query().is_some_and(|rest| rest != "/") {
         return false;
     }
     let port = |authority: &Authority| authority.port_u16().or(default_port(own_scheme));
-    scheme == own_scheme && authority.host().eq_ignore_ascii_case(own.host()) && port(authority) == port(&own)
+    scheme == own_scheme && authority.host().eq_ignore_ascii_case(own.host()) && port(authority) == port(own)
 }
 
 fn default_port(scheme: &Scheme) -> Option<u16> {
@@ -304,8 +311,10 @@ mod tests {
         assert_eq!(err.response().headers()["sec-websocket-version"], "13");
         let err = check(&changed(|parts| parts.method = Method::PUT), None).unwrap_err();
         assert_eq!(err.response().headers()["allow"], "GET");
-        let err = check(&with("origin", "https://evil.example"), Some(&[])).unwrap_err();
-        assert!(err.to_string().contains("allow_origin"));
+        let err = check(&with("origin", "https://app.example:8080"), Some(&[])).unwrap_err().to_string();
+        let begins =
+            r#"origin "https://app.example:8080" is not allowed, as the request came to "http://app.example:8080"; "#;
+        assert!(err.starts_with(begins) && err.contains("allow_origin"), "{err}");
     }
 
     #[test]

@@ -120,8 +120,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets pages of `origin` in (`https://app.example`), besides those of the server's own host. May be given several
-    /// times. Clients that send no `Origin`, which no browser is, are always let in.
+    /// Lets pages of `origin` in (`https://app.example`), besides those of the server's own scheme, host and port, as the request
+    /// has them: behind a proxy that ends TLS, pages of the site itself must be let in so. May be given several times. Clients
+    /// that send no `Origin`, which no browser is, are always let in.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         let origin = origin.into();
         match origin.split_once("://") {

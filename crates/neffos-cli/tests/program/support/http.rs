@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::soon;
@@ -55,7 +55,7 @@ pub(crate) async fn request_in_pieces(address: SocketAddr, path: &str, headers: 
     stream
 }
 
-pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
+pub(crate) async fn answer(mut stream: impl AsyncRead + Unpin) -> Answer {
     let mut bytes = Vec::new();
     // A reset after the answer is how some refuse the rest of a body.
     soon(stream.read_to_end(&mut bytes)).await.ok();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::soon;
@@ -10,8 +10,13 @@ use super::soon;
 /// A client that was let in.
 pub(crate) struct Client {
     pub(crate) id: String,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Duplex>>,
 }
+
+/// What goes both ways.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 /// What the server sends.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,18 +30,31 @@ impl Client {
     /// Shakes hands and greets.
     pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
-        let mut client = Self { id: String::new(), stream: BufReader::new(stream) };
+        Self::over(stream, path, &[("host", "test")]).await.expect("a websocket")
+    }
+
+    /// The same over a stream that is there, with these headers; else the first line of the answer.
+    pub(crate) async fn over(
+        stream: impl Duplex + 'static,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        let mut client = Self { id: String::new(), stream: BufReader::new(Box::new(stream)) };
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: test\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+            "GET {path} HTTP/1.1\r\n{headers}upgrade: websocket\r\nconnection: upgrade\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         client.stream.write_all(request.as_bytes()).await.unwrap();
-        assert!(client.line().await.starts_with("HTTP/1.1 101"), "no websocket");
+        let status = client.line().await;
+        if !status.starts_with("HTTP/1.1 101") {
+            return Err(status);
+        }
         while !client.line().await.is_empty() {}
         client.send("M").await;
         let ack = client.text().await;
         ack.strip_prefix('A').expect("not let in").clone_into(&mut client.id);
-        client
+        Ok(client)
     }
 
     /// In the namespace `default`.
