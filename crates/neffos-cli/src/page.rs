@@ -33,7 +33,7 @@ fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
 
 // The client is a package of its own, beside the crates. A packed crate has no room for what lies outside of it: to
 // publish this one, the file must be copied in.
-const CLIENT: &str = include_str!("../../../clients/js/neffos.js");
+const CLIENT: &str = include_str!("../web/neffos.js");
 
 const HTML: &str = "text/html; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";

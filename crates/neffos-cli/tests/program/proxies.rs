@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::{Client, File, KEY, Program, answer, soon};
+use crate::support::{Client, File, KEY, Program, answer, block, soon};
 
 #[tokio::test]
 async fn a_page_of_the_proxys_site_talks_through_it_and_one_of_another_site_does_not() {
@@ -74,7 +74,7 @@ impl Brand {
     /// The manual's settings, with what differs here, in a file.
     fn settings(self, place: &Place<'_>) -> String {
         let Place { folder, port, certificate, key, upstream } = place;
-        let shown = block(self.name()).replace("127.0.0.1:8080", upstream);
+        let shown = block(MANUAL, self.name()).replace("127.0.0.1:8080", upstream);
         match self {
             Self::Nginx => {
                 let server = shown
@@ -121,12 +121,6 @@ struct Place<'a> {
     upstream: &'a str,
 }
 
-/// The block of the manual that begins with this mark.
-fn block(mark: &str) -> &'static str {
-    let (_, rest) = MANUAL.split_once(&format!("```{mark}\n")).unwrap_or_else(|| panic!("no block {mark}"));
-    rest.split_once("```").unwrap().0
-}
-
 /// A program with a proxy in front of it.
 struct Proxy {
     address: SocketAddr,
@@ -141,7 +135,7 @@ struct Proxy {
 impl Proxy {
     async fn start(brand: Brand, flags: &[&str]) -> Self {
         let port = free_port();
-        let file = block("toml").replace("https://app.example", &format!("https://localhost:{port}"));
+        let file = block(MANUAL, "toml").replace("https://app.example", &format!("https://localhost:{port}"));
         let file = File::with(&file);
         let program = Program::run(&[&["--api-key", KEY, "--config", file.path()], flags].concat(), &[]).await;
         let (authority, folder) = (Authority::new("site"), Folder::new(brand.name()));

@@ -233,6 +233,12 @@ impl Drop for File {
     }
 }
 
+/// What a page of the documents shows in the block that begins with this mark.
+pub(crate) fn block(page: &'static str, mark: &str) -> &'static str {
+    let (_, rest) = page.split_once(&format!("```{mark}\n")).unwrap_or_else(|| panic!("no block {mark}"));
+    rest.split_once("```").unwrap().0
+}
+
 /// `future`, which is to be done long before the deadline.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("it took too long")

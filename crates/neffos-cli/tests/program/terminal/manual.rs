@@ -5,23 +5,17 @@ use std::path::Path;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::{Program, run_with_input, soon};
+use crate::support::{Program, block, run_with_input, soon};
 
 const MANUAL: &str = include_str!("../../../../../docs/terminal.md");
 
 /// The server of the manual.
 const URL: &str = "ws://127.0.0.1:8080/ws";
 
-/// The block of the manual that begins with this mark.
-fn block(mark: &str) -> &'static str {
-    let (_, rest) = MANUAL.split_once(&format!("```{mark}\n")).unwrap_or_else(|| panic!("no block {mark}"));
-    rest.split_once("```").unwrap().0
-}
-
 #[tokio::test]
 async fn the_commands_of_the_manual_do_what_it_shows() {
     let program = Program::start(&[]).await;
-    let block = block("console").replace(URL, &program.url());
+    let block = block(MANUAL, "console").replace(URL, &program.url());
     let (commands, shown): (Vec<_>, Vec<_>) = block.lines().partition(|line| line.starts_with("$ "));
     let script: String = commands.iter().map(|line| format!("{}\n", &line[2..])).collect();
     let folder = Path::new(env!("CARGO_BIN_EXE_neffos")).parent().unwrap().display();
@@ -44,10 +38,10 @@ fn in_every_run(line: &str) -> Value {
 #[tokio::test]
 async fn the_json_of_the_manual_goes_in_and_comes_out() {
     let program = Program::start(&[]).await;
-    let said = block("jsonl in");
+    let said = block(MANUAL, "jsonl in");
     let ended = run_with_input(&["dial", &program.url(), "--json"], said.as_bytes()).await;
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
     let written: Vec<_> = ended.output.lines().map(in_every_run).collect();
-    let shown: Vec<_> = block("jsonl out").lines().map(in_every_run).collect();
+    let shown: Vec<_> = block(MANUAL, "jsonl out").lines().map(in_every_run).collect();
     assert_eq!(written, shown);
 }
