@@ -50,6 +50,7 @@ pub(crate) fn run_long(steps: &mut Steps, workspace: &Workspace) -> Result {
     advisories(steps, workspace)?;
     steps.run("installation of cargo-hack", || Tool::HACK.install(workspace))?;
     steps.command(&mut Tool::HACK.command(workspace, "hack check --workspace --each-feature --no-dev-deps"))?;
+    steps.command(&mut command(PACKED))?;
     miri(steps)?;
     fuzz::run(steps, workspace, fuzz::LONG)
 }
@@ -90,3 +91,6 @@ fn miri(steps: &mut Steps) -> Result {
     // Proptest asks for the current folder, and each of its cases takes seconds.
     steps.command(miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "8"))
 }
+
+/// What is published, built from what is packed.
+const PACKED: &str = "cargo package -p neffos-tls -p neffos -p neffos-redis -p neffos-nats -p neffos-cli";

@@ -31,8 +31,7 @@ fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
     (headers, text)
 }
 
-// The client is a package of its own, beside the crates. A packed crate has no room for what lies outside of it: to
-// publish this one, the file must be copied in.
+// The client is a package of its own, beside the crates. What lies here is a link to it, in whose place a packed crate has the file.
 const CLIENT: &str = include_str!("../web/neffos.js");
 
 const HTML: &str = "text/html; charset=utf-8";
