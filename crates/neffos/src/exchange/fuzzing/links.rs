@@ -23,8 +23,8 @@ use crate::websocket::CloseFrame;
 /// Whatever becomes of links, nobody hears anything twice, or what one server says in another order; once they hold, everybody
 /// hears everything; and if they have held again soon, nothing is missing of what was said meanwhile.
 ///
-/// In `data`, after a byte that says whether time passes quickly, there are steps: a byte that says what is done, one that says
-/// to which server, and for some one more.
+/// In `data`, after a byte that says whether anything takes long, there are steps of two bytes: what is done, and to which server,
+/// or for how long.
 ///
 /// # Panics
 ///
