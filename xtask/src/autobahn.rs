@@ -21,10 +21,10 @@ use crate::workspace::Workspace;
 /// How each case ended.
 pub(crate) type Report = BTreeMap<String, String>;
 
-/// How much of the suite runs.
+/// How much of a suite runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// All that is not about compression, and a sample of what is.
+    /// What finds most, in a part of the time.
     Brief,
     All,
 }

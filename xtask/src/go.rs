@@ -13,7 +13,7 @@ use crate::{Result, machine};
 /// At the first that fails.
 pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.run("what the tests need", || {
-        machine::need_servers()?;
+        machine::need_brokers()?;
         machine::need_go()
     })?;
     steps.command(&mut command("cargo build -p fixture"))?;

@@ -26,13 +26,26 @@ pub(crate) fn need_chromium() -> Result {
     }
 }
 
-/// Installs the brokers that servers reach each other over, and the proxies that they stand behind, where they are missing. The
-/// tests start them themselves, on ports that are free; what Debian starts along with the packages is not used.
+/// Installs the brokers that servers reach each other over, where they are missing. The tests start them themselves, on ports
+/// that are free; what Debian starts along with the packages is not used.
 ///
 /// # Errors
 /// When one cannot be installed; the text says what to install by hand.
-pub(crate) fn need_servers() -> Result {
-    let missing: Vec<_> = SERVERS.into_iter().filter(|program| find(program).is_none()).collect();
+pub(crate) fn need_brokers() -> Result {
+    need(&BROKERS)
+}
+
+/// Installs the proxies that servers stand behind, in the same way.
+///
+/// # Errors
+/// When one cannot be installed; the text says what to install by hand.
+pub(crate) fn need_proxies() -> Result {
+    need(&PROXIES)
+}
+
+/// Programs whose packages have their names.
+fn need(programs: &[&str]) -> Result {
+    let missing: Vec<_> = programs.iter().copied().filter(|program| find(program).is_none()).collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
@@ -125,8 +138,8 @@ pub(crate) fn ends_well(command: &mut Command) -> bool {
 }
 
 const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
-/// Programs, and Debian's packages of the same names.
-const SERVERS: [&str; 5] = ["redis-server", "nats-server", "nginx", "haproxy", "caddy"];
+const BROKERS: [&str; 2] = ["redis-server", "nats-server"];
+const PROXIES: [&str; 3] = ["nginx", "haproxy", "caddy"];
 /// On the path of root alone.
 const DEBIANS_SERVERS: &str = "/usr/sbin";
 

@@ -21,7 +21,8 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
 pub(crate) fn prepare(steps: &mut Steps) -> Result {
     steps.run("what the tests need", || {
         machine::need_chromium()?;
-        machine::need_servers()?;
+        machine::need_brokers()?;
+        machine::need_proxies()?;
         machine::need_go()?;
         machine::need_node_modules(INTEROP)?;
         machine::need_node_modules(CLIENT)

@@ -31,7 +31,8 @@ fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
     (headers, text)
 }
 
-// The client is a package of its own, beside the crates. What lies here is a link to it, in whose place a packed crate has the file.
+// The client is a package of its own, beside the crates. What lies here is a link to it, in whose place a packed crate has
+// the file.
 const CLIENT: &str = include_str!("../neffos.js");
 
 const HTML: &str = "text/html; charset=utf-8";

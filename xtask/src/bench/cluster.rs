@@ -14,7 +14,7 @@ use crate::{Result, machine};
 /// # Errors
 /// When something does not come up.
 pub(super) fn measure(stand: &Stand<'_>, measure: &Measure, who: &Contestant, language: Language) -> Result<Value> {
-    machine::need_servers()?;
+    machine::need_brokers()?;
     let broker = Broker::start(language)?;
     let id = broker.id();
     let connections = Peak::watch(move || Broker::files(id));

@@ -22,7 +22,7 @@ use crate::{Result, machine};
 /// # Errors
 /// When a broker, or one of our programs, cannot be built, installed or measured.
 pub(super) fn brokers() -> Result {
-    machine::need_servers()?;
+    machine::need_brokers()?;
     let mut build = command("cargo build --release -p neffos-cli --bin neffos");
     Steps::default().command(&mut build)?;
     for (part, language) in [("redis", Language::Redis), ("nats", Language::Nats)] {
