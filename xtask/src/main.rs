@@ -71,9 +71,9 @@ fn run(arguments: &[&str]) -> Result {
 }
 
 const HELP: &str = "\
-cargo xtask test       installs what the tests need and lacks (chromium, Redis, NATS, Go, npm packages), then runs them all
+cargo xtask test       installs what the tests need and lacks (chromium, brokers, proxies, Go, npm packages), then runs them all
 cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, `bench` and Autobahn in brief, cargo-deny, and whether fuzzers compile
-cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, miri, fuzzing
+cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, the packed crates, miri, fuzzing
 cargo xtask fuzz       looks for bytes that break a promise: five minutes for each program of `fuzz`, with --brief seconds
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
