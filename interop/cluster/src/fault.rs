@@ -28,6 +28,8 @@ pub enum Fault {
     Slow,
     /// Connections are reset.
     Cut(Reach),
+    /// All connections are reset at once, while no message is on its way.
+    CutWhenQuiet,
     /// Connections are reset in the middle of a message in this direction: those of the first server.
     CutInMessage(Toward),
     /// Connections are reset, and new ones are refused for three seconds.
@@ -66,7 +68,7 @@ pub(crate) struct Course {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::PausedBriefly,
         Self::Paused,
         Self::Killed,
@@ -74,6 +76,7 @@ impl Fault {
         Self::RestartedTwice,
         Self::Slow,
         Self::Cut(Reach::All),
+        Self::CutWhenQuiet,
         Self::Refused(Reach::All),
         Self::HalfOpen(Reach::All),
         Self::Cut(Reach::First),
@@ -90,6 +93,11 @@ impl Fault {
             (Self::HalfOpen(Reach::First), 1..) => Harm::None,
             _ => Harm::Loss,
         }
+    }
+
+    /// Whether it takes no longer than opening connections again does.
+    pub(crate) fn is_momentary(self) -> bool {
+        matches!(self, Self::Cut(_) | Self::CutInMessage(_) | Self::CutWhenQuiet)
     }
 
     /// Whether it lasts long enough for everyone to notice.
@@ -122,6 +130,11 @@ impl Fault {
                 self.ways(stand).for_each(|way| way.flow(TRICKLE));
                 self.last(stand, &before).await;
                 self.ways(stand).for_each(|way| way.flow(Flow::Pass));
+            }
+            Self::CutWhenQuiet => {
+                let rounds = stand.rounds();
+                stand.until("to hear everything", |stand| stand.have_heard(rounds)).await;
+                self.ways(stand).for_each(Proxy::cut);
             }
             Self::Cut(_) => self.ways(stand).for_each(Proxy::cut),
             Self::HalfOpen(_) => self.ways(stand).for_each(Proxy::half_open),
@@ -188,6 +201,7 @@ impl fmt::Display for Fault {
             Self::RestartedTwice => "broker restarted twice",
             Self::Slow => "ways trickle for 3 s",
             Self::Cut(Reach::All) => "all ways cut",
+            Self::CutWhenQuiet => "all ways cut, no message on its way",
             Self::Cut(Reach::First) => "one way cut",
             Self::CutInMessage(Toward::Broker) => "one way cut within what is published",
             Self::CutInMessage(_) => "one way cut within what is received",

@@ -28,30 +28,35 @@ async fn main() {
 const HEAD: &str = "\
 # What a fault costs
 
-Three servers share a broker, each over a connection of its own, and have a client each. Fifty times in a second each server
-says something to everyone. Then something breaks. Every client keeps books on every sender: what is lost, what comes twice,
-what comes out of order.
+Three nodes share a broker. Each has one client and its own connections to the broker. Fifty times a second, each node broadcasts a
+message to everyone. Then something breaks. Every client records what it receives: which messages are lost, doubled or out of order.
 
-**Clients of the sender's own server** lose nothing, and get everything while the broker is still away: it is not on their way.
+**Clients of the sending node** lose nothing. They receive every message even while the broker is away, because the broker is not on
+their path.
 
-**Clients of other servers** lose nothing either, get nothing twice and nothing out of order. What is said while the sender is
-cut off waits, and goes when everyone is back. What was on its way when a link broke, and what was said while only their own
-server was cut off, is told again: each server keeps what it has published for ten seconds, four megabytes at most, and who was
-away asks for what came after the last message that it heard. Newer messages wait until then, three seconds at most.
+**Clients of other nodes** lose nothing either, receive nothing twice and nothing out of order:
 
-A run fails if anything is lost, comes twice or comes out of order. What lasts longer, or is more than is kept, costs what
-`Cluster::status` tells: `dropped` where it was said, and `uncertain`.
+- A node without a broker link queues its messages. It publishes them when it is linked again and the other nodes are back.
+- A node keeps what it has published for ten seconds, 4 MiB at most. On a new link, each node requests the messages after the last one
+  that it received, and the others resend them.
+- The request is repeated until the answer arrives, also when the other node opens a new link later. Newer messages of that
+  node are held until then, for three seconds at most.
+
+A run fails if a message is lost, doubled or out of order. It also fails if connections were only cut and messages between the nodes do
+not flow again at once. A longer outage, or more data than is kept, loses messages. `Cluster::status` counts them: `dropped` at the
+sender, and `uncertain`.
 
 ";
 
 const FOOT: &str = "
-*at home*: deliveries to clients of the sender's own server; the longest way is that of the slowest of them during the fault.
-*elsewhere*: deliveries to clients of other servers. *told again*: messages that a server had missed, and got when it asked.
-*all reached after the end*: when every server was linked again, and heard all others. Connections that are half-open end when nothing has come back for three seconds; that is counted from their death.
+*at home*: deliveries to clients of the sending node. The longest way is the slowest of them during the fault.
+*elsewhere*: deliveries to clients of other nodes. *resent*: messages that a node had missed and then received on request.
+*all reached after the end*: the time until every node was linked and every client had received a message of every node that was
+broadcast after that. Half-open connections end when nothing has come back for three seconds, which is included.
 
-Written by `cargo run -p cluster` (MACHINE). `cargo test -p cluster` holds the same faults
-up against the same promises, and others besides: a broker that is not there at the start, a server that dies, queues that are full.
+Written by `cargo run -p cluster` (MACHINE). `cargo test -p cluster` runs the same faults
+with the same checks, and more: a broker that is not there at the start, a node that dies, queues that are full.
 
-For comparison, neffos in Go (v0.0.25): in 3 s without a broker it loses 357 of 6,000 deliveries over Redis and 1,035 over NATS,
-and a broker that stands still for 5 s delays the clients of the sender's own server by 5 s.
+For comparison, neffos in Go (v0.0.25) loses 357 of 6,000 deliveries over Redis and 1,035 over NATS in 3 s without a broker.
+A broker that stands still for 5 s delays the clients of the sending node by 5 s.
 ";

@@ -20,7 +20,7 @@ pub struct Report {
     pub longest_wait: Duration,
     /// How many there were to receivers at other servers: all of these arrived, too.
     pub elsewhere: usize,
-    /// How many messages servers had missed, and were told again.
+    /// How many messages nodes had missed and received on request.
     pub recovered: u64,
     /// How long after the end of the fault all servers had all others again.
     pub reached: Duration,
@@ -39,7 +39,7 @@ impl Report {
 
     /// The columns of [`Report::row`].
     pub const HEADER: &str = "\
-| fault | broker | at home | longest way at home | elsewhere | lost | told again | all reached after the end |
+| fault | broker | at home | longest way at home | elsewhere | lost | resent | all reached after the end |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
 
@@ -59,6 +59,6 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, fault, home, longest_wait, elsewhere, recovered, reached } = self;
         write!(f, "{}, {fault}: {home} at home, within {longest_wait:.0?}; {elsewhere} elsewhere, ", kind.name())?;
-        write!(f, "{recovered} of them told again; none lost; all reached {reached:.2?} after the end")
+        write!(f, "{recovered} of them resent; none lost; all reached {reached:.2?} after the end")
     }
 }

@@ -54,13 +54,15 @@ struct Other {
     progress: Progress,
 }
 
-/// Whether something may be heard.
+/// What to do with an envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
+    /// Process it.
     Fresh,
-    /// The sender has opened another link, and has said something before that was not heard.
+    /// Process it, and ask the sender for a resend. The sender has opened another link, and messages of it are missing, or an
+    /// earlier request for a resend is still unanswered and may have been lost with the sender's last link.
     Behind,
-    /// The sender has opened another link since: what came over that must not be overtaken.
+    /// Drop it: the sender has opened another link since, whose messages must not be overtaken.
     Stale,
 }
 
@@ -86,7 +88,7 @@ impl Others {
             let is_new = epoch > other.epoch;
             (other.epoch, other.heard) = (epoch, now);
             other.hears = if is_new { over } else { other.hears };
-            if is_new && other.progress.is_behind(said) {
+            if is_new && (other.progress.is_behind(said) || other.progress.gap().is_some()) {
                 other.progress.pause();
                 return Freshness::Behind;
             }
@@ -233,6 +235,16 @@ mod tests {
         let mut gaps = others.gaps();
         gaps.sort_unstable_by_key(|(id, _)| id.0);
         assert_eq!(gaps, [(ONE, Gap { pause: 2, after: 5 }), (TWO, Gap { pause: 1, after: 0 })]);
+    }
+
+    #[test]
+    fn a_new_link_of_a_node_that_has_not_answered_yet_has_it_asked_again() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        others.hear(from(ONE, 1), 1, now);
+        others.pause();
+        assert_eq!(others.hear(from(ONE, 1), 2, now), Freshness::Fresh);
+        assert_eq!(others.hear(from(ONE, 2), 2, now), Freshness::Behind);
+        assert_eq!(others.gaps(), [(ONE, Gap { pause: 2, after: 0 })]);
     }
 
     #[test]

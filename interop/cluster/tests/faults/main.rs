@@ -52,6 +52,11 @@ async fn ways_that_are_cut_lose_nothing() {
 }
 
 #[tokio::test]
+async fn ways_that_are_all_cut_at_once_while_nothing_is_on_its_way_delay_nothing_for_long() {
+    with_both(Fault::CutWhenQuiet).await;
+}
+
+#[tokio::test]
 async fn ways_that_are_closed_for_three_seconds_lose_nothing() {
     with_both(Fault::Refused(Reach::All)).await;
 }

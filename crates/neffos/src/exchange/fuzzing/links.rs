@@ -1,4 +1,4 @@
-//! Servers that share an exchange, over links that do what links may.
+//! Nodes that share an exchange, over broker links that fail in any way and in any order.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::super::dialect::Dialect;
 use super::super::keeper::keep;
@@ -20,11 +20,10 @@ use crate::fanout::{Except, Place, Watch};
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
-/// Whatever becomes of links, nobody hears anything twice, or what one server says in another order; once they hold, everybody
-/// hears everything; and if they have held again soon, nothing is missing of what was said meanwhile.
+/// Whatever happens to broker links, no node delivers a message twice, or the messages of one node in another order. Once all
+/// links work, every message arrives, and at once. After short faults, the messages sent meanwhile are complete, too.
 ///
-/// In `data`, after a byte that says whether anything takes long, there are steps of two bytes: what is done, and to which server,
-/// or for how long.
+/// The first byte of `data` says whether steps are short. Steps of two bytes follow: the action, and its node or duration.
 ///
 /// # Panics
 ///
@@ -47,10 +46,11 @@ async fn live(data: &[u8]) {
         match step % 12 {
             0 | 1 => world.say(server, None),
             2 => world.say(server, Some(ROOM)),
+            3 if whom & 0x80 > 0 => (0..SERVERS).for_each(|server| world.bus.cut(server)),
             3 => world.bus.cut(server),
-            4 => world.bus.line(server).next = Fate::Lost,
-            5 => world.bus.line(server).next = Fate::HalfLost,
-            6 => world.bus.line(server).next = Fate::Unconfirmed,
+            4 => world.bus.spoil(server, Fate::Lost),
+            5 => world.bus.spoil(server, Fate::HalfLost),
+            6 => world.bus.spoil(server, Fate::Unconfirmed),
             7 => world.bus.refuse(server, whom & 0x80 > 0),
             8 => world.bus.delay(server, whom & 0x80 > 0),
             9 => world.bus.stall(server, whom & 0x80 > 0),
@@ -67,11 +67,13 @@ async fn live(data: &[u8]) {
     (0..SERVERS).for_each(|server| world.say(server, None));
     sleep(SETTLED).await;
     world.assert_last_is_everywhere();
+    world.assert_nothing_was_late();
 }
 
 /// Servers, each with somebody who listens in the namespace and in the room.
 struct World {
     bus: Arc<Bus>,
+    start: Instant,
     nodes: Vec<Arc<Node>>,
     ears: Vec<Arc<Ear>>,
     keepers: Vec<tokio::task::JoinHandle<()>>,
@@ -85,6 +87,7 @@ impl World {
     fn new() -> Self {
         let mut world = Self {
             bus: Arc::default(),
+            start: Instant::now(),
             nodes: Vec::new(),
             ears: Vec::new(),
             keepers: Vec::new(),
@@ -93,7 +96,12 @@ impl World {
         };
         for server in 0..SERVERS {
             let node = Node::new(Dialect::native("app"), QueueLimits::default(), Handle::current());
-            let ear = Arc::new(Ear::default());
+            let ear = Arc::new(Ear {
+                bus: world.bus.clone(),
+                start: world.start,
+                heard: Mutex::default(),
+                late: Mutex::default(),
+            });
             let here: Weak<Ear> = Arc::downgrade(&ear);
             node.settle(here);
             node.came(&Place::Namespace(NAMESPACE));
@@ -107,7 +115,7 @@ impl World {
     }
 
     fn say(&mut self, server: usize, room: Option<&str>) {
-        let text = format!("{server} {}", self.said[server].len());
+        let text = format!("{server} {} {}", self.said[server].len(), self.start.elapsed().as_millis());
         let message = Message::new("said", text).in_namespace(NAMESPACE).to_room(room.unwrap_or_default());
         self.said[server].push(room.is_some());
         self.nodes[server].broadcast(&[message], &Except::Nobody);
@@ -155,6 +163,12 @@ impl World {
         }
     }
 
+    fn assert_nothing_was_late(&self) {
+        for (server, ear) in self.ears.iter().enumerate() {
+            assert_eq!(*lock(&ear.late), [""; 0], "held back at {server} although every link worked");
+        }
+    }
+
     fn assert_last_is_everywhere(&self) {
         for (ear, of) in Self::pairs() {
             assert_eq!(self.heard(ear, of).last(), Some(&(self.said[of].len() - 1)), "{ear} of {of}");
@@ -169,17 +183,35 @@ impl Drop for World {
 }
 
 /// Writes down what it hears: who has said it, and which of its messages it is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ear {
+    bus: Arc<Bus>,
+    start: Instant,
     heard: Mutex<Vec<(usize, usize)>>,
+    /// Messages that arrived later than they had to.
+    late: Mutex<Vec<String>>,
+}
+
+impl Ear {
+    /// Measures from when the message was sent, or from when all links worked again.
+    fn check_delay(&self, text: &str, sent: Instant) {
+        let Some(calm) = *lock(&self.bus.calm_since) else { return };
+        let delay = calm.max(sent).elapsed();
+        if delay > MOST_DELAY {
+            lock(&self.late).push(format!("{text}: {delay:?}"));
+        }
+    }
 }
 
 impl Here for Ear {
     fn deliver(&self, messages: Vec<Message>, _except: &Except) {
         for message in messages {
             let text = message.text().expect("all that is said is text");
-            let (sender, number) = text.split_once(' ').expect("a sender and a number");
-            lock(&self.heard).push((sender.parse().expect("a number"), number.parse().expect("a number")));
+            let mut numbers = text.split(' ').map(|number| number.parse().expect("a number"));
+            let mut next = || numbers.next().expect("a sender, a number and a time");
+            let (sender, number, sent) = (next(), next(), next());
+            lock(&self.heard).push((sender, number));
+            self.check_delay(text, self.start + Duration::from_millis(sent as u64));
         }
     }
 
@@ -204,6 +236,8 @@ struct Bus {
     lines: [Mutex<Line>; SERVERS],
     /// Some line goes on, or is over.
     changed: watch::Sender<u64>,
+    /// Since when every line works; none while one does not.
+    calm_since: Mutex<Option<Instant>>,
 }
 
 /// The way between one server and the broker.
@@ -218,6 +252,12 @@ struct Line {
     is_delayed: bool,
     /// What is on its way to the server, and over which link: also over those that are gone.
     late: Vec<(u64, Inbox, Parcel)>,
+}
+
+impl Line {
+    fn works(&self) -> bool {
+        self.open.is_some() && self.next == Fate::Taken && !(self.is_refused || self.is_stalled || self.is_delayed)
+    }
 }
 
 #[derive(Debug)]
@@ -243,7 +283,19 @@ impl Bus {
     }
 
     fn tell(&self) {
+        self.note_change();
         self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    /// Notes that something has changed about a line.
+    fn note_change(&self) {
+        let is_calm = (0..SERVERS).all(|server| self.line(server).works());
+        *lock(&self.calm_since) = is_calm.then(Instant::now);
+    }
+
+    fn spoil(&self, server: usize, fate: Fate) {
+        self.line(server).next = fate;
+        self.note_change();
     }
 
     fn cut(&self, server: usize) {
@@ -253,6 +305,7 @@ impl Bus {
 
     fn refuse(&self, server: usize, is_refused: bool) {
         self.line(server).is_refused = is_refused;
+        self.note_change();
     }
 
     fn stall(&self, server: usize, is_stalled: bool) {
@@ -262,6 +315,7 @@ impl Bus {
 
     fn delay(&self, server: usize, is_delayed: bool) {
         self.line(server).is_delayed = is_delayed;
+        self.note_change();
         if !is_delayed {
             let mut late = std::mem::take(&mut self.line(server).late);
             // What the last link brings has overtaken what former ones bring.
@@ -272,7 +326,7 @@ impl Bus {
 
     fn heal(&self) {
         for server in 0..SERVERS {
-            self.line(server).next = Fate::Taken;
+            self.spoil(server, Fate::Taken);
             self.refuse(server, false);
             self.stall(server, false);
             self.delay(server, false);
@@ -322,7 +376,10 @@ impl Exchange for Way {
         line.open = Some(Open { inbox, channels: HashSet::new() });
         line.next = Fate::Taken;
         line.links += 1;
-        Ok(Strand { bus: self.bus.clone(), server: self.server, number: line.links })
+        let number = line.links;
+        drop(line);
+        self.bus.note_change();
+        Ok(Strand { bus: self.bus.clone(), server: self.server, number })
     }
 }
 
@@ -380,6 +437,8 @@ impl Drop for Strand {
         if line.links == self.number {
             line.open = None;
         }
+        drop(line);
+        self.bus.note_change();
     }
 }
 
@@ -393,6 +452,8 @@ const ROOM: &str = "lobby";
 const MOST_STEPS: usize = 64;
 /// After this, all that may still happen has happened.
 const SETTLED: Duration = Duration::from_secs(30);
+/// How long a message may take while every link works.
+const MOST_DELAY: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
@@ -405,6 +466,16 @@ mod tests {
         #[test]
         fn whatever_becomes_of_links_everything_arrives_once_and_in_order(data in vec(any::<u8>(), 0..130)) {
             super::links(&data);
+        }
+    }
+
+    #[test]
+    fn after_all_links_were_cut_at_once_messages_flow_when_the_last_is_back() {
+        const CUT_ALL: [u8; 2] = [3, 0x80];
+        let wait = |ms: u8| [11, ms.saturating_mul(8)];
+        for round in 0..30 {
+            let say = [0, round];
+            super::links(&[&[0], &say[..], &CUT_ALL, &wait(round), &say, &wait(9), &say].concat());
         }
     }
 }
