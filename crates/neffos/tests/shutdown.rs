@@ -36,8 +36,8 @@ async fn an_event_that_has_begun_is_finished_and_then_comes_1012() {
     let server = running.server.clone();
     let ending = tokio::spawn(async move { server.shutdown().await });
     assert_eq!(idle.close_code().await, 1012);
-    let head = exchange(running.address, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after"), "{head}");
+    let new = exchange(running.address, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n").await;
+    assert!(new.starts_with("HTTP/1.1 503 ") && new.contains("retry-after"), "{new}");
     gate.go_on.notify_one();
     assert_eq!(busy.text().await, "$w;default;;wait;0;0;done");
     assert_eq!(busy.close_code().await, 1012);

@@ -34,6 +34,8 @@ pub struct UpgradeError(Reason);
 pub(super) enum Reason {
     /// The server is closed, or about to be.
     Closed,
+    /// The server is closed, or about to be, and a client asks whether it is back before it dials: any answer would mean yes.
+    ClosedToProbe,
     /// A client asks whether the server is back before it dials.
     RetryProbe,
     Method,
@@ -62,7 +64,7 @@ impl UpgradeError {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self.0 {
-            Reason::Closed | Reason::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::Closed | Reason::ClosedToProbe | Reason::Full => StatusCode::SERVICE_UNAVAILABLE,
             Reason::RetryProbe => StatusCode::FOUND,
             Reason::Method => StatusCode::METHOD_NOT_ALLOWED,
             Reason::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
@@ -75,12 +77,16 @@ impl UpgradeError {
         }
     }
 
-    /// Whether this was no attempt at all: some clients send `HEAD` to learn whether the server is back, before they dial.
+    /// Whether this was no attempt at all: some clients send `HEAD`, or a `GET` that asks for no websocket, to learn whether the
+    /// server is back, before they dial.
     pub fn is_retry_probe(&self) -> bool {
-        matches!(self.0, Reason::RetryProbe)
+        matches!(self.0, Reason::RetryProbe | Reason::ClosedToProbe)
     }
 
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        if matches!(self.0, Reason::ClosedToProbe) {
+            return silence();
+        }
         let text = match self.0 {
             Reason::RetryProbe => String::new(),
             Reason::Method => "Method Not Allowed\n".to_owned(),
@@ -113,6 +119,9 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Reason::Closed => f.write_str("server closed"),
+            Reason::ClosedToProbe => {
+                f.write_str("server closed; a client asked whether it is back, and gets no answer")
+            }
             Reason::RetryProbe => f.write_str("a client asked whether the server is back"),
             Reason::Method => f.write_str("method not allowed: a websocket begins with GET"),
             Reason::Version => f.write_str("handshake error: bad HTTP protocol version"),
@@ -145,6 +154,36 @@ impl std::error::Error for UpgradeError {
 pub(super) fn check(request: &Parts, origins: Option<&[String]>) -> Result<(), UpgradeError> {
     check_form(request).and_then(|()| check_origin(request, origins)).map_err(UpgradeError)
 }
+
+/// Why a closed server lets this request go no further.
+pub(super) fn why_closed(request: &Parts) -> Reason {
+    match (&request.method, request.headers.contains_key(header::UPGRADE)) {
+        (&Method::HEAD, _) | (&Method::GET, false) => Reason::ClosedToProbe,
+        _ => Reason::Closed,
+    }
+}
+
+/// An answer that is none: the connection ends without one. A listener of ours knows it by its mark. Any other HTTP server is
+/// hyper's, which writes no head with two lengths, and ends the connection instead.
+fn silence() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.extensions_mut().insert(Silence);
+    let headers = response.headers_mut();
+    // The first of these counts for `GET` alone, the others for `HEAD`.
+    headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    headers.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    headers.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+/// Whether the connection must end without this answer.
+pub(super) fn is_silence<B>(response: &Response<B>) -> bool {
+    response.extensions().get::<Silence>().is_some()
+}
+
+#[derive(Clone)]
+struct Silence;
 
 /// What is agreed on compression, when `request` offers it.
 pub(super) fn compression(settings: &Compression, request: &Parts) -> Option<Answer> {

@@ -1,32 +1,40 @@
 //! A listener of our own, for those who need no other server: HTTP/1.1 with bounds on all that a client may send.
 
-use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::OptionFuture;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
+use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_service::Service;
 
-use super::upgrade::Handover;
+use super::handshake;
+use super::upgrade::{Handover, SHUT_GRACE};
 use crate::server::Server;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
-/// last connection is gone. What is being answered by then has another second.
+/// last connection is gone. What is being answered by then has another second. Connections on which nothing is being answered
+/// are closed as soon as the server begins to end.
+///
+/// A listener whose port other processes share (`SO_REUSEPORT`) is closed then, too, so that new clients come to those. Any other
+/// listener stays open until the last connection is gone: what asks for the state of the server is answered.
 ///
 /// A client has the server's `handshake_timeout` (10 s) from its connection to the end of its request, whose head may be
 /// 16 KiB with 100 headers. While the process has no file descriptor left, accepting pauses and then goes on.
@@ -96,42 +104,50 @@ where
     let answers = TaskTracker::new();
     // A task of its own: where this is awaited may be a thread that is none of the runtime's workers, and each connection would
     // begin with a wait for one of them.
-    let mut accepting = AbortOnDropHandle::new(tokio::spawn(accept(listener, answers.clone(), answer)));
-    tokio::select! {
-        ended = &mut accepting => {
-            let Err(err) = ended;
-            return Err(io::Error::other(err));
-        }
-        () = server.gate().all_gone_after_close() => {}
-    }
-    accepting.abort();
+    let accepting = accept(listener, answers.clone(), answer, server.clone());
+    let accepting = AbortOnDropHandle::new(tokio::spawn(accepting));
     // When that has ended, the listener is closed.
-    accepting.await.ok();
+    accepting.await.map_err(io::Error::other)?;
+    server.gate().all_gone_after_shut().await;
     // Each has `LAST_ANSWER` at most.
     answers.close();
     answers.wait().await;
     Ok(())
 }
 
+/// Accepts connections for as long as the server needs them: to its end, or to the beginning of its end when another process is
+/// there to accept them.
 async fn accept<F, C>(
     listener: TcpListener,
     answers: TaskTracker,
     answer: impl Fn(TcpStream, SocketAddr) -> F,
-) -> Infallible
-where
+    server: Server,
+) where
     F: Future<Output = Option<C>> + Send + 'static,
     C: Future<Output = ()> + Send + 'static,
 {
+    let begin = move |(stream, address)| {
+        // What answers is large, and the connection that may come of it has no use for it: it has memory of its own, for as
+        // long as it is needed.
+        let answer = Box::pin(answers.track_future(answer(send_at_once(stream), address)));
+        tokio::spawn(answer.map(OptionFuture::from).flatten());
+    };
+    let (is_shared, gate) = (shares_port(&listener), server.gate());
+    let end = async { if is_shared { gate.shut().await } else { gate.all_gone_after_shut().await } };
+    tokio::pin!(end);
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                // What answers is large, and the connection that may come of it has no use for it: it has memory of its own, for
-                // as long as it is needed.
-                let answer = Box::pin(answers.track_future(answer(send_at_once(stream), address)));
-                tokio::spawn(answer.map(OptionFuture::from).flatten());
-            }
-            Err(err) => rest_after(&err).await,
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => begin(accepted),
+                Err(err) => rest_after(&err).await,
+            },
+            () = &mut end => break,
         }
+    }
+    if is_shared {
+        // The system has given these to this process, and would reset them.
+        let rest = (0..MAX_BACKLOG).map_while(|_| tokio::task::unconstrained(listener.accept()).now_or_never()?.ok());
+        rest.for_each(begin);
     }
 }
 
@@ -150,10 +166,13 @@ where
 {
     let patience = server.gate().settings.handshake_timeout;
     let handover = &Arc::new(Handover::default());
+    let gate = server.gate();
     let service = service_fn(move |mut request: Request<Incoming>| {
+        handover.begin();
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(handover.clone());
-        app.clone().call(request)
+        let answer = app.clone().call(request);
+        async move { last_if(gate.is_shut(), answer.await.map_err(|err| NoAnswer(err.into()))?) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
@@ -169,13 +188,86 @@ where
             biased;
             _ended = connection.as_mut() => {}
             () = handover.overdue(patience) => {}
-            () = server.gate().all_gone_after_close() => {
-                connection.as_mut().graceful_shutdown();
-                timeout(LAST_ANSWER, connection).await.ok();
-            }
+            () = gate.shut() => wind_down(connection, handover, &server).await,
         }
     }
     handover.take()?.complete().await
+}
+
+/// Ends the HTTP of one client when the server ends: a connection on which nothing is being answered is closed.
+async fn wind_down<C: Http>(mut connection: Pin<&mut C>, handover: &Handover, server: &Server) {
+    if !handover.has_begun() {
+        // A client that has just connected may be about to ask.
+        tokio::select! {
+            biased;
+            _ended = connection.as_mut() => return,
+            () = handover.overdue(SHUT_GRACE) => return,
+            () = sleep(SHUT_GRACE) => {}
+        }
+    }
+    connection.as_mut().shut_down();
+    tokio::select! {
+        biased;
+        _ended = connection.as_mut() => {}
+        () = handover.overdue(SHUT_GRACE) => {}
+        () = server.gate().all_gone_after_shut().then(|()| sleep(LAST_ANSWER)) => {}
+    }
+}
+
+/// The HTTP of one client.
+trait Http: Future {
+    /// Answers what has been asked, and ends.
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+impl<I, B, S> Http for http1::UpgradeableConnection<I, S>
+where
+    S: HttpService<Incoming, ResBody = B, Error: Into<Box<dyn StdError + Send + Sync>>>,
+    I: Read + Write + Unpin + Send + 'static,
+    B: Body<Error: Into<Box<dyn StdError + Send + Sync>>> + 'static,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// The answer as it goes out, and, when the server ends, as the last one on its connection. An answer that must not go out is an
+/// error: then the connection ends.
+fn last_if<B>(is_shut: bool, mut answer: Response<B>) -> Result<Response<B>, NoAnswer> {
+    if handshake::is_silence(&answer) {
+        return Err(NoAnswer("the server ends".into()));
+    }
+    if is_shut && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(answer)
+}
+
+/// Why a connection ends without an answer to its last request.
+#[derive(Debug)]
+struct NoAnswer(Box<dyn StdError + Send + Sync>);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no answer")
+    }
+}
+
+impl StdError for NoAnswer {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// Whether other processes may listen at the same address.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn shares_port(listener: &TcpListener) -> bool {
+    rustix::net::sockopt::socket_reuseport(listener).unwrap_or(false)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn shares_port(_listener: &TcpListener) -> bool {
+    false
 }
 
 /// Has accepted sockets send each message in a packet of its own, where they take that over from their listener.
@@ -207,6 +299,8 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
 /// How long accepting rests when there is no file descriptor left.
 const ACCEPT_REST: Duration = Duration::from_millis(250);
+/// How many connections a listener takes in at most that the system has accepted when it is closed.
+const MAX_BACKLOG: usize = 65_536;
 /// How long the answers may take that are being written when the server ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 

@@ -3,19 +3,18 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::serve::{accept_all, answer};
+use super::upgrade::{SHUT_GRACE, elapsed};
 use crate::server::Server;
 
 /// As [`serve_app`](crate::serve_app), over TLS.
@@ -62,8 +61,7 @@ where
     accept_all(listener, &server, move |stream, address| {
         let (server, app, config) = (answered.clone(), app.clone(), config.clone());
         async move {
-            let patience = server.gate().settings.handshake_timeout;
-            match handshake(stream, config, patience).await {
+            match handshake(stream, config, &server).await {
                 Ok(stream) => answer(stream, address, server, Secure(app)).await,
                 Err(err) => {
                     tracing::debug!(%err, "no TLS");
@@ -75,11 +73,13 @@ where
     .await
 }
 
-async fn handshake(stream: TcpStream, config: Arc<ServerConfig>, limit: Duration) -> io::Result<TlsStream<TcpStream>> {
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    match limit {
-        Duration::ZERO => handshake.await,
-        limit => timeout(limit, handshake).await?,
+async fn handshake(stream: TcpStream, config: Arc<ServerConfig>, server: &Server) -> io::Result<TlsStream<TcpStream>> {
+    let gate = server.gate();
+    tokio::select! {
+        biased;
+        stream = TlsAcceptor::from(config).accept(stream) => stream,
+        () = elapsed(gate.settings.handshake_timeout) => Err(io::ErrorKind::TimedOut.into()),
+        () = gate.shut_for(SHUT_GRACE) => Err(io::Error::other("the server ended")),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The upgrade itself: a request that may become a websocket gets a place, an id, its socket and a task.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::handshake::{self, Reason, UpgradeError};
 use super::url_headers;
@@ -92,7 +93,7 @@ impl Server {
 
     fn admit(&self, request: Parts) -> Result<(Guest, Option<Answer>), UpgradeError> {
         if self.is_closed() {
-            return Err(UpgradeError::new(Reason::Closed));
+            return Err(UpgradeError::new(handshake::why_closed(&request)));
         }
         handshake::check(&request, self.gate().settings.origins.as_deref())?;
         let settings = self.hub().limits.compression.as_ref();
@@ -120,7 +121,10 @@ impl Server {
 
     fn connect(self, guest: Guest, socket: Socket, io: Io, early: Bytes) -> impl Future<Output = ()> + Send {
         let Guest { request, identity, admission } = guest;
-        drive(Peer::new(self.hub(), identity, socket), io, Start::Requested(request, early), admission)
+        let peer = Peer::new(self.hub(), identity, socket);
+        let connection = drive(peer.clone(), io, Start::Requested(request, early), admission);
+        self.end_if_late(&peer);
+        connection
     }
 
     fn report(&self, err: &UpgradeError) {
@@ -158,9 +162,12 @@ impl Arrival {
     /// Waits for the socket; what drives the connection comes back, unless it is lost.
     pub(super) async fn complete(self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let Self { server, guest, on_upgrade, is_ours } = self;
-        let upgraded = match timeout(server.gate().settings.handshake_timeout, on_upgrade).await {
-            Ok(upgraded) => upgraded.map_err(Into::into),
-            Err(late) => Err(late.into()),
+        let patience = server.gate().settings.handshake_timeout;
+        let upgraded = tokio::select! {
+            biased;
+            upgraded = on_upgrade => upgraded.map_err(Into::into),
+            () = elapsed(patience) => Err("the answer to the handshake was not taken in time".into()),
+            () = server.gate().shut_for(SHUT_GRACE) => Err("the server ended".into()),
         };
         let upgraded = upgraded.map_err(|err| server.report(&UpgradeError::new(Reason::Lost(err)))).ok()?;
         let (socket, io, early) = match tcp_of(upgraded) {
@@ -180,27 +187,43 @@ impl Arrival {
 /// Goes with a request when whoever reads it from its stream also takes the arrival that it leads to: that spares a task
 /// which does no more than wait for the stream.
 #[derive(Default)]
-pub(super) struct Handover(Mutex<Option<Arrival>>);
+pub(super) struct Handover {
+    arrival: Mutex<Option<Arrival>>,
+    has_begun: AtomicBool,
+}
 
 impl Handover {
+    /// Notes that a request has come on the stream.
+    pub(super) fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any request has come on the stream.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
     /// Resolves when an arrival has waited for its stream for so long; never when that is zero. To be polled behind whatever
     /// may bring one.
     pub(super) async fn overdue(&self, patience: Duration) {
-        poll_fn(|_cx| if self.is_waiting() && patience > Duration::ZERO { Poll::Ready(()) } else { Poll::Pending })
-            .await;
-        sleep(patience).await;
+        poll_fn(|_cx| if self.is_waiting() { Poll::Ready(()) } else { Poll::Pending }).await;
+        elapsed(patience).await;
     }
 
     fn is_waiting(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.arrival().is_some()
     }
 
     pub(super) fn take(&self) -> Option<Arrival> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.arrival().take()
     }
 
     fn put(&self, arrival: Arrival) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrival);
+        *self.arrival() = Some(arrival);
+    }
+
+    fn arrival(&self) -> MutexGuard<'_, Option<Arrival>> {
+        self.arrival.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -242,11 +265,21 @@ fn counted_address(headers: &HeaderMap, named_in: Option<&HeaderName>, socket: O
     }
 }
 
+/// Resolves after `limit`; never when it is zero.
+pub(super) async fn elapsed(limit: Duration) {
+    match limit {
+        Duration::ZERO => pending().await,
+        limit => sleep(limit).await,
+    }
+}
+
 fn reconnect_tries(headers: &HeaderMap) -> i64 {
     let tries = headers.get(RECONNECT_TRIES).and_then(|tries| tries.to_str().ok()?.parse().ok());
     tries.unwrap_or(0)
 }
 
+/// How long a handshake may take that is in flight when the server begins to end.
+pub(super) const SHUT_GRACE: Duration = Duration::from_secs(1);
 /// How clients say that they come back, and at which try.
 const RECONNECT_TRIES: HeaderName = HeaderName::from_static("x-websocket-reconnect");
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use http::request::Parts;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -17,6 +18,9 @@ use crate::http::UpgradeError;
 /// What the doors ask before they let a client in.
 pub(crate) struct Gate {
     pub(crate) settings: GateSettings,
+    /// No new client is let in.
+    shut: CancellationToken,
+    /// Nor does any client stay.
     closed: CancellationToken,
     guests: TaskTracker,
     addresses: Mutex<HashMap<IpAddr, usize>>,
@@ -57,6 +61,16 @@ impl Default for GateSettings {
     }
 }
 
+/// How far the end of a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// New clients are refused; each connection finishes what it has begun.
+    Draining,
+    /// Every connection is closed.
+    Closed,
+}
+
 /// A place in the server, held by a connection until it is gone.
 pub(crate) struct Admission {
     gate: Arc<Gate>,
@@ -68,14 +82,31 @@ impl Gate {
     pub(crate) fn new(settings: GateSettings) -> Self {
         let guests = TaskTracker::new();
         guests.close();
-        Self { settings, closed: CancellationToken::new(), guests, addresses: Mutex::default() }
+        let (shut, closed) = (CancellationToken::new(), CancellationToken::new());
+        Self { settings, shut, closed, guests, addresses: Mutex::default() }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.is_cancelled()
+    pub(crate) fn is_shut(&self) -> bool {
+        self.shut.is_cancelled()
+    }
+
+    /// How far the end is. A connection must ask after it has joined the fan-out: whoever ends the server sets the phase first and
+    /// then looks who is there, so that one of the two sees the other.
+    pub(crate) fn phase(&self) -> Phase {
+        match (self.is_shut(), self.closed.is_cancelled()) {
+            (_, true) => Phase::Closed,
+            (true, false) => Phase::Draining,
+            (false, false) => Phase::Open,
+        }
+    }
+
+    /// Refuses new clients.
+    pub(super) fn begin_to_end(&self) {
+        self.shut.cancel();
     }
 
     pub(super) fn close(&self) {
+        self.begin_to_end();
         self.closed.cancel();
     }
 
@@ -87,9 +118,20 @@ impl Gate {
         self.settings.shutdown_timeout
     }
 
-    /// Resolves when the server is closed and no connection is left.
-    pub(crate) async fn all_gone_after_close(&self) {
-        self.closed.cancelled().await;
+    /// Resolves when new clients are refused.
+    pub(crate) async fn shut(&self) {
+        self.shut.cancelled().await;
+    }
+
+    /// Resolves when new clients are refused, and then so much time has passed.
+    pub(crate) async fn shut_for(&self, grace: Duration) {
+        self.shut().await;
+        sleep(grace).await;
+    }
+
+    /// Resolves when new clients are refused and no connection is left.
+    pub(crate) async fn all_gone_after_shut(&self) {
+        self.shut().await;
         self.all_gone().await;
     }
 
@@ -133,10 +175,7 @@ impl Drop for Admission {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate")
-            .field("closed", &self.is_closed())
-            .field("guests", &self.guests.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Gate").field("phase", &self.phase()).field("guests", &self.guests.len()).finish_non_exhaustive()
     }
 }
 

@@ -22,10 +22,11 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 pub use builder::ServerBuilder;
 pub use exclude::Exclude;
+use gate::Phase;
 pub use gate::random_id;
 pub(crate) use gate::{Admission, Gate};
 
-use crate::connection::{Conn, Event, FromEvent, Hub, first_answer};
+use crate::connection::{Conn, Event, FromEvent, Hub, Peer, first_answer};
 use crate::error::Error;
 use crate::exchange::{Cluster, Node};
 use crate::fanout::{Audience, Counters, Except};
@@ -214,25 +215,35 @@ impl Server {
 
     /// Whether new clients are refused: the server is closed or shutting down.
     pub fn is_closed(&self) -> bool {
-        self.gate.is_closed()
+        self.gate.is_shut()
     }
 
-    /// Closes every connection with 1001 and refuses new ones with 503. Returns at once.
+    /// Closes every connection with 1001 and refuses new ones with 503. Returns at once. A client whose handshake is in flight is
+    /// closed as soon as it is a connection.
     pub fn close(&self) {
         self.gate.close();
-        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server closed");
-        self.hub.fanout.all().iter().for_each(|peer| peer.close(Some(&frame)));
+        self.hub.fanout.all().iter().for_each(close_for_good);
+    }
+
+    /// Ends a connection that joined while the server was ending: whoever ended it may not have seen it.
+    pub(crate) fn end_if_late(&self, peer: &Arc<Peer>) {
+        match self.gate.phase() {
+            Phase::Open => {}
+            Phase::Draining => peer.drain(),
+            Phase::Closed => close_for_good(peer),
+        }
     }
 
     /// Ends in good order: refuses new clients with 503, lets each connection finish the events that it has begun, and
     /// closes it with 1012, spread over the drain window so that not all come back at once. Returns when all are gone, or
-    /// when `shutdown_timeout` (15 s by default) has passed: then what is left is cut.
+    /// when `shutdown_timeout` (15 s by default) has passed: then what is left is cut. A client whose handshake is in flight has
+    /// one second for it, and is then closed with 1012, too.
     ///
     /// # Cancel safety
     ///
     /// Dropped early, no more connections are closed; new ones stay refused.
     pub async fn shutdown(&self) {
-        self.gate.close();
+        self.gate.begin_to_end();
         let start = Instant::now();
         let deadline = start + self.gate.shutdown_timeout();
         let peers = self.hub.fanout.all();
@@ -288,6 +299,10 @@ impl Conn {
 
 fn gate_of(hub: &Hub) -> Arc<Gate> {
     hub.state.get::<Arc<Gate>>().expect("the builder puts the gate beside the application's state").clone()
+}
+
+fn close_for_good(peer: &Arc<Peer>) {
+    peer.close(Some(&CloseFrame::new(CloseCode::GOING_AWAY, "server closed")));
 }
 
 /// One shard for each worker.

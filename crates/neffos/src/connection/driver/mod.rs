@@ -143,11 +143,23 @@ impl Driver {
     /// Looks round once; true when there was something to do. Reading comes first, so that what came is handled in the same
     /// turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        self.turn_away();
         let read = self.poll_io(cx);
         let handled = self.poll_handlers(cx);
         let closed = self.poll_violation(!handled);
         // All of them run: `|`, not `||`.
         read | handled | closed | self.follow_the_end(cx)
+    }
+
+    /// Closes a connection that is not open yet when the server ends: it has begun nothing. Its `on_connect` may run on.
+    fn turn_away(&self) {
+        if self.stage == Stage::Open && self.peer.is_draining() && !self.peer.session().ack.is_done() {
+            self.close_for_restart();
+        }
+    }
+
+    fn close_for_restart(&self) {
+        self.peer.close(Some(&CloseFrame::new(CloseCode::SERVICE_RESTART, "server shutting down")));
     }
 
     // ---- handlers
@@ -188,7 +200,7 @@ impl Driver {
             return true;
         }
         if self.stage == Stage::Open && self.peer.is_draining() {
-            self.peer.close(Some(&CloseFrame::new(CloseCode::SERVICE_RESTART, "server shutting down")));
+            self.close_for_restart();
         }
         false
     }
