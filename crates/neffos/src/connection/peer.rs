@@ -301,29 +301,34 @@ impl Peer {
     /// Connects a namespace, and then queues `reply`.
     pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
         self.session().membership.connect(namespace);
-        self.hub.fanout.enter(self, namespace, reply);
+        self.hub.fanout.connect(self, namespace, reply);
         if let Some(line) = self.hub.line() {
             line.entered();
         }
     }
 
-    /// Disconnects a namespace; returns the rooms that went with it.
-    pub(super) fn exit(&self, namespace: &str) -> Vec<Arc<str>> {
+    /// Disconnects a namespace; returns the rooms that were left with it.
+    pub(super) fn exit(self: &Arc<Self>, namespace: &Arc<str>) -> Vec<Arc<str>> {
         let rooms = self.session().membership.disconnect(namespace).unwrap_or_default();
-        self.hub.fanout.exit(self, namespace, &rooms);
+        self.hub.fanout.disconnect(self, namespace, rooms.clone());
         rooms
     }
 
-    pub(super) fn join(self: &Arc<Self>, namespace: &str, room: &Arc<str>) {
+    pub(super) fn join(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
         if self.session().membership.join(namespace, room) {
-            self.hub.fanout.join(self, namespace, room);
+            self.hub.fanout.join(self, namespace, room, None);
         }
     }
 
-    pub(super) fn leave(&self, namespace: &str, room: &str) {
+    pub(super) fn leave(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
         if self.session().membership.leave(namespace, room) {
             self.hub.fanout.leave(self, namespace, room);
         }
+    }
+
+    /// Resolves once the membership changes that were made before are in effect for broadcasts and queries.
+    pub(super) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.hub.fanout.settled(self)
     }
 
     /// Writes what the socket takes without waiting.
@@ -368,6 +373,18 @@ impl Life {
 }
 
 impl Outgoing {
+    /// Queues a broadcast.
+    fn offer(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
+        let Self { outbox, socket } = self;
+        outbox.offer(chunk, limits, tally, |outbox, tally| socket.write(outbox, tally))
+    }
+
+    /// Queues one message for this connection alone.
+    fn offer_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
+        let Self { outbox, socket } = self;
+        outbox.offer_single(frame, limits, tally, |outbox, tally| socket.write(outbox, tally))
+    }
+
     /// Queues a frame for this connection alone, and writes it, unless somebody else is about to; true when the connection's
     /// own task must go on with it.
     fn send_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> (Offer, bool) {
@@ -377,7 +394,7 @@ impl Outgoing {
             tally.delivered += 1;
             return (Offer::Rest, false);
         }
-        let offer = self.outbox.offer_single(frame, limits, tally);
+        let offer = self.offer_single(frame, limits, tally);
         self.outbox.advance(written, tally);
         (offer, offer == Offer::Flush && self.write(tally))
     }
@@ -392,19 +409,11 @@ impl Outgoing {
         }
     }
 
-    /// Writes what the socket takes without waiting; true when the connection's own task must go on with it.
+    /// Writes what the socket accepts without waiting; true when the connection's own task must continue.
     pub(super) fn write(&mut self, tally: &mut Tally) -> bool {
-        self.outbox.begin_flush();
-        let Socket::Tcp(stream) = &self.socket else { return true };
-        while !self.outbox.is_empty() && !self.outbox.is_blocked() {
-            match write_now(stream, &self.outbox) {
-                Ok(written) => self.outbox.advance(written, tally),
-                Err(err) if err.kind() == ErrorKind::Interrupted => {}
-                Err(err) if err.kind() == ErrorKind::WouldBlock => self.outbox.set_blocked(true),
-                Err(_) => self.outbox.abandon(tally),
-            }
-        }
-        self.outbox.is_blocked() || self.outbox.is_closed()
+        let Self { outbox, socket } = self;
+        socket.write(outbox, tally);
+        matches!(socket, Socket::Driven | Socket::Gone) || outbox.is_blocked() || outbox.is_closed()
     }
 
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
@@ -419,6 +428,22 @@ impl Outgoing {
     pub(super) fn abandon(&mut self, tally: &mut Tally) -> Socket {
         self.outbox.abandon(tally);
         std::mem::replace(&mut self.socket, Socket::Gone)
+    }
+}
+
+impl Socket {
+    /// Writes what it accepts without waiting.
+    fn write(&self, outbox: &mut Outbox, tally: &mut Tally) {
+        outbox.begin_flush();
+        let Self::Tcp(stream) = self else { return };
+        while !outbox.is_empty() && !outbox.is_blocked() {
+            match write_now(stream, outbox) {
+                Ok(written) => outbox.advance(written, tally),
+                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                Err(err) if err.kind() == ErrorKind::WouldBlock => outbox.set_blocked(true),
+                Err(_) => outbox.abandon(tally),
+            }
+        }
     }
 }
 
@@ -437,7 +462,7 @@ impl Member for Peer {
     }
 
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
-        let offer = self.outgoing().outbox.offer(chunk, &self.hub.limits.outbox, tally);
+        let offer = self.outgoing().offer(chunk, &self.hub.limits.outbox, tally);
         if offer == Offer::Overflow {
             self.cut(&too_slow());
         }
@@ -446,7 +471,7 @@ impl Member for Peer {
 
     fn offer_reply(&self, frame: Bytes) -> bool {
         let mut tally = Tally::default();
-        let offer = self.outgoing().outbox.offer_single(frame, &self.hub.limits.outbox.for_replies(), &mut tally);
+        let offer = self.outgoing().offer_single(frame, &self.hub.limits.outbox.for_replies(), &mut tally);
         self.hub.fanout.totals().add(&tally);
         if offer == Offer::Overflow {
             self.cut(&too_slow());

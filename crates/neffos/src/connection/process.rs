@@ -43,6 +43,7 @@ async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
         if native_only && let Some(name) = peer.hub().namespaces.name("") {
             let _claim = peer.reach(&name, None).await;
             peer.enter(&name, None);
+            peer.settled().await;
         }
         return;
     };
@@ -79,6 +80,7 @@ pub(super) fn message(peer: &Arc<Peer>, message: Box<Message>, step: Step, cx: &
 
 /// Tells the handlers of everything that the connection was in that it has ended, and then `on_disconnect`.
 pub(super) async fn teardown(peer: Arc<Peer>, memberships: Memberships) {
+    peer.settled().await;
     for (namespace, rooms) in &memberships {
         tell_left(&peer, namespace, rooms, Cause::LocalForced).await;
         tell(&peer, namespace, Message::system(events::DISCONNECT, namespace, Cause::LocalForced)).await;
@@ -129,7 +131,9 @@ async fn connect(peer: Arc<Peer>, namespace: Arc<str>, message: Box<Message>) {
         return refuse(&peer, message, &err.to_string());
     }
     let _claim = peer.reach(&namespace, None).await;
-    if peer.enter_for_peer(&namespace, done(&peer, &message)) {
+    let is_new = peer.enter_for_peer(&namespace, done(&peer, &message));
+    peer.settled().await;
+    if is_new {
         run(&peer, &namespace, renamed(message, events::CONNECTED)).await;
     }
 }
@@ -145,6 +149,7 @@ async fn disconnect(peer: Arc<Peer>, namespace: Arc<str>, mut message: Box<Messa
         }
     }
     let rooms = peer.exit(&namespace);
+    peer.settled().await;
     tell_left(&peer, &namespace, &rooms, Cause::PeerForced).await;
     peer.reply(done(&peer, &message));
     if role == Role::Client {
@@ -159,6 +164,7 @@ async fn join(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Box
     }
     let _claim = peer.reach(&namespace, Some(&room)).await;
     peer.join(&namespace, &room);
+    peer.settled().await;
     let (message, _) = run(&peer, &namespace, renamed(message, events::JOINED)).await;
     peer.reply(done(&peer, &message));
 }
@@ -173,6 +179,7 @@ async fn leave(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Bo
         return refuse(&peer, renamed(message, name), &err.to_string());
     }
     peer.leave(&namespace, &room);
+    peer.settled().await;
     let (message, _) = run(&peer, &namespace, renamed(message, events::LEFT)).await;
     peer.reply(done(&peer, &message));
 }

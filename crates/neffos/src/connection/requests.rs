@@ -25,6 +25,7 @@ pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str
     process::decide(peer, &name, request.clone()).await?;
     let _claim = peer.reach(&name, None).await;
     ask::request(peer, request, Effect::Connect(name.clone())).await?;
+    peer.settled().await;
     // Requests that cross, or that are made at once, connect once, and the handlers are told once.
     let is_overtaken = peer.session().overtake(&name);
     if !is_overtaken {
@@ -38,6 +39,7 @@ pub(crate) async fn disconnect(peer: &Arc<Peer>, namespace: &Arc<str>) -> Result
     let rooms = peer.session().membership.rooms_of(namespace).unwrap_or_default().to_vec();
     let request = Message::system(events::DISCONNECT, namespace, Cause::Local);
     ask::request(peer, request.clone(), Effect::Disconnect(namespace.clone())).await?;
+    peer.settled().await;
     process::tell_left(peer, namespace, &rooms, Cause::LocalForced).await;
     process::tell(peer, namespace, request).await;
     Ok(())
@@ -51,6 +53,7 @@ pub(crate) async fn join(peer: &Arc<Peer>, namespace: &Arc<str>, room: &str) -> 
     process::decide(peer, namespace, about(events::JOIN)).await?;
     let _claim = peer.reach(namespace, Some(&room)).await;
     ask::request(peer, about(events::JOIN), Effect::Join(namespace.clone(), room.clone())).await?;
+    peer.settled().await;
     process::tell(peer, namespace, about(events::JOINED)).await;
     Ok(room)
 }
@@ -63,6 +66,7 @@ pub(crate) async fn leave(peer: &Arc<Peer>, namespace: &Arc<str>, room: &Arc<str
     let about = |event| Message::system(event, namespace, cause).or_room(room);
     process::decide(peer, namespace, about(events::LEAVE)).await?;
     ask::request(peer, about(events::LEAVE), Effect::Leave(namespace.clone(), room.clone())).await?;
+    peer.settled().await;
     process::tell(peer, namespace, about(events::LEFT)).await;
     Ok(())
 }

@@ -40,7 +40,7 @@ impl<M: Member> Index<M> {
         left.is_some()
     }
 
-    pub(crate) fn enter(&mut self, member: &Arc<M>, name: &Arc<str>) {
+    pub(crate) fn connect(&mut self, member: &Arc<M>, name: &Arc<str>) {
         // A connection that has gone meanwhile is in no place any more, and must not come back.
         if !self.everybody.contains(&**member) {
             return;
@@ -54,7 +54,7 @@ impl<M: Member> Index<M> {
     }
 
     /// Takes `key` out of the namespace `name` and of `rooms`, which are all that it joined there.
-    pub(crate) fn exit(&mut self, key: u64, name: &str, rooms: &[Arc<str>]) {
+    pub(crate) fn disconnect(&mut self, key: u64, name: &str, rooms: &[Arc<str>]) {
         for room in rooms {
             self.leave(key, name, room);
         }

@@ -1,41 +1,47 @@
-//! The broadcast engine: who gets a message, and how it reaches many sockets with few writes.
+//! The broadcast engine: selects the receivers of a message, and delivers it to many sockets with few writes.
 //!
-//! It knows members, their outboxes and the index of who is where. It knows no handlers, no protocol and no sockets: a
-//! [`Member`] is whatever can take a chunk of bytes.
+//! It knows members, their outboxes and the index of memberships. It knows no handlers, no protocol and no sockets: a
+//! [`Member`] is anything that takes a chunk of bytes.
 //!
 //! - `mod.rs`: [`Fanout`], the engine's face: all shards, and the order across them.
-//! - `shard.rs`: one part of the connections, its pending broadcasts and its dispatcher; `walk.rs`: how it gets through many.
+//! - `shard.rs`: one part of the connections; `pending.rs`: its broadcasts and membership changes that are not applied yet;
+//!   `change.rs`: one such change; `walk.rs`: applies a batch of broadcasts in short steps.
+//! - `dispatch.rs`: the task that applies them; `runtimes.rs`: the runtimes that can run it.
 //! - `index.rs`: namespace and room to members, in groups (`group.rs`); `holders.rs`: ids to members.
 //! - `cast.rs`: one broadcast, in the forms that its receivers take.
-//! - `chunk.rs`: encoded frames, shared by all who get them.
-//! - `outbox.rs`: what one connection still has to be sent, bounded; `queue.rs`: its storage.
-//! - `counters.rs`: what became of every message; `watch.rs`: who is told which places have members.
+//! - `chunk.rs`: encoded frames, shared by all their receivers.
+//! - `outbox.rs`: the bounded queue of outgoing frames of one connection; `queue.rs`: its storage.
+//! - `counters.rs`: the outcome of every message; `watch.rs`: the observer of places that get or lose members.
 
 mod cast;
+mod change;
 mod chunk;
 mod counters;
+mod dispatch;
 mod group;
 mod holders;
 mod index;
 mod outbox;
+mod pending;
 mod queue;
+mod runtimes;
 mod shard;
 mod walk;
 mod watch;
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::runtime::Handle;
 
 pub(crate) use cast::{Audience, Cast, Except};
+use change::{Change, ChangeKind, Memberships};
 pub(crate) use chunk::Chunk;
 pub use counters::Counters;
 pub(crate) use counters::{Tally, Totals};
 pub use outbox::Overflow;
 pub(crate) use outbox::{Offer, Outbox, OutboxLimits};
+use runtimes::Runtimes;
 use shard::Shard;
 pub(crate) use watch::{Place, Watch};
 
@@ -67,9 +73,8 @@ pub(crate) struct Fanout<M> {
     shards: Box<[Arc<Shard<M>>]>,
     /// Held while a broadcast is handed to all shards, so that no two shards see two broadcasts in different order.
     sequencer: Option<Mutex<()>>,
-    len: AtomicUsize,
     totals: Arc<Totals>,
-    runtime: OnceLock<Handle>,
+    runtimes: Arc<Runtimes>,
 }
 
 impl<M: Member> Fanout<M> {
@@ -77,72 +82,68 @@ impl<M: Member> Fanout<M> {
         Self::watched(shards, ordered, None)
     }
 
-    /// An engine that tells `watch` which places have members.
+    /// An engine that notifies `watch` which places have members.
     pub(crate) fn watched(shards: NonZeroUsize, ordered: bool, watch: Option<&Arc<dyn Watch>>) -> Self {
         let totals = Arc::new(Totals::default());
+        let runtimes = Arc::new(Runtimes::default());
+        let shard = |_| Arc::new(Shard::new(totals.clone(), runtimes.clone(), watch.cloned()));
         Self {
-            shards: (0..shards.get()).map(|_| Arc::new(Shard::new(totals.clone(), watch.cloned()))).collect(),
+            shards: (0..shards.get()).map(shard).collect(),
             sequencer: ordered.then(Mutex::default),
-            len: AtomicUsize::new(0),
-            totals,
-            runtime: OnceLock::new(),
+            totals: totals.clone(),
+            runtimes: runtimes.clone(),
         }
     }
 
     /// Adds a connection, which is in no namespace yet. Must run inside the runtime that drives the connection.
     pub(crate) fn insert(&self, member: &Arc<M>) {
-        self.runtime.get_or_init(Handle::current);
-        self.shard(member.key()).lock().index.insert(member);
-        self.len.fetch_add(1, Ordering::Relaxed);
+        self.runtimes.add_current();
+        self.shard(member.key()).insert(member);
     }
 
-    /// Forgets a connection, which is in `memberships`. Doing it again does nothing.
-    pub(crate) fn remove(&self, member: &M, memberships: &[(Arc<str>, Vec<Arc<str>>)]) {
-        let mut state = self.shard(member.key()).settled();
-        for (namespace, rooms) in memberships {
-            state.index.exit(member.key(), namespace, rooms);
+    /// Removes a connection, which is in `memberships`. Doing it again does nothing.
+    pub(crate) fn remove(&self, member: &Arc<M>, memberships: Memberships) {
+        self.change(member, ChangeKind::Remove(memberships), None);
+    }
+
+    /// Adds `member` to `namespace`, then queues `reply` for it: no later broadcast overtakes the reply or is missed.
+    pub(crate) fn connect(&self, member: &Arc<M>, namespace: &Arc<str>, reply: Option<Bytes>) {
+        self.change(member, ChangeKind::Connect(namespace.clone()), reply);
+    }
+
+    /// Removes `member` from `namespace` and from `rooms`, which are all that it joined there.
+    pub(crate) fn disconnect(&self, member: &Arc<M>, namespace: &Arc<str>, rooms: Vec<Arc<str>>) {
+        self.change(member, ChangeKind::Disconnect(namespace.clone(), rooms), None);
+    }
+
+    /// Adds `member` to `room`, then queues `reply` for it, as [`Fanout::connect`] does.
+    pub(crate) fn join(&self, member: &Arc<M>, namespace: &Arc<str>, room: &Arc<str>, reply: Option<Bytes>) {
+        self.change(member, ChangeKind::Join(namespace.clone(), room.clone()), reply);
+    }
+
+    /// Removes `member` from `room`.
+    pub(crate) fn leave(&self, member: &Arc<M>, namespace: &Arc<str>, room: &Arc<str>) {
+        self.change(member, ChangeKind::Leave(namespace.clone(), room.clone()), None);
+    }
+
+    /// Resolves once every change of `member` that was made before is in effect: earlier broadcasts are in its outbox or
+    /// dropped, and queries see the change. That is at once unless broadcasts are pending; it waits for no socket.
+    pub(crate) fn settled(&self, member: &M) -> impl Future<Output = ()> + Send + use<M> {
+        let pending = self.shard(member.key()).settled();
+        async move {
+            if let Some(settled) = pending {
+                // An error means that the engine is gone, and with it the change.
+                settled.await.ok();
+            }
         }
-        let known = state.index.remove(member);
-        drop(state);
-        if known {
-            self.len.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Makes `member` one of `namespace`, then queues `reply` for it: no later broadcast overtakes the reply or is missed.
-    pub(crate) fn enter(&self, member: &Arc<M>, namespace: &Arc<str>, reply: Option<Bytes>) {
-        let mut state = self.shard(member.key()).settled();
-        state.index.enter(member, namespace);
-        let write_is_due = reply.is_some_and(|reply| member.offer_reply(reply));
-        drop(state);
-        if write_is_due {
-            let mut tally = Tally::default();
-            member.write(&mut tally);
-            self.totals.add(&tally);
-        }
-    }
-
-    /// Takes `member` out of `namespace` and of `rooms`, which are all that it joined there. What was broadcast before is
-    /// in its outbox by then; nothing of the namespace comes after.
-    pub(crate) fn exit(&self, member: &M, namespace: &str, rooms: &[Arc<str>]) {
-        self.shard(member.key()).settled().index.exit(member.key(), namespace, rooms);
-    }
-
-    pub(crate) fn join(&self, member: &Arc<M>, namespace: &str, room: &Arc<str>) {
-        self.shard(member.key()).settled().index.join(member, namespace, room);
-    }
-
-    pub(crate) fn leave(&self, member: &M, namespace: &str, room: &str) {
-        self.shard(member.key()).settled().index.leave(member.key(), namespace, room);
     }
 
     /// Hands `cast` to all shards and returns. Waits for no socket.
     pub(crate) fn broadcast(&self, cast: &Arc<Cast>) {
-        let Some(runtime) = self.runtime.get() else { return };
         let turn = self.sequencer.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
         let mut touched = Vec::new();
         for shard in &self.shards {
-            shard.cast(cast, runtime, &mut touched);
+            shard.cast(cast, &mut touched);
         }
         drop(turn);
         let mut tally = Tally::default();
@@ -179,11 +180,15 @@ impl<M: Member> Fanout<M> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+        self.shards.iter().map(|shard| shard.len()).sum()
     }
 
     pub(crate) fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    fn change(&self, member: &Arc<M>, kind: ChangeKind, reply: Option<Bytes>) {
+        self.shard(member.key()).change(Change { member: member.clone(), kind, reply });
     }
 
     fn shard(&self, key: u64) -> &Arc<Shard<M>> {
@@ -195,7 +200,7 @@ impl<M: Member> Fanout<M> {
 
 impl<M> std::fmt::Debug for Fanout<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fanout").field("shards", &self.shards.len()).field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Fanout").field("shards", &self.shards.len()).finish_non_exhaustive()
     }
 }
 
@@ -204,5 +209,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod promises;
 #[cfg(test)]
 mod tests;

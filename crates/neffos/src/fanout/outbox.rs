@@ -70,17 +70,78 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Takes a broadcast, as much of it as fits.
-    pub(crate) fn offer(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
+    /// Takes a broadcast. When it does not fit, `write` first writes what the socket accepts: the overflow policy decides only
+    /// about what neither the outbox nor the socket has room for. So a receiver whose socket accepts everything misses nothing,
+    /// however much is broadcast at once.
+    pub(crate) fn offer(
+        &mut self,
+        chunk: &Chunk,
+        limits: &OutboxLimits,
+        tally: &mut Tally,
+        write: impl FnMut(&mut Self, &mut Tally),
+    ) -> Offer {
         if self.closed {
             tally.dropped_closed += chunk.count();
             return Offer::Rest;
         }
-        let fitting = self.fitting(chunk, limits);
-        if fitting == chunk.count() {
-            tally.queued += fitting;
-            return self.push(chunk.clone(), Class::Broadcast);
+        if self.fitting(chunk, limits) < chunk.count() {
+            return self.offer_in_parts(chunk, limits, tally, write);
         }
+        tally.queued += chunk.count();
+        self.push(chunk.clone(), Class::Broadcast)
+    }
+
+    #[cold]
+    fn offer_in_parts(
+        &mut self,
+        chunk: &Chunk,
+        limits: &OutboxLimits,
+        tally: &mut Tally,
+        mut write: impl FnMut(&mut Self, &mut Tally),
+    ) -> Offer {
+        let (mut rest, before) = (chunk.clone(), self.condition());
+        while rest.count() > 0 && self.writes_all(tally, &mut write) {
+            let fitting = self.fitting(&rest, limits);
+            tally.queued += fitting;
+            self.push(rest.front(fitting), Class::Broadcast);
+            rest = rest.without_front(fitting);
+        }
+        let offer = match rest.count() {
+            // The last part is not written yet.
+            0 => Offer::Flush,
+            count if self.closed => {
+                tally.dropped_closed += count;
+                Offer::Rest
+            }
+            _ => self.overflow(&rest, limits, tally),
+        };
+        self.due_since(before, offer)
+    }
+
+    /// Writes what is queued; true when the socket accepted all of it and may accept more.
+    fn writes_all(&mut self, tally: &mut Tally, write: &mut impl FnMut(&mut Self, &mut Tally)) -> bool {
+        if !(self.blocked || self.closed) {
+            write(self, tally);
+        }
+        self.queue.is_empty() && !(self.blocked || self.closed)
+    }
+
+    /// What the connection's own task must know of.
+    fn condition(&self) -> (bool, bool) {
+        (self.blocked, self.closed)
+    }
+
+    /// `offer`, with a flush due when the socket became full or broke since `before`: the flush notifies the connection's task.
+    fn due_since(&self, before: (bool, bool), offer: Offer) -> Offer {
+        match offer {
+            Offer::Rest if self.condition() != before => Offer::Flush,
+            offer => offer,
+        }
+    }
+
+    /// Applies the overflow policy to a broadcast that does not fit.
+    fn overflow(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
+        let fitting = self.fitting(chunk, limits);
         match limits.overflow {
             Overflow::Disconnect => {
                 tally.dropped_full += chunk.count();
@@ -107,19 +168,30 @@ impl Outbox {
         }
     }
 
-    /// Takes one message for this connection alone, whole or not at all: replies with [`OutboxLimits::for_replies`].
-    pub(crate) fn offer_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
-        if self.closed {
+    /// Takes one message for this connection alone, whole or not at all: replies with [`OutboxLimits::for_replies`]. When it does
+    /// not fit, `write` first writes what the socket accepts.
+    pub(crate) fn offer_single(
+        &mut self,
+        frame: Bytes,
+        limits: &OutboxLimits,
+        tally: &mut Tally,
+        mut write: impl FnMut(&mut Self, &mut Tally),
+    ) -> Offer {
+        let before = self.condition();
+        if !self.has_room(frame.len(), limits) {
+            self.writes_all(tally, &mut write);
+        }
+        let offer = if self.closed {
             tally.dropped_closed += 1;
-            return Offer::Rest;
-        }
-        let chunk = Chunk::single(frame);
-        if self.fitting(&chunk, limits) == 0 {
+            Offer::Rest
+        } else if self.has_room(frame.len(), limits) {
+            tally.queued += 1;
+            self.push(Chunk::single(frame), Class::Single)
+        } else {
             tally.dropped_full += 1;
-            return Offer::Overflow;
-        }
-        tally.queued += 1;
-        self.push(chunk, Class::Single)
+            Offer::Overflow
+        };
+        self.due_since(before, offer)
     }
 
     /// Takes a ping or a pong. Whoever offers them bounds their number.
@@ -270,7 +342,13 @@ impl Outbox {
         Offer::Flush
     }
 
-    /// How many frames of `chunk` fit. One always does when nothing waits: a message may be larger than the bound.
+    /// Whether one more message of `bytes` bytes fits.
+    fn has_room(&self, bytes: usize, limits: &OutboxLimits) -> bool {
+        let fits = self.messages < limits.messages && bytes <= limits.bytes.saturating_sub(self.bytes);
+        fits || self.queue.is_empty()
+    }
+
+    /// How many frames of `chunk` fit. One always does when nothing is queued: a message may be larger than the limit.
     fn fitting(&self, chunk: &Chunk, limits: &OutboxLimits) -> usize {
         let by_count = limits.messages.saturating_sub(self.messages);
         let free = limits.bytes.saturating_sub(self.bytes);
@@ -312,6 +390,15 @@ mod tests {
 
     const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000, overflow: Overflow::DropNewest };
 
+    /// A socket that accepts nothing.
+    fn stuck(_outbox: &mut Outbox, _tally: &mut Tally) {}
+
+    /// A socket that accepts everything.
+    fn open(outbox: &mut Outbox, tally: &mut Tally) {
+        outbox.begin_flush();
+        outbox.advance(outbox.len(), tally);
+    }
+
     fn frame(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
     }
@@ -328,8 +415,8 @@ mod tests {
     #[test]
     fn a_full_outbox_drops_the_newest_and_counts_it() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally);
-        outbox.offer(&chunk(&["c", "d", "e"]), &LIMITS, &mut tally);
+        outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally, stuck);
+        outbox.offer(&chunk(&["c", "d", "e"]), &LIMITS, &mut tally, stuck);
         assert_eq!(queued(&outbox), "abc");
         assert_eq!(tally, Tally { queued: 3, dropped_full: 2, ..Tally::default() });
     }
@@ -338,10 +425,10 @@ mod tests {
     fn drop_oldest_makes_room_but_never_tears_a_frame_that_is_being_written() {
         let limits = OutboxLimits { overflow: Overflow::DropOldest, ..LIMITS };
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        outbox.offer(&Chunk::single(frame("aa")), &limits, &mut tally);
-        outbox.offer(&chunk(&["b", "c"]), &limits, &mut tally);
+        outbox.offer(&Chunk::single(frame("aa")), &limits, &mut tally, stuck);
+        outbox.offer(&chunk(&["b", "c"]), &limits, &mut tally, stuck);
         outbox.advance(1, &mut tally);
-        outbox.offer(&chunk(&["d", "e"]), &limits, &mut tally);
+        outbox.offer(&chunk(&["d", "e"]), &limits, &mut tally, stuck);
         assert_eq!(queued(&outbox), "aade");
         assert_eq!((tally.dropped_full, tally.queued), (2, 5));
     }
@@ -349,8 +436,8 @@ mod tests {
     #[test]
     fn a_reply_finds_room_when_broadcasts_do_not() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        outbox.offer(&chunk(&["a", "b", "c", "d"]), &LIMITS, &mut tally);
-        outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally);
+        outbox.offer(&chunk(&["a", "b", "c", "d"]), &LIMITS, &mut tally, stuck);
+        outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally, stuck);
         assert_eq!(queued(&outbox), "abcr");
     }
 
@@ -358,7 +445,7 @@ mod tests {
     fn replies_beyond_the_reserved_room_condemn_the_connection() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         let offers: Vec<_> =
-            (0..68).map(|_| outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally)).collect();
+            (0..68).map(|_| outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally, stuck)).collect();
         assert_eq!(offers[66], Offer::Rest);
         assert_eq!(offers[67], Offer::Overflow);
     }
@@ -367,8 +454,8 @@ mod tests {
     fn one_message_larger_than_the_bound_passes_when_nothing_waits() {
         let limits = OutboxLimits { bytes: 2, ..LIMITS };
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        assert_eq!(outbox.offer(&Chunk::single(frame("large")), &limits, &mut tally), Offer::Flush);
-        outbox.offer(&Chunk::single(frame("b")), &limits, &mut tally);
+        assert_eq!(outbox.offer(&Chunk::single(frame("large")), &limits, &mut tally, stuck), Offer::Flush);
+        outbox.offer(&Chunk::single(frame("b")), &limits, &mut tally, stuck);
         assert_eq!(tally, Tally { queued: 1, dropped_full: 1, ..Tally::default() });
     }
 
@@ -376,16 +463,16 @@ mod tests {
     fn only_the_first_to_queue_promises_a_flush() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         let one = Chunk::single(frame("a"));
-        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally), Offer::Flush);
-        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally), Offer::Rest);
+        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally, stuck), Offer::Flush);
+        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally, stuck), Offer::Rest);
         outbox.begin_flush();
-        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally), Offer::Flush);
+        assert_eq!(outbox.offer(&one, &LIMITS, &mut tally, stuck), Offer::Flush);
     }
 
     #[test]
     fn what_was_written_whole_counts_as_delivered_and_the_rest_as_dropped() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally);
+        outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally, stuck);
         outbox.advance(3, &mut tally);
         outbox.abandon(&mut tally);
         assert_eq!(tally, Tally { queued: 3, delivered: 1, dropped_closed: 2, ..Tally::default() });
@@ -394,7 +481,7 @@ mod tests {
     #[test]
     fn a_cut_connection_still_gets_whole_frames_and_then_the_close() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally);
+        outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally, stuck);
         outbox.advance(3, &mut tally);
         outbox.cut(frame("x"), &mut tally);
         assert_eq!(queued(&outbox), "aabbx");
@@ -406,8 +493,8 @@ mod tests {
     fn nothing_is_taken_after_the_close_frame() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.close(frame("x"));
-        outbox.offer(&Chunk::single(frame("a")), &LIMITS, &mut tally);
-        outbox.offer_single(frame("b"), &LIMITS, &mut tally);
+        outbox.offer(&Chunk::single(frame("a")), &LIMITS, &mut tally, stuck);
+        outbox.offer_single(frame("b"), &LIMITS, &mut tally, stuck);
         assert_eq!((queued(&outbox), tally.dropped_closed), ("x".to_owned(), 2));
     }
 
@@ -415,7 +502,7 @@ mod tests {
     fn nothing_may_go_past_what_waits_nor_past_the_close_frame() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         assert!(outbox.is_idle());
-        outbox.offer(&chunk(&["a"]), &LIMITS, &mut tally);
+        outbox.offer(&chunk(&["a"]), &LIMITS, &mut tally, stuck);
         assert!(!outbox.is_idle());
         outbox.begin_flush();
         outbox.advance(1, &mut tally);
@@ -429,8 +516,45 @@ mod tests {
     #[test]
     fn an_emptied_outbox_holds_no_storage() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally);
+        outbox.offer(&chunk(&["a", "b"]), &LIMITS, &mut tally, stuck);
         outbox.advance(2, &mut tally);
         assert_eq!((outbox.queue.holds_storage(), outbox.bytes, outbox.messages), (false, 0, 0));
+    }
+
+    #[test]
+    fn nothing_is_dropped_while_the_socket_accepts_it_whatever_the_policy() {
+        for overflow in [Overflow::DropNewest, Overflow::DropOldest, Overflow::Disconnect] {
+            let limits = OutboxLimits { messages: 2, bytes: 3, overflow };
+            let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+            for _ in 0..3 {
+                outbox.offer(&chunk(&["aa", "bb", "cc", "dddd", "e"]), &limits, &mut tally, open);
+                assert_ne!(outbox.offer_single(frame("rrr"), &limits, &mut tally, open), Offer::Overflow);
+            }
+            open(&mut outbox, &mut tally);
+            assert_eq!(tally, Tally { queued: 18, delivered: 18, ..Tally::default() }, "{overflow:?}");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_becomes_full_while_a_broadcast_is_offered_is_waited_for() {
+        let fills_up = |outbox: &mut Outbox, tally: &mut Tally| {
+            outbox.begin_flush();
+            outbox.advance(1, tally);
+            outbox.set_blocked(true);
+        };
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally, stuck);
+        // The flush that is due tells the connection's task to wait for the socket.
+        assert_eq!(outbox.offer(&chunk(&["dd"]), &LIMITS, &mut tally, fills_up), Offer::Flush);
+        assert_eq!(outbox.offer(&chunk(&["dd"]), &LIMITS, &mut tally, fills_up), Offer::Rest);
+        assert_eq!(tally, Tally { queued: 3, dropped_full: 2, ..Tally::default() });
+    }
+
+    #[test]
+    fn a_socket_that_breaks_while_a_broadcast_is_offered_loses_what_is_left() {
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&chunk(&["a", "b", "c"]), &LIMITS, &mut tally, stuck);
+        assert_eq!(outbox.offer(&chunk(&["d", "e"]), &LIMITS, &mut tally, Outbox::abandon), Offer::Flush);
+        assert_eq!(tally, Tally { queued: 3, dropped_closed: 5, ..Tally::default() });
     }
 }

@@ -1,40 +1,36 @@
-//! One part of the connections: its index, the broadcasts that wait for it, and the dispatcher that applies them.
+//! One part of the connections: its index, and the broadcasts and membership changes that are pending for it.
 //!
-//! All changes of a shard happen in one order. Broadcasts queue in `pending`; they are only ever taken out by whoever holds
-//! `state`, and whoever changes a membership first applies what was queued before. So a member gets exactly what was
-//! broadcast while it belonged, in the order of the calls.
+//! All of them take effect in one order, that of the calls. They queue in `pending`, and are only ever taken out under the
+//! lock of `state`. So a member receives exactly what was broadcast while it belonged, in the order of the calls.
 //!
-//! The dispatcher first applies all that waits to the outboxes, then writes to each touched connection once. At low rates a
-//! message leaves at once; under load the batches grow by themselves. What is for one audience alone it applies and writes
-//! step by step (`walk.rs`).
+//! Nothing here does unbounded work for others. A batch is bounded, a large audience is served in steps (`walk.rs`), and the
+//! members of a step are written to before the next step. At low rates a message leaves immediately; under load the batches
+//! grow by themselves.
 
-use std::collections::VecDeque;
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::runtime::Handle;
-use tokio::task::yield_now;
+use tokio::sync::oneshot;
 
 use super::cast::{Cast, Forms};
+use super::change::Change;
 use super::counters::{Tally, Totals};
+use super::dispatch::Dispatcher;
 use super::index::Index;
-use super::walk::{Walk, runs};
+use super::pending::{Batch, Pending};
+use super::runtimes::Runtimes;
+use super::walk::{Progress, Surroundings, Walk};
 use super::{Member, Watch, lock};
 
 pub(crate) struct Shard<M> {
-    pending: Mutex<Pending>,
+    /// Locked after `state`, when both are.
+    pending: Mutex<Pending<M>>,
     state: Mutex<State<M>>,
+    len: AtomicUsize,
     totals: Arc<Totals>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    casts: VecDeque<Arc<Cast>>,
-    bytes: usize,
-    /// A dispatcher runs, or will.
-    dispatching: bool,
-    last_cast: Option<Instant>,
+    runtimes: Arc<Runtimes>,
 }
 
 #[derive(Debug)]
@@ -42,151 +38,191 @@ pub(crate) struct State<M> {
     pub(crate) index: Index<M>,
     /// Members to write to.
     touched: Vec<Arc<M>>,
-    /// Broadcasts that have come to some members, before all that are pending.
+    /// Broadcasts that are offered to some of their receivers, and come before all that are pending.
     walk: Option<Walk>,
 }
 
 impl<M: Member> Shard<M> {
-    pub(crate) fn new(totals: Arc<Totals>, watch: Option<Arc<dyn Watch>>) -> Self {
-        let pending = Pending { casts: VecDeque::new(), bytes: 0, dispatching: false, last_cast: None };
+    pub(super) fn new(totals: Arc<Totals>, runtimes: Arc<Runtimes>, watch: Option<Arc<dyn Watch>>) -> Self {
         let state = State { index: Index::new(watch), touched: Vec::new(), walk: None };
-        Self { pending: Mutex::new(pending), state: Mutex::new(state), totals }
+        Self { pending: Mutex::default(), state: Mutex::new(state), len: AtomicUsize::new(0), totals, runtimes }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<M>> {
         lock(&self.state)
     }
 
-    /// The state, once all that was broadcast before is applied. The dispatcher, which is awake then, does the writing.
-    pub(crate) fn settled(&self) -> MutexGuard<'_, State<M>> {
-        let mut state = self.lock();
-        let mut tally = Tally::default();
-        state.walk_on(usize::MAX, &mut tally);
-        let batch = lock(&self.pending).take(usize::MAX);
-        state.apply(&batch, &mut tally);
-        self.totals.add(&tally);
-        state
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
     }
 
-    /// Applies `cast` at once when that is cheap and nothing is before it, else leaves it to the dispatcher. Members to
+    pub(super) fn runtimes(&self) -> &Runtimes {
+        &self.runtimes
+    }
+
+    pub(super) fn insert(&self, member: &Arc<M>) {
+        self.lock().index.insert(member);
+        self.len.fetch_add(1, Ordering::Relaxed);
+    }
+
+    // ---- membership changes
+
+    /// Applies `change` immediately when nothing is pending, else queues it behind the broadcasts that were made before.
+    pub(super) fn change(self: &Arc<Self>, change: Change<M>) {
+        let Err(change) = self.change_inline(change) else { return };
+        let start = {
+            let mut pending = lock(&self.pending);
+            pending.push_change(change);
+            !mem::replace(&mut pending.dispatching, true)
+        };
+        if start {
+            Dispatcher::start(self.clone());
+        }
+    }
+
+    fn change_inline(&self, change: Change<M>) -> Result<(), Change<M>> {
+        let Ok(mut state) = self.state.try_lock() else { return Err(change) };
+        if state.walk.is_some() || !lock(&self.pending).is_empty() {
+            return Err(change);
+        }
+        let write_to = self.apply(change, &mut state.index);
+        drop(state);
+        if let Some(member) = write_to {
+            self.write(&[member]);
+        }
+        Ok(())
+    }
+
+    fn apply(&self, change: Change<M>, index: &mut Index<M>) -> Option<Arc<M>> {
+        let applied = change.apply(index);
+        self.len.fetch_sub(usize::from(applied.removed), Ordering::Relaxed);
+        applied.write_to
+    }
+
+    /// Resolves once every change that is queued now is applied. None: there is no such change.
+    pub(super) fn settled(&self) -> Option<oneshot::Receiver<()>> {
+        lock(&self.pending).settled()
+    }
+
+    // ---- broadcasts
+
+    /// Offers `cast` immediately when that is cheap and nothing comes before it, else leaves it to the dispatcher. Members to
     /// write to are added to `touched`.
-    pub(crate) fn cast(self: &Arc<Self>, cast: &Arc<Cast>, runtime: &Handle, touched: &mut Vec<Arc<M>>) {
+    pub(super) fn cast(self: &Arc<Self>, cast: &Arc<Cast>, touched: &mut Vec<Arc<M>>) {
         if self.cast_inline(cast, touched) {
             return;
         }
-        let mut pending = lock(&self.pending);
-        pending.last_cast = Some(Instant::now());
-        pending.bytes += cast.chunk.len();
-        pending.casts.push_back(cast.clone());
-        let overfull = pending.casts.len() > MAX_PENDING || pending.bytes > MAX_PENDING_BYTES;
-        let start = !mem::replace(&mut pending.dispatching, true);
-        drop(pending);
+        let (start, is_over_limit) = {
+            let mut pending = lock(&self.pending);
+            pending.note_cast(Instant::now());
+            pending.push_cast(cast.clone());
+            (!mem::replace(&mut pending.dispatching, true), pending.is_over_limit())
+        };
         if start {
-            runtime.spawn(self.clone().dispatch());
+            Dispatcher::start(self.clone());
         }
-        // The dispatcher does not keep up: whoever broadcasts does its share. That fills outboxes, never memory.
-        if overfull {
-            drop(self.settled());
+        if is_over_limit {
+            self.help();
         }
     }
 
-    /// A lone broadcast to few is cheapest where it is made: no task wakes. In a burst the dispatcher is better, since it
-    /// joins what waits.
+    /// A lone broadcast to few receivers is cheapest where it is made: no task is woken. In a burst the dispatcher is better,
+    /// since it joins pending broadcasts.
     fn cast_inline(&self, cast: &Arc<Cast>, touched: &mut Vec<Arc<M>>) -> bool {
         let Ok(state) = self.state.try_lock() else { return false };
         let size = state.index.size_hint(&cast.audience);
         if size > MAX_INLINE {
             return false;
         }
-        let now = Instant::now();
         let mut pending = lock(&self.pending);
-        if pending.dispatching || pending.last_cast.is_some_and(|last| now - last < BURST_GAP) {
-            // Nobody to tell: that needs no dispatcher, if nothing is before it.
-            return size == 0 && pending.casts.is_empty();
+        if pending.dispatching || pending.note_cast(Instant::now()) {
+            // Without receivers there is nothing to dispatch, provided that no change comes before it.
+            return size == 0 && pending.is_empty();
         }
-        pending.last_cast = Some(now);
         drop(pending);
         let mut tally = Tally::default();
-        deliver(&state.index, std::slice::from_ref(cast), touched, &mut tally);
+        if let Some(mut forms) = Forms::of(std::slice::from_ref(cast)) {
+            state.index.for_each_member(&cast.audience, forms.offering(touched, &mut tally));
+        }
+        drop(state);
         self.totals.add(&tally);
         true
     }
 
-    async fn dispatch(self: Arc<Self>) {
+    /// Does a share of the dispatcher's work, which does not keep up: the callers of `broadcast` are slowed down before the
+    /// process runs out of memory. It waits for no socket.
+    fn help(self: &Arc<Self>) {
         let mut due = Vec::new();
-        while self.next_step(&mut due) {
-            self.write_to_all(&due).await;
+        while lock(&self.pending).is_over_limit() && self.step(&mut due) {
+            self.write(&due);
             due.clear();
         }
     }
 
-    /// Between some and the next, other tasks of this worker get their turn; also when there is nobody to write to.
-    async fn write_to_all(&self, due: &[Arc<M>]) {
-        let mut due = due.chunks(MEMBERS_PER_TURN);
-        self.write(due.next().unwrap_or_default());
-        for some in due {
-            yield_now().await;
-            self.write(some);
-        }
-        yield_now().await;
-    }
+    // ---- what the dispatcher does
 
-    /// Takes a walk on, or begins with what is pending, and hands out whom to write to in `due`, which is empty. False when
-    /// there is nothing left to do.
-    fn next_step(&self, due: &mut Vec<Arc<M>>) -> bool {
+    /// Takes one step and adds the members to write to to `due`, which is empty. False when there is nothing left to do.
+    pub(super) fn step(&self, due: &mut Vec<Arc<M>>) -> bool {
         let mut state = self.lock();
-        let mut tally = Tally::default();
         if state.walk.is_none() && state.touched.is_empty() {
-            let Some(batch) = self.next_batch() else { return false };
-            state.walk = Walk::of(&batch);
-            if state.walk.is_none() {
-                state.apply(&batch, &mut tally);
-            }
+            let Some(batch) = lock(&self.pending).next_batch() else { return false };
+            self.begin(batch, &mut state);
         }
-        state.walk_on(MEMBERS_PER_TURN, &mut tally);
+        let mut tally = Tally::default();
+        state.walk_on(&mut tally);
+        if state.may_write() {
+            mem::swap(&mut state.touched, due);
+        }
+        drop(state);
         self.totals.add(&tally);
-        mem::swap(&mut state.touched, due);
         true
     }
 
-    fn write(&self, members: &[Arc<M>]) {
+    fn begin(&self, batch: Batch<M>, state: &mut State<M>) {
+        for change in batch.changes {
+            let write_to = self.apply(change, &mut state.index);
+            state.touched.extend(write_to);
+        }
+        for settled in batch.settled {
+            // The receiver may have given up.
+            settled.send(()).ok();
+        }
+        state.walk = Walk::of(&batch.casts);
+    }
+
+    pub(super) fn write(&self, members: &[Arc<M>]) {
         let mut tally = Tally::default();
         members.iter().for_each(|member| member.write(&mut tally));
         self.totals.add(&tally);
     }
 
-    /// None when nothing is pending: the dispatcher counts as gone.
-    fn next_batch(&self) -> Option<Vec<Arc<Cast>>> {
+    /// Ends the dispatcher when there is nothing left to do; false when there is.
+    pub(super) fn rest(&self) -> bool {
+        let state = self.lock();
         let mut pending = lock(&self.pending);
-        if pending.casts.is_empty() {
+        let is_done = state.walk.is_none() && state.touched.is_empty() && pending.is_empty();
+        if is_done {
             pending.dispatching = false;
-            // A burst must not leave its room behind.
-            pending.casts.shrink_to(MAX_BATCH);
-            return None;
+            pending.shrink();
         }
-        Some(pending.take(MAX_BATCH))
+        is_done
     }
-}
 
-impl Pending {
-    fn take(&mut self, most: usize) -> Vec<Arc<Cast>> {
-        let count = self.casts.len().min(most);
-        let batch: Vec<_> = self.casts.drain(..count).collect();
-        self.bytes -= batch.iter().map(|cast| cast.chunk.len()).sum::<usize>();
-        batch
+    /// Takes back members that a dispatcher was to write to, and did not.
+    pub(super) fn give_back(&self, due: impl Iterator<Item = Arc<M>>) {
+        self.lock().touched.extend(due);
     }
 }
 
 impl<M: Member> State<M> {
-    /// Takes a walk on by so many members.
-    fn walk_on(&mut self, most: usize, tally: &mut Tally) {
-        self.walk.take_if(|walk| !walk.go_on(&self.index, most, &mut self.touched, tally));
+    fn walk_on(&mut self, tally: &mut Tally) {
+        let mut around = Surroundings { index: &self.index, touched: &mut self.touched, tally };
+        self.walk.take_if(|walk| walk.step(&mut around) == Progress::Over);
     }
 
-    fn apply(&mut self, batch: &[Arc<Cast>], tally: &mut Tally) {
-        for run in runs(batch) {
-            deliver(&self.index, run, &mut self.touched, tally);
-        }
+    /// Whether the members that were offered something so far are to be written to now.
+    fn may_write(&self) -> bool {
+        self.walk.as_ref().is_none_or(Walk::writes_between_steps)
     }
 }
 
@@ -196,20 +232,5 @@ impl<M> std::fmt::Debug for Shard<M> {
     }
 }
 
-/// Offers a run of broadcasts with one audience to everyone in it, joined into one chunk, in the form that each takes.
-fn deliver<M: Member>(index: &Index<M>, run: &[Arc<Cast>], touched: &mut Vec<Arc<M>>, tally: &mut Tally) {
-    let (Some(mut forms), [first, ..]) = (Forms::of(run), run) else { return };
-    index.for_each_member(&first.audience, forms.offering(touched, tally));
-}
-
 /// Up to this many members of one shard are written to by the caller.
 const MAX_INLINE: usize = 64;
-/// Broadcasts closer together than this are a burst.
-const BURST_GAP: Duration = Duration::from_micros(200);
-/// How many broadcasts are applied before the members are written to: well below the smallest sensible outbox.
-const MAX_BATCH: usize = 256;
-/// How many members are written to before other tasks get their turn, and before the next ones of a walk are looked at.
-const MEMBERS_PER_TURN: usize = 64;
-/// What may wait for a dispatcher.
-const MAX_PENDING: usize = 65_536;
-const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;

@@ -1,14 +1,16 @@
 //! The engine's rules, with members that are plain memory.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::yield_now;
 
 use super::*;
 
-struct Probe {
+pub(super) struct Probe {
     key: u64,
     id: Arc<str>,
+    limits: OutboxLimits,
     outbox: Mutex<Outbox>,
     seen: Mutex<Vec<u8>>,
     /// Calls of the engine, whatever they are for.
@@ -19,9 +21,14 @@ const LIMITS: OutboxLimits = OutboxLimits { messages: 100_000, bytes: usize::MAX
 
 impl Probe {
     fn new(key: u64, id: &str) -> Arc<Self> {
+        Self::limited(key, id, LIMITS)
+    }
+
+    pub(super) fn limited(key: u64, id: &str, limits: OutboxLimits) -> Arc<Self> {
         Arc::new(Self {
             key,
             id: id.into(),
+            limits,
             outbox: Mutex::default(),
             seen: Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -32,7 +39,16 @@ impl Probe {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn text(&self) -> String {
+    /// Its socket accepts everything.
+    fn accept(&self, outbox: &mut Outbox, tally: &mut Tally) {
+        outbox.begin_flush();
+        while let Some(front) = outbox.front() {
+            outbox.advance(front.len(), tally);
+            lock(&self.seen).extend(front);
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
         self.write(&mut Tally::default());
         String::from_utf8(lock(&self.seen).clone()).unwrap()
     }
@@ -56,26 +72,18 @@ impl Member for Probe {
 
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
         self.called();
-        lock(&self.outbox).offer(chunk, &LIMITS, tally) == Offer::Flush
+        lock(&self.outbox).offer(chunk, &self.limits, tally, |outbox, tally| self.accept(outbox, tally)) == Offer::Flush
     }
 
     fn offer_reply(&self, frame: Bytes) -> bool {
         self.called();
-        lock(&self.outbox).offer_single(frame, &LIMITS, &mut Tally::default()) == Offer::Flush
+        let write = |outbox: &mut Outbox, tally: &mut Tally| self.accept(outbox, tally);
+        lock(&self.outbox).offer_single(frame, &self.limits, &mut Tally::default(), write) == Offer::Flush
     }
 
     fn write(&self, tally: &mut Tally) {
         self.called();
-        let mut outbox = lock(&self.outbox);
-        outbox.begin_flush();
-        let mut slices = [std::io::IoSlice::new(&[]); 16];
-        while !outbox.is_empty() {
-            let filled = outbox.fill(&mut slices);
-            let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
-            outbox.advance(bytes.len(), tally);
-            lock(&self.seen).extend(bytes);
-            slices = [std::io::IoSlice::new(&[]); 16];
-        }
+        self.accept(&mut lock(&self.outbox), tally);
     }
 }
 
@@ -83,11 +91,19 @@ fn engine(shards: usize, ordered: bool) -> (Fanout<Probe>, Arc<str>) {
     (Fanout::new(NonZeroUsize::new(shards).unwrap(), ordered), "ns".into())
 }
 
-fn to(namespace: &'static str) -> Audience {
+/// Removes all, and returns when that is done.
+async fn remove_all(engine: &Fanout<Probe>, everyone: &[Arc<Probe>]) {
+    everyone.iter().for_each(|member| engine.remove(member, vec![("ns".into(), Vec::new())]));
+    for member in everyone {
+        engine.settled(&**member).await;
+    }
+}
+
+pub(super) fn to(namespace: &'static str) -> Audience {
     Audience { namespace: namespace.into(), room: None, id: None, except: Except::Nobody }
 }
 
-fn cast(audience: Audience, text: &str) -> Arc<Cast> {
+pub(super) fn cast(audience: Audience, text: &str) -> Arc<Cast> {
     Arc::new(Cast::new(audience, Chunk::single(Bytes::copy_from_slice(text.as_bytes())), None))
 }
 
@@ -99,13 +115,13 @@ async fn a_broadcast_reaches_those_and_only_those_whom_it_names() {
         engine.insert(member);
     }
     for member in &everyone[..5] {
-        engine.enter(member, &ns, None);
+        engine.connect(member, &ns, None);
     }
     let room: Arc<str> = "room".into();
     for member in &everyone[1..3] {
-        engine.join(member, "ns", &room);
+        engine.join(member, &ns, &room, None);
     }
-    engine.join(&everyone[5], "ns", &room);
+    engine.join(&everyone[5], &ns, &room, None);
 
     engine.broadcast(&cast(to("ns"), "a"));
     engine.broadcast(&cast(Audience { room: Some("room".into()), ..to("ns") }, "r"));
@@ -114,7 +130,10 @@ async fn a_broadcast_reaches_those_and_only_those_whom_it_names() {
     engine.broadcast(&cast(Audience { except: Except::Member(3), ..to("ns") }, "m"));
     engine.broadcast(&cast(Audience { except: Except::Id("other".into()), ..to("ns") }, "i"));
     engine.broadcast(&cast(to("elsewhere"), "x"));
-    everyone.iter().for_each(|member| engine.leave(member, "ns", "nothing"));
+    for member in &everyone {
+        engine.leave(member, &ns, &"nothing".into());
+        engine.settled(&**member).await;
+    }
 
     let texts: Vec<_> = everyone.iter().map(|member| member.text()).collect();
     assert_eq!(texts, ["atmi", "artbmi", "arm", "a", "am", ""]);
@@ -128,16 +147,17 @@ async fn a_member_gets_what_was_broadcast_while_it_belonged_and_nothing_else() {
     for member in [&stays, &goes] {
         engine.insert(member);
     }
-    engine.enter(&stays, &ns, None);
+    engine.connect(&stays, &ns, None);
     for nth in 0..9 {
         match nth {
-            3 => engine.enter(&goes, &ns, Some(Bytes::from_static(b"<"))),
-            6 => engine.exit(&goes, "ns", &[]),
+            3 => engine.connect(&goes, &ns, Some(Bytes::from_static(b"<"))),
+            6 => engine.disconnect(&goes, &ns, Vec::new()),
             _ => {}
         }
         engine.broadcast(&cast(to("ns"), &nth.to_string()));
     }
-    engine.remove(&stays, &[]);
+    engine.remove(&stays, vec![(ns, Vec::new())]);
+    engine.settled(&*stays).await;
     assert_eq!(stays.text(), "012345678");
     assert_eq!(goes.text(), "<345");
 }
@@ -147,11 +167,11 @@ async fn one_who_has_gone_cannot_come_back_through_a_late_join() {
     let (engine, ns) = engine(2, false);
     let member = Probe::new(1, "late");
     engine.insert(&member);
-    engine.enter(&member, &ns, None);
-    engine.remove(&member, &[(ns.clone(), Vec::new())]);
-    engine.enter(&member, &ns, None);
-    engine.join(&member, "ns", &"room".into());
-    engine.remove(&member, &[]);
+    engine.connect(&member, &ns, None);
+    engine.remove(&member, vec![(ns.clone(), Vec::new())]);
+    engine.connect(&member, &ns, None);
+    engine.join(&member, &ns, &"room".into(), None);
+    engine.remove(&member, Vec::new());
     assert_eq!((engine.len(), engine.count("ns", None), engine.with_id("late").len()), (0, 0, 0));
 }
 
@@ -161,12 +181,12 @@ async fn the_asker_alone_sees_its_own_copy() {
     let both = [Probe::new(1, "asker"), Probe::new(2, "other")];
     for member in &both {
         engine.insert(member);
-        engine.enter(member, &ns, None);
+        engine.connect(member, &ns, None);
     }
     let mut copy = Arc::into_inner(cast(to("ns"), "plain")).unwrap();
     copy.private = Some((1, Chunk::single(Bytes::from_static(b"token"))));
     engine.broadcast(&Arc::new(copy));
-    both.iter().for_each(|member| engine.remove(member, &[]));
+    remove_all(&engine, &both).await;
     assert_eq!([both[0].text(), both[1].text()], ["token", "plain"]);
 }
 
@@ -177,7 +197,7 @@ async fn ordered_broadcasts_arrive_in_one_order_at_all() {
     let everyone: Vec<_> = (0..8).map(|key| Probe::new(key, "x")).collect();
     for member in &everyone {
         engine.insert(member);
-        engine.enter(member, &ns, None);
+        engine.connect(member, &ns, None);
     }
     let senders: Vec<_> = (0..4)
         .map(|sender| {
@@ -190,7 +210,7 @@ async fn ordered_broadcasts_arrive_in_one_order_at_all() {
     for sender in senders {
         sender.await.unwrap();
     }
-    everyone.iter().for_each(|member| engine.remove(member, &[]));
+    remove_all(&engine, &everyone).await;
     let first = everyone[0].text();
     assert_eq!(first.split(';').count(), 2001);
     assert!(everyone.iter().all(|member| member.text() == first));
@@ -207,10 +227,10 @@ async fn those_who_share_an_id_come_and_go_one_by_one() {
     let twins: Vec<_> = (0..3).map(|key| Probe::new(key, "twin")).collect();
     for member in &twins {
         engine.insert(member);
-        engine.enter(member, &ns, None);
+        engine.connect(member, &ns, None);
     }
     for (gone, left) in [(1, vec![0, 2]), (0, vec![2]), (0, vec![2]), (2, vec![])] {
-        engine.remove(&twins[gone], &[(ns.clone(), Vec::new())]);
+        engine.remove(&twins[gone], vec![(ns.clone(), Vec::new())]);
         let mut keys: Vec<_> = engine.with_id("twin").iter().map(|member| member.key()).collect();
         keys.sort_unstable();
         assert_eq!(keys, left);
@@ -225,8 +245,8 @@ async fn a_broadcast_to_a_room_of_ten_touches_those_ten_however_many_are_connect
         let everyone: Vec<_> = (0..crowd).map(|key| Probe::new(key, "x")).collect();
         for member in &everyone {
             engine.insert(member);
-            engine.enter(member, &ns, None);
-            engine.join(member, "ns", &format!("room {}", member.key / 10).into());
+            engine.connect(member, &ns, None);
+            engine.join(member, &ns, &format!("room {}", member.key / 10).into(), None);
         }
         let room = crowd / 20;
         let expected: BTreeSet<_> = (room * 10..room * 10 + 10).collect();
@@ -247,7 +267,7 @@ fn hall(size: u64) -> (Fanout<Probe>, Arc<str>, Vec<Arc<Probe>>) {
     let everyone: Vec<_> = (0..size).map(|key| Probe::new(key, "x")).collect();
     for member in &everyone {
         engine.insert(member);
-        engine.enter(member, &ns, None);
+        engine.connect(member, &ns, None);
     }
     (engine, ns, everyone)
 }
@@ -280,11 +300,12 @@ async fn who_comes_or_goes_while_a_broadcast_goes_round_changes_nobodys_messages
     assert!(0 < halfway && halfway < everyone.len(), "{halfway}");
 
     // One that was reached and one that was not: each time the last takes the place of who goes.
-    engine.exit(&everyone[0], "ns", &[]);
-    engine.exit(&everyone[200], "ns", &[]);
-    engine.enter(&newcomer, &ns, Some(Bytes::from_static(b"<")));
+    engine.disconnect(&everyone[0], &ns, Vec::new());
+    engine.disconnect(&everyone[200], &ns, Vec::new());
+    engine.connect(&newcomer, &ns, Some(Bytes::from_static(b"<")));
     engine.broadcast(&cast(to("ns"), "c"));
-    engine.remove(&newcomer, &[]);
+    engine.remove(&newcomer, vec![(ns, Vec::new())]);
+    engine.settled(&*newcomer).await;
 
     for (member, text) in [(0, "ab"), (200, "ab"), (7, "ac"), (1, "abc"), (299, "abc")] {
         assert_eq!(everyone[member].text(), text, "of {member}");

@@ -1,7 +1,10 @@
-//! Broadcasts on their way through their audience: some members at a time, who are written to before the next are looked at.
+//! A batch of broadcasts on its way through its receivers, in steps that each take a short time.
 //!
-//! What a member takes to be looked at has then not left the processor's cache when it is written to.
+//! When all broadcasts of the batch have one audience, a step offers all of them to some members. These are written to
+//! before the next step: the memory that a member takes is then still in the processor's cache. Otherwise a step offers one broadcast
+//! after the other, and the members are written to at the end: a member of several audiences gets all of it with one write.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Member;
@@ -9,49 +12,113 @@ use super::cast::{Cast, Forms};
 use super::counters::Tally;
 use super::index::Index;
 
-/// Broadcasts with one audience that have come to some of its members.
+/// Broadcasts that are offered to some of their receivers.
 ///
-/// Members keep their places meanwhile: whoever changes a membership takes a walk to its end first.
+/// Members keep their places meanwhile: changes of the membership wait for the end of a walk.
 #[derive(Debug)]
 pub(super) struct Walk {
-    lead: Arc<Cast>,
-    parts: Vec<Forms<Vec<Arc<Cast>>>>,
+    parts: Vec<Part>,
+    has_one_audience: bool,
+    /// The part that comes next, when there are several audiences.
+    part: usize,
     /// How many members it has passed.
     passed: usize,
 }
 
+/// Neighbours with one audience, joined.
+#[derive(Debug)]
+struct Part {
+    lead: Arc<Cast>,
+    forms: Forms<Vec<Arc<Cast>>>,
+}
+
+/// How far a walk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    More,
+    Over,
+}
+
+/// The members that a walk passes, and the results of its offers.
+pub(super) struct Surroundings<'a, M> {
+    pub(super) index: &'a Index<M>,
+    /// Members to write to are added here.
+    pub(super) touched: &'a mut Vec<Arc<M>>,
+    pub(super) tally: &'a mut Tally,
+}
+
 impl Walk {
-    /// None when `batch` is for several audiences: a member of more than one of them gets all of it with one write. And when
-    /// it is for the holders of an id, who are few.
+    /// None when there is nothing to deliver.
     pub(super) fn of(batch: &[Arc<Cast>]) -> Option<Self> {
-        let (lead, others) = batch.split_first()?;
-        if lead.audience.id.is_some() || others.iter().any(|cast| cast.audience != lead.audience) {
-            return None;
-        }
-        let parts = runs(batch).filter_map(|run| Forms::of(run.to_vec())).collect();
-        Some(Self { lead: lead.clone(), parts, passed: 0 })
+        let lead = batch.first()?;
+        // The holders of an id have no places: they are few, and get all of it in one step.
+        let has_one_audience = lead.audience.id.is_none() && batch.iter().all(|cast| cast.audience == lead.audience);
+        let parts = runs(batch).filter_map(Part::of).collect();
+        Some(Self { parts, has_one_audience, part: 0, passed: 0 })
     }
 
-    /// Offers to so many more members, and adds those to write to to `touched`; false when there are no more.
-    pub(super) fn go_on<M: Member>(
-        &mut self,
-        index: &Index<M>,
-        most: usize,
-        touched: &mut Vec<Arc<M>>,
-        tally: &mut Tally,
-    ) -> bool {
-        let audience = &self.lead.audience;
-        let places = self.passed..self.passed.saturating_add(most);
-        for forms in &mut self.parts {
-            index.for_some_members(audience, places.clone(), forms.offering(touched, tally));
+    /// Whether members are written to after each step, rather than after the last.
+    pub(super) fn writes_between_steps(&self) -> bool {
+        self.has_one_audience
+    }
+
+    /// Offers to more members.
+    pub(super) fn step<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> Progress {
+        match self.has_one_audience {
+            true => self.offer_all_to_some(around),
+            false => self.offer_one_after_the_other(around),
         }
+    }
+
+    fn offer_all_to_some<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> Progress {
+        let places = self.passed..self.passed + MEMBERS_PER_STEP;
+        self.parts.iter_mut().for_each(|part| part.offer_to(places.clone(), around));
         self.passed = places.end;
-        self.passed < index.count(&audience.namespace, audience.room.as_deref())
+        let is_over = self.parts.first().is_none_or(|part| part.size(around.index) <= self.passed);
+        if is_over { Progress::Over } else { Progress::More }
+    }
+
+    fn offer_one_after_the_other<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> Progress {
+        let mut left = OFFERS_PER_STEP;
+        while let Some(part) = self.parts.get_mut(self.part) {
+            if left == 0 {
+                return Progress::More;
+            }
+            let size = part.size(around.index);
+            let end = size.min(self.passed + left);
+            part.offer_to(self.passed..end, around);
+            // A part without receivers takes time, too.
+            left = left.saturating_sub((end - self.passed).max(1));
+            (self.part, self.passed) = if end == size { (self.part + 1, 0) } else { (self.part, end) };
+        }
+        Progress::Over
     }
 }
 
-/// The broadcasts of `batch` that go together, in their order: neighbours with one audience.
-pub(super) fn runs(batch: &[Arc<Cast>]) -> impl Iterator<Item = &[Arc<Cast>]> {
+impl Part {
+    fn of(run: &[Arc<Cast>]) -> Option<Self> {
+        Some(Self { lead: run.first()?.clone(), forms: Forms::of(run.to_vec())? })
+    }
+
+    /// How many places its audience has; the holders of an id have none.
+    fn size<M: Member>(&self, index: &Index<M>) -> usize {
+        let audience = &self.lead.audience;
+        if audience.id.is_some() { 0 } else { index.count(&audience.namespace, audience.room.as_deref()) }
+    }
+
+    /// Offers to the members in these places, or to all holders of an id.
+    fn offer_to<M: Member>(&mut self, places: Range<usize>, around: &mut Surroundings<'_, M>) {
+        let audience = &self.lead.audience;
+        let offer = self.forms.offering(around.touched, around.tally);
+        match &audience.id {
+            Some(_) => around.index.for_each_member(audience, offer),
+            None => around.index.for_some_members(audience, places, offer),
+        }
+    }
+}
+
+/// The broadcasts of `batch` that are joined, in their order: neighbours with one audience.
+fn runs(batch: &[Arc<Cast>]) -> impl Iterator<Item = &[Arc<Cast>]> {
     batch.chunk_by(|left, right| may_join(left, right)).flat_map(|run| run.chunks(MAX_JOINED))
 }
 
@@ -65,3 +132,7 @@ fn may_join(left: &Cast, right: &Cast) -> bool {
 /// How many broadcasts one chunk may join, and up to which size of each: past that, copying costs more than it saves.
 const MAX_JOINED: usize = 64;
 const MAX_JOINED_BYTES: usize = 4 * 1024;
+/// How many members a step serves when all broadcasts have one audience.
+const MEMBERS_PER_STEP: usize = 64;
+/// How many offers a step makes when they have several.
+const OFFERS_PER_STEP: usize = 1_024;

@@ -15,6 +15,7 @@ use crate::websocket::Packing;
 pub struct Crowd {
     engine: Fanout<Null>,
     members: Vec<Arc<Null>>,
+    namespace: Arc<str>,
     rooms: Vec<Arc<str>>,
     delivered: Arc<AtomicUsize>,
     /// Runs the dispatchers.
@@ -32,7 +33,8 @@ impl Crowd {
         let delivered = Arc::new(AtomicUsize::new(0));
         let members = (0..).take(count).map(|key| Arc::new(Null::new(key, &delivered))).collect();
         let rooms = (0..count.div_ceil(ROOM)).map(|nth| format!("room {nth}").into()).collect();
-        let crowd = Self { engine: Fanout::new(NonZeroUsize::MIN, false), members, rooms, delivered, runtime };
+        let engine = Fanout::new(NonZeroUsize::MIN, false);
+        let crowd = Self { engine, members, namespace: NAMESPACE.into(), rooms, delivered, runtime };
         crowd.settle();
         crowd
     }
@@ -41,15 +43,15 @@ impl Crowd {
         let _inside = self.runtime.enter();
         for (member, nth) in self.members.iter().zip(0..) {
             self.engine.insert(member);
-            self.engine.enter(member, &NAMESPACE.into(), None);
-            self.engine.join(member, NAMESPACE, &self.rooms[nth / ROOM]);
+            self.engine.connect(member, &self.namespace, None);
+            self.engine.join(member, &self.namespace, &self.rooms[nth / ROOM], None);
         }
     }
 
     /// Takes the first member out of its room, and lets it join again.
     pub fn leave_and_join(&self) {
-        self.engine.leave(&*self.members[0], NAMESPACE, &self.rooms[0]);
-        self.engine.join(&self.members[0], NAMESPACE, &self.rooms[0]);
+        self.engine.leave(&self.members[0], &self.namespace, &self.rooms[0]);
+        self.engine.join(&self.members[0], &self.namespace, &self.rooms[0], None);
     }
 
     /// Broadcasts to one room; returns when its ten members have it.
@@ -63,11 +65,25 @@ impl Crowd {
         self.broadcast(frame, None, self.members.len());
     }
 
-    fn broadcast(&self, frame: &Bytes, room: Option<&str>, count: usize) {
-        let expected = self.delivered.load(Ordering::Relaxed) + count;
+    /// Broadcasts to all, so many times, and returns while that is pending.
+    pub fn begin_burst(&self, frame: &Bytes, times: usize) {
+        (0..times).for_each(|_| self.cast(frame, None));
+    }
+
+    /// Returns when everything that is pending has been delivered and has taken effect.
+    pub fn end_burst(&self) {
+        self.runtime.block_on(self.engine.settled(&*self.members[0]));
+    }
+
+    fn cast(&self, frame: &Bytes, room: Option<&str>) {
         let audience =
             Audience { namespace: NAMESPACE.into(), room: room.map(Into::into), id: None, except: Except::Nobody };
         self.engine.broadcast(&Arc::new(Cast::new(audience, Chunk::single(frame.clone()), None)));
+    }
+
+    fn broadcast(&self, frame: &Bytes, room: Option<&str>, count: usize) {
+        let expected = self.delivered.load(Ordering::Relaxed) + count;
+        self.cast(frame, room);
         self.runtime.block_on(async {
             while self.delivered.load(Ordering::Relaxed) < expected {
                 tokio::task::yield_now().await;
@@ -116,21 +132,23 @@ impl Member for Null {
     }
 
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
-        self.with_outbox(|outbox| outbox.offer(chunk, &LIMITS, tally)) == Offer::Flush
+        self.with_outbox(|outbox| outbox.offer(chunk, &LIMITS, tally, flush)) == Offer::Flush
     }
 
     fn offer_reply(&self, frame: Bytes) -> bool {
-        self.with_outbox(|outbox| outbox.offer_single(frame, &LIMITS, &mut Tally::default())) == Offer::Flush
+        self.with_outbox(|outbox| outbox.offer_single(frame, &LIMITS, &mut Tally::default(), flush)) == Offer::Flush
     }
 
     fn write(&self, tally: &mut Tally) {
         let before = tally.delivered;
-        self.with_outbox(|outbox| {
-            outbox.begin_flush();
-            outbox.advance(outbox.len(), tally);
-        });
+        self.with_outbox(|outbox| flush(outbox, tally));
         self.delivered.fetch_add(tally.delivered - before, Ordering::Relaxed);
     }
+}
+
+fn flush(outbox: &mut Outbox, tally: &mut Tally) {
+    outbox.begin_flush();
+    outbox.advance(outbox.len(), tally);
 }
 
 const NAMESPACE: &str = "default";

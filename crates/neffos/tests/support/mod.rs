@@ -211,6 +211,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         reply.strip_prefix(&token).unwrap_or_else(|| panic!("not the reply: {reply}")).to_owned()
     }
 
+    /// Asks, and returns once the reply is here; events before it are passed over.
+    pub(crate) async fn ask_past_events(&mut self, namespace: &str, room: &str, event: &str) {
+        self.tokens += 1;
+        let token = format!("${}", self.tokens);
+        self.send(format!("{token};{namespace};{room};{event};0;0;")).await;
+        while !self.text().await.starts_with(&token) {}
+    }
+
     pub(crate) async fn connect(&mut self, namespace: &str) {
         assert_eq!(self.request(namespace, "", "_OnNamespaceConnect", "").await, ";;;;;;");
     }

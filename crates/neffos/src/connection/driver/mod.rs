@@ -469,7 +469,7 @@ impl Driver {
             line.parted(&memberships);
         }
         asks.into_iter().for_each(|pending| pending.waiter.abandon());
-        self.peer.hub().fanout.remove(&self.peer, &memberships);
+        self.peer.hub().fanout.remove(&self.peer, memberships);
         let now = Instant::now();
         let patience = if self.peer.outgoing().outbox.is_blocked() { CUT_TIMEOUT } else { limits.close_timeout };
         self.deadlines.end(now + patience, now + limits.handler_grace);

@@ -1,0 +1,76 @@
+//! One change of a connection's membership, with the reply that confirms it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::index::Index;
+use super::{Audience, Member};
+
+/// The namespaces that a connection is in, with their rooms.
+pub(super) type Memberships = Vec<(Arc<str>, Vec<Arc<str>>)>;
+
+/// A change of the membership of `member`.
+#[derive(Debug)]
+pub(super) struct Change<M> {
+    pub(super) member: Arc<M>,
+    pub(super) kind: ChangeKind,
+    /// Queued for the member in the same step: no later broadcast overtakes the reply or is missed.
+    pub(super) reply: Option<Bytes>,
+}
+
+#[derive(Debug)]
+pub(super) enum ChangeKind {
+    Connect(Arc<str>),
+    /// The namespace, and all rooms of it that the member has joined.
+    Disconnect(Arc<str>, Vec<Arc<str>>),
+    Join(Arc<str>, Arc<str>),
+    Leave(Arc<str>, Arc<str>),
+    /// The connection has ended.
+    Remove(Memberships),
+}
+
+/// What a change has done.
+#[derive(Debug)]
+pub(super) struct Applied<M> {
+    /// A reply was queued, which is to be written.
+    pub(super) write_to: Option<Arc<M>>,
+    /// A connection was removed.
+    pub(super) removed: bool,
+}
+
+impl<M: Member> Change<M> {
+    pub(super) fn apply(self, index: &mut Index<M>) -> Applied<M> {
+        let Self { member, kind, reply } = self;
+        let key = member.key();
+        let mut removed = false;
+        match &kind {
+            ChangeKind::Connect(namespace) => index.connect(&member, namespace),
+            ChangeKind::Disconnect(namespace, rooms) => index.disconnect(key, namespace, rooms),
+            ChangeKind::Join(namespace, room) => index.join(&member, namespace, room),
+            ChangeKind::Leave(namespace, room) => index.leave(key, namespace, room),
+            ChangeKind::Remove(memberships) => {
+                for (namespace, rooms) in memberships {
+                    index.disconnect(key, namespace, rooms);
+                }
+                removed = index.remove(&member);
+            }
+        }
+        let write_is_due = reply.is_some_and(|reply| member.offer_reply(reply));
+        Applied { write_to: write_is_due.then_some(member), removed }
+    }
+}
+
+impl<M> Change<M> {
+    /// Whether the receivers of a broadcast to `audience` may differ before and after this change.
+    pub(super) fn affects(&self, audience: &Audience) -> bool {
+        let is = |namespace: &str| audience.namespace == *namespace;
+        match &self.kind {
+            ChangeKind::Connect(namespace) | ChangeKind::Disconnect(namespace, _) => is(namespace),
+            ChangeKind::Join(namespace, room) | ChangeKind::Leave(namespace, room) => {
+                is(namespace) && audience.room.as_deref() == Some(&**room)
+            }
+            ChangeKind::Remove(memberships) => memberships.iter().any(|(namespace, _)| is(namespace)),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The broadcasts and membership changes of one shard that are not applied yet, in the order of the calls. Pure.
+//!
+//! They are taken out in batches. A batch is bounded in messages and in bytes, so that applying it is a short piece of work.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::cast::Cast;
+use super::change::Change;
+
+#[derive(Debug)]
+pub(super) struct Pending<M> {
+    entries: VecDeque<Entry<M>>,
+    casts: usize,
+    bytes: usize,
+    changes: usize,
+    /// A dispatcher runs, or is about to.
+    pub(super) dispatching: bool,
+    last_cast: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Entry<M> {
+    Cast(Arc<Cast>),
+    Change(Change<M>),
+    /// Notified once every change before it is applied.
+    Settled(oneshot::Sender<()>),
+}
+
+/// The entries to apply next: first the changes, then the broadcasts.
+#[derive(Debug)]
+pub(super) struct Batch<M> {
+    pub(super) changes: Vec<Change<M>>,
+    pub(super) settled: Vec<oneshot::Sender<()>>,
+    pub(super) casts: Vec<Arc<Cast>>,
+    bytes: usize,
+}
+
+impl<M> Pending<M> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn push_cast(&mut self, cast: Arc<Cast>) {
+        self.casts += 1;
+        self.bytes += cast.chunk.len();
+        self.entries.push_back(Entry::Cast(cast));
+    }
+
+    pub(super) fn push_change(&mut self, change: Change<M>) {
+        self.changes += 1;
+        self.entries.push_back(Entry::Change(change));
+    }
+
+    /// Resolves once every change that is queued now is applied. None: there is no such change.
+    pub(super) fn settled(&mut self) -> Option<oneshot::Receiver<()>> {
+        if self.changes == 0 {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.entries.push_back(Entry::Settled(sender));
+        Some(receiver)
+    }
+
+    /// Whether the dispatcher does not keep up.
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.casts > MAX_PENDING || self.bytes > MAX_PENDING_BYTES
+    }
+
+    /// Notes a broadcast at `now`; true when the last one was so recent that the two belong to a burst.
+    pub(super) fn note_cast(&mut self, now: Instant) -> bool {
+        let last = self.last_cast.replace(now);
+        last.is_some_and(|last| now.duration_since(last) < BURST_GAP)
+    }
+
+    /// Takes out the next batch. None when nothing is pending.
+    ///
+    /// A change is taken past broadcasts of the same batch whose receivers it does not affect, and ends the batch before one
+    /// whose receivers it does.
+    pub(super) fn next_batch(&mut self) -> Option<Batch<M>> {
+        let mut batch = Batch { changes: Vec::new(), settled: Vec::new(), casts: Vec::new(), bytes: 0 };
+        while self.entries.front().is_some_and(|next| batch.takes(next)) {
+            let Some(entry) = self.entries.pop_front() else { break };
+            match entry {
+                Entry::Cast(cast) => {
+                    self.casts -= 1;
+                    self.bytes -= cast.chunk.len();
+                    batch.bytes += cast.chunk.len();
+                    batch.casts.push(cast);
+                }
+                Entry::Change(change) => {
+                    self.changes -= 1;
+                    batch.changes.push(change);
+                }
+                Entry::Settled(sender) => batch.settled.push(sender),
+            }
+        }
+        batch.is_some().then_some(batch)
+    }
+
+    /// Gives back the memory that a burst took.
+    pub(super) fn shrink(&mut self) {
+        self.entries.shrink_to(MAX_BATCH);
+    }
+}
+
+impl<M> Default for Pending<M> {
+    fn default() -> Self {
+        Self { entries: VecDeque::new(), casts: 0, bytes: 0, changes: 0, dispatching: false, last_cast: None }
+    }
+}
+
+impl<M> Batch<M> {
+    fn takes(&self, next: &Entry<M>) -> bool {
+        match next {
+            Entry::Cast(cast) => {
+                let fits = self.casts.len() < MAX_BATCH && self.bytes + cast.chunk.len() <= MAX_BATCH_BYTES;
+                self.casts.is_empty() || fits
+            }
+            Entry::Change(change) => {
+                self.changes.len() < MAX_BATCH && !self.casts.iter().any(|cast| change.affects(&cast.audience))
+            }
+            Entry::Settled(_) => self.settled.len() < MAX_BATCH,
+        }
+    }
+
+    fn is_some(&self) -> bool {
+        !(self.changes.is_empty() && self.settled.is_empty() && self.casts.is_empty())
+    }
+}
+
+/// Broadcasts closer together than this are a burst.
+const BURST_GAP: Duration = Duration::from_micros(200);
+/// How many broadcasts, and how many changes, one batch takes at most.
+const MAX_BATCH: usize = 256;
+/// How many bytes of broadcasts one batch takes at most, unless the first alone is larger.
+const MAX_BATCH_BYTES: usize = 256 * 1024;
+/// How many broadcasts, and how many bytes of them, a shard queues before callers of `broadcast` help the dispatcher.
+const MAX_PENDING: usize = 65_536;
+const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
