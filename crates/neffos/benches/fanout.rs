@@ -1,6 +1,8 @@
 //! The broadcast engine without sockets: what it costs to find who gets a message, and to put it into their outboxes.
 #![allow(missing_docs, reason = "criterion's macros make the functions")]
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use neffos::Message;
@@ -43,5 +45,26 @@ fn all(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(fanout, rooms, all);
+/// What a membership change costs its caller while a burst is pending. It must not depend on the burst.
+fn change_during_a_burst(criterion: &mut Criterion) {
+    let crowd = Crowd::of(1_000);
+    let frame = tick();
+    let mut group = criterion.benchmark_group("leave and join during a burst");
+    for pending in [0, 100, 1_000] {
+        group.bench_function(BenchmarkId::new("broadcasts pending", pending), |bencher| {
+            bencher.iter_custom(|times| (0..times).map(|_| time_of_a_change(&crowd, &frame, pending)).sum());
+        });
+    }
+}
+
+fn time_of_a_change(crowd: &Crowd, frame: &Bytes, pending: usize) -> Duration {
+    crowd.begin_burst(frame, pending);
+    let start = Instant::now();
+    crowd.leave_and_join();
+    let spent = start.elapsed();
+    crowd.end_burst();
+    spent
+}
+
+criterion_group!(fanout, rooms, all, change_during_a_burst);
 criterion_main!(fanout);
