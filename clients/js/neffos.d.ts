@@ -182,6 +182,13 @@ export interface Message<P = unknown> {
   /** Whether the server waits for what the handler returns. */
   readonly isAsk: boolean;
   readonly origin: Origin;
+  /**
+   * The id of the connection that sent it, as the server states: undefined when the server states none. Do not trust ids
+   * inside bodies: any client can write any id there.
+   */
+  readonly sender: string | undefined;
+  /** Whether the server states that it came through the HTTP API. */
+  readonly isFromProgram: boolean;
   /** The body as text, whatever frame it came in. */
   text(): string;
   /** Reads the body as JSON; throws a SyntaxError when it is not. */

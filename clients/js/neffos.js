@@ -92,6 +92,7 @@ const badRoom = () => new NeffosError("bad-room", BAD_ROOM);
  * @property {boolean} [isNative]
  * @property {boolean} [isAsk]
  * @property {Origin} [origin]
+ * @property {string} [mark] the sixth field: the sender, as the server states
  */
 
 /** @implements {Api.Message} */
@@ -106,6 +107,7 @@ class Message {
     isNative = false,
     isAsk = false,
     origin = "remote",
+    mark = "",
   }) {
     this.namespace = namespace;
     this.room = room;
@@ -116,6 +118,8 @@ class Message {
     this.isNative = isNative;
     this.isAsk = isAsk;
     this.origin = origin;
+    this.sender = mark.startsWith("@") ? mark.slice(1) : undefined;
+    this.isFromProgram = mark === "!";
   }
 
   text() {
@@ -147,7 +151,7 @@ const HEADER_FIELDS = 6;
  * @property {boolean} [isError]
  * @property {string | Bytes} [body]
  */
-/** @typedef {Required<Frame> & { isNoOp: boolean }} Incoming */
+/** @typedef {Required<Frame> & { isNoOp: boolean, mark: string }} Incoming */
 
 /**
  * Writes one envelope: text when the body is a string, bytes when it is bytes.
@@ -179,14 +183,15 @@ function decode(data) {
 
   const header = textOf(data.slice(0, end));
   const [wait = "", ...fields] = header.split(SEPARATOR);
-  const [namespace = "", room = "", event = "", isError, isNoOp] = fields.map(unescapeName);
+  const [namespace = "", room = "", event = "", isError, mark = ""] = fields.map(unescapeName);
   return {
     wait,
     namespace,
     room,
     event,
     isError: isError === "1",
-    isNoOp: isNoOp === "1",
+    isNoOp: mark === "1",
+    mark,
     body: data.slice(end + 1),
   };
 }

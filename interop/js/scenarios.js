@@ -309,6 +309,16 @@ const scenarios = {
     },
   },
 
+  "the mark of a sender disturbs no client": {
+    async run(world) {
+      const client = await inDefault(world);
+      await world.ctl("bcast", { ns: "default", event: "news", body: "a;b", from: "ada;1" });
+      const { body, error } = await next(client, "news");
+      assert.deepEqual([body, error ?? ""], ["a;b", ""]);
+      await client.close();
+    },
+  },
+
   "a broadcast of bytes arrives as bytes": {
     async run(world) {
       const [ada, bob] = [await inDefault(world), await inDefault(world)];

@@ -59,5 +59,14 @@ fn javascript(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.command(command("npm test").current_dir(CLIENT))
 }
 
+/// Writes the browser client as servers carry it.
+///
+/// # Errors
+/// When Node or its packages cannot be had, or the client cannot be parsed.
+pub(crate) fn minify_client(steps: &mut Steps) -> Result {
+    machine::need_node_modules(INTEROP)?;
+    steps.command(command("node minify.js").current_dir(INTEROP))
+}
+
 pub(crate) const INTEROP: &str = "interop/js";
 const CLIENT: &str = "clients/js";

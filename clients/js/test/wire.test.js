@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as client from "../neffos.js";
-import { connected, entered, joined } from "./fake-socket.js";
+import { connected, entered, joined, settled } from "./fake-socket.js";
 
 const utf8 = (text) => new TextEncoder().encode(text);
 
@@ -72,6 +72,22 @@ test("text and JSON are read from both kinds of frames", async () => {
   assert.deepEqual([heard[0].json(), heard[1].json()], [{ a: "ü" }, { a: "ü" }]);
   assert.deepEqual([heard[0].text(), heard[1].text()], ['{"a":"ü"}', '{"a":"ü"}']);
   assert.throws(() => heard[2].json(), SyntaxError);
+});
+
+test("who a message is from is what the server says, and nothing that a body says", async () => {
+  const { heard, socket } = await listening();
+  for (const mark of ["@ada", "@a@%!semicolon@%!1", "@", "!", "0", "1", "", "ada"]) {
+    socket.receive(`;default;;chat;0;${mark};{"sender":"eve"}`);
+    socket.receive(utf8(`;default;;chat;0;${mark};`));
+  }
+  await settled();
+  assert.deepEqual(
+    heard.map(({ sender, isFromProgram }) => [sender, isFromProgram]),
+    ["ada", "a;1", "", undefined, undefined, undefined, undefined, undefined].flatMap((sender, at) => {
+      const told = [sender, at === 3];
+      return [told, told];
+    }),
+  );
 });
 
 test("only 1 is true in a flag", async () => {

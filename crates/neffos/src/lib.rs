@@ -48,8 +48,8 @@ pub use client::{Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, R
 #[cfg(feature = "protobuf")]
 pub use connection::Protobuf;
 pub use connection::{
-    ClientSide, Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json, NsConn, Reply,
-    Room, ServerSide, Setup, Side, State,
+    ClientSide, Closed, ClosedBy, Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json,
+    NsConn, Reply, Room, ServerSide, Setup, Side, State,
 };
 pub use error::{CloseError, Error};
 pub use exchange::{
@@ -59,8 +59,10 @@ pub use exchange::{
 pub use fanout::{Counters, Overflow};
 #[cfg(feature = "tls")]
 pub use http::serve_tls;
+#[cfg(feature = "axum")]
+pub use http::{Asset, browser_client};
 pub use http::{UpgradeError, UpgradeService, serve, serve_app};
-pub use message::{IntoMessages, Message};
+pub use message::{IntoMessages, Message, Sender};
 pub use server::{Exclude, Server, ServerBuilder, random_id};
 #[cfg(feature = "deflate")]
 pub use websocket::Compression;

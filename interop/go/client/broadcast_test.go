@@ -48,6 +48,16 @@ func TestAnIDMayHaveSeveralConnections(t *testing.T) {
 	})
 }
 
+func TestTheMarkOfASenderIsIgnored(t *testing.T) {
+	withEachDialer(t, func(t *testing.T, w world) {
+		g, _ := w.inDefault()
+		w.succeeds("bcast", "ns", "default", "event", "news", "body", "a;b", "from", "ada;1")
+		if m := g.next("news"); string(m.Body) != "a;b" || m.Err != nil {
+			t.Fatalf("%+v", m)
+		}
+	})
+}
+
 func TestABroadcastOfBytesArrivesAsBytes(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g, _ := w.inDefault()

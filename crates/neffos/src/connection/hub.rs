@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use super::ask::first_answer;
+use super::closed::Observers;
 use super::events::Namespaces;
 use super::handler::{ConnectHook, DisconnectHook};
 use super::limits::Limits;
@@ -33,6 +34,7 @@ pub(crate) struct Hub {
     pub(crate) fanout: Fanout<Peer>,
     pub(crate) on_connect: Option<ConnectHook>,
     pub(crate) on_disconnect: Option<DisconnectHook>,
+    pub(crate) observers: Observers,
     /// The way to other servers, where there is one.
     pub(crate) exchange: Option<Membership>,
     /// What a client's handles hold; a server has none.
@@ -51,6 +53,7 @@ impl Hub {
             fanout,
             on_connect: None,
             on_disconnect: None,
+            observers: Observers::default(),
             exchange: None,
             line: OnceLock::new(),
             next_key: AtomicU64::new(1),

@@ -4,6 +4,7 @@
 //! - `side.rs`: the two sides; `accepted.rs`, `line.rs`: what the handles of a server and those of a client hold.
 //! - `limits.rs`: bounds and deadlines.
 //! - `peer.rs`: the shared state of one connection: session, outbox, socket.
+//! - `closed.rs`: how a connection ended, and the hooks that observe connections.
 //! - `conn.rs`, `namespace.rs`: the handles `Conn`, `NsConn`, `Room`.
 //! - `ask.rs`: requests to the peer, and what their replies agree to; `requests.rs`: those for namespaces and rooms.
 //! - `events.rs`: the table of handlers; `handler.rs`, `extract.rs`, `reply.rs`: what a handler may take and return;
@@ -14,6 +15,7 @@
 
 mod accepted;
 mod ask;
+mod closed;
 mod conn;
 mod deadlines;
 mod driver;
@@ -36,6 +38,8 @@ mod requests;
 mod side;
 
 pub(crate) use ask::first_answer;
+pub(crate) use closed::Observers;
+pub use closed::{Closed, ClosedBy};
 pub use conn::Conn;
 pub(crate) use driver::{Start, drive};
 pub use events::Events;

@@ -47,7 +47,7 @@ async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
         }
         return;
     };
-    tracing::debug!(conn = ?peer.id(), reason = ?text, "refused");
+    tracing::debug!(conn = &**peer.id(), reason = text.as_str(), "refused");
     // Without the exchange, or after a welcome that was given too early, a close frame is all there is to say it with.
     if native_only || peer.is_admitted() {
         return peer.close(Some(&CloseFrame::new(code, text)));
@@ -221,7 +221,7 @@ fn start(peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Result
 
 fn report_panic(peer: &Peer, message: &Message, reply: &Reply) {
     if matches!(reply.0, Kind::Panicked) {
-        tracing::error!(conn = ?peer.id(), event = ?message.event(), "a handler panicked");
+        tracing::error!(conn = &**peer.id(), event = message.event(), "a handler panicked");
     }
 }
 

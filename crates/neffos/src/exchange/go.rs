@@ -45,7 +45,9 @@ pub(super) fn seal(letter: &mut Letter, epoch: u32) {
 pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
     let Some(end) = payload.iter().position(|&byte| byte == b';') else { return Ok(native(payload)) };
     let (first, rest) = (&payload[..end], payload.slice(end..));
-    let Ok(mut message) = wire::decode(rest.clone(), Kind::Text, NativeMode::Mixed) else { return Err(Fault::Broken) };
+    let decoded = wire::decode(rest.clone(), Kind::Text, NativeMode::Mixed).map_err(|_| Fault::Broken)?;
+    // Clients of servers in Go can publish whole messages on the broker, so the mark of a sender proves nothing.
+    let mut message = decoded.without_sender();
     if message.is_native() && message.body.len() == rest.len() {
         return Ok(native(payload));
     }
@@ -63,7 +65,8 @@ pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
 
 /// Reads an answer to the ask with `token`.
 pub(super) fn read_answer(payload: &Bytes, token: &str) -> Result<Arrival, Fault> {
-    let message = wire::decode(payload.clone(), Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken)?;
+    let message =
+        wire::decode(payload.clone(), Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken)?.without_sender();
     Ok(Arrival { from: None, what: What::Answer { token: token.into(), message } })
 }
 

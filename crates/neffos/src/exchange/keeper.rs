@@ -135,7 +135,7 @@ fn parcel<L: Link>(node: &Node, link: &L, number: u32, letter: Letter, said: Sai
     let parcel = node.sealed(letter, said, number);
     if let Some(fault) = link.refusal(&parcel) {
         node.tallies.refused.add(1);
-        tracing::warn!(channel = ?parcel.channel, %fault, "dropped a message for the other servers");
+        tracing::warn!(channel = &*parcel.channel, %fault, "dropped a message for the other servers");
         return None;
     }
     if is_numbered {

@@ -20,6 +20,8 @@ pub struct Counters {
     delivered: u64,
     dropped_full: u64,
     dropped_closed: u64,
+    received: u64,
+    received_bytes: u64,
 }
 
 impl Counters {
@@ -43,6 +45,16 @@ impl Counters {
         self.dropped_full
     }
 
+    /// Messages that arrived from connections, before anything was decided about them.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Bytes of those messages, after decompression and without frame headers.
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+
     /// Dropped because the connection was closing, or broke before they were written.
     pub fn dropped_closed(&self) -> u64 {
         self.dropped_closed
@@ -58,6 +70,13 @@ pub(crate) struct Tally {
     pub(crate) dropped_closed: usize,
 }
 
+/// What arrived with one read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Received {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
 /// The shared counts.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
@@ -65,6 +84,8 @@ pub(crate) struct Totals {
     delivered: AtomicU64,
     dropped_full: AtomicU64,
     dropped_closed: AtomicU64,
+    received: AtomicU64,
+    received_bytes: AtomicU64,
 }
 
 impl Totals {
@@ -81,12 +102,21 @@ impl Totals {
         }
     }
 
+    pub(crate) fn add_received(&self, Received { messages, bytes }: Received) {
+        if messages > 0 {
+            self.received.fetch_add(messages, Ordering::Relaxed);
+            self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn read(&self) -> Counters {
         Counters {
             queued: self.queued.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
             dropped_full: self.dropped_full.load(Ordering::Relaxed),
             dropped_closed: self.dropped_closed.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            received_bytes: self.received_bytes.load(Ordering::Relaxed),
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use cast::{Audience, Cast, Except};
 use change::{Change, ChangeKind, Memberships};
 pub(crate) use chunk::Chunk;
 pub use counters::Counters;
-pub(crate) use counters::{Tally, Totals};
+pub(crate) use counters::{Received, Tally, Totals};
 pub use outbox::Overflow;
 pub(crate) use outbox::{Offer, Outbox, OutboxLimits};
 use runtimes::Runtimes;

@@ -4,9 +4,12 @@
 //! - `url_headers.rs`: headers that browsers can only send as URL parameters. Pure.
 //! - `upgrade.rs`: the upgrade itself: id, socket, task.
 //! - `service.rs`: a tower service; `axum.rs`: the same for axum's router.
+//! - `asset.rs`: files that the program carries, among them the client for browsers.
 //! - `serve.rs`: a listener of our own, for those who need no other server; `tls.rs`: the same over TLS.
 //! - `fuzzing.rs`: what fuzzers hold the pure ones up against.
 
+#[cfg(feature = "axum")]
+mod asset;
 #[cfg(feature = "axum")]
 mod axum;
 #[cfg(any(test, fuzzing))]
@@ -19,6 +22,8 @@ mod tls;
 mod upgrade;
 mod url_headers;
 
+#[cfg(feature = "axum")]
+pub use asset::{Asset, browser_client};
 pub use handshake::UpgradeError;
 pub use serve::{serve, serve_app};
 pub use service::UpgradeService;

@@ -2,12 +2,14 @@
 //!
 //! - `mod.rs`: [`Message`], as applications see it, and what may be given where messages are wanted.
 //! - `wire.rs`: the seven fields, to and from bytes.
+//! - `sender.rs`: [`Sender`], who a relayed message is from.
 //! - `events.rs`: the names that the protocol keeps for itself.
 //! - `fuzzing.rs`: what fuzzers hold this up against.
 
 pub(crate) mod events;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod sender;
 pub(crate) mod wire;
 
 use bytes::Bytes;
@@ -15,7 +17,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 
+pub use sender::Sender;
+
 use crate::error::Error;
+use sender::Mark;
 
 /// One event with its body: what handlers get and what is emitted, asked and broadcast.
 ///
@@ -39,6 +44,7 @@ pub struct Message {
     pub(crate) error: Option<SmolStr>,
     pub(crate) encoding: Encoding,
     pub(crate) no_op: bool,
+    pub(crate) sender: Mark,
     pub(crate) cause: Cause,
     pub(crate) token: SmolStr,
     pub(crate) asker: Option<u64>,
@@ -149,6 +155,27 @@ impl Message {
         self
     }
 
+    /// States that the message is from the connection with this id: for servers that relay messages. Receivers read it with
+    /// [`Message::sender`]; clients of other implementations ignore it. A server drops the mark that a client sends.
+    #[must_use]
+    pub fn sent_by(mut self, id: impl AsRef<str>) -> Self {
+        self.sender = Mark::connection(id.as_ref());
+        self
+    }
+
+    /// States that the message is from a program, as [`Message::sent_by`] does for a connection.
+    #[must_use]
+    pub fn sent_by_program(mut self) -> Self {
+        self.sender = Mark::program();
+        self
+    }
+
+    /// The sender, as the server that relayed the message states. None when it states none. In a handler of a server it is always
+    /// none: there, the connection of the handler is the sender.
+    pub fn sender(&self) -> Option<Sender<'_>> {
+        self.sender.sender()
+    }
+
     /// The namespace; empty when it was not set, and for messages of the empty namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -243,9 +270,20 @@ impl Message {
         Self { event: SmolStr::new_static(event), namespace: namespace.into(), cause, ..Self::default() }
     }
 
+    /// `self` without the mark of its sender.
+    pub(crate) fn without_sender(mut self) -> Self {
+        self.sender = Mark::default();
+        self
+    }
+
     /// About how many bytes it takes to keep.
     pub(crate) fn size(&self) -> usize {
-        size_of::<Self>() + self.namespace.len() + self.room.len() + self.event.len() + self.body.len()
+        size_of::<Self>()
+            + self.sender.as_str().len()
+            + self.namespace.len()
+            + self.room.len()
+            + self.event.len()
+            + self.body.len()
     }
 
     /// `self` with the namespace filled in, if it was unset.
@@ -270,6 +308,7 @@ impl Message {
         self.encoding = encoding;
         self.error = None;
         self.no_op = false;
+        self.sender = Mark::default();
         self.recipient = None;
         self.asker = None;
     }

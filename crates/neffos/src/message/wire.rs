@@ -1,5 +1,7 @@
 //! The seven fields `wait;namespace;room;event;isError;isNoOp;body`, to and from bytes.
 //!
+//! The sixth is `0`, `1`, or the mark of the sender (`sender.rs`).
+//!
 //! Encoding writes straight into a websocket frame; a decoded body stays in the buffer that was read.
 
 use std::borrow::Cow;
@@ -8,6 +10,7 @@ use std::fmt;
 use bytes::{Buf, Bytes};
 use smol_str::SmolStr;
 
+use super::sender::Mark;
 use super::{Encoding, Message, events};
 use crate::websocket::{self, Kind, Role};
 
@@ -69,6 +72,7 @@ pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result
         room: name(2),
         event: name(3),
         no_op: field(5) == "1",
+        sender: Mark::read(name(5)),
         ..Message::default()
     };
     let is_error = field(4) == "1";
@@ -139,7 +143,9 @@ pub(crate) fn encode_empty_reply(token: &str, role: Role) -> Bytes {
 struct Payload<'a> {
     token: &'a str,
     names: [Cow<'a, str>; 3],
-    flags: &'static str,
+    is_error: &'static str,
+    /// The no-op flag, or the mark of the sender.
+    mark: Cow<'a, str>,
     last: &'a [u8],
 }
 
@@ -148,11 +154,11 @@ impl<'a> Payload<'a> {
         Self {
             token,
             names: [escaped(&message.namespace), escaped(&message.room), escaped(&message.event)],
-            flags: match (message.error.is_some(), message.no_op) {
-                (false, false) => ";0;0;",
-                (false, true) => ";0;1;",
-                (true, false) => ";1;0;",
-                (true, true) => ";1;1;",
+            is_error: if message.error.is_some() { ";1;" } else { ";0;" },
+            mark: match message.sender.as_str() {
+                _ if message.no_op => "1".into(),
+                "" => "0".into(),
+                mark => escaped(mark),
             },
             last: last_field(message),
         }
@@ -160,7 +166,7 @@ impl<'a> Payload<'a> {
 
     fn len(&self) -> usize {
         let names = self.names.iter().map(|name| 1 + name.len()).sum::<usize>();
-        self.token.len() + names + self.flags.len() + self.last.len()
+        self.token.len() + names + self.is_error.len() + self.mark.len() + 1 + self.last.len()
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -169,7 +175,9 @@ impl<'a> Payload<'a> {
             out.push(SEPARATOR);
             out.extend_from_slice(name.as_bytes());
         }
-        out.extend_from_slice(self.flags.as_bytes());
+        out.extend_from_slice(self.is_error.as_bytes());
+        out.extend_from_slice(self.mark.as_bytes());
+        out.push(SEPARATOR);
         out.extend_from_slice(self.last);
     }
 }
@@ -230,6 +238,7 @@ const SERVER_CONNECTION_PREFIX: &str = "neffos(0x";
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Sender;
     use super::*;
     use crate::websocket::{Incoming, ReadLimits, Reader};
 
@@ -263,6 +272,22 @@ mod tests {
         assert_eq!(text, ";semi@%!semicolon@%!ns;r;a@%!semicolon@%!b;0;0;x;y;");
         let back = decode_text(&text).unwrap();
         assert_eq!((back.namespace(), back.event(), &back.body[..]), ("semi;ns", "a;b", &b"x;y;"[..]));
+    }
+
+    #[test]
+    fn the_sender_stands_in_the_sixth_field_and_may_hold_anything() {
+        let message = Message::new("chat", "a;b").in_namespace("default").sent_by("a;1");
+        let text = text_of(&encode(&message, Role::Server));
+        assert_eq!(text, ";default;;chat;0;@a@%!semicolon@%!1;a;b");
+        let back = decode_text(&text).unwrap();
+        assert_eq!((back.sender(), &back.body[..]), (Some(Sender::Connection("a;1")), &b"a;b"[..]));
+        let program = text_of(&encode(&Message::new("e", "").sent_by_program(), Role::Server));
+        assert_eq!(program, ";;;e;0;!;");
+        assert_eq!(decode_text(&program).unwrap().sender(), Some(Sender::Program));
+        assert_eq!(decode_text(";;;e;0;@;").unwrap().sender(), Some(Sender::Connection("")));
+        for other in ["", "0", "1", "2", "x", "!!", "ada", "0@ada"] {
+            assert_eq!(decode_text(&format!(";;;e;0;{other};")).unwrap().sender(), None, "{other}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use http::request::Parts;
 use super::gate::{Gate, GateSettings};
 use super::{Server, default_shards};
 use crate::connection::{
-    Conn, ConnectHook, DisconnectHook, Events, Hub, IntoDecision, Limits, Namespaces, Setup, StateMap, connect_hook,
-    disconnect_hook,
+    Closed, Conn, ConnectHook, DisconnectHook, Events, Hub, IntoDecision, Limits, Namespaces, Observers, Setup,
+    StateMap, connect_hook, disconnect_hook,
 };
 use crate::error::Error;
 use crate::exchange::{ClusterStatus, Exchange, Here, Plan, QueueLimits};
@@ -53,6 +53,7 @@ pub struct ServerBuilder {
     gate: GateSettings,
     on_connect: Option<ConnectHook>,
     on_disconnect: Option<DisconnectHook>,
+    observers: Observers,
     shards: Option<usize>,
     ordered: bool,
     exchange: Plan,
@@ -68,6 +69,7 @@ impl ServerBuilder {
             gate: GateSettings::default(),
             on_connect: None,
             on_disconnect: None,
+            observers: Observers::default(),
             shards: None,
             ordered: false,
             exchange: Plan::default(),
@@ -111,6 +113,20 @@ impl ServerBuilder {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.on_disconnect = Some(disconnect_hook(hook));
+        self
+    }
+
+    /// Runs when a request has become a websocket, before `on_connect` decides about it: for logs and metrics. Must not block; a
+    /// panic is logged.
+    pub fn on_opened(mut self, hook: impl Fn(&Conn) + Send + Sync + 'static) -> Self {
+        self.observers.opened = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs once for every connection that was opened, after its last handler, with the reason of its end: for logs and metrics.
+    /// Connections that were refused are among them. Must not block; a panic is logged.
+    pub fn on_closed(mut self, hook: impl Fn(&Closed) + Send + Sync + 'static) -> Self {
+        self.observers.closed = Some(Arc::new(hook));
         self
     }
 
@@ -376,6 +392,7 @@ impl ServerBuilder {
         let fanout = Fanout::watched(shards, self.ordered, watch.as_ref());
         let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
         (hub.on_connect, hub.on_disconnect, hub.exchange) = (self.on_connect, self.on_disconnect, exchange);
+        hub.observers = self.observers;
         let hub = Arc::new(hub);
         if let Some(node) = node {
             let here: Arc<dyn Here> = hub.clone();

@@ -14,12 +14,14 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::closed::{Closed, ClosedBy};
+use super::conn::Conn;
 use super::deadlines::{Deadlines, Due};
 use super::inbox::Inbox;
 use super::io::{Io, Written};
 use super::peer::{Peer, too_slow};
 use super::process::{self, Job};
-use crate::fanout::{Member, Tally};
+use crate::fanout::{Member, Received, Tally};
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
 use crate::session::{AckStep, CLIENT_TOKEN, Effect, Frame, Match, Pending, Step, is_made_by};
@@ -59,6 +61,9 @@ struct Driver {
     violation: Option<Box<CloseFrame>>,
     /// The peer's close frame has come: nothing more will.
     peer_closed: bool,
+    /// The peer's close frame came before this side closed.
+    peer_closed_first: bool,
+    opened: Instant,
     /// This side has said that it sends nothing more.
     shut_down: bool,
 }
@@ -82,6 +87,7 @@ impl Drop for Driver {
             self.begin_the_end();
         }
         self.lose_socket();
+        self.peer.hub().observers.tell_closed(|| self.closed());
     }
 }
 
@@ -102,6 +108,8 @@ impl Driver {
             stage: Stage::Open,
             violation: None,
             peer_closed: false,
+            peer_closed_first: false,
+            opened: now,
             shut_down: false,
             peer,
             io,
@@ -111,6 +119,7 @@ impl Driver {
     fn begin(&mut self, start: Start) {
         match start {
             Start::Requested(request, early) => {
+                self.peer.hub().observers.tell_opened(|| Conn::new(self.peer.clone()));
                 self.job = process::open(&self.peer, request);
                 self.feed(&early);
             }
@@ -263,14 +272,23 @@ impl Driver {
         self.inbox.len() >= limit.saturating_mul(WHILE_ASKING) || self.peer.session().asks.is_empty()
     }
 
-    fn feed(&mut self, mut bytes: &[u8]) {
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut received = Received::default();
+        self.read_all(bytes, &mut received);
+        self.peer.hub().fanout.totals().add_received(received);
+    }
+
+    fn read_all(&mut self, mut bytes: &[u8], received: &mut Received) {
         while !bytes.is_empty() {
             match self.reader.read(&mut bytes) {
-                Ok(Some(incoming)) => self.receive(incoming),
+                Ok(Some(incoming)) => {
+                    received.note(&incoming);
+                    self.receive(incoming);
+                }
                 Ok(None) => return,
                 Err(violation) => {
                     let frame = CloseFrame::new(violation.code(), violation.reason());
-                    tracing::debug!(conn = ?self.peer.id(), reason = ?frame.reason(), "cut: broken frames");
+                    tracing::debug!(conn = &**self.peer.id(), reason = frame.reason(), "cut: broken frames");
                     self.violation = Some(Box::new(frame));
                     return;
                 }
@@ -288,6 +306,7 @@ impl Driver {
             Incoming::Ping(payload) => self.pong(&payload),
             Incoming::Close(frame) => {
                 self.peer_closed = true;
+                self.peer_closed_first |= !self.peer.is_closed();
                 self.peer.close(frame.as_ref());
             }
             Incoming::Message { .. } | Incoming::Pong(_) => {}
@@ -339,9 +358,17 @@ impl Driver {
             return;
         }
         match wire::decode(frame.data, frame.kind, native) {
-            Ok(message) if is_made_by(self.peer.hub().role, &message.token) && self.take_reply(&message) => {}
-            Ok(message) => self.enqueue(Box::new(message)),
-            Err(reason) => tracing::debug!(conn = ?self.peer.id(), %reason, "dropped an invalid message"),
+            Ok(message) => self.take_message(message),
+            Err(reason) => tracing::debug!(conn = &**self.peer.id(), %reason, "dropped an invalid message"),
+        }
+    }
+
+    fn take_message(&mut self, message: Message) {
+        let role = self.peer.hub().role;
+        // Only a server states the sender of a message.
+        let message = if role == Role::Server { message.without_sender() } else { message };
+        if !is_made_by(role, &message.token) || !self.take_reply(&message) {
+            self.enqueue(Box::new(message));
         }
     }
 
@@ -361,7 +388,7 @@ impl Driver {
                 }
                 waiter.answer(message.clone());
             }
-            Match::Stale => tracing::debug!(conn = ?self.peer.id(), "dropped a late reply"),
+            Match::Stale => tracing::debug!(conn = &**self.peer.id(), "dropped a late reply"),
             Match::Other => return false,
         }
         true
@@ -411,7 +438,7 @@ impl Driver {
     }
 
     fn give_up(&mut self, due: Due) {
-        tracing::debug!(conn = ?self.peer.id(), ?due, "deadline");
+        tracing::debug!(conn = &**self.peer.id(), ?due, "deadline");
         match due {
             Due::Ping => self.peer.control(websocket::ping(self.peer.hub().role, b"")),
             Due::NoHello => self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "no greeting in time"))),
@@ -423,7 +450,7 @@ impl Driver {
     }
 
     fn give_up_handlers(&mut self) {
-        tracing::warn!(conn = ?self.peer.id(), "a handler outlived its connection for too long and was stopped");
+        tracing::warn!(conn = &**self.peer.id(), "a handler outlived its connection for too long and was stopped");
         self.inbox.clear();
         self.job = None;
         if self.stage == Stage::Telling {
@@ -476,6 +503,18 @@ impl Driver {
         self.stage = Stage::Ending;
     }
 
+    /// How it ended, for `on_closed`.
+    fn closed(&self) -> Closed {
+        let frame = self.peer.end_reason();
+        let by = match (&frame, self.peer_closed_first) {
+            (_, true) => ClosedBy::Client,
+            (Some(_), false) => ClosedBy::Server,
+            (None, false) => ClosedBy::Loss,
+        };
+        let lasted = self.opened.elapsed();
+        Closed { id: self.peer.id().clone(), address: self.peer.address(), lasted, frame, by }
+    }
+
     fn lose_socket(&mut self) {
         self.peer.end(None);
         let mut tally = Tally::default();
@@ -483,6 +522,15 @@ impl Driver {
         drop(socket);
         self.peer.hub().fanout.totals().add(&tally);
         self.io = Io::Gone;
+    }
+}
+
+impl Received {
+    fn note(&mut self, incoming: &Incoming) {
+        if let Incoming::Message { data, .. } = incoming {
+            self.messages += 1;
+            self.bytes += data.len() as u64;
+        }
     }
 }
 

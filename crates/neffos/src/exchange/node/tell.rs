@@ -35,7 +35,10 @@ impl Node {
     fn as_in_go(&self, message: &Message, except: Option<&str>) -> Option<Letter> {
         let channel = self.channel_of(message);
         if self.is_mistakable(message, &channel) {
-            tracing::warn!(namespace = ?message.namespace(), "a message to an id that is called as its namespace stays here");
+            tracing::warn!(
+                namespace = message.namespace(),
+                "a message to an id that is called as its namespace stays here"
+            );
             self.tallies.refused.add(1);
             return None;
         }

@@ -1,0 +1,110 @@
+//! [`Closed`]: how a connection ended, for logs and metrics. The hooks that observe connections.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conn::Conn;
+use crate::websocket::{CloseCode, CloseFrame};
+
+/// How a connection ended.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Closed, Events, Server};
+///
+/// let server = Server::builder()
+///     .namespace("default", Events::new())
+///     .on_closed(|closed: &Closed| println!("{} was closed: {:?} {}", closed.id(), closed.code(), closed.reason()))
+///     .build()?;
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Closed {
+    pub(super) id: Arc<str>,
+    pub(super) address: Option<SocketAddr>,
+    pub(super) lasted: Duration,
+    pub(super) frame: Option<CloseFrame>,
+    pub(super) by: ClosedBy,
+}
+
+/// Which side ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClosedBy {
+    /// The client sent a close frame first.
+    Client,
+    /// The server closed it.
+    Server,
+    /// The socket broke.
+    Loss,
+}
+
+impl Closed {
+    /// The id of the connection.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where the client's socket was, when that is known.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The time from the upgrade to the end of the last handler.
+    pub fn lasted(&self) -> Duration {
+        self.lasted
+    }
+
+    /// The code of the close frame; none when there was no frame, or one without a code.
+    pub fn code(&self) -> Option<CloseCode> {
+        self.frame.as_ref().map(CloseFrame::code)
+    }
+
+    /// The reason in the close frame. When the client closed, its words.
+    pub fn reason(&self) -> &str {
+        self.frame.as_ref().map_or("", CloseFrame::reason)
+    }
+
+    /// Which side ended it.
+    pub fn by(&self) -> ClosedBy {
+        self.by
+    }
+}
+
+/// The application's hooks.
+#[derive(Clone, Default)]
+pub(crate) struct Observers {
+    pub(crate) opened: Option<Arc<dyn Fn(&Conn) + Send + Sync>>,
+    pub(crate) closed: Option<Arc<dyn Fn(&Closed) + Send + Sync>>,
+}
+
+impl Observers {
+    pub(super) fn tell_opened(&self, conn: impl FnOnce() -> Conn) {
+        if let Some(hook) = &self.opened {
+            guarded("on_opened", || hook(&conn()));
+        }
+    }
+
+    pub(super) fn tell_closed(&self, closed: impl FnOnce() -> Closed) {
+        if let Some(hook) = &self.closed {
+            guarded("on_closed", || hook(&closed()));
+        }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observers").finish_non_exhaustive()
+    }
+}
+
+/// A hook may run while its connection's task is dropped, where a panic would end the process.
+fn guarded(name: &str, hook: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+        tracing::error!(hook = name, "a hook panicked");
+    }
+}
