@@ -26,9 +26,15 @@ impl Failure {
         Self::Run(text.to_string())
     }
 
+    /// What went wrong.
+    pub(crate) fn text(&self) -> &str {
+        let (Self::Config(text) | Self::Run(text) | Self::Refused(text) | Self::Unreachable(text)) = self;
+        text
+    }
+
     /// Tells the user, and says with which code to exit.
     pub(crate) fn report(&self) -> ExitCode {
-        let (Self::Config(text) | Self::Run(text) | Self::Refused(text) | Self::Unreachable(text)) = self;
+        let text = self.text();
         // Whoever closed stderr does not want to know.
         writeln!(std::io::stderr(), "error: {text}").ok();
         match self {

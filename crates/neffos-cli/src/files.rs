@@ -11,6 +11,18 @@ pub(crate) fn allow_all() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
+/// How many this process may have open now; none when there is no limit.
+#[cfg(unix)]
+pub(crate) fn limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// Elsewhere there is no such limit.
+#[cfg(not(unix))]
+pub(crate) fn limit() -> Option<u64> {
+    None
+}
+
 /// Elsewhere there is no such limit.
 #[cfg(not(unix))]
 pub(crate) fn allow_all() -> Option<u64> {

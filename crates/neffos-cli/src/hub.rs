@@ -54,8 +54,8 @@ fn handle(rule: Rule, ns: &NsConn, server: &Server, message: &Message) -> Reply 
         return Reply::none();
     }
     match rule {
-        Rule::Others => ns.broadcast_others(copy(message)),
-        Rule::Everyone => ns.broadcast(copy(message)),
+        Rule::Others => ns.broadcast_others(copy(ns, message)),
+        Rule::Everyone => ns.broadcast(copy(ns, message)),
         Rule::Recipient => match send_to_recipient(ns, server, message) {
             Ok(()) => {}
             Err(reason) => return Reply::error(reason),
@@ -83,17 +83,17 @@ fn send_to_recipient(ns: &NsConn, server: &Server, message: &Message) -> Result<
     if !is_known && server.cluster().is_none() {
         return Err("nobody has this id".to_owned());
     }
-    ns.broadcast(with_body(message, body).to(to));
+    ns.broadcast(with_body(ns, message, body).to(to));
     Ok(())
 }
 
-/// `message` as others get it: its token and its flags concern the sender alone.
-fn copy(message: &Message) -> Message {
-    with_body(message, message.body().clone())
+/// `message` as others receive it: without token and flags, which concern the sender alone, and with the sender's id.
+fn copy(ns: &NsConn, message: &Message) -> Message {
+    with_body(ns, message, message.body().clone())
 }
 
-fn with_body(message: &Message, body: impl Into<Vec<u8>>) -> Message {
-    let copy = Message::new(message.event(), body.into()).in_namespace(message.namespace());
+fn with_body(ns: &NsConn, message: &Message, body: impl Into<Vec<u8>>) -> Message {
+    let copy = Message::new(message.event(), body.into()).in_namespace(message.namespace()).sent_by(ns.conn().id());
     let copy = match message.room() {
         Some(room) => copy.to_room(room),
         None => copy,

@@ -9,7 +9,8 @@
 //! - `routes.rs`: the HTTP routes, and which of them are guarded.
 //! - `api/`: the HTTP API for programs; `body.rs`: the body of a message, as JSON gives it.
 //! - `page.rs`, `live.rs`: the page, and the numbers that it shows.
-//! - `metrics.rs`, `log.rs`: what operators see.
+//! - `metrics/`, `log.rs`: metrics and logs; `watch.rs`: those about connections.
+//! - `reload.rs`: reads certificates and API keys again.
 //! - `terminal/`: the client for the terminal: `neffos dial`, `emit`, `ask` and `watch`.
 //! - `signals.rs`, `failure.rs`: how programs end.
 //! - `bench/`: `neffos bench`, which measures a server from outside.
@@ -26,12 +27,14 @@ mod live;
 mod log;
 mod metrics;
 mod page;
+mod reload;
 mod routes;
 mod serve;
 mod server;
 mod signals;
 mod terminal;
 mod tls;
+mod watch;
 
 use std::process::ExitCode;
 

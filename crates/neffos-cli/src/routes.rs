@@ -1,21 +1,21 @@
-//! All routes: the websocket, what operators read, the page, and the API behind its key.
+//! All routes: the websocket, health and metrics, the page, and the API behind its keys.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use axum::{Router, middleware};
+use http::HeaderName;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use neffos::Server;
 
-use crate::cluster::{Extent, Readiness};
-use crate::config::ApiKey;
+use crate::api::{self, Keys};
+use crate::cluster::{Detail, Extent, Readiness};
 use crate::live::Live;
-use crate::{api, metrics, page};
+use crate::{metrics, page};
 
 /// What handlers of requests share.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub(crate) struct App {
     pub(crate) server: Server,
     pub(crate) namespaces: Arc<BTreeSet<String>>,
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) key: ApiKey,
+    pub(crate) keys: Keys,
     pub(crate) started: Instant,
 }
 
@@ -34,30 +34,59 @@ pub(crate) enum Page {
     Off,
 }
 
-/// The whole application. With the page it starts a task, so it must run inside a runtime.
-pub(crate) fn router(app: App, page: Page) -> Router {
+/// Where the API and metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operators {
+    /// At the public address.
+    Here,
+    /// At the internal address.
+    Elsewhere,
+}
+
+/// The routes of the public address. With the page it starts a task, so it must run inside a runtime.
+pub(crate) fn public(app: App, page: Page, operators: Operators) -> Router {
     let router = Router::new()
         .route("/ws", app.server.axum())
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(async |app| ready(app, Extent::All)))
-        .route("/readyz/alone", get(async |app| ready(app, Extent::Alone)))
-        .route("/metrics", get(scrape))
-        .merge(page::client())
-        .merge(api::routes(&app.key));
+        .route("/neffos.js", neffos::browser_client())
+        .merge(health(Detail::Hidden));
+    let router = match operators {
+        Operators::Here => router.merge(operations(&app)),
+        Operators::Elsewhere => router,
+    };
     let router = match page {
         Page::Served => router.merge(page::page()).merge(live(&app.server)),
         Page::Off => router,
     };
+    finished(router, app)
+}
+
+/// The routes of the internal address.
+pub(crate) fn internal(app: App) -> Router {
+    finished(health(Detail::Told).merge(operations(&app)), app)
+}
+
+fn finished(router: Router<App>, app: App) -> Router {
+    let router = router.method_not_allowed_fallback(api::wrong_method).fallback(api::no_such_path);
     router.with_state(app)
+}
+
+/// Whether it lives, and whether clients should come.
+fn health(detail: Detail) -> Router<App> {
+    let ready = |extent| get(async move |State(app): State<App>| Readiness::of(&app.server, extent).answer(detail));
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", ready(Extent::All))
+        .route("/readyz/alone", ready(Extent::Alone))
+}
+
+fn operations(app: &App) -> Router<App> {
+    let api = api::routes().route_layer(middleware::from_fn_with_state(app.keys.clone(), api::guard));
+    Router::new().route("/metrics", get(scrape)).merge(api)
 }
 
 fn live(server: &Server) -> Router<App> {
     let live = Live::start(server);
     Router::new().route("/api/live", get(async move || live.numbers()))
-}
-
-fn ready(State(app): State<App>, extent: Extent) -> (StatusCode, String) {
-    Readiness::of(&app.server, extent).answer()
 }
 
 async fn scrape(State(app): State<App>) -> ([(HeaderName, &'static str); 1], String) {

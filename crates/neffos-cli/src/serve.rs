@@ -14,45 +14,54 @@ use tokio::task::JoinError;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::config::{self, ApiKey, ServeArgs, Settings};
+use crate::api::Keys;
+use crate::config::{self, ApiKey, NamedKey, ServeArgs, Settings};
 use crate::failure::Failure;
-use crate::routes::{App, Page, router};
-use crate::signals::Signals;
-use crate::{cluster, files, log, metrics, server, tls};
+use crate::routes::{self, App, Operators, Page};
+use crate::signals::{Hangups, Signals};
+use crate::tls::Certificate;
+use crate::{cluster, files, log, metrics, reload, server};
 
 /// Serves until a signal ends it.
 pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
     let settings = config::load(args, std::env::vars_os(), |path| std::fs::read_to_string(path))?;
     log::start(settings.log.as_ref(), settings.log_format);
-    let tls = tls::load(&settings)?;
+    let tls = Certificate::load(&settings)?;
+    let keys = settings.read_api_keys()?;
+    if settings.is_key_exposed {
+        tracing::warn!("api_key: every user of this machine can read flags; give NEFFOS_API_KEY or --api-keys-file");
+    }
     // What most systems give at first is enough for a thousand connections.
     files::allow_all();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)?;
-    runtime.block_on(run(settings, tls))
+    runtime.block_on(run(settings, tls, keys))
 }
 
-async fn run(settings: Settings, tls: Option<Arc<ServerConfig>>) -> Result<(), Failure> {
+async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<NamedKey>) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::run)?;
+    let hangups = Hangups::new().map_err(Failure::run)?;
+    let metrics = metrics::install().map_err(Failure::run)?;
     let server = server::build(&settings)?;
     tokio::select! {
         joined = cluster::join(&server, &settings) => joined?,
         () = signals.next() => return Err(Failure::run("ended by a signal before it served")),
     }
-    let (listener, address) = listen(&settings).await?;
-    let (key, origin) = match settings.api_key.clone() {
-        Some(key) => (key, KeyOrigin::Given),
-        None => (random_key()?, KeyOrigin::Made),
-    };
+    let listeners = Listeners::open(&settings).await?;
+    let made = if keys.is_empty() { Some(random_key()?) } else { None };
+    keys.extend(made.clone().map(NamedKey::unnamed));
     let page = if settings.page == Some(false) { Page::Off } else { Page::Served };
-    let greeting = greeting(address, Transport::of(tls.as_deref()), page, (origin == KeyOrigin::Made).then_some(&key));
+    let config = tls.as_ref().map(Certificate::server_config).transpose()?;
+    let greeting = listeners.greeting(Transport::of(config.as_deref()), page, made.as_ref());
+    let address = listeners.address;
     let app = App {
         server: server.clone(),
-        namespaces: Arc::new(settings.namespaces.unwrap_or_default().into_keys().collect()),
-        metrics: metrics::install().map_err(Failure::run)?,
-        key,
+        namespaces: Arc::new(settings.namespaces.iter().flatten().map(|(name, _)| name.clone()).collect()),
+        metrics,
+        keys: Keys::new(keys),
         started: Instant::now(),
     };
-    let mut serving = tokio::spawn(accept(listener, server.clone(), router(app, page), tls));
+    let reloading = tokio::spawn(reload::follow(hangups, Arc::new(settings), app.keys.clone(), tls));
+    let mut serving = tokio::spawn(listeners.serve(app, page, config));
     greet(&greeting);
     tracing::info!(%address, "serving");
     tokio::select! {
@@ -66,15 +75,9 @@ async fn run(settings: Settings, tls: Option<Arc<ServerConfig>>) -> Result<(), F
     }
     // What is left are answers that are being written.
     timeout(LAST_ANSWERS, serving).await.ok();
+    reloading.abort();
     tracing::info!("ended");
     Ok(())
-}
-
-async fn accept(listener: TcpListener, server: Server, app: Router, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
-    match tls {
-        None => neffos::serve_app(listener, server, app).await,
-        Some(config) => neffos::serve_tls(listener, server, app, config).await,
-    }
 }
 
 /// Why accepting ended although nobody said so.
@@ -85,19 +88,68 @@ fn early_end(ended: Result<io::Result<()>, JoinError>) -> Failure {
     }
 }
 
-async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), Failure> {
-    let address = settings.addr.as_ref().map_or("127.0.0.1:8080", |address| address.as_str());
+/// Where clients come to, and where operators do, if that is another address.
+struct Listeners {
+    public: TcpListener,
+    address: SocketAddr,
+    internal: Option<(TcpListener, SocketAddr)>,
+}
+
+impl Listeners {
+    async fn open(settings: &Settings) -> Result<Self, Failure> {
+        let (public, address) = listen(settings.addr.as_ref().map_or("127.0.0.1:8080", |addr| addr.as_str())).await?;
+        let internal = match &settings.internal_addr {
+            Some(addr) => Some(listen(addr.as_str()).await?),
+            None => None,
+        };
+        Ok(Self { public, address, internal })
+    }
+
+    /// Serves until the server has ended.
+    async fn serve(self, app: App, page: Page, config: Option<Arc<ServerConfig>>) -> io::Result<()> {
+        let server = app.server.clone();
+        let Some((internal, _)) = self.internal else {
+            return accept(self.public, server, routes::public(app, page, Operators::Here), config).await;
+        };
+        let operators = neffos::serve_app(internal, server.clone(), routes::internal(app.clone()));
+        let clients = accept(self.public, server, routes::public(app, page, Operators::Elsewhere), config);
+        tokio::try_join!(operators, clients).map(drop)
+    }
+
+    /// Where to go, for stdout: the first line is for programs that started this one.
+    fn greeting(&self, transport: Transport, page: Page, made_key: Option<&ApiKey>) -> String {
+        let (ws, http) = transport.schemes();
+        let visit = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.address.port()),
+            _ => self.address,
+        };
+        let mut lines = vec![format!("listening on {}", self.address), format!("websocket {ws}://{visit}/ws")];
+        if page == Page::Served {
+            lines.push(format!("page {http}://{visit}/"));
+        }
+        if let Some((_, address)) = &self.internal {
+            lines.push(format!("internal http://{address}/"));
+        }
+        if let Some(key) = made_key {
+            lines.push(format!("api key {}", key.as_str()));
+            lines.push("(made for this run; NEFFOS_API_KEY or --api-keys-file sets one that stays)".to_owned());
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+async fn accept(listener: TcpListener, server: Server, app: Router, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    match tls {
+        None => neffos::serve_app(listener, server, app).await,
+        Some(config) => neffos::serve_tls(listener, server, app, config).await,
+    }
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), Failure> {
     let cannot = |err: io::Error| Failure::run(format!("cannot listen on {address}: {err}"));
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let bound = listener.local_addr().map_err(cannot)?;
     Ok((listener, bound))
-}
-
-/// Whether the user chose the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeyOrigin {
-    Given,
-    Made,
 }
 
 /// What the listener speaks.
@@ -124,24 +176,6 @@ impl Transport {
 fn random_key() -> Result<ApiKey, Failure> {
     let random: [u8; 24] = rand::random();
     BASE64_URL_SAFE_NO_PAD.encode(random).parse().map_err(Failure::run)
-}
-
-/// Where to go, on stdout: the first line is for programs that started this one.
-fn greeting(address: SocketAddr, transport: Transport, page: Page, made_key: Option<&ApiKey>) -> String {
-    let (ws, http) = transport.schemes();
-    let visit = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
-        _ => address,
-    };
-    let mut lines = vec![format!("listening on {address}"), format!("websocket {ws}://{visit}/ws")];
-    if page == Page::Served {
-        lines.push(format!("page {http}://{visit}/"));
-    }
-    if let Some(key) = made_key {
-        lines.push(format!("api key {}", key.as_str()));
-        lines.push("(made for this run; --api-key or NEFFOS_API_KEY sets one that stays)".to_owned());
-    }
-    lines.join("\n") + "\n"
 }
 
 fn greet(text: &str) {

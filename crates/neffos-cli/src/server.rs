@@ -9,12 +9,12 @@ use neffos::{Overflow, Server, ServerBuilder};
 use crate::api::MAX_ASK_TIMEOUT;
 use crate::config::{Origin, OverflowPolicy, Settings};
 use crate::failure::Failure;
-use crate::{cluster, metrics};
+use crate::{cluster, metrics, watch};
 
 /// Builds the server. To be called inside a runtime, in which it joins other servers.
 pub(crate) fn build(settings: &Settings) -> Result<Server, Failure> {
     let builder = Server::builder().on_upgrade_error(metrics::count_upgrade_error).ask_timeout(MAX_ASK_TIMEOUT);
-    let builder = with_namespaces(builder, settings);
+    let builder = with_namespaces(watch::connections(builder), settings);
     let builder = with_doors(builder, settings);
     let builder = with_outbox(builder, settings);
     let builder = with_deadlines(builder, settings);

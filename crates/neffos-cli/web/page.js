@@ -10,7 +10,7 @@ import { dial } from "./neffos.js";
 /** @typedef {import("./neffos.js").Missing} Missing */
 /** @typedef {import("./neffos.js").NsConn} NsConn */
 /** @typedef {import("./neffos.js").StateChange} StateChange */
-/** @typedef {{ id: string, name: string }} Person */
+/** @typedef {{ id: string, name: string, rooms: Set<string> }} Person */
 /** @typedef {{ linked: boolean, servers: number, connections: number }} Cluster this server and the others */
 /** @typedef {"self" | "other" | "server" | "event"} Speaker */
 /** @typedef {{ speaker: Speaker, id: string, name: string, text: string, at: Date }} Line */
@@ -21,12 +21,15 @@ import { dial } from "./neffos.js";
  * @property {string} title
  * @property {Line[]} lines
  * @property {number} unread
+ * @property {string} [proof] known to the two members of a private conversation alone: it survives a new id
  */
 
 const NAMESPACE = "default";
 const KEPT_LINES = 500;
 const SHOWN_PEOPLE = 200;
-const TONES = 6;
+const GOLDEN_ANGLE = 137.508;
+/** A web address up to a blank, without what ends a sentence or closes what it stands in. One group: `split` keeps it. */
+const WEB_ADDRESS = /\b(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]}])/iu;
 
 // ---- what is on the page ----
 
@@ -115,6 +118,7 @@ function visit(place) {
   element("say-note").textContent = "";
   showPlaces();
   showPlace();
+  showPeople();
 }
 
 function showPlaces() {
@@ -156,9 +160,11 @@ function showPlace() {
   }[kind];
   element("leave").textContent = kind === "person" ? "Close" : "Leave";
   element("leave").hidden = kind === "lobby";
-  element("empty-title").textContent = { lobby: "Nobody has said anything yet", room: "A quiet room", person: title }[
-    kind
-  ];
+  element("empty-title").textContent = {
+    lobby: "Nothing since you came",
+    room: "Nothing since you came",
+    person: title,
+  }[kind];
   element("empty-text").textContent = {
     lobby: "Write below, or let a program speak first.",
     room: `Whoever joins ${key} sees what is said from then on.`,
@@ -242,8 +248,28 @@ function lineItem(line, previous) {
     item.dataset["first"] = "";
     item.append(face(line.id, line.speaker === "server" ? ">" : line.name), lineHead(line));
   }
-  item.append(make("p", "said", line.text));
+  item.append(make("p", "said", ...linked(line.text)));
   return item;
+}
+
+/**
+ * The text, with its web addresses as links. Only http and https become links, and the opened page cannot reach this one.
+ *
+ * @param {string} text
+ * @returns {(Node | string)[]}
+ */
+function linked(text) {
+  return text.split(WEB_ADDRESS).map((piece, at) => (at % 2 === 1 ? link(piece) : piece));
+}
+
+/** @param {string} address */
+function link(address) {
+  if (!URL.canParse(address)) return address;
+  const made = make("a", "", address);
+  made.href = address;
+  made.target = "_blank";
+  made.rel = "noopener noreferrer nofollow ugc";
+  return made;
 }
 
 /** @param {Line} line */
@@ -273,26 +299,44 @@ function isSameTurn(line, previous) {
 function face(id, name) {
   const made = make("span", "face", Array.from(name)[0]?.toUpperCase() ?? "?");
   made.ariaHidden = "true";
-  if (id !== "") made.dataset["tone"] = String(toneOf(id));
+  if (id !== "") made.style.setProperty("--hue", String(hueOf(id)));
   return made;
 }
 
-/** @param {string} id */
-function toneOf(id) {
-  let sum = 0;
-  for (const letter of id) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) % 65_521;
-  return sum % TONES;
+/** The hues of those seen so far. @type {Map<string, number>} */
+const hues = new Map();
+
+/**
+ * A different colour for each: the next one lies in the largest gap on the colour circle.
+ *
+ * @param {string} id
+ */
+function hueOf(id) {
+  const known = hues.get(id);
+  if (known !== undefined) return known;
+  const hue = Math.round((190 + hues.size * GOLDEN_ANGLE) % 360);
+  hues.set(id, hue);
+  return hue;
 }
 
 // ---- people ----
 
-/** @param {Person} person */
-function meet(person) {
-  if (person.id === myId || person.id === "") return;
-  people.set(person.id, person);
-  const place = findPlace("person", person.id);
-  if (place && place.title !== person.name) {
-    place.title = person.name;
+/**
+ * Notes the name of a connection, and a room that it is in.
+ *
+ * @param {string} id as the server gave it
+ * @param {string} name
+ * @param {string} [room]
+ */
+function meet(id, name, room = "") {
+  if (id === myId) return;
+  const person = people.get(id) ?? { id, name, rooms: new Set() };
+  person.name = name;
+  if (room !== "") person.rooms.add(room);
+  people.set(id, person);
+  const place = findPlace("person", id);
+  if (place && place.title !== name) {
+    place.title = name;
     showPlaces();
     if (place === current) showPlace();
   }
@@ -305,22 +349,39 @@ function part(id) {
 }
 
 /**
- * A reconnection gave somebody another id: the conversation goes on.
+ * A reconnection changes an id. A private conversation continues with the connection that knows its proof: only the two
+ * members of the conversation have ever received it.
  *
- * @param {string} was
- * @param {Person} person
+ * @param {string} proof
+ * @param {string} id
  */
-function renumber(was, person) {
-  if (!people.delete(was)) return;
-  const place = findPlace("person", was);
-  if (place) place.key = person.id;
+function recognize(proof, id) {
+  const place = places.find((one) => one.kind === "person" && one.proof === proof);
+  if (!place || place.key === id) return;
+  people.delete(place.key);
+  place.key = id;
 }
 
 function showPeople() {
-  const known = [...people.values()].sort((left, right) => left.name.localeCompare(right.name));
+  const here = [...people.values()].filter(isHere);
+  const known = here.sort((left, right) => left.name.localeCompare(right.name));
+  element("people-title").firstChild?.replaceWith(current.kind === "room" ? `In # ${current.title} ` : "People ");
+  element("people-empty").textContent =
+    current.kind === "room"
+      ? "Nobody else has shown up in this room yet."
+      : "Nobody else yet. Open this page in a second window.";
   element("people").replaceChildren(...known.slice(0, SHOWN_PEOPLE).map(personItem));
   element("people-count").textContent = known.length > 0 ? String(known.length) : "";
   element("people-empty").hidden = known.length > 0;
+}
+
+/**
+ * Whether the list shows a person: in a room, only its members.
+ *
+ * @param {Person} person
+ */
+function isHere({ rooms }) {
+  return current.kind !== "room" || rooms.has(current.key);
 }
 
 /** @param {Person} person */
@@ -347,44 +408,60 @@ const handlers = {
     chat: (_, message) => hearChat(message),
     private: (_, message) => hearPrivate(message),
     hello: (ns, message) => hearHello(ns, message),
-    bye: (_, message) => part(asText(fields(message)["id"])),
+    left: (_, message) => hearLeft(message),
+    bye: (_, message) => part(message.sender ?? ""),
     _OnAnyEvent(_, message) {
       if (!message.event.startsWith("_On")) hearProgram(message, `${message.event}: ${message.text()}`);
     },
   },
 };
 
+// The server states the sender of each message. Ids in bodies prove nothing: any client can write any id.
+
 /** @param {Message} message */
 function hearChat(message) {
+  const { sender } = message;
   const said = fields(message);
-  if (typeof said["name"] !== "string" || typeof said["text"] !== "string") {
+  if (sender === undefined || typeof said["name"] !== "string" || typeof said["text"] !== "string") {
     return hearProgram(message, message.text());
   }
-  const id = asText(said["id"]);
-  meet({ id, name: said["name"] });
-  addLine(placeOf(message), { speaker: "other", id, name: said["name"], text: said["text"] });
+  meet(sender, said["name"], message.room);
+  addLine(placeOf(message), { speaker: "other", id: sender, name: said["name"], text: said["text"] });
 }
 
 /** @param {Message} message */
 function hearPrivate(message) {
+  const { sender } = message;
+  if (sender === undefined) return hearProgram(message, message.text());
   const said = fields(message);
-  const person = { id: asText(said["from"]), name: asText(said["name"]) || "Somebody" };
-  if (person.id === "") return hearProgram(message, message.text());
-  meet(person);
+  const name = asText(said["name"]) || "Somebody";
+  const proof = asText(said["proof"]);
+  if (proof !== "") recognize(proof, sender);
+  meet(sender, name, asText(said["room"]));
   if (typeof said["text"] !== "string") return;
-  addLine(openPlace("person", person.id, person.name), { speaker: "other", ...person, text: said["text"] });
+  const place = openPlace("person", sender, name);
+  if (proof !== "") place.proof ??= proof;
+  addLine(place, { speaker: "other", id: sender, name, text: said["text"] });
 }
 
 /**
+ * Another window is here, or has joined a room. It is answered.
+ *
  * @param {NsConn} ns
  * @param {Message} message
  */
 function hearHello(ns, message) {
+  const { room, sender } = message;
+  if (sender === undefined) return;
   const said = fields(message);
-  const person = { id: asText(said["id"]), name: asText(said["name"]) || "Somebody" };
-  renumber(asText(said["was"]), person);
-  meet(person);
-  if (said["known"] !== true) ns.emit("private", { to: person.id, name: myName, here: true });
+  meet(sender, asText(said["name"]) || "Somebody", room);
+  if (said["known"] !== true) ns.emit("private", { to: sender, name: myName, here: true, room });
+}
+
+/** @param {Message} message */
+function hearLeft({ room, sender }) {
+  people.get(sender ?? "")?.rooms.delete(room);
+  showPeople();
 }
 
 /**
@@ -422,9 +499,29 @@ function asText(value) {
 
 // ---- what this window sends ----
 
-/** @param {{ was?: string, known?: boolean }} [more] */
+/** @param {{ known?: boolean }} [more] */
 function sayHello(more = {}) {
-  conn?.emit(NAMESPACE, "hello", { id: myId, name: myName, ...more });
+  conn?.emit(NAMESPACE, "hello", { name: myName, ...more });
+  for (const { key } of joinedRooms()) sayHelloIn(key, more);
+}
+
+/**
+ * @param {string} room
+ * @param {{ known?: boolean }} [more]
+ */
+function sayHelloIn(room, more = {}) {
+  conn?.namespace(NAMESPACE)?.emit("hello", { name: myName, ...more }, { room });
+}
+
+function joinedRooms() {
+  return places.filter(({ kind }) => kind === "room");
+}
+
+/** After a new id of this window: sends each private conversation its proof. */
+function sayProofs() {
+  for (const { kind, key, proof } of places) {
+    if (kind === "person" && proof) conn?.emit(NAMESPACE, "private", { to: key, name: myName, here: true, proof });
+  }
 }
 
 /**
@@ -440,7 +537,7 @@ function say(place, said) {
     sayPrivately(ns, place, said);
     return true;
   }
-  if (!ns.emit("chat", { id: myId, name: myName, text: said }, { room: place.key })) return false;
+  if (!ns.emit("chat", { name: myName, text: said }, { room: place.key })) return false;
   addOwnLine(place, said);
   return true;
 }
@@ -451,12 +548,18 @@ function say(place, said) {
  * @param {string} said
  */
 async function sayPrivately(ns, place, said) {
+  place.proof ??= secret();
   try {
-    await ns.ask("private", { to: place.key, name: myName, text: said });
+    await ns.ask("private", { to: place.key, name: myName, text: said, proof: place.proof });
   } catch (error) {
     part(place.key);
     note(place, `Not delivered: ${messageOf(error)}`);
   }
+}
+
+/** 128 random bits. */
+function secret() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("");
 }
 
 /** @param {string} name */
@@ -464,12 +567,18 @@ async function joinRoom(name) {
   const ns = conn?.namespace(NAMESPACE);
   if (!ns) throw new Error("not connected");
   await ns.join(name);
+  sayHelloIn(name);
   visit(openPlace("room", name, name));
 }
 
 /** @param {Place} place */
 async function leavePlace(place) {
-  if (place.kind === "room") await conn?.namespace(NAMESPACE)?.leave(place.key);
+  const ns = conn?.namespace(NAMESPACE);
+  if (place.kind === "room") {
+    ns?.emit("left", {}, { room: place.key });
+    await ns?.leave(place.key);
+    for (const { rooms: theirs } of people.values()) theirs.delete(place.key);
+  }
   dropPlace(place);
 }
 
@@ -530,13 +639,14 @@ function comeBack(missing) {
 
 /** Says hello: at first, and again after each loss, for who is here may have changed and so may this window's id. */
 function enter() {
-  const was = myId;
+  const isBack = myId !== "";
   myId = conn?.id ?? "";
   people.clear();
   showPeople();
   showState("connected", "Connected");
   element("say-note").textContent = "";
-  sayHello(was === "" ? {} : { was });
+  sayHello();
+  if (isBack) sayProofs();
 }
 
 /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -621,7 +731,7 @@ function showCommand() {
   const body = JSON.stringify({ namespace: NAMESPACE, ...room, event: "chat", body: "hello from curl" });
   element("api-place").textContent = current.kind === "room" ? `room ${current.title}` : "everyone";
   element("command").textContent = [
-    `curl -X POST ${location.origin}/api/broadcast`,
+    `curl -X POST ${new URL("./api/broadcast", location.href)}`,
     `-H "Authorization: Bearer $NEFFOS_API_KEY"`,
     `-H "Content-Type: application/json"`,
     `-d ${shellQuoted(body)}`,
@@ -747,7 +857,7 @@ element("more").addEventListener("click", () => showSide(!element("side").hasAtt
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") showSide(false);
 });
-addEventListener("pagehide", () => conn?.emit(NAMESPACE, "bye", { id: myId }));
+addEventListener("pagehide", () => conn?.emit(NAMESPACE, "bye", {}));
 addEventListener("pageshow", (event) => {
   if (event.persisted) sayHello();
 });

@@ -13,34 +13,48 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::StatusCode;
-use neffos::{Exclude, Message};
+use http::{Method, StatusCode, Uri};
+use neffos::{Conn, Exclude, Message, Server};
 use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::cluster::ClusterNumbers;
-use crate::config::ApiKey;
 use crate::routes::App;
 use error::ApiError;
+use key::AUDIT;
+pub(crate) use key::{Keys, guard};
 use request::{Ask, Broadcast, Disconnect, read};
 
-/// The routes below `/api` that want the key.
-pub(crate) fn routes(key: &ApiKey) -> Router<App> {
+/// The routes below `/api`, behind [`guard`].
+pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/api/broadcast", post(broadcast))
         .route("/api/ask", post(ask))
         .route("/api/disconnect", post(disconnect))
         .route("/api/stats", get(stats))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .route_layer(middleware::from_fn_with_state(key.clone(), key::guard))
+}
+
+/// The answer where there is no route.
+pub(crate) async fn no_such_path(uri: Uri) -> Response {
+    let text = format!("there is no {}; `neffos serve --help` lists what there is", uri.path());
+    ApiError::new(StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// The answer where a route is for other methods, which the header `allow` names.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let text = format!("{} is not for {method}; the header `allow` names what it is for", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text).into_response()
 }
 
 async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let Broadcast { message, except } = Broadcast::check(read(request).await?, &app.namespaces)?;
+    log(&message, "broadcast");
     match except {
         Some(id) => app.server.broadcast_except(Exclude::id(id), message),
         None => app.server.broadcast(message),
@@ -50,12 +64,18 @@ async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCo
 
 async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, ApiError> {
     let Ask { message, patience } = Ask::check(read(request).await?, &app.namespaces)?;
+    log(&message, "ask");
+    if !has_audience(&app.server, &message) {
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "no connection is there to answer"));
+    }
     let reply = timeout(patience, app.server.ask(message)).await.map_err(|_| ApiError::nobody_answered())?;
     Ok(Json(Answer::from(reply?)))
 }
 
 async fn disconnect(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let Disconnect { id, frame } = Disconnect::check(read(request).await?)?;
+    let code = frame.code().as_u16();
+    tracing::info!(target: AUDIT, id, code, reason = frame.reason(), "disconnect");
     app.server.close_id(&id, &frame);
     Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true })))
 }
@@ -73,6 +93,27 @@ async fn stats(State(app): State<App>) -> Json<Stats> {
         dropped: Dropped { full: counters.dropped_full(), closed: counters.dropped_closed() },
         cluster: app.server.cluster().as_ref().map(ClusterNumbers::of),
     })
+}
+
+/// Whether a connection could answer. With other servers, only they know their connections.
+fn has_audience(server: &Server, message: &Message) -> bool {
+    if server.cluster().is_some() {
+        return true;
+    }
+    let (namespace, room) = (message.namespace(), message.room());
+    let is_there =
+        |conn: &Conn| conn.namespace(namespace).is_some_and(|there| room.is_none_or(|room| there.room(room).is_some()));
+    match message.recipient() {
+        Some(id) => server.connections_with_id(id).iter().any(is_there),
+        None => server.count_in(namespace, room) > 0,
+    }
+}
+
+/// Logs what a call does. The span of the call has the key and the address.
+fn log(message: &Message, what: &str) {
+    let (namespace, event, bytes) = (message.namespace(), message.event(), message.body().len());
+    let (room, to) = (message.room(), message.recipient());
+    tracing::info!(target: AUDIT, namespace, room, to, event, bytes, "{what}");
 }
 
 /// It is on its way, to other servers, too. Whom it reaches shows in the numbers, not here.

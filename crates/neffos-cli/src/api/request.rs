@@ -143,7 +143,8 @@ impl Place {
         }
         let message = body.message(self.event).in_namespace(self.namespace);
         let message = filled("room", self.room)?.into_iter().fold(message, Message::to_room);
-        Ok(filled("to", self.to)?.into_iter().fold(message, Message::to))
+        let message = filled("to", self.to)?.into_iter().fold(message, Message::to);
+        Ok(message.sent_by_program())
     }
 }
 
@@ -168,6 +169,10 @@ fn patience(timeout_ms: Option<u64>) -> Result<Duration, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
+    // The fields of an object could also be read from an array, by their places.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::bad_request("a JSON object is wanted, not an array"));
+    }
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|err| {
         let path = err.path().to_string();
@@ -232,6 +237,7 @@ mod tests {
             (r#"{"event":"e","namespace":"n"}"#, "namespace: there is no"),
             (r#"{"event":"_OnRoomJoin"}"#, "event: "),
             (r#"{"event":""}"#, "event: "),
+            (r#" ["default", null, "e", "hello"]"#, "a JSON object is wanted, not an array"),
             ("{}", "missing field `event`"),
             (r#"{"event":"e"} x"#, "trailing characters"),
         ];

@@ -7,7 +7,7 @@ mod numbers;
 mod readiness;
 
 pub(crate) use numbers::ClusterNumbers;
-pub(crate) use readiness::{Extent, Readiness};
+pub(crate) use readiness::{Detail, Extent, Readiness};
 
 #[cfg(any(feature = "nats", feature = "redis"))]
 use neffos::Error;

@@ -12,11 +12,22 @@ pub(crate) enum Extent {
     Alone,
 }
 
+/// How much the answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// The status alone: for the public address.
+    Hidden,
+    /// The error of the broker, too: for operators.
+    Told,
+}
+
 /// Whether clients should come, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Readiness {
     Ready,
-    Not(String),
+    Draining,
+    /// The other servers are out of reach, for this reason.
+    Apart(String),
 }
 
 impl Readiness {
@@ -24,17 +35,20 @@ impl Readiness {
     pub(crate) fn of(server: &Server, extent: Extent) -> Self {
         let status = server.cluster().filter(|_| extent == Extent::All).map(|cluster| cluster.status());
         match status {
-            _ if server.is_closed() => Self::Not("draining".to_owned()),
-            Some(status) if status.state != LinkState::Up => Self::Not(reason(&status)),
+            _ if server.is_closed() => Self::Draining,
+            Some(status) if status.state != LinkState::Up => Self::Apart(reason(&status)),
             _ => Self::Ready,
         }
     }
 
     /// As HTTP says it.
-    pub(crate) fn answer(self) -> (StatusCode, String) {
-        match self {
-            Self::Ready => (StatusCode::OK, "ready\n".to_owned()),
-            Self::Not(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
+    pub(crate) fn answer(self, detail: Detail) -> (StatusCode, String) {
+        let unready = |reason: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
+        match (self, detail) {
+            (Self::Ready, _) => (StatusCode::OK, "ready\n".to_owned()),
+            (Self::Draining, _) => unready("draining"),
+            (Self::Apart(reason), Detail::Told) => unready(&reason),
+            (Self::Apart(_), Detail::Hidden) => unready("no link to the other servers"),
         }
     }
 }

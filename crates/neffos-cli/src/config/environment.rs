@@ -1,7 +1,7 @@
 //! The environment as a source: `NEFFOS_<FLAG>`, each with the value that its flag takes.
 
 use std::error::Error as _;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
@@ -9,11 +9,15 @@ use clap::{CommandFactory, Parser};
 use super::ServeArgs;
 use crate::failure::Failure;
 
-/// What the variables say. Those that do not begin with `NEFFOS_` are of no concern.
+/// Reads the variables that begin with `NEFFOS_`. Empty ones count as unset: that is how orchestrators leave one out. Variables
+/// that Kubernetes makes for a Service whose name begins with `neffos` are skipped.
 pub(super) fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<ServeArgs, Failure> {
     let mut flags = Vec::new();
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        if value.is_empty() || is_of_a_service(name, &value) {
+            continue;
+        }
         let flag = flag_of(name, &value)?;
         parse([flag.clone()]).map_err(|err| Failure::config(format!("{name}: {}", reason(&err))))?;
         flags.push(flag);
@@ -46,6 +50,31 @@ fn flag_of(name: &str, value: &OsString) -> Result<OsString, Failure> {
     Ok(argument)
 }
 
+/// Whether Kubernetes made the variable: for a Service `neffos` it sets `NEFFOS_SERVICE_HOST`, `NEFFOS_SERVICE_PORT`,
+/// `NEFFOS_SERVICE_PORT_<NAME>`, `NEFFOS_PORT=tcp://…` and `NEFFOS_PORT_<NUMBER>_<PROTOCOL>`, the last also with `_PROTO`,
+/// `_PORT` and `_ADDR` behind it; for a Service `neffos-chat` the same after `NEFFOS_CHAT`.
+fn is_of_a_service(name: &str, value: &OsStr) -> bool {
+    let is_url = value.to_str().is_some_and(|value| {
+        value
+            .split_once("://")
+            .is_some_and(|(scheme, _)| PROTOCOLS.iter().any(|known| known.eq_ignore_ascii_case(scheme)))
+    });
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || (name.ends_with("_PORT") && is_url)
+        || name.match_indices("_PORT_").any(|(at, port)| is_numbered_port(&name[at + port.len()..]))
+}
+
+/// `80_TCP`, `80_TCP_PROTO`, `80_TCP_PORT` or `80_TCP_ADDR`.
+fn is_numbered_port(rest: &str) -> bool {
+    let mut parts = rest.split('_');
+    parts.next().is_some_and(|number| number.parse::<u16>().is_ok())
+        && parts.next().is_some_and(|protocol| PROTOCOLS.contains(&protocol))
+        && parts.next().is_none_or(|of| ["PROTO", "PORT", "ADDR"].contains(&of))
+        && parts.next().is_none()
+}
+
 fn known_names() -> Vec<String> {
     let command = Variables::command();
     let flags = command.get_arguments().filter_map(|argument| argument.get_long());
@@ -64,3 +93,4 @@ fn reason(err: &clap::Error) -> String {
 }
 
 const PREFIX: &str = "NEFFOS_";
+const PROTOCOLS: &[&str] = &["TCP", "UDP", "SCTP"];

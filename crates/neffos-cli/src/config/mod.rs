@@ -3,12 +3,14 @@
 //! - `mod.rs`: [`load`], which merges them.
 //! - `settings.rs`: every option, as a flag and as a key of the file.
 //! - `values.rs`: values that can only be right.
+//! - `keys.rs`: the keys of the HTTP API.
 //! - `brokers.rs`: those about other servers, some of which hold secrets.
 //! - `environment.rs`: the environment as a source.
 //! - `defaults.toml`: the last source.
 
 mod brokers;
 mod environment;
+mod keys;
 mod settings;
 mod values;
 
@@ -20,8 +22,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Command};
 
 pub(crate) use brokers::{AtStart, Broker, BrokerUrl, Compat};
+pub(crate) use keys::{ApiKey, NamedKey};
 pub(crate) use settings::Settings;
-pub(crate) use values::{ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy, Period};
+pub(crate) use values::{LogFilter, LogFormat, Origin, OverflowPolicy, Period};
 
 use crate::failure::Failure;
 
@@ -53,12 +56,13 @@ pub(crate) fn load(
     if flags.settings.cluster_key.is_some() {
         return Err(Failure::config("cluster_key: not as a flag, for whoever looks at the processes reads flags"));
     }
+    let is_key_exposed = flags.settings.api_key.is_some();
     let given = flags.settings.or(variables.settings).or(file);
     given.check_brokers()?;
     let settings = given.or(defaults());
     match settings.namespaces.as_ref().is_none_or(BTreeMap::is_empty) {
         true => Err(Failure::config("namespaces: there is none, so nobody could connect to one")),
-        false => Ok(settings),
+        false => Ok(Settings { is_key_exposed, ..settings }),
     }
 }
 
@@ -135,6 +139,16 @@ clients send in them. Without a file, that is:
                          while it does not reach the other servers
     GET  /readyz/alone   the same, whatever is with the other servers
     GET  /metrics        for Prometheus
+
+With --internal-addr, /api and /metrics are served at that address alone.
+/readyz is served at both; why it is not ready is told there alone.
+
+SIGHUP reads the certificate and the file of API keys again. A certificate is
+also read again when its files change.
+
+Events that clients send are passed on with the id of their sender, and those
+of the HTTP API with a mark: field six of the envelope, which others take for
+a flag, is @ID or !. Trust these, and no id that stands in a body.
 
 Several servers that share a broker are one to their clients:
 

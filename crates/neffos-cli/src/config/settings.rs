@@ -9,7 +9,8 @@ use http::HeaderName;
 use serde::Deserialize;
 
 use super::brokers::{AtStart, BrokerUrl, ClusterKey, ClusterPrefix, Compat, broker_urls};
-use super::values::{Address, ApiKey, LogFilter, LogFormat, Origin, OverflowPolicy, Period, header_name};
+use super::keys::ApiKey;
+use super::values::{Address, LogFilter, LogFormat, Origin, OverflowPolicy, Period, header_name};
 use crate::hub::Rules;
 
 /// What one source says. What it leaves open, the next one decides.
@@ -28,9 +29,20 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", help_heading = NETWORK)]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// The key for /api, sent as `Authorization: Bearer KEY` [default: a new one at each start, printed]
+    /// The key for /api, sent as `Authorization: Bearer KEY`, of 16 characters or more. As a flag, every user of the machine can
+    /// read it: rather give NEFFOS_API_KEY [default: a new one at each start, printed]
     #[arg(long, value_name = "KEY", help_heading = HTTP)]
     pub(crate) api_key: Option<ApiKey>,
+
+    /// A file with more keys for /api: a name and a key on each line. The log names the key of each call. Read again at SIGHUP
+    /// [default: none]
+    #[arg(long, value_name = "FILE", help_heading = HTTP)]
+    pub(crate) api_keys_file: Option<PathBuf>,
+
+    /// Where to serve /api and /metrics, and why /readyz is not ready, instead of at --addr: an address that only operators
+    /// reach. Without TLS [default: none]
+    #[arg(long, value_name = "HOST:PORT", help_heading = NETWORK)]
+    pub(crate) internal_addr: Option<Address>,
 
     /// Serve neither the page nor /api/live; in the file: `page = false` [default: they are served]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = HTTP)]
@@ -39,6 +51,11 @@ pub(crate) struct Settings {
 
     #[arg(skip)]
     pub(crate) page: Option<bool>,
+
+    /// Whether the key came as a flag.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(crate) is_key_exposed: bool,
 
     /// An origin whose pages may connect (`https://app.example`), besides the server's own; `*`: all. Behind a proxy that ends
     /// TLS, the site itself must be named. May be repeated, or separated by commas [default: none]
@@ -202,6 +219,9 @@ impl Settings {
             tls_cert: self.tls_cert.or(next.tls_cert),
             tls_key: self.tls_key.or(next.tls_key),
             api_key: self.api_key.or(next.api_key),
+            api_keys_file: self.api_keys_file.or(next.api_keys_file),
+            internal_addr: self.internal_addr.or(next.internal_addr),
+            is_key_exposed: false,
             no_page: None,
             allow_origin: self.allow_origin.or(next.allow_origin),
             id_header: self.id_header.or(next.id_header),

@@ -95,10 +95,47 @@ fn a_bad_value_names_its_key_and_its_source() {
 }
 
 #[test]
-fn an_empty_key_is_refused_wherever_it_comes_from() {
-    assert!(load_from(&["--api-key="], &[], "").unwrap_err().contains("--api-key"));
-    assert!(load_from(&[], &[("NEFFOS_API_KEY", "")], "").unwrap_err().starts_with("NEFFOS_API_KEY: an empty key"));
-    assert!(with_file("api_key = ''").unwrap_err().contains("an empty key"));
+fn a_key_that_can_be_guessed_is_refused_wherever_it_comes_from() {
+    let short = "fifteen-letters";
+    assert!(load_from(&["--api-key", short], &[], "").unwrap_err().contains("--api-key"));
+    let err = load_from(&[], &[("NEFFOS_API_KEY", short)], "").unwrap_err();
+    assert_eq!(err, "NEFFOS_API_KEY: a key has 16 to 512 characters");
+    for text in ["", short] {
+        let err = with_file(&format!("api_key = '{text}'")).unwrap_err();
+        assert!(err.contains("a key has 16 to 512 characters") && !err.contains(short), "{err}");
+    }
+    assert!(load_from(&["--api-key="], &[], "").is_err());
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let settings =
+        load_from(&[], &[("NEFFOS_API_KEY", ""), ("NEFFOS_ADDR", ""), ("NEFFOS_MAX_MESSAGE", "")], "").unwrap();
+    assert!(settings.api_key.is_none());
+    assert_eq!((address(&settings), settings.max_message), ("127.0.0.1:8080", Some(65_536)));
+}
+
+#[test]
+fn the_variables_of_a_kubernetes_service_are_none_of_ours() {
+    let variables = [
+        ("NEFFOS_SERVICE_HOST", "10.0.0.11"),
+        ("NEFFOS_SERVICE_PORT", "80"),
+        ("NEFFOS_SERVICE_PORT_HTTP", "80"),
+        ("NEFFOS_PORT", "tcp://10.0.0.11:80"),
+        ("NEFFOS_PORT_80_TCP", "tcp://10.0.0.11:80"),
+        ("NEFFOS_PORT_80_TCP_PROTO", "tcp"),
+        ("NEFFOS_PORT_80_TCP_PORT", "80"),
+        ("NEFFOS_PORT_80_TCP_ADDR", "10.0.0.11"),
+        ("NEFFOS_PORT_53_UDP_ADDR", "10.0.0.11"),
+        ("NEFFOS_REDIS_SERVICE_HOST", "10.0.0.12"),
+        ("NEFFOS_REDIS_PORT", "tcp://10.0.0.12:6379"),
+        ("NEFFOS_REDIS_PORT_6379_TCP_ADDR", "10.0.0.12"),
+    ];
+    let settings = load_from(&[], &variables, "").unwrap();
+    assert!(settings.redis.is_none());
+    for (name, value) in [("NEFFOS_PORT", "8080"), ("NEFFOS_PORT_80", "x"), ("NEFFOS_PORT_X_TCP", "x")] {
+        assert!(load_from(&[], &[(name, value)], "").unwrap_err().starts_with(name), "{name}");
+    }
 }
 
 #[test]

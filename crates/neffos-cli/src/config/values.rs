@@ -1,6 +1,5 @@
 //! Values of settings that can only be right: text is parsed once, where its source is still known.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -29,43 +28,6 @@ impl FromStr for Address {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Self(text.to_owned())),
             _ => Err("write it as host:port, like 127.0.0.1:8080".to_owned()),
         }
-    }
-}
-
-/// What callers of the HTTP API must know. Its `Debug` does not tell.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ApiKey(String);
-
-impl ApiKey {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ApiKey {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "" => Err("an empty key would let everybody in".to_owned()),
-            // What else a header cannot carry, or would lose at its ends.
-            text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                Err("a key is of visible ASCII characters, without spaces".to_owned())
-            }
-            text => Ok(Self(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(…)")
-    }
-}
-
-impl<'de> Deserialize<'de> for ApiKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        hidden(deserializer, "a key is wanted, in quotes")?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -186,13 +148,6 @@ pub(super) fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_that_anybody_could_send_is_none() {
-        assert!("".parse::<ApiKey>().is_err());
-        assert!("two words".parse::<ApiKey>().is_err());
-        assert_eq!(format!("{:?}", "s3cret".parse::<ApiKey>().unwrap()), "ApiKey(…)");
-    }
 
     #[test]
     fn an_origin_has_a_scheme_and_a_host_and_no_path() {

@@ -1,13 +1,17 @@
 //! What monitoring reads at `/metrics`.
 //!
-//! - `mod.rs`: the server's numbers; `cluster.rs`: those about other servers; `process.rs`: what the process takes.
+//! - `mod.rs`: the server's numbers; `traffic.rs`: connections that come and go, and the HTTP API; `cluster.rs`: other
+//!   servers; `process.rs`: what the process takes.
 
 mod cluster;
 mod process;
+mod traffic;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use neffos::{Server, UpgradeError};
+
+pub(crate) use traffic::{count_api_request, count_closed, count_opened};
 
 /// Starts counting for the whole process.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
@@ -18,6 +22,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(DELIVERED, "Messages handed to the kernel, whole.");
     describe_counter!(DROPPED, "Messages that a connection missed: its outbox was full, or it was closing.");
     describe_counter!(UPGRADE_ERRORS, "Requests to the websocket that did not become one, by HTTP status.");
+    for status in ["400", "403", "405", "426", "503"] {
+        counter!(UPGRADE_ERRORS, "status" => status).absolute(0);
+    }
+    traffic::describe();
     cluster::describe();
     Ok(handle)
 }
@@ -38,6 +46,7 @@ pub(crate) fn render<'a>(
     counter!(DELIVERED).absolute(counters.delivered());
     counter!(DROPPED, "reason" => "full").absolute(counters.dropped_full());
     counter!(DROPPED, "reason" => "closed").absolute(counters.dropped_closed());
+    traffic::update(counters);
     if let Some(others) = server.cluster() {
         cluster::update(&others);
     }

@@ -20,6 +20,15 @@ pub(super) fn render() -> String {
         let value = bytes.to_string();
         put(&mut text, "process_resident_memory_bytes", "gauge", "Memory that is in use and not swapped out.", &value);
     }
+    for (name, help, value) in [
+        ("process_open_fds", "Open file descriptors.", open_files()),
+        ("process_max_fds", "File descriptors that may be open.", crate::files::limit()),
+        ("process_start_time_seconds", "When the process started, in seconds since 1970.", start_time()),
+    ] {
+        if let Some(value) = value {
+            put(&mut text, name, "gauge", help, &value.to_string());
+        }
+    }
     text
 }
 
@@ -46,6 +55,42 @@ fn parse(statm: &str) -> Option<u64> {
     statm.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Less the one that looks.
+#[cfg(target_os = "linux")]
+fn open_files() -> Option<u64> {
+    let count = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    Some(count.saturating_sub(1) as u64)
+}
+
+#[cfg(target_os = "linux")]
+fn start_time() -> Option<u64> {
+    use std::sync::OnceLock;
+    static START: OnceLock<Option<u64>> = OnceLock::new();
+    *START.get_or_init(|| {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let since_boot = ticks_at_start(&stat)? / rustix::param::clock_ticks_per_second();
+        let stat = std::fs::read_to_string("/proc/stat").ok()?;
+        let boot: u64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        Some(boot + since_boot)
+    })
+}
+
+/// The 22nd field of `/proc/PID/stat`; the second may hold blanks, and ends with the last bracket.
+#[cfg(target_os = "linux")]
+fn ticks_at_start(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_files() -> Option<u64> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_time() -> Option<u64> {
+    None
+}
+
 #[cfg(not(target_os = "linux"))]
 fn processor_time() -> Option<Duration> {
     None
@@ -70,5 +115,9 @@ mod tests {
         };
         assert!(value("process_cpu_seconds_total") > 0.0);
         assert!(value("process_resident_memory_bytes") > 100_000.0);
+        assert!(value("process_open_fds") >= 3.0 && value("process_max_fds") >= value("process_open_fds"));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!((now - 3600.0..now + 2.0).contains(&value("process_start_time_seconds")), "{text}");
+        assert_eq!(ticks_at_start("7 (a ) b) S 1 7 7 0 -1 4 1 0 0 0 1 1 0 0 20 0 3 0 4321 0"), Some(4321));
     }
 }

@@ -57,6 +57,10 @@ impl Command {
     /// What is wrong, with the command's id, if that can be read.
     pub(super) fn read(line: &str, namespace: &str) -> Result<Self, Fault> {
         let fault = |text: String| Fault::usage(text).with_id(id_of(line));
+        // The fields of an object could also be read from an array, by their places.
+        if line.trim_start().starts_with('[') {
+            return Err(fault("a JSON object is wanted, not an array".to_owned()));
+        }
         let fields: Fields = serde_json::from_str(line).map_err(|err| fault(err.to_string()))?;
         fields.command(namespace).map_err(fault)
     }

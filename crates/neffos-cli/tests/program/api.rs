@@ -35,12 +35,12 @@ async fn a_broadcast_reaches_whom_it_names() {
         let answer = program.post("/api/broadcast", &call.to_string()).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true}"#));
     }
-    let raw = Frame::Binary(b";default;;raw;0;0;\0\xff".to_vec());
-    for text in [";default;;news;0;0;to all", r#";default;lobby;news;0;0;{"n":1}"#, ";default;;f;0;0;"] {
+    let raw = Frame::Binary(b";default;;raw;0;!;\0\xff".to_vec());
+    for text in [";default;;news;0;!;to all", r#";default;lobby;news;0;!;{"n":1}"#, ";default;;f;0;!;"] {
         assert_eq!(ada.text().await, text);
     }
     assert_eq!(ada.frame().await, raw);
-    for text in [";default;;news;0;0;to all", ";default;;e;0;0;"] {
+    for text in [";default;;news;0;!;to all", ";default;;e;0;!;"] {
         assert_eq!(bob.text().await, text);
     }
     assert_eq!(bob.frame().await, raw);
@@ -54,6 +54,7 @@ async fn a_wrong_request_is_told_what_is_wrong() {
         (r#"{"event":7}"#, "event: "),
         (r#"{"event":"e","namespace":"x"}"#, "namespace: "),
         ("hello", "expected value"),
+        (r#"["default",null,"e","hello"]"#, "a JSON object is wanted, not an array"),
         ("", "EOF"),
     ] {
         let answer = program.post("/api/broadcast", body).await;
@@ -85,7 +86,7 @@ async fn an_ask_returns_the_first_reply() {
     let call = json!({"event": "sum", "body": [1, 2], "to": ada.id}).to_string();
     let answering = async {
         let ask = ada.text().await;
-        let token = ask.strip_suffix(";default;;sum;0;0;[1,2]").unwrap();
+        let token = ask.strip_suffix(";default;;sum;0;!;[1,2]").unwrap();
         ada.send(&format!("{token};default;;sum;0;0;3")).await;
     };
     let (answer, ()) = tokio::join!(program.post("/api/ask", &call), answering);
@@ -119,8 +120,44 @@ async fn an_ask_that_the_client_refuses_is_a_bad_gateway_with_its_words() {
 }
 
 #[tokio::test]
+async fn an_ask_without_a_receiver_is_answered_at_once() {
+    let program = Program::start(&[]).await;
+    let outside = program.client().await;
+    let ada = program.client().await.join_namespace().await;
+    let calls = [
+        json!({"event": "sum", "to": "nobody", "timeout_ms": 60_000}),
+        // Connected, and not in the namespace, or not in the room.
+        json!({"event": "sum", "to": outside.id, "timeout_ms": 60_000}),
+        json!({"event": "sum", "to": ada.id, "room": "lobby", "timeout_ms": 60_000}),
+        json!({"event": "sum", "room": "lobby", "timeout_ms": 60_000}),
+    ];
+    for call in calls {
+        let answer = program.post("/api/ask", &call.to_string()).await;
+        assert_eq!((answer.status, answer.error().as_str()), (404, "no connection is there to answer"), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_in_json_by_every_route() {
+    let program = Program::start(&[]).await;
+    for path in ["/nowhere", "/api/nowhere", "/api"] {
+        let answer = program.get(path).await;
+        assert_eq!(answer.status, 404);
+        assert!(answer.error().starts_with(&format!("there is no {path};")), "{}", answer.body);
+    }
+    for (method, path, allowed) in
+        [("GET", "/api/broadcast", "POST"), ("POST", "/api/stats", "GET,HEAD"), ("DELETE", "/", "GET,HEAD")]
+    {
+        let answer = request(program.address, method, path, &[("authorization", &bearer(KEY))], "").await;
+        assert_eq!((answer.status, answer.header("allow")), (405, allowed), "{path}");
+        assert!(answer.error().starts_with(&format!("{path} is not for {method};")), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn an_ask_that_nobody_answers_times_out() {
     let program = Program::start(&[]).await;
+    let _silent = program.client().await.join_namespace().await;
     let answer = program.post("/api/ask", r#"{"event":"sum","timeout_ms":20}"#).await;
     assert_eq!((answer.status, answer.error().as_str()), (504, "nobody answered in time"));
 }

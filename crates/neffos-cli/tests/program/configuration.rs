@@ -21,11 +21,14 @@ async fn an_unknown_variable_is_named_and_nothing_is_served() {
 
 #[tokio::test]
 async fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
-    let file = File::with("api_key = 'of-the-file'");
-    let (variable, flag) = ([("NEFFOS_API_KEY", "of-the-environment")], ["--api-key", "of-the-flag"]);
-    for (flags, variables, key) in
-        [(&flag[..], &variable[..], "of-the-flag"), (&[], &variable, "of-the-environment"), (&[], &[], "of-the-file")]
-    {
+    let file = File::with("api_key = 'the-key-of-the-file'");
+    let variable = [("NEFFOS_API_KEY", "the-key-of-the-environment")];
+    let flag = ["--api-key", "the-key-of-the-flag"];
+    for (flags, variables, key) in [
+        (&flag[..], &variable[..], "the-key-of-the-flag"),
+        (&[], &variable, "the-key-of-the-environment"),
+        (&[], &[], "the-key-of-the-file"),
+    ] {
         let flags = [&["--config", file.path()], flags].concat();
         let program = Program::run(&flags, variables).await;
         let headers = [("authorization", &*bearer(key))];
@@ -34,10 +37,17 @@ async fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
 }
 
 #[tokio::test]
-async fn an_empty_key_is_an_error() {
-    let ended = run_to_end(&["serve", "--addr=127.0.0.1:0"], &[("NEFFOS_API_KEY", "")]).await;
+async fn a_short_key_is_an_error() {
+    let ended = run_to_end(&["serve", "--addr=127.0.0.1:0"], &[("NEFFOS_API_KEY", "secret")]).await;
     assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""));
-    assert!(ended.errors.contains("NEFFOS_API_KEY: an empty key"), "{}", ended.errors);
+    assert!(ended.errors.contains("NEFFOS_API_KEY: a key has 16 to 512 characters"), "{}", ended.errors);
+}
+
+#[tokio::test]
+async fn it_serves_beside_a_kubernetes_service_of_its_name() {
+    let variables = [("NEFFOS_SERVICE_HOST", "10.0.0.1"), ("NEFFOS_PORT", "tcp://10.0.0.1:80"), ("NEFFOS_REDIS", "")];
+    let program = Program::run(&[], &variables).await;
+    assert_eq!(program.get("/healthz").await.status, 200);
 }
 
 #[tokio::test]

@@ -5,6 +5,11 @@ mod api;
 mod bench;
 mod cluster;
 mod configuration;
+#[cfg(unix)]
+mod documents;
+mod internal;
+mod journal;
+mod keys;
 mod operation;
 mod page;
 mod pressure;

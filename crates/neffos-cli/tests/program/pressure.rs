@@ -35,5 +35,5 @@ async fn without_free_file_descriptors_it_serves_who_is_there_and_accepts_again_
     drop(crowd);
     let mut bob = program.client().await.join_namespace().await;
     ada.emit("e", "welcome").await;
-    assert_eq!(bob.text().await, ";default;;e;0;0;welcome");
+    assert_eq!(bob.heard().await, ";default;;e;0;0;welcome");
 }

@@ -24,7 +24,7 @@ async fn a_page_of_the_proxys_site_talks_through_it_and_one_of_another_site_does
         let mut ada = proxy.client(&proxy.site(), ADA).await.unwrap().join_namespace().await;
         let mut bob = proxy.client(&proxy.site(), BOB).await.unwrap().join_namespace().await;
         ada.emit("chat", "hello").await;
-        assert_eq!(bob.text().await, ";default;;chat;0;0;hello", "{brand:?}");
+        assert_eq!(bob.heard().await, ";default;;chat;0;0;hello", "{brand:?}");
         let refused = proxy.client("https://other.example", ADA).await.err();
         assert_eq!(refused.as_deref(), Some("HTTP/1.1 403 Forbidden"), "{brand:?}");
     }

@@ -25,9 +25,9 @@ async fn by_default_all_events_go_to_the_others_in_the_namespace() {
     let program = Program::start(&[]).await;
     let (mut ada, mut bob) = two_clients(&program).await;
     ada.emit("anything", "one").await;
-    assert_eq!(bob.text().await, ";default;;anything;0;0;one");
+    assert_eq!(bob.text().await, format!(";default;;anything;0;@{};one", ada.id));
     bob.emit("chat", "two").await;
-    assert_eq!(ada.text().await, ";default;;chat;0;0;two");
+    assert_eq!(ada.text().await, format!(";default;;chat;0;@{};two", bob.id));
 }
 
 #[tokio::test]
@@ -38,8 +38,8 @@ async fn an_event_of_a_room_stays_in_the_room() {
     let mut bob = program.client().await.join_namespace().await.join_room("lobby").await;
     ada.send(";default;lobby;chat;0;0;inside").await;
     ada.emit("chat", "outside").await;
-    assert_eq!(bob.text().await, ";default;lobby;chat;0;0;inside");
-    assert_eq!(outsider.text().await, ";default;;chat;0;0;outside");
+    assert_eq!(bob.text().await, format!(";default;lobby;chat;0;@{};inside", ada.id));
+    assert_eq!(outsider.text().await, format!(";default;;chat;0;@{};outside", ada.id));
     assert_eq!(outsider.ask("default;lobby;chat;0;0;let me in").await, "$1;default;lobby;chat;1;0;bad room");
 }
 
@@ -48,8 +48,8 @@ async fn everyone_is_the_sender_too_and_the_sender_alone_gets_an_echo() {
     let (program, _file) = program_with_rules().await;
     let (mut ada, mut bob) = two_clients(&program).await;
     ada.emit("news", "all").await;
-    assert_eq!(ada.text().await, ";default;;news;0;0;all");
-    assert_eq!(bob.text().await, ";default;;news;0;0;all");
+    assert_eq!(ada.text().await, format!(";default;;news;0;@{};all", ada.id));
+    assert_eq!(bob.text().await, format!(";default;;news;0;@{};all", ada.id));
     assert_eq!(ada.ask("default;;echo;0;0;me").await, "$1;default;;echo;0;0;me");
     ada.emit("echo", "me").await;
     assert_eq!(ada.text().await, ";default;;echo;0;0;me");
@@ -60,7 +60,7 @@ async fn an_ask_is_answered_once_it_is_handed_over_and_others_do_not_see_that_it
     let program = Program::start(&[]).await;
     let (mut ada, mut bob) = two_clients(&program).await;
     assert_eq!(ada.ask("default;;chat;0;0;hi").await, "$1;default;;chat;0;0;");
-    assert_eq!(bob.text().await, ";default;;chat;0;0;hi");
+    assert_eq!(bob.text().await, format!(";default;;chat;0;@{};hi", ada.id));
 }
 
 #[tokio::test]
@@ -77,8 +77,36 @@ async fn a_private_message_says_who_it_is_from_and_reaches_its_recipient_alone()
     let mut eve = program.client().await.join_namespace().await;
     ada.emit("private", &format!(r#"{{"to":"{}","t":"hi","from":"eve"}}"#, bob.id)).await;
     ada.emit("chat", "all").await;
-    assert_eq!(bob.text().await, format!(r#";default;;private;0;0;{{"from":"{}","t":"hi"}}"#, ada.id));
-    assert_eq!(eve.text().await, ";default;;chat;0;0;all");
+    assert_eq!(bob.text().await, format!(r#";default;;private;0;@{0};{{"from":"{0}","t":"hi"}}"#, ada.id));
+    assert_eq!(eve.text().await, format!(";default;;chat;0;@{};all", ada.id));
+}
+
+#[tokio::test]
+async fn the_hub_says_who_an_event_is_from_and_an_attacker_cannot() {
+    let program = Program::start(&[]).await;
+    let (mut eve, mut bob) = two_clients(&program).await;
+    let ada = program.client().await.join_namespace().await;
+    // Forged marks: Ada, a program, and broken ones.
+    for mark in [format!("@{}", ada.id), "!".to_owned(), format!("@{};@", ada.id), "1".to_owned()] {
+        eve.send(&format!(";default;;chat;0;{mark};hi")).await;
+        let heard = bob.text().await;
+        assert!(heard.starts_with(&format!(";default;;chat;0;@{};", eve.id)), "{mark}: {heard}");
+    }
+    let call = format!(r#"{{"event":"private","body":{{"from":"{0}"}},"to":"{1}"}}"#, ada.id, bob.id);
+    program.post("/api/broadcast", &call).await;
+    assert_eq!(bob.text().await, format!(r#";default;;private;0;!;{{"from":"{}"}}"#, ada.id));
+    eve.send(&format!("$1;default;;private;0;@{0};{{\"to\":\"{1}\",\"from\":\"{0}\"}}", ada.id, bob.id)).await;
+    assert_eq!(bob.text().await, format!(r#";default;;private;0;@{0};{{"from":"{0}"}}"#, eve.id));
+}
+
+#[tokio::test]
+async fn an_id_that_holds_a_separator_is_a_mark_like_any_other() {
+    let program = Program::start(&["--id-header", "X-User"]).await;
+    let ada = Client::connect(program.address, "/ws?X-Websocket-Header-X-User=a%3Bb@1").await;
+    let mut ada = ada.join_namespace().await;
+    let mut bob = program.client().await.join_namespace().await;
+    ada.emit("chat", "hi").await;
+    assert_eq!(bob.text().await, ";default;;chat;0;@a@%!semicolon@%!b@1;hi");
 }
 
 #[tokio::test]
@@ -101,7 +129,7 @@ async fn the_error_of_one_clients_handler_is_not_passed_on() {
     let (mut ada, mut bob) = two_clients(&program).await;
     ada.send(";default;;chat;1;0;no such room").await;
     ada.emit("chat", "next").await;
-    assert_eq!(bob.text().await, ";default;;chat;0;0;next");
+    assert_eq!(bob.text().await, format!(";default;;chat;0;@{};next", ada.id));
 }
 
 #[tokio::test]

@@ -31,6 +31,43 @@ async fn with_a_certificate_and_its_key_it_serves_over_tls() {
     assert_eq!(program.code().await, Some(0));
 }
 
+fn made() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
+}
+
+/// The certificate that the program shows.
+async fn shown_by(program: &Program, trusted: &[&rcgen::CertifiedKey<rcgen::KeyPair>]) -> Vec<u8> {
+    let mut roots = RootCertStore::empty();
+    trusted.iter().for_each(|one| roots.add(one.cert.der().clone()).unwrap());
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.resumption = tokio_rustls::rustls::client::Resumption::disabled();
+    let stream = TcpStream::connect(program.address).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = soon(connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap();
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[tokio::test]
+async fn a_certificate_whose_files_change_is_shown_to_the_next_client_and_a_broken_one_is_not() {
+    let (old, new) = (made(), made());
+    let (certificate, key) = (File::with(&old.cert.pem()), File::with(&old.signing_key.serialize_pem()));
+    let mut program = Program::run_logged(&["--tls-cert", certificate.path(), "--tls-key", key.path()]).await;
+    assert_eq!(shown_by(&program, &[&old]).await, old.cert.der().to_vec());
+
+    // First one file, as they do who copy one after the other: it does not fit the other, and the old pair stays.
+    certificate.replace(&new.cert.pem());
+    program.logged("certificate not reloaded").await;
+    assert_eq!(shown_by(&program, &[&old, &new]).await, old.cert.der().to_vec());
+    key.replace(&new.signing_key.serialize_pem());
+    program.logged("certificate reloaded").await;
+    assert_eq!(shown_by(&program, &[&old, &new]).await, new.cert.der().to_vec());
+
+    program.signal("HUP").await;
+    program.logged("certificate reloaded").await;
+    program.signal("TERM").await;
+    assert_eq!(program.code().await, Some(0));
+}
+
 #[tokio::test]
 async fn a_certificate_without_its_key_or_no_certificate_at_all_is_an_error() {
     let file = File::with("no certificate");

@@ -47,6 +47,17 @@ pub(crate) async fn request(
     answer(stream).await
 }
 
+/// As [`request`] with GET, for a body that is no text.
+pub(crate) async fn request_bytes(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head("GET", path, headers, 0).as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    soon(stream.read_to_end(&mut bytes)).await.unwrap();
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("no answer") + 4;
+    let body = bytes.split_off(end);
+    (String::from_utf8(bytes).unwrap(), body)
+}
+
 /// As [`request`], for a body that never arrives in full.
 pub(crate) async fn request_in_pieces(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();

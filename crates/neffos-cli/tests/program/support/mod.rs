@@ -26,14 +26,14 @@ use tokio::time::timeout;
 
 pub(crate) use broker::{Brand, Broker};
 pub(crate) use dialogue::{Dialogue, host};
-pub(crate) use http::{Answer, answer, request, request_in_pieces};
+pub(crate) use http::{Answer, answer, request, request_bytes, request_in_pieces};
 #[cfg(unix)]
 pub(crate) use screen::Screen;
 pub(crate) use strangers::{Stranger, stranger};
 pub(crate) use websocket::{Client, Frame};
 
 /// The key that programs are started with here.
-pub(crate) const KEY: &str = "a-key-for-tests";
+pub(crate) const KEY: &str = "a-key-for-the-tests";
 
 /// `neffos serve` on a free port; killed when it goes out of scope.
 pub(crate) struct Program {
@@ -77,6 +77,12 @@ impl Program {
         limited.arg(format!("--nofile={most}:")).arg(env!("CARGO_BIN_EXE_neffos"));
         limited.args(["serve", "--addr", "127.0.0.1:0", "--api-key", KEY]).kill_on_drop(true);
         Self::spawned(limited).await
+    }
+
+    /// With `flags` alone, and a log that is read.
+    pub(crate) async fn run_logged(flags: &[&str]) -> Self {
+        let flags = [&["serve", "--addr", "127.0.0.1:0"], flags].concat();
+        Self::spawned_with(command(&flags, &[]), Stdio::piped()).await
     }
 
     /// As [`Program::start`], with a log that is read.
@@ -128,7 +134,16 @@ impl Program {
         request(self.address, "POST", path, &[("authorization", &bearer(KEY))], body).await
     }
 
-    /// Sends a signal: `TERM` or `INT`.
+    /// The address that its operators have: of the line that says so.
+    pub(crate) async fn internal(&mut self) -> SocketAddr {
+        loop {
+            if let Some(rest) = self.line().await.strip_prefix("internal http://") {
+                return rest.trim_end_matches('/').parse().unwrap();
+            }
+        }
+    }
+
+    /// Sends a signal: `TERM`, `INT` or `HUP`.
     pub(crate) async fn signal(&self, name: &str) {
         send_signal(self.id(), name).await;
     }
@@ -223,6 +238,13 @@ impl File {
 
     pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
+    }
+
+    /// In one step, as those do who replace a file that is in use.
+    pub(crate) fn replace(&self, text: &str) {
+        let next = self.0.with_extension("next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(next, &self.0).unwrap();
     }
 }
 

@@ -88,12 +88,27 @@ impl Client {
         self.send_frame(0x82, bytes).await;
     }
 
+    /// Sends a close frame.
+    pub(crate) async fn close(&mut self, code: u16, reason: &str) {
+        self.send_frame(0x88, &[&code.to_be_bytes()[..], reason.as_bytes()].concat()).await;
+    }
+
     /// The next message, which is text.
     pub(crate) async fn text(&mut self) -> String {
         match self.frame().await {
             Frame::Text(text) => text,
             other => panic!("not text: {other:?}"),
         }
+    }
+
+    /// The next message, without the mark of its sender.
+    pub(crate) async fn heard(&mut self) -> String {
+        let text = self.text().await;
+        let mut fields: Vec<_> = text.splitn(7, ';').collect();
+        if let Some(mark) = fields.get_mut(5) {
+            *mark = "0";
+        }
+        fields.join(";")
     }
 
     pub(crate) async fn frame(&mut self) -> Frame {
@@ -116,8 +131,11 @@ impl Client {
     }
 
     async fn send_frame(&mut self, first: u8, payload: &[u8]) {
-        let length = u8::try_from(payload.len()).ok().filter(|length| *length < 126).expect("a short message");
-        let frame = [&[first, 0x80 | length, 0, 0, 0, 0], payload].concat();
+        let length = match u8::try_from(payload.len()) {
+            Ok(length) if length < 126 => vec![0x80 | length],
+            _ => [&[0x80 | 126][..], &u16::try_from(payload.len()).expect("a short message").to_be_bytes()].concat(),
+        };
+        let frame = [&[first][..], &length, &[0; 4], payload].concat();
         self.stream.write_all(&frame).await.unwrap();
     }
 

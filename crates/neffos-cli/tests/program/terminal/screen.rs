@@ -74,7 +74,7 @@ async fn what_comes_in_leaves_a_half_typed_line_alone() {
     screen.until_shown("< default chat \\x1b[2J\\x1b]0;owned\\x07").await;
     screen.until_line("default chat> half ty").await;
     screen.press(&format!("ped{ENTER}")).await;
-    assert_eq!(bob.text().await, ";default;;chat;0;0;half typed");
+    assert_eq!(bob.heard().await, ";default;;chat;0;0;half typed");
     screen.until_line("default chat> ").await;
     screen.press(CTRL_D).await;
     assert_eq!(screen.code().await, Some(0));
@@ -89,7 +89,7 @@ async fn wide_characters_are_edited_where_they_stand() {
     screen.press("日本x\x1b[D\x7f").await;
     screen.until_shown("default chat> 日x").await;
     screen.press(ENTER).await;
-    assert_eq!(bob.text().await, ";default;;chat;0;0;日x");
+    assert_eq!(bob.heard().await, ";default;;chat;0;0;日x");
     bob.emit("chat", "語 👩\u{200d}🚀 é").await;
     screen.until_shown("< default chat 語").await;
     screen.press(CTRL_D).await;

@@ -1,0 +1,66 @@
+//! Metrics about connections and the HTTP API. Each exists from the start, at zero.
+
+use http::StatusCode;
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use neffos::{CloseCode, Closed, ClosedBy, Counters};
+
+/// Describes them, and sets them to zero.
+pub(super) fn describe() {
+    describe_counter!(OPENED, "Websocket connections that were opened.");
+    describe_counter!(CLOSED, "Websocket connections that ended, by close code; 1006: the socket broke.");
+    describe_counter!(RECEIVED, "Messages that arrived from connections.");
+    describe_counter!(RECEIVED_BYTES, "Bytes of the messages that arrived from connections.");
+    describe_counter!(API_REQUESTS, "Requests to the HTTP API, by route and HTTP status.");
+    describe_gauge!(BUILD, "1, with the version of the program.");
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    counter!(OPENED).absolute(0);
+    for code in CODES {
+        counter!(CLOSED, "code" => code.to_string()).absolute(0);
+    }
+    for route in ["/api/broadcast", "/api/ask", "/api/disconnect", "/api/stats"] {
+        for status in if route == "/api/stats" { ["200", "401"] } else { ["202", "401"] } {
+            let status = if route == "/api/ask" && status == "202" { "200" } else { status };
+            counter!(API_REQUESTS, "route" => route, "status" => status).absolute(0);
+        }
+    }
+}
+
+/// Sets those that the library counts.
+pub(super) fn update(counters: Counters) {
+    counter!(RECEIVED).absolute(counters.received());
+    counter!(RECEIVED_BYTES).absolute(counters.received_bytes());
+}
+
+pub(crate) fn count_opened() {
+    counter!(OPENED).increment(1);
+}
+
+pub(crate) fn count_closed(closed: &Closed) {
+    counter!(CLOSED, "code" => label(closed)).increment(1);
+}
+
+/// Counts a request to a route of the API.
+pub(crate) fn count_api_request(route: &str, status: StatusCode) {
+    counter!(API_REQUESTS, "route" => route.to_owned(), "status" => status.as_str().to_owned()).increment(1);
+}
+
+/// The code as a label. Clients choose codes, so rare ones share a label: the number of series is bounded.
+fn label(closed: &Closed) -> String {
+    let none = if closed.by() == ClosedBy::Loss { 1006 } else { 1005 };
+    match closed.code().map_or(none, CloseCode::as_u16) {
+        code if CODES.contains(&code) => code.to_string(),
+        3000..4000 => "3xxx".to_owned(),
+        4000..5000 => "4xxx".to_owned(),
+        _ => "other".to_owned(),
+    }
+}
+
+/// Those that servers and browsers send.
+const CODES: [u16; 13] = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013];
+
+const OPENED: &str = "neffos_connections_opened_total";
+const CLOSED: &str = "neffos_connections_closed_total";
+const RECEIVED: &str = "neffos_messages_received_total";
+const RECEIVED_BYTES: &str = "neffos_received_bytes_total";
+const API_REQUESTS: &str = "neffos_api_requests_total";
+const BUILD: &str = "neffos_build_info";

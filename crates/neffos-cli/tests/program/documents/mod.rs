@@ -1,0 +1,197 @@
+//! The documents: every block of code in them is run by a test, in order and as a new user would, or is listed here with the
+//! reason why not.
+//!
+//! - `mod.rs`: the list; `steps.rs`: the blocks that are run here; `shell.rs`: where.
+
+mod shell;
+mod steps;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What becomes of a block.
+enum How {
+    /// The library's documentation tests compile it: its `lib.rs` includes the page.
+    Compiled(&'static str),
+    /// A test of this file runs it.
+    Here,
+    /// This file of tests does, or is it: the text stands there.
+    By(&'static str, &'static str),
+    /// Nothing does, for this reason.
+    Not(&'static str),
+}
+
+use How::{By, Compiled, Here, Not};
+
+const LIBRARY: &str = "crates/neffos/src/lib.rs";
+const README_JS: How = By("interop/js/test/readme.test.js", "README.md");
+const DOCUMENTS_JS: &str = "interop/js/test/documents.test.js";
+const PROXIES: How = By("crates/neffos-cli/tests/program/proxies.rs", "docs/deploy.md");
+const TERMINAL: How = By("crates/neffos-cli/tests/program/terminal/manual.rs", "docs/terminal.md");
+const PICTURE: How = Not("a picture, not code");
+const LONG: How = Not("it measures for an hour; `cargo xtask ci` runs it in brief");
+
+/// The blocks of each page, in order: how the block begins, after the fence, and what becomes of it.
+const PAGES: &[(&str, &[(&str, How)])] = &[
+    (
+        "README.md",
+        &[
+            ("rs\n// src/main.rs", README_JS),
+            ("html\n<!-- src/index.html -->", README_JS),
+            ("sh\ncargo new hello", README_JS),
+            ("sh\nNEFFOS_API_KEY=", Here),
+            ("rs\nlet app = ", By("crates/neffos/examples/axum.rs", r#".route("/news", routing::post(news))"#)),
+            ("rust,no_run\nuse neffos::{Client", Compiled(LIBRARY)),
+            ("sh\ncurl -X POST", Here),
+            ("sh\ncargo install", Here),
+            ("sh\nneffos bench", Here),
+            ("sh\nredis-server", Here),
+        ],
+    ),
+    (
+        "CONTRIBUTING.md",
+        &[
+            (
+                "sh\ncargo run",
+                Not("it serves until it is ended, at an address that may be taken; README.md has the same"),
+            ),
+            (
+                "sh\ncargo fuzz run",
+                Not("it needs cargo-fuzz and runs without end; `cargo xtask fuzz` runs all of them"),
+            ),
+        ],
+    ),
+    ("docs/benchmarks.md", &[("sh\ncargo xtask bench", LONG)]),
+    (
+        "docs/deploy.md",
+        &[
+            ("sh\ncargo build --release", Not("it installs a program and adds a user to the machine")),
+            ("toml\naddr = ", PROXIES),
+            ("ini\n[Unit]", Not("a unit needs systemd, which containers lack")),
+            ("nginx\n", PROXIES),
+            ("haproxy\n", PROXIES),
+            ("caddy\n", PROXIES),
+            ("text\n# Lines that begin", Here),
+        ],
+    ),
+    (
+        "docs/migrate-go.md",
+        &[
+            ("go\n", Not("it is what is left behind; the tests of `interop/go` are in the same words")),
+            ("rust,no_run\n", Compiled(LIBRARY)),
+        ],
+    ),
+    (
+        "docs/migrate-js.md",
+        &[
+            ("html\n", By(DOCUMENTS_JS, "migrate-js.md")),
+            ("js\n// neffos.js", By(DOCUMENTS_JS, "migrate-js.md")),
+            ("js\n// @neffos/client", By(DOCUMENTS_JS, "migrate-js.md")),
+            ("js\nconst conn = ", By(DOCUMENTS_JS, "migrate-js.md")),
+            ("js\nimport WebSocket", By(DOCUMENTS_JS, "migrate-js.md")),
+        ],
+    ),
+    (
+        "docs/scale-out.md",
+        &[
+            ("sh\nexport NEFFOS_API_KEY", Here),
+            ("sh\ncurl ", Here),
+            ("text\n   Ada", PICTURE),
+            ("text\n 1, 2  beside", PICTURE),
+            ("yaml\n- alert", Here),
+        ],
+    ),
+    (
+        "docs/scaling.md",
+        &[
+            ("sh\ncargo xtask scaling", By("xtask/src/scaling/page.rs", "docs/scaling.md")),
+            ("nginx\n", Here),
+            ("haproxy\n", Here),
+            ("sh\ncargo xtask scaling --measure", LONG),
+        ],
+    ),
+    (
+        "docs/terminal.md",
+        &[
+            ("text\n$ neffos dial", Not("a terminal, at a time of day; `terminal/screen.rs` has people at one")),
+            ("console\n", TERMINAL),
+            ("jsonl in\n", TERMINAL),
+            ("jsonl out\n", TERMINAL),
+        ],
+    ),
+    (
+        "crates/neffos-redis/README.md",
+        &[
+            ("rust,no_run\n", Compiled("crates/neffos-redis/src/lib.rs")),
+            ("text\nuser chat", By("crates/neffos-redis/tests/conformance.rs", "README.md")),
+            ("text\nuser chat", By("crates/neffos-redis/tests/conformance.rs", "README.md")),
+        ],
+    ),
+    (
+        "clients/js/README.md",
+        &[
+            ("html\n", By(DOCUMENTS_JS, "clients/js")),
+            ("js\n", By(DOCUMENTS_JS, "clients/js")),
+            ("ts\n", By(DOCUMENTS_JS, "clients/js")),
+        ],
+    ),
+];
+
+fn clone() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(clone().join(path)).unwrap_or_else(|err| panic!("{path}: {err}"))
+}
+
+/// What stands between fences: the language, a line feed, and the code.
+fn blocks(page: &str) -> Vec<&str> {
+    let pieces: Vec<_> = page.split("```").collect();
+    assert!(pieces.len() % 2 == 1, "a fence is not closed");
+    pieces.into_iter().skip(1).step_by(2).collect()
+}
+
+/// All pages that users read.
+fn pages() -> Vec<String> {
+    let mut found = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned(), "clients/js/README.md".to_owned()];
+    for entry in fs::read_dir(clone().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        found.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+    }
+    for entry in fs::read_dir(clone().join("crates")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("crates/{name}/README.md");
+        found.extend(clone().join(&path).exists().then_some(path));
+    }
+    found
+}
+
+#[test]
+fn every_block_of_code_is_run_by_a_test_or_listed_with_the_reason_why_not() {
+    let known: BTreeMap<_, _> = PAGES.iter().map(|(page, blocks)| (*page, *blocks)).collect();
+    for page in pages() {
+        let text = read(&page);
+        let expected = known.get(page.as_str()).copied().unwrap_or_default();
+        let found = blocks(&text);
+        for (at, block) in found.iter().enumerate() {
+            let begin: String = block.lines().take(2).collect::<Vec<_>>().join("\n");
+            let Some((listed, how)) = expected.get(at) else {
+                panic!("{page}: add `{begin}` to the list, and its test")
+            };
+            assert!(block.starts_with(listed), "{page}, block {at}: `{begin}` where `{listed}` is listed");
+            assert_is_true(how, &page);
+        }
+        assert_eq!(found.len(), expected.len(), "{page}: the list has blocks that are gone");
+    }
+}
+
+fn assert_is_true(how: &How, page: &str) {
+    match how {
+        Compiled(library) => assert!(read(library).contains(page.rsplit('/').next().unwrap()), "{library}: {page}"),
+        By(file, text) => assert!(read(file).contains(text), "{file} does not say {text}"),
+        Not(reason) => assert!(!reason.is_empty()),
+        Here => {}
+    }
+}

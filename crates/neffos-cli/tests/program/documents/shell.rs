@@ -1,0 +1,109 @@
+//! A new user's shell.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use brokers::{Folder, free_port};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use super::clone;
+use crate::support::{Client, soon};
+
+/// A shell in a folder of its own. `cargo` builds nothing in it, for the program is built already; and the ports of the page are
+/// free ones. All that it has begun ends with it.
+pub(super) struct Shell {
+    folder: Folder,
+    ports: Vec<(&'static str, u16)>,
+    groups: Vec<u32>,
+}
+
+impl Shell {
+    /// The first port is that of the program when it is told of none.
+    pub(super) fn new(name: &str, ports: &[&'static str]) -> Self {
+        let ports: Vec<_> = ports.iter().map(|port| (*port, free_port())).collect();
+        let shell = Self { folder: Folder::new(name), ports, groups: Vec::new() };
+        let bin = shell.path("bin");
+        fs::create_dir(&bin).unwrap();
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in\n\
+             'run --release') NEFFOS_ADDR=127.0.0.1:{port} exec {program} ;;\n\
+             'install --locked --path '*) test -f {clone}/Cargo.lock && test -f {clone}/$4/Cargo.toml && ln -s {program} {bin}/ ;;\n\
+             *) echo \"no such command here: cargo $*\"; exit 1 ;;\nesac\n",
+            program = env!("CARGO_BIN_EXE_neffos"),
+            port = shell.ports[0].1,
+            clone = clone().display(),
+            bin = bin.display(),
+        );
+        let cargo = shell.folder.write("bin/cargo", &script);
+        fs::set_permissions(cargo, fs::Permissions::from_mode(0o755)).unwrap();
+        shell
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file, in which ports are the free ones, too.
+    pub(super) fn write(&self, name: &str, text: &str) -> String {
+        self.folder.write(name, &self.here(text)).display().to_string()
+    }
+
+    /// Runs a script to its end, which is a good one. What it leaves in the background goes on.
+    pub(super) async fn run(&mut self, script: &str) {
+        let mut child = self.begin(script);
+        let status = soon(child.wait()).await.unwrap();
+        assert!(status.success(), "{script}\n{}", fs::read_to_string(self.path("output")).unwrap());
+    }
+
+    /// Begins with a script that does not end by itself, and waits until it serves.
+    pub(super) async fn serve(&mut self, script: &str, port: &str) {
+        let _child = self.begin(script);
+        self.until_up(port).await;
+    }
+
+    pub(super) async fn until_up(&self, port: &str) {
+        let up = async {
+            while TcpStream::connect(("127.0.0.1", self.port(port))).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(up).await;
+    }
+
+    /// Somebody in the namespace `default` of the program at this port of the page.
+    pub(super) async fn client(&self, port: &str) -> Client {
+        Client::connect(([127, 0, 0, 1], self.port(port)).into(), "/ws").await.join_namespace().await
+    }
+
+    fn begin(&mut self, script: &str) -> Child {
+        let path = format!("{}:{}:/usr/sbin", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let output = fs::File::create(self.path("output")).unwrap();
+        let mut bash = Command::new("bash");
+        bash.args(["-ec", &self.here(script)]).current_dir(self.folder.path()).process_group(0);
+        bash.env_clear().env("PATH", path).stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        let child = bash.spawn().unwrap();
+        self.groups.extend(child.id());
+        child
+    }
+
+    fn here(&self, text: &str) -> String {
+        self.ports.iter().fold(text.to_owned(), |text, (port, here)| text.replace(port, &here.to_string()))
+    }
+
+    fn port(&self, port: &str) -> u16 {
+        self.ports.iter().find(|(known, _)| *known == port).unwrap().1
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            // Most have ended by themselves.
+            let kill = format!("kill -KILL -- -{group} 2>/dev/null");
+            std::process::Command::new("sh").args(["-c", &kill]).status().ok();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The blocks of code that are run here.
+
+use std::time::Duration;
+
+use tokio::time::interval;
+
+use super::shell::Shell;
+use super::{blocks, read};
+use crate::support::{File, Program, bearer, request};
+
+/// The code of a page's block that begins so, after its fence.
+fn code(page: &str, begin: &str) -> String {
+    let text = read(page);
+    let found = blocks(&text).into_iter().find(|block| block.starts_with(begin));
+    let block = found.unwrap_or_else(|| panic!("{page}: no block {begin}"));
+    block.split_once('\n').unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn the_readme_can_be_followed_to_the_letter() {
+    let mut shell = Shell::new("readme", &["8080", "8081", "8082", "6390"]);
+    shell.serve(&code("README.md", "sh\nNEFFOS_API_KEY="), "8080").await;
+    let mut ada = shell.client("8080").await;
+    shell.run(&code("README.md", "sh\ncurl -X POST")).await;
+    assert_eq!(ada.text().await, ";default;;chat;0;!;hello");
+
+    shell.run(&code("README.md", "sh\ncargo install")).await;
+    shell.run(&code("README.md", "sh\nneffos bench")).await;
+    assert!(shell.path("report.html").exists());
+
+    shell.run(&code("README.md", "sh\nredis-server")).await;
+    talk_across(&shell, "8081", "8082").await;
+}
+
+#[tokio::test]
+async fn several_servers_are_started_in_a_minute() {
+    let mut shell = Shell::new("scale-out", &["8080", "8081", "6390"]);
+    shell.run("cargo install --locked --path crates/neffos-cli").await;
+    let (start, speak) = (code("docs/scale-out.md", "sh\nexport"), code("docs/scale-out.md", "sh\ncurl"));
+    shell.run(&start).await;
+    talk_across(&shell, "8080", "8081").await;
+    let mut ada = shell.client("8080").await;
+    // It is typed into the same terminal, which knows the key.
+    let export = start.lines().next().unwrap();
+    shell.run(&format!("{export}\n{speak}")).await;
+    assert_eq!(ada.text().await, ";default;;chat;0;!;hello");
+}
+
+/// Waits until what one client says is heard by one of another server: the two may still be joining each other.
+async fn talk_across(shell: &Shell, one: &str, other: &str) {
+    shell.until_up(one).await;
+    shell.until_up(other).await;
+    let (mut ada, mut bob) = (shell.client(one).await, shell.client(other).await);
+    let mut ticks = interval(Duration::from_millis(100));
+    let speaking = async {
+        loop {
+            ticks.tick().await;
+            ada.emit("chat", "hello").await;
+        }
+    };
+    tokio::select! {
+        () = speaking => {}
+        heard = bob.text() => assert!(heard.ends_with(";hello"), "{heard}"),
+    }
+}
+
+#[tokio::test]
+async fn the_keys_that_are_shown_open_the_api() {
+    let keys = code("docs/deploy.md", "text\n# Lines that begin");
+    let file = File::with(&keys);
+    let program = Program::run(&["--api-keys-file", file.path()], &[]).await;
+    let shown: Vec<_> = keys.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(shown.len() > 1);
+    for line in shown {
+        let key = bearer(line.split_whitespace().nth(1).unwrap());
+        let answer = request(program.address, "GET", "/api/stats", &[("authorization", &key)], "").await;
+        assert_eq!(answer.status, 200, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_settings_of_balancers_are_ones_that_they_take() {
+    let mut shell = Shell::new("scaling", &["8080"]);
+    shell.write("nginx.conf", &code("docs/scaling.md", "nginx\n"));
+    // It checks no settings that listen nowhere.
+    let frontend = "frontend clients\n    bind 127.0.0.1:8080\n    default_backend neffos\n";
+    shell.write("haproxy.cfg", &(code("docs/scaling.md", "haproxy\n") + frontend));
+    shell.run("nginx -t -q -p . -e stderr -c nginx.conf -g 'pid nginx.pid;'").await;
+    shell.run("haproxy -c -q -f haproxy.cfg").await;
+}
+
+#[tokio::test]
+async fn alerts_are_about_metrics_that_exist() {
+    let mut program = Program::start(&["--redis", "redis://127.0.0.1:1"]).await;
+    program.line().await;
+    let metrics = program.get("/metrics").await.body;
+    let alerts = code("docs/scale-out.md", "yaml\n");
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let names: Vec<_> = alerts.split(|letter| !is_name(letter)).filter(|word| word.starts_with("neffos_")).collect();
+    assert!(names.len() >= 5);
+    for name in names {
+        assert!(metrics.contains(&format!("\n{name} ")) || metrics.contains(&format!("\n{name}{{")), "{name}");
+    }
+}

@@ -1,0 +1,121 @@
+//! What the log and the metrics say of connections.
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::{Frame, Program};
+
+/// A line of the log as JSON.
+async fn next(program: &mut Program, part: &str) -> serde_json::Value {
+    serde_json::from_str(&program.logged(part).await).unwrap()
+}
+
+#[tokio::test]
+async fn the_log_says_why_each_connection_ended() {
+    let mut program = Program::start_logged(&["--log-format=json"]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    let opened = next(&mut program, "\"connected\"").await;
+    assert_eq!(opened["fields"]["conn"], ada.id.as_str(), "{opened}");
+    let address = opened["fields"]["address"].as_str().unwrap().to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{opened}");
+
+    let call = format!(r#"{{"id":"{}","code":4001,"reason":"signed \"out\""}}"#, ada.id);
+    program.post("/api/disconnect", &call).await;
+    assert_eq!(ada.frame().await, Frame::Close(4001));
+    drop(ada);
+    let closed = next(&mut program, "\"closed\"").await;
+    let fields = &closed["fields"];
+    assert_eq!((&fields["by"], &fields["code"]), (&"server".into(), &4001.into()), "{closed}");
+    assert_eq!((&fields["reason"], &fields["address"]), (&"signed \"out\"".into(), &address.into()), "{closed}");
+    assert!(fields["seconds"].as_f64().is_some_and(|seconds| seconds < 60.0), "{closed}");
+}
+
+#[tokio::test]
+async fn whether_a_client_left_or_was_lost_is_told_apart() {
+    let mut program = Program::start_logged(&["--log-format=json"]).await;
+    let mut leaving = program.client().await;
+    leaving.close(1000, "bye\n\"now\"").await;
+    let closed = next(&mut program, "\"closed\"").await;
+    assert_eq!((&closed["fields"]["by"], &closed["fields"]["code"]), (&"client".into(), &1000.into()), "{closed}");
+    assert_eq!(closed["fields"]["reason"], "bye\n\"now\"");
+    drop(program.client().await);
+    let closed = next(&mut program, "\"closed\"").await;
+    assert_eq!((&closed["fields"]["by"], &closed["fields"]["reason"]), (&"loss".into(), &"the socket broke".into()));
+}
+
+#[tokio::test]
+async fn a_reason_of_a_client_makes_no_line_of_its_own_in_a_text_log() {
+    let mut program = Program::start_logged(&[]).await;
+    let mut eve = program.client().await;
+    eve.close(1000, "x\n2026-01-01T00:00:00Z ERROR neffos: \x1b[31mforged").await;
+    let line = program.logged("by=\"client\"").await;
+    assert!(line.contains(r"x\n2026") && !line.contains('\x1b'), "{line}");
+}
+
+#[tokio::test]
+async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
+    let program = Program::start(&[]).await;
+    let before = program.get("/metrics").await.body;
+    let version = env!("CARGO_PKG_VERSION");
+    for line in [
+        "neffos_connections_opened_total 0",
+        r#"neffos_connections_closed_total{code="1000"} 0"#,
+        r#"neffos_connections_closed_total{code="1006"} 0"#,
+        "neffos_messages_received_total 0",
+        "neffos_received_bytes_total 0",
+        "neffos_messages_delivered_total 0",
+        r#"neffos_upgrade_errors_total{status="403"} 0"#,
+        r#"neffos_api_requests_total{route="/api/broadcast",status="202"} 0"#,
+        &format!("neffos_build_info{{version=\"{version}\"}} 1"),
+    ] {
+        assert!(before.lines().any(|found| found == line), "{line} is not in {before}");
+    }
+    for name in ["process_open_fds ", "process_max_fds ", "process_start_time_seconds "] {
+        assert!(before.lines().any(|line| line.starts_with(name)), "{name}");
+    }
+
+    let mut ada = program.client().await.join_namespace().await;
+    ada.ask("default;;chat;0;0;hello").await;
+    // Any code of a client's choice is in one of a few series.
+    ada.close(4242, "").await;
+    assert!(matches!(ada.frame().await, Frame::Close(4242)));
+    program.post("/api/broadcast", r#"{"event":"e"}"#).await;
+    let expected = [
+        "neffos_connections_opened_total 1".to_owned(),
+        r#"neffos_connections_closed_total{code="4xxx"} 1"#.to_owned(),
+        // The greeting, the connect and the ask.
+        "neffos_messages_received_total 3".to_owned(),
+        r#"neffos_api_requests_total{route="/api/broadcast",status="202"} 1"#.to_owned(),
+    ];
+    // The last handlers of a connection run after its socket is closed.
+    loop {
+        let now = program.get("/metrics").await.body;
+        if expected.iter().all(|line| now.lines().any(|found| found == line)) {
+            return;
+        }
+        assert!(!now.contains(r#"code="4xxx"} 2"#));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_connections_does_not_flood_the_log() {
+    let mut program = Program::start_logged(&["--log-format=json"]).await;
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(program.address).await.unwrap();
+        // No key: refused, and nothing to log above debug.
+        stream.write_all(b"GET /ws HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    }
+    let mut last = program.client().await;
+    let id = last.id.clone();
+    last.close(1000, "done").await;
+    let mut lines = 0;
+    loop {
+        let line = program.logged("").await;
+        lines += 1;
+        if line.contains(&id) && line.contains("\"closed\"") {
+            break;
+        }
+    }
+    assert!(lines < 50, "{lines} lines");
+}
