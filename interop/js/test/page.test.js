@@ -9,7 +9,7 @@ import { launchChromium } from "../chromium.js";
 import { requiredPath, startServer } from "../servers.js";
 
 const PROGRAM = requiredPath("NEFFOS_PROGRAM");
-const API_KEY = "test-key";
+const API_KEY = "a-key-for-the-tests";
 const PUBLISHED_SCREENSHOT = fileURLToPath(new URL("../../../docs/page.png", import.meta.url));
 
 describe("the page", { timeout: 300_000 }, () => {
@@ -58,14 +58,17 @@ describe("the page", { timeout: 300_000 }, () => {
     return pages;
   }
 
-  async function broadcast(fields) {
-    const response = await fetch(`http://${server.address}/api/broadcast`, {
+  async function callApi(path, fields) {
+    const response = await fetch(`http://${server.address}/api/${path}`, {
       method: "POST",
       headers: { Authorization: `Bearer ${API_KEY}`, "Content-Type": "application/json" },
-      body: JSON.stringify({ namespace: "default", event: "chat", ...fields }),
+      body: JSON.stringify(fields),
     });
     assert.ok(response.ok, `${response.status} ${await response.text()}`);
   }
+
+  const broadcast = (fields) => callApi("broadcast", { namespace: "default", event: "chat", ...fields });
+  const disconnect = (id) => callApi("disconnect", { id, code: 1012, reason: "again" });
 
   test("two windows talk, and see that they talk to each other", async () => {
     const [ada, grace] = await openAll("Ada", "Grace");
@@ -118,6 +121,150 @@ describe("the page", { timeout: 300_000 }, () => {
     await heard(eve, "for all");
     assert.deepEqual(await spoken(eve), ["for all"]);
     assert.deepEqual(await placeNames(eve), ["Lobby"]);
+  });
+
+  /** The id that others know a window by. */
+  async function idOf(watcher, name) {
+    return (await person(watcher, name).getAttribute("title")).split(", ").at(-1);
+  }
+
+  /** Somebody who speaks the protocol, and not by the rules of the page. */
+  async function intruder() {
+    const page = await browser.newPage();
+    await page.goto(`http://${server.address}/healthz`);
+    await page.evaluate(async () => {
+      const { dial } = await import("/neffos.js");
+      const conn = await dial("/ws", { default: { _OnAnyEvent() {} } });
+      globalThis.ns = await conn.connect("default");
+    });
+    return {
+      send: (event, body, options) =>
+        page.evaluate(([name, said, more]) => globalThis.ns.ask(name, said, more), [event, body, options]),
+      leave: () => page.close(),
+    };
+  }
+
+  test("an attacker can neither take over a private conversation nor speak for another", async () => {
+    const [ada, grace] = await openAll("Ada", "Grace");
+    await person(ada, "Grace").click();
+    await say(ada, "only for you");
+    await visit(grace, "Ada");
+    await heard(grace, "only for you");
+    const adasId = await idOf(grace, "Ada");
+    const gracesId = await idOf(ada, "Grace");
+
+    const eve = await intruder();
+    await eve.send("hello", { id: adasId, name: "Ada", was: adasId });
+    await eve.send("chat", { id: adasId, from: adasId, name: "Ada", text: "I am Ada" });
+    for (const proof of ["", adasId, null, 1, "0"]) {
+      await eve.send("private", { to: gracesId, from: adasId, id: adasId, name: "Ada", proof, text: "psst" });
+    }
+    await eve.send("bye", { id: adasId });
+    // Two people are called Ada now, each with a conversation of her own, and the first one's is as it was.
+    await grace.locator("#places .place", { hasText: "Ada" }).nth(1).waitFor();
+    await visit(grace, "Lobby");
+    await grace.locator("#places .place", { hasText: "Ada" }).first().click();
+    assert.deepEqual(await spoken(grace), ["only for you"]);
+    await say(grace, "the secret");
+    await heard(ada, "the secret");
+    await eve.leave();
+  });
+
+  test("a private conversation continues after a new connection of one member", async () => {
+    const [ada, grace] = await openAll("Ada", "Grace");
+    await person(ada, "Grace").click();
+    await say(ada, "before");
+    await visit(grace, "Ada");
+    await heard(grace, "before");
+    const was = await idOf(grace, "Ada");
+    await disconnect(was);
+    await ada.waitForFunction(() => document.getElementById("state")?.dataset["state"] !== "connected");
+    await untilConnected(ada);
+    await grace.waitForFunction(
+      (old) => !document.querySelector(`#people [title$="${old}"]`) && document.querySelector("#people .person"),
+      was,
+    );
+    await say(grace, "and after");
+    await heard(ada, "and after");
+    await say(ada, "I am back");
+    await heard(grace, "I am back");
+    assert.deepEqual(await placeNames(grace), ["Lobby", "Ada"]);
+  });
+
+  test("messages of the API are shown as such, with any name inside", async () => {
+    const [ada, grace] = await openAll("Ada", "Grace");
+    const adasId = await idOf(grace, "Ada");
+    await broadcast({ body: { id: adasId, name: "Ada", text: "buy now" } });
+    await grace.locator(".line .tag", { hasText: "program" }).waitFor();
+    assert.deepEqual(await grace.locator(".line .who").allTextContents(), ["server"]);
+    await ada.close();
+  });
+
+  test("in a room, the list is of those who are in it", async () => {
+    const [ada, grace, eve] = await openAll("Ada", "Grace", "Eve");
+    await joinRoom(ada, "den");
+    await ada.getByText("Nobody else has shown up in this room yet.").waitFor();
+    await joinRoom(grace, "den");
+    await person(ada, "Grace").waitFor();
+    await person(grace, "Ada").waitFor();
+    assert.deepEqual(await ada.locator("#people .person-name").allTextContents(), ["Grace"]);
+    assert.equal(await ada.locator("#people-count").textContent(), "1");
+    await visit(ada, "Lobby");
+    assert.deepEqual(await ada.locator("#people .person-name").allTextContents(), ["Eve", "Grace"]);
+    await visit(ada, "den");
+    await grace.getByRole("button", { name: "Leave", exact: true }).click();
+    await person(ada, "Grace").waitFor({ state: "detached" });
+    await eve.close();
+  });
+
+  test("the number of people is that of those who can be seen, and no two have one colour", async () => {
+    const names = ["Ada", "Grace", "Eve", "Mary", "Joan"];
+    const [ada] = await openAll(...names);
+    await ada.waitForFunction(() => document.getElementById("people-count")?.textContent === "4");
+    const seen = await ada.evaluate(() => {
+      const section = document.querySelector(".people")?.getBoundingClientRect();
+      const shown = Array.from(document.querySelectorAll("#people .person"));
+      const colours = shown.map((one) => getComputedStyle(one.querySelector(".face")).color);
+      const inside = shown.filter((one) => one.getBoundingClientRect().bottom <= section.bottom);
+      return { visible: inside.length, colours: new Set(colours).size };
+    });
+    assert.deepEqual(seen, { visible: 4, colours: 4 });
+  });
+
+  test("web addresses are links, and nothing else is", async () => {
+    const [ada, grace] = await openAll("Ada", "Grace");
+    const text =
+      "see https://app.example/a?b=c&d=(e), (http://b.example). javascript:alert(1) data:text/html,x https:// ftp://c";
+    await say(ada, text);
+    await heard(grace, text);
+    const links = await grace
+      .locator("#lines a")
+      .evaluateAll((all) => all.map(({ href, rel, target }) => [href, rel, target]));
+    const safely = ["noopener noreferrer nofollow ugc", "_blank"];
+    assert.deepEqual(links, [
+      ["https://app.example/a?b=c&d=(e", ...safely],
+      ["http://b.example/", ...safely],
+    ]);
+  });
+
+  test("a late joiner is not told that nothing was said", async () => {
+    const ada = await open("Ada");
+    await say(ada, "the first");
+    const grace = await open("Grace");
+    assert.equal(await grace.locator("#empty-title").textContent(), "Nothing since you came");
+  });
+
+  test("behind a prefix, the command has it", async () => {
+    const context = await browser.newContext();
+    windows.push(context);
+    const page = await context.newPage();
+    await page.route(`http://${server.address}/chat/**`, async (route) => {
+      const url = route.request().url().replace("/chat/", "/");
+      await route.fulfill({ response: await route.fetch({ url }) });
+    });
+    await page.goto(`http://${server.address}/chat/`);
+    const command = await page.locator("#command").textContent();
+    assert.ok(command?.startsWith(`curl -X POST http://${server.address}/chat/api/broadcast `), command ?? "");
   });
 
   test("a private message to somebody who has gone is reported", async () => {
@@ -203,6 +350,13 @@ describe("the page", { timeout: 300_000 }, () => {
         }
         await page.getByRole("button", { name: "Copy" }).click({ trial: true });
         assert.deepEqual(await overflowing(page), []);
+        const { lines, places } = await page.evaluate(() => {
+          const code = document.getElementById("command");
+          const side = document.querySelector(".places")?.getBoundingClientRect();
+          return { lines: code.getClientRects().length, places: side.width };
+        });
+        assert.equal(lines, 4, "the command is broken only where it says so");
+        assert.ok(width < 760 || places < 240, `the conversations are ${places} wide`);
       });
     }
   }
