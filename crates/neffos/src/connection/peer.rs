@@ -13,6 +13,7 @@ use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::ask::Waiter;
 use super::extensions::Values;
@@ -44,6 +45,7 @@ pub(crate) struct Peer {
     values: Mutex<Values>,
     reconnect_tries: i64,
     address: Option<SocketAddr>,
+    opened: Instant,
 }
 
 /// What is to be sent, and where to.
@@ -109,6 +111,7 @@ impl Peer {
             values: Mutex::default(),
             reconnect_tries: identity.reconnect_tries,
             address: identity.address,
+            opened: Instant::now(),
             deflate: identity.deflate,
             hub: hub.clone(),
         })
@@ -124,6 +127,10 @@ impl Peer {
 
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
     }
 
     pub(super) fn deflate(&self) -> Option<Window> {

@@ -155,8 +155,9 @@ impl<'a> Payload<'a> {
             token,
             names: [escaped(&message.namespace), escaped(&message.room), escaped(&message.event)],
             is_error: if message.error.is_some() { ";1;" } else { ";0;" },
+            // The mark comes first: a client that sets the flag must not hide who it is.
             mark: match message.sender.as_str() {
-                _ if message.no_op => "1".into(),
+                "" if message.no_op => "1".into(),
                 "" => "0".into(),
                 mark => escaped(mark),
             },

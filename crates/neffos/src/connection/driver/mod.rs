@@ -63,7 +63,6 @@ struct Driver {
     peer_closed: bool,
     /// The peer's close frame came before this side closed.
     peer_closed_first: bool,
-    opened: Instant,
     /// This side has said that it sends nothing more.
     shut_down: bool,
 }
@@ -109,7 +108,6 @@ impl Driver {
             violation: None,
             peer_closed: false,
             peer_closed_first: false,
-            opened: now,
             shut_down: false,
             peer,
             io,
@@ -511,7 +509,7 @@ impl Driver {
             (Some(_), false) => ClosedBy::Server,
             (None, false) => ClosedBy::Loss,
         };
-        let lasted = self.opened.elapsed();
+        let lasted = self.peer.opened().elapsed();
         Closed { id: self.peer.id().clone(), address: self.peer.address(), lasted, frame, by }
     }
 
