@@ -78,9 +78,11 @@ impl Closed {
 /// The application's hooks.
 #[derive(Clone, Default)]
 pub(crate) struct Observers {
-    pub(crate) opened: Option<Arc<dyn Fn(&Conn) + Send + Sync>>,
-    pub(crate) closed: Option<Arc<dyn Fn(&Closed) + Send + Sync>>,
+    pub(crate) opened: Option<Hook<Conn>>,
+    pub(crate) closed: Option<Hook<Closed>>,
 }
+
+type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
 
 impl Observers {
     pub(super) fn tell_opened(&self, conn: impl FnOnce() -> Conn) {
