@@ -37,6 +37,10 @@ impl Link for RedisLink {
         self.shards.hand_out(channels, |channel| channel, unsubscribe).await
     }
 
+    fn keeps_order(&self) -> bool {
+        matches!(self.shards, Shards::One(_))
+    }
+
     async fn closed(&self) -> LinkError {
         tokio::select! {
             reason = self.end.reason() => reason,

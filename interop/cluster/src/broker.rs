@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use brokers::{Nats, Redis};
-use neffos::ServerBuilder;
+use neffos::{Dialect, ServerBuilder};
 use neffos_nats::NatsExchange;
 use neffos_redis::RedisExchange;
 
@@ -52,11 +52,14 @@ impl Kind {
         format!("{} {}", self.name(), version.trim_start_matches(['v', '=']))
     }
 
-    /// Gives a server an exchange over the broker that `port` of 127.0.0.1 leads to.
+    /// Gives a server an exchange over the broker that `port` of 127.0.0.1 leads to. Over NATS, envelopes are signed.
     pub(crate) fn connect(self, builder: ServerBuilder, port: u16) -> ServerBuilder {
         match self {
             Self::Redis => builder.exchange(RedisExchange::new(format!("redis://127.0.0.1:{port}")).expect("a url")),
-            Self::Nats => builder.exchange(NatsExchange::new(format!("nats://127.0.0.1:{port}")).expect("a url")),
+            Self::Nats => {
+                let exchange = NatsExchange::new(format!("nats://127.0.0.1:{port}")).expect("a url");
+                builder.exchange(exchange.dialect(Dialect::native("app").with_key("a key of sixteen")))
+            }
         }
     }
 }

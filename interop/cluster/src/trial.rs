@@ -75,7 +75,7 @@ impl Trial {
                 Harm::Loss => assert!(links > 0, "server {number}: {status:?}"),
             }
             assert_eq!((status.state, status.fault), (LinkState::Up, None), "server {number}");
-            assert_eq!((status.refused, status.rejected), (0, 0), "server {number}");
+            assert_eq!((status.refused, status.rejected, status.replayed), (0, 0, 0), "server {number}");
             assert_eq!(told.last().map(|status| status.state), Some(LinkState::Up), "server {number}");
         }
     }

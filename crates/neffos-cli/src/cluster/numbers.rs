@@ -26,6 +26,7 @@ pub(crate) struct ClusterNumbers {
     recovered: u64,
     stale: u64,
     rejected: u64,
+    replayed: u64,
     unconfirmed: u64,
     links: u64,
 }
@@ -53,6 +54,7 @@ impl ClusterNumbers {
             recovered: status.recovered,
             stale: status.stale,
             rejected: status.rejected,
+            replayed: status.replayed,
             unconfirmed: status.unconfirmed,
             links: status.links,
         }

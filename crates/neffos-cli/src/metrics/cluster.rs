@@ -28,6 +28,7 @@ pub(super) fn describe() {
     );
     describe_counter!(STALE, "Messages dropped because later ones of the same server had arrived before.");
     describe_counter!(REJECTED, "What arrived and was none of ours: not signed, of another version, or broken.");
+    describe_counter!(REPLAYED, "Signed envelopes dropped as replayed, too old, or of a node that does not answer.");
     describe_counter!(UNCONFIRMED, "Connects and joins that went on before the broker had confirmed a subscription.");
     describe_counter!(LINKS, "Links to the broker that there have been.");
 }
@@ -57,6 +58,7 @@ pub(super) fn update(cluster: &Cluster) {
         (RECOVERED, status.recovered),
         (STALE, status.stale),
         (REJECTED, status.rejected),
+        (REPLAYED, status.replayed),
         (UNCONFIRMED, status.unconfirmed),
         (LINKS, status.links),
     ] {
@@ -81,5 +83,6 @@ const UNCERTAIN: &str = "neffos_cluster_uncertain_total";
 const RECOVERED: &str = "neffos_cluster_recovered_total";
 const STALE: &str = "neffos_cluster_stale_total";
 const REJECTED: &str = "neffos_cluster_rejected_total";
+const REPLAYED: &str = "neffos_cluster_replayed_total";
 const UNCONFIRMED: &str = "neffos_cluster_unconfirmed_total";
 const LINKS: &str = "neffos_cluster_links_total";

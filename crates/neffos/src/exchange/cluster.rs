@@ -218,6 +218,7 @@ fn status(node: &Node) -> ClusterStatus {
         recovered: tallies.recovered.read(),
         stale: tallies.stale.read(),
         rejected: tallies.rejected.read(),
+        replayed: tallies.replayed.read(),
         unconfirmed: tallies.unconfirmed.read(),
         links: tallies.links.read(),
     }

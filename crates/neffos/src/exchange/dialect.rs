@@ -51,8 +51,13 @@ impl Dialect {
         Self { form: Form::Go(GoNames::Nats), ..Self::native(prefix) }
     }
 
-    /// Signs what is published with `key` (HMAC-SHA-256), and drops and counts what is not signed with it: for a broker that
-    /// others can publish on, too. Servers in Go do not sign: with them, only what servers of this library tell each other about
+    /// Signs envelopes with `key` (HMAC-SHA-256), for a broker on which others can publish, too.
+    ///
+    /// Envelopes that are not signed with this key are dropped and counted (`rejected`). So are recorded envelopes that are
+    /// published again, on any channel and to any node (`replayed`). No clocks are compared for that: nodes may disagree about the
+    /// time. All nodes need the same key.
+    ///
+    /// Servers in Go do not sign. With them, messages are not signed; only what nodes of this library tell each other about
     /// themselves is.
     #[must_use]
     pub fn with_key(mut self, key: impl AsRef<[u8]>) -> Self {

@@ -1,10 +1,13 @@
 //! The envelope that servers of this library write: binary, versioned, and signed when there is a key. Pure.
 //!
 //! ```text
-//! "NF" version flags | number of the link, 4 | server, 16 | number of the message, 8 | body (postcard) | signature, 32
+//! "NF" version flags | epoch, 4 | node, 16 | sequence number, 8 | body (postcard)
+//! signed: … | serial number, 8 | milliseconds since the node started, 8 | signature, 32
 //! ```
 //!
-//! The flags say whether it is signed, and whether it is a message. What is none has the number of the last one before it.
+//! The flags say whether the envelope is signed, and whether it holds a message. An envelope without a message has the sequence number
+//! of the last message before it. The signature covers the channel and all bytes before it. Serial number and time make sure
+//! that no envelope counts twice (`gate.rs`).
 
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use smol_str::SmolStr;
 
+use super::gate::Seal;
 use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What};
 use super::others::NodeId;
 use super::seam::Parcel;
@@ -71,6 +75,12 @@ pub(super) enum Body<'a> {
         #[serde(borrow)]
         parcels: Vec<Enclosed<'a>>,
         ends: Option<u64>,
+    },
+    Challenge {
+        nonce: u64,
+    },
+    Proof {
+        nonce: u64,
     },
 }
 
@@ -140,13 +150,15 @@ pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>
     Letter { channel: channel.clone(), bytes, stamp: Stamp::Envelope }
 }
 
-/// Writes the numbers of the link and of the message into a letter, and signs it.
-pub(super) fn seal(letter: &mut Letter, epoch: u32, said: Said, key: Option<&[u8]>) {
+/// Writes the epoch and the sequence number into an envelope, and signs it when there is a key.
+pub(super) fn seal(letter: &mut Letter, epoch: u32, said: Said, key: Option<(&[u8], Seal)>) {
     letter.bytes[EPOCH..NODE].copy_from_slice(&epoch.to_be_bytes());
     letter.bytes[NUMBER..BODY].copy_from_slice(&said.number.to_be_bytes());
     letter.bytes[FLAGS] = if said.is_message { MESSAGE } else { 0 };
-    if let Some(key) = key {
+    if let Some((key, seal)) = key {
         letter.bytes[FLAGS] |= SIGNED;
+        letter.bytes.extend_from_slice(&seal.serial.to_be_bytes());
+        letter.bytes.extend_from_slice(&seal.sealed_at.to_be_bytes());
         let signature = signature(key, &letter.channel, &letter.bytes).finalize().into_bytes();
         letter.bytes.extend_from_slice(&signature);
     }
@@ -158,15 +170,15 @@ pub(super) fn read(channel: &str, payload: &Bytes, key: Option<&[u8]>) -> Result
         return Err(Fault::Unknown);
     }
     let flags = payload[FLAGS];
-    let end = match (flags & !MESSAGE, key) {
-        (0, None) => payload.len(),
-        (SIGNED, Some(key)) => verified(channel, payload, key)?,
-        (0, Some(_)) | (SIGNED, None) => return Err(Fault::Unsigned),
+    let (end, seal) = match (flags & !MESSAGE, key) {
+        (0, None) => (payload.len(), None),
+        (SIGNED, Some(key)) => verified(channel, payload, key).map(|(end, seal)| (end, Some(seal)))?,
+        (0 | SIGNED_ONLY, Some(_)) | (SIGNED, None) => return Err(Fault::Unsigned),
         _ => return Err(Fault::Unknown),
     };
     let said = Said { number: u64::from_be_bytes(fixed(payload, NUMBER)?), is_message: flags & MESSAGE != 0 };
     let epoch = u32::from_be_bytes(fixed(payload, EPOCH)?);
-    let from = Sender { id: NodeId(fixed(payload, NODE)?), epoch, said };
+    let from = Sender { id: NodeId(fixed(payload, NODE)?), epoch, said, seal };
     let (body, rest) = postcard::take_from_bytes(&payload[BODY..end]).map_err(|_| Fault::Broken)?;
     // A later version may say more behind it, in the same version only less or the same.
     if !rest.is_empty() {
@@ -213,6 +225,8 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
             let parcel = |Enclosed { channel, envelope }| Parcel::new(channel, whole.slice_ref(envelope));
             What::Again { parcels: parcels.into_iter().map(parcel).collect(), ends }
         }
+        Body::Challenge { nonce } => What::Challenge { nonce },
+        Body::Proof { nonce } => What::Proof { nonce },
     })
 }
 
@@ -226,12 +240,13 @@ fn unpack(whole: &Bytes, part: &Part<'_>) -> Result<Message, Fault> {
     }
 }
 
-/// Where the body ends, when the signature is right.
-fn verified(channel: &str, payload: &Bytes, key: &[u8]) -> Result<usize, Fault> {
-    let end = payload.len().checked_sub(SIGNATURE).filter(|end| *end >= BODY).ok_or(Fault::Broken)?;
-    let (signed, theirs) = payload.split_at(end);
+/// Where the body ends, and the seal behind it, when the signature is right.
+fn verified(channel: &str, payload: &Bytes, key: &[u8]) -> Result<(usize, Seal), Fault> {
+    let end = payload.len().checked_sub(SEAL + SIGNATURE).filter(|end| *end >= BODY).ok_or(Fault::Broken)?;
+    let (signed, theirs) = payload.split_at(end + SEAL);
     signature(key, channel, signed).verify_slice(theirs).map_err(|_| Fault::Unsigned)?;
-    Ok(end)
+    let [serial, sealed_at] = [end, end + 8].map(|from| fixed(payload, from).map(u64::from_be_bytes));
+    Ok((end, Seal { serial: serial?, sealed_at: sealed_at? }))
 }
 
 /// What was signed for one channel counts on no other.
@@ -246,14 +261,18 @@ fn signature(key: &[u8], channel: &str, signed: &[u8]) -> Hmac<Sha256> {
 
 const MAGIC: [u8; 2] = *b"NF";
 const VERSION: u8 = 1;
-const SIGNED: u8 = 1;
+/// A signature alone, as it once was: such an envelope can be replayed.
+const SIGNED_ONLY: u8 = 1;
 const MESSAGE: u8 = 2;
+const SIGNED: u8 = 4;
 /// Where the parts of the head lie.
 const FLAGS: usize = 3;
 const EPOCH: usize = 4;
 const NODE: usize = 8;
 const NUMBER: usize = 24;
 const BODY: usize = 32;
+/// How long the parts behind the body are.
+const SEAL: usize = 16;
 const SIGNATURE: usize = 32;
 
 #[cfg(test)]
@@ -266,10 +285,11 @@ mod tests {
 
     const KEY: Option<&[u8]> = Some(b"0123456789abcdef");
     const SAID: Said = Said { number: 9, is_message: true };
+    const SEALED: Seal = Seal { serial: 5, sealed_at: 6 };
 
     fn sealed(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
         let mut letter = write(&Arc::from("c"), NodeId([7; 16]), body);
-        seal(&mut letter, 3, SAID, key);
+        seal(&mut letter, 3, SAID, key.map(|key| (key, SEALED)));
         letter.into_parcel().payload
     }
 
@@ -288,7 +308,10 @@ mod tests {
     fn messages_arrive_as_they_were_whatever_they_are() {
         for key in [None, KEY] {
             let arrival = read("c", &broadcast(key), key).unwrap();
-            assert_eq!(arrival.from, Some(Sender { id: NodeId([7; 16]), epoch: 3, said: SAID }));
+            assert_eq!(
+                arrival.from,
+                Some(Sender { id: NodeId([7; 16]), epoch: 3, said: SAID, seal: key.map(|_| SEALED) })
+            );
             let What::Broadcast { messages, except } = arrival.what else { panic!("{:?}", arrival.what) };
             assert_eq!(except.as_deref(), Some("bob"));
             let [text, binary, native] = &messages[..] else { panic!("{messages:?}") };
@@ -308,6 +331,14 @@ mod tests {
         let mut changed = good.to_vec();
         changed[BODY + 4] ^= 1;
         assert_eq!(read("c", &changed.into(), KEY).unwrap_err(), Fault::Unsigned);
+        for from_end in 0..SEAL {
+            let mut another_time = good.to_vec();
+            another_time[good.len() - SIGNATURE - 1 - from_end] ^= 1;
+            assert_eq!(read("c", &another_time.into(), KEY).unwrap_err(), Fault::Unsigned);
+        }
+        let mut signed_only = good.to_vec();
+        signed_only[FLAGS] = SIGNED_ONLY | MESSAGE;
+        assert_eq!(read("c", &signed_only.into(), KEY).unwrap_err(), Fault::Unsigned);
     }
 
     #[test]

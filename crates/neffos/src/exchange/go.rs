@@ -94,7 +94,7 @@ fn read_mark(text: &str) -> Option<Mark> {
     let epoch = u32::from_str_radix(epoch, 16).ok()?;
     let mut id_or_nobody = || parts.next().filter(|part| *part != NOBODY).and_then(unhex);
     let (except, to) = (id_or_nobody(), id_or_nobody());
-    Some(Mark { from: Sender { id, epoch, said: Said::default() }, is_binary: kind == "b", except, to })
+    Some(Mark { from: Sender { id, epoch, said: Said::default(), seal: None }, is_binary: kind == "b", except, to })
 }
 
 /// Native messages have the seven fields here: a body alone would have no place for a name.
@@ -157,7 +157,7 @@ mod tests {
         let expected = format!("neffos(0x{NODE}.00000012.t.-.-);default;lobby;chat;0;0;a;b");
         assert_eq!(text(&letter), expected);
         let arrival = arrived(letter);
-        assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12, said: Said::default() }));
+        assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12, said: Said::default(), seal: None }));
         let What::Broadcast { messages, except: None } = arrival.what else { panic!("{:?}", arrival.what) };
         assert_eq!(
             (messages[0].room(), messages[0].text().unwrap(), messages[0].is_ask()),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use super::envelope::Body;
+use super::gate::Order;
 use super::letter::{Letter, Said, Stamp};
 use super::node::Node;
 use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
@@ -26,6 +27,7 @@ pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
             Ok(Err(fault)) => fault,
             Ok(Ok(link)) => {
                 node.tallies.links.add(1);
+                node.link_opened(if link.keeps_order() { Order::Total } else { Order::PerChannel });
                 let fault = live(&node, &link, number).await;
                 let was_up = node.situation.borrow().state == LinkState::Up;
                 tries = if was_up { 0 } else { tries };
@@ -112,7 +114,7 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
             return Err(fault);
         }
         let changed = node.queue_changed.notified();
-        let batch = node.queue().take(Instant::now());
+        let batch = node.next_batch();
         if batch.letters.is_empty() {
             changed.await;
             continue;

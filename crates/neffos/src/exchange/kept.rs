@@ -37,11 +37,25 @@ impl Kept {
         self.expire(now);
     }
 
-    /// What was published after message `number`, as far as it is still there.
-    pub(super) fn after(&mut self, number: u64, now: Instant) -> Vec<Parcel> {
+    /// The messages after number `after`, up to number `until`, if they are still kept: the first `most` bytes of them,
+    /// and at least one. Also the number of the last one when there are more.
+    pub(super) fn between(
+        &mut self,
+        (after, until): (u64, u64),
+        most: usize,
+        now: Instant,
+    ) -> (Vec<Parcel>, Option<u64>) {
         self.expire(now);
-        let first = self.published.partition_point(|published| published.number <= number);
-        self.published.range(first..).map(|published| published.parcel.clone()).collect()
+        let [first, end] = [after, until].map(|number| self.published.partition_point(|other| other.number <= number));
+        let mut bytes = 0;
+        let mut fits = |nth: usize, published: &Published| {
+            bytes += published.parcel.channel.len() + published.parcel.payload.len();
+            nth == 0 || bytes <= most
+        };
+        let due = self.published.range(first..end.max(first));
+        let count = due.clone().enumerate().map_while(|(nth, published)| fits(nth, published).then_some(())).count();
+        let last = due.clone().nth(count).and_then(|_| due.clone().nth(count - 1)).map(|published| published.number);
+        (due.take(count).map(|published| published.parcel.clone()).collect(), last)
     }
 
     /// Forgets what is too old, or too much.
@@ -80,6 +94,10 @@ mod tests {
         Kept::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) })
     }
 
+    fn after(kept: &mut Kept, number: u64, now: Instant) -> Vec<Parcel> {
+        kept.between((number, u64::MAX), usize::MAX, now).0
+    }
+
     fn texts(parcels: &[Parcel]) -> Vec<&[u8]> {
         parcels.iter().map(|parcel| &parcel.payload[..]).collect()
     }
@@ -90,10 +108,27 @@ mod tests {
         for (number, text) in [(3, "c"), (4, "d"), (7, "g")] {
             kept.push(number, Parcel::new("c", text), now);
         }
-        assert_eq!(texts(&kept.after(0, now)), [b"c", b"d", b"g"]);
-        assert_eq!(texts(&kept.after(3, now)), [b"d", b"g"]);
-        assert_eq!(texts(&kept.after(5, now)), [b"g"]);
-        assert!(kept.after(7, now).is_empty());
+        assert_eq!(texts(&after(&mut kept, 0, now)), [b"c", b"d", b"g"]);
+        assert_eq!(texts(&after(&mut kept, 3, now)), [b"d", b"g"]);
+        assert_eq!(texts(&after(&mut kept, 5, now)), [b"g"]);
+        assert!(after(&mut kept, 7, now).is_empty());
+    }
+
+    #[test]
+    fn much_is_found_piece_by_piece() {
+        let (mut kept, now) = (kept(9), Instant::now());
+        for number in 1..=4 {
+            kept.push(number, Parcel::new("c", vec![b'x'; 9]), now);
+        }
+        let mut piece = |after, until, most| {
+            let (parcels, last) = kept.between((after, until), most, now);
+            (parcels.len(), last)
+        };
+        assert_eq!(piece(0, 9, 20), (2, Some(2)));
+        assert_eq!(piece(2, 9, 20), (2, None));
+        assert_eq!(piece(0, 3, 1), (1, Some(1)));
+        assert_eq!(piece(0, 1, 1), (1, None));
+        assert_eq!(piece(3, 2, 99), (0, None));
     }
 
     #[test]
@@ -102,11 +137,11 @@ mod tests {
         for (number, text) in [(1, "a"), (2, "b"), (3, "c")] {
             kept.push(number, Parcel::new("c", text), now);
         }
-        assert_eq!(texts(&kept.after(0, now)), [b"b", b"c"]);
+        assert_eq!(texts(&after(&mut kept, 0, now)), [b"b", b"c"]);
         kept.push(4, Parcel::new("c", vec![0; 9_900]), now);
-        assert_eq!(kept.after(0, now).len(), 1);
+        assert_eq!(after(&mut kept, 0, now).len(), 1);
         kept.push(5, Parcel::new("c", vec![0; 20_000]), now);
-        assert!(kept.after(0, now).is_empty());
+        assert!(after(&mut kept, 0, now).is_empty());
         assert_eq!(kept.bytes, 0);
     }
 
@@ -115,6 +150,6 @@ mod tests {
         let (mut kept, start) = (kept(9), Instant::now());
         kept.push(1, Parcel::new("c", "old"), start);
         kept.push(2, Parcel::new("c", "new"), start + Duration::from_secs(4));
-        assert_eq!(texts(&kept.after(0, start + Duration::from_secs(6))), [b"new"]);
+        assert_eq!(texts(&after(&mut kept, 0, start + Duration::from_secs(6))), [b"new"]);
     }
 }

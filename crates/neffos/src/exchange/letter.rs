@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
+use super::gate::Seal;
 use super::others::NodeId;
 use super::seam::Parcel;
 use crate::message::Message;
@@ -44,6 +45,8 @@ pub(super) struct Sender {
     pub(super) epoch: u32,
     /// Nothing where it is for servers in Go, too: messages have no numbers there.
     pub(super) said: Said,
+    /// None when the envelope is not signed.
+    pub(super) seal: Option<Seal>,
 }
 
 /// How much a server has said so far.
@@ -107,6 +110,14 @@ pub(super) enum What {
     Again {
         parcels: Vec<Parcel>,
         ends: Option<u64>,
+    },
+    /// A node asks for a proof that the envelopes of another one are no recordings.
+    Challenge {
+        nonce: u64,
+    },
+    /// The proof.
+    Proof {
+        nonce: u64,
     },
 }
 

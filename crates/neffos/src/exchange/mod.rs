@@ -8,6 +8,7 @@
 //! - `node/`: this server among the others; `keeper.rs`: the task that keeps its link.
 //! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `kept.rs`: what was, lately.
 //! - `others.rs`: who else there is; `progress.rs`: how far one of them was heard.
+//! - `gate.rs`: which signed envelopes are new; `resends.rs`: which resends are due.
 //! - `dialect.rs`: names of channels; `letter.rs`: what is said; `envelope.rs`, `go.rs`: what it looks like.
 //! - `fuzzing/`: what fuzzers hold that up against, and links that do anything.
 
@@ -16,6 +17,7 @@ mod dialect;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod gate;
 mod go;
 mod interest;
 mod keeper;
@@ -26,6 +28,7 @@ mod node;
 mod others;
 mod progress;
 mod queue;
+mod resends;
 mod seam;
 mod status;
 

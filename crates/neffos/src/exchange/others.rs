@@ -41,7 +41,11 @@ impl fmt::Debug for NodeId {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Others(HashMap<NodeId, Other>);
+pub(super) struct Others {
+    nodes: HashMap<NodeId, Other>,
+    /// How many pauses there have been. No two requests for a resend have the same number.
+    pauses: u64,
+}
 
 #[derive(Debug)]
 struct Other {
@@ -52,6 +56,8 @@ struct Other {
     hears: u32,
     connections: Option<(u64, Instant)>,
     progress: Progress,
+    /// Whether a task sees to it that its pause ends.
+    is_awaited: bool,
 }
 
 /// What to do with an envelope.
@@ -80,8 +86,8 @@ impl Others {
     /// of is new, and began with its subscriptions. What comes over one that we know may be old, and the last
     /// of it: a broker that stood still takes what waited in its sockets, also of those who are gone.
     pub(super) fn hear(&mut self, from: Sender, over: u32, now: Instant) -> Freshness {
-        let Sender { id, epoch, said } = from;
-        if let Some(other) = self.0.get_mut(&id) {
+        let Sender { id, epoch, said, .. } = from;
+        if let Some(other) = self.nodes.get_mut(&id) {
             if epoch < other.epoch {
                 return Freshness::Stale;
             }
@@ -89,25 +95,54 @@ impl Others {
             (other.epoch, other.heard) = (epoch, now);
             other.hears = if is_new { over } else { other.hears };
             if is_new && (other.progress.is_behind(said) || other.progress.gap().is_some()) {
-                other.progress.pause();
+                self.pauses += 1;
+                other.progress.pause(self.pauses);
                 return Freshness::Behind;
             }
             other.progress.note(said);
-        } else if self.0.len() < MOST {
+        } else if self.nodes.len() < MOST {
             let progress = Progress::begin(said);
-            self.0.insert(id, Other { epoch, heard: now, hears: over, connections: None, progress });
+            self.nodes
+                .insert(id, Other { epoch, heard: now, hears: over, connections: None, progress, is_awaited: false });
         }
         Freshness::Fresh
     }
 
     /// Our link is over: from here on everybody may have said something that is missed.
     pub(super) fn pause(&mut self) {
-        self.0.values_mut().for_each(|other| other.progress.pause());
+        self.pauses += 1;
+        self.nodes.values_mut().for_each(|other| other.progress.pause(self.pauses));
+    }
+
+    /// Some messages of a node were dropped and are missing; false when nothing is known of it.
+    pub(super) fn pause_one(&mut self, id: NodeId) -> bool {
+        self.pauses += 1;
+        let nth = self.pauses;
+        self.progress(id).map(|progress| progress.pause(nth)).is_some()
+    }
+
+    /// Whether an envelope that is not signed may be heard. It changes nothing about its sender: anyone who can publish could have
+    /// written it.
+    pub(super) fn is_stale(&self, from: Sender) -> bool {
+        self.nodes.get(&from.id).is_some_and(|other| from.epoch < other.epoch)
+    }
+
+    /// Whether the pause of a node needs a task that sees to its end. There is never more than one.
+    pub(super) fn await_resend(&mut self, id: NodeId) -> bool {
+        self.nodes.get_mut(&id).is_some_and(|other| !std::mem::replace(&mut other.is_awaited, true))
+    }
+
+    /// Returns the gap of a node. None ends the task that waits for it.
+    pub(super) fn awaited(&mut self, id: NodeId) -> Option<Gap> {
+        let other = self.nodes.get_mut(&id)?;
+        let gap = other.progress.gap();
+        other.is_awaited = gap.is_some();
+        gap
     }
 
     /// What is missing, and of whom.
     pub(super) fn gaps(&self) -> Vec<(NodeId, Gap)> {
-        self.0.iter().filter_map(|(id, other)| Some((*id, other.progress.gap()?))).collect()
+        self.nodes.iter().filter_map(|(id, other)| Some((*id, other.progress.gap()?))).collect()
     }
 
     /// Takes a message of so many bytes when its turn has come: at once, when nothing is missing.
@@ -121,56 +156,56 @@ impl Others {
 
     /// About how many bytes are held back of all servers.
     fn held_bytes(&self) -> usize {
-        self.0.values().map(|other| other.progress.held_bytes()).sum()
+        self.nodes.values().map(|other| other.progress.held_bytes()).sum()
     }
 
     pub(super) fn progress(&mut self, id: NodeId) -> Option<&mut Progress> {
-        self.0.get_mut(&id).map(|other| &mut other.progress)
+        self.nodes.get_mut(&id).map(|other| &mut other.progress)
     }
 
     /// Notes that `id` has answered what was said over our link number `over`.
     pub(super) fn note_answer(&mut self, id: NodeId, over: u32) {
-        if let Some(other) = self.0.get_mut(&id) {
+        if let Some(other) = self.nodes.get_mut(&id) {
             other.hears = over;
         }
     }
 
     pub(super) fn count(&mut self, id: NodeId, connections: u64, now: Instant) {
-        if let Some(other) = self.0.get_mut(&id) {
+        if let Some(other) = self.nodes.get_mut(&id) {
             other.connections = Some((connections, now));
         }
     }
 
     pub(super) fn forget(&mut self, id: NodeId) {
-        self.0.remove(&id);
+        self.nodes.remove(&id);
     }
 
     /// Forgets who has been silent for so long.
     pub(super) fn expire(&mut self, silence: Duration, now: Instant) {
-        self.0.retain(|_, other| now.duration_since(other.heard) <= silence);
+        self.nodes.retain(|_, other| now.duration_since(other.heard) <= silence);
     }
 
     /// Whether everyone who was there hears what is said over our link number `over`, too.
     pub(super) fn are_back(&self, over: u32) -> bool {
-        self.0.values().all(|other| other.hears == over)
+        self.nodes.values().all(|other| other.hears == over)
     }
 
     pub(super) fn ids(&self) -> Vec<NodeId> {
-        self.0.keys().copied().collect()
+        self.nodes.keys().copied().collect()
     }
 
     /// Those who were heard within `silence`.
     pub(super) fn heard_since(&self, silence: Duration, now: Instant) -> Vec<NodeId> {
-        let heard = self.0.iter().filter(|(_, other)| now.duration_since(other.heard) <= silence);
+        let heard = self.nodes.iter().filter(|(_, other)| now.duration_since(other.heard) <= silence);
         heard.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn census(&self, now: Instant) -> Census {
-        let counted = self.0.values().filter_map(|other| other.connections);
+        let counted = self.nodes.values().filter_map(|other| other.connections);
         let (connections, age) = counted.fold((0, Duration::ZERO), |(sum, age), (connections, told)| {
             (sum + connections, age.max(now.duration_since(told)))
         });
-        Census { servers: self.0.len(), connections, age }
+        Census { servers: self.nodes.len(), connections, age }
     }
 }
 
@@ -188,7 +223,7 @@ mod tests {
     const TWO: NodeId = NodeId([2; 16]);
 
     fn from(id: NodeId, epoch: u32) -> Sender {
-        Sender { id, epoch, said: Said::default() }
+        Sender { id, epoch, said: Said::default(), seal: None }
     }
 
     #[test]
@@ -234,7 +269,7 @@ mod tests {
         others.pause();
         let mut gaps = others.gaps();
         gaps.sort_unstable_by_key(|(id, _)| id.0);
-        assert_eq!(gaps, [(ONE, Gap { pause: 2, after: 5 }), (TWO, Gap { pause: 1, after: 0 })]);
+        assert_eq!(gaps, [(ONE, Gap { pause: 2, after: 5 }), (TWO, Gap { pause: 2, after: 0 })]);
     }
 
     #[test]
@@ -245,6 +280,29 @@ mod tests {
         assert_eq!(others.hear(from(ONE, 1), 2, now), Freshness::Fresh);
         assert_eq!(others.hear(from(ONE, 2), 2, now), Freshness::Behind);
         assert_eq!(others.gaps(), [(ONE, Gap { pause: 2, after: 0 })]);
+    }
+
+    #[test]
+    fn a_pause_has_one_task_that_waits_for_its_end() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        assert!(!others.await_resend(ONE));
+        others.hear(from(ONE, 1), 1, now);
+        others.pause();
+        assert_eq!([others.await_resend(ONE), others.await_resend(ONE)], [true, false]);
+        assert_eq!(others.awaited(ONE), Some(Gap { pause: 1, after: 0 }));
+        others.progress(ONE).unwrap().resume(1);
+        assert_eq!(others.awaited(ONE), None);
+        assert!(others.pause_one(ONE) && others.await_resend(ONE) && !others.pause_one(TWO));
+    }
+
+    #[test]
+    fn what_is_not_signed_is_stale_behind_a_newer_link_and_changes_nothing() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        others.hear(from(ONE, 2), 1, now);
+        assert_eq!([1, 2, 9].map(|epoch| others.is_stale(from(ONE, epoch))), [true, false, false]);
+        assert_eq!(others.hear(from(ONE, 3), 1, now), Freshness::Fresh);
+        assert!(!others.is_stale(from(TWO, 1)));
+        assert_eq!(others.ids(), [ONE]);
     }
 
     #[test]

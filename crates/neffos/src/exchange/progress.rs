@@ -14,7 +14,6 @@ pub(super) struct Progress {
     /// The last one that was said again. One that is not newer has come by both ways.
     repeated: u64,
     pause: Option<Pause>,
-    pauses: u64,
 }
 
 /// Newer messages are held back.
@@ -57,7 +56,7 @@ pub(super) enum Turn {
 impl Progress {
     /// Of a server that was never heard before: what it said until then is not missed.
     pub(super) fn begin(said: Said) -> Self {
-        Self { last: said.before(), repeated: 0, pause: None, pauses: 0 }
+        Self { last: said.before(), repeated: 0, pause: None }
     }
 
     /// Whether it has said something that was not heard.
@@ -72,12 +71,11 @@ impl Progress {
         }
     }
 
-    /// Begins to hold back what is newer. What is held already stays so.
-    pub(super) fn pause(&mut self) {
-        self.pauses += 1;
+    /// Holds newer messages back from now on. Messages that are held already stay held.
+    pub(super) fn pause(&mut self, nth: u64) {
         let before = self.pause.take();
         let (held, bytes) = before.map_or_else(Default::default, |before| (before.held, before.bytes));
-        self.pause = Some(Pause { nth: self.pauses, held, bytes });
+        self.pause = Some(Pause { nth, held, bytes });
     }
 
     /// What to ask for, during a pause.
@@ -162,7 +160,7 @@ mod tests {
     #[test]
     fn what_is_newer_waits_for_what_was_missed_and_comes_once() {
         let mut progress = heard(5);
-        progress.pause();
+        progress.pause(1);
         assert_eq!(progress.gap(), Some(Gap { pause: 1, after: 5 }));
         for number in [8, 9] {
             assert!(matches!(take(&mut progress, number), Turn::Later(1)));
@@ -181,9 +179,9 @@ mod tests {
     #[test]
     fn a_pause_that_gave_way_to_another_does_not_end_it() {
         let mut progress = heard(5);
-        progress.pause();
+        progress.pause(1);
         assert!(matches!(take(&mut progress, 7), Turn::Later(1)));
-        progress.pause();
+        progress.pause(2);
         assert!(progress.resume(1).is_empty());
         assert_eq!(progress.gap(), Some(Gap { pause: 2, after: 5 }));
         assert_eq!(numbers(&progress.resume(2)), [7]);
@@ -194,7 +192,7 @@ mod tests {
     #[test]
     fn only_so_much_is_held_back() {
         let mut progress = heard(0);
-        progress.pause();
+        progress.pause(1);
         assert!(matches!(progress.take(1, "c", What::Bye, MOST_BYTES_HELD), Turn::Later(1)));
         assert!(matches!(take(&mut progress, 2), Turn::TooMuch(1)));
         assert_eq!(numbers(&progress.resume(1)), [1, 2]);

@@ -12,6 +12,7 @@ pub(super) struct Queue {
     limits: QueueLimits,
     /// What servers tell each other about themselves, which goes first.
     control: VecDeque<Letter>,
+    control_bytes: usize,
     waiting: VecDeque<Item>,
     bytes: usize,
     flow: Flow,
@@ -61,6 +62,7 @@ impl Queue {
         Self {
             limits,
             control: VecDeque::new(),
+            control_bytes: 0,
             waiting: VecDeque::new(),
             bytes: 0,
             flow: Flow::Held,
@@ -90,10 +92,12 @@ impl Queue {
 
     /// Adds what goes first. There is little of it; beyond a bound the oldest is dropped, which the next one replaces.
     pub(super) fn push_control(&mut self, letter: Letter) {
-        if self.control.len() >= MAX_CONTROL {
-            self.control.pop_front();
-        }
+        self.control_bytes += letter.size();
         self.control.push_back(letter);
+        while self.control.len() > MAX_CONTROL || self.control_bytes > MAX_CONTROL_BYTES {
+            let Some(oldest) = self.control.pop_front() else { break };
+            self.control_bytes -= oldest.size();
+        }
     }
 
     /// Lets messages go.
@@ -105,15 +109,26 @@ impl Queue {
     pub(super) fn hold(&mut self) {
         self.flow = Flow::Held;
         self.control.clear();
+        self.control_bytes = 0;
         self.waiting.retain(|item| item.probe.is_none());
         self.bytes = self.waiting.iter().map(|item| item.letter.size()).sum();
     }
 
-    /// Takes what goes out next.
-    pub(super) fn take(&mut self, now: Instant) -> Batch {
-        let word = |letter| (letter, Said { number: self.said, is_message: false });
-        let mut batch = Batch { letters: self.control.drain(..).map(word).collect(), probe: None };
+    /// Takes the next letters to publish: control, then a piece of a resend, then messages. Newer messages would be held back by the
+    /// node that waits for the resend.
+    pub(super) fn take(&mut self, resend: Option<Letter>, now: Instant) -> Batch {
+        let mut batch = Batch::default();
         let mut bytes = 0;
+        while bytes < MAX_BATCH_BYTES {
+            let Some(letter) = self.control.pop_front() else { break };
+            bytes += letter.size();
+            self.control_bytes -= letter.size();
+            batch.letters.push((letter, self.last_said()));
+        }
+        if let Some(letter) = resend {
+            batch.letters.push((letter, self.last_said()));
+            return batch;
+        }
         while self.flow == Flow::Open && batch.letters.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
             self.expire(now);
             let Some(Item { probe, letter, .. }) = self.waiting.pop_front() else { break };
@@ -129,6 +144,16 @@ impl Queue {
             self.waiting.shrink_to(MAX_BATCH);
         }
         batch
+    }
+
+    /// For what is no message.
+    fn last_said(&self) -> Said {
+        Said { number: self.said, is_message: false }
+    }
+
+    /// The number of the last message that has gone out.
+    pub(super) fn said(&self) -> u64 {
+        self.said
     }
 
     pub(super) fn len(&self) -> usize {
@@ -161,6 +186,7 @@ const MAX_BATCH: usize = 64;
 /// After which no more is added: what goes out together must be through in a few seconds, over a slow link, too.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 const MAX_CONTROL: usize = 1024;
+const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -185,10 +211,32 @@ mod tests {
         queue.push(letter("a"), now);
         queue.push(letter("b"), now);
         queue.push_control(letter("hello"));
-        assert_eq!(texts(&queue.take(now)), [b"hello"]);
+        assert_eq!(texts(&queue.take(None, now)), [b"hello"]);
         queue.open();
-        assert_eq!(texts(&queue.take(now)), [b"a", b"b"]);
+        assert_eq!(texts(&queue.take(None, now)), [b"a", b"b"]);
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn control_goes_first_then_a_resend_and_messages_after_that() {
+        let (mut queue, now) = (queue(9), Instant::now());
+        queue.open();
+        queue.push(letter("a"), now);
+        queue.push_control(letter("hello"));
+        assert_eq!(texts(&queue.take(Some(letter("resend")), now)), [&b"hello"[..], b"resend"]);
+        assert_eq!(texts(&queue.take(None, now)), [b"a"]);
+    }
+
+    #[test]
+    fn control_is_bounded_in_number_and_bytes_and_goes_in_batches() {
+        let (mut queue, now) = (queue(9), Instant::now());
+        (0..2 * MAX_CONTROL).for_each(|_| queue.push_control(letter("alive")));
+        assert_eq!(queue.control.len(), MAX_CONTROL);
+        (0..40).for_each(|_| queue.push_control(letter(vec![b'x'; 60_000])));
+        assert!(queue.control_bytes <= MAX_CONTROL_BYTES && queue.control.len() == MAX_CONTROL_BYTES / 60_100);
+        let batches: Vec<_> =
+            std::iter::from_fn(|| Some(queue.take(None, now).letters.len()).filter(|len| *len > 0)).collect();
+        assert_eq!((batches[0], batches.len(), queue.control_bytes), (2, 9, 0));
     }
 
     #[test]
@@ -197,7 +245,7 @@ mod tests {
         ["a", "b", "c"].into_iter().for_each(|text| queue.push(letter(text), now));
         queue.push(letter([0; 20_000]), now);
         queue.open();
-        assert_eq!((texts(&queue.take(now)), queue.dropped()), (vec![&b"a"[..], b"b"], 2));
+        assert_eq!((texts(&queue.take(None, now)), queue.dropped()), (vec![&b"a"[..], b"b"], 2));
     }
 
     #[test]
@@ -206,7 +254,7 @@ mod tests {
         queue.push(letter("old"), start);
         queue.push(letter("new"), start + Duration::from_secs(4));
         queue.open();
-        assert_eq!(texts(&queue.take(start + Duration::from_secs(6))), [b"new"]);
+        assert_eq!(texts(&queue.take(None, start + Duration::from_secs(6))), [b"new"]);
         assert_eq!((queue.dropped(), queue.bytes()), (1, 0));
     }
 
@@ -218,9 +266,9 @@ mod tests {
         queue.push_probe(1, letter("probe"), now);
         queue.push_control(letter("hello"));
         queue.hold();
-        assert!(queue.take(now).letters.is_empty());
+        assert!(queue.take(None, now).letters.is_empty());
         queue.open();
-        assert_eq!(texts(&queue.take(now)), [b"a"]);
+        assert_eq!(texts(&queue.take(None, now)), [b"a"]);
         assert_eq!(queue.bytes(), 0);
     }
 
@@ -232,10 +280,10 @@ mod tests {
         queue.push_probe(7, letter("probe"), now);
         queue.push(letter("b"), now);
         queue.push_control(letter("hello"));
-        let said = queue.take(now).letters.into_iter().map(|(_, said)| (said.number, said.is_message));
+        let said = queue.take(None, now).letters.into_iter().map(|(_, said)| (said.number, said.is_message));
         assert_eq!(said.collect::<Vec<_>>(), [(0, false), (1, true), (1, false), (2, true)]);
         queue.push_control(letter("alive"));
-        assert_eq!(queue.take(now).letters[0].1, Said { number: 2, is_message: false });
+        assert_eq!(queue.take(None, now).letters[0].1, Said { number: 2, is_message: false });
     }
 
     #[test]
@@ -244,7 +292,7 @@ mod tests {
         queue.open();
         queue.push_probe(7, letter("probe"), now);
         (0..MAX_BATCH).for_each(|_| queue.push(letter("a"), now));
-        let batches = [queue.take(now), queue.take(now)];
+        let batches = [queue.take(None, now), queue.take(None, now)];
         assert_eq!(
             batches.each_ref().map(|batch| (batch.letters.len(), batch.probe)),
             [(MAX_BATCH, Some(7)), (1, None)]
@@ -259,7 +307,7 @@ mod tests {
         for size in [MAX_BATCH_BYTES, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
             queue.push(letter(vec![b'x'; size]), now);
         }
-        let batches = std::array::from_fn(|_| queue.take(now).letters.len());
+        let batches = std::array::from_fn(|_| queue.take(None, now).letters.len());
         assert_eq!(batches, [1, 2, 1, 0]);
     }
 }

@@ -72,6 +72,13 @@ pub trait Link: Send + Sync + 'static {
         true
     }
 
+    /// Whether everything that one link publishes arrives in its order, also across channels. A broker that keeps the order of each
+    /// channel alone must say so here: else signed messages that overtake others on another channel would be taken for
+    /// replayed ones, and dropped.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
     /// Why the broker would refuse `parcel` over any link, if it would: a message larger than it takes, say. Such a message is
     /// dropped and counted ([`ClusterStatus::refused`](crate::ClusterStatus::refused)), and never published: it would end one
     /// link after the other.

@@ -76,6 +76,9 @@ pub struct ClusterStatus {
     pub stale: u64,
     /// What arrived and was none of ours: not signed with the key, of another version, or broken.
     pub rejected: u64,
+    /// Signed envelopes that were dropped: they had been accepted before, were too old, or came from a node that does not answer.
+    /// Somebody replays recorded envelopes, unless a node has just died.
+    pub replayed: u64,
     /// Connects and joins that went on although the broker, or another server, had not confirmed in time.
     pub unconfirmed: u64,
     /// How many links there have been.

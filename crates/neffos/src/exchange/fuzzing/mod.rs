@@ -1,6 +1,7 @@
 //! What anything is held up against that a broker may bring, and any name that becomes a channel. `links.rs`: servers, and
 //! anything that may become of their links.
 
+mod bus;
 mod links;
 
 pub use links::links;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 
 use super::dialect::Dialect;
 use super::envelope::{self, Body};
+use super::gate::Seal;
 use super::go;
 use super::letter::{Arrival, Fault, Letter, Said, Sender, What};
 use super::others::NodeId;
@@ -41,6 +43,9 @@ pub fn envelopes(data: &[u8]) {
     }
     if let Ok(arrival) = plain {
         assert_eq!(arrival.from, Some(SENDER));
+    }
+    if let Ok(arrival) = arrive(&signed, Some(KEY)) {
+        assert_eq!(arrival.from, Some(Sender { seal: Some(SEAL), ..SENDER }));
     }
     assert!(arrive(&signed, None).is_err() && arrive(&written(&body, None), Some(KEY)).is_err(), "a key is a key");
     assert_eq!(envelope::read("elsewhere", &signed, Some(KEY)).err(), Some(Fault::Unsigned));
@@ -115,7 +120,7 @@ pub fn channels(data: &[u8]) {
 
 fn written(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
     let mut letter: Letter = envelope::write(&CHANNEL.into(), SENDER.id, body);
-    envelope::seal(&mut letter, SENDER.epoch, SENDER.said, key);
+    envelope::seal(&mut letter, SENDER.epoch, SENDER.said, key.map(|key| (key, SEAL)));
     letter.into_parcel().payload
 }
 
@@ -126,4 +131,6 @@ fn arrive(payload: &Bytes, key: Option<&[u8]>) -> Result<Arrival, Fault> {
 const CHANNEL: &str = "app.n.default";
 const KEY: &[u8] = b"a key of sixteen";
 const TOKEN: &str = "n0123456789";
-const SENDER: Sender = Sender { id: NodeId([0xAB; 16]), epoch: 7, said: Said { number: 9, is_message: true } };
+const SENDER: Sender =
+    Sender { id: NodeId([0xAB; 16]), epoch: 7, said: Said { number: 9, is_message: true }, seal: None };
+const SEAL: Seal = Seal { serial: 3, sealed_at: 4 };

@@ -1,19 +1,22 @@
-//! What was missed is said again: after a link was lost, this server's or another's, the messages on their way then, and those
-//! that were published meanwhile.
+//! Messages that were lost with a broker link are resent: those on their way when it broke, and those that were published before
+//! the next one was open.
 //!
-//! A server asks each other one for what came after the last message that it heard of it. Until the answer is there, newer
-//! messages of that server are held back, for a moment at most: so nothing comes twice or out of order.
+//! On a new link, a node requests from every other node the messages after the last one that it received. It repeats the request
+//! until the answer arrives: the other node may have no link yet. Newer messages of that node are held until then, for three
+//! seconds at most. So no message is delivered twice or out of order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::envelope::{self, Body, Enclosed};
-use super::super::letter::{Arrival, Sender, What};
+use super::super::envelope::{self, Body};
+use super::super::letter::{Arrival, What};
 use super::super::others::NodeId;
 use super::super::progress::{Gap, Turn};
+use super::super::resends::PATIENCE;
 use super::super::seam::Parcel;
+use super::hear::Heard;
 use super::{Node, PoisonError, lock};
 
 impl Node {
@@ -28,21 +31,11 @@ impl Node {
         lock(&self.kept).expire(Instant::now());
     }
 
-    /// Says again to one server what was published after message `after`, as far as it is kept, and that its pause ends with
-    /// that: it may be in another by then.
-    pub(super) fn say_again(&self, to: NodeId, pause: u64, after: u64) {
-        let parcels = lock(&self.kept).after(after, Instant::now());
-        let channel = self.dialect.of_server(to);
-        let mut rest = &parcels[..];
-        loop {
-            let (some, more) = rest.split_at(enough(rest));
-            let parcels = some.iter().map(Enclosed::of).collect();
-            self.control(&channel, &Body::Again { parcels, ends: more.is_empty().then_some(pause) });
-            if more.is_empty() {
-                return;
-            }
-            rest = more;
-        }
+    /// Resends to one node the messages that were published after the last one that it received, if they are still kept.
+    pub(super) fn resend(&self, to: NodeId, Gap { pause, after }: Gap) {
+        let until = lock(&self.queue).said();
+        lock(&self.resends).request((to, pause), after, until, Instant::now());
+        self.queue_changed.notify_one();
     }
 
     // ---- what the others have said
@@ -61,25 +54,21 @@ impl Node {
         }
     }
 
-    fn ask_for(self: &Arc<Self>, id: NodeId, Gap { pause, after }: Gap) {
+    fn ask_for(self: &Arc<Self>, id: NodeId, gap: Gap) {
+        self.request(id, gap);
+        let is_awaited = !lock(&self.others).await_resend(id);
+        if !is_awaited {
+            self.runtime.spawn(see_to_end(Arc::downgrade(self), id, gap.pause));
+        }
+    }
+
+    fn request(&self, id: NodeId, Gap { pause, after }: Gap) {
         self.control(&self.dialect.of_server(id), &Body::Missed { pause, after });
-        let node = Arc::downgrade(self);
-        self.runtime.spawn(async move {
-            sleep(PATIENCE).await;
-            if let Some(node) = node.upgrade() {
-                node.resume(id, pause);
-            }
-        });
     }
 
     /// Takes what a server says when its turn has come. Names a pause that is over with this.
-    pub(super) fn take_in_turn(
-        self: &Arc<Self>,
-        from: Sender,
-        channel: &str,
-        what: What,
-        size: usize,
-    ) -> Option<(NodeId, u64)> {
+    pub(super) fn take_in_turn(self: &Arc<Self>, heard: Heard<'_>) -> Option<(NodeId, u64)> {
+        let Heard { from, channel, what, size } = heard;
         let (id, said) = (from.id, from.said);
         match what {
             What::Again { parcels, ends } => {
@@ -126,19 +115,33 @@ impl Node {
     }
 }
 
-/// How many of `parcels` go together: at least one, if there is one.
-fn enough(parcels: &[Parcel]) -> usize {
-    let sizes = parcels.iter().scan(0, |sum, parcel| {
-        *sum += parcel.channel.len() + parcel.payload.len();
-        Some(*sum)
-    });
-    sizes.take_while(|sum| *sum <= MOST_TOGETHER).count().max(parcels.len().min(1))
+/// Repeats the request for a resend of node `id`, and ends its pause when no answer comes.
+async fn see_to_end(node: Weak<Node>, id: NodeId, mut pause: u64) {
+    let mut ticks = 0;
+    loop {
+        sleep(TICK).await;
+        let Some(node) = node.upgrade() else { return };
+        let awaited = lock(&node.others).awaited(id);
+        let Some(gap) = awaited else { return };
+        if gap.pause != pause {
+            // A new link: everything was requested anew when it opened.
+            (pause, ticks) = (gap.pause, 0);
+            continue;
+        }
+        ticks += 1;
+        if ticks >= MOST_TICKS {
+            node.resume(id, pause);
+        } else if REPEATS.contains(&ticks) {
+            node.request(id, gap);
+        }
+    }
 }
 
-/// How long newer messages are held back at most: as long as anything may take over a link that is not given up.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of what is said again at once.
-const MOST_TOGETHER: usize = 64 * 1024;
+const TICK: Duration = Duration::from_millis(100);
+/// After how many ticks newer messages are held no longer. That is as long as anything may take over a broker link.
+const MOST_TICKS: u32 = (PATIENCE.as_millis() / TICK.as_millis()) as u32;
+/// After how many ticks a request is repeated.
+const REPEATS: [u32; 3] = [1, 4, 13];
 
 #[cfg(test)]
 mod tests {
@@ -166,11 +169,11 @@ mod tests {
         hear(&node, first, 5, &Body::Alive { connections: 0 });
         let gap = |pause| vec![(OTHER, Gap { pause, after: 5 })];
         node.next_link();
-        assert_eq!(lock(&node.others).gaps(), gap(1));
-        let link = node.next_link();
-        hear(&node, link, 6, &Body::Again { parcels: Vec::new(), ends: Some(1) });
         assert_eq!(lock(&node.others).gaps(), gap(2));
+        let link = node.next_link();
         hear(&node, link, 6, &Body::Again { parcels: Vec::new(), ends: Some(2) });
+        assert_eq!(lock(&node.others).gaps(), gap(3));
+        hear(&node, link, 6, &Body::Again { parcels: Vec::new(), ends: Some(3) });
         assert_eq!(lock(&node.others).gaps(), []);
     }
 }

@@ -219,7 +219,7 @@ mod tests {
         // Somebody here has answered, so nobody waits for others any more.
         assert!(asker.clone().ask(question, "n0123456789".into(), Duration::ZERO).now_or_never().is_none());
         asker.queue().open();
-        let (letter, _) = asker.queue().take(Instant::now()).letters.remove(0);
+        let (letter, _) = asker.queue().take(None, Instant::now()).letters.remove(0);
         let (channel, payload) = (letter.channel.clone(), Bytes::from(letter.bytes));
         for node in [&asker, &other] {
             node.receive(1, &channel, &payload);

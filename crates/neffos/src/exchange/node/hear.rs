@@ -9,55 +9,88 @@ use tokio::time::Instant;
 use super::super::dialect::Form;
 use super::super::envelope::{self, Body};
 use super::super::go;
-use super::super::letter::{Arrival, Fault, What};
+use super::super::letter::{Arrival, Fault, Sender, What};
 use super::super::others::{Freshness, NodeId};
+use super::super::progress::Gap;
 use super::{Node, lock};
 use crate::fanout::{Except, Place};
 use crate::message::Message;
 
+/// An envelope of another node that has arrived.
+#[derive(Debug)]
+pub(super) struct Heard<'a> {
+    pub(super) from: Sender,
+    pub(super) channel: &'a str,
+    pub(super) what: What,
+    pub(super) size: usize,
+}
+
 impl Node {
     /// Takes what link number `link` has brought.
     pub(in crate::exchange) fn receive(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) {
-        if let Some((id, pause)) = self.hear(link, channel, payload) {
+        for (id, pause) in self.hear(link, channel, payload) {
             self.resume(id, pause);
         }
     }
 
-    /// Names a server whose pause is over with this, and which pause.
-    fn hear(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) -> Option<(NodeId, u64)> {
-        let _hearing = self.hearing(link)?;
+    /// Names the nodes whose pauses end with this, and which pauses.
+    fn hear(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) -> Vec<(NodeId, u64)> {
+        let Some(_hearing) = self.hearing(link) else { return Vec::new() };
         let Arrival { from, what } = match self.read(channel, payload) {
             Ok(arrival) => arrival,
             Err(fault) => {
                 self.tallies.rejected.add(1);
                 tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
-                return None;
+                return Vec::new();
             }
         };
-        let Some(sender) = from else {
+        let Some(from) = from else {
             self.tallies.received.add(1);
             self.take(None, channel, what);
-            return None;
+            return Vec::new();
         };
-        if sender.id == self.id {
+        if from.id == self.id {
             self.take_own(&what);
-            return None;
+            return Vec::new();
         }
-        let freshness = lock(&self.others).hear(sender, link, Instant::now());
+        let heard = Heard { from, channel, what, size: payload.len() };
+        match (self.dialect.key(), from.seal) {
+            (None, _) => self.accept(link, heard).into_iter().collect(),
+            (Some(_), Some(_)) => self.hear_signed(link, heard),
+            (Some(_), None) => {
+                self.hear_unsigned(heard);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Hears an envelope that is new. Names a pause that ends with it.
+    pub(super) fn accept(self: &Arc<Self>, link: u32, heard: Heard<'_>) -> Option<(NodeId, u64)> {
+        let from = heard.from;
+        let freshness = lock(&self.others).hear(from, link, Instant::now());
         match freshness {
             Freshness::Fresh => {}
-            Freshness::Behind => self.ask_again(sender.id),
+            Freshness::Behind => self.ask_again(from.id),
             Freshness::Stale => {
                 self.tallies.stale.add(1);
                 return None;
             }
         }
-        if self.is_answer(channel, &what) {
-            lock(&self.others).note_answer(sender.id, link);
+        if self.is_answer(heard.channel, &heard.what) {
+            lock(&self.others).note_answer(from.id, link);
         }
         self.heard.notify_waiters();
         self.tallies.received.add(1);
-        self.take_in_turn(sender, channel, what, payload.len())
+        self.take_in_turn(heard)
+    }
+
+    /// Hears a message in the form of servers in Go, which has no place for a signature.
+    fn hear_unsigned(self: &Arc<Self>, Heard { from, channel, what, .. }: Heard<'_>) {
+        if lock(&self.others).is_stale(from) {
+            return self.tallies.stale.add(1);
+        }
+        self.tallies.received.add(1);
+        self.take(Some(from.id), channel, what);
     }
 
     fn read(&self, channel: &str, payload: &Bytes) -> Result<Arrival, Fault> {
@@ -73,7 +106,12 @@ impl Node {
 
     /// A greeting is answered to who has greeted alone; else a server says to all that it lives.
     fn is_answer(&self, channel: &str, what: &What) -> bool {
-        matches!(what, What::Alive { .. }) && *self.own_channels[1] == *channel
+        matches!(what, What::Alive { .. }) && self.is_direct(channel)
+    }
+
+    /// Whether a channel is that of this node alone. Its name holds the random name of the node, and the signature covers it.
+    pub(super) fn is_direct(&self, channel: &str) -> bool {
+        *self.own_channels[1] == *channel
     }
 
     /// This server's own echo: everyone here has got it already.
@@ -106,7 +144,7 @@ impl Node {
                 self.control(&self.dialect.of_server(id), &Body::Counted { token, count });
             }
             (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
-            (What::Missed { pause, after }, Some(id)) => self.say_again(id, pause, after),
+            (What::Missed { pause, after }, Some(id)) => self.resend(id, Gap { pause, after }),
             // A probe is of interest to who sent it; the rest comes from nobody.
             _ => {}
         }

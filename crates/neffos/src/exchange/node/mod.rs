@@ -5,6 +5,7 @@
 //! - `tell.rs`: what it tells the others; `hear.rs`: what they say.
 //! - `asks.rs`: asks, and answers to those of others; `counts.rs`: how many connections others have.
 //! - `reach.rs`: what it needs to hear; `again.rs`: what was missed is said again.
+//! - `proofs.rs`: whether signed envelopes are new.
 //! - `probes.rs`: whether what is published comes back; `tallies.rs`: what became of everything.
 
 mod again;
@@ -12,12 +13,13 @@ mod asks;
 mod counts;
 mod hear;
 mod probes;
+mod proofs;
 mod reach;
 mod tallies;
 mod tell;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
@@ -28,13 +30,15 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use super::dialect::Dialect;
-use super::envelope::{self, Body};
+use super::envelope::{self, Body, Enclosed};
+use super::gate::{Gate, Seal};
 use super::go;
 use super::interest::Interest;
 use super::kept::Kept;
 use super::letter::{Letter, Said, Stamp};
 use super::others::{Census, NodeId, Others};
-use super::queue::{Queue, QueueLimits};
+use super::queue::{Batch, Queue, QueueLimits};
+use super::resends::{Piece, Resends};
 use super::seam::Parcel;
 use super::status::{LinkState, Situation};
 use crate::fanout::Except;
@@ -77,6 +81,12 @@ pub(crate) struct Node {
     queue: Mutex<Queue>,
     kept: Mutex<Kept>,
     others: Mutex<Others>,
+    resends: Mutex<Resends>,
+    /// Which signed envelopes of other nodes are new.
+    gate: Mutex<Gate>,
+    start: Instant,
+    /// How many envelopes were signed.
+    serial: AtomicU64,
     /// Asks of this server that wait for an answer from elsewhere.
     asks: Mutex<HashMap<SmolStr, oneshot::Sender<Message>>>,
     asks_mark: AsksMark,
@@ -99,7 +109,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(super) fn new(dialect: Dialect, limits: QueueLimits, runtime: Handle) -> Arc<Self> {
-        let id = NodeId::random();
+        let (id, now) = (NodeId::random(), Instant::now());
         let node = Self {
             id,
             own_channels: [dialect.of_servers(), dialect.of_server(id)],
@@ -111,6 +121,10 @@ impl Node {
             queue: Mutex::new(Queue::new(limits)),
             kept: Mutex::new(Kept::new(limits)),
             others: Mutex::default(),
+            resends: Mutex::new(Resends::new(now)),
+            gate: Mutex::new(Gate::new(now)),
+            start: now,
+            serial: AtomicU64::new(0),
             asks: Mutex::default(),
             asks_mark: AsksMark::random(),
             asked: AtomicUsize::new(0),
@@ -165,7 +179,14 @@ impl Node {
     }
 
     pub(super) fn forget_silent(&self) {
-        lock(&self.others).expire(SILENCE, Instant::now());
+        let now = Instant::now();
+        let ids = {
+            let mut others = lock(&self.others);
+            others.expire(SILENCE, now);
+            others.ids()
+        };
+        lock(&self.resends).keep(&ids);
+        lock(&self.gate).expire(now);
     }
 
     // ---- the link
@@ -190,6 +211,7 @@ impl Node {
         self.next_link();
         lock(&self.interest).link_down();
         lock(&self.queue).hold();
+        lock(&self.resends).clear();
         lock(&self.probes).forget_lag();
         self.situation.send_if_modified(|now| {
             if now.state == LinkState::Down {
@@ -209,14 +231,34 @@ impl Node {
         lock(&self.queue)
     }
 
+    /// Takes the next letters to publish.
+    pub(super) fn next_batch(&self) -> Batch {
+        let now = Instant::now();
+        let piece = lock(&self.resends).next(&mut lock(&self.kept), now);
+        let resend = piece.map(|Piece { to, parcels, ends }| {
+            let parcels = parcels.iter().map(Enclosed::of).collect();
+            envelope::write(&self.dialect.of_server(to), self.id, &Body::Again { parcels, ends })
+        });
+        lock(&self.queue).take(resend, now)
+    }
+
     /// What a letter is on the way, over link number `link`.
     pub(super) fn sealed(&self, mut letter: Letter, said: Said, link: u32) -> Parcel {
         match letter.stamp {
-            Stamp::Envelope => envelope::seal(&mut letter, link, said, self.dialect.key()),
+            Stamp::Envelope => {
+                let signing = self.dialect.key().map(|key| (key, self.next_seal()));
+                envelope::seal(&mut letter, link, said, signing);
+            }
             Stamp::Mark => go::seal(&mut letter, link),
             Stamp::None => {}
         }
         letter.into_parcel()
+    }
+
+    fn next_seal(&self) -> Seal {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
+        let sealed_at = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Seal { serial, sealed_at }
     }
 
     // ---- probes

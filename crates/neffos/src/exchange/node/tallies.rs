@@ -14,6 +14,8 @@ pub(in crate::exchange) struct Tallies {
     pub(in crate::exchange) recovered: Tally,
     pub(in crate::exchange) stale: Tally,
     pub(in crate::exchange) rejected: Tally,
+    /// Signed envelopes that had been accepted before, or whose sender did not prove itself.
+    pub(in crate::exchange) replayed: Tally,
     pub(in crate::exchange) unconfirmed: Tally,
     pub(in crate::exchange) links: Tally,
 }

@@ -1,0 +1,282 @@
+//! A simulated broker, whose links fail as they are told, and an adversary who records, replays, reorders and withholds envelopes.
+
+use std::cmp::Reverse;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
+use super::links::{SERVERS, lock};
+
+/// A broker, with a line to each server, and an adversary who may publish on it.
+#[derive(Debug, Default)]
+pub(super) struct Bus {
+    lines: [Mutex<Line>; SERVERS],
+    /// Some line goes on, or is over.
+    changed: watch::Sender<u64>,
+    /// Since when every line works; none while one does not.
+    calm_since: Mutex<Option<Instant>>,
+    /// The last envelopes, which the adversary has recorded.
+    tape: Mutex<VecDeque<Parcel>>,
+}
+
+/// The way between one server and the broker.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    open: Option<Open>,
+    /// How many links there were.
+    links: u64,
+    next: Fate,
+    is_refused: bool,
+    is_stalled: bool,
+    is_delayed: bool,
+    /// What is on its way to the server, and over which link: also over those that are gone.
+    late: Vec<(u64, Inbox, Parcel)>,
+    /// How many of the next envelopes the adversary withholds from the server, and those that it has.
+    withholds: usize,
+    withheld: Vec<Parcel>,
+}
+
+impl Line {
+    fn works(&self) -> bool {
+        let is_free = !(self.is_refused || self.is_stalled || self.is_delayed) && self.withholds == 0;
+        self.open.is_some() && self.next == Fate::Taken && is_free
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Open {
+    inbox: Inbox,
+    channels: HashSet<Arc<str>>,
+}
+
+/// What becomes of what is published next.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    #[default]
+    Taken,
+    Lost,
+    HalfLost,
+    /// It is published, and whoever did it is not told.
+    Unconfirmed,
+}
+
+impl Bus {
+    /// Since when every line works.
+    pub(super) fn calm_since(&self) -> Option<Instant> {
+        *lock(&self.calm_since)
+    }
+
+    fn line(&self, server: usize) -> MutexGuard<'_, Line> {
+        lock(&self.lines[server])
+    }
+
+    fn tell(&self) {
+        self.note_change();
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    /// Notes that something has changed about a line.
+    fn note_change(&self) {
+        let is_calm = (0..SERVERS).all(|server| self.line(server).works());
+        *lock(&self.calm_since) = is_calm.then(Instant::now);
+    }
+
+    pub(super) fn spoil(&self, server: usize, fate: Fate) {
+        self.line(server).next = fate;
+        self.note_change();
+    }
+
+    pub(super) fn cut(&self, server: usize) {
+        self.line(server).open = None;
+        self.tell();
+    }
+
+    pub(super) fn refuse(&self, server: usize, is_refused: bool) {
+        self.line(server).is_refused = is_refused;
+        self.note_change();
+    }
+
+    pub(super) fn stall(&self, server: usize, is_stalled: bool) {
+        self.line(server).is_stalled = is_stalled;
+        self.tell();
+    }
+
+    pub(super) fn delay(&self, server: usize, is_delayed: bool) {
+        self.line(server).is_delayed = is_delayed;
+        self.note_change();
+        if !is_delayed {
+            let mut late = std::mem::take(&mut self.line(server).late);
+            // What the last link brings has overtaken what former ones bring.
+            late.sort_by_key(|(link, ..)| Reverse(*link));
+            late.iter().for_each(|(_, inbox, parcel)| inbox.receive(&parcel.channel, &parcel.payload));
+        }
+    }
+
+    pub(super) fn heal(&self) {
+        for server in 0..SERVERS {
+            self.spoil(server, Fate::Taken);
+            self.refuse(server, false);
+            self.stall(server, false);
+            self.delay(server, false);
+            self.release(server);
+        }
+    }
+
+    fn carry(&self, parcel: &Parcel) {
+        let mut tape = lock(&self.tape);
+        tape.push_back(parcel.clone());
+        let surplus = tape.len().saturating_sub(TAPE);
+        tape.drain(..surplus);
+        drop(tape);
+        (0..SERVERS).for_each(|server| self.carry_to(server, parcel));
+    }
+
+    fn carry_to(&self, server: usize, parcel: &Parcel) {
+        let mut line = self.line(server);
+        let Some(open) = line.open.as_ref().filter(|open| open.channels.contains(&parcel.channel)) else { return };
+        let (link, inbox) = (line.links, open.inbox.clone());
+        if line.withholds > 0 {
+            line.withholds -= 1;
+            line.withheld.push(parcel.clone());
+        } else if line.is_delayed {
+            line.late.push((link, inbox, parcel.clone()));
+        } else {
+            drop(line);
+            inbox.receive(&parcel.channel, &parcel.payload);
+        }
+    }
+
+    // ---- the adversary
+
+    /// Publishes one recorded envelope again, on its channel or on that of another one.
+    pub(super) fn replay(&self, nth: usize, on_another: Option<usize>) {
+        let tape: Vec<_> = lock(&self.tape).iter().cloned().collect();
+        let Some(last) = tape.len().checked_sub(1) else { return };
+        let mut parcel = tape[nth.min(last)].clone();
+        if let Some(other) = on_another {
+            parcel.channel = tape[other.min(last)].channel.clone();
+        }
+        (0..SERVERS).for_each(|server| self.carry_to(server, &parcel));
+    }
+
+    /// Publishes all recorded envelopes again, in their order or the other way round.
+    pub(super) fn replay_all(&self, is_reversed: bool) {
+        let mut tape: Vec<_> = lock(&self.tape).iter().cloned().collect();
+        if is_reversed {
+            tape.reverse();
+        }
+        tape.iter().for_each(|parcel| (0..SERVERS).for_each(|server| self.carry_to(server, parcel)));
+    }
+
+    /// Keeps the next envelopes from a server.
+    pub(super) fn withhold(&self, server: usize, count: usize) {
+        self.line(server).withholds = count;
+        self.note_change();
+    }
+
+    /// Delivers what was kept from a server, the other way round.
+    pub(super) fn release(&self, server: usize) {
+        self.line(server).withholds = 0;
+        self.note_change();
+        let withheld = std::mem::take(&mut self.line(server).withheld);
+        withheld.iter().rev().for_each(|parcel| self.carry_to(server, parcel));
+    }
+
+    /// Returns when the condition is true of a line.
+    async fn until(&self, server: usize, is_so: impl Fn(&Line) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !is_so(&self.line(server)) {
+            changed.changed().await.expect("its sender is here");
+        }
+    }
+}
+
+/// The exchange of one server.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) bus: Arc<Bus>,
+    pub(super) server: usize,
+}
+
+impl Exchange for Way {
+    type Link = Strand;
+
+    async fn connect(&self, inbox: Inbox) -> Result<Strand, LinkError> {
+        let mut line = self.bus.line(self.server);
+        if line.is_refused {
+            return Err("refused".into());
+        }
+        line.open = Some(Open { inbox, channels: HashSet::new() });
+        line.next = Fate::Taken;
+        line.links += 1;
+        let number = line.links;
+        drop(line);
+        self.bus.note_change();
+        Ok(Strand { bus: self.bus.clone(), server: self.server, number })
+    }
+}
+
+/// A link.
+#[derive(Debug)]
+pub(super) struct Strand {
+    bus: Arc<Bus>,
+    server: usize,
+    number: u64,
+}
+
+impl Strand {
+    fn is_over(&self, line: &Line) -> bool {
+        line.links != self.number || line.open.is_none()
+    }
+
+    /// Waits while nothing goes over it, and does something then.
+    async fn act<T>(&self, act: impl FnOnce(&mut Line) -> T) -> Result<T, LinkError> {
+        self.bus.until(self.server, |line| !line.is_stalled || self.is_over(line)).await;
+        let mut line = self.bus.line(self.server);
+        if self.is_over(&line) { Err("it is over".into()) } else { Ok(act(&mut line)) }
+    }
+}
+
+impl Link for Strand {
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+        let fate = self.act(|line| std::mem::take(&mut line.next)).await?;
+        let arriving = match fate {
+            Fate::Taken | Fate::Unconfirmed => parcels.len(),
+            Fate::HalfLost => parcels.len() / 2,
+            Fate::Lost => 0,
+        };
+        parcels[..arriving].iter().for_each(|parcel| self.bus.carry(parcel));
+        if fate == Fate::Taken { Ok(()) } else { Err("nobody knows what became of it".into()) }
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.act(|line| line.open.as_mut().map(|open| open.channels.extend(channels))).await.map(drop)
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        let is_other = |channel: &Arc<str>| !channels.contains(channel);
+        self.act(|line| line.open.as_mut().map(|open| open.channels.retain(is_other))).await.map(drop)
+    }
+
+    async fn closed(&self) -> LinkError {
+        self.bus.until(self.server, |line| self.is_over(line)).await;
+        "it was cut".into()
+    }
+}
+
+impl Drop for Strand {
+    fn drop(&mut self) {
+        let mut line = self.bus.line(self.server);
+        if line.links == self.number {
+            line.open = None;
+        }
+        drop(line);
+        self.bus.note_change();
+    }
+}
+
+/// How many envelopes the adversary remembers.
+const TAPE: usize = 256;

@@ -1,0 +1,423 @@
+//! Which signed envelopes are new. Replayed envelopes are dropped here, before anything acts on them. Pure.
+//!
+//! The signature of an envelope covers a [`Seal`]: a serial number, which grows with every envelope of a node, and the time since
+//! the node started. A node accepts an envelope once: its serial number must be higher than that of the last one.
+//!
+//! A node that knows nothing of a sender yet cannot tell a new envelope from a recorded one. It holds the envelopes of that sender
+//! back, sends it a challenge with a random number, and accepts them when the sender repeats this number. The proof also tells
+//! what the sender's clock says, so no two clocks have to agree: held envelopes that were sealed too long before the proof, or before
+//! this node had its broker link, are dropped. (The latter is as exact as the proof is fast.)
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::letter::{Sender, What};
+use super::others::NodeId;
+
+/// When an envelope was sealed, among the envelopes of its node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seal {
+    /// Grows by one with every envelope of a node.
+    pub(super) serial: u64,
+    /// Milliseconds since the node started.
+    pub(super) sealed_at: u64,
+}
+
+/// In which order a broker delivers the envelopes of one node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Order {
+    /// As they were published.
+    #[default]
+    Total,
+    /// As they were published on each channel.
+    PerChannel,
+}
+
+/// A signed envelope that waits for the proof of its sender.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) from: Sender,
+    pub(super) channel: Arc<str>,
+    pub(super) what: What,
+    pub(super) size: usize,
+}
+
+/// What to do with an envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accept,
+    /// Hold it until its sender has proved itself.
+    Hold,
+    /// It was accepted before.
+    Drop,
+}
+
+/// What became of an envelope that was to be held.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    /// Challenge its sender: it is the first one.
+    First,
+    Another,
+    /// There is no room.
+    Dropped,
+}
+
+/// What a proof sets free.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    pub(super) envelopes: Vec<Held>,
+    /// How many envelopes were dropped: they had been accepted before, or were too old.
+    pub(super) dropped: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    start: Instant,
+    linked: Instant,
+    order: Order,
+    known: HashMap<NodeId, Known>,
+    unproven: HashMap<NodeId, Unproven>,
+    held_bytes: usize,
+}
+
+/// A node that has proved itself.
+#[derive(Debug, Default)]
+struct Known {
+    seen: Seen,
+    /// This node's clock minus that of the other one, in milliseconds. At most that: an envelope takes some time.
+    offset: i64,
+    heard: u64,
+}
+
+/// A node whose proof is not here yet.
+#[derive(Debug)]
+struct Unproven {
+    nonce: u64,
+    held: Vec<Held>,
+    bytes: usize,
+}
+
+impl Gate {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            start: now,
+            linked: now,
+            order: Order::default(),
+            known: HashMap::new(),
+            unproven: HashMap::new(),
+            held_bytes: 0,
+        }
+    }
+
+    /// A new broker link. Envelopes that an earlier one brought are of no use any more: they are requested again.
+    pub(super) fn link_up(&mut self, order: Order, now: Instant) {
+        (self.linked, self.order) = (now, order);
+        self.unproven.clear();
+        self.held_bytes = 0;
+    }
+
+    pub(super) fn screen(&mut self, id: NodeId, seal: Seal, now: Instant) -> Verdict {
+        let now = self.clock(now);
+        let Some(known) = self.known.get_mut(&id) else { return Verdict::Hold };
+        if !known.seen.is_new(seal.serial, self.order) {
+            return Verdict::Drop;
+        }
+        if self.unproven.contains_key(&id) || known.age(seal, now) > MAX_AGE {
+            // The sender's clock may have stood still with its machine, or drifted: the proof tells.
+            return Verdict::Hold;
+        }
+        known.accept(seal, now);
+        Verdict::Accept
+    }
+
+    /// Whether an envelope has certainly been accepted before.
+    pub(super) fn is_replay(&self, id: NodeId, seal: Seal) -> bool {
+        self.known.get(&id).is_some_and(|known| !known.seen.is_new(seal.serial, self.order))
+    }
+
+    /// Holds an envelope back. If it is the first one of its sender, `nonce` is the number to challenge it with.
+    pub(super) fn hold(&mut self, envelope: Held, nonce: u64) -> Holding {
+        let (id, size) = (envelope.from.id, envelope.size + size_of::<Held>());
+        let is_first = !self.unproven.contains_key(&id);
+        if (is_first && self.unproven.len() >= MOST_UNPROVEN) || self.held_bytes + size > MOST_BYTES {
+            return Holding::Dropped;
+        }
+        let unproven = self.unproven.entry(id).or_insert(Unproven { nonce, held: Vec::new(), bytes: 0 });
+        if unproven.bytes + size > MOST_BYTES_EACH && !is_first {
+            return Holding::Dropped;
+        }
+        unproven.bytes += size;
+        self.held_bytes += size;
+        unproven.held.push(envelope);
+        if is_first { Holding::First } else { Holding::Another }
+    }
+
+    /// Whether the challenge still waits for its proof.
+    pub(super) fn waits(&self, id: NodeId, nonce: u64) -> bool {
+        self.unproven.get(&id).is_some_and(|unproven| unproven.nonce == nonce)
+    }
+
+    /// Takes a proof: the sender of `seal` has repeated `nonce`. None when nobody waits for it.
+    pub(super) fn prove(&mut self, id: NodeId, nonce: u64, seal: Seal, now: Instant) -> Option<Admission> {
+        let unproven = self.take(id, nonce)?;
+        if !self.known.contains_key(&id) && self.known.len() >= MOST_KNOWN {
+            return None;
+        }
+        // Milliseconds are rounded, at both ends.
+        let since_link = millis(now.duration_since(self.linked)).saturating_add(2);
+        let oldest = seal.sealed_at.saturating_sub(since_link.min(MAX_AGE as u64));
+        let (order, now) = (self.order, self.clock(now));
+        let known = self.known.entry(id).or_default();
+        known.offset = signed(now).saturating_sub(signed(seal.sealed_at));
+        let mut admission = Admission::default();
+        for envelope in unproven.held {
+            let seal = envelope.from.seal.unwrap_or_default();
+            if seal.sealed_at < oldest || !known.seen.is_new(seal.serial, order) {
+                admission.dropped += 1;
+                continue;
+            }
+            known.accept(seal, now);
+            admission.envelopes.push(envelope);
+        }
+        known.accept(seal, now);
+        Some(admission)
+    }
+
+    /// Gives a node up that does not prove itself; how many of its envelopes are dropped.
+    pub(super) fn give_up(&mut self, id: NodeId, nonce: u64) -> u64 {
+        self.take(id, nonce).map_or(0, |unproven| unproven.held.len() as u64)
+    }
+
+    fn take(&mut self, id: NodeId, nonce: u64) -> Option<Unproven> {
+        if !self.waits(id, nonce) {
+            return None;
+        }
+        let unproven = self.unproven.remove(&id)?;
+        self.held_bytes -= unproven.bytes;
+        Some(unproven)
+    }
+
+    /// Forgets nodes that were silent for so long that nothing of theirs is fresh any more.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let now = self.clock(now);
+        self.known.retain(|_, known| now.saturating_sub(known.heard) <= MEMORY);
+    }
+
+    /// This node's clock, in milliseconds.
+    fn clock(&self, now: Instant) -> u64 {
+        millis(now.duration_since(self.start))
+    }
+}
+
+impl Known {
+    /// How long an envelope has been on its way, in milliseconds: at least that.
+    fn age(&self, seal: Seal, now: u64) -> i64 {
+        signed(now).saturating_sub(self.offset).saturating_sub(signed(seal.sealed_at))
+    }
+
+    fn accept(&mut self, seal: Seal, now: u64) {
+        self.seen.note(seal.serial);
+        self.heard = now;
+        self.offset = self.offset.min(signed(now).saturating_sub(signed(seal.sealed_at)));
+    }
+}
+
+/// Which serial numbers were accepted: a bit for each of the latest.
+#[derive(Debug, Default)]
+struct Seen {
+    highest: u64,
+    /// The bits of the numbers up to `highest`; the last word has the highest.
+    words: VecDeque<u64>,
+}
+
+impl Seen {
+    fn is_new(&self, serial: u64, order: Order) -> bool {
+        if serial > self.highest || order == Order::Total {
+            return serial > self.highest;
+        }
+        let back = (self.highest / 64 - serial / 64) as usize;
+        let word = self.words.len().checked_sub(back + 1).and_then(|nth| self.words.get(nth));
+        // Numbers from before the first one that was heard, or from too long ago, do not count as new.
+        word.is_some_and(|word| word & (1 << (serial % 64)) == 0)
+    }
+
+    fn note(&mut self, serial: u64) {
+        if serial > self.highest {
+            let forward = serial / 64 - self.highest / 64;
+            if self.words.is_empty() || forward >= MOST_WORDS as u64 {
+                self.words.clear();
+                self.words.push_back(0);
+            } else {
+                (0..forward).for_each(|_| self.words.push_back(0));
+            }
+            let surplus = self.words.len().saturating_sub(MOST_WORDS);
+            self.words.drain(..surplus);
+            self.highest = serial;
+        }
+        let back = (self.highest / 64 - serial / 64) as usize;
+        let nth = self.words.len().checked_sub(back + 1);
+        if let Some(word) = nth.and_then(|nth| self.words.get_mut(nth)) {
+            *word |= 1 << (serial % 64);
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn signed(millis: u64) -> i64 {
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+/// How old an envelope may be, in milliseconds. A broker link that takes longer than three seconds for anything is given up, at
+/// either end. Shorter than any silence after which a node is forgotten.
+const MAX_AGE: i64 = 8_000;
+/// For how long a silent node is remembered, in milliseconds.
+const MEMORY: u64 = 60_000;
+/// More nodes than any cluster has.
+const MOST_KNOWN: usize = 4096;
+/// How many nodes may be challenged at the same time.
+const MOST_UNPROVEN: usize = 1024;
+/// How much may be held back of one node, and of all.
+const MOST_BYTES_EACH: usize = 1024 * 1024;
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Where a broker keeps the order of each channel alone, an envelope may come behind so many later ones, times 64.
+const MOST_WORDS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter::Said;
+    use super::*;
+
+    const ONE: NodeId = NodeId([1; 16]);
+    const NONCE: u64 = 77;
+
+    fn envelope(serial: u64, sealed_at: u64) -> Held {
+        let from = Sender { id: ONE, epoch: 1, said: Said::default(), seal: Some(Seal { serial, sealed_at }) };
+        Held { from, channel: "c".into(), what: What::Bye, size: 10 }
+    }
+
+    /// Holds an envelope if that is what is to be done with it.
+    fn is_held(gate: &mut Gate, envelope: Held, now: Instant) -> bool {
+        let verdict = gate.screen(envelope.from.id, envelope.from.seal.unwrap(), now);
+        verdict == Verdict::Hold && gate.hold(envelope, NONCE) != Holding::Dropped
+    }
+
+    /// A gate that has accepted the proof with serial number 10, sealed when the other node was 50 seconds old.
+    fn proven(order: Order) -> (Gate, Instant) {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        gate.link_up(order, now);
+        assert!(is_held(&mut gate, envelope(9, 50_000), now));
+        let admission = gate.prove(ONE, NONCE, Seal { serial: 10, sealed_at: 50_000 }, now).unwrap();
+        assert_eq!((serials(&admission), admission.dropped), (vec![9], 0));
+        (gate, now)
+    }
+
+    fn serials(admission: &Admission) -> Vec<u64> {
+        admission.envelopes.iter().map(|envelope| envelope.from.seal.unwrap().serial).collect()
+    }
+
+    fn is_accepted(gate: &mut Gate, serial: u64, sealed_at: u64, now: Instant) -> bool {
+        gate.screen(ONE, Seal { serial, sealed_at }, now) == Verdict::Accept
+    }
+
+    #[test]
+    fn an_envelope_is_accepted_once_and_not_behind_later_ones() {
+        let (mut gate, now) = proven(Order::Total);
+        assert!(is_accepted(&mut gate, 11, 50_000, now));
+        assert!(!is_accepted(&mut gate, 11, 50_000, now));
+        assert!(is_accepted(&mut gate, 13, 50_001, now));
+        assert!(!is_accepted(&mut gate, 12, 50_001, now));
+    }
+
+    #[test]
+    fn where_only_channels_keep_their_order_each_envelope_is_accepted_once_in_any_order() {
+        let (mut gate, now) = proven(Order::PerChannel);
+        for serial in [200, 12, 11, 199, 64, 63] {
+            assert!(is_accepted(&mut gate, serial, 50_000, now), "{serial}");
+        }
+        for serial in [200, 12, 11, 199, 64, 63, 9, 10] {
+            assert!(!is_accepted(&mut gate, serial, 50_000, now), "{serial}");
+        }
+        assert!(is_accepted(&mut gate, 200 + 64 * MOST_WORDS as u64, 50_000, now));
+        assert!(!is_accepted(&mut gate, 198, 50_000, now));
+        assert!(gate.known[&ONE].seen.words.len() <= MOST_WORDS);
+    }
+
+    #[test]
+    fn envelopes_from_before_the_broker_link_are_dropped_when_their_sender_proves_itself() {
+        let start = Instant::now();
+        let mut gate = Gate::new(start);
+        let linked = start + Duration::from_secs(3);
+        gate.link_up(Order::Total, linked);
+        // The other node is 60 seconds old when this one is linked.
+        for (serial, sealed_at) in [(5, 59_900), (6, 60_000), (7, 60_001), (6, 60_000)] {
+            assert!(is_held(&mut gate, envelope(serial, sealed_at), linked));
+        }
+        let proof = Seal { serial: 8, sealed_at: 60_005 };
+        let admission = gate.prove(ONE, NONCE, proof, linked + Duration::from_millis(5)).unwrap();
+        assert_eq!((serials(&admission), admission.dropped), (vec![6, 7], 2));
+        assert!(!is_accepted(&mut gate, 8, 60_005, linked));
+    }
+
+    #[test]
+    fn an_envelope_that_is_too_old_is_dropped_after_a_proof_and_one_of_a_clock_that_stood_still_is_not() {
+        let (mut gate, start) = proven(Order::Total);
+        let now = start + Duration::from_secs(20);
+        // Sealed at once, and withheld; and sealed just now by a node whose clock stood still for 20 seconds.
+        for (serial, sealed_at) in [(11, 50_000), (12, 69_000)] {
+            assert!(is_held(&mut gate, envelope(serial, sealed_at), now));
+        }
+        let admission = gate.prove(ONE, NONCE, Seal { serial: 13, sealed_at: 70_000 }, now).unwrap();
+        assert_eq!((serials(&admission), admission.dropped), (vec![12], 1));
+        let later = now + Duration::from_secs(20);
+        assert!(is_held(&mut gate, envelope(14, 70_500), later));
+        let admission = gate.prove(ONE, NONCE, Seal { serial: 15, sealed_at: 70_500 }, later).unwrap();
+        assert_eq!((serials(&admission), admission.dropped), (vec![14], 0));
+    }
+
+    #[test]
+    fn only_the_right_number_is_a_proof_and_it_counts_once() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        assert_eq!(gate.hold(envelope(1, 0), NONCE), Holding::First);
+        assert_eq!(gate.hold(envelope(2, 0), NONCE), Holding::Another);
+        let seal = Seal { serial: 3, sealed_at: 0 };
+        assert!(gate.prove(ONE, NONCE + 1, seal, now).is_none());
+        assert!(gate.prove(NodeId([2; 16]), NONCE, seal, now).is_none());
+        assert!(gate.prove(ONE, NONCE, seal, now).is_some());
+        assert!(gate.prove(ONE, NONCE, seal, now).is_none());
+    }
+
+    #[test]
+    fn a_node_that_does_not_prove_itself_takes_little_room_and_not_for_long() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        let large = |serial| Held { size: 100_000, ..envelope(serial, 0) };
+        assert_eq!((1..100).filter(|serial| is_held(&mut gate, large(*serial), now)).count(), 10);
+        for nth in 0..2_000_u128 {
+            let mut other = envelope(1, 0);
+            other.from.id = NodeId(nth.to_be_bytes());
+            is_held(&mut gate, other, now);
+        }
+        assert_eq!(gate.unproven.len(), MOST_UNPROVEN);
+        assert_eq!(gate.give_up(ONE, NONCE), 10);
+        assert!(!gate.waits(ONE, NONCE));
+        gate.link_up(Order::Total, now);
+        assert_eq!((gate.unproven.len(), gate.held_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_node_is_forgotten_long_after_its_last_envelope_has_become_too_old() {
+        let (mut gate, start) = proven(Order::Total);
+        gate.expire(start + Duration::from_secs(59));
+        assert_eq!(gate.known.len(), 1);
+        gate.expire(start + Duration::from_secs(61));
+        assert_eq!(gate.known.len(), 0);
+    }
+}
