@@ -325,6 +325,47 @@ async fn a_refusal_on_the_way_back_is_final_unless_the_application_decides_other
 }
 
 #[tokio::test]
+async fn answers_that_proxies_give_during_a_deployment_do_not_end_the_tries() {
+    let theirs = Theirs::bind().await;
+    let (client, _ns, mut changes) = cut_off(&theirs, eager()).await;
+    let statuses = [200, 302, 400, 404, 405, 407, 408, 410, 421, 425, 426, 429, 431, 451, 499, 500, 502, 503, 504];
+    for (tries, status) in (1..).zip(statuses) {
+        theirs.request().await.write(format!("HTTP/1.1 {status} Later\r\n\r\n")).await;
+        assert_eq!(next(&mut changes).await, format!("trying {tries}"), "before {status}");
+    }
+    let mut guest = theirs.welcome("2").await;
+    guest.agree_to("_OnNamespaceConnect").await;
+    guest.agree_to("_OnRoomJoin").await;
+    assert_eq!(next_but_tries(&mut changes).await, "back 2 [] 0");
+    assert!(!client.conn().is_closed());
+}
+
+#[tokio::test]
+async fn a_close_frame_in_place_of_the_welcome_ends_the_tries_only_with_1008() {
+    let theirs = Theirs::bind().await;
+    let (client, _ns, mut changes) = cut_off(&theirs, eager()).await;
+    for code in [1000, 1001, 1002, 1003, 1007, 1009, 1011, 1012, 1013, 4000, 1008] {
+        let mut guest = theirs.open().await;
+        guest.expect_hello().await;
+        guest.close(code, "not now").await;
+    }
+    assert_eq!(next_but_tries(&mut changes).await, r#"ended None Some("not now")"#);
+    assert!(within(client.closed()).await.is_none());
+}
+
+#[tokio::test]
+async fn unauthorized_and_forbidden_end_the_tries() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let theirs = Theirs::bind().await;
+        let (client, _ns, mut changes) = cut_off(&theirs, eager()).await;
+        theirs.request().await.write(format!("HTTP/1.1 {status}\r\n\r\n")).await;
+        let ended = format!(r#"ended None Some("the server answered {status}")"#);
+        assert_eq!(next_but_tries(&mut changes).await, ended);
+        assert!(within(client.closed()).await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_decision_that_panics_ends_the_connection() {
     let theirs = Theirs::bind().await;
     let (client, _ns, mut changes) = cut_off(&theirs, eager().retry_if(|_| panic!("on purpose"))).await;

@@ -191,8 +191,10 @@ impl Loss {
         }
     }
 
-    /// Whether trying again is likely to help: not after a good-bye (1000), nor when this client broke a rule (1002, 1003,
-    /// 1007, 1008, 1010), nor when the server does not want it.
+    /// Whether trying again is likely to help. It is not when the connection was closed with 1000, or because this client
+    /// broke a rule (1002, 1003, 1007, 1008, 1010). After a failed try it is not when the server refused this client: by its
+    /// greeting, by closing with 1008, or with the HTTP status 401 or 403. Every other status passes: proxies answer 404, 400
+    /// or 502 while a server is replaced.
     pub fn is_passing(&self) -> bool {
         match &self.0 {
             Cause::Closed(Some(frame)) => !FINAL.contains(&frame.code().as_u16()),

@@ -142,9 +142,11 @@ async fn answered(response: Response<Incoming>) -> Error {
         "" => format!("the server answered {status}"),
         text => format!("the server answered {status}: {text}"),
     };
-    // These pass, or say nothing about this client.
-    let may_pass = matches!(status.as_u16(), 408 | 425 | 429) || !status.is_client_error();
-    if may_pass { Error::unreachable(text) } else { Error::refused(text) }
+    // Proxies give every other answer, also those of 4xx, while the server behind them is replaced.
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::refused(text),
+        _ => Error::unreachable(text),
+    }
 }
 
 /// What comes of a body soon.
