@@ -1,5 +1,11 @@
-/** Objects travel as JSON; bytes travel in binary frames; nothing is an empty body. */
+/**
+ * Objects travel as JSON; bytes travel in binary frames; nothing is an empty body. An object that JSON has no form for,
+ * such as a promise or a map, throws a TypeError.
+ */
 export type Body = string | number | boolean | object | null | undefined;
+
+/** Bytes to send, of this realm or another. A Blob travels as its content; its type and name do not. */
+export type BinaryBody = ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Blob;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -26,12 +32,10 @@ type Received<P> = unknown extends P
   ? string | Bytes
   : P extends string
     ? P
-    : P extends ArrayBuffer | ArrayBufferView
+    : P extends BinaryBody
       ? Bytes
       : string | Bytes;
-type Json<P> = unknown extends P
-  ? unknown
-  : Exclude<P, string | ArrayBuffer | ArrayBufferView | null | undefined | void>;
+type Json<P> = unknown extends P ? unknown : Exclude<P, string | BinaryBody | null | undefined | void>;
 
 export interface CloseInfo {
   code: number;
@@ -102,15 +106,25 @@ export type StateChange =
   | { state: "connected"; tries: number; id: string; missing: Missing[] }
   | { state: "closed"; closeInfo: CloseInfo; error?: NeffosError };
 
+/**
+ * A value, or a function that gives it before each try: 0 is the number of the first dial, then they count from 1. What
+ * the function throws, or rejects with, fails that try; thrown as a NeffosError of the kind `refused`, it is final.
+ */
+export type ForEachTry<T> = T | ((tries: number) => T | Promise<T>);
+
 export interface DialOptions {
-  /** Sent as URL parameters, which end up in access logs: browsers cannot set websocket headers. */
-  headers?: Record<string, string>;
+  /**
+   * Sent as URL parameters, which end up in access logs: browsers cannot set websocket headers. A function can give a
+   * token that is still valid; the time that it takes counts towards `handshakeTimeout`.
+   */
+  headers?: ForEachTry<Record<string, string>>;
   /** From 0.5 s, doubling, up to 30 s, for ever, unless told otherwise; false turns it off. */
   reconnect?: boolean | Partial<Backoff>;
   /**
    * Asked after each loss, and after each try that the server refuses, then with its error. By default a refusal is
    * final, and so are the closes that are a good-bye (1000) or say that this client breaks rules (1002, 1003, 1007,
-   * 1008, 1010).
+   * 1008, 1010). A try is refused by the server's greeting, by a close with 1008, and by the HTTP status 401 or 403, which
+   * browsers hide from pages: there, the client tries again.
    */
   shouldReconnect?: (closeInfo: CloseInfo, refusal?: NeffosError) => boolean;
   /**
@@ -132,11 +146,24 @@ export interface DialOptions {
   errors?: Record<string, string>;
   /** Milliseconds from dialling to being accepted; 10,000 when absent. */
   handshakeTimeout?: number;
+  /**
+   * After so many milliseconds of silence, the client asks the server for a sign of life; 25,000 when absent. 0 or
+   * Infinity turns it off. A client of native messages alone has no such question.
+   */
+  heartbeatInterval?: number;
+  /**
+   * Milliseconds that the server may then be silent; 10,000 when absent. Beyond, the connection is closed with 4006, and
+   * counts as lost. Servers in Go answer nothing while a handler runs: raise it if their handlers take longer.
+   */
+  heartbeatTimeout?: number;
   /** Milliseconds that an ask waits when it does not say itself; 10,000 when absent. */
   askTimeout?: number;
   /** Open asks; 64 when absent. One more fails with `busy`. */
   maxAsks?: number;
-  /** Bytes of a message, or characters of a text; 65,536 when absent. A larger one closes the connection with 4009. */
+  /**
+   * Bytes of a message, or characters of a text; 1 MiB when absent, which is what servers queue for a client at most. A
+   * larger one closes the connection with 4009.
+   */
   maxMessage?: number;
   /**
    * Events that wait for the handlers before them, each KiB of them counting as one more; 4,096 when absent. Reading
@@ -160,7 +187,8 @@ export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
   readonly bufferedAmount: number;
-  send(data: string | Bytes): void;
+  /** Blobs are sent only when the application gives one. */
+  send(data: string | Bytes | Blob): void;
   close(code?: number, reason?: string): void;
   onopen: Listener<unknown>;
   onmessage: Listener<{ data: unknown }>;
@@ -244,7 +272,7 @@ export interface NsConn<E = AnyEvents, N extends Name<E> = Name<E>> {
    */
   emit<K extends Name<E[N]>>(event: K, ...body: Arguments<Payload<E[N][K]>, EmitOptions>): boolean;
   /** The same in a binary frame, also for a string. */
-  emitBinary(event: Name<E[N]>, body: string | ArrayBuffer | ArrayBufferView, options?: EmitOptions): boolean;
+  emitBinary(event: Name<E[N]>, body: string | BinaryBody, options?: EmitOptions): boolean;
   /**
    * Sends an event and waits for the answer. Throws the error that the server answers with; `timeout` at the deadline;
    * the reason of the signal; `closed` when there is no connection, so that nothing was sent; `lost` when it went away
@@ -266,7 +294,7 @@ export interface Room<E = AnyEvents, N extends Name<E> = Name<E>> {
   readonly ns: NsConn<E, N>;
   readonly name: string;
   emit<K extends Name<E[N]>>(event: K, ...body: Arguments<Payload<E[N][K]>, never>): boolean;
-  emitBinary(event: Name<E[N]>, body: string | ArrayBuffer | ArrayBufferView): boolean;
+  emitBinary(event: Name<E[N]>, body: string | BinaryBody): boolean;
   leave(): Promise<void>;
 }
 
@@ -315,7 +343,8 @@ export const SystemEvent: {
 };
 
 /**
- * Dials a server (ws, wss, http, https, or relative to the page) and resolves when it has accepted this client. Throws
+ * Dials a server (ws, wss, http, https, or relative to the page) and resolves when it has accepted this client. The query
+ * of the address is sent as it is; a function gives an address for each try, such as one that is signed. Throws
  * a NeffosError of kind `refused`, `unreachable`, `protocol` or `timeout` when it does not: only a connection that was
  * accepted once is dialled again after a loss.
  *
@@ -323,7 +352,7 @@ export const SystemEvent: {
  * asked. Handlers, emits and asks are then checked by it.
  */
 export function dial<E = AnyEvents>(
-  url: string,
+  url: ForEachTry<string>,
   handlers: Handlers<NoInfer<E>>,
   options?: DialOptions,
 ): Promise<Conn<E>>;

@@ -1,9 +1,9 @@
 /**
  * A neffos client for browsers and Node: namespaces, rooms, events and asks over one websocket.
  *
- * Reading order: the wire (pure), the asks that wait for an answer, the turns that handlers take, the line (one socket
- * after another), the session (who is in what, and what a frame means), and the three handles that an application
- * holds: Conn, NsConn, Room.
+ * Reading order: the wire (pure), the asks that wait for an answer, the turns that handlers take, the heartbeat, the line
+ * (one socket after another), the session (who is in what, and what a frame means), and the three handles that an
+ * application holds: Conn, NsConn, Room.
  *
  * One file, so that a page can import it as it is served: no build step, no second request.
  *
@@ -12,8 +12,8 @@
 
 /**
  * @import {
- *   AskOptions, Backoff, Body, Bytes, CloseInfo, DialOptions, EmitOptions, ErrorKind, Handler, Limits, Missing, Origin,
- *   StateChange, WebSocketLike
+ *   AskOptions, Backoff, BinaryBody, Body, Bytes, CloseInfo, DialOptions, EmitOptions, ErrorKind, Handler, Limits,
+ *   Missing, Origin, StateChange, WebSocketLike
  * } from "./neffos.js"
  */
 /** @import * as Api from "./neffos.js" */
@@ -46,6 +46,7 @@ const MAX_HELD_FRAMES = 16;
 const CLOSE_DEADLINE = 5_000;
 // A connection that lived this long counts as healthy: the next loss starts again with the shortest delay.
 const STABLE_AFTER = 5_000;
+const LATE_TIMER = 2_000;
 // What a timer can wait for at most.
 const FOREVER = 2 ** 31;
 
@@ -59,9 +60,11 @@ const DEFAULT_BACKOFF = {
   restartDelay: 5_000,
 };
 
-// Of the codes for these two, 1008 and 1009, browsers let only servers make use.
+// Browsers let only servers close with 1006, 1008 and 1009; these stand for them.
+const NO_ANSWER = 4006;
 const TOO_MANY_EVENTS = 4008;
 const TOO_LARGE = 4009;
+const POLICY_VIOLATION = 1008;
 const SERVICE_RESTART = 1012;
 // The closes after which the same client would be closed again: a good-bye, and violations of rules.
 const FINAL_CLOSE_CODES = new Set([1000, 1002, 1003, 1007, 1008, 1010]);
@@ -131,7 +134,7 @@ class Message {
    * @returns {T}
    */
   json() {
-    return JSON.parse(this.text());
+    return JSON.parse(this.text().replace(/^\uFEFF/, ""));
   }
 }
 
@@ -152,12 +155,14 @@ const HEADER_FIELDS = 6;
  * @property {string | Bytes} [body]
  */
 /** @typedef {Required<Frame> & { isNoOp: boolean, mark: string }} Incoming */
+/** @typedef {string | Bytes | Blob} Data what a socket can send: text, or one of the two forms of bytes */
+/** @typedef {Omit<Frame, "body"> & { body?: Data }} Outgoing */
 
 /**
- * Writes one envelope: text when the body is a string, bytes when it is bytes.
+ * Writes one envelope: text when the body is a string, else bytes.
  *
- * @param {Frame} frame
- * @returns {string | Bytes}
+ * @param {Outgoing} frame
+ * @returns {Data}
  */
 function encode({ wait = "", namespace = "", room = "", event = "", isError, body = "" }) {
   const names = [namespace, room, event].map((name) => name.replaceAll(SEPARATOR, SEPARATOR_ESCAPE));
@@ -165,6 +170,7 @@ function encode({ wait = "", namespace = "", room = "", event = "", isError, bod
   if (typeof body === "string") return header + body;
 
   const head = toUtf8(header);
+  if (!(body instanceof Uint8Array)) return new Blob([head, body]);
   const bytes = new Uint8Array(head.length + body.length);
   bytes.set(head);
   bytes.set(body, head.length);
@@ -221,14 +227,40 @@ function emptyReply(token) {
 
 /**
  * @param {unknown} body
- * @returns {string | Bytes}
+ * @returns {Data}
  */
 function toBody(body) {
-  if (body instanceof ArrayBuffer) return new Uint8Array(body);
+  if (body === undefined || body === null) return "";
+  if (typeof body === "string") return body;
   // A copy: the view may lie on shared memory, which sockets refuse.
   if (ArrayBuffer.isView(body)) return new Uint8Array(new Uint8Array(body.buffer, body.byteOffset, body.byteLength));
-  if (body === undefined || body === null) return "";
-  return typeof body === "string" ? body : JSON.stringify(body);
+  // Tags rather than classes: an object of another realm (an iframe, a `vm` context) has other classes.
+  const tag = Object.prototype.toString.call(body).slice(8, -1);
+  switch (tag) {
+    case "ArrayBuffer":
+      return new Uint8Array(/** @type {ArrayBuffer} */ (body));
+    case "SharedArrayBuffer":
+      return new Uint8Array(new Uint8Array(/** @type {SharedArrayBuffer} */ (body)));
+    case "Blob":
+    case "File":
+      return /** @type {Blob} */ (body);
+    default:
+      return toJson(body, tag);
+  }
+}
+
+/**
+ * Refuses what JSON has no form for: of a map or a promise it would make `{}`.
+ *
+ * @param {unknown} body
+ * @param {string} tag
+ */
+function toJson(body, tag) {
+  const json = /** @type {string | undefined} */ (JSON.stringify(body));
+  if (json === undefined || (json === "{}" && tag !== "Object")) {
+    throw new TypeError(`a body of type ${tag} cannot be sent: JSON has no form for it`);
+  }
+  return json;
 }
 
 /** @param {string} text */
@@ -238,12 +270,15 @@ function toUtf8(text) {
 
 /** @param {string | Bytes} data */
 function textOf(data) {
-  return typeof data === "string" ? data : new TextDecoder().decode(data);
+  // A byte order mark is part of the message, as in a text frame.
+  return typeof data === "string" ? data : new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
 }
 
 // ---- the address and the pace of dialling ----
 
 /**
+ * The query stays as it was given, byte for byte: a signature may depend on it. `searchParams` would write it anew.
+ *
  * @param {string} url absolute, or relative to the page
  * @param {Record<string, string>} headers
  * @param {number} tries
@@ -254,10 +289,22 @@ function dialUrl(url, headers, tries) {
   target.hash = "";
 
   const parameters = tries > 0 ? { ...headers, "X-Websocket-Reconnect": String(tries) } : headers;
-  for (const [name, value] of Object.entries(parameters)) {
-    target.searchParams.append(`X-Websocket-Header-${name}`, value);
-  }
+  const added = Object.entries(parameters).map(
+    ([name, value]) => `X-Websocket-Header-${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+  );
+  if (added.length > 0) target.search = [target.search.slice(1), ...added].filter((part) => part !== "").join("&");
   return target.href;
+}
+
+/**
+ * What an option says for this try: its value, or what the application's function returns.
+ *
+ * @template T
+ * @param {T | ((tries: number) => T | Promise<T>)} option
+ * @param {number} tries
+ */
+function forTry(option, tries) {
+  return typeof option === "function" ? /** @type {(tries: number) => T | Promise<T>} */ (option)(tries) : option;
 }
 
 /**
@@ -325,6 +372,11 @@ class OpenAsks {
     this.#most = most;
   }
 
+  /** A token for one request. The answer to one that was not opened here is dropped, as those are that come too late. */
+  token() {
+    return this.#prefix + randomHex(16);
+  }
+
   /**
    * Opens an ask. `onAnswer` runs at once when the answer is read, before the next frame is looked at.
    *
@@ -338,7 +390,7 @@ class OpenAsks {
     return limited(limits, "no answer in time", (resolve, fail) => {
       if (this.#open.size >= this.#most) throw new NeffosError("busy", "too many open asks");
 
-      const token = this.#prefix + randomHex(16);
+      const token = this.token();
       send(token);
       this.#open.set(token, { answer: (message) => resolve(onAnswer(message)), fail });
       return () => this.#open.delete(token);
@@ -440,10 +492,82 @@ function thrown(result) {
 function follow(act, done, failed) {
   try {
     const result = act();
-    const isAsync = typeof (/** @type {{ then?: unknown } | null | undefined} */ (result)?.then) === "function";
-    return isAsync ? Promise.resolve(result).then(thrown).then(done).catch(failed) : done(thrown(result));
+    return isPromise(result) ? Promise.resolve(result).then(thrown).then(done).catch(failed) : done(thrown(result));
   } catch (error) {
     return failed(error);
+  }
+}
+
+/** @param {unknown} value */
+function isPromise(value) {
+  return typeof (/** @type {{ then?: unknown } | null | undefined} */ (value)?.then) === "function";
+}
+
+// ---- the heartbeat ----
+
+/**
+ * Notices a server that is gone without a word. After a silence it sends a probe, which every server answers; when
+ * nothing arrives in time, the connection counts as lost. Browsers cannot send pings, and tell nothing of those that
+ * arrive.
+ */
+class Heartbeat {
+  #interval;
+  #timeout;
+  #probe;
+  #expire;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #heardAt = 0;
+  /** When the answer to the probe is due; undefined while there is none. */
+  /** @type {number | undefined} */
+  #due;
+
+  /**
+   * @param {DialOptions} options
+   * @param {() => void} probe
+   * @param {() => void} expire
+   */
+  constructor({ heartbeatInterval = 25_000, heartbeatTimeout = 10_000 }, probe, expire) {
+    this.#interval = heartbeatInterval;
+    this.#timeout = heartbeatTimeout;
+    this.#probe = probe;
+    this.#expire = expire;
+  }
+
+  start() {
+    this.stop();
+    this.heard();
+    const isOn = [this.#interval, this.#timeout].every((time) => time > 0 && time < FOREVER);
+    if (isOn) this.#wait(this.#interval);
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
+
+  /** Called for every frame: no timer is touched. */
+  heard() {
+    this.#heardAt = Date.now();
+    this.#due = undefined;
+  }
+
+  /** @param {number} delay */
+  #wait(delay) {
+    this.#timer = setTimeout(() => this.#look(), delay);
+  }
+
+  #look() {
+    const now = Date.now();
+    const quiet = now - this.#heardAt;
+    // The clock may have been set back.
+    if (this.#due === undefined && quiet < this.#interval) return this.#wait(this.#interval - Math.max(quiet, 0));
+    // A timer that comes late was held up, with the page: an answer may lie there unread.
+    const isFair = this.#due !== undefined && now - this.#due < LATE_TIMER;
+    if (isFair) return this.#expire();
+
+    this.#due = now + this.#timeout;
+    this.#wait(this.#timeout);
+    this.#probe();
   }
 }
 
@@ -455,6 +579,7 @@ function follow(act, done, failed) {
  * @property {(data: string | Bytes) => void} received
  * @property {(error: NeffosError) => void} lost
  * @property {(line: WebSocketLike) => Promise<Missing[]>} reopened
+ * @property {() => void} silent nothing was heard for a while: something is to be sent that the server answers
  * @property {() => void} finished
  */
 
@@ -468,6 +593,7 @@ class Line {
   #backoff;
   #maxMessage;
   #maxUnsent;
+  #heartbeat;
 
   /** @type {WebSocketLike | undefined} */
   #socket;
@@ -487,7 +613,7 @@ class Line {
   });
 
   /**
-   * @param {string} url
+   * @param {Api.ForEachTry<string>} url
    * @param {DialOptions} options
    * @param {boolean} isNativeOnly such a line is open without a handshake
    * @param {LineEvents} events
@@ -498,8 +624,13 @@ class Line {
     this.#isNativeOnly = isNativeOnly;
     this.#events = events;
     this.#backoff = { ...DEFAULT_BACKOFF, ...(typeof options.reconnect === "object" ? options.reconnect : {}) };
-    this.#maxMessage = options.maxMessage ?? 65_536;
+    this.#maxMessage = options.maxMessage ?? 1_048_576;
     this.#maxUnsent = options.maxUnsent ?? 16_777_216;
+    this.#heartbeat = new Heartbeat(
+      options,
+      () => events.silent(),
+      () => this.cut(NO_ANSWER, "the server does not answer"),
+    );
   }
 
   /** The socket that is open now; an answer must go out on the one that asked. */
@@ -519,7 +650,7 @@ class Line {
     return isStuck ? new NeffosError("busy", "the server does not read") : undefined;
   }
 
-  /** @param {string | Bytes} data */
+  /** @param {Data} data */
   send(data) {
     if (this.obstacle) return false;
     this.#socket?.send(data);
@@ -532,48 +663,85 @@ class Line {
    * @returns {Promise<WebSocketLike>}
    */
   dial() {
-    const { WebSocket = globalThis.WebSocket, headers = {}, handshakeTimeout: timeout = 10_000 } = this.#options;
+    const { headers = {}, handshakeTimeout: timeout = 10_000 } = this.#options;
     return limited({ timeout }, "not accepted in time", (resolve, fail) => {
-      /** @type {WebSocketLike} */
-      const socket = new WebSocket(dialUrl(this.#url, headers, this.#tries));
-      /** @type {(string | Bytes)[]} */
-      const held = [];
-      let size = 0;
-      const tooMuch = () => new NeffosError("protocol", "too much before the answer");
-      /** @param {string} id */
-      const accept = (id) => {
-        this.#adopt(socket, id);
-        resolve(socket);
-        for (const data of held) {
-          if (this.#socket === socket) this.#events.received(data);
-        }
-      };
-      /** @param {string | Bytes} data */
-      const read = (data) => {
-        size += data.length;
-        if (size > this.#maxMessage) return fail(tooMuch());
-        if (typeof data === "string" && data[0] === "A") return accept(data.slice(1));
-        if (typeof data === "string" && data[0] === "H") return fail(new NeffosError("refused", data.slice(1)));
-        if (held.push(data) > MAX_HELD_FRAMES) fail(tooMuch());
+      /** @type {WebSocketLike | undefined} */
+      let socket;
+      let isOver = false;
+      /**
+       * @param {string} url
+       * @param {Record<string, string>} parameters
+       */
+      const open = (url, parameters) => {
+        if (!isOver) socket = this.#open(dialUrl(url, parameters, this.#tries), resolve, fail);
       };
       this.#interrupt = () => fail(new NeffosError("closed", "closed while dialling"));
-
-      socket.binaryType = "arraybuffer";
-      socket.onopen = () => (this.#isNativeOnly ? accept("") : socket.send("M"));
-      socket.onclose = ({ code, reason }) =>
-        fail(
-          new NeffosError(FINAL_CLOSE_CODES.has(code) ? "refused" : "unreachable", reason || `not accepted, ${code}`),
-        );
-      // A close event follows every error and says as much.
-      socket.onerror = () => {};
-      socket.onmessage = ({ data: raw }) => {
-        const data = typeof raw === "string" ? raw : new Uint8Array(/** @type {ArrayBuffer} */ (raw));
-        if (this.#socket !== socket) read(data);
-        else if (data.length > this.#maxMessage) this.cut(TOO_LARGE, `a message of ${data.length}`);
-        else this.#events.received(data);
+      const url = forTry(this.#url, this.#tries);
+      const parameters = forTry(headers, this.#tries);
+      if (isPromise(url) || isPromise(parameters)) {
+        Promise.all([url, parameters])
+          .then((parts) => open(...parts))
+          .catch(fail);
+      } else {
+        open(/** @type {string} */ (url), /** @type {Record<string, string>} */ (parameters));
+      }
+      return () => {
+        isOver = true;
+        if (socket && this.#socket !== socket) abandon(socket);
       };
-      return () => this.#socket === socket || abandon(socket);
     });
+  }
+
+  /**
+   * @param {string} url
+   * @param {(socket: WebSocketLike) => void} resolve
+   * @param {(error: unknown) => void} fail
+   * @returns {WebSocketLike}
+   */
+  #open(url, resolve, fail) {
+    const { WebSocket = globalThis.WebSocket } = this.#options;
+    /** @type {WebSocketLike} */
+    const socket = new WebSocket(url);
+    /** @type {(string | Bytes)[]} */
+    const held = [];
+    let size = 0;
+    let isDenied = false;
+    const tooMuch = () => new NeffosError("protocol", "too much before the answer");
+    /** @param {string} id */
+    const accept = (id) => {
+      this.#adopt(socket, id);
+      resolve(socket);
+      for (const data of held) {
+        if (this.#socket === socket) this.#events.received(data);
+      }
+    };
+    /** @param {string | Bytes} data */
+    const read = (data) => {
+      size += data.length;
+      if (size > this.#maxMessage) return fail(tooMuch());
+      if (typeof data === "string" && data[0] === "A") return accept(data.slice(1));
+      if (typeof data === "string" && data[0] === "H") return fail(new NeffosError("refused", data.slice(1)));
+      if (held.push(data) > MAX_HELD_FRAMES) fail(tooMuch());
+    };
+
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => (this.#isNativeOnly ? accept("") : socket.send("M"));
+    socket.onclose = ({ code, reason }) => {
+      const kind = isDenied || code === POLICY_VIOLATION ? "refused" : "unreachable";
+      fail(new NeffosError(kind, reason || `not accepted, ${code}`));
+    };
+    // A close event follows every error.
+    socket.onerror = (event) => {
+      isDenied = isDenial(event);
+    };
+    socket.onmessage = ({ data: raw }) => {
+      const data = typeof raw === "string" ? raw : new Uint8Array(/** @type {ArrayBuffer} */ (raw));
+      if (this.#socket !== socket) return read(data);
+      this.#heartbeat.heard();
+      if (data.length > this.#maxMessage) this.cut(TOO_LARGE, `a message of ${data.length}`);
+      else this.#events.received(data);
+    };
+    return socket;
   }
 
   /**
@@ -586,6 +754,7 @@ class Line {
     this.#interrupt = () => {};
     this.id = id;
     socket.onclose = (event) => this.#lose(closeInfoOf(event));
+    if (!this.#isNativeOnly) this.#heartbeat.start();
     this.#events.opened();
   }
 
@@ -603,6 +772,7 @@ class Line {
 
   /** @param {CloseInfo} closeInfo */
   #lose(closeInfo) {
+    this.#heartbeat.stop();
     this.#socket = undefined;
     this.state = "lost";
     this.#events.lost(new NeffosError("lost", `the connection was lost: ${closeInfo.code} ${closeInfo.reason}`.trim()));
@@ -680,6 +850,7 @@ class Line {
     const socket = this.#socket;
     // First, because it throws when the code or the reason is not allowed.
     socket?.close(code, reason);
+    this.#heartbeat.stop();
     this.state = "closing";
     this.#socket = undefined;
     this.#interrupt();
@@ -753,7 +924,7 @@ class Line {
  * @property {Map<string, Seat>} rooms
  * @property {Map<string, Promise<Room>>} joining
  */
-/** @typedef {{ member: Member, place: Member | Seat, data: string | Bytes }} Kept an emit that waits for its place */
+/** @typedef {{ member: Member, place: Member | Seat, data: Data }} Kept an emit that waits for its place */
 /** @typedef {MessageFields & { event: string }} Notice */
 
 /**
@@ -766,11 +937,14 @@ class Session {
   #keepEmits;
   #maxWaitingEvents;
   #maxRooms;
+  /** @type {Map<string, Map<string, Handler>>} */
   #handlers;
   /** @type {Map<string, string>} */
   #errorKinds;
   #allowsNative;
   #isNativeOnly;
+  /** A namespace that is never connected. */
+  #nowhere = "_nowhere";
 
   #asks;
   #turns = new Turns();
@@ -790,7 +964,7 @@ class Session {
   conn = new Conn(this);
 
   /**
-   * @param {string} url
+   * @param {Api.ForEachTry<string>} url
    * @param {Api.Handlers} handlers
    * @param {DialOptions} options
    */
@@ -803,6 +977,7 @@ class Session {
     this.#asks = new OpenAsks(maxAsks);
     this.#errorKinds = new Map(Object.entries({ ...options.errors, ...KNOWN_ERRORS }));
     this.#handlers = handlerTable(handlers);
+    while (this.#handlers.has(this.#nowhere)) this.#nowhere += "_";
     const native = this.#handlers.get("");
     this.#allowsNative = native?.has(SystemEvent.native) ?? false;
     this.#isNativeOnly = this.#allowsNative && this.#handlers.size === 1 && native?.size === 1;
@@ -883,6 +1058,11 @@ class Session {
     for (const { member, place, data } of this.#kept.splice(0)) {
       if (member.live && place.live) this.line.send(data);
     }
+  }
+
+  /** Every server answers a request to disconnect a namespace that is not connected, and does nothing else. */
+  silent() {
+    this.line.send(encode({ wait: this.#asks.token(), namespace: this.#nowhere, event: SystemEvent.disconnect }));
   }
 
   finished() {
@@ -1120,7 +1300,7 @@ class Session {
   /**
    * @param {string} namespace
    * @param {string} room
-   * @param {() => string | Bytes} data
+   * @param {() => Data} data
    */
   #post(namespace, room, data) {
     const { member, place } = this.#place(namespace, room);
@@ -1145,7 +1325,7 @@ class Session {
 
   /**
    * @template T
-   * @param {Frame} frame
+   * @param {Outgoing} frame
    * @param {Limits} limits
    * @param {(answer: Message) => T} onAnswer
    */
@@ -1347,7 +1527,8 @@ class Session {
   #answer(socket, { wait, namespace, room, event }, result) {
     if (this.line.socket !== socket) return;
     const body = toBody(result);
-    this.line.send(body.length === 0 ? emptyReply(wait) : encode({ wait, namespace, room, event, body }));
+    const size = typeof body === "string" || body instanceof Uint8Array ? body.length : body.size;
+    this.line.send(size === 0 ? emptyReply(wait) : encode({ wait, namespace, room, event, body }));
   }
 
   /**
@@ -1455,6 +1636,16 @@ function abandon(socket, code, reason) {
 /** @param {CloseInfo} event */
 function closeInfoOf({ code, reason, wasClean }) {
   return { code, reason, wasClean };
+}
+
+/**
+ * Whether a server answered 401 or 403 rather than upgrade. The package `ws` says so in its message; browsers do not.
+ *
+ * @param {unknown} event
+ */
+function isDenial(event) {
+  const { message } = /** @type {{ message?: unknown }} */ (event ?? {});
+  return typeof message === "string" && /\b40[13]$/.test(message);
 }
 
 /** @param {unknown} error */
@@ -1576,7 +1767,7 @@ class NsConn {
 
   /**
    * @param {string} event
-   * @param {string | ArrayBuffer | ArrayBufferView} body
+   * @param {string | BinaryBody} body
    * @param {EmitOptions} [options]
    */
   emitBinary(event, body, options) {
@@ -1632,7 +1823,7 @@ class Room {
 
   /**
    * @param {string} event
-   * @param {string | ArrayBuffer | ArrayBufferView} body
+   * @param {string | BinaryBody} body
    */
   emitBinary(event, body) {
     return this.ns.emitBinary(event, body, { room: this.name });

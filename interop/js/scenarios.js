@@ -58,6 +58,29 @@ const scenarios = {
     },
   },
 
+  "a silent server answers every heartbeat, in namespaces and out of them": {
+    needs: "heartbeat",
+    async run(world) {
+      const stranger = await world.dial({ heartbeatInterval: 20 });
+      for (let beat = 0; beat < 3; beat += 1) await stranger.heartbeat();
+      const member = await inDefault(world, { heartbeatInterval: 20 });
+      await member.join("default", "lobby");
+      for (let beat = 0; beat < 3; beat += 1) await member.heartbeat();
+      assert.deepEqual(await member.rooms("default"), ["lobby"]);
+      assert.equal(await member.ask("default", "echo", "still here"), "still here");
+      await closeAll(stranger, member);
+    },
+  },
+
+  "a blob travels as the bytes that it holds": {
+    needs: "blobs",
+    async run(world) {
+      const client = await inDefault(world);
+      assert.deepEqual(await client.askBlob("default", "echo", [0, 59, 255]), [0, 59, 255]);
+      await client.close();
+    },
+  },
+
   "the server connects and disconnects the client": {
     async run({ dial, ctl }) {
       const client = await dial({ namespaces: ["other"] });

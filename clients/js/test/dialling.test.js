@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dial } from "../neffos.js";
+import { dial, NeffosError } from "../neffos.js";
 import { connected, FakeSocket, settled } from "./fake-socket.js";
 
 /** Lets every try fail, and returns how long the client waited before each. */
@@ -66,6 +66,143 @@ test("headers travel as URL parameters, and a first dial says nothing of tries",
     ],
   );
   assert.equal(dialled("wss://example.org/ws"), "wss://example.org/ws");
+});
+
+test("the query of the address stays as it was given, byte for byte", async (t) => {
+  const query = "?sig=a%20b%2Bc+d%2f&X-Amz-Date=2024%3A&empty=&flag&%7Bx%7D={y}&ü=1";
+  const escaped = query.replace("ü", "%C3%BC");
+  const added = "X-Websocket-Header-X-Name=a%20b%2B%26";
+  const options = { headers: { "X-Name": "a b+&" }, reconnect: { jitter: 0 } };
+  assert.equal(dialled(`ws://host/ws${query}`), `ws://host/ws${escaped}`);
+  assert.equal(dialled(`ws://host/ws${query}`, options), `ws://host/ws${escaped}&${added}`);
+  assert.equal(dialled("ws://host/ws?", options), `ws://host/ws?${added}`);
+
+  const dialling = dial(`ws://host/ws${query}`, { default: {} }, { WebSocket: FakeSocket, ...options });
+  const first = FakeSocket.opened.at(-1);
+  first.accept();
+  const conn = await dialling;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  first.drop();
+  t.mock.timers.tick(500);
+  await settled();
+  const tries = "X-Websocket-Header-X-Websocket-Reconnect=1";
+  assert.equal(FakeSocket.opened.at(-1).url, `ws://host/ws${escaped}&${added}&${tries}`);
+  await conn.close();
+});
+
+/** A client with these options, that has lost its connection; the test holds the clock. */
+async function lost(t, url, options) {
+  const changes = [];
+  const dialling = dial(
+    url,
+    { default: {} },
+    {
+      WebSocket: FakeSocket,
+      reconnect: { minDelay: 1000, factor: 1, jitter: 0 },
+      onStateChange: (change) => changes.push(change),
+      ...options,
+    },
+  );
+  await settled();
+  const first = FakeSocket.opened.at(-1);
+  first.accept();
+  const conn = await dialling;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  first.drop();
+  const tick = async () => {
+    const known = FakeSocket.opened.length;
+    t.mock.timers.tick(1000);
+    await settled();
+    return FakeSocket.opened.slice(known).at(-1);
+  };
+  return { conn, first, tick, changes };
+}
+
+test("a function gives headers and address anew for every try", async (t) => {
+  const headers = async (tries) => ({ Authorization: `Bearer ${tries}` });
+  const url = (tries) => `ws://host/ws?sig=${tries}`;
+  const { conn, first, tick } = await lost(t, url, { headers });
+  const parameter = "X-Websocket-Header-Authorization=Bearer%20";
+  assert.equal(first.url, `ws://host/ws?sig=0&${parameter}0`);
+  for (const tries of [1, 2]) {
+    const socket = await tick();
+    const count = `X-Websocket-Header-X-Websocket-Reconnect=${tries}`;
+    assert.equal(socket.url, `ws://host/ws?sig=${tries}&${parameter}${tries}&${count}`);
+    socket.drop();
+    await settled();
+  }
+  await conn.close();
+});
+
+test("a try whose headers cannot be had fails, and the next one asks again", async (t) => {
+  let isDown = false;
+  const headers = () => {
+    if (isDown) throw new Error("no token today");
+    return {};
+  };
+  const { conn, tick, changes } = await lost(t, "ws://host/ws", { headers });
+  isDown = true;
+  assert.equal(await tick(), undefined);
+  assert.equal(conn.state, "lost");
+  isDown = false;
+  (await tick()).accept("id-2");
+  await settled();
+  assert.deepEqual(
+    changes.map(({ state }) => state),
+    ["lost", "trying", "lost", "trying", "connected"],
+  );
+  void conn.close();
+});
+
+test("headers that are refused end the tries, with the reason", async (t) => {
+  let isOver = false;
+  const headers = async () => {
+    if (isOver) throw new NeffosError("refused", "signed out");
+    return {};
+  };
+  const { conn, tick, changes } = await lost(t, "ws://host/ws", { headers });
+  isOver = true;
+  await tick();
+  await conn.closed;
+  assert.deepEqual([changes.at(-1).error.kind, changes.at(-1).error.message], ["refused", "signed out"]);
+});
+
+test("what a function throws fails the first dial as it is", async () => {
+  const options = { WebSocket: FakeSocket };
+  const fault = new RangeError("no token");
+  const fail = () => {
+    throw fault;
+  };
+  await assert.rejects(dial(fail, { default: {} }, options), fault);
+  await assert.rejects(dial("ws://host", { default: {} }, { ...options, headers: async () => fail() }), fault);
+  await assert.rejects(dial("ws://host", { default: {} }, { ...options, headers: fail }), fault);
+});
+
+test("headers that never come are given up at the deadline, and open no socket afterwards", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let give = () => {};
+  const headers = () => new Promise((resolve) => (give = resolve));
+  const known = FakeSocket.opened.length;
+  const dialling = dial("ws://host", { default: {} }, { WebSocket: FakeSocket, headers, handshakeTimeout: 3000 });
+  t.mock.timers.tick(3000);
+  await assert.rejects(dialling, { kind: "timeout" });
+  give({});
+  await settled();
+  assert.equal(FakeSocket.opened.length, known);
+});
+
+test("closing while headers are awaited ends the tries", async (t) => {
+  let give = () => {};
+  let isSlow = false;
+  const headers = () => (isSlow ? new Promise((resolve) => (give = resolve)) : {});
+  const { conn, tick } = await lost(t, "ws://host/ws", { headers });
+  isSlow = true;
+  assert.equal(await tick(), undefined);
+  await conn.close();
+  const known = FakeSocket.opened.length;
+  give({});
+  await settled();
+  assert.deepEqual([FakeSocket.opened.length, conn.state], [known, "closed"]);
 });
 
 test("an address that is none is told", async () => {

@@ -36,6 +36,24 @@ test("a socket that never opens is unreachable", async () => {
   await assert.rejects(dialled, { kind: "unreachable" });
 });
 
+test("of all closes before the answer only 1008 is a refusal", async () => {
+  for (const code of [1000, 1001, 1002, 1003, 1006, 1007, 1009, 1010, 1011, 1012, 1013, 4000, 1008]) {
+    const { dialled, socket } = dialFake({ default: {} });
+    socket.open();
+    socket.drop(code, "no");
+    await assert.rejects(dialled, { kind: code === 1008 ? "refused" : "unreachable", message: "no" });
+  }
+});
+
+test("of all HTTP statuses that `ws` reports only 401 and 403 are refusals", async () => {
+  for (const status of [200, 302, 400, 404, 408, 421, 429, 499, 500, 502, 503, 401, 403]) {
+    const { dialled, socket } = dialFake({ default: {} });
+    socket.onerror({ message: `Unexpected server response: ${status}` });
+    socket.drop();
+    await assert.rejects(dialled, { kind: [401, 403].includes(status) ? "refused" : "unreachable" });
+  }
+});
+
 test("a server that never answers is given up at the deadline", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const { dialled, socket } = dialFake({ default: {} }, { handshakeTimeout: 3000 });

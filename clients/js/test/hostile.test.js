@@ -18,10 +18,10 @@ async function victim(options = {}) {
 
 test("a message that is too large closes the connection with 4009", async () => {
   const { conn, socket, heard } = await victim();
-  socket.receive(`;default;;chat;0;0;${"x".repeat(65_536 - 19)}`);
+  socket.receive(`;default;;chat;0;0;${"x".repeat(1_048_576 - 19)}`);
   assert.equal(heard.length, 1);
-  socket.receive(`;default;;chat;0;0;${"x".repeat(65_536)}`);
-  const closeInfo = { code: 4009, reason: "a message of 65555", wasClean: false };
+  socket.receive(`;default;;chat;0;0;${"x".repeat(1_048_576)}`);
+  const closeInfo = { code: 4009, reason: "a message of 1048595", wasClean: false };
   assert.deepEqual(await conn.closed, closeInfo);
   assert.deepEqual(socket.closedWith, { code: 4009, reason: closeInfo.reason });
   assert.equal(heard.length, 1);

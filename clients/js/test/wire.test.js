@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 
 import * as client from "../neffos.js";
 import { connected, entered, joined, settled } from "./fake-socket.js";
@@ -62,6 +63,63 @@ test("bytes of shared memory are copied, for sockets refuse them", async () => {
   const { socket, ns } = await listening();
   ns.emit("bin", new Uint8Array(new SharedArrayBuffer(1)));
   assert.deepEqual(socket.take(), [new Uint8Array([...utf8(";default;;bin;0;0;"), 0])]);
+});
+
+test("bytes of another realm, and of shared memory, are bytes", async () => {
+  const { socket, ns } = await listening();
+  const frame = new Uint8Array([...utf8(";default;;bin;0;0;"), 1, 2]);
+  const foreign = (code) => runInNewContext(code, { SharedArrayBuffer });
+  const shared = new SharedArrayBuffer(2);
+  new Uint8Array(shared).set([1, 2]);
+  ns.emit("bin", foreign("new Uint8Array([1, 2]).buffer"));
+  ns.emit("bin", foreign("new Uint8Array([1, 2])"));
+  ns.emit("bin", foreign("new DataView(new Uint8Array([1, 2]).buffer)"));
+  ns.emit("bin", shared);
+  ns.emitBinary("bin", shared);
+  assert.deepEqual(socket.take(), [frame, frame, frame, frame, frame]);
+  // The bytes are copied at once.
+  ns.emit("bin", shared);
+  new Uint8Array(shared).fill(9);
+  assert.deepEqual(socket.take(), [frame]);
+});
+
+test("blobs and files are sent as the bytes that they hold", async () => {
+  const { socket, ns } = await listening();
+  const parts = [new Uint8Array([0, 255]), ";"];
+  ns.emit("bin", new Blob(parts, { type: "image/png" }));
+  const answering = ns.ask("bin", new File(parts, "name"));
+  const [emitted, asked] = socket.take();
+  const head = utf8(";default;;bin;0;0;");
+  assert.deepEqual(new Uint8Array(await emitted.arrayBuffer()), new Uint8Array([...head, 0, 255, 0x3b]));
+  const bytes = new Uint8Array(await asked.arrayBuffer());
+  const token = new TextDecoder().decode(bytes.slice(0, 49));
+  assert.deepEqual(bytes.slice(49), new Uint8Array([...head, 0, 255, 0x3b]));
+  socket.receive(`${token};default;;bin;0;0;thanks`);
+  assert.equal((await answering).text(), "thanks");
+});
+
+test("a body that JSON has no form for is refused, not sent as {}", async () => {
+  const { socket, ns } = await listening();
+  for (const body of [new Map([[1, 2]]), new Set(), Promise.resolve(1), /x/, new Error("x"), () => 1, Symbol("x")]) {
+    assert.throws(() => ns.emit("chat", body), TypeError);
+    await assert.rejects(ns.ask("chat", body), TypeError);
+  }
+  assert.deepEqual(socket.take(), []);
+  for (const body of [{}, Object.create(null), new (class Empty {})()]) ns.emit("chat", body);
+  ns.emit("chat", [new Date(0), { toJSON: () => 7 }]);
+  const event = ";default;;chat;0;0;";
+  const dated = `${event}["1970-01-01T00:00:00.000Z",7]`;
+  assert.deepEqual(socket.take(), [`${event}{}`, `${event}{}`, `${event}{}`, dated]);
+});
+
+test("a byte order mark is part of the message", async () => {
+  const { heard, socket } = await listening();
+  for (const body of ["\uFEFFhello", '\uFEFF{"a":1}']) {
+    socket.receive(`;default;;chat;0;0;${body}`);
+    socket.receive(utf8(`;default;;chat;0;0;${body}`));
+  }
+  assert.deepEqual([heard[0].text(), heard[1].text()], ["\uFEFFhello", "\uFEFFhello"]);
+  assert.deepEqual([heard[2].json(), heard[3].json()], [{ a: 1 }, { a: 1 }]);
 });
 
 test("text and JSON are read from both kinds of frames", async () => {

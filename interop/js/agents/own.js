@@ -11,6 +11,8 @@ export const features = {
   turns: true,
   keepsEmits: true,
   sameHandles: true,
+  heartbeat: true,
+  blobs: true,
 };
 
 /**
@@ -18,14 +20,16 @@ export const features = {
  * @param {import("../../../clients/js/neffos.js").WebSocketConstructor} WebSocket
  */
 export function createOwnAgent({ dial }, WebSocket) {
-  return createAgent(async ({ url, namespaces, native, refuses, headers, reconnect, keepEmits }) => {
+  return createAgent(async ({ url, namespaces, native, refuses, headers, reconnect, keepEmits, heartbeatInterval }) => {
     const inbox = createInbox();
+    const heartbeats = createInbox();
     const changes = createInbox();
     const table = handlerTable({ namespaces, native, refuses }, inbox);
     const conn = await dial(url, table, {
-      WebSocket,
+      WebSocket: watched(WebSocket, heartbeats),
       headers,
       keepEmits,
+      heartbeatInterval,
       reconnect: reconnect ? { minDelay: 50, maxDelay: 400, restartDelay: 200 } : false,
       onStateChange: (change) => changes.add({ event: change.state, body: described(change) }),
     });
@@ -46,6 +50,8 @@ export function createOwnAgent({ dial }, WebSocket) {
       ask: async (namespace, event, body) => plain((await conn.ask(namespace, event, body)).body),
       askBinary: async (namespace, event, bytes) =>
         plain((await conn.ask(namespace, event, new Uint8Array(bytes))).body),
+      askBlob: async (namespace, event, bytes) =>
+        plain((await conn.ask(namespace, event, new Blob([new Uint8Array(bytes)]))).body),
       askFor: async (namespace, event, timeout) => void (await conn.ask(namespace, event, "", { timeout })),
       close: async () => void (await conn.close()),
       closed: () => conn.closed,
@@ -54,8 +60,30 @@ export function createOwnAgent({ dial }, WebSocket) {
       remember: () => void (remembered = handles()),
       isAsRemembered: () => handles().every((handle, index) => handle !== undefined && handle === remembered[index]),
       upTo: inbox.upTo,
+      heartbeat: async () => void (await heartbeats.upTo("answered")),
     };
   });
+}
+
+/** A WebSocket that writes down which of the client's heartbeats the server has answered. */
+function watched(WebSocket, heartbeats) {
+  return class extends WebSocket {
+    #asked = new Set();
+
+    constructor(url) {
+      super(url);
+      this.addEventListener("message", ({ data }) => {
+        const isAnswer = typeof data === "string" && this.#asked.delete(data.split(";")[0]);
+        if (isAnswer) heartbeats.add({ event: "answered" });
+      });
+    }
+
+    send(data) {
+      const [token, namespace] = typeof data === "string" ? data.split(";") : [];
+      if (namespace === "_nowhere") this.#asked.add(token);
+      super.send(data);
+    }
+  };
 }
 
 function handlerTable({ namespaces, native, refuses }, inbox) {
