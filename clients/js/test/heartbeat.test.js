@@ -67,7 +67,7 @@ test("a server that does not answer within 10 s counts as lost, and is dialled a
   assert.equal(again.take().length, 1);
 });
 
-test("whatever arrives is a sign of life, also instead of the answer", async (t) => {
+test("any message is a sign of life, also in place of the answer", async (t) => {
   const { conn, socket } = await silent(t);
   t.mock.timers.tick(20_000);
   socket.receive(";default;;chat;0;0;");

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use http::Uri;
 use neffos::Error;
+use neffos::net::redact;
 use percent_encoding::percent_decode_str;
+use url::{ParseError, Url};
 
 use crate::login::Login;
 
@@ -28,60 +29,60 @@ pub(crate) enum Safety {
 impl Address {
     /// Reads one url or several, with commas between them.
     pub(crate) fn read_all(urls: &str) -> Result<Vec<Self>, Error> {
-        urls.split(',').map(|url| Self::read(url.trim())).collect()
+        let parts: Vec<_> = urls.split(',').map(str::trim).collect();
+        // The part before the comma may be the beginning of a password: it must be neither shown nor dialled.
+        if parts.windows(2).any(|pair| !pair[0].contains('@') && pair[1].contains('@') && !pair[1].contains("://")) {
+            let fault = "write %2C for a comma in a user or password, and nats:// before each url with a user";
+            return Err(Error::config(format!("nats url {:?}: {fault}", redact(urls))));
+        }
+        parts.into_iter().map(Self::read).collect()
     }
 
-    fn read(url: &str) -> Result<Self, Error> {
-        let fault = |what: &str| Error::config(format!("nats url {:?}: {what}", without_login(url)));
-        if url.is_empty() {
-            return Err(fault("there is none"));
-        }
-        let url = if url.contains("://") { url.to_owned() } else { format!("nats://{url}") };
-        let uri: Uri = url.parse().map_err(|err: http::uri::InvalidUri| fault(&err.to_string()))?;
-        let safety = match uri.scheme_str() {
-            Some("nats") => Safety::AsTheServerWishes,
-            Some("tls") => Safety::Tls,
-            _ => return Err(fault("it begins with neither nats:// nor tls://")),
-        };
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(fault("there is something behind the port"));
-        }
-        let authority = uri.authority().ok_or_else(|| fault("it names no host"))?.as_str();
-        let (login, place) =
-            authority.rsplit_once('@').map_or((None, authority), |(login, place)| (Some(login), place));
-        let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let port = if has_port { uri.port_u16().ok_or_else(|| fault("its port is no number"))? } else { USUAL_PORT };
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        if host.is_empty() {
-            return Err(fault("it names no host"));
-        }
-        let login = login.map(read_login).transpose().map_err(|()| fault("its user or password is no text"))?;
-        Ok(Self { safety, host, port, login })
+    fn read(text: &str) -> Result<Self, Error> {
+        read(text).map_err(|fault| Error::config(format!("nats url {:?}: {fault}", redact(text))))
     }
 }
 
-/// `user:password`, or a token by itself.
-fn read_login(text: &str) -> Result<Login, ()> {
-    let decode = |part: &str| percent_decode_str(part).decode_utf8().map(|part| part.into_owned()).map_err(|_| ());
-    Ok(match text.split_once(':') {
-        Some((user, password)) => Login::Password { user: decode(user)?, password: decode(password)? },
-        None => Login::Token(decode(text)?),
+/// Its error quotes nothing.
+fn read(text: &str) -> Result<Address, String> {
+    if text.is_empty() {
+        return Err("there is none".to_owned());
+    }
+    let text = if text.contains("://") { text.to_owned() } else { format!("nats://{text}") };
+    let url = Url::parse(&text).map_err(|err| match err {
+        ParseError::EmptyHost => NO_HOST.to_owned(),
+        ParseError::InvalidPort => "its port is no number up to 65535".to_owned(),
+        err => err.to_string(),
+    })?;
+    let safety = match url.scheme() {
+        "nats" => Safety::AsTheServerWishes,
+        "tls" => Safety::Tls,
+        _ => return Err("it begins with neither nats:// nor tls://".to_owned()),
+    };
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err("there is something behind the port".to_owned());
+    }
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(NO_HOST)?;
+    Ok(Address {
+        safety,
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: url.port().unwrap_or(USUAL_PORT),
+        login: read_login(&url)?,
     })
 }
 
-/// A url as it may be shown. Where a port should be, there may be a password that a comma has cut in two.
-fn without_login(url: &str) -> String {
-    let is_scheme = |end: &usize| url[..*end].bytes().all(|byte| byte.is_ascii_alphabetic());
-    let (scheme, rest) = url.split_at(url.find(SCHEME_END).filter(is_scheme).map_or(0, |end| end + SCHEME_END.len()));
-    if let Some((_login, place)) = rest.rsplit_once('@') {
-        return format!("{scheme}…@{place}");
-    }
-    match rest.split_once(':') {
-        Some((host, port)) if !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{scheme}{host}:…")
-        }
-        _ => url.to_owned(),
-    }
+/// `user:password`, or a token by itself.
+fn read_login(url: &Url) -> Result<Option<Login>, String> {
+    let decode = |part: &str| {
+        let text = percent_decode_str(part).decode_utf8().map(|part| part.into_owned());
+        text.map_err(|_| "its user or password is no text")
+    };
+    let user = decode(url.username())?;
+    Ok(match url.password() {
+        Some(password) => Some(Login::Password { user, password: decode(password)? }),
+        None if user.is_empty() => None,
+        None => Some(Login::Token(user)),
+    })
 }
 
 /// Without the login: it is shown to people and in logs.
@@ -105,7 +106,7 @@ impl fmt::Debug for Address {
 }
 
 const USUAL_PORT: u16 = 4222;
-const SCHEME_END: &str = "://";
+const NO_HOST: &str = "it names no host";
 
 #[cfg(test)]
 mod tests {
@@ -123,6 +124,7 @@ mod tests {
             ["tls://a:4222", "nats://10.0.0.1:4222", "nats://[::1]:9"]
         );
         assert_eq!(shown("localhost"), ["nats://localhost:4222"]);
+        assert_eq!(shown("NATS://a:80,TLS://b:443"), ["nats://a:80", "tls://b:443"]);
     }
 
     #[test]
@@ -144,6 +146,9 @@ mod tests {
             ("nats://a?b", "behind the port"),
             ("nats://a:99999", "port"),
             ("nats://a:b", "port"),
+            ("nats://a:-1", "port"),
+            ("nats://a#b", "behind the port"),
+            ("nats://a b", "domain"),
             ("nats://:4222", "host"),
             ("nats://%ff:x@a", "no text"),
         ];
@@ -157,16 +162,21 @@ mod tests {
     fn no_secret_of_a_url_is_shown() {
         let address = Address::read_all("nats://ada:secret@host").unwrap();
         assert!(!format!("{address:?} {}", address[0]).contains("secret"));
-        for url in ["nats://ada:secret@host/path", "xyz://secret@host", "nats://ada:sec ret@host"] {
-            let err = Address::read_all(url).unwrap_err().to_string();
-            assert!(!err.contains("sec") && !err.contains("ada") && err.contains("host"), "{err}");
-        }
-        // A comma ends a url, so it is the begin of a password that stands where the port should.
+        let err = Address::read_all("nats://ada:secret@host/path").unwrap_err().to_string();
+        assert!(!err.contains("sec") && !err.contains("ada") && err.contains("host"), "{err}");
+        // A comma ends a url: the text in place of the port may be the beginning of a password.
+        let err = Address::read_all("nats://ada:1234,x@host").unwrap_err().to_string();
+        assert!(!err.contains("1234") && err.contains("%2C"), "{err}");
         for url in [
             "nats://ada:secret,x@host",
             "ada:secret,x@host",
             "nats://ada:sec%ret,x@host",
             "ada:a:secret,@host",
+            "nats://ada:1secret,x@host",
+            "xyz://secret@host",
+            "nats://ada:secret?@host",
+            "nats://ada:secret/x@host",
+            "nats://ada:secret",
             "ada:secret@://@host",
         ] {
             let err = Address::read_all(url).unwrap_err().to_string();

@@ -4,9 +4,9 @@ use std::io;
 
 use bytes::BytesMut;
 use neffos::LinkError;
+use neffos::net::connect;
 use neffos_tls::ClientTls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::address::{Address, Safety};
@@ -38,9 +38,7 @@ pub(crate) struct Introduction {
 }
 
 pub(crate) async fn dial(address: &Address, introduction: &Introduction) -> Result<Dialled, LinkError> {
-    let stream = TcpStream::connect((&*address.host, address.port)).await?;
-    // If it fails, small messages are only slower.
-    stream.set_nodelay(true).ok();
+    let stream = connect(&address.host, address.port).await?;
     let mut dialled = Dialled { stream: Box::new(stream), arrived: BytesMut::new(), info: Info::default() };
     let is_first = introduction.tls.order == Order::TlsFirst;
     if is_first {

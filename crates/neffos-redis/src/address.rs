@@ -3,7 +3,9 @@
 use std::fmt;
 
 use neffos::Error;
+use neffos::net::redact;
 use percent_encoding::percent_decode_str;
+use url::{ParseError, Url};
 
 /// What a url says.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,37 +52,68 @@ impl Address {
     ///
     /// `is_config` when the url makes no sense; the text has no secret in it.
     pub(crate) fn read(url: &str) -> Result<Self, Error> {
-        read(url).map_err(|fault| Error::config(format!("redis url {:?}: {fault}", without_secrets(url))))
+        read(url).map_err(|fault| Error::config(format!("redis url {:?}: {fault}", redact(url))))
     }
 }
 
-fn read(url: &str) -> Result<Address, String> {
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("it begins with none of {SCHEMES}"))?;
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let path: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let (safety, kind) = match scheme.split_once('+').unwrap_or((scheme, "")) {
-        ("redis", kind) => (Safety::Plain, kind),
-        ("rediss", kind) => (Safety::Tls, kind),
-        _ => return Err(format!("it begins with none of {SCHEMES}")),
-    };
-    let (kind, database) = match kind {
-        "" => (Kind::Single, &path[..]),
-        "cluster" => (Kind::Cluster, &path[..]),
-        "sentinel" => read_sentinel(&path, query)?,
-        _ => return Err(format!("it begins with none of {SCHEMES}")),
-    };
-    check_database(database)?;
-    if !query.is_empty() && !matches!(kind, Kind::Sentinel { .. }) {
-        return Err("it has no options: nothing may stand behind a `?`".to_owned());
+fn read(text: &str) -> Result<Address, String> {
+    let (scheme, rest) = text.trim().split_once("://").ok_or_else(|| format!("it begins with none of {SCHEMES}"))?;
+    let scheme = scheme.to_ascii_lowercase();
+    let (safety, name) = read_scheme(&scheme)?;
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if tail.contains('@') {
+        return Err("in a user or password, write %2F for /, %3F for ?, %23 for # and %40 for @".to_owned());
     }
+    let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    // Several hosts are no url: each is read as the only one.
+    let read_host = |host: &str| parse(&format!("redis://{login}@{}{tail}", host.trim()));
+    let urls = hosts.split(',').map(read_host).collect::<Result<Vec<_>, _>>()?;
+    let url = urls.first().ok_or(NO_HOST)?;
+    let kind = read_kind(name, url)?;
     let usual_port = if matches!(kind, Kind::Sentinel { .. }) { SENTINELS_PORT } else { REDIS_PORT };
-    let hosts = hosts.split(',').map(|host| Host::read(host.trim(), usual_port)).collect::<Result<Vec<_>, _>>()?;
+    let hosts = urls.iter().map(|url| Host::of(url, usual_port)).collect::<Result<Vec<_>, _>>()?;
     if kind == Kind::Single && hosts.len() > 1 {
         return Err("it names several hosts: say redis+cluster:// or redis+sentinel://".to_owned());
     }
-    Ok(Address { kind, safety, hosts, login: Login::read(login)? })
+    let login = Login::read(url.username(), url.password())?;
+    Ok(Address { kind, safety, hosts, login })
+}
+
+/// Safety, and the name of the kind.
+fn read_scheme(scheme: &str) -> Result<(Safety, &str), String> {
+    let (scheme, kind) = scheme.split_once('+').unwrap_or((scheme, "single"));
+    let safety = match scheme {
+        "redis" => Safety::Plain,
+        "rediss" => Safety::Tls,
+        _ => return Err(format!("it begins with none of {SCHEMES}")),
+    };
+    Ok((safety, kind))
+}
+
+/// With one host. Its error quotes nothing.
+fn parse(url: &str) -> Result<Url, String> {
+    Url::parse(url).map_err(|err| match err {
+        ParseError::EmptyHost => NO_HOST.to_owned(),
+        ParseError::InvalidPort => "a port is no number up to 65535".to_owned(),
+        ParseError::InvalidIpv6Address => "an address of IPv6 stands in brackets".to_owned(),
+        err => err.to_string(),
+    })
+}
+
+/// The kind, which decides what may follow the host.
+fn read_kind(name: &str, url: &Url) -> Result<Kind, String> {
+    let path: Vec<_> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+    let (kind, database) = match name {
+        "single" => (Kind::Single, &path[..]),
+        "cluster" => (Kind::Cluster, &path[..]),
+        "sentinel" => read_sentinel(&path, url.query().unwrap_or_default())?,
+        _ => return Err(format!("it begins with none of {SCHEMES}")),
+    };
+    check_database(database)?;
+    if url.query().is_some() && !matches!(kind, Kind::Sentinel { .. }) || url.fragment().is_some() {
+        return Err("it has no options: nothing may stand behind a `?` or `#`".to_owned());
+    }
+    Ok(kind)
 }
 
 /// `/service`, and perhaps a database; who we are to the sentinels as options.
@@ -109,28 +142,16 @@ fn check_database(path: &[&str]) -> Result<(), String> {
 }
 
 impl Host {
-    fn read(text: &str, usual_port: u16) -> Result<Self, String> {
-        let (name, port) = match text.rsplit_once(':') {
-            // An address of IPv6 has colons of its own.
-            Some((name, port)) if !port.contains(']') => (name, port.parse().map_err(|_| "a port is no number")?),
-            _ => (text, usual_port),
-        };
-        let name = match name.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or("an address in brackets does not end")?,
-            None if name.contains(':') => return Err("an address of IPv6 stands in brackets".to_owned()),
-            None => name,
-        };
-        if name.is_empty() {
-            return Err("it names no host".to_owned());
-        }
-        Ok(Self { name: name.to_owned(), port })
+    fn of(url: &Url, usual_port: u16) -> Result<Self, String> {
+        let name = url.host_str().filter(|name| !name.is_empty()).ok_or(NO_HOST)?;
+        let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { name, port: url.port().unwrap_or(usual_port) })
     }
 }
 
 impl Login {
-    /// `user:password`, `:password` or `user`.
-    fn read(text: &str) -> Result<Self, String> {
-        let (user, password) = text.split_once(':').map_or((text, None), |(user, password)| (user, Some(password)));
+    /// As they stand in a url.
+    fn read(user: &str, password: Option<&str>) -> Result<Self, String> {
         let user = if user.is_empty() { None } else { Some(decode(user)?) };
         Self { user, password: password.map(decode).transpose()? }.checked()
     }
@@ -146,22 +167,6 @@ impl Login {
 fn decode(text: &str) -> Result<String, String> {
     let text = percent_decode_str(text).decode_utf8();
     text.map(|text| text.into_owned()).map_err(|_| "what it has in hexadecimal is no text".to_owned())
-}
-
-/// A url as it may be shown: without who we are, and without options.
-fn without_secrets(url: &str) -> String {
-    let (url, has_options) = url.split_once('?').map_or((url, false), |(url, _)| (url, true));
-    let mut shown = match url.rsplit_once('@') {
-        Some((login, place)) => match login.split_once("://") {
-            Some((scheme, _)) => format!("{scheme}://…@{place}"),
-            None => format!("…@{place}"),
-        },
-        None => url.to_owned(),
-    };
-    if has_options {
-        shown.push_str("?…");
-    }
-    shown
 }
 
 impl fmt::Display for Host {
@@ -193,6 +198,7 @@ impl fmt::Debug for Address {
 }
 
 const SCHEMES: &str = "redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel://, rediss+sentinel://";
+const NO_HOST: &str = "it names no host";
 const REDIS_PORT: u16 = 6379;
 const SENTINELS_PORT: u16 = 26379;
 
@@ -211,6 +217,7 @@ mod tests {
     #[test]
     fn a_url_names_one_redis_or_several_hosts_of_a_cluster_or_of_sentinels() {
         assert_eq!(hosts("redis://a.example:7000"), ["a.example:7000"]);
+        assert_eq!(hosts("REDIS+Cluster://a:80,b"), ["a:80", "b:6379"]);
         assert_eq!(hosts("rediss://[::1]/3"), ["[::1]:6379"]);
         assert_eq!(hosts("redis+cluster://a:1, 10.0.0.2"), ["a:1", "10.0.0.2:6379"]);
         assert_eq!(hosts("redis+sentinel://a,b:1/main/0"), ["a:26379", "b:1"]);
@@ -246,8 +253,13 @@ mod tests {
             ("redis+cluster://a,,b", "names no host"),
             ("redis://a:b", "port is no number"),
             ("redis://a:99999", "port is no number"),
-            ("redis://::1", "in brackets"),
-            ("redis://[::1", "does not end"),
+            ("redis://a:-1", "port is no number"),
+            ("redis://a:8x", "port is no number"),
+            ("redis+cluster://a,b:99999", "port is no number"),
+            ("redis://::1", "names no host"),
+            ("redis://[::1", "in brackets"),
+            ("redis://a b", "domain"),
+            ("redis://a#b", "no options"),
             ("redis://a/b", "no number of a database"),
             ("redis://a/0/1", "no number of a database"),
             ("redis://a,b", "several hosts"),
@@ -268,9 +280,15 @@ mod tests {
     fn no_secret_of_a_url_is_shown() {
         let address = Address::read("redis+sentinel://ada:secret@host/main?sentinel_password=secret").unwrap();
         assert!(!format!("{address:?}").contains("secret"));
-        for url in ["redis://ada:secret@host/path", "xyz://secret@host", "secret@host", "redis://host?x=secret"] {
+        for url in ["redis://ada:secret@host/path", "secret@host", "redis://host?x=secret"] {
             let err = Address::read(url).unwrap_err().to_string();
             assert!(!err.contains("secret") && err.contains("host"), "{err}");
         }
+        for url in ["xyz://secret@host", "redis://:secret?@host", "redis://:sec/secret@host", "redis://ada:secret"] {
+            let err = Address::read(url).unwrap_err().to_string();
+            assert!(!err.contains("sec"), "{err}");
+        }
+        let hint = Address::read("redis://:secret?@host").unwrap_err().to_string();
+        assert!(hint.ends_with("write %2F for /, %3F for ?, %23 for # and %40 for @"), "{hint}");
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use neffos::LinkError;
+use neffos::net::connect;
 use neffos_tls::ClientTls;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_util::task::AbortOnDropHandle;
@@ -63,9 +63,7 @@ impl Dialler {
     }
 
     async fn open(&self, host: &Host, login: &Login, purpose: Purpose, end: &End) -> Result<Connection, LinkError> {
-        let stream = TcpStream::connect((&*host.name, host.port)).await?;
-        // If it fails, small messages are only slower.
-        stream.set_nodelay(true).ok();
+        let stream = connect(&host.name, host.port).await?;
         match self.safety {
             Safety::Plain => Connection::over(stream, host, login, purpose, end).await,
             Safety::Tls => {

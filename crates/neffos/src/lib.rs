@@ -38,13 +38,14 @@ mod http;
 #[doc(hidden)]
 pub mod internals;
 mod message;
+pub mod net;
 mod server;
 mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod websocket;
 
-pub use client::{Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
+pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
 #[cfg(feature = "protobuf")]
 pub use connection::Protobuf;
 pub use connection::{

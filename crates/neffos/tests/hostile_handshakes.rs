@@ -246,7 +246,7 @@ async fn a_flood_before_the_welcome_is_cut_off() {
     let (err, said) = greeted(&text("news").repeat(17)).await;
     assert!(err.is_unreachable() && err.to_string().contains("too much before the welcome"), "{err}");
     assert_eq!(close_code(&said), 1008);
-    let (err, said) = greeted(&[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 1]).await;
+    let (err, said) = greeted(&[0x81, 127, 0, 0, 0, 0, 0, 16, 0, 1]).await;
     assert!(err.is_unreachable() && err.to_string().contains("too big"), "{err}");
     assert_eq!(close_code(&said), 1009);
 }

@@ -7,7 +7,9 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use neffos::{Change, Client, ClientBuilder, ClientSide, CloseCode, Conn, Error, Events, Message, Reconnect, Server};
+use neffos::{
+    Attempt, Change, Client, ClientBuilder, ClientSide, CloseCode, Conn, Error, Events, Message, Reconnect, Server,
+};
 use support::ours::{heard, next, telling};
 use support::theirs::Theirs;
 use support::{until, within};
@@ -363,6 +365,69 @@ async fn unauthorized_and_forbidden_end_the_tries() {
         assert_eq!(next_but_tries(&mut changes).await, ended);
         assert!(within(client.closed()).await.is_none());
     }
+}
+
+#[tokio::test]
+async fn every_attempt_asks_the_application_for_its_headers_and_address() {
+    let theirs = Theirs::bind().await;
+    let url = theirs.url();
+    let builder = Client::builder(&url).namespace("a", Events::new()).reconnect(eager());
+    let builder = builder.header("authorization", "stale").header("x-app", "chat");
+    let builder = builder.before_dial(move |attempt: Attempt| {
+        let (tries, signed) = (attempt.tries(), format!("{url}ws?sig=a%20b&n={}", attempt.tries()));
+        async move { Ok(attempt.header("authorization", &format!("Bearer {tries}")).url(&signed)) }
+    });
+    let (builder, mut changes) = watched(builder);
+    let dialling = tokio::spawn(builder.dial());
+    for tries in 0..3 {
+        let mut visitor = theirs.request().await;
+        assert!(visitor.head.starts_with(&format!("GET /ws?sig=a%20b&n={tries} HTTP/1.1\r\n")), "{}", visitor.head);
+        assert!(visitor.head.contains(&format!("\r\nauthorization: Bearer {tries}\r\n")), "{}", visitor.head);
+        assert!(visitor.head.contains("\r\nx-app: chat\r\n") && !visitor.head.contains("stale"), "{}", visitor.head);
+        if tries == 0 {
+            visitor.write(visitor.agreement()).await;
+            visitor.write(b"\x81\x02A1").await;
+        }
+    }
+    let _client = within(dialling).await.unwrap().unwrap();
+    assert_eq!(next(&mut changes).await, "lost None");
+}
+
+#[tokio::test]
+async fn an_attempt_whose_headers_cannot_be_had_fails_alone() {
+    let theirs = Theirs::bind().await;
+    let builder = Client::builder(&theirs.url()).namespace("a", Events::new()).reconnect(eager());
+    let builder = builder.before_dial(async |attempt: Attempt| match attempt.tries() {
+        0 => Ok(attempt),
+        1 => Err(Error::new("no token today")),
+        2 => panic!("on purpose"),
+        3 => Ok(attempt.header("authorization", "Bearer 3")),
+        _ => Ok(attempt.header("host", "elsewhere")),
+    });
+    let (builder, mut changes) = watched(builder);
+    let (client, guest) = tokio::join!(within(builder.dial()), theirs.welcome("1"));
+    let client = client.unwrap();
+    drop(guest);
+    let guest = theirs.welcome("2").await;
+    assert_eq!(guest.headers["authorization"], "Bearer 3");
+    for change in ["lost None", "trying 1", "trying 2", "trying 3", "back 2 [] 0"] {
+        assert_eq!(next(&mut changes).await, change);
+    }
+    drop(guest);
+    let ended = r#"ended None Some("bad configuration: header \"host\": belongs to the handshake")"#;
+    assert_eq!(next_but_tries(&mut changes).await, "lost None");
+    assert_eq!(next_but_tries(&mut changes).await, ended);
+    assert!(within(client.closed()).await.is_none());
+}
+
+#[tokio::test]
+async fn headers_that_never_come_end_with_the_deadline_of_the_attempt() {
+    let theirs = Theirs::bind().await;
+    let builder = theirs.client().dial_timeout(Duration::from_millis(50));
+    let builder = builder.before_dial(async |_: Attempt| std::future::pending().await);
+    assert!(within(builder.dial()).await.unwrap_err().is_timeout());
+    let builder = theirs.client().before_dial(async |attempt: Attempt| Ok(attempt.url("wss://127.0.0.1:1")));
+    assert!(within(builder.dial()).await.unwrap_err().is_config());
 }
 
 #[tokio::test]

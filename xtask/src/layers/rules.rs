@@ -7,13 +7,14 @@ use super::scan::Mention;
 /// Each module, and the paths that it may use. A path allows everything below it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("websocket", &[]),
+    ("net", &[]),
     ("error", &["websocket::CloseCode"]),
     ("message", &["error", "websocket"]),
     ("session", &["error", "message", "websocket"]),
     ("fanout", &["message", "websocket"]),
     ("exchange", &["error", "message", "websocket", "fanout"]),
     ("connection", &["error", "message", "session", "websocket", "fanout", "exchange"]),
-    ("client", &["error", "message", "session", "websocket", "fanout", "connection"]),
+    ("client", &["error", "net", "message", "session", "websocket", "fanout", "connection"]),
     ("server", &["error", "message", "session", "websocket", "fanout", "exchange", "connection", "http::UpgradeError"]),
     // For who writes an exchange, above all the rest.
     ("testing", &["error", "message", "websocket", "exchange", "connection", "client", "server", "http"]),
@@ -41,6 +42,8 @@ const PURE: &[&str] = &[
     "exchange/queue.rs",
     "connection/deadlines.rs",
     "client/target.rs",
+    "net/race.rs",
+    "net/redact.rs",
     "client/greeting.rs",
     "client/reconnect.rs",
 ];

@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Client;
+use super::attempt::{Attempt, DialHook, dial_hook, read_header};
 use super::dial::{Dialer, Dialled};
 use super::keeper::{ChangeHook, Keeper};
 use super::proxy::Proxies;
@@ -18,6 +20,7 @@ use super::target::{Security, Target};
 use super::tls::{Tls, TlsSettings};
 use crate::connection::{ClientSide, Conn, Events, Hub, Limits, Line, Namespaces, Recovery, Setup, StateMap};
 use crate::error::Error;
+use crate::net::redact;
 use crate::session::ForeignRooms;
 
 /// Builds a [`Client`].
@@ -46,6 +49,7 @@ pub struct ClientBuilder {
     state: StateMap,
     limits: Limits,
     headers: HeaderMap,
+    before_dial: Option<DialHook>,
     protocols: Vec<String>,
     proxies: Proxies,
     #[cfg(feature = "tls")]
@@ -61,12 +65,14 @@ impl ClientBuilder {
         let mut limits = Limits::default();
         // A server may count us in a room before its reply has told us.
         limits.bounds.foreign_rooms = ForeignRooms::Allowed;
+        limits.max_message = MAX_MESSAGE;
         Self {
             url: url.to_owned(),
             namespaces: Namespaces::default(),
             state: StateMap::default(),
             limits,
             headers: HeaderMap::new(),
+            before_dial: None,
             protocols: Vec::new(),
             proxies: Proxies::from_environment(),
             #[cfg(feature = "tls")]
@@ -99,14 +105,44 @@ impl ClientBuilder {
 
     /// Sends a header with the request, such as `authorization`. Those of the handshake itself cannot be given.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        match (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
-            (Ok(name), _) if OWN_HEADERS.contains(&name) => {
-                self.faults.push(format!("header {name:?}: belongs to the handshake"));
-            }
-            (Ok(name), Ok(value)) => drop(self.headers.append(name, value)),
-            (Err(_), _) => self.faults.push(format!("header {name:?}: not a header name")),
-            (_, Err(_)) => self.faults.push(format!("header {name:?}: its value holds what no header can")),
+        match read_header(name, value) {
+            Ok((name, value)) => drop(self.headers.append(name, value)),
+            Err(fault) => self.faults.push(fault),
         }
+        self
+    }
+
+    /// Runs before each attempt to dial, the first and those to reconnect, and can change its headers and URL: to a token that
+    /// is still valid, or a new signature. The time that it takes counts towards [`ClientBuilder::dial_timeout`].
+    ///
+    /// An error fails that attempt. Another one follows, unless the error is one of [`Error::config`] or
+    /// [`Reconnect::retry_if`] decides otherwise. A panic is an error, too.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use neffos::{Attempt, Client, Error, Events, Reconnect};
+    ///
+    /// # async fn fresh_token() -> Result<String, Error> { Ok(String::new()) }
+    /// # async fn run() -> Result<(), Error> {
+    /// let client = Client::builder("wss://chat.example/ws")
+    ///     .namespace("default", Events::new())
+    ///     .before_dial(async |attempt: Attempt| {
+    ///         let token = fresh_token().await?;
+    ///         Ok(attempt.header("authorization", &format!("Bearer {token}")))
+    ///     })
+    ///     .reconnect(Reconnect::new())
+    ///     .dial()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn before_dial<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Attempt) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Attempt, Error>> + Send + 'static,
+    {
+        self.before_dial = Some(dial_hook(hook));
         self
     }
 
@@ -156,7 +192,7 @@ impl ClientBuilder {
     }
 
     /// How large a message of the server may be, in bytes; beyond, the connection is closed with 1009. The default is
-    /// 64 KiB.
+    /// 1 MiB, which is also the default of what a server queues for one client.
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.limits.max_message = bytes;
         self
@@ -251,7 +287,10 @@ impl ClientBuilder {
         let target = self.check()?;
         #[cfg(not(feature = "tls"))]
         if target.security == Security::Tls {
-            return Err(Error::config(format!("url {:?}: wss needs the feature `tls` of this crate", self.url)));
+            return Err(Error::config(format!(
+                "url {:?}: wss needs the feature `tls` of this crate",
+                redact(&self.url)
+            )));
         }
         let (reconnect, on_change) = (self.reconnect.take(), self.on_change.take());
         #[cfg(feature = "tls")]
@@ -325,6 +364,7 @@ impl ClientBuilder {
             hub: Arc::new(Hub::of_client(self.limits, self.namespaces, self.state)),
             target,
             headers: self.headers,
+            before_dial: self.before_dial,
             protocols: self.protocols,
             proxies: self.proxies,
             #[cfg(feature = "tls")]
@@ -369,7 +409,7 @@ impl ClientBuilder {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("url", &self.url)
+            .field("url", &redact(&self.url))
             .field("namespaces", &self.namespaces)
             .finish_non_exhaustive()
     }
@@ -399,13 +439,5 @@ impl<const N: usize> IntoNamespaces for [(&str, Events<ClientSide>); N] {
     }
 }
 
-const OWN_HEADERS: [HeaderName; 8] = [
-    header::HOST,
-    header::CONNECTION,
-    header::UPGRADE,
-    header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_VERSION,
-    header::SEC_WEBSOCKET_PROTOCOL,
-    header::SEC_WEBSOCKET_EXTENSIONS,
-    header::SEC_WEBSOCKET_ACCEPT,
-];
+/// As many bytes as a server's outbox holds by default.
+const MAX_MESSAGE: usize = 1024 * 1024;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::attempt::{Attempt, DialHook};
 use super::greeting::{Greeting, Step, Welcome};
 use super::proxy::Proxies;
 use super::target::Target;
@@ -23,11 +24,11 @@ use crate::message::wire::NativeMode;
 use crate::websocket::{self, CloseCode, CloseFrame, Reader, Role};
 
 /// What every attempt needs.
-#[derive(Debug)]
 pub(super) struct Dialer {
     pub(super) hub: Arc<Hub>,
     pub(super) target: Target,
     pub(super) headers: HeaderMap,
+    pub(super) before_dial: Option<DialHook>,
     pub(super) protocols: Vec<String>,
     pub(super) proxies: Proxies,
     /// For secure targets.
@@ -65,7 +66,8 @@ impl Dialer {
     /// The same over a stream that is there already.
     pub(super) async fn dial_over(&self, stream: impl Stream + 'static) -> Result<Dialled, Error> {
         let attempt = async {
-            let transport = upgrade::over(stream, &self.opening(0)).await?;
+            let attempt = self.attempt(0).await?;
+            let transport = upgrade::over(stream, &self.opening(&attempt)).await?;
             self.enter(transport).await
         };
         self.patiently(attempt.boxed()).await
@@ -79,18 +81,22 @@ impl Dialer {
         }
     }
 
-    fn opening(&self, tries: u32) -> Opening<'_> {
-        Opening { target: &self.target, headers: &self.headers, protocols: &self.protocols, tries }
+    async fn attempt(&self, tries: u32) -> Result<Attempt, Error> {
+        Attempt::new(&self.target, &self.headers, tries).prepared(self.before_dial.as_ref()).await
+    }
+
+    fn opening<'a>(&'a self, attempt: &'a Attempt) -> Opening<'a> {
+        let Attempt { target, headers, .. } = attempt;
+        Opening { target, headers, protocols: &self.protocols, tries: attempt.tries() }
     }
 
     async fn open(&self, tries: u32) -> Result<Transport, Error> {
-        let stream = self.proxies.connect(&self.target).await?;
-        // If it fails, small messages are only slower.
-        stream.set_nodelay(true).ok();
-        let opening = self.opening(tries);
+        let attempt = self.attempt(tries).await?;
+        let stream = self.proxies.connect(&attempt.target).await?;
+        let opening = self.opening(&attempt);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            return upgrade::over(tls.connect(stream, &self.target.host).await?, &opening).await;
+            return upgrade::over(tls.connect(stream, &attempt.target.host).await?, &opening).await;
         }
         upgrade::over_tcp(stream, &opening).await
     }

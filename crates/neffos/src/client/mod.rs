@@ -1,12 +1,13 @@
 //! The client: what it is told before it dials, what it can do while it is connected, and how it comes back.
 //!
 //! - `mod.rs`: [`Client`], who owns the connection.
-//! - `builder.rs`: [`ClientBuilder`]; `target.rs`: where to.
+//! - `builder.rs`: [`ClientBuilder`]; `target.rs`: where to; `attempt.rs`: [`Attempt`], what one attempt says.
 //! - `dial.rs`: from a target to a connection that the server has welcomed, within one deadline. On the way, `proxy.rs`
 //!   reaches the host, `tls.rs` makes it secret, `upgrade.rs` makes it a websocket, `greeting.rs` says hello.
 //! - `reconnect.rs`: [`Reconnect`], when a lost connection is dialled again; `keeper.rs`: the task that does it and asks for
 //!   namespaces and rooms again.
 
+mod attempt;
 mod builder;
 mod dial;
 mod greeting;
@@ -20,6 +21,7 @@ mod upgrade;
 
 use std::sync::Arc;
 
+pub use attempt::Attempt;
 pub use builder::{ClientBuilder, IntoNamespaces};
 pub use reconnect::{Change, Loss, Missing, Reconnect};
 

@@ -5,10 +5,12 @@ use http::{Request, Uri, header};
 use http_body_util::Empty;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tokio::net::TcpStream;
+use url::Url;
 
 use super::target::Target;
 use super::upgrade::tunnel;
 use crate::error::Error;
+use crate::net::{connect, redact};
 
 /// Which proxies there are.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl Proxies {
     /// This one, for all addresses; none when it is no `http://` address.
     pub(super) fn named(url: &str) -> Option<Self> {
         let matcher = Matcher::builder().all(url).build();
-        let is_usable = |proxy: &Intercept| proxy.uri().scheme_str() == Some("http");
+        let is_usable = |proxy: &Intercept| endpoint(proxy).is_ok();
         let example = Uri::from_static("http://example.com");
         matcher.intercept(&example).filter(is_usable).map(|_| Self(Some(Box::new(matcher))))
     }
@@ -46,12 +48,8 @@ impl Proxies {
 }
 
 async fn through(proxy: &Intercept, target: &Target) -> Result<TcpStream, Error> {
-    let uri = proxy.uri();
-    let host = uri.host().filter(|_| uri.scheme_str() == Some("http"));
-    let Some(host) = host else {
-        return Err(Error::config(format!("proxy {uri}: only http:// proxies can be used")));
-    };
-    let stream = reach(host, uri.port_u16().unwrap_or(80)).await?;
+    let (host, port) = endpoint(proxy)?;
+    let stream = reach(&host, port).await?;
     let mut request = Request::connect(target.endpoint()).header(header::HOST, target.endpoint());
     if let Some(credentials) = proxy.basic_auth() {
         request = request.header(header::PROXY_AUTHORIZATION, credentials);
@@ -60,8 +58,22 @@ async fn through(proxy: &Intercept, target: &Target) -> Result<TcpStream, Error>
     tunnel(stream, request).await
 }
 
+/// Host and port of a proxy.
+fn endpoint(proxy: &Intercept) -> Result<(String, u16), Error> {
+    let text = proxy.uri().to_string();
+    let fault = |reason: &str| Error::config(format!("proxy {:?}: {reason}", redact(&text)));
+    let url = Url::parse(&text).map_err(|err| fault(&err.to_string()))?;
+    match (url.scheme(), url.host_str()) {
+        ("http", Some(host)) => {
+            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            Ok((host, url.port_or_known_default().unwrap_or_default()))
+        }
+        _ => Err(fault("only http:// proxies can be used")),
+    }
+}
+
 async fn reach(host: &str, port: u16) -> Result<TcpStream, Error> {
-    let reached = TcpStream::connect((host, port)).await;
+    let reached = connect(host, port).await;
     reached.map_err(|err| Error::unreachable(format!("{host}:{port}: {err}")))
 }
 

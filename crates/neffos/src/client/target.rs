@@ -1,12 +1,14 @@
 //! Where a client dials to. Pure.
 
-use http::Uri;
-use http::uri::Authority;
+use std::fmt;
+
+use url::{Position, Url};
 
 use crate::error::Error;
+use crate::net::redact;
 
 /// A websocket's address, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
@@ -25,27 +27,34 @@ pub(super) enum Security {
 
 impl Target {
     /// Reads `ws://…`, `wss://…`, the same with `http` and `https`, or an address without a scheme, which is a `ws://` one.
+    ///
+    /// # Errors
+    ///
+    /// `is_config`, with a text that shows no secret of the url.
     pub(super) fn parse(url: &str) -> Result<Self, Error> {
-        let fault = |text: &str| Error::config(format!("url {url:?}: {text}"));
-        let whole = if url.contains("://") { url.to_owned() } else { format!("ws://{url}") };
-        let uri: Uri = whole.parse().map_err(|err| fault(&format!("{err}")))?;
-        let security = match uri.scheme_str() {
-            Some("ws" | "http") => Security::Plain,
-            Some("wss" | "https") => Security::Tls,
+        let fault = |text: &str| Error::config(format!("url {:?}: {text}", redact(url)));
+        let whole = if has_scheme(url) { url.to_owned() } else { format!("ws://{url}") };
+        let url = Url::parse(&whole).map_err(|err| fault(&err.to_string()))?;
+        let security = match url.scheme() {
+            "ws" | "http" => Security::Plain,
+            "wss" | "https" => Security::Tls,
             _ => return Err(fault("the scheme must be ws or wss")),
         };
-        let authority = uri.authority().map(Authority::as_str).unwrap_or_default();
-        if authority.contains('@') {
+        // The parser would take the first part of the path as the host.
+        if whole.split_once("://").is_some_and(|(_, rest)| rest.starts_with(['/', '\\'])) {
+            return Err(fault("there is no host"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
             return Err(fault("a name or password does not belong here; give a header `authorization`"));
         }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fault("there is no host"))?;
+        let host = url.host_str().ok_or_else(|| fault("there is no host"))?;
         Ok(Self {
             // An IPv6 address stands in brackets only inside a url.
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: uri.port_u16().unwrap_or(security.default_port()),
+            port: url.port_or_known_default().unwrap_or_default(),
             security,
-            authority: authority.to_owned(),
-            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            authority: url[Position::BeforeHost..Position::AfterPort].to_owned(),
+            path: url[Position::BeforePath..Position::AfterQuery].to_owned(),
         })
     }
 
@@ -67,12 +76,15 @@ impl Target {
     }
 }
 
-impl Security {
-    fn default_port(self) -> u16 {
-        match self {
-            Self::Plain => 80,
-            Self::Tls => 443,
-        }
+/// A path may hold another url.
+fn has_scheme(url: &str) -> bool {
+    url.trim_start().split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['/', '?', '#', '@', ':', '.']))
+}
+
+/// Without the query, which may hold a token.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(&self.as_http()))
     }
 }
 
@@ -103,10 +115,44 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_an_error_that_names_it() {
-        for bad in ["ftp://example.com", "ws://", "ws://user:secret@example.com", "ws://exa mple.com", ""] {
+    fn capitals_and_names_in_other_scripts_are_read_as_browsers_read_them() {
+        let target = Target::parse("WSS://Bücher.Example:443/a b?c d#e").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("xn--bcher-kva.example", 443));
+        assert_eq!((target.authority.as_str(), target.path.as_str()), ("xn--bcher-kva.example", "/a%20b?c%20d"));
+        assert_eq!(Target::parse("HTTP://h:80").unwrap().authority, "h");
+        assert_eq!(Target::parse("h/ws?next=http://x").unwrap().path, "/ws?next=http://x");
+        assert_eq!(Target::parse("ws://h/?sig=a%20b+c%2f").unwrap().path, "/?sig=a%20b+c%2f");
+    }
+
+    #[test]
+    fn what_is_no_address_is_an_error_that_names_it_without_its_secrets() {
+        for (bad, reason) in [
+            ("ftp://example.com", "scheme"),
+            ("ws://", "empty host"),
+            ("", "empty host"),
+            ("ws:///path", "no host"),
+            ("ws://me:secret@example.com", "authorization"),
+            ("me:secret@example.com", "authorization"),
+            ("ws://exa mple.com", "domain"),
+            ("ws://host:99999/?token=secret", "port"),
+            ("ws://host:8x", "port"),
+            ("ws://host:-1", "port"),
+            ("ws://host:secret", "port"),
+            ("ws://\\secret", "no host"),
+            ("ws://[::1", "address"),
+        ] {
             let err = Target::parse(bad).unwrap_err();
-            assert!(err.is_config() && err.to_string().contains("url"), "{bad}: {err}");
+            assert!(
+                err.is_config() && err.to_string().contains("url") && err.to_string().contains(reason),
+                "{bad}: {err}"
+            );
+            assert!(!err.to_string().contains("secret"), "{bad}: {err}");
         }
+    }
+
+    #[test]
+    fn its_debug_has_no_token() {
+        let target = Target::parse("wss://host/ws?token=secret").unwrap();
+        assert_eq!(format!("{target:?}"), "https://host/ws?…");
     }
 }

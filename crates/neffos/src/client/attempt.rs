@@ -1,0 +1,114 @@
+//! [`Attempt`]: what one attempt to dial says to the server, which may differ from the one before.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::header;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::target::Target;
+use crate::error::Error;
+
+/// One attempt to dial, before it begins: [`ClientBuilder::before_dial`](super::ClientBuilder::before_dial) can change it.
+#[must_use]
+pub struct Attempt {
+    pub(super) target: Target,
+    pub(super) headers: HeaderMap,
+    tries: u32,
+    fault: Option<Error>,
+}
+
+pub(super) type DialHook = Arc<dyn Fn(Attempt) -> BoxFuture<'static, Result<Attempt, Error>> + Send + Sync>;
+
+impl Attempt {
+    pub(super) fn new(target: &Target, headers: &HeaderMap, tries: u32) -> Self {
+        Self { target: target.clone(), headers: headers.clone(), tries, fault: None }
+    }
+
+    /// The number of this attempt to reconnect, from 1; zero for the first dial.
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// Sends this header in place of those that the builder has of this name.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        match read_header(name, value) {
+            Ok((name, value)) => drop(self.headers.insert(name, value)),
+            Err(fault) => self.fault = self.fault.or_else(|| Some(Error::config(fault))),
+        }
+        self
+    }
+
+    /// Dials this URL in place of the builder's, for one with a token or a signature in its query. Whether TLS is used cannot
+    /// change.
+    pub fn url(mut self, url: &str) -> Self {
+        match Target::parse(url) {
+            Ok(target) if target.security == self.target.security => self.target = target,
+            Ok(_) => {
+                self.fault = self.fault.or_else(|| Some(Error::config("url: TLS is not as the builder's url has it")))
+            }
+            Err(fault) => self.fault = self.fault.or(Some(fault)),
+        }
+        self
+    }
+
+    /// As the application's hook wants it.
+    pub(super) async fn prepared(self, hook: Option<&DialHook>) -> Result<Self, Error> {
+        let Some(hook) = hook else { return Ok(self) };
+        // A panic of the application fails this attempt alone.
+        let preparing = AssertUnwindSafe(async { hook(self).await }).catch_unwind();
+        let mut attempt = preparing.await.unwrap_or_else(|_panic| {
+            tracing::error!("a client's before_dial callback panicked");
+            Err(Error::unreachable("the callback before_dial panicked"))
+        })?;
+        match attempt.fault.take() {
+            Some(fault) => Err(fault),
+            None => Ok(attempt),
+        }
+    }
+}
+
+pub(super) fn dial_hook<F, Fut>(hook: F) -> DialHook
+where
+    F: Fn(Attempt) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Attempt, Error>> + Send + 'static,
+{
+    Arc::new(move |attempt| hook(attempt).boxed())
+}
+
+/// A header of the application's, or what is wrong with it. The text does not show the value: it may be a token.
+pub(super) fn read_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let Ok(name) = name.parse::<HeaderName>() else { return Err(format!("header {name:?}: not a header name")) };
+    if OWN_HEADERS.contains(&name) {
+        return Err(format!("header {name:?}: belongs to the handshake"));
+    }
+    match value.parse::<HeaderValue>() {
+        Ok(mut value) => {
+            value.set_sensitive(true);
+            Ok((name, value))
+        }
+        Err(_) => Err(format!("header {name:?}: its value holds what no header can")),
+    }
+}
+
+/// Shows no header: it may be a token.
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("target", &self.target).field("tries", &self.tries).finish_non_exhaustive()
+    }
+}
+
+const OWN_HEADERS: [HeaderName; 8] = [
+    header::HOST,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+    header::SEC_WEBSOCKET_ACCEPT,
+];
