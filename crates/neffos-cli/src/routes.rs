@@ -24,6 +24,8 @@ pub(crate) struct App {
     pub(crate) namespaces: Arc<BTreeSet<String>>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) keys: Keys,
+    /// The most that may be queued for one client.
+    pub(crate) outbox_bytes: usize,
     pub(crate) started: Instant,
 }
 

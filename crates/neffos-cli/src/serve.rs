@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,7 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
         namespaces: Arc::new(settings.namespaces.iter().flatten().map(|(name, _)| name.clone()).collect()),
         metrics,
         keys: Keys::new(keys),
+        outbox_bytes: settings.outbox_bytes.map_or(usize::MAX, NonZeroUsize::get),
         started: Instant::now(),
     };
     let reloading = tokio::spawn(reload::follow(hangups, Arc::new(settings), app.keys.clone(), tls));

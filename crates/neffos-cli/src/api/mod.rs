@@ -54,6 +54,7 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
 
 async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let Broadcast { message, except } = Broadcast::check(read(request).await?, &app.namespaces)?;
+    check_size(&message, app.outbox_bytes)?;
     log(&message, "broadcast");
     match except {
         Some(id) => app.server.broadcast_except(Exclude::id(id), message),
@@ -64,12 +65,23 @@ async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCo
 
 async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, ApiError> {
     let Ask { message, patience } = Ask::check(read(request).await?, &app.namespaces)?;
+    check_size(&message, app.outbox_bytes)?;
     log(&message, "ask");
     if !has_audience(&app.server, &message) {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "no connection is there to answer"));
     }
     let reply = timeout(patience, app.server.ask(message)).await.map_err(|_| ApiError::nobody_answered())?;
     Ok(Json(Answer::from(reply?)))
+}
+
+/// Refuses what no client could be sent: a message that is larger than the queue for one client.
+fn check_size(message: &Message, outbox_bytes: usize) -> Result<(), ApiError> {
+    let size = message.encoded_len() + MAX_FRAME_OVERHEAD;
+    if size <= outbox_bytes {
+        return Ok(());
+    }
+    let text = format!("the message takes {size} bytes; outbox_bytes allows {outbox_bytes} for one client");
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text))
 }
 
 async fn disconnect(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
@@ -161,3 +173,5 @@ struct Dropped {
 /// How long an ask may wait for its reply.
 pub(crate) const MAX_ASK_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_BODY: usize = 1024 * 1024;
+/// The header of a frame, and the token of an ask.
+const MAX_FRAME_OVERHEAD: usize = 64;

@@ -1,8 +1,10 @@
 //! The HTTP API.
 
+use neffos::{Client, Events, Message, State};
 use serde_json::json;
+use tokio::sync::mpsc;
 
-use crate::support::{Frame, KEY, Program, answer, bearer, request, request_in_pieces};
+use crate::support::{Dialogue, Frame, KEY, Program, answer, bearer, request, request_in_pieces, soon};
 
 #[tokio::test]
 async fn the_api_wants_the_key() {
@@ -70,6 +72,46 @@ async fn a_body_beyond_a_mebibyte_is_refused() {
     let program = Program::start(&[]).await;
     let body = json!({"event": "e", "body": "x".repeat(1024 * 1024)}).to_string();
     assert_eq!(program.post("/api/broadcast", &body).await.status, 413);
+}
+
+#[tokio::test]
+async fn every_client_takes_the_largest_broadcast_that_the_api_takes() {
+    let program = Program::start(&[]).await;
+    let (told, mut heard) = mpsc::channel(1);
+    let events = Events::new().on("big", async |State(told): State<mpsc::Sender<usize>>, message: Message| {
+        told.send(message.body().len()).await.unwrap();
+    });
+    let builder = Client::builder(&program.url()).namespace("default", events).state(told);
+    let client = builder.no_proxy().dial().await.unwrap();
+    client.connect("default").await.unwrap();
+    let mut watch = Dialogue::start(&["watch", &program.url(), "--count", "1"]);
+    watch.error_with("connected to default").await;
+
+    let largest = 1024 * 1024 - 64 - ";default;;big;0;0;".len();
+    let of_size = |size: usize| json!({"event": "big", "body": "x".repeat(size)}).to_string();
+    let larger = program.post("/api/broadcast", &of_size(largest + 1)).await;
+    assert_eq!((larger.status, larger.error().contains("outbox_bytes allows 1048576")), (413, true), "{}", larger.body);
+    assert_eq!(program.post("/api/broadcast", &of_size(largest)).await.status, 202);
+    assert_eq!(soon(heard.recv()).await, Some(largest));
+    assert_eq!(watch.line().await.len(), largest);
+    assert!(!client.conn().is_closed());
+}
+
+#[tokio::test]
+async fn a_message_that_is_larger_than_the_queue_for_one_client_is_refused() {
+    let program = Program::start(&["--outbox-bytes", "1000"]).await;
+    let body = json!({"event": "e", "body": "x".repeat(1000)}).to_string();
+    let names = json!({"event": ";".repeat(1000)}).to_string();
+    for (path, body) in [("/api/broadcast", &body), ("/api/ask", &body), ("/api/broadcast", &names)] {
+        let answer = program.post(path, body).await;
+        assert_eq!(
+            (answer.status, answer.error().contains("outbox_bytes allows 1000")),
+            (413, true),
+            "{}",
+            answer.body
+        );
+    }
+    assert_eq!(program.post("/api/broadcast", r#"{"event":"e","body":"x"}"#).await.status, 202);
 }
 
 #[tokio::test]

@@ -265,6 +265,21 @@ impl Message {
         matches!(self.cause, Cause::PeerForced | Cause::LocalForced)
     }
 
+    /// How many bytes this message takes on the wire, without a token and without the header of its frame.
+    ///
+    /// A client closes the connection over a message that is larger than its limit: 1 MiB by default, for the Rust client and
+    /// for the one in JavaScript.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let message = neffos::Message::new("chat", "hello").in_namespace("default");
+    /// assert_eq!(message.encoded_len(), ";default;;chat;0;0;hello".len());
+    /// ```
+    pub fn encoded_len(&self) -> usize {
+        wire::encoded_len(self)
+    }
+
     /// A system event that starts on this side.
     pub(crate) fn system(event: &'static str, namespace: &str, cause: Cause) -> Self {
         Self { event: SmolStr::new_static(event), namespace: namespace.into(), cause, ..Self::default() }

@@ -134,6 +134,14 @@ pub(crate) fn payload(message: &Message, token: &str) -> Vec<u8> {
     out
 }
 
+/// How many bytes `message` takes without a token and a frame.
+pub(crate) fn encoded_len(message: &Message) -> usize {
+    match message.is_native() {
+        true => message.body.len(),
+        false => Payload::of(message, "").len(),
+    }
+}
+
 /// Writes the reply that says no more than "done".
 pub(crate) fn encode_empty_reply(token: &str, role: Role) -> Bytes {
     websocket::text(role, token, ";;;;;;")
@@ -242,6 +250,13 @@ mod tests {
     use super::super::Sender;
     use super::*;
     use crate::websocket::{Incoming, ReadLimits, Reader};
+
+    #[test]
+    fn the_length_of_a_message_is_that_of_its_payload() {
+        let message = Message::new("a;b", "body").in_namespace("default").to_room("r;");
+        assert_eq!(message.encoded_len(), super::payload(&message, "").len());
+        assert_eq!(Message::native("four").encoded_len(), 4);
+    }
 
     fn decode_text(text: &str) -> Result<Message, DecodeError> {
         decode(Bytes::copy_from_slice(text.as_bytes()), Kind::Text, NativeMode::Off)
