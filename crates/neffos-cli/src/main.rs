@@ -12,7 +12,7 @@
 //! - `metrics/`, `log.rs`: metrics and logs; `watch.rs`: those about connections.
 //! - `reload.rs`: reads certificates and API keys again.
 //! - `terminal/`: the client for the terminal: `neffos dial`, `emit`, `ask` and `watch`.
-//! - `signals.rs`, `failure.rs`: how programs end.
+//! - `signals.rs`, `failure.rs`: how programs end; `usage.rs`: errors about wrong arguments.
 //! - `bench/`: `neffos bench`, which measures a server from outside.
 
 mod api;
@@ -34,6 +34,7 @@ mod server;
 mod signals;
 mod terminal;
 mod tls;
+mod usage;
 mod watch;
 
 use std::process::ExitCode;
@@ -71,7 +72,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => usage::end(&err),
+    };
     let outcome = match cli.command {
         None => serve::start(cli.serve),
         Some(Command::Serve(args)) => serve::start(*args),

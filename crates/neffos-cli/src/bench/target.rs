@@ -1,9 +1,10 @@
 //! Where to dial, and what to say there: the URL, and what the dialect makes of it.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::Uri;
+use neffos::net::redact;
+use url::{Position, Url};
 
 use super::options::{Dialect, Mode};
 use super::room::{Sources, make_room};
@@ -32,32 +33,30 @@ pub(super) fn senders_target(mode: &Mode) -> Result<Option<Target>, String> {
 
 fn target_at(url: &str, mode: &Mode) -> Result<Target, String> {
     let common = mode.common();
-    let fault = |text: &str| format!("{url}: {text}");
-    let uri: Uri = url.parse().map_err(|err| fault(&format!("{err}")))?;
-    if uri.scheme_str() != Some("ws") {
+    let fault = |text: &str| format!("{}: {text}", redact(url));
+    let url = Url::parse(url).map_err(|err| fault(&err.to_string()))?;
+    if url.scheme() != "ws" {
         return Err(fault("write it as ws://HOST:PORT/PATH; TLS is not measured"));
     }
-    let authority = uri.authority().ok_or_else(|| fault("there is no host"))?;
-    let path = path(&uri, common.dialect);
+    let path = path(&url, common.dialect);
     let tongue = tongue(mode, &path)?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let mut addresses =
-        (host, authority.port_u16().unwrap_or(80)).to_socket_addrs().map_err(|err| fault(&err.to_string()))?;
-    let address = addresses.next().ok_or_else(|| fault("the host has no address"))?;
+    let addresses = url.socket_addrs(|| None).map_err(|err| fault(&err.to_string()))?;
+    let address = addresses.into_iter().next().ok_or_else(|| fault("the host has no address"))?;
     make_room(mode.connections())?;
+    let authority = url[Position::BeforeHost..Position::AfterPort].to_owned();
     let sources = Sources::new(address, mode.connections(), common.clients_per_address)?;
-    Ok(Target { address, sources, script: Script { authority: authority.as_str().to_owned(), path, tongue } })
+    Ok(Target { address, sources, script: Script { authority, path, tongue } })
 }
 
 /// The URL's, or where servers of the dialect are when it names none.
-fn path(uri: &Uri, dialect: Dialect) -> String {
+fn path(url: &Url, dialect: Dialect) -> String {
     let usual = match dialect {
         Dialect::Neffos | Dialect::Plain => "/",
         Dialect::Socketio => "/socket.io/",
         Dialect::Centrifugo => "/connection/websocket",
     };
-    let path = if uri.path() == "/" { usual } else { uri.path() };
-    match (uri.query(), dialect) {
+    let path = if url.path() == "/" { usual } else { url.path() };
+    match (url.query(), dialect) {
         (Some(query), _) => format!("{path}?{query}"),
         (None, Dialect::Socketio) => format!("{path}?EIO=4&transport=websocket"),
         (None, _) => path.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use http::HeaderName;
 use neffos::{Client, ClientBuilder, ClientSide, CloseFrame, Conn, NsConn, Reconnect};
 
 use super::args::{ConnectionArgs, StayArgs};
@@ -18,7 +19,10 @@ impl ConnectionArgs {
             .max_message(MAX_MESSAGE)
             .outbox(OUTBOX_MESSAGES, OUTBOX_BYTES);
         for header in &self.header {
-            builder = builder.header(&header.name, &header.value);
+            // The name may be a secret, too, when the user has written it wrong.
+            let parts = header.parts().filter(|(name, _)| name.parse::<HeaderName>().is_ok());
+            let (name, value) = parts.ok_or_else(|| Failure::config("--header: write it as 'name: value'"))?;
+            builder = builder.header(name, value);
         }
         if self.no_proxy {
             builder = builder.no_proxy();

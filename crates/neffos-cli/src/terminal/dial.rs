@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use neffos::Client;
+use neffos::net::redact;
 use tokio::sync::mpsc;
 
 use super::args::{ColorChoice, DialArgs};
@@ -82,9 +83,9 @@ impl Dial {
         mut changes: mpsc::Receiver<What>,
         mut signals: Signals,
     ) -> Result<(), Failure> {
-        let url = &args.connection.url;
+        let url = redact(&args.connection.url);
         self.transcript.tell(What::Welcome { id: client.id(), url: url.clone() }).await;
-        let mut session = Session::new(client.conn().clone(), url, self.transcript.clone());
+        let mut session = Session::new(client.conn().clone(), &url, self.transcript.clone());
         let entered = tokio::select! {
             entered = args.stay.enter(client.conn()) => Some(entered),
             () = signals.next() => None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use neffos::Message;
+use neffos::net::redact;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -43,7 +44,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<(), Failure> {
         () = signals.next() => return Ok(()),
         () = &mut time_is_up => return late(&args),
     };
-    watcher.print_now(What::Welcome { id: client.id(), url: args.connection.url.clone() });
+    watcher.print_now(What::Welcome { id: client.id(), url: redact(&args.connection.url) });
     let outcome = tokio::select! {
         // First what there is to tell: an end comes behind it.
         biased;

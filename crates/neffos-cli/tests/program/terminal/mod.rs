@@ -2,6 +2,7 @@
 //!
 //! - `once.rs`: `neffos emit` and `neffos ask`; `watch.rs`: `neffos watch`.
 //! - `people.rs`: `neffos dial` for people; `screen.rs`: in a terminal; `programs.rs`: for programs.
+//! - `secrets.rs`: what none of them shows.
 //! - `manual.rs`: what docs/terminal.md says.
 
 mod manual;
@@ -10,4 +11,5 @@ mod people;
 mod programs;
 #[cfg(unix)]
 mod screen;
+mod secrets;
 mod watch;
