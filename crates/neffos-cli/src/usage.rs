@@ -43,8 +43,14 @@ mod tests {
             without_secrets(text, arguments.iter().map(|&argument| argument.to_owned()))
         };
         let url = "ws://me:secret@host/?token=secret";
-        assert_eq!(shown(&format!("unexpected argument '{url}' found"), &[url]), "unexpected argument 'ws://…' found");
-        assert_eq!(shown(&format!("invalid value '{url}'"), &[&format!("--x={url}")]), "invalid value 'ws://…'");
+        assert_eq!(
+            shown(&format!("unexpected argument '{url}' found"), &[url]),
+            "unexpected argument 'ws://…@host/?…' found"
+        );
+        assert_eq!(
+            shown(&format!("invalid value '{url}'"), &[&format!("--x={url}")]),
+            "invalid value 'ws://…@host/?…'"
+        );
         assert_eq!(shown("'me:secret@host'", &["me:secret@host"]), "'…@host'");
         assert_eq!(shown("unexpected argument '--x' found", &["--x"]), "unexpected argument '--x' found");
     }

@@ -96,7 +96,7 @@ impl Dialer {
         let opening = self.opening(&attempt);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            return upgrade::over(tls.connect(stream, &attempt.target.host).await?, &opening).await;
+            return upgrade::over(tls.connect(stream, &attempt.target).await?, &opening).await;
         }
         upgrade::over_tcp(stream, &opening).await
     }

@@ -38,7 +38,7 @@ impl Proxies {
     pub(super) async fn connect(&self, target: &Target) -> Result<TcpStream, Error> {
         match self.intercept(target) {
             Some(proxy) => through(&proxy, target).await,
-            None => reach(&target.host, target.port).await,
+            None => reach(&target.host, target.port, &target.shown()).await,
         }
     }
 
@@ -49,7 +49,7 @@ impl Proxies {
 
 async fn through(proxy: &Intercept, target: &Target) -> Result<TcpStream, Error> {
     let (host, port) = endpoint(proxy)?;
-    let stream = reach(&host, port).await?;
+    let stream = reach(&host, port, &format!("proxy {host}:{port}")).await?;
     let mut request = Request::connect(target.endpoint()).header(header::HOST, target.endpoint());
     if let Some(credentials) = proxy.basic_auth() {
         request = request.header(header::PROXY_AUTHORIZATION, credentials);
@@ -72,9 +72,9 @@ fn endpoint(proxy: &Intercept) -> Result<(String, u16), Error> {
     }
 }
 
-async fn reach(host: &str, port: u16) -> Result<TcpStream, Error> {
+async fn reach(host: &str, port: u16, shown: &str) -> Result<TcpStream, Error> {
     let reached = connect(host, port).await;
-    reached.map_err(|err| Error::unreachable(format!("{host}:{port}: {err}")))
+    reached.map_err(|err| Error::unreachable(format!("{shown}: {err}")))
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub(super) struct Target {
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
+    /// Whether the host may be a part of a password, as in `ws://me?secret@host`.
+    is_doubtful: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,7 @@ impl Target {
             security,
             authority: url[Position::BeforeHost..Position::AfterPort].to_owned(),
             path: url[Position::BeforePath..Position::AfterQuery].to_owned(),
+            is_doubtful: url[Position::BeforePath..].contains('@'),
         })
     }
 
@@ -65,6 +68,11 @@ impl Target {
             Security::Tls => "https",
         };
         format!("{scheme}://{}{}", self.authority, self.path)
+    }
+
+    /// Host and port, for errors; not if they may be a secret.
+    pub(super) fn shown(&self) -> String {
+        if self.is_doubtful { "…".to_owned() } else { self.endpoint() }
     }
 
     /// Host and port, as a tunnel is asked for.
@@ -84,7 +92,8 @@ fn has_scheme(url: &str) -> bool {
 /// Without the query, which may hold a token.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redact(&self.as_http()))
+        let shown = redact(&self.as_http());
+        f.write_str(if self.is_doubtful { "…" } else { &shown })
     }
 }
 
@@ -148,6 +157,15 @@ mod tests {
             );
             assert!(!err.to_string().contains("secret"), "{bad}: {err}");
         }
+    }
+
+    #[test]
+    fn a_host_that_may_be_a_password_is_not_shown() {
+        for url in ["ws://secret?@host", "ws://secret/@host", "ws://secret#@host", "ws://secret?a=b@host"] {
+            let target = Target::parse(url).unwrap();
+            assert!(!format!("{} {target:?}", target.shown()).contains("secret"), "{url}: {target:?}");
+        }
+        assert_eq!(Target::parse("ws://host/?a=b").unwrap().shown(), "host:80");
     }
 
     #[test]

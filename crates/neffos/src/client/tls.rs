@@ -10,6 +10,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::target::Target;
 use crate::error::Error;
 
 /// How to make a stream secret.
@@ -49,10 +50,10 @@ impl Tls {
         Ok(Self(config.into()))
     }
 
-    pub(super) async fn connect(&self, stream: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, Error> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|err| Error::config(format!("url: {err}")))?;
+    pub(super) async fn connect(&self, stream: TcpStream, target: &Target) -> Result<TlsStream<TcpStream>, Error> {
+        let name = ServerName::try_from(target.host.clone()).map_err(|err| Error::config(format!("url: {err}")))?;
         let secret = self.0.connect(name, stream).await;
-        secret.map_err(|err| Error::unreachable(format!("no TLS with {host}: {err}")))
+        secret.map_err(|err| Error::unreachable(format!("no TLS with {}: {err}", target.shown())))
     }
 }
 
