@@ -52,6 +52,21 @@ async fn agree(client: &mut Client<TcpStream>, event: &str) {
 }
 
 #[tokio::test]
+async fn a_heartbeat_of_a_browser_is_answered_while_a_handler_runs() {
+    let gate = Arc::new(Notify::new());
+    let running = start(builder().state(gate.clone())).await;
+    let mut client = running.enter().await;
+    client.emit("wait", "").await;
+    client.send("$1;default;;echo;0;0;later").await;
+    for beat in 0..100 {
+        client.send(format!("${beat}00;_nowhere;;_OnNamespaceDisconnect;0;0;")).await;
+        assert_eq!(client.text().await, format!("${beat}00;;;;;;"));
+    }
+    gate.notify_one();
+    assert_eq!(client.text().await, "$1;default;;echo;0;0;later");
+}
+
+#[tokio::test]
 async fn a_panic_fails_its_own_event_and_nothing_else() {
     let running = start(builder()).await;
     let (mut one, mut two) = (running.enter().await, running.enter().await);

@@ -67,7 +67,7 @@ pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) fn message(peer: &Arc<Peer>, message: Box<Message>, step: Step, cx: &mut Context<'_>) -> Option<Job> {
     match step {
         Step::Ignore => {}
-        Step::Acknowledge => peer.reply(done(peer, &message)),
+        Step::Acknowledge => acknowledge(peer, &message),
         Step::Refuse(reason) => refuse(peer, message, reason),
         Step::Connect(namespace) => return Some(Box::pin(connect(peer.clone(), namespace, message))),
         Step::Disconnect(namespace) => return Some(Box::pin(disconnect(peer.clone(), namespace, message))),
@@ -76,6 +76,11 @@ pub(super) fn message(peer: &Arc<Peer>, message: Box<Message>, step: Step, cx: &
         Step::Event(namespace) => return event(peer, namespace, message, cx),
     }
     None
+}
+
+/// Answers that a request is done.
+pub(super) fn acknowledge(peer: &Peer, request: &Message) {
+    peer.reply(done(peer, request));
 }
 
 /// Tells the handlers of everything that the connection was in that it has ended, and then `on_disconnect`.

@@ -22,8 +22,8 @@ use super::io::{Io, Written};
 use super::peer::{Peer, too_slow};
 use super::process::{self, Job};
 use crate::fanout::{Member, Received, Tally};
-use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
+use crate::message::{Message, events};
 use crate::session::{AckStep, CLIENT_TOKEN, Effect, Frame, Match, Pending, Step, is_made_by};
 use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Reader, Role};
 
@@ -411,8 +411,20 @@ impl Driver {
         if self.peer.hub().role == Role::Client && message.token.starts_with(CLIENT_TOKEN) {
             message.token = SmolStr::default();
         }
+        if self.is_heartbeat(&message) {
+            return process::acknowledge(&self.peer, &message);
+        }
         message.asker = message.is_ask().then(|| self.peer.key());
         self.inbox.push(message);
+    }
+
+    /// Whether this asks to disconnect a namespace that is not declared. Clients in browsers, which cannot send pings, send that
+    /// instead: it must not wait for a handler.
+    fn is_heartbeat(&self, message: &Message) -> bool {
+        let is_request = message.is_ask() && !message.no_op;
+        message.event() == events::DISCONNECT
+            && is_request
+            && self.peer.hub().namespaces.name(message.namespace()).is_none()
     }
 
     // ---- deadlines
