@@ -108,7 +108,7 @@ async function launch(program, args, words = OUR_WORDS) {
 }
 
 /** A server is told by its flags alone what to do; it takes our own variables for mistakes in its options. */
-function environment() {
+export function environment() {
   const ours = Object.entries(process.env).filter(([name]) => !name.startsWith("NEFFOS_"));
   return { ...Object.fromEntries(ours), PATH: (process.env["PATH"] ?? "") + MORE_PATH };
 }

@@ -3,6 +3,7 @@
 //!
 //! - `config/`: flags, environment and file, merged into one set of settings.
 //! - `serve.rs`: `neffos serve`, from the listener to the last signal.
+//! - `listener.rs`: the address that the program listens at.
 //! - `server.rs`: the websocket server that the settings describe; `tls.rs`: its certificate.
 //! - `cluster/`: the other servers, and whether they are reached.
 //! - `hub.rs`: who gets the events that clients send.
@@ -23,6 +24,7 @@ mod config;
 mod failure;
 mod files;
 mod hub;
+mod listener;
 mod live;
 mod log;
 mod metrics;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::extract::State;
@@ -27,6 +28,17 @@ pub(crate) struct App {
     /// The most that may be queued for one client.
     pub(crate) outbox_bytes: usize,
     pub(crate) started: Instant,
+    /// Whether the program has been told to end: no new client should come.
+    pub(crate) leaving: Arc<AtomicBool>,
+}
+
+impl App {
+    fn readiness(&self, extent: Extent) -> Readiness {
+        match self.leaving.load(Ordering::Relaxed) {
+            true => Readiness::Draining,
+            false => Readiness::of(&self.server, extent),
+        }
+    }
 }
 
 /// Whether people are served, or programs only.
@@ -74,7 +86,7 @@ fn finished(router: Router<App>, app: App) -> Router {
 
 /// Whether it lives, and whether clients should come.
 fn health(detail: Detail) -> Router<App> {
-    let ready = |extent| get(async move |State(app): State<App>| Readiness::of(&app.server, extent).answer(detail));
+    let ready = |extent| get(async move |State(app): State<App>| app.readiness(extent).answer(detail));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", ready(Extent::All))

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -12,16 +13,17 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use neffos::Server;
 use tokio::net::TcpListener;
 use tokio::task::JoinError;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::api::Keys;
-use crate::config::{self, ApiKey, NamedKey, ServeArgs, Settings};
+use crate::config::{self, ApiKey, NamedKey, Period, ServeArgs, Settings};
 use crate::failure::Failure;
+use crate::listener::Sharing;
 use crate::routes::{self, App, Operators, Page};
 use crate::signals::{Hangups, Signals};
 use crate::tls::Certificate;
-use crate::{cluster, files, log, metrics, reload, server};
+use crate::{cluster, files, listener, log, metrics, reload, server};
 
 /// Serves until a signal ends it.
 pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
@@ -61,7 +63,10 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
         keys: Keys::new(keys),
         outbox_bytes: settings.outbox_bytes.map_or(usize::MAX, NonZeroUsize::get),
         started: Instant::now(),
+        leaving: Arc::default(),
     };
+    let leaving = app.leaving.clone();
+    let delay = settings.drain_delay.map_or(Duration::ZERO, Period::duration);
     let reloading = tokio::spawn(reload::follow(hangups, Arc::new(settings), app.keys.clone(), tls));
     let mut serving = tokio::spawn(listeners.serve(app, page, config));
     greet(&greeting);
@@ -69,6 +74,14 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
     tokio::select! {
         () = signals.next() => {}
         ended = &mut serving => return Err(early_end(ended)),
+    }
+    leaving.store(true, Ordering::Relaxed);
+    if delay > Duration::ZERO {
+        tracing::info!(?delay, "not ready; draining begins after the delay");
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = signals.next() => return Err(Failure::run("ended by a second signal")),
+        }
     }
     tracing::info!(connections = server.total_connections(), "draining; a second signal ends at once");
     tokio::select! {
@@ -99,9 +112,11 @@ struct Listeners {
 
 impl Listeners {
     async fn open(settings: &Settings) -> Result<Self, Failure> {
-        let (public, address) = listen(settings.addr.as_ref().map_or("127.0.0.1:8080", |addr| addr.as_str())).await?;
+        let sharing = Sharing::of(settings);
+        let address = settings.addr.as_ref().map_or("127.0.0.1:8080", |addr| addr.as_str());
+        let (public, address) = listener::bind(address, sharing).await?;
         let internal = match &settings.internal_addr {
-            Some(addr) => Some(listen(addr.as_str()).await?),
+            Some(addr) => Some(listener::bind(addr.as_str(), sharing).await?),
             None => None,
         };
         Ok(Self { public, address, internal })
@@ -145,13 +160,6 @@ async fn accept(listener: TcpListener, server: Server, app: Router, tls: Option<
         None => neffos::serve_app(listener, server, app).await,
         Some(config) => neffos::serve_tls(listener, server, app, config).await,
     }
-}
-
-async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), Failure> {
-    let cannot = |err: io::Error| Failure::run(format!("cannot listen on {address}: {err}"));
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
-    let bound = listener.local_addr().map_err(cannot)?;
-    Ok((listener, bound))
 }
 
 /// What the listener speaks.

@@ -21,6 +21,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "HOST:PORT", help_heading = NETWORK)]
     pub(crate) addr: Option<Address>,
 
+    /// Let other processes listen at the same address, so that the next one is there before this one ends; this one closes its
+    /// listener when its drain begins. All of them must say so. On Linux only [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = NETWORK)]
+    pub(crate) reuse_port: Option<bool>,
+
     /// Serve over TLS with the certificates in this PEM file, the server's own first [default: none]
     #[arg(long, value_name = "FILE", help_heading = NETWORK)]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -114,6 +119,11 @@ pub(crate) struct Settings {
     /// How long a client may take from its connection to the end of its request, 0s: for ever [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) handshake_timeout: Option<Period>,
+
+    /// How long /readyz says 503 after the signal, while clients are still served, before the shutdown begins; as long as a
+    /// balancer takes to notice. 0s: not at all [default: 0s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) drain_delay: Option<Period>,
 
     /// Over which time a shutdown spreads the closing of connections [default: 2s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
@@ -216,6 +226,7 @@ impl Settings {
         Self {
             page: self.has_page().or(next.has_page()),
             addr: self.addr.or(next.addr),
+            reuse_port: self.reuse_port.or(next.reuse_port),
             tls_cert: self.tls_cert.or(next.tls_cert),
             tls_key: self.tls_key.or(next.tls_key),
             api_key: self.api_key.or(next.api_key),
@@ -236,6 +247,7 @@ impl Settings {
             ping_interval: self.ping_interval.or(next.ping_interval),
             pong_timeout: self.pong_timeout.or(next.pong_timeout),
             handshake_timeout: self.handshake_timeout.or(next.handshake_timeout),
+            drain_delay: self.drain_delay.or(next.drain_delay),
             drain_window: self.drain_window.or(next.drain_window),
             shutdown_timeout: self.shutdown_timeout.or(next.shutdown_timeout),
             ordered: self.ordered.or(next.ordered),

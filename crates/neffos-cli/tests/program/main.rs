@@ -15,6 +15,7 @@ mod page;
 mod pressure;
 mod proxies;
 mod relay;
+mod rolling;
 mod support;
 mod terminal;
 mod tls;

@@ -1,6 +1,6 @@
 //! What operators see and do: numbers, health, signals.
 
-use crate::support::{Frame, Program, bearer, request, run_to_end};
+use crate::support::{Frame, Program, bearer, request, run_to_end, soon};
 
 #[tokio::test]
 async fn the_page_can_read_the_live_numbers_without_a_key() {
@@ -69,6 +69,30 @@ async fn while_it_drains_it_is_alive_and_not_ready() {
     assert_eq!(program.get("/healthz").await.status, 200);
     program.signal("TERM").await;
     assert_eq!(program.code().await, Some(1));
+}
+
+#[tokio::test]
+async fn for_the_drain_delay_it_is_not_ready_and_serves_as_before() {
+    let program = Program::start(&["--drain-delay=3600s", "--drain-window=0s"]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    program.signal("TERM").await;
+    soon(async { while program.get("/readyz").await.status != 503 {} }).await;
+    assert_eq!(program.get("/readyz/alone").await.body, "draining\n");
+    let mut bob = program.client().await.join_namespace().await;
+    bob.emit("chat", "still here").await;
+    assert_eq!(ada.text().await, ";default;;chat;0;0;still here");
+    program.signal("TERM").await;
+    assert_eq!(program.code().await, Some(1));
+}
+
+#[tokio::test]
+async fn after_the_drain_delay_it_drains() {
+    let program = Program::start(&["--drain-delay=1ms", "--drain-window=0s"]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    program.signal("TERM").await;
+    assert_eq!(ada.frame().await, Frame::Close(1012));
+    drop(ada);
+    assert_eq!(program.code().await, Some(0));
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ impl Program {
         Self::run_at(&address.to_string(), &["--api-key", KEY], &[]).await
     }
 
-    async fn run_at(address: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn run_at(address: &str, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::spawned(command(&[&["serve", "--addr", address], flags].concat(), variables)).await
     }
 
