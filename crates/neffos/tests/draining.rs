@@ -1,5 +1,5 @@
 //! While a server drains: a client that only asks whether it is back gets no answer, connections without a request are closed,
-//! and whatever asks for its state is answered.
+//! and requests for its state are answered.
 #![cfg(all(feature = "axum", feature = "tls"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -141,7 +141,7 @@ async fn when_the_next_process_listens_already_all_new_clients_come_to_it() {
     within(entered.notified()).await;
     tokio::spawn(neffos::serve(listen(address), new.clone()));
     let _ending = shut_down(&old).await;
-    // Until the old listener is closed, whom it gets is told nothing.
+    // Until the old listener is closed, its clients get no answer.
     let head =
         async || support::exchange(address, &OLD_BROWSER.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")).await;
     let mut in_a_row = 0;

@@ -20,7 +20,7 @@ use support::{Client, within};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// A server that waits for ever, unless it is told to end.
+/// A server without deadlines.
 fn builder() -> ServerBuilder {
     Server::builder()
         .namespace("default", Events::new())
@@ -42,7 +42,7 @@ enum End {
 impl End {
     const ALL: [(Self, u16); 2] = [(Self::Close, 1001), (Self::Shutdown, 1012)];
 
-    /// Begins to end the server; what is left of it comes back.
+    /// Begins to end the server; returns the rest of the work.
     fn begin(self, server: &Server) -> Ending {
         let server = server.clone();
         let mut ending: Ending = match self {
@@ -59,7 +59,7 @@ impl End {
     }
 }
 
-/// A server that begins to end in the middle of its next handshake, and what is left of that.
+/// A server that begins to end in the middle of its next handshake, and the rest of that work.
 fn ends_in_its_next_handshake(end: End) -> (Server, Arc<Mutex<Option<Ending>>>) {
     let (itself, rest) = (Arc::new(OnceLock::<Server>::new()), Arc::new(Mutex::new(None)));
     let (known, begun) = (itself.clone(), rest.clone());
@@ -151,7 +151,7 @@ async fn a_tls_handshake_in_flight_does_not_hold_the_end_up() {
 }
 
 #[tokio::test]
-async fn a_client_over_which_the_application_still_decides_is_told_at_once() {
+async fn a_client_is_closed_at_once_while_the_application_still_decides() {
     for (end, code) in End::ALL {
         let asked = Arc::new(AtomicBool::new(false));
         let tell = asked.clone();

@@ -1,4 +1,4 @@
-/** A server is replaced: every client returns with its room, however it asks whether the server is back, and whatever stands between. */
+/** A server is replaced: every client returns with its room, with any way of polling and through any proxy. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -123,7 +123,7 @@ async function behind(brand) {
   return { ...place, stop: () => Promise.all([place.stop(), proxy.stop()]) };
 }
 
-/** The next process is there before the first one is told to end. */
+/** The next process listens before the first one gets its signal. */
 async function beside() {
   const args = (/** @type {string} */ address) => ["serve", "--addr", address, "--reuse-port", ...FLAGS];
   const first = await startServer(PROGRAM, args);

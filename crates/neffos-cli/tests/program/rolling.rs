@@ -1,4 +1,4 @@
-//! What docs/scaling.md says of balancers: with its settings, servers are replaced one after the other, and no client is refused.
+//! The settings for balancers in docs/scaling.md: servers are replaced one after the other, and no client is refused.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ async fn no_client_is_refused_while_servers_are_replaced(brand: &str) {
     assert_eq!(refused, Vec::<String>::new(), "{brand}: of {dialled}");
 }
 
-/// Twenty clients a second; returns how many there were, and what was answered to those who did not get in.
+/// Dials twenty times a second. Returns the number of dials, and the answers that refused one.
 async fn dial_again_and_again(address: SocketAddr, is_over: Arc<AtomicBool>) -> (usize, Vec<String>) {
     let mut ticks = interval(Duration::from_millis(50));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

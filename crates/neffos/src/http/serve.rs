@@ -30,11 +30,11 @@ use super::upgrade::{Handover, SHUT_GRACE};
 use crate::server::Server;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
-/// last connection is gone. What is being answered by then has another second. Connections on which nothing is being answered
+/// last connection is gone. A request that is being answered by then has another second. Connections on which nothing is being answered
 /// are closed as soon as the server begins to end.
 ///
 /// A listener whose port other processes share (`SO_REUSEPORT`) is closed then, too, so that new clients come to those. Any other
-/// listener stays open until the last connection is gone: what asks for the state of the server is answered.
+/// listener stays open until the last connection is gone, so that the server's state can be asked for.
 ///
 /// A client has the server's `handshake_timeout` (10 s) from its connection to the end of its request, whose head may be
 /// 16 KiB with 100 headers. While the process has no file descriptor left, accepting pauses and then goes on.
@@ -231,8 +231,8 @@ where
     }
 }
 
-/// The answer as it goes out, and, when the server ends, as the last one on its connection. An answer that must not go out is an
-/// error: then the connection ends.
+/// The answer as the client gets it; when the server ends, the last one on its connection. An answer that the client must not get
+/// is an error: then the connection ends.
 fn last_if<B>(is_shut: bool, mut answer: Response<B>) -> Result<Response<B>, NoAnswer> {
     if handshake::is_silence(&answer) {
         return Err(NoAnswer("the server ends".into()));

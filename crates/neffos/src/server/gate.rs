@@ -90,8 +90,8 @@ impl Gate {
         self.shut.is_cancelled()
     }
 
-    /// How far the end is. A connection must ask after it has joined the fan-out: whoever ends the server sets the phase first and
-    /// then looks who is there, so that one of the two sees the other.
+    /// How far the end is. A connection must ask after it has joined the fan-out. The call that ends the server sets the phase first
+    /// and then lists the connections, so one of the two sees the other.
     pub(crate) fn phase(&self) -> Phase {
         match (self.is_shut(), self.closed.is_cancelled()) {
             (_, true) => Phase::Closed,

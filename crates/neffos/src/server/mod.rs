@@ -225,7 +225,7 @@ impl Server {
         self.hub.fanout.all().iter().for_each(close_for_good);
     }
 
-    /// Ends a connection that joined while the server was ending: whoever ended it may not have seen it.
+    /// Ends a connection that joined while the server was ending: the call that ended the server may have missed it.
     pub(crate) fn end_if_late(&self, peer: &Arc<Peer>) {
         match self.gate.phase() {
             Phase::Open => {}

@@ -101,7 +101,7 @@ impl Open {
     }
 }
 
-/// All that comes until the other side ends the stream, in whatever way.
+/// All that comes until the other side ends or resets the stream.
 pub(crate) async fn rest_of(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     // A stream that is reset has ended, too.
