@@ -80,7 +80,7 @@ async fn for_the_drain_delay_it_is_not_ready_and_serves_as_before() {
     assert_eq!(program.get("/readyz/alone").await.body, "draining\n");
     let mut bob = program.client().await.join_namespace().await;
     bob.emit("chat", "still here").await;
-    assert_eq!(ada.text().await, ";default;;chat;0;0;still here");
+    assert!(ada.text().await.ends_with(";still here"));
     program.signal("TERM").await;
     assert_eq!(program.code().await, Some(1));
 }
