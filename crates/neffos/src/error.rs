@@ -85,6 +85,27 @@ impl Error {
         matches!(self.kind, Kind::Remote(_))
     }
 
+    /// The code and the text with which the peer refused, when it named a code: its handler returned a [`CloseError`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn dial() {
+    /// use neffos::{Client, Events};
+    ///
+    /// let refused = Client::dial("ws://127.0.0.1:8080/ws", Events::new()).await.unwrap_err();
+    /// if let Some(close) = refused.close_error() {
+    ///     println!("refused with {}: {}", close.code(), close.text());
+    /// }
+    /// # }
+    /// ```
+    pub fn close_error(&self) -> Option<CloseError> {
+        match &self.kind {
+            Kind::Remote(text) | Kind::Refused(text) => CloseError::from_wire(text),
+            _ => None,
+        }
+    }
+
     /// Whether a server did not let a client in; the text is the server's.
     pub fn is_refused(&self) -> bool {
         matches!(self.kind, Kind::Refused(_))
@@ -226,6 +247,19 @@ impl CloseError {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// What an error reply or a refusal carries. The space stays when there is no text: neffos.js knows the form by it.
+    pub(crate) fn to_wire(&self) -> String {
+        format!("[{}] {}", self.code, self.text)
+    }
+
+    /// The error that `text` from the wire stands for, if it begins with a code that a close frame may carry.
+    fn from_wire(text: &str) -> Option<Self> {
+        let (code, text) = text.strip_prefix('[')?.split_once(']')?;
+        let is_number = code.bytes().all(|byte| byte.is_ascii_digit());
+        let code = code.parse().ok().filter(|_| is_number).and_then(CloseCode::new)?;
+        Some(Self::new(code, text.strip_prefix(' ').unwrap_or(text)))
+    }
 }
 
 impl fmt::Display for CloseError {
@@ -252,6 +286,23 @@ mod tests {
     fn the_protocols_own_errors_survive_the_wire() {
         for error in [Error::bad_namespace(), Error::bad_room(), Error::closed(), Error::payload("")] {
             assert_eq!(Error::from_wire(&error.to_string()).kind, error.kind);
+        }
+    }
+
+    #[test]
+    fn a_close_error_survives_the_wire_whatever_its_text() {
+        for text in ["kicked", "", "[1000] nested", " spaced"] {
+            let sent = CloseError::new(CloseCode::POLICY, text);
+            assert_eq!(Error::refused(sent.to_wire()).close_error(), Some(sent.clone()));
+            assert_eq!(Error::from_wire(&sent.to_wire()).close_error(), Some(sent));
+        }
+        assert_eq!(CloseError::new(CloseCode::POLICY, "").to_wire(), "[1008] ");
+    }
+
+    #[test]
+    fn a_text_without_a_code_of_close_frames_is_no_close_error() {
+        for text in ["", "no", "[", "[]", "[x] no", "[+1008] no", "[-1] write closed", "[1006] no", "[99999] no"] {
+            assert_eq!(Error::refused(text).close_error(), None, "{text}");
         }
     }
 

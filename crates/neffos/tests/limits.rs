@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use neffos::{Conn, Events, Reply, Server, ServerBuilder, State};
+use neffos::{Conn, Events, Reply, Server, ServerBuilder, Side, State};
+use support::sides::{Transport, client};
 use support::{Client, attach, start, within};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -233,4 +234,128 @@ async fn what_came_before_a_broken_frame_is_answered_first() {
     let reply = [&[0x81, u8::try_from(ask.len()).unwrap()][..], ask].concat();
     assert!(answer.starts_with(&reply.repeat(20)));
     assert_eq!(&answer[20 * reply.len() + 2..][..2], 1002_u16.to_be_bytes());
+}
+
+/// Sends `bytes` again and again, one a second, until the connection is closed; returns the code, and after how many seconds.
+async fn trickle<S: Side>(conn: Conn<S>, mut stream: impl AsyncWrite + Unpin, bytes: &[u8]) -> (u16, u64) {
+    let begin = Instant::now();
+    let sending = async {
+        for byte in bytes.iter().cycle() {
+            // A write to a closed connection fails; `closed` reports the end.
+            stream.write_all(&[*byte]).await.ok();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        () = sending => unreachable!("it never ends"),
+        frame = conn.closed() => (frame.unwrap().code().as_u16(), begin.elapsed().as_secs()),
+    }
+}
+
+/// A connection that has been greeted, and the client's stream.
+async fn greeted(server: &Server) -> (Conn, DuplexStream) {
+    let (stream, _driving) = attach(server, 1024);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    (server.connections().remove(0), client.socket.into_inner())
+}
+
+/// What a client may send one byte at a time: the payload of a message, that of a ping, fragments that hold nothing, pings inside
+/// a message.
+fn trickles() -> [Vec<u8>; 4] {
+    let payload = [&[0x82, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0][..], &[0; 200]].concat();
+    let ping = [&[0x89, 0xFD, 0, 0, 0, 0][..], &[0; 125]].concat();
+    let fragments = [&[0x02, 0x80, 0, 0, 0, 0][..], &[0x00, 0x80, 0, 0, 0, 0].repeat(50)].concat();
+    let pings = [&[0x02, 0x80, 0, 0, 0, 0][..], &[0x89, 0x80, 0, 0, 0, 0].repeat(50)].concat();
+    [payload, ping, fragments, pings]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_trickles_in_is_cut_after_the_message_timeout() {
+    for bytes in trickles() {
+        let server = builder().build().unwrap();
+        let (conn, stream) = greeted(&server).await;
+        assert_eq!(trickle(conn, stream, &bytes).await, (1013, 60), "{bytes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_timeout_is_a_setting() {
+    let [bytes, ..] = trickles();
+    let server = builder().message_timeout(Duration::from_secs(5)).build().unwrap();
+    let (conn, stream) = greeted(&server).await;
+    assert_eq!(trickle(conn, stream, &bytes).await, (1013, 5));
+    for none in [Duration::ZERO, Duration::from_secs(86_400)] {
+        let server = builder().message_timeout(none).build().unwrap();
+        let (conn, stream) = greeted(&server).await;
+        let trickling = tokio::time::timeout(Duration::from_secs(180), trickle(conn.clone(), stream, &bytes)).await;
+        assert!(trickling.is_err() && !conn.is_closed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_message_that_comes_slowly_but_comes_is_not_cut() {
+    let events = Events::new().on("size", async |body: String| Reply::text(body.len().to_string()));
+    let server = Server::builder().namespace("default", events).max_message(1 << 20).build().unwrap();
+    let (stream, _driving) = attach(&server, 1024);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    client.connect("default").await;
+    let text = format!("$9;default;;size;0;0;{}", "x".repeat(512 * 1024));
+    let length = u64::try_from(text.len()).unwrap().to_be_bytes();
+    let frame = [&[0x81, 0xFF][..], &length, &[0; 4], text.as_bytes()].concat();
+    let mut stream = client.socket.into_inner();
+    // 64 KiB take 55 s, all of it more than seven minutes.
+    for part in frame.chunks(1200) {
+        stream.write_all(part).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let reply = "$9;default;;size;0;0;524288";
+    let mut answer = vec![0; 2 + reply.len()];
+    within(stream.read_exact(&mut answer)).await.unwrap();
+    assert!(answer.ends_with(reply.as_bytes()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_late_because_the_server_reads_nothing() {
+    let gate = Arc::new(Semaphore::new(0));
+    let events = Events::new().on("slow", async |State(gate): State<Arc<Semaphore>>, body: String| {
+        gate.acquire().await.unwrap().forget();
+        Reply::text(body)
+    });
+    let server =
+        Server::builder().state(gate.clone()).namespace("default", events).max_waiting_events(1).build().unwrap();
+    let (stream, _driving) = attach(&server, 1024);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    client.connect("default").await;
+    let body = "x".repeat(8 * 1024);
+    let conn = server.connections().remove(0);
+    let writing = async {
+        for nth in 0..4 {
+            client.socket.send(Frame::text(format!("${nth};default;;slow;0;0;{body}"))).await.unwrap();
+        }
+        client
+    };
+    let handling = async {
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        gate.add_permits(4);
+    };
+    let (mut client, ()) = tokio::join!(writing, handling);
+    for nth in 0..4 {
+        assert!(client.text().await.starts_with(&format!("${nth};")));
+    }
+    assert!(!conn.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_a_server_that_trickles_in_is_given_up_too() {
+    // A server's frames are not masked.
+    let fragments = [&[0x02, 0][..], &[0, 0].repeat(50)].concat();
+    for bytes in [[&[0x82, 125][..], &[0; 125]].concat(), fragments] {
+        let at = client(Transport::Memory, |builder| builder.message_timeout(Duration::from_secs(20))).await;
+        let (conn, stream) = (at.ns.conn().clone(), at.wire.socket.into_inner());
+        // One more second is for the server to answer the close frame.
+        assert_eq!(trickle(conn, stream, &bytes).await, (1013, 21));
+    }
 }

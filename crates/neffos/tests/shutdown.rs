@@ -6,9 +6,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use neffos::{Events, Reply, Server, ServerBuilder, State};
-use support::{Client, attach, exchange, start, within};
+use neffos::{CloseCode, CloseFrame, Events, Reply, Server, ServerBuilder, State};
+use support::{Client, attach, exchange, named, start, within};
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 #[derive(Clone, Default)]
@@ -90,4 +92,72 @@ async fn a_closed_server_stays_closed() {
     let request = http::Request::get("/").body(()).unwrap().into_parts().0;
     let err = server.attach(tokio::io::duplex(64).0, request).await.unwrap_err();
     assert_eq!((err.status().as_u16(), err.to_string().as_str()), (503, "server closed"));
+}
+
+/// Ends the connections of a server: one by its handle, by its id, and with the server.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Handle,
+    Id,
+    Drain,
+}
+
+impl Ending {
+    const ALL: [Self; 3] = [Self::Handle, Self::Id, Self::Drain];
+
+    fn begin(self, server: &Server) {
+        let frame = CloseFrame::new(CloseCode::SERVICE_RESTART, "bye");
+        match self {
+            Self::Handle => server.connections()[0].close(frame.code(), frame.reason()),
+            Self::Id => server.close_id("anon", &frame),
+            Self::Drain => {
+                let server = server.clone();
+                tokio::spawn(async move { server.shutdown().await });
+            }
+        }
+    }
+}
+
+/// A client that has not read 40 messages of 1 KiB, most of which wait in its outbox.
+async fn behind() -> (Server, DuplexStream, JoinHandle<()>) {
+    let builder = Server::builder().namespace("default", Events::new()).drain_window(Duration::ZERO);
+    let server = named(builder.ping_interval(Duration::ZERO)).build().unwrap();
+    let (stream, driving) = attach(&server, 4096);
+    let mut client = Client::over(stream).await;
+    client.greet().await;
+    client.connect("default").await;
+    let ns = server.connections()[0].namespace("default").unwrap();
+    for _ in 0..40 {
+        ns.emit("bulk", "x".repeat(1024)).unwrap();
+    }
+    (server, client.socket.into_inner(), driving)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_gets_all_that_was_queued_and_the_close_frame() {
+    for ending in Ending::ALL {
+        let (server, mut stream, driving) = behind().await;
+        ending.begin(&server);
+        let (mut all, mut part) = (Vec::new(), [0; 1024]);
+        // All of it takes four seconds.
+        while let count @ 1.. = within(stream.read(&mut part)).await.unwrap() {
+            all.extend_from_slice(&part[..count]);
+            tokio::time::sleep(Duration::from_millis(95)).await;
+        }
+        assert_eq!(all.windows(5).filter(|part| part == b";bulk").count(), 40, "{ending:?}");
+        let close = all.windows(4).rposition(|part| part[0] == 0x88 && part[2..] == 1012_u16.to_be_bytes());
+        assert!(close.is_some_and(|at| all.len() - at < 64), "{ending:?}: no close frame");
+        within(driving).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_cut_after_half_of_the_close_timeout() {
+    for ending in Ending::ALL {
+        let (server, _stream, driving) = behind().await;
+        let begin = Instant::now();
+        ending.begin(&server);
+        driving.await.unwrap();
+        assert_eq!(begin.elapsed().as_millis(), 2_500, "{ending:?}");
+    }
 }

@@ -108,6 +108,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) slow_consumer_timeout: Option<Period>,
 
+    /// How long a client may take to send a message, or each 64 KiB of it, 0s: for ever; beyond, it is cut [default: 60s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) message_timeout: Option<Period>,
+
     /// After which silence a client is pinged, 0s: never [default: 25s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) ping_interval: Option<Period>,
@@ -244,6 +248,7 @@ impl Settings {
             outbox_bytes: self.outbox_bytes.or(next.outbox_bytes),
             overflow: self.overflow.or(next.overflow),
             slow_consumer_timeout: self.slow_consumer_timeout.or(next.slow_consumer_timeout),
+            message_timeout: self.message_timeout.or(next.message_timeout),
             ping_interval: self.ping_interval.or(next.ping_interval),
             pong_timeout: self.pong_timeout.or(next.pong_timeout),
             handshake_timeout: self.handshake_timeout.or(next.handshake_timeout),

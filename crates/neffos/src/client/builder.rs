@@ -220,6 +220,13 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a message of the server may take from its first byte to its last, and again for each 64 KiB of a longer one;
+    /// beyond, the connection is cut with 1013. The default is 60 s; zero means no limit.
+    pub fn message_timeout(mut self, limit: Duration) -> Self {
+        self.limits.message_timeout = limit;
+        self
+    }
+
     /// After which silence of the server it is pinged. The default is 25 s.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.limits.ping_interval = interval;
@@ -257,7 +264,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long the socket may take for its end, after the close frame. The default is 5 s.
+    /// How long the socket may take for its end: for the queued messages, the close frame and the answer to it. A server that takes
+    /// no byte for half of it is left. The default is 5 s.
     pub fn close_timeout(mut self, limit: Duration) -> Self {
         self.limits.close_timeout = limit;
         self

@@ -60,6 +60,8 @@ impl Link for Accepted {
         if self.stage == Stage::Opening {
             self.peer.admit();
             self.peer.session().ack.resolve(Verdict::Welcome);
+            // The call may come from a task of the application's: the greeting is answered by the connection's own.
+            self.peer.waker.wake();
         }
     }
 

@@ -67,10 +67,33 @@ fn slot() -> (Arc<Slot>, oneshot::Receiver<Answer>) {
 ///
 /// Dropping the future forgets the request: a later reply changes nothing here.
 pub(super) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) -> Answer {
-    let (slot, wait) = slot();
-    let mut asked = Asked::default();
-    open(peer, message, &effect, Waiter::One(slot), &mut asked)?;
-    answered(wait, peer.hub().limits.ask_timeout).await
+    Request::send(peer, message, &effect)?.answer().await
+}
+
+/// A request that the peer has been sent.
+pub(super) struct Request {
+    peer: Arc<Peer>,
+    asked: Asked,
+    wait: oneshot::Receiver<Answer>,
+}
+
+impl Request {
+    pub(super) fn send(peer: &Arc<Peer>, message: Message, effect: &Effect) -> Result<Self, Error> {
+        let (slot, wait) = slot();
+        let mut asked = Asked::default();
+        open(peer, message, effect, Waiter::One(slot), &mut asked)?;
+        Ok(Self { peer: peer.clone(), asked, wait })
+    }
+
+    pub(super) fn token(&self) -> &SmolStr {
+        &self.asked.token
+    }
+
+    pub(super) async fn answer(self) -> Answer {
+        let answer = answered(self.wait, self.peer.hub().limits.ask_timeout).await;
+        drop(self.asked);
+        answer
+    }
 }
 
 /// Asks all of `peers` the same; the first reply counts, be it an error. Who cannot be asked is left out.
@@ -120,9 +143,12 @@ fn open(
     }
     asked.token = message.token.clone();
     let pending = Pending { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
-    peer.session().asks.open(message.token.clone(), pending, peer.hub().limits.max_asks)?;
+    let ends_a_pause = peer.session().asks.open(message.token.clone(), pending, peer.hub().limits.max_asks)?;
     asked.peers.push(peer.clone());
     let sent = peer.send_request(&message, effect);
+    if ends_a_pause {
+        peer.waker.wake();
+    }
     will_be_told(peer, &message.token, sent)
 }
 

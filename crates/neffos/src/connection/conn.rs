@@ -75,7 +75,8 @@ impl<S: Side> Conn<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in.
+    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in. Dropped after
+    /// it, the namespace is connected, and `on_connected` runs on a separate task.
     pub async fn connect(&self, namespace: &str) -> Result<NsConn<S>, Error> {
         if let Some(connected) = self.namespace(namespace) {
             return Ok(connected);

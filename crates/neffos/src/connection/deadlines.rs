@@ -10,20 +10,57 @@ use super::limits::Limits;
 #[derive(Debug)]
 pub(super) enum Deadlines {
     Open {
-        /// None: the client has said `M`.
-        opened: Option<Instant>,
         /// When the peer was heard, or pinged, whichever was last.
         heartbeat: Instant,
         is_pinged: bool,
-        stalled: Option<Instant>,
+        /// Boxed, as most connections have none.
+        waits: Option<Box<Waits>>,
     },
     /// The end has begun: only it counts from now on.
-    Ending {
-        /// Until when the socket may take.
-        socket: Option<Instant>,
-        /// Until when handlers may run on.
-        handlers: Option<Instant>,
-    },
+    Ending(Box<Ending>),
+}
+
+/// What a connection waits for now and then.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    /// For the client's `M`.
+    opened: Option<Instant>,
+    /// For the socket, which takes nothing.
+    stalled: Option<Instant>,
+    /// For the rest of a message.
+    message: Option<Started>,
+}
+
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// Until when the socket may take.
+    socket: Option<Instant>,
+    /// How long the socket may take nothing, while bytes wait.
+    patience: Duration,
+    stalled: Option<Instant>,
+    /// When the socket was last tried without a sign of the runtime.
+    probed: Instant,
+    /// Until when handlers may run on.
+    handlers: Option<Instant>,
+}
+
+/// A message that has not come whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Started {
+    /// When it began, or the last [`MESSAGE_STEP`] of it was complete.
+    since: Instant,
+    /// How many of those have come.
+    steps: usize,
+}
+
+/// How long the parts of a connection's end may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndLimits {
+    /// The socket.
+    pub(super) socket: Duration,
+    /// The socket, while it takes nothing.
+    pub(super) stall: Duration,
+    pub(super) handlers: Duration,
 }
 
 /// What is due.
@@ -36,6 +73,10 @@ pub(super) enum Due {
     NoPong,
     /// The client does not read.
     Stalled,
+    /// A message that has begun does not end.
+    SlowMessage,
+    /// The socket is to be tried again, though the runtime has not said that it takes more.
+    Probe,
     /// The socket's end took too long.
     SocketTimeout,
     /// Handlers ran on for too long after it.
@@ -44,14 +85,13 @@ pub(super) enum Due {
 
 impl Deadlines {
     pub(super) fn new(now: Instant) -> Self {
-        Self::Open { opened: Some(now), heartbeat: now, is_pinged: false, stalled: None }
+        let waits = Waits { opened: Some(now), ..Waits::default() };
+        Self::Open { heartbeat: now, is_pinged: false, waits: Some(Box::new(waits)) }
     }
 
     /// The opening is over.
     pub(super) fn acknowledged(&mut self) {
-        if let Self::Open { opened, .. } = self {
-            *opened = None;
-        }
+        self.end_wait(|waits| waits.opened = None);
     }
 
     /// Something came from the peer, whatever it was.
@@ -61,29 +101,72 @@ impl Deadlines {
         }
     }
 
+    /// Nothing is read, so that silence says nothing.
+    pub(super) fn paused(&mut self, now: Instant) {
+        self.heard(now);
+        if let Self::Open { waits: Some(waits), .. } = self
+            && let Some(message) = &mut waits.message
+        {
+            message.since = now;
+        }
+    }
+
+    /// So many bytes of an unfinished message have arrived.
+    pub(super) fn receiving(&mut self, bytes: usize, now: Instant) {
+        let steps = bytes / MESSAGE_STEP;
+        if let Self::Open { waits, .. } = self {
+            let message = &mut waits.get_or_insert_default().message;
+            if message.is_none_or(|message| message.steps < steps) {
+                *message = Some(Started { since: now, steps });
+            }
+        }
+    }
+
+    /// A message is whole, or none has begun.
+    pub(super) fn received(&mut self) {
+        self.end_wait(|waits| waits.message = None);
+    }
+
     /// Bytes wait and the socket takes none.
     pub(super) fn stalled(&mut self, now: Instant) {
-        if let Self::Open { stalled, .. } = self {
-            stalled.get_or_insert(now);
-        }
+        let stalled = match self {
+            Self::Open { waits, .. } => &mut waits.get_or_insert_default().stalled,
+            Self::Ending(ending) => &mut ending.stalled,
+        };
+        stalled.get_or_insert(now);
     }
 
     /// The socket took bytes, or there are none.
     pub(super) fn flowing(&mut self) {
-        if let Self::Open { stalled, .. } = self {
-            *stalled = None;
+        match self {
+            Self::Open { .. } => self.end_wait(|waits| waits.stalled = None),
+            Self::Ending(ending) => ending.stalled = None,
+        }
+    }
+
+    fn end_wait(&mut self, end: impl FnOnce(&mut Waits)) {
+        if let Self::Open { waits, .. } = self {
+            let Some(some) = waits else { return };
+            end(some);
+            waits.take_if(|waits| waits.opened.is_none() && waits.stalled.is_none() && waits.message.is_none());
         }
     }
 
     /// The end has begun.
-    pub(super) fn end(&mut self, socket: Instant, handlers: Instant) {
-        *self = Self::Ending { socket: Some(socket), handlers: Some(handlers) };
+    pub(super) fn end(&mut self, now: Instant, limits: EndLimits) {
+        *self = Self::Ending(Box::new(Ending {
+            socket: Some(now + limits.socket),
+            patience: limits.stall,
+            stalled: None,
+            probed: now,
+            handlers: Some(now + limits.handlers),
+        }));
     }
 
     /// The handlers that tell of the end get their own time.
     pub(super) fn end_handlers(&mut self, until: Instant) {
-        if let Self::Ending { handlers, .. } = self {
-            *handlers = Some(until);
+        if let Self::Ending(ending) = self {
+            ending.handlers = Some(until);
         }
     }
 
@@ -92,8 +175,9 @@ impl Deadlines {
         let (_, due) = self.upcoming(limits).filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
         match (due, self) {
             (Due::Ping, Self::Open { heartbeat, is_pinged, .. }) => (*heartbeat, *is_pinged) = (now, true),
-            (Due::SocketTimeout, Self::Ending { socket, .. }) => *socket = None,
-            (Due::HandlerTimeout, Self::Ending { handlers, .. }) => *handlers = None,
+            (Due::Probe, Self::Ending(ending)) => ending.probed = now,
+            (Due::SocketTimeout, Self::Ending(ending)) => (ending.socket, ending.stalled) = (None, None),
+            (Due::HandlerTimeout, Self::Ending(ending)) => ending.handlers = None,
             _ => {}
         }
         Some(due)
@@ -108,24 +192,35 @@ impl Deadlines {
         let after = |since: Option<Instant>, limit: Duration, due| {
             since.filter(|_| limit > Duration::ZERO).map(|since| (since + limit, due))
         };
-        let all = match *self {
-            Self::Open { opened, heartbeat, is_pinged, stalled } => [
-                after(opened, limits.ack_timeout, Due::NoHello),
-                after(stalled, limits.slow_consumer_timeout, Due::Stalled),
+        let all = match self {
+            Self::Open { heartbeat, is_pinged, waits } => [
+                after(waits.as_ref().and_then(|waits| waits.opened), limits.ack_timeout, Due::NoHello),
+                after(waits.as_ref().and_then(|waits| waits.stalled), limits.slow_consumer_timeout, Due::Stalled),
+                after(
+                    waits.as_ref().and_then(|waits| waits.message).map(|message| message.since),
+                    limits.message_timeout,
+                    Due::SlowMessage,
+                ),
                 match is_pinged {
-                    true => after(Some(heartbeat), limits.pong_timeout, Due::NoPong),
-                    false => after(Some(heartbeat), limits.ping_interval, Due::Ping),
+                    true => after(Some(*heartbeat), limits.pong_timeout, Due::NoPong),
+                    false => after(Some(*heartbeat), limits.ping_interval, Due::Ping),
                 },
             ],
-            Self::Ending { socket, handlers } => [
-                socket.map(|until| (until, Due::SocketTimeout)),
-                handlers.map(|until| (until, Due::HandlerTimeout)),
-                None,
+            Self::Ending(ending) => [
+                ending.socket.map(|until| (until, Due::SocketTimeout)),
+                ending.stalled.map(|since| (since + ending.patience, Due::SocketTimeout)),
+                ending.stalled.map(|_| (ending.probed + ending.patience / PROBES, Due::Probe)),
+                ending.handlers.map(|until| (until, Due::HandlerTimeout)),
             ],
         };
         all.into_iter().flatten()
     }
 }
+
+/// A message gets its time once more for each of these that comes.
+const MESSAGE_STEP: usize = 64 * 1024;
+/// How often a socket that takes nothing is tried before it is given up.
+const PROBES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -176,11 +271,72 @@ mod tests {
         assert_eq!(deadlines.due(start + seconds(15), &limits), Some(Due::Stalled));
     }
 
+    const END: EndLimits =
+        EndLimits { socket: Duration::from_secs(5), stall: Duration::from_secs(2), handlers: Duration::from_secs(10) };
+
+    #[test]
+    fn a_message_must_end_in_time_and_a_long_one_must_come_on() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.acknowledged();
+        deadlines.receiving(1, start);
+        for second in 1..60 {
+            deadlines.heard(start + seconds(second));
+            deadlines.receiving(1024, start + seconds(second));
+            assert_eq!(deadlines.due(start + seconds(second), &limits), None);
+        }
+        deadlines.receiving(MESSAGE_STEP, start + seconds(59));
+        deadlines.heard(start + seconds(118));
+        assert_eq!(deadlines.due(start + seconds(118), &limits), None);
+        assert_eq!(deadlines.due(start + seconds(119), &limits), Some(Due::SlowMessage));
+    }
+
+    #[test]
+    fn a_message_is_not_late_while_nothing_is_read_or_once_it_is_whole() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.acknowledged();
+        deadlines.receiving(1, start);
+        deadlines.paused(start + seconds(59));
+        assert_eq!(deadlines.due(start + seconds(60), &limits), None);
+        deadlines.received();
+        deadlines.heard(start + seconds(119));
+        assert_eq!(deadlines.due(start + seconds(119), &limits), None);
+        deadlines.receiving(1, start + seconds(119));
+        assert_eq!(deadlines.due(start + seconds(140), &limits), None);
+    }
+
+    #[test]
+    fn an_end_takes_its_time_while_the_socket_takes_bytes_and_less_when_it_takes_none() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.end(start, END);
+        deadlines.stalled(start);
+        assert_eq!(deadlines.due(start + seconds(1), &limits), Some(Due::Probe));
+        deadlines.flowing();
+        deadlines.stalled(start + seconds(1));
+        assert_eq!(deadlines.due(start + seconds(2), &limits), Some(Due::Probe));
+        assert_eq!(last_due(&mut deadlines, start + seconds(3)), Some(Due::SocketTimeout));
+
+        deadlines.end(start, END);
+        for second in 0..5 {
+            deadlines.flowing();
+            deadlines.stalled(start + seconds(second));
+            assert_ne!(last_due(&mut deadlines, start + seconds(second)), Some(Due::SocketTimeout));
+        }
+        assert_eq!(last_due(&mut deadlines, start + seconds(5)), Some(Due::SocketTimeout));
+    }
+
+    fn last_due(deadlines: &mut Deadlines, now: Instant) -> Option<Due> {
+        let limits = Limits::default();
+        std::iter::from_fn(|| deadlines.due(now, &limits)).last()
+    }
+
     #[test]
     fn once_the_end_has_begun_only_the_end_is_due() {
         let (limits, start) = (Limits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
-        deadlines.end(start + seconds(5), start + seconds(10));
+        deadlines.end(start, END);
         assert_eq!(deadlines.due(start + seconds(5), &limits), Some(Due::SocketTimeout));
         assert_eq!(deadlines.due(start + seconds(9), &limits), None);
         assert_eq!(deadlines.due(start + seconds(35), &limits), Some(Due::HandlerTimeout));
@@ -193,6 +349,9 @@ mod tests {
         let start = Instant::now();
         limits.ping_interval = Duration::ZERO;
         limits.ack_timeout = Duration::ZERO;
-        assert_eq!(Deadlines::new(start).next(&limits), None);
+        limits.message_timeout = Duration::ZERO;
+        let mut deadlines = Deadlines::new(start);
+        deadlines.receiving(1, start);
+        assert_eq!(deadlines.next(&limits), None);
     }
 }

@@ -56,6 +56,19 @@ impl Io {
         }
     }
 
+    /// Tries to write although the runtime has not said that the socket takes more: it says so when a third of the send
+    /// buffer is free, which a slow reader may take seconds for.
+    pub(super) fn probe(&self, peer: &Peer) -> Written {
+        let mut tally = Tally::default();
+        let written = match self {
+            Self::OfPeer => probe_tcp(&mut peer.outgoing(), &mut tally),
+            Self::Driven(_) => Written { some: false, stuck: peer.outgoing().outbox.is_blocked() },
+            Self::Gone => Written::default(),
+        };
+        peer.hub().fanout.totals().add(&tally);
+        written
+    }
+
     /// Says that nothing more will be sent. The peer's answer, its own end, is read as ever.
     pub(super) fn poll_shut_down(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Poll<()> {
         match self {
@@ -97,6 +110,18 @@ fn poll_write_tcp(outgoing: &mut Outgoing, cx: &mut Context<'_>, tally: &mut Tal
         outgoing.write(tally);
     }
     Written { some: outgoing.outbox.len() < before, stuck: outgoing.outbox.is_blocked() }
+}
+
+fn probe_tcp(outgoing: &mut Outgoing, tally: &mut Tally) -> Written {
+    let mut some = false;
+    while let (Some(stream), Some(front)) = (outgoing.tcp(), outgoing.outbox.front()) {
+        let Ok(count) = write_one(stream, &front) else { break };
+        outgoing.outbox.advance(count, tally);
+        some = true;
+    }
+    let stuck = !outgoing.outbox.is_empty();
+    outgoing.outbox.set_blocked(stuck);
+    Written { some, stuck }
 }
 
 fn poll_read_tcp(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {

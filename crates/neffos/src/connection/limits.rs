@@ -24,6 +24,8 @@ pub(crate) struct Limits {
     pub(crate) ping_interval: Duration,
     pub(crate) pong_timeout: Duration,
     pub(crate) slow_consumer_timeout: Duration,
+    /// For a message from its first byte to its last, and again for each 64 KiB of it.
+    pub(crate) message_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) handler_grace: Duration,
 }
@@ -45,6 +47,7 @@ impl Default for Limits {
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(10),
             slow_consumer_timeout: Duration::from_secs(10),
+            message_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             handler_grace: Duration::from_secs(10),
         }

@@ -113,7 +113,8 @@ impl<S: Side> NsConn<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in.
+    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in. Dropped after
+    /// it, the room is joined, and `on_room_joined` runs on a separate task.
     pub async fn join(&self, room: &str) -> Result<Room<S>, Error> {
         if let Some(joined) = self.room(room) {
             return Ok(joined);
@@ -145,8 +146,8 @@ impl<S: Side> NsConn<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the namespace stays connected here. Dropped later, handlers that tell of the end may not
-    /// run.
+    /// Dropped before the answer, the namespace stays connected here. Dropped after it, the handlers that report the end run
+    /// on a separate task.
     pub async fn disconnect(&self) -> Result<(), Error> {
         if self.conn.link().renounce(&self.namespace, None) {
             return Ok(());
@@ -239,7 +240,7 @@ impl<S: Side> Room<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the room stays joined here.
+    /// Dropped before the answer, the room stays joined here. Dropped after it, `on_room_left` runs on a separate task.
     pub async fn leave(&self) -> Result<(), Error> {
         self.leave_as(Cause::Peer).await
     }

@@ -321,6 +321,17 @@ impl Peer {
         rooms
     }
 
+    /// Joins a room that the peer asked for, and then queues the reply; false when it was joined meanwhile, or its namespace
+    /// was disconnected.
+    pub(super) fn join_for_peer(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>, reply: Bytes) -> bool {
+        let is_new = self.session().membership.join(namespace, room);
+        match is_new {
+            true => self.hub.fanout.join(self, namespace, room, Some(reply)),
+            false => self.reply(reply),
+        }
+        is_new
+    }
+
     pub(super) fn join(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
         if self.session().membership.join(namespace, room) {
             self.hub.fanout.join(self, namespace, room, None);

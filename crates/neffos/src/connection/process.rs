@@ -15,11 +15,11 @@ use super::conn::Conn;
 use super::handler::Running;
 use super::peer::Peer;
 use super::reply::{Kind, Reply};
-use crate::error::{CloseError, Error};
+use crate::error::{BAD_NAMESPACE, Error};
 use crate::fanout::Member;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Cause, Encoding, Message, events};
-use crate::session::{Memberships, Step, Verdict};
+use crate::session::{Memberships, Refusal, Step, Verdict};
 use crate::websocket::{CloseCode, CloseFrame, Role};
 
 /// Says whether the connection is wanted: at once, unless there is an `on_connect` to ask or a place to wait for.
@@ -38,7 +38,7 @@ async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
         None => Reply::none(),
     };
     let native_only = peer.hub().native == NativeMode::Only;
-    let Some((code, text)) = refusal(reply) else {
+    let Some(refusal) = refusal(reply) else {
         welcome(&peer);
         if native_only && let Some(name) = peer.hub().namespaces.name("") {
             let _claim = peer.reach(&name, None).await;
@@ -47,12 +47,12 @@ async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
         }
         return;
     };
-    tracing::debug!(conn = &**peer.id(), reason = text.as_str(), "refused");
-    // Without the exchange, or after a welcome that was given too early, a close frame is all there is to say it with.
+    tracing::debug!(conn = &**peer.id(), reason = refusal.text.as_str(), "refused");
+    // Without a greeting, or after a welcome that was given too early, a close frame is all there is to say it with.
     if native_only || peer.is_admitted() {
-        return peer.close(Some(&CloseFrame::new(code, text)));
+        return peer.close(Some(&refusal.close));
     }
-    peer.session().ack.resolve(Verdict::Refused(text));
+    peer.session().ack.resolve(Verdict::Refused(refusal));
 }
 
 fn welcome(peer: &Peer) {
@@ -98,7 +98,11 @@ pub(super) async fn teardown(peer: Arc<Peer>, memberships: Memberships) {
 
 /// Asks the handler of a system event for its consent.
 pub(super) async fn decide(peer: &Arc<Peer>, namespace: &Arc<str>, message: Message) -> Result<(), Error> {
-    consent(peer, namespace, Box::new(message)).await.1
+    let decision = consent(peer, namespace, Box::new(message)).await.1;
+    decision.map_err(|denial| {
+        denial.close(peer);
+        Error::new(denial.text)
+    })
 }
 
 /// Tells the handler of a system event; it has no say.
@@ -106,17 +110,32 @@ pub(super) async fn tell(peer: &Arc<Peer>, namespace: &Arc<str>, message: Messag
     run(peer, namespace, Box::new(message)).await;
 }
 
-/// As [`decide`], and hands the message back.
-async fn consent(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> (Box<Message>, Result<(), Error>) {
+/// A handler's no.
+struct Denial {
+    text: String,
+    /// It wants the connection closed, too.
+    close: Option<CloseFrame>,
+}
+
+impl Denial {
+    fn close(&self, peer: &Peer) {
+        if let Some(frame) = &self.close {
+            peer.close(Some(frame));
+        }
+    }
+}
+
+/// As [`decide`], and hands the message back. It closes nothing: the error reply goes first.
+async fn consent(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> (Box<Message>, Result<(), Denial>) {
     let (message, reply) = run(peer, namespace, message).await;
     let decision = match reply.0 {
         Kind::Nothing | Kind::Body(_) | Kind::Binary(_) => Ok(()),
-        Kind::Error(text) => Err(Error::new(text)),
+        Kind::Error(text) => Err(Denial { text, close: None }),
         Kind::Close(close) => {
-            peer.close(Some(&CloseFrame::new(close.code(), close.text())));
-            Err(Error::new(close.to_string()))
+            let frame = CloseFrame::new(close.code(), close.text());
+            Err(Denial { text: close.to_wire(), close: Some(frame) })
         }
-        Kind::Panicked => Err(Error::new(PANICKED)),
+        Kind::Panicked => Err(Denial { text: PANICKED.to_owned(), close: None }),
     };
     (message, decision)
 }
@@ -132,8 +151,8 @@ pub(super) async fn tell_left(peer: &Arc<Peer>, namespace: &Arc<str>, rooms: &[A
 
 async fn connect(peer: Arc<Peer>, namespace: Arc<str>, message: Box<Message>) {
     let (message, decision) = consent(&peer, &namespace, message).await;
-    if let Err(err) = decision {
-        return refuse(&peer, message, &err.to_string());
+    if let Err(denial) = decision {
+        return deny(&peer, message, &denial);
     }
     let _claim = peer.reach(&namespace, None).await;
     let is_new = peer.enter_for_peer(&namespace, done(&peer, &message));
@@ -149,8 +168,8 @@ async fn disconnect(peer: Arc<Peer>, namespace: Arc<str>, mut message: Box<Messa
     if role == Role::Server {
         let decision;
         (message, decision) = consent(&peer, &namespace, message).await;
-        if let Err(err) = decision {
-            return refuse(&peer, message, &err.to_string());
+        if let Err(denial) = decision {
+            return deny(&peer, message, &denial);
         }
     }
     let rooms = peer.exit(&namespace);
@@ -164,24 +183,29 @@ async fn disconnect(peer: Arc<Peer>, namespace: Arc<str>, mut message: Box<Messa
 
 async fn join(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Box<Message>) {
     let (message, decision) = consent(&peer, &namespace, message).await;
-    if let Err(err) = decision {
-        return refuse(&peer, message, &err.to_string());
+    if let Err(denial) = decision {
+        return deny(&peer, message, &denial);
     }
     let _claim = peer.reach(&namespace, Some(&room)).await;
-    peer.join(&namespace, &room);
+    if !peer.session().membership.is_connected(&namespace) {
+        // This side has disconnected it while the handler was asked.
+        return refuse(&peer, message, BAD_NAMESPACE);
+    }
+    let is_new = peer.join_for_peer(&namespace, &room, done(&peer, &message));
     peer.settled().await;
-    let (message, _) = run(&peer, &namespace, renamed(message, events::JOINED)).await;
-    peer.reply(done(&peer, &message));
+    if is_new {
+        run(&peer, &namespace, renamed(message, events::JOINED)).await;
+    }
 }
 
 /// A server's handler may refuse; a client's has no say.
 async fn leave(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Box<Message>) {
     let name = message.event.clone();
     let (message, decision) = consent(&peer, &namespace, renamed(message, events::LEAVE)).await;
-    if peer.hub().role == Role::Server
-        && let Err(err) = decision
-    {
-        return refuse(&peer, renamed(message, name), &err.to_string());
+    match decision {
+        Err(denial) if peer.hub().role == Role::Server => return deny(&peer, renamed(message, name), &denial),
+        Err(denial) => denial.close(&peer),
+        Ok(()) => {}
     }
     peer.leave(&namespace, &room);
     peer.settled().await;
@@ -240,7 +264,7 @@ fn answer(peer: &Peer, message: Box<Message>, reply: Reply) {
         Kind::Binary(body) => answer_with(peer, message, |ask| ask.turn_into_reply(body, Encoding::Binary)),
         Kind::Error(text) => answer_with(peer, message, |ask| ask.turn_into_error_reply(text)),
         Kind::Close(close) => {
-            answer_with(peer, message, |ask| ask.turn_into_error_reply(close.to_string()));
+            answer_with(peer, message, |ask| ask.turn_into_error_reply(close.to_wire()));
             peer.close(Some(&CloseFrame::new(close.code(), close.text())));
         }
         Kind::Panicked if message.is_ask() => answer_with(peer, message, |ask| ask.turn_into_error_reply(PANICKED)),
@@ -248,17 +272,32 @@ fn answer(peer: &Peer, message: Box<Message>, reply: Reply) {
     }
 }
 
-/// Sends a reply, unless the peer has left the place meanwhile, or would be told of its own error.
+/// Sends a reply, unless the peer is not in the place (any more), or the reply would return the peer's own error. A peer that
+/// asked gets its reply whether it has joined the room or not: the token finds the caller.
 fn answer_with(peer: &Peer, mut message: Box<Message>, turn_into_reply: impl FnOnce(&mut Message)) {
     let was_error = message.error.is_some();
     // There is no envelope that could tell a native reply from a native message.
     let is_bare = message.is_native() && !message.is_ask();
     turn_into_reply(&mut message);
     let is_echo_of_an_error = message.error.is_some() && was_error;
-    if is_echo_of_an_error || is_bare || peer.session().may_send(&message).is_err() {
+    if is_echo_of_an_error || is_bare || !may_answer(peer, &message) {
         return;
     }
     peer.reply(wire::encode(&message, peer.hub().role));
+}
+
+fn may_answer(peer: &Peer, message: &Message) -> bool {
+    let session = peer.session();
+    match message.is_ask() {
+        true => session.membership.is_connected(message.namespace()),
+        false => session.may_send(message).is_ok(),
+    }
+}
+
+/// Tells an asker of a handler's no, and then closes, if that is wanted.
+fn deny(peer: &Peer, message: Box<Message>, denial: &Denial) {
+    refuse(peer, message, &denial.text);
+    denial.close(peer);
 }
 
 /// Tells an asker that it may not; one that did not ask is told nothing.
@@ -279,18 +318,16 @@ fn renamed(mut message: Box<Message>, event: impl Into<SmolStr>) -> Box<Message>
     message
 }
 
-/// What `on_connect` returned, when it was a refusal.
-fn refusal(reply: Reply) -> Option<(CloseCode, String)> {
+/// What `on_connect` returned, when it was a refusal. The answer to the greeting names the code of a `CloseError`, as
+/// Go's does.
+fn refusal(reply: Reply) -> Option<Refusal> {
+    let plain = |code, text: String| Refusal { close: CloseFrame::new(code, text.clone()), text };
     match reply.0 {
         Kind::Nothing | Kind::Body(_) | Kind::Binary(_) => None,
-        Kind::Error(text) => Some((CloseCode::POLICY, text)),
-        Kind::Close(close) => Some((close.code(), close_text(&close))),
-        Kind::Panicked => Some((CloseCode::INTERNAL_ERROR, PANICKED.to_owned())),
+        Kind::Error(text) => Some(plain(CloseCode::POLICY, text)),
+        Kind::Close(close) => Some(Refusal { text: close.to_wire(), ..plain(close.code(), close.text().to_owned()) }),
+        Kind::Panicked => Some(plain(CloseCode::INTERNAL_ERROR, PANICKED.to_owned())),
     }
-}
-
-fn close_text(close: &CloseError) -> String {
-    close.text().to_owned()
 }
 
 async fn guarded(hook: impl Future<Output = Reply>) -> Reply {

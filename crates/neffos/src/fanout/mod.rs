@@ -33,6 +33,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 pub(crate) use cast::{Audience, Cast, Except};
 use change::{Change, ChangeKind, Memberships};
@@ -92,6 +93,13 @@ impl<M: Member> Fanout<M> {
             sequencer: ordered.then(Mutex::default),
             totals: totals.clone(),
             runtimes: runtimes.clone(),
+        }
+    }
+
+    /// Runs `work` as a task of the current runtime, or of one that drives connections.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtimes.latest()) {
+            runtime.spawn(work);
         }
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Outbox {
     blocked: bool,
     /// Nothing more is taken.
     closed: bool,
+    /// The queue has been dropped: the connection is closed because its peer does not read.
+    cut: bool,
 }
 
 impl Outbox {
@@ -230,6 +232,7 @@ impl Outbox {
             self.queue.push_back(Item { chunk: kept, class });
         }
         self.close(frame);
+        self.cut = true;
     }
 
     /// Gives up what is queued, and takes nothing more.
@@ -306,6 +309,11 @@ impl Outbox {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Whether what was queued has been given up for the last frame.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// Whether the last frame has gone.

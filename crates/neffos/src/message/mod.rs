@@ -329,11 +329,17 @@ impl Message {
     }
 
     /// The same with an error, always as text: some clients cannot read an error in a binary frame.
+    ///
+    /// An error without a text gets one: Go clients and old JavaScript clients take the empty one for success.
     pub(crate) fn turn_into_error_reply(&mut self, text: impl Into<SmolStr>) {
         self.turn_into_reply(Bytes::new(), Encoding::Text);
-        self.error = Some(text.into());
+        let text = text.into();
+        self.error = Some(if text.is_empty() { SmolStr::new_static(NO_REASON) } else { text });
     }
 }
+
+/// The text of an error that has none.
+const NO_REASON: &str = "no reason given";
 
 /// What a broadcast takes: one message, or several that arrive in their order with nothing of the same caller between
 /// them.
@@ -412,5 +418,7 @@ mod tests {
         let mut ask = Message { token: "$1".into(), ..Message::new("e", "x").binary() };
         ask.turn_into_error_reply("no");
         assert_eq!((ask.error(), ask.is_binary(), ask.body().len()), (Some("no"), false, 0));
+        ask.turn_into_error_reply("");
+        assert_eq!(ask.error(), Some(NO_REASON));
     }
 }

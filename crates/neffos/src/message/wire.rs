@@ -83,7 +83,8 @@ pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result
         (Kind::Binary, true) => Encoding::NativeBinary,
     };
     match is_error {
-        true => message.error = (body < frame.len()).then(|| String::from_utf8_lossy(&frame[body..]).into()),
+        // Also without a text: a refusal that gives no reason is none the less a refusal.
+        true => message.error = Some(String::from_utf8_lossy(&frame[body..]).into()),
         false => {
             frame.advance(body);
             message.body = frame;
@@ -316,8 +317,8 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_a_text_is_no_error() {
-        assert_eq!(decode_text(";default;;e;1;0;").unwrap().error(), None);
+    fn an_error_without_a_text_is_an_error() {
+        assert_eq!(decode_text(";default;;e;1;0;").unwrap().error(), Some(""));
     }
 
     #[test]

@@ -236,6 +236,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How long a message of a client may take from its first byte to its last, and again for each 64 KiB of a longer one;
+    /// beyond, the connection is cut with 1013. The default is 60 s; zero means no limit.
+    pub fn message_timeout(mut self, limit: Duration) -> Self {
+        self.limits.message_timeout = limit;
+        self
+    }
+
     /// After which silence of the client it is pinged. The default is 25 s.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.limits.ping_interval = interval;
@@ -248,7 +255,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How many pings of a client may wait for their answer; beyond, it is cut. The default is 16.
+    /// How many answers to pings may wait for a client that does not read them; beyond, it is cut with 1008. The default is 16.
+    /// Of pings that come faster than others can be served in between, only the last is answered.
     pub fn max_pending_pongs(mut self, most: usize) -> Self {
         self.limits.max_pongs = most;
         self
@@ -297,7 +305,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How long a socket may take for its end, after the close frame. The default is 5 s.
+    /// How long a socket may take for its end: for the queued messages, the close frame and the answer to it. A client that takes no
+    /// byte for half of it is cut. The default is 5 s.
     pub fn close_timeout(mut self, limit: Duration) -> Self {
         self.limits.close_timeout = limit;
         self

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::websocket::Kind;
+use crate::websocket::{CloseFrame, Kind};
 
 /// Where the opening stands.
 #[derive(Debug)]
@@ -33,7 +33,15 @@ pub(crate) struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Welcome,
-    Refused(String),
+    Refused(Refusal),
+}
+
+/// Why a connection is not wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// What the greeting is answered with.
+    pub(crate) text: String,
+    pub(crate) close: CloseFrame,
 }
 
 /// What a frame or the verdict leads to.
@@ -46,7 +54,7 @@ pub(crate) enum AckStep {
     /// Say `A<id>`, then handle these.
     Accept(Vec<Frame>),
     /// Say `H<text>`, then close.
-    Refuse(String),
+    Refuse(Refusal),
     /// A client must not say this.
     Violation,
     /// More than may wait.
@@ -108,7 +116,7 @@ impl Ack {
     pub(crate) fn advance(&mut self) -> AckStep {
         match self.opening.take() {
             Some(opening) if opening.hello && opening.verdict.is_some() => match opening.verdict {
-                Some(Verdict::Refused(text)) => AckStep::Refuse(text),
+                Some(Verdict::Refused(refusal)) => AckStep::Refuse(refusal),
                 _ => AckStep::Accept(opening.frames),
             },
             unfinished => {
@@ -122,6 +130,7 @@ impl Ack {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::websocket::CloseCode;
 
     const LIMITS: AckLimits = AckLimits { frames: 2, bytes: 10 };
 
@@ -144,9 +153,11 @@ mod tests {
     #[test]
     fn the_first_verdict_counts() {
         let mut ack = Ack::awaited();
-        ack.resolve(Verdict::Refused("not you".into()));
+        let close = CloseFrame::new(CloseCode::POLICY, "not you");
+        let refusal = Refusal { text: "not you".into(), close };
+        ack.resolve(Verdict::Refused(refusal.clone()));
         ack.resolve(Verdict::Welcome);
-        assert_eq!(ack.receive(text("Mxyz"), LIMITS), AckStep::Refuse("not you".into()));
+        assert_eq!(ack.receive(text("Mxyz"), LIMITS), AckStep::Refuse(refusal));
     }
 
     #[test]

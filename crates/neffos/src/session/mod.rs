@@ -11,7 +11,7 @@ mod membership;
 
 use std::sync::Arc;
 
-pub(crate) use ack::{Ack, AckLimits, AckStep, Frame, Verdict};
+pub(crate) use ack::{Ack, AckLimits, AckStep, Frame, Refusal, Verdict};
 pub(crate) use asks::{Asks, CLIENT_TOKEN, Effect, Match, Pending, is_made_by, new_token};
 pub(crate) use membership::{Membership, Memberships};
 

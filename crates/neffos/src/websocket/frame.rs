@@ -60,7 +60,6 @@ impl Header {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -87,9 +87,14 @@ impl Reader {
     }
 
     /// Whether nothing is half read.
-    #[cfg(test)]
-    fn is_idle(&self) -> bool {
-        self.header.is_empty() && self.frame.is_none() && self.message.is_none() && self.control.is_none()
+    pub(crate) fn is_idle(&self) -> bool {
+        let is_between_frames = self.header.is_empty() && self.frame.is_none();
+        self.finished || (is_between_frames && self.message.is_none() && self.control.is_none())
+    }
+
+    /// How many bytes of an unfinished message have arrived.
+    pub(crate) fn begun(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.data.len())
     }
 
     /// How many bytes of a message it has room for.

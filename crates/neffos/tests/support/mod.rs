@@ -5,6 +5,7 @@
 
 pub(crate) mod frail;
 pub(crate) mod ours;
+pub(crate) mod sides;
 pub(crate) mod theirs;
 
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@ use super::super::io::{READS, WRITES};
 use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
-use crate::websocket::Kind;
+use crate::websocket::{self, Kind, Role};
 
 /// A connection that is driven, and the client's side of its stream.
 pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
@@ -156,4 +156,157 @@ async fn what_comes_in_one_piece_is_one_read() {
         assert!(pong.ends_with(b"hi"));
     }
     assert_eq!(READS.get() - before, 10);
+}
+
+/// Sends so many pings at once, and returns what the pongs say, the last of which answers the last ping.
+async fn flood(client: &mut TcpStream, pings: u32) -> Vec<u32> {
+    let bytes: Vec<u8> =
+        (0..pings).flat_map(|nth| websocket::ping(Role::Client, &nth.to_be_bytes()).to_vec()).collect();
+    let (mut reading, mut writing) = client.split();
+    let answers = async {
+        let mut answers = Vec::new();
+        while answers.last() != Some(&(pings - 1)) {
+            let mut pong = [0; 6];
+            reading.read_exact(&mut pong).await.unwrap();
+            let [0x8A, 4, payload @ ..] = pong else { panic!("not a pong: {pong:?}") };
+            answers.push(u32::from_be_bytes(payload));
+        }
+        answers
+    };
+    let (written, answers) = tokio::join!(writing.write_all(&bytes), answers);
+    written.unwrap();
+    answers
+}
+
+#[tokio::test]
+async fn of_a_flood_of_pings_few_are_answered_in_few_writes_and_others_get_their_turn() {
+    const PINGS: u32 = 20_000;
+    let polls = Arc::new(AtomicUsize::new(0));
+    let mut clients = crowd(&hub(), 1, &polls).await;
+    let (polls_before, writes_before) = (polls.load(Ordering::Relaxed), WRITES.get());
+    let answers = flood(&mut clients[0], PINGS).await;
+    let (polls, writes) = (polls.load(Ordering::Relaxed) - polls_before, WRITES.get() - writes_before);
+    assert!(polls >= PINGS as usize / usize::from(FRAMES_PER_POLL), "{polls} polls");
+    assert!(writes <= polls, "{writes} writes in {polls} polls");
+    assert!(answers.len() <= 17 * polls, "{} answers in {polls} polls", answers.len());
+    assert!(answers.is_sorted());
+}
+
+#[tokio::test]
+async fn a_few_pings_at_once_are_all_answered() {
+    let mut clients = crowd(&hub(), 1, &Arc::default()).await;
+    assert_eq!(flood(&mut clients[0], 10).await, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_flood_of_small_events_is_handled_in_order_and_in_turns() {
+    const EVENTS: usize = 5_000;
+    let polls = Arc::new(AtomicUsize::new(0));
+    let mut clients = crowd(&hub(), 1, &polls).await;
+    let before = polls.load(Ordering::Relaxed);
+    let bytes: Vec<u8> = (0..EVENTS)
+        .flat_map(|nth| websocket::message(Role::Client, Kind::Text, format!("${nth};no;;e;0;0;").as_bytes()).to_vec())
+        .collect();
+    let (mut reading, mut writing) = clients[0].split();
+    let expected: Vec<u8> = (0..EVENTS)
+        .flat_map(|nth| websocket::text(Role::Server, &format!("${nth}"), ";no;;e;1;0;bad namespace").to_vec())
+        .collect();
+    let mut answers = vec![0; expected.len()];
+    // The greeting comes first: without it nothing is handled.
+    let (written, read) = tokio::join!(
+        async {
+            writing.write_all(&websocket::message(Role::Client, Kind::Text, b"M")).await?;
+            writing.write_all(&bytes).await
+        },
+        async {
+            let mut hello = [0; 7];
+            reading.read_exact(&mut hello).await?;
+            reading.read_exact(&mut answers).await
+        }
+    );
+    written.unwrap();
+    read.unwrap();
+    assert!(answers == expected);
+    let polls = polls.load(Ordering::Relaxed) - before;
+    assert!(polls >= EVENTS / usize::from(FRAMES_PER_POLL), "{polls} polls");
+}
+
+/// A stream that keeps what it is given until it is flushed to the end, which takes a while.
+struct Lazy {
+    inner: DuplexStream,
+    kept: Vec<u8>,
+    polls: usize,
+}
+
+impl tokio::io::AsyncRead for Lazy {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl tokio::io::AsyncWrite for Lazy {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.kept.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.polls += 1;
+        if !self.polls.is_multiple_of(8) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let this = &mut *self;
+        while !this.kept.is_empty() {
+            let written = std::task::ready!(Pin::new(&mut this.inner).poll_write(cx, &this.kept))?;
+            this.kept.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        std::task::ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_holds_back_what_it_took_is_flushed_before_it_is_dropped() {
+    let (mut client, inner) = duplex(1024);
+    let peer = Peer::new(&hub(), identity(), Socket::Driven);
+    let lazy = Lazy { inner, kept: Vec::new(), polls: 0 };
+    tokio::spawn(drive(peer.clone(), Io::Driven(Box::new(lazy)), requested(), ()));
+    client.write_all(&websocket::close(Role::Client, Some(&CloseFrame::new(CloseCode::NORMAL, "")))).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(answer, websocket::close(Role::Server, Some(&CloseFrame::new(CloseCode::NORMAL, ""))));
+}
+
+/// Elsewhere the runtime is believed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn a_socket_whose_reader_is_slow_is_seen_to_take_bytes_before_the_runtime_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    SockRef::from(&client).set_recv_buffer_size(64 * 1024).unwrap();
+    let socket = listener.accept().await.unwrap().0;
+    SockRef::from(&socket).set_send_buffer_size(2 << 20).unwrap();
+    let peer = Peer::new(&hub(), identity(), Socket::Tcp(socket));
+    peer.reply(websocket::message(Role::Server, Kind::Binary, &vec![7; 16 << 20]));
+    assert!(peer.outgoing().outbox.is_blocked());
+
+    let mut part = vec![0; 256 * 1024];
+    client.read_exact(&mut part).await.unwrap();
+    let mut probes = 0;
+    while !Io::OfPeer.probe(&peer).some {
+        probes += 1;
+        assert!(probes < 1_000_000, "it takes nothing");
+        yield_now().await;
+    }
+    let cx = &mut Context::from_waker(std::task::Waker::noop());
+    assert!(peer.outgoing().tcp().unwrap().poll_write_ready(cx).is_pending(), "the runtime knew it, too");
 }

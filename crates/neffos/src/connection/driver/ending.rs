@@ -1,0 +1,131 @@
+//! Deadlines, and the end of a connection: the task flushes and closes the socket, and runs the handlers that report the end.
+
+use std::task::Context;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Driver, Stage};
+use crate::connection::closed::{Closed, ClosedBy};
+use crate::connection::deadlines::{Due, EndLimits};
+use crate::connection::io::Io;
+use crate::connection::peer::too_slow;
+use crate::fanout::{Member, Tally};
+use crate::websocket::{self, CloseCode, CloseFrame};
+
+impl Driver {
+    pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let limits = &self.peer.hub().limits;
+            let Some(next) = self.deadlines.next(limits) else { return false };
+            // A later deadline waits until the timer has fired: that is cheaper than setting it with every message.
+            if next < self.timer.deadline() || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(next);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            if let Some(due) = self.deadlines.due(Instant::now(), limits) {
+                self.give_up(due);
+                return true;
+            }
+        }
+    }
+
+    fn give_up(&mut self, due: Due) {
+        tracing::debug!(conn = &**self.peer.id(), ?due, "deadline");
+        match due {
+            Due::Ping => self.peer.control(websocket::ping(self.peer.hub().role, b"")),
+            Due::NoHello => self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "no greeting in time"))),
+            Due::NoPong => self.peer.cut(&CloseFrame::new(CloseCode::GOING_AWAY, "no answer to a ping")),
+            Due::Stalled => self.peer.cut(&too_slow()),
+            Due::SlowMessage => {
+                self.peer.cut(&CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "a message comes too slowly"));
+            }
+            Due::Probe => {
+                let written = self.io.probe(&self.peer);
+                self.note_written(written);
+            }
+            Due::SocketTimeout => self.lose_socket(),
+            Due::HandlerTimeout => self.give_up_handlers(),
+        }
+    }
+
+    fn give_up_handlers(&mut self) {
+        tracing::warn!(conn = &**self.peer.id(), "a handler outlived its connection for too long and was stopped");
+        self.inbox.clear();
+        self.job = None;
+        if self.stage == Stage::Telling {
+            self.stage = Stage::Over;
+        } else {
+            self.deadlines.end_handlers(Instant::now() + self.peer.hub().limits.handler_grace);
+        }
+    }
+
+    /// True when a new part of the end has begun, for which there are handlers to run and deadlines to set.
+    pub(super) fn follow_the_end(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.peer.is_closed() {
+            return false;
+        }
+        let begins = self.stage == Stage::Open;
+        if begins {
+            self.begin_the_end();
+        }
+        // `Peer::close` notes the end before it queues the close frame, and then wakes this task.
+        if matches!(self.io, Io::Gone) || !self.peer.outgoing().outbox.has_ended() {
+            return begins;
+        }
+        // A stream may hold back what it took: it is flushed before it is dropped.
+        if !self.shut_down {
+            self.shut_down = self.io.poll_shut_down(&self.peer, cx).is_ready();
+        }
+        if self.peer_closed && self.shut_down {
+            self.lose_socket();
+            return true;
+        }
+        begins
+    }
+
+    /// From here on the connection is counted out: it gets no broadcast, and its open asks fail.
+    pub(super) fn begin_the_end(&mut self) {
+        let limits = &self.peer.hub().limits;
+        let (asks, memberships) = {
+            let mut session = self.peer.session();
+            (session.asks.close_all(), session.membership.all().clone())
+        };
+        if let Some(line) = self.peer.hub().line() {
+            line.parted(&memberships);
+        }
+        asks.into_iter().for_each(|pending| pending.waiter.abandon());
+        self.peer.hub().fanout.remove(&self.peer, memberships);
+        let is_cut = self.peer.outgoing().outbox.is_cut();
+        let socket = if is_cut { CUT_TIMEOUT.min(limits.close_timeout) } else { limits.close_timeout };
+        let end = EndLimits { socket, stall: socket / 2, handlers: limits.handler_grace };
+        self.deadlines.end(Instant::now(), end);
+        self.stage = Stage::Ending;
+    }
+
+    /// How it ended, for `on_closed`.
+    pub(super) fn closed(&self) -> Closed {
+        let frame = self.peer.end_reason();
+        let by = match (&frame, self.peer_closed_first) {
+            (_, true) => ClosedBy::Client,
+            (Some(_), false) => ClosedBy::Server,
+            (None, false) => ClosedBy::Loss,
+        };
+        let lasted = self.peer.opened().elapsed();
+        Closed { id: self.peer.id().clone(), address: self.peer.address(), lasted, frame, by }
+    }
+
+    pub(super) fn lose_socket(&mut self) {
+        self.peer.end(None);
+        let mut tally = Tally::default();
+        let socket = self.peer.outgoing().abandon(&mut tally);
+        drop(socket);
+        self.peer.hub().fanout.totals().add(&tally);
+        self.io = Io::Gone;
+    }
+}
+
+/// How long the close frame of a connection that does not read may take.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
