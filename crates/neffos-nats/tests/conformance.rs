@@ -34,6 +34,14 @@ async fn they_are_kept_when_each_server_is_at_another_one_of_a_cluster_of_nats()
 }
 
 #[tokio::test]
+async fn signed_messages_keep_them_there_too() {
+    let cluster = Nats::cluster(2, "").await;
+    let (next, dialect) = (AtomicUsize::new(0), Dialect::native("app").with_key("0123456789abcdef"));
+    let url = || cluster[next.fetch_add(1, Ordering::Relaxed) % 2].url();
+    conformance(|| NatsExchange::new(url()).unwrap().dialect(dialect.clone())).await;
+}
+
+#[tokio::test]
 async fn they_are_kept_there_by_servers_that_speak_as_those_in_go() {
     let cluster = Nats::cluster(3, "").await;
     let next = AtomicUsize::new(0);

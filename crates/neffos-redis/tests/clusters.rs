@@ -47,7 +47,8 @@ async fn a_cluster_is_found_by_any_of_the_nodes_that_the_url_names() {
 #[tokio::test]
 async fn spread_over_shards_everything_arrives_and_each_place_has_its_order() {
     let cluster = RedisCluster::start().await;
-    for dialect in [Dialect::native("neffos"), Dialect::go_redis("app")] {
+    let signed = Dialect::native("signed").with_key("0123456789abcdef");
+    for dialect in [Dialect::native("neffos"), signed, Dialect::go_redis("app")] {
         let exchange = RedisExchange::new(cluster.url()).unwrap().dialect(dialect).spread_over_shards().unwrap();
         each_room_has_its_order(Peer::new(exchange.clone()).await, Peer::new(exchange).await).await;
     }

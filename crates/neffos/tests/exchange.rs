@@ -20,7 +20,7 @@ async fn signed_messages_keep_them_too() {
 
 #[tokio::test]
 async fn servers_that_speak_as_those_in_go_keep_them_too() {
-    for dialect in [Dialect::go_redis("app"), Dialect::go_nats("app")] {
+    for dialect in [Dialect::go_redis("app"), Dialect::go_nats("app").with_key("0123456789abcdef")] {
         let exchange = MemoryExchange::new();
         conformance(|| exchange.with_dialect(dialect.clone())).await;
     }

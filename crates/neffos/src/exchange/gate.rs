@@ -81,6 +81,7 @@ pub(super) struct Gate {
     known: HashMap<NodeId, Known>,
     unproven: HashMap<NodeId, Unproven>,
     held_bytes: usize,
+    warned: Option<Instant>,
 }
 
 /// A node that has proved itself.
@@ -89,6 +90,8 @@ struct Known {
     seen: Seen,
     /// This node's clock minus that of the other one, in milliseconds. At most that: an envelope takes some time.
     offset: i64,
+    /// Envelopes from before that, by the other one's clock, are not for this node.
+    not_before: u64,
     heard: u64,
 }
 
@@ -109,6 +112,7 @@ impl Gate {
             known: HashMap::new(),
             unproven: HashMap::new(),
             held_bytes: 0,
+            warned: None,
         }
     }
 
@@ -122,20 +126,20 @@ impl Gate {
     pub(super) fn screen(&mut self, id: NodeId, seal: Seal, now: Instant) -> Verdict {
         let now = self.clock(now);
         let Some(known) = self.known.get_mut(&id) else { return Verdict::Hold };
-        if !known.seen.is_new(seal.serial, self.order) {
+        if !known.is_new(seal, self.order) {
             return Verdict::Drop;
         }
         if self.unproven.contains_key(&id) || known.age(seal, now) > MAX_AGE {
             // The sender's clock may have stood still with its machine, or drifted: the proof tells.
             return Verdict::Hold;
         }
-        known.accept(seal, now);
+        known.accept(seal, self.order, now);
         Verdict::Accept
     }
 
     /// Whether an envelope has certainly been accepted before.
     pub(super) fn is_replay(&self, id: NodeId, seal: Seal) -> bool {
-        self.known.get(&id).is_some_and(|known| !known.seen.is_new(seal.serial, self.order))
+        self.known.get(&id).is_some_and(|known| !known.is_new(seal, self.order))
     }
 
     /// Holds an envelope back. If it is the first one of its sender, `nonce` is the number to challenge it with.
@@ -171,18 +175,19 @@ impl Gate {
         let oldest = seal.sealed_at.saturating_sub(since_link.min(MAX_AGE as u64));
         let (order, now) = (self.order, self.clock(now));
         let known = self.known.entry(id).or_default();
+        known.not_before = oldest;
         known.offset = signed(now).saturating_sub(signed(seal.sealed_at));
         let mut admission = Admission::default();
         for envelope in unproven.held {
             let seal = envelope.from.seal.unwrap_or_default();
-            if seal.sealed_at < oldest || !known.seen.is_new(seal.serial, order) {
+            if seal.sealed_at < oldest || !known.is_new(seal, order) {
                 admission.dropped += 1;
                 continue;
             }
-            known.accept(seal, now);
+            known.accept(seal, order, now);
             admission.envelopes.push(envelope);
         }
-        known.accept(seal, now);
+        known.accept(seal, order, now);
         Some(admission)
     }
 
@@ -198,6 +203,13 @@ impl Gate {
         let unproven = self.unproven.remove(&id)?;
         self.held_bytes -= unproven.bytes;
         Some(unproven)
+    }
+
+    /// Whether the log may have another line about dropped envelopes: an adversary must not fill it.
+    pub(super) fn is_warning_due(&mut self, now: Instant) -> bool {
+        let is_due = self.warned.is_none_or(|warned| now.duration_since(warned) >= BETWEEN_WARNINGS);
+        self.warned = if is_due { Some(now) } else { self.warned };
+        is_due
     }
 
     /// Forgets nodes that were silent for so long that nothing of theirs is fresh any more.
@@ -218,18 +230,23 @@ impl Known {
         signed(now).saturating_sub(self.offset).saturating_sub(signed(seal.sealed_at))
     }
 
-    fn accept(&mut self, seal: Seal, now: u64) {
-        self.seen.note(seal.serial);
+    fn is_new(&self, seal: Seal, order: Order) -> bool {
+        // A lower number tells nothing about the time where only channels keep their order.
+        self.seen.is_new(seal.serial, order) && (order == Order::Total || seal.sealed_at >= self.not_before)
+    }
+
+    fn accept(&mut self, seal: Seal, order: Order, now: u64) {
+        self.seen.note(seal.serial, order);
         self.heard = now;
         self.offset = self.offset.min(signed(now).saturating_sub(signed(seal.sealed_at)));
     }
 }
 
-/// Which serial numbers were accepted: a bit for each of the latest.
+/// Which serial numbers were accepted.
 #[derive(Debug, Default)]
 struct Seen {
     highest: u64,
-    /// The bits of the numbers up to `highest`; the last word has the highest.
+    /// A bit for each of the latest numbers, up to `highest` in the last word. Empty where the order is total.
     words: VecDeque<u64>,
 }
 
@@ -238,30 +255,36 @@ impl Seen {
         if serial > self.highest || order == Order::Total {
             return serial > self.highest;
         }
-        let back = (self.highest / 64 - serial / 64) as usize;
-        let word = self.words.len().checked_sub(back + 1).and_then(|nth| self.words.get(nth));
-        // Numbers from before the first one that was heard, or from too long ago, do not count as new.
-        word.is_some_and(|word| word & (1 << (serial % 64)) == 0)
+        let back = self.highest / 64 - serial / 64;
+        let is_known = |back: usize| self.word(back).is_some_and(|word| word & (1 << (serial % 64)) != 0);
+        back < MOST_WORDS as u64 && !is_known(back as usize)
     }
 
-    fn note(&mut self, serial: u64) {
+    fn note(&mut self, serial: u64, order: Order) {
+        if order == Order::Total {
+            self.highest = self.highest.max(serial);
+            return;
+        }
         if serial > self.highest {
-            let forward = serial / 64 - self.highest / 64;
-            if self.words.is_empty() || forward >= MOST_WORDS as u64 {
-                self.words.clear();
-                self.words.push_back(0);
-            } else {
-                (0..forward).for_each(|_| self.words.push_back(0));
-            }
-            let surplus = self.words.len().saturating_sub(MOST_WORDS);
-            self.words.drain(..surplus);
+            let forward = (serial / 64 - self.highest / 64).min(MOST_WORDS as u64);
+            (0..forward).for_each(|_| self.words.push_back(0));
             self.highest = serial;
         }
-        let back = (self.highest / 64 - serial / 64) as usize;
-        let nth = self.words.len().checked_sub(back + 1);
+        let back = self.highest / 64 - serial / 64;
+        while self.words.len() as u64 <= back.min(MOST_WORDS as u64) {
+            self.words.push_front(0);
+        }
+        let surplus = self.words.len().saturating_sub(MOST_WORDS);
+        self.words.drain(..surplus);
+        let nth = self.words.len().checked_sub(back as usize + 1);
         if let Some(word) = nth.and_then(|nth| self.words.get_mut(nth)) {
             *word |= 1 << (serial % 64);
         }
+    }
+
+    /// The word so many before the last one.
+    fn word(&self, back: usize) -> Option<u64> {
+        self.words.len().checked_sub(back + 1).map(|nth| self.words[nth])
     }
 }
 
@@ -278,6 +301,7 @@ fn signed(millis: u64) -> i64 {
 const MAX_AGE: i64 = 8_000;
 /// For how long a silent node is remembered, in milliseconds.
 const MEMORY: u64 = 60_000;
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 /// More nodes than any cluster has.
 const MOST_KNOWN: usize = 4096;
 /// How many nodes may be challenged at the same time.
@@ -338,14 +362,19 @@ mod tests {
     #[test]
     fn where_only_channels_keep_their_order_each_envelope_is_accepted_once_in_any_order() {
         let (mut gate, now) = proven(Order::PerChannel);
-        for serial in [200, 12, 11, 199, 64, 63] {
+        for serial in [200, 12, 11, 199, 64, 63, 8] {
             assert!(is_accepted(&mut gate, serial, 50_000, now), "{serial}");
         }
-        for serial in [200, 12, 11, 199, 64, 63, 9, 10] {
+        for serial in [200, 12, 11, 199, 64, 63, 8, 9, 10] {
             assert!(!is_accepted(&mut gate, serial, 50_000, now), "{serial}");
         }
-        assert!(is_accepted(&mut gate, 200 + 64 * MOST_WORDS as u64, 50_000, now));
-        assert!(!is_accepted(&mut gate, 198, 50_000, now));
+        assert!(!is_accepted(&mut gate, 198, 49_000, now), "it was sealed before this node was linked");
+        let far = 200 + 64 * MOST_WORDS as u64;
+        assert!(is_accepted(&mut gate, far, 50_000, now));
+        assert!(!is_accepted(&mut gate, 198, 50_000, now), "it is too far behind");
+        assert!(is_accepted(&mut gate, far - 64 * 500, 50_000, now));
+        assert!(!is_accepted(&mut gate, far - 64 * 500, 50_000, now));
+        assert!(!is_accepted(&mut gate, far, 50_000, now));
         assert!(gate.known[&ONE].seen.words.len() <= MOST_WORDS);
     }
 
@@ -379,6 +408,14 @@ mod tests {
         assert!(is_held(&mut gate, envelope(14, 70_500), later));
         let admission = gate.prove(ONE, NONCE, Seal { serial: 15, sealed_at: 70_500 }, later).unwrap();
         assert_eq!((serials(&admission), admission.dropped), (vec![14], 0));
+    }
+
+    #[test]
+    fn the_log_has_a_warning_every_ten_seconds_at_most() {
+        let start = Instant::now();
+        let mut gate = Gate::new(start);
+        let due = [0, 1, 9, 10, 19, 21].map(|second| gate.is_warning_due(start + Duration::from_secs(second)));
+        assert_eq!(due, [true, false, false, true, false, true]);
     }
 
     #[test]

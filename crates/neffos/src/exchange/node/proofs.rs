@@ -37,7 +37,7 @@ impl Node {
                 Vec::new()
             }
             Verdict::Drop => {
-                self.tallies.replayed.add(1);
+                self.note_replayed(id, 1);
                 Vec::new()
             }
         }
@@ -49,7 +49,7 @@ impl Node {
         match holding {
             Holding::First => self.challenge(from.id, nonce),
             Holding::Another => {}
-            Holding::Dropped => self.tallies.replayed.add(1),
+            Holding::Dropped => self.note_replayed(from.id, 1),
         }
     }
 
@@ -61,16 +61,26 @@ impl Node {
 
     fn give_up(&self, id: NodeId, nonce: u64) {
         let dropped = lock(&self.gate).give_up(id, nonce);
-        if dropped > 0 {
-            self.tallies.replayed.add(dropped);
-            tracing::warn!(node = %id, dropped, "dropped envelopes of a node that does not answer: it is gone, or they are recordings");
+        self.note_replayed(id, dropped);
+    }
+
+    /// Counts dropped envelopes, and warns of them now and then.
+    fn note_replayed(&self, from: NodeId, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.tallies.replayed.add(count);
+        let total = self.tallies.replayed.read();
+        let is_due = lock(&self.gate).is_warning_due(Instant::now());
+        if is_due {
+            tracing::warn!(node = %from, total, "dropped replayed envelopes, or those of a node that does not answer");
         }
     }
 
     /// A node wants to know whether this one is there. Anyone may: the answer is as small as the question.
     fn take_challenge(&self, from: NodeId, seal: Seal, nonce: u64) {
         if lock(&self.gate).is_replay(from, seal) {
-            return self.tallies.replayed.add(1);
+            return self.note_replayed(from, 1);
         }
         self.control(&self.dialect.of_server(from), &Body::Proof { nonce });
     }
@@ -81,7 +91,7 @@ impl Node {
         let admission = lock(&self.gate).prove(from.id, nonce, seal, Instant::now());
         // A challenge that was repeated has two answers.
         let Some(Admission { envelopes, dropped }) = admission else { return Vec::new() };
-        self.tallies.replayed.add(dropped);
+        self.note_replayed(from.id, dropped);
         if dropped > 0 && lock(&self.others).pause_one(from.id) {
             // Some of them may have been withheld.
             self.ask_again(from.id);
