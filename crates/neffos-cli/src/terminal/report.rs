@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use neffos::{CloseFrame, Message};
+use neffos::{CloseFrame, Message, Sender};
 use serde::Serialize;
 
 use super::happening::{Answer, Because, Fault, Happening, Id, Missing, Place, State, Status, What};
@@ -47,6 +47,12 @@ struct Report<'a> {
     native: bool,
     #[serde(skip_serializing_if = "is_not")]
     ask: bool,
+    /// The connection that sent it, as the server states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender: Option<&'a str>,
+    /// It came through the HTTP API.
+    #[serde(skip_serializing_if = "is_not")]
+    program: bool,
     #[serde(skip_serializing_if = "is_not")]
     forced: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +71,13 @@ struct Report<'a> {
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
+}
+
+fn sender(message: &Message) -> Option<&str> {
+    match message.sender()? {
+        Sender::Connection(id) => Some(id),
+        _ => None,
+    }
 }
 
 /// A namespace with its rooms.
@@ -128,6 +141,8 @@ impl<'a> Report<'a> {
             binary: body.is_binary(),
             native: envelope.is_native(),
             ask: kind == "event" && envelope.is_ask(),
+            sender: sender(envelope),
+            program: envelope.sender() == Some(Sender::Program),
             body: body.text().ok(),
             body_base64: body.text().is_err().then(|| BASE64_STANDARD.encode(body.body())),
             ..Self::new(kind)
@@ -219,6 +234,15 @@ mod tests {
         assert_eq!(
             json(What::Event(message)),
             r#""event","namespace":"default","room":"lobby","event":"chat","body":"a \"b\"\n\u001b"}"#
+        );
+        let message = Message::new("e", "").in_namespace("n");
+        assert_eq!(
+            json(What::Event(message.clone().sent_by("ada"))),
+            r#""event","namespace":"n","event":"e","body":"","sender":"ada"}"#
+        );
+        assert_eq!(
+            json(What::Event(message.sent_by_program())),
+            r#""event","namespace":"n","event":"e","body":"","program":true}"#
         );
         let message = Message::new("e", vec![0, 255]).in_namespace("").binary();
         assert_eq!(

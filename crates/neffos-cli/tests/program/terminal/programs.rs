@@ -22,6 +22,13 @@ fn without_time(mut report: Value) -> Value {
     report
 }
 
+/// An event of a client, which has an id that the server made.
+fn without_sender(mut event: Value) -> Value {
+    let sender = event.as_object_mut().unwrap().remove("sender").expect("the server states the sender");
+    assert_eq!(sender.as_str().unwrap().len(), 36, "{sender}");
+    without_time(event)
+}
+
 #[tokio::test]
 async fn what_one_sends_the_other_hears() {
     let program = Program::start(&[]).await;
@@ -33,10 +40,10 @@ async fn what_one_sends_the_other_hears() {
     assert_eq!(without_time(ada.hear("done").await), json!({"kind": "done", "id": [2]}));
     let heard = json!({"kind": "event", "namespace": "default", "room": "lobby", "event": "chat",
         "body": "{\"price\": 1.10}"});
-    assert_eq!(without_time(bob.hear("event").await), heard);
+    assert_eq!(without_sender(bob.hear("event").await), heard);
     ada.say(r#"{"do":"emit","event":"pic","body_base64":"AP8="}"#).await;
     let heard = json!({"kind": "event", "namespace": "default", "event": "pic", "body_base64": "AP8=", "binary": true});
-    assert_eq!(without_time(bob.hear("event").await), heard);
+    assert_eq!(without_sender(bob.hear("event").await), heard);
     ada.say(r#"{"do":"quit"}"#).await;
     assert_eq!(ada.ended().await.code, Some(0));
     assert_eq!(bob.end().await.code, Some(0));
