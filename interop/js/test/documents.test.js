@@ -24,6 +24,7 @@ const AROUND = `
   import Socket from "ws";
   globalThis.WebSocket = Socket;
   const show = () => {}, banner = () => {}, showWaitingList = () => {}, handlers = { default: {} }, token = "t";
+  const freshToken = async () => token;
 `;
 
 describe("the JavaScript of the documents", { timeout: 300_000 }, () => {
@@ -71,8 +72,9 @@ describe("the JavaScript of the documents", { timeout: 300_000 }, () => {
     const [html] = blocks(page, "html");
     const script = html.replace(/<\/?script[^>]*>/g, "").replace(/^\s*import .*$/m, "");
     await runHere(script);
-    const [code] = blocks(page, "js");
-    await runHere(`let ns; ${code.replace("\n", "\nns = await conn.connect('default');\n")}`);
+    const codes = blocks(page, "js");
+    assert.equal(codes.length, 2);
+    for (const code of codes) await runHere(code.replace(/;$/m, ";\nconst ns = await conn.connect('default');"));
   });
 
   test("of its page about types", { timeout: PATIENCE }, async () => {

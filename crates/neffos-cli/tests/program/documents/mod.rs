@@ -133,6 +133,7 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
         &[
             ("html\n", By(DOCUMENTS_JS, "clients/js")),
             ("js\n", By(DOCUMENTS_JS, "clients/js")),
+            ("js\n", By(DOCUMENTS_JS, "clients/js")),
             ("ts\n", By(DOCUMENTS_JS, "clients/js")),
         ],
     ),
