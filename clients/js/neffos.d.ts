@@ -115,7 +115,8 @@ export type ForEachTry<T> = T | ((tries: number) => T | Promise<T>);
 export interface DialOptions {
   /**
    * Sent as URL parameters, which end up in access logs: browsers cannot set websocket headers. A function can give a
-   * token that is still valid; the time that it takes counts towards `handshakeTimeout`.
+   * token that is still valid; the time that it takes counts towards `handshakeTimeout`. A server in Rust takes those
+   * that it lists (`allow_url_header`).
    */
   headers?: ForEachTry<Record<string, string>>;
   /** From 0.5 s, doubling, up to 30 s, for ever, unless told otherwise; false turns it off. */

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
-use http::request::Parts;
 use neffos::{Overflow, Server, ServerBuilder};
 
 use crate::api::MAX_ASK_TIMEOUT;
@@ -33,9 +31,7 @@ fn with_doors(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
         Origin::Any => builder.allow_any_origin(),
         Origin::One(origin) => builder.allow_origin(origin),
     });
-    let builder = with(builder, settings.id_header.clone(), |builder, name| {
-        builder.id_generator(move |request| id_in(request, &name).unwrap_or_else(neffos::random_id))
-    });
+    let builder = with(builder, settings.id_header.as_ref(), |builder, name| builder.id_header(name.as_str()));
     let builder =
         with(builder, settings.address_header.as_ref(), |builder, name| builder.address_header(name.as_str()));
     let builder = with(builder, settings.max_connections, ServerBuilder::max_connections);
@@ -87,11 +83,3 @@ fn overflow(policy: OverflowPolicy) -> Overflow {
         OverflowPolicy::Disconnect => Overflow::Disconnect,
     }
 }
-
-/// The id that the header names, if it names one that a log line and a URL can show.
-fn id_in(request: &Parts, name: &HeaderName) -> Option<String> {
-    let id = request.headers.get(name)?.to_str().ok()?.trim();
-    (!id.is_empty() && id.len() <= MAX_ID).then(|| id.to_owned())
-}
-
-const MAX_ID: usize = 255;

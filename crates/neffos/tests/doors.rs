@@ -98,26 +98,6 @@ async fn who_says_nothing_or_half_a_request_is_let_go() {
 }
 
 #[tokio::test]
-async fn browsers_send_headers_as_parameters_of_the_url() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let tell = seen.clone();
-    let hook = move |conn: Conn, request: Arc<http::request::Parts>| {
-        let named = request.headers.get("x-user").map(|user| user.to_str().unwrap().to_owned());
-        tell.lock().unwrap().push((named, request.headers.contains_key("cookie"), conn.reconnect_tries()));
-        async {}
-    };
-    let running = start(builder().on_connect(hook)).await;
-    let stream = TcpStream::connect(running.address).await.unwrap();
-    let query =
-        "X-Websocket-Header-X-User=ada&X-Websocket-Header-Cookie=a%3Db&X-Websocket-Header-X-Websocket-Reconnect=3";
-    let url = format!("ws://{}/?{query}", running.address);
-    let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
-    let mut client = Client::from_socket(socket);
-    client.greet().await;
-    assert_eq!(*seen.lock().unwrap(), [(Some("ada".to_owned()), false, 3)]);
-}
-
-#[tokio::test]
 async fn the_application_decides_who_comes_in() {
     let hook = async |conn: Conn, _request: Arc<http::request::Parts>| match conn.id() {
         "eve" => Err(Error::new("not you")),

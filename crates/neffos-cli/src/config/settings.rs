@@ -67,9 +67,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', help_heading = NETWORK)]
     pub(crate) allow_origin: Option<Vec<Origin>>,
 
-    /// Take a connection's id from this request header, or from the URL parameter X-Websocket-Header-NAME; without one,
-    /// the id is random. Ids say who sent a private message and who gets it, so trust them only when something in front
-    /// of the server sets this header and lets no client choose it [default: a random UUID for each connection]
+    /// Take a connection's id from this request header. Without the header, or when it is empty, the id is random. Ids say who
+    /// sent a private message and who gets it. So a proxy in front must set the header, and remove a client's own. The
+    /// value is UTF-8; one that is longer than 255 bytes or has control characters is refused with 400, and so is a
+    /// header that comes twice. No URL parameter sets it [default: a random UUID for each connection]
     #[arg(long, value_name = "NAME", help_heading = NETWORK)]
     #[serde(deserialize_with = "header_name")]
     pub(crate) id_header: Option<HeaderName>,

@@ -1,6 +1,7 @@
 //! The program as its users meet it: started for real, on a port of its own, and spoken to through sockets.
 #![expect(clippy::unwrap_used, reason = "what a test relies on may fail it")]
 
+mod admission;
 mod api;
 mod bench;
 mod cluster;

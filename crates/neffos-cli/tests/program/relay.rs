@@ -131,13 +131,3 @@ async fn the_error_of_one_clients_handler_is_not_passed_on() {
     ada.emit("chat", "next").await;
     assert_eq!(bob.text().await, format!(";default;;chat;0;@{};next", ada.id));
 }
-
-#[tokio::test]
-async fn ids_come_from_the_header_that_was_named_and_are_random_without_it() {
-    let program = Program::start(&["--id-header", "X-User"]).await;
-    let ada = Client::connect(program.address, "/ws?X-Websocket-Header-X-User=ada").await;
-    assert_eq!(ada.id, "ada");
-    let (one, other) = (program.client().await, program.client().await);
-    assert_eq!(one.id.len(), 36);
-    assert_ne!(one.id, other.id);
-}

@@ -9,6 +9,7 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Response, StatusCode, Uri, Version};
 use http_body_util::Full;
 
+use crate::server::BadId;
 use crate::websocket::{Answer, Compression, accept_key, is_valid_key};
 
 /// Why a request did not become a websocket. Its text is the body of the answer.
@@ -50,8 +51,9 @@ pub(super) enum Reason {
     /// No place is left, for anybody or for this address.
     Full,
     UrlTooLong,
-    /// The application's id generator panicked.
-    NoId,
+    Id(BadId),
+    /// A function of the application panicked.
+    Panic,
     /// The handshake was fine, and then the socket was not handed over.
     Lost(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -68,11 +70,11 @@ impl UpgradeError {
             Reason::RetryProbe => StatusCode::FOUND,
             Reason::Method => StatusCode::METHOD_NOT_ALLOWED,
             Reason::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Reason::Header(_) => StatusCode::BAD_REQUEST,
+            Reason::Header(_) | Reason::Id(BadId::Header { .. }) => StatusCode::BAD_REQUEST,
             Reason::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
             Reason::Origin { .. } => StatusCode::FORBIDDEN,
             Reason::UrlTooLong => StatusCode::URI_TOO_LONG,
-            Reason::NoId => StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::Panic | Reason::Id(BadId::Made { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
             Reason::Lost(_) => StatusCode::SWITCHING_PROTOCOLS,
         }
     }
@@ -134,7 +136,8 @@ impl fmt::Display for UpgradeError {
             ),
             Reason::Full => f.write_str("too many connections"),
             Reason::UrlTooLong => f.write_str("the URL is too long"),
-            Reason::NoId => f.write_str("internal error"),
+            Reason::Id(bad) => bad.fmt(f),
+            Reason::Panic => f.write_str("internal error"),
             Reason::Lost(_) => f.write_str("the socket was lost during the upgrade"),
         }
     }

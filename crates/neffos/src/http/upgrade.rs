@@ -111,8 +111,9 @@ impl Server {
         let counted = counted_address(&request.headers, settings.address_header.as_ref(), address);
         let admission = self.gate().admit(counted).ok_or(UpgradeError::new(Reason::Full))?;
         url_headers::apply(&mut request, &settings.url_headers);
-        let id = catch_unwind(AssertUnwindSafe(|| (settings.id_generator)(&request)))
-            .map_err(|_panic| UpgradeError::new(Reason::NoId))?;
+        let id = catch_unwind(AssertUnwindSafe(|| settings.ids.id(&request)))
+            .map_err(|_panic| UpgradeError::new(Reason::Panic))?
+            .map_err(|bad| UpgradeError::new(Reason::Id(bad)))?;
         let reconnect_tries = reconnect_tries(&request.headers);
         let deflate = compression.map(Answer::window);
         let identity = Identity { id: id.into(), reconnect_tries, address, deflate };
@@ -281,7 +282,7 @@ fn reconnect_tries(headers: &HeaderMap) -> i64 {
 /// How long a handshake may take that is in flight when the server begins to end.
 pub(super) const SHUT_GRACE: Duration = Duration::from_secs(1);
 /// How clients say that they come back, and at which try.
-const RECONNECT_TRIES: HeaderName = HeaderName::from_static("x-websocket-reconnect");
+pub(super) const RECONNECT_TRIES: HeaderName = HeaderName::from_static("x-websocket-reconnect");
 
 #[cfg(test)]
 mod tests {

@@ -50,14 +50,14 @@ pub struct ServerBuilder {
     namespaces: Namespaces,
     state: StateMap,
     pub(super) limits: Limits,
-    gate: GateSettings,
+    pub(super) gate: GateSettings,
     on_connect: Option<ConnectHook>,
     on_disconnect: Option<DisconnectHook>,
     observers: Observers,
     shards: Option<usize>,
     ordered: bool,
     exchange: Plan,
-    faults: Vec<String>,
+    pub(super) faults: Vec<String>,
 }
 
 impl ServerBuilder {
@@ -86,12 +86,6 @@ impl ServerBuilder {
     /// Shares `value` with handlers that take `State<T>`; one value of each type.
     pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
         self.state.insert(value);
-        self
-    }
-
-    /// Makes the id of a connection from its request. The default is a random UUID. Ids need not be unique.
-    pub fn id_generator(mut self, generator: impl Fn(&Parts) -> String + Send + Sync + 'static) -> Self {
-        self.gate.id_generator = Arc::new(generator);
         self
     }
 
@@ -154,16 +148,6 @@ impl ServerBuilder {
     /// Lets pages of every origin in. Any page that a user visits can then act with that user's cookies.
     pub fn allow_any_origin(mut self) -> Self {
         self.gate.origins = None;
-        self
-    }
-
-    /// Lets the URL parameter `X-Websocket-Header-<name>` set the request header `name` although it is one that a page of
-    /// another site must not choose, such as `Authorization`. Others may be set without this.
-    pub fn allow_url_header(mut self, name: &str) -> Self {
-        match name.parse() {
-            Ok(name) => self.gate.url_headers.push(name),
-            Err(_) => self.faults.push(format!("allow_url_header {name:?}: not a header name")),
-        }
         self
     }
 
@@ -382,6 +366,7 @@ impl ServerBuilder {
     /// `is_config`, with a text that names the setting: no namespace, one given twice, a name of the protocol used for an
     /// event, a handler whose `State` was not given, a value that makes no sense.
     pub fn build(mut self) -> Result<Server, Error> {
+        self.check_doors();
         if let Some(fault) = self.faults.first() {
             return Err(Error::config(fault));
         }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderName;
-use http::request::Parts;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::ids::Ids;
 use crate::http::UpgradeError;
 
 /// What the doors ask before they let a client in.
@@ -26,15 +26,15 @@ pub(crate) struct Gate {
     addresses: Mutex<HashMap<IpAddr, usize>>,
 }
 
-pub(crate) type IdGenerator = Arc<dyn Fn(&Parts) -> String + Send + Sync>;
 pub(crate) type UpgradeErrorHook = Arc<dyn Fn(&UpgradeError) + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct GateSettings {
-    pub(crate) id_generator: IdGenerator,
+    pub(crate) ids: Ids,
     pub(crate) on_upgrade_error: Option<UpgradeErrorHook>,
     /// None: all.
     pub(crate) origins: Option<Vec<String>>,
+    /// The request headers that URL parameters may set.
     pub(crate) url_headers: Vec<HeaderName>,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
@@ -47,7 +47,7 @@ pub(crate) struct GateSettings {
 impl Default for GateSettings {
     fn default() -> Self {
         Self {
-            id_generator: Arc::new(|_| random_id()),
+            ids: Ids::Made(Arc::new(|_| random_id())),
             on_upgrade_error: None,
             origins: Some(Vec::new()),
             url_headers: Vec::new(),

@@ -3,14 +3,18 @@
 //! - `mod.rs`: [`Server`], the handle.
 //! - `builder.rs`: [`ServerBuilder`].
 //! - `compression.rs`: the builder's switch for it.
+//! - `doors.rs`: the builder's settings for who may come in, and as whom.
 //! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
 //! - `gate.rs`: who may come in: origins, ids, caps, and whether the server is open at all.
+//! - `ids.rs`: where a connection's id comes from, and what an id may be. Pure.
 
 mod builder;
 #[cfg(feature = "deflate")]
 mod compression;
+mod doors;
 mod exclude;
 mod gate;
+mod ids;
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -25,6 +29,7 @@ pub use exclude::Exclude;
 use gate::Phase;
 pub use gate::random_id;
 pub(crate) use gate::{Admission, Gate};
+pub(crate) use ids::BadId;
 
 use crate::connection::{Conn, Event, FromEvent, Hub, Peer, first_answer};
 use crate::error::Error;

@@ -85,9 +85,9 @@ async fn an_id_is_disconnected_wherever_it_is() {
     for brand in Brand::ALL {
         let broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &["--id-header", "x-user"]).await;
-        let path = "/ws?X-Websocket-Header-x-user=ada";
-        let mut here = Client::connect(one.address, path).await;
-        let mut there = Client::connect(other.address, path).await;
+        let ada = [("host", "test"), ("x-user", "ada")];
+        let mut here = Client::try_connect(one.address, &ada).await.unwrap();
+        let mut there = Client::try_connect(other.address, &ada).await.unwrap();
         let answer = one.post("/api/disconnect", r#"{"id":"ada","code":4001,"reason":"signed out"}"#).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true}"#));
         assert_eq!((here.frame().await, there.frame().await), (Frame::Close(4001), Frame::Close(4001)));

@@ -33,6 +33,11 @@ impl Client {
         Self::over(stream, path, &[("host", "test")]).await.expect("a websocket")
     }
 
+    /// Shakes hands with these headers, and greets; else the first line of the answer.
+    pub(crate) async fn try_connect(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Self, String> {
+        Self::over(TcpStream::connect(address).await.unwrap(), "/ws", headers).await
+    }
+
     /// The same over a stream that is there, with these headers; else the first line of the answer.
     pub(crate) async fn over(
         stream: impl Duplex + 'static,

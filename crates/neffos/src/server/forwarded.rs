@@ -1,0 +1,190 @@
+//! What the proxy in front says about a request: the client's address and the scheme that the client used. Pure.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
+
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName, header};
+
+/// Which headers of a trusted proxy are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Forwarded {
+    pub(crate) address_header: Option<HeaderName>,
+    pub(crate) scheme_header: Option<HeaderName>,
+    /// None: one.
+    pub(crate) trusted_hops: Option<NonZeroUsize>,
+}
+
+/// Why the proxy's header names no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unnamed {
+    Missing,
+    /// It has fewer entries than there are trusted proxies.
+    TooFew,
+    NoAddress,
+}
+
+impl Unnamed {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "the request has no such header",
+            Self::TooFew => "it has fewer entries than trusted_hops",
+            Self::NoAddress => "its entry is not an IP address",
+        }
+    }
+}
+
+impl Forwarded {
+    /// The client's address, if the settings name a header for it.
+    pub(crate) fn address(&self, headers: &HeaderMap) -> Option<Result<IpAddr, Unnamed>> {
+        self.address_header.as_ref().map(|name| self.address_in(headers, name))
+    }
+
+    fn address_in(&self, headers: &HeaderMap, name: &HeaderName) -> Result<IpAddr, Unnamed> {
+        if !headers.contains_key(name) {
+            return Err(Unnamed::Missing);
+        }
+        let entry = entries_from_last(headers, name).nth(self.hops().get() - 1).ok_or(Unnamed::TooFew)?;
+        let node = if *name == header::FORWARDED { parameter(entry, "for") } else { Some(entry) };
+        node.and_then(address).ok_or(Unnamed::NoAddress)
+    }
+
+    /// The scheme that the client used, if the settings name a header for it and the header names a known scheme.
+    ///
+    /// Many proxies replace the header instead of adding to it. So when there are fewer entries than proxies, the first counts.
+    pub(crate) fn scheme(&self, headers: &HeaderMap) -> Option<Scheme> {
+        let name = self.scheme_header.as_ref()?;
+        let entry = entries_from_last(headers, name).take(self.hops().get()).last()?;
+        let scheme = if *name == header::FORWARDED { parameter(entry, "proto")? } else { entry };
+        match unquoted(scheme).to_ascii_lowercase().as_str() {
+            "https" | "wss" => Some(Scheme::HTTPS),
+            "http" | "ws" => Some(Scheme::HTTP),
+            _ => None,
+        }
+    }
+
+    fn hops(&self) -> NonZeroUsize {
+        self.trusted_hops.unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// The entries of a list, the last one first.
+///
+/// Quotes do not keep a comma in its entry: otherwise a quote that a client opens would swallow what the proxy adds. No address
+/// and no scheme contains a comma.
+fn entries_from_last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> + use<'a> {
+    let values = headers.get_all(name).into_iter().rev();
+    // A value that is not text is one entry, which names nothing.
+    values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(',')).map(str::trim)
+}
+
+/// The value of `name` in one element of `Forwarded`: `for=192.0.2.1;proto=https`.
+fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+/// Reads an address, with or without a port, brackets, quotes and a zone.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = unquoted(text);
+    let host = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            (port.is_empty() || port.starts_with(':')).then_some(host)?
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) if !port.contains(':') => host,
+            _ => text,
+        },
+    };
+    match host.split_once('%') {
+        Some((host, _zone)) => host.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => host.parse().ok(),
+    }
+}
+
+fn unquoted(text: &str) -> &str {
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    inner.unwrap_or(text).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    fn named(name: &'static str, hops: usize, values: &[&str]) -> Result<IpAddr, Unnamed> {
+        let (address_header, trusted_hops) = (Some(HeaderName::from_static(name)), NonZeroUsize::new(hops));
+        let forwarded = Forwarded { address_header, trusted_hops, ..Forwarded::default() };
+        forwarded.address(&headers(name, values)).unwrap()
+    }
+
+    fn ip(text: &str) -> Result<IpAddr, Unnamed> {
+        Ok(text.parse().unwrap())
+    }
+
+    #[test]
+    fn every_form_of_an_address_is_read() {
+        for form in ["192.0.2.7", "192.0.2.7:4711", "\"192.0.2.7\"", "\"192.0.2.7:4711\"", " 192.0.2.7 ", "192.0.2.7:_x"] {
+            assert_eq!(named("x-forwarded-for", 1, &[form]), ip("192.0.2.7"), "{form}");
+            assert_eq!(named("x-real-ip", 1, &[form]), ip("192.0.2.7"), "{form}");
+        }
+        for form in ["2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:80", "\"[2001:db8::7]:80\"", "2001:DB8:0::7", "[2001:db8::7%eth0]"]
+        {
+            assert_eq!(named("x-forwarded-for", 1, &[form]), ip("2001:db8::7"), "{form}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_as_its_own_syntax() {
+        for form in [
+            "for=192.0.2.7",
+            "For=\"192.0.2.7:4711\"",
+            "proto=https;for=192.0.2.7;by=203.0.113.43",
+            "for=198.51.100.1, for = 192.0.2.7",
+        ] {
+            assert_eq!(named("forwarded", 1, &[form]), ip("192.0.2.7"), "{form}");
+        }
+        assert_eq!(named("forwarded", 1, &["for=\"[2001:db8::7]:4711\""]), ip("2001:db8::7"));
+        for form in ["for=unknown", "for=_hidden", "proto=https", "192.0.2.7", ""] {
+            assert_eq!(named("forwarded", 1, &[form]), Err(Unnamed::NoAddress), "{form}");
+        }
+    }
+
+    #[test]
+    fn the_last_trusted_proxys_entry_names_the_client_whatever_the_client_has_written_before() {
+        let line = "198.51.100.1, 192.0.2.7, 10.0.0.1";
+        assert_eq!(named("x-forwarded-for", 1, &[line]), ip("10.0.0.1"));
+        assert_eq!(named("x-forwarded-for", 2, &[line]), ip("192.0.2.7"));
+        assert_eq!(named("x-forwarded-for", 2, &["198.51.100.1, 192.0.2.7", "10.0.0.1"]), ip("192.0.2.7"));
+        assert_eq!(named("x-forwarded-for", 1, &["\"open, 192.0.2.7"]), ip("192.0.2.7"));
+        assert_eq!(named("forwarded", 1, &["for=\"open, for=192.0.2.7"]), ip("192.0.2.7"));
+    }
+
+    #[test]
+    fn what_names_nobody_says_why() {
+        assert_eq!(named("x-forwarded-for", 1, &[]), Err(Unnamed::Missing));
+        assert_eq!(named("x-forwarded-for", 2, &["192.0.2.7"]), Err(Unnamed::TooFew));
+        for bad in ["unknown", "", "192.0.2", "192.0.2.7x", "[2001:db8::7", "[2001:db8::7]x", "192.0.2.7%eth0", "é"] {
+            assert_eq!(named("x-forwarded-for", 1, &[bad]), Err(Unnamed::NoAddress), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_that_of_the_first_trusted_proxy() {
+        let scheme = |name: &'static str, hops: usize, values: &[&str]| {
+            let (scheme_header, trusted_hops) = (Some(HeaderName::from_static(name)), NonZeroUsize::new(hops));
+            let forwarded = Forwarded { scheme_header, trusted_hops, ..Forwarded::default() };
+            forwarded.scheme(&headers(name, values))
+        };
+        assert_eq!(scheme("x-forwarded-proto", 1, &["http, https"]), Some(Scheme::HTTPS));
+        assert_eq!(scheme("x-forwarded-proto", 2, &["https, http"]), Some(Scheme::HTTPS));
+        assert_eq!(scheme("x-forwarded-proto", 2, &["WSS"]), Some(Scheme::HTTPS));
+        assert_eq!(scheme("forwarded", 1, &["for=192.0.2.7;proto=\"https\""]), Some(Scheme::HTTPS));
+        assert_eq!(scheme("x-forwarded-proto", 1, &["gopher"]), None);
+        assert_eq!(scheme("x-forwarded-proto", 1, &[]), None);
+    }
+}
