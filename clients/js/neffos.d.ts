@@ -119,6 +119,11 @@ export interface DialOptions {
    * that it lists (`allow_url_header`).
    */
   headers?: ForEachTry<Record<string, string>>;
+  /**
+   * Subprotocols to offer, the preferred one first. The protocol of neffos needs none. A server that chooses none of them
+   * cannot be connected to; one in Rust chooses with `ServerBuilder::subprotocol`.
+   */
+  protocols?: string | string[];
   /** From 0.5 s, doubling, up to 30 s, for ever, unless told otherwise; false turns it off. */
   reconnect?: boolean | Partial<Backoff>;
   /**
@@ -179,7 +184,7 @@ export interface DialOptions {
   WebSocket?: WebSocketConstructor;
 }
 
-export type WebSocketConstructor = new (url: string) => WebSocketLike;
+export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => WebSocketLike;
 
 type Listener<Event> = { handle(event: Event): void }["handle"] | null;
 

@@ -699,9 +699,9 @@ class Line {
    * @returns {WebSocketLike}
    */
   #open(url, resolve, fail) {
-    const { WebSocket = globalThis.WebSocket } = this.#options;
+    const { WebSocket = globalThis.WebSocket, protocols = [] } = this.#options;
     /** @type {WebSocketLike} */
-    const socket = new WebSocket(url);
+    const socket = new WebSocket(url, protocols);
     /** @type {(string | Bytes)[]} */
     const held = [];
     let size = 0;

@@ -19,6 +19,7 @@ const versions = [
     version: "v0.0.24",
     upgraders: ["gorilla", "gobwas"],
     cannot: {
+      "a client that offers subprotocols is let in": "it chooses none",
       "a client learns why it was closed": "it drops the connection without a close frame",
       "who is told 1012 knows that the server restarts": "it drops the connection without a close frame",
     },
@@ -26,6 +27,9 @@ const versions = [
   {
     version: "v0.0.25",
     upgraders: ["gorilla", "gobwas", "coder"],
-    cannot: { "who is told 1012 knows that the server restarts": "it says 1001, whatever the reason" },
+    cannot: {
+      "a client that offers subprotocols is let in": "it chooses none",
+      "who is told 1012 knows that the server restarts": "it says 1001, whatever the reason",
+    },
   },
 ];

@@ -25,6 +25,14 @@ const scenarios = {
     },
   },
 
+  "a client that offers subprotocols is let in": {
+    async run({ dial }) {
+      const client = await dial({ protocols: ["other", "scenario.v1"] });
+      await client.connect("default");
+      await client.close();
+    },
+  },
+
   "a refused client is told why": {
     async run({ dial }) {
       await assert.rejects(dial({ headers: { "X-Refuse": "not you; not today" } }), { message: "not you; not today" });

@@ -205,6 +205,11 @@ test("closing while headers are awaited ends the tries", async (t) => {
   assert.deepEqual([FakeSocket.opened.length, conn.state], [known, "closed"]);
 });
 
+test("subprotocols are offered in every dial", () => {
+  dialled("ws://127.0.0.1:9/ws", { protocols: ["chat.v2", "chat.v1"] });
+  assert.deepEqual(FakeSocket.opened.at(-1).protocols, ["chat.v2", "chat.v1"]);
+});
+
 test("an address that is none is told", async () => {
   await assert.rejects(dial("no address", { default: {} }, { WebSocket: FakeSocket }), TypeError);
 });

@@ -21,8 +21,9 @@ export class FakeSocket {
   onerror = null;
   onclose = null;
 
-  constructor(url) {
+  constructor(url, protocols) {
     this.url = url;
+    this.protocols = protocols;
     FakeSocket.opened.push(this);
     FakeSocket.waiting(this);
   }

@@ -32,10 +32,22 @@ fn with_doors(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
         Origin::One(origin) => builder.allow_origin(origin),
     });
     let builder = with(builder, settings.id_header.as_ref(), |builder, name| builder.id_header(name.as_str()));
-    let builder =
-        with(builder, settings.address_header.as_ref(), |builder, name| builder.address_header(name.as_str()));
+    let builder = with_proxy(builder, settings);
+    let hosts = settings.allow_host.iter().flatten();
+    let builder = hosts.fold(builder, |builder, host| builder.allow_host(host));
+    let subprotocols = settings.subprotocol.iter().flatten();
+    let builder = subprotocols.fold(builder, |builder, name| builder.subprotocol(name));
     let builder = with(builder, settings.max_connections, ServerBuilder::max_connections);
     with(builder, settings.max_connections_per_address, ServerBuilder::max_connections_per_address)
+}
+
+/// What the proxy in front is believed.
+fn with_proxy(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
+    let address_header = settings.address_header.as_ref();
+    let builder = with(builder, address_header, |builder, name| builder.address_header(name.as_str()));
+    let scheme_header = settings.scheme_header.as_ref();
+    let builder = with(builder, scheme_header, |builder, name| builder.scheme_header(name.as_str()));
+    with(builder, settings.trusted_hops, |builder, count| builder.trusted_hops(count.get()))
 }
 
 /// What may come in and wait to go out.

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example axum --features axum`, then `curl -d hello http://127.0.0.1:8080/news`.
 
+use std::net::SocketAddr;
+
 use axum::extract::State;
 use axum::{Router, routing};
 use neffos::{Events, Message, Server};
@@ -12,7 +14,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Router::new().route("/ws", server.axum()).route("/news", routing::post(news)).with_state(server.clone());
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
-    axum::serve(listener, app)
+    // With the addresses of clients: `max_connections_per_address` needs them, and `Conn::remote_addr` returns them.
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move {
             tokio::signal::ctrl_c().await.ok();
             server.shutdown().await;

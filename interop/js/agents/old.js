@@ -17,11 +17,11 @@ export const features = {
 };
 
 export function createOldAgent(neffos) {
-  return createAgent(async ({ url, namespaces, native, headers, reconnect }) => {
+  return createAgent(async ({ url, namespaces, native, headers, protocols, reconnect }) => {
     const inbox = createInbox();
     const client = { conn: undefined };
     const table = handlerTable(neffos, { namespaces, native }, inbox, client);
-    client.conn = await neffos.dial(url, table, { headers, reconnect: reconnect ? 100 : 0 });
+    client.conn = await neffos.dial(url, table, { headers, protocols, reconnect: reconnect ? 100 : 0 });
     const namespaceOf = (name) => client.conn.namespace(name);
     return {
       id: () => client.conn.ID,

@@ -20,49 +20,52 @@ export const features = {
  * @param {import("../../../clients/js/neffos.js").WebSocketConstructor} WebSocket
  */
 export function createOwnAgent({ dial }, WebSocket) {
-  return createAgent(async ({ url, namespaces, native, refuses, headers, reconnect, keepEmits, heartbeatInterval }) => {
-    const inbox = createInbox();
-    const heartbeats = createInbox();
-    const changes = createInbox();
-    const table = handlerTable({ namespaces, native, refuses }, inbox);
-    const conn = await dial(url, table, {
-      WebSocket: watched(WebSocket, heartbeats),
-      headers,
-      keepEmits,
-      heartbeatInterval,
-      reconnect: reconnect ? { minDelay: 50, maxDelay: 400, restartDelay: 200 } : false,
-      onStateChange: (change) => changes.add({ event: change.state, body: described(change) }),
-    });
-    const handles = () => namespaces.map((name) => conn.namespace(name)).flatMap((ns) => [ns, ...(ns?.rooms ?? [])]);
-    let remembered = [];
-    return {
-      id: () => conn.id,
-      connect: async (namespace) => void (await conn.connect(namespace)),
-      disconnect: (namespace) => conn.namespace(namespace).disconnect(),
-      isConnected: (namespace) => conn.namespace(namespace) !== undefined,
-      join: async (namespace, room) => void (await conn.namespace(namespace).join(room)),
-      leave: (namespace, room) => conn.namespace(namespace).leave(room),
-      leaveAll: (namespace) => conn.namespace(namespace).leaveAll(),
-      rooms: (namespace) => conn.namespace(namespace).rooms.map((room) => room.name),
-      emit: (namespace, event, body, room) => conn.emit(namespace, event, body, { room }),
-      emitBinary: (namespace, event, bytes) => conn.namespace(namespace).emitBinary(event, new Uint8Array(bytes)),
-      emitNative: (body) => conn.emitNative(body),
-      ask: async (namespace, event, body) => plain((await conn.ask(namespace, event, body)).body),
-      askBinary: async (namespace, event, bytes) =>
-        plain((await conn.ask(namespace, event, new Uint8Array(bytes))).body),
-      askBlob: async (namespace, event, bytes) =>
-        plain((await conn.ask(namespace, event, new Blob([new Uint8Array(bytes)]))).body),
-      askFor: async (namespace, event, timeout) => void (await conn.ask(namespace, event, "", { timeout })),
-      close: async () => void (await conn.close()),
-      closed: () => conn.closed,
-      upToState: changes.upTo,
-      waitServerConnect: async (namespace) => void (await conn.waitServerConnect(namespace)),
-      remember: () => void (remembered = handles()),
-      isAsRemembered: () => handles().every((handle, index) => handle !== undefined && handle === remembered[index]),
-      upTo: inbox.upTo,
-      heartbeat: async () => void (await heartbeats.upTo("answered")),
-    };
-  });
+  return createAgent(
+    async ({ url, namespaces, native, refuses, headers, protocols, reconnect, keepEmits, heartbeatInterval }) => {
+      const inbox = createInbox();
+      const heartbeats = createInbox();
+      const changes = createInbox();
+      const table = handlerTable({ namespaces, native, refuses }, inbox);
+      const conn = await dial(url, table, {
+        WebSocket: watched(WebSocket, heartbeats),
+        headers,
+        protocols,
+        keepEmits,
+        heartbeatInterval,
+        reconnect: reconnect ? { minDelay: 50, maxDelay: 400, restartDelay: 200 } : false,
+        onStateChange: (change) => changes.add({ event: change.state, body: described(change) }),
+      });
+      const handles = () => namespaces.map((name) => conn.namespace(name)).flatMap((ns) => [ns, ...(ns?.rooms ?? [])]);
+      let remembered = [];
+      return {
+        id: () => conn.id,
+        connect: async (namespace) => void (await conn.connect(namespace)),
+        disconnect: (namespace) => conn.namespace(namespace).disconnect(),
+        isConnected: (namespace) => conn.namespace(namespace) !== undefined,
+        join: async (namespace, room) => void (await conn.namespace(namespace).join(room)),
+        leave: (namespace, room) => conn.namespace(namespace).leave(room),
+        leaveAll: (namespace) => conn.namespace(namespace).leaveAll(),
+        rooms: (namespace) => conn.namespace(namespace).rooms.map((room) => room.name),
+        emit: (namespace, event, body, room) => conn.emit(namespace, event, body, { room }),
+        emitBinary: (namespace, event, bytes) => conn.namespace(namespace).emitBinary(event, new Uint8Array(bytes)),
+        emitNative: (body) => conn.emitNative(body),
+        ask: async (namespace, event, body) => plain((await conn.ask(namespace, event, body)).body),
+        askBinary: async (namespace, event, bytes) =>
+          plain((await conn.ask(namespace, event, new Uint8Array(bytes))).body),
+        askBlob: async (namespace, event, bytes) =>
+          plain((await conn.ask(namespace, event, new Blob([new Uint8Array(bytes)]))).body),
+        askFor: async (namespace, event, timeout) => void (await conn.ask(namespace, event, "", { timeout })),
+        close: async () => void (await conn.close()),
+        closed: () => conn.closed,
+        upToState: changes.upTo,
+        waitServerConnect: async (namespace) => void (await conn.waitServerConnect(namespace)),
+        remember: () => void (remembered = handles()),
+        isAsRemembered: () => handles().every((handle, index) => handle !== undefined && handle === remembered[index]),
+        upTo: inbox.upTo,
+        heartbeat: async () => void (await heartbeats.upTo("answered")),
+      };
+    },
+  );
 }
 
 /** A WebSocket that writes down which of the client's heartbeats the server has answered. */

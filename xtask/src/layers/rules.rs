@@ -8,19 +8,33 @@ use super::scan::Mention;
 const LAYERS: &[(&str, &[&str])] = &[
     ("websocket", &[]),
     ("net", &[]),
+    ("time_limit", &[]),
     ("error", &["websocket::CloseCode"]),
     ("message", &["error", "websocket"]),
     ("session", &["error", "message", "websocket"]),
     ("fanout", &["message", "websocket"]),
     ("exchange", &["error", "message", "websocket", "fanout"]),
-    ("connection", &["error", "message", "session", "websocket", "fanout", "exchange"]),
-    ("client", &["error", "net", "message", "session", "websocket", "fanout", "connection"]),
-    ("server", &["error", "message", "session", "websocket", "fanout", "exchange", "connection", "http::UpgradeError"]),
+    ("connection", &["error", "time_limit", "message", "session", "websocket", "fanout", "exchange"]),
+    ("client", &["error", "net", "time_limit", "message", "session", "websocket", "fanout", "connection"]),
+    (
+        "server",
+        &[
+            "error",
+            "time_limit",
+            "message",
+            "session",
+            "websocket",
+            "fanout",
+            "exchange",
+            "connection",
+            "http::UpgradeError",
+        ],
+    ),
     // For who writes an exchange, above all the rest.
     ("testing", &["error", "message", "websocket", "exchange", "connection", "client", "server", "http"]),
     // For benches only: nobody may use it.
     ("internals", &["message", "session", "websocket", "fanout"]),
-    ("http", &["error", "message", "session", "websocket", "fanout", "connection", "server"]),
+    ("http", &["error", "time_limit", "message", "session", "websocket", "fanout", "connection", "server"]),
     // For fuzzers only: what they hold a whole server and a client up against, and the way to what stands beside the rest.
     ("fuzzing", &["error", "message", "websocket", "exchange", "connection", "client", "server", "http"]),
 ];
@@ -46,6 +60,11 @@ const PURE: &[&str] = &[
     "net/redact.rs",
     "client/greeting.rs",
     "client/reconnect.rs",
+    "server/forwarded.rs",
+    "server/origins.rs",
+    "server/subprotocols.rs",
+    "http/handshake.rs",
+    "http/url_headers.rs",
 ];
 
 /// What no pure code names, wherever in a path it stands.

@@ -62,13 +62,14 @@ pub(crate) struct Settings {
     #[serde(skip)]
     pub(crate) is_key_exposed: bool,
 
-    /// An origin whose pages may connect (`https://app.example`), besides the server's own; `*`: all. Behind a proxy that ends
-    /// TLS, the site itself must be named. May be repeated, or separated by commas [default: none]
+    /// An origin whose pages may connect (`https://app.example`), besides the server's own. `https://*.app.example`: one label
+    /// below it; `*`: all. Behind a proxy that ends TLS, name the site itself, or set --scheme-header. May be repeated, or
+    /// separated by commas [default: none]
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', help_heading = NETWORK)]
     pub(crate) allow_origin: Option<Vec<Origin>>,
 
-    /// Take a connection's id from this request header. Without the header, or when it is empty, the id is random. Ids say who
-    /// sent a private message and who gets it. So a proxy in front must set the header, and remove a client's own. The
+    /// Take a connection's id from this request header. Without the header, or when it is empty, the id is random. Ids name the
+    /// sender and the recipient of a private message. So a proxy in front must set the header, and remove a client's own. The
     /// value is UTF-8; one that is longer than 255 bytes or has control characters is refused with 400, and so is a
     /// header that comes twice. No URL parameter sets it [default: a random UUID for each connection]
     #[arg(long, value_name = "NAME", help_heading = NETWORK)]
@@ -79,25 +80,48 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub(crate) max_connections: Option<usize>,
 
-    /// Connections of one address at once, 0: no bound. Loopback addresses are not counted, unless --address-header names
-    /// them [default: 1000]
+    /// Connections of one address at once, 0: no bound. Without --address-header, loopback addresses are not counted
+    /// [default: 1000]
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub(crate) max_connections_per_address: Option<usize>,
 
-    /// The header in which the proxy in front names the client's address; its last entry counts [default: none]
+    /// The header in which the proxy in front names the client's address, such as x-forwarded-for or forwarded. The last
+    /// entry counts, or an earlier one with --trusted-hops. A client without it counts under its socket's address
+    /// [default: none]
     #[arg(long, value_name = "NAME", help_heading = NETWORK)]
     #[serde(deserialize_with = "header_name")]
     pub(crate) address_header: Option<HeaderName>,
+
+    /// The header in which the proxy in front names the scheme that the client used, such as x-forwarded-proto: decides
+    /// which pages are the server's own [default: none: the connection's scheme]
+    #[arg(long, value_name = "NAME", help_heading = NETWORK)]
+    #[serde(deserialize_with = "header_name")]
+    pub(crate) scheme_header: Option<HeaderName>,
+
+    /// How many proxies in front add to --address-header and --scheme-header, 1 or more [default: 1]
+    #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
+    pub(crate) trusted_hops: Option<NonZeroUsize>,
+
+    /// A name by which websockets may reach the server (`app.example`, `app.example:8080`, `*.app.example`); a request with
+    /// another Host gets 421. Defends servers on private addresses against DNS rebinding. May be repeated, or separated by
+    /// commas [default: none: any name]
+    #[arg(long, value_name = "HOST", value_delimiter = ',', help_heading = NETWORK)]
+    pub(crate) allow_host: Option<Vec<String>>,
+
+    /// A subprotocol that is chosen when a client offers it, the preferred one first. May be repeated, or separated by
+    /// commas [default: none]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = NETWORK)]
+    pub(crate) subprotocol: Option<Vec<String>>,
 
     /// The largest message of a client, in bytes, 0: no bound; beyond, it is closed with 1009 [default: 65536]
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) max_message: Option<usize>,
 
-    /// Messages that may wait for a client that reads slowly [default: 1024]
+    /// Messages that may wait for a client that reads slowly, 1 or more [default: 1024]
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub(crate) outbox_messages: Option<NonZeroUsize>,
 
-    /// Bytes that may wait for a client that reads slowly [default: 1048576]
+    /// Bytes that may wait for a client that reads slowly, 1 or more [default: 1048576]
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) outbox_bytes: Option<NonZeroUsize>,
 
@@ -130,11 +154,12 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) drain_delay: Option<Period>,
 
-    /// Over which time a shutdown spreads the closing of connections [default: 2s]
+    /// Over which time a shutdown spreads the closing of connections, 0s: all at once; not longer than --shutdown-timeout
+    /// [default: 2s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) drain_window: Option<Period>,
 
-    /// How long a shutdown takes at most [default: 15s]
+    /// How long a shutdown takes at most, 0s: until all clients are gone [default: 15s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) shutdown_timeout: Option<Period>,
 
@@ -142,7 +167,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = NETWORK)]
     pub(crate) ordered: Option<bool>,
 
-    /// Into how many parts connections are divided, which are written to in parallel [default: one for each processor]
+    /// Into how many parts connections are divided, which are written to in parallel, from 1 to 1024 [default: one for each
+    /// processor]
     #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
     pub(crate) shards: Option<NonZeroUsize>,
 
@@ -244,6 +270,10 @@ impl Settings {
             max_connections: self.max_connections.or(next.max_connections),
             max_connections_per_address: self.max_connections_per_address.or(next.max_connections_per_address),
             address_header: self.address_header.or(next.address_header),
+            scheme_header: self.scheme_header.or(next.scheme_header),
+            trusted_hops: self.trusted_hops.or(next.trusted_hops),
+            allow_host: self.allow_host.or(next.allow_host),
+            subprotocol: self.subprotocol.or(next.subprotocol),
             max_message: self.max_message.or(next.max_message),
             outbox_messages: self.outbox_messages.or(next.outbox_messages),
             outbox_bytes: self.outbox_bytes.or(next.outbox_bytes),

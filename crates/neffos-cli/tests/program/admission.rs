@@ -1,6 +1,6 @@
-//! Who may come in, as whom, and from where.
+//! Admission: ids, addresses, origins, hosts and subprotocols.
 
-use crate::support::{Client, Program};
+use crate::support::{Client, Program, run_to_end};
 
 #[tokio::test]
 async fn ids_come_from_the_header_that_is_named_and_never_from_the_url() {
@@ -14,4 +14,54 @@ async fn ids_come_from_the_header_that_is_named_and_never_from_the_url() {
     assert_ne!(one.id, other.id);
     let eve = Client::connect(program.address, "/ws?X-Websocket-Header-X-User=admin").await;
     assert_eq!(eve.id.len(), 36);
+}
+
+#[tokio::test]
+async fn a_client_that_the_proxy_does_not_name_counts_under_its_socket_and_that_is_logged_once() {
+    let flags = ["--address-header", "x-forwarded-for", "--trusted-hops", "2", "--max-connections-per-address", "1"];
+    let mut program = Program::start_logged(&flags).await;
+    let from = |entries| Client::try_connect(program.address, &[("host", "test"), ("x-forwarded-for", entries)]);
+    let _one = from("203.0.113.1, 192.0.2.1:4711, 10.0.0.1").await.unwrap();
+    let _other = from("[2001:db8::1]:80, 10.0.0.1").await.unwrap();
+    assert!(from("192.0.2.1, 10.0.0.1").await.unwrap_err().contains(" 503 "));
+    let _unnamed = from("192.0.2.2").await.unwrap();
+    assert!(from("unknown, 10.0.0.1").await.unwrap_err().contains(" 503 "));
+    let line = program.logged("address_header names no client").await;
+    assert!(line.contains("trusted_hops") && line.contains("127.0.0.1"), "{line}");
+    program.signal("TERM").await;
+    let rest = program.logged_until("draining").await;
+    assert!(!rest.iter().any(|line| line.contains("address_header")), "{rest:?}");
+}
+
+#[tokio::test]
+async fn the_proxys_scheme_the_hosts_and_the_subprotocols_of_the_settings_count() {
+    let flags =
+        ["--scheme-header=x-forwarded-proto", "--allow-host=app.example,localhost", "--subprotocol=chat.v2,chat.v1"];
+    let program = Program::start(&flags).await;
+    let connect = |headers| Client::try_connect(program.address, headers);
+    let page = [("host", "app.example"), ("origin", "https://app.example"), ("x-forwarded-proto", "https")];
+    connect(&page).await.unwrap();
+    assert!(connect(&page[..2]).await.unwrap_err().contains(" 403 "));
+    let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
+    assert!(connect(&rebound).await.unwrap_err().contains(" 421 "));
+    let url = format!("ws://localhost:{}/ws", program.address.port());
+    let client = neffos::Client::builder(&url).namespace("default", neffos::Events::new());
+    client.subprotocol("chat.v1").dial().await.unwrap().connect("default").await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_of_admission_that_make_no_sense_fail_at_the_start_and_are_named() {
+    for (flag, key) in [
+        ("--allow-origin=https://u@x", "allow_origin \"https://u@x\""),
+        ("--allow-origin=https://a.*.x", "allow_origin \"https://a.*.x\""),
+        ("--allow-host=http://x", "allow_host \"http://x\""),
+        ("--subprotocol=a b", "subprotocol \"a b\""),
+        ("--trusted-hops=2", "trusted_hops"),
+        ("--trusted-hops=0", "--trusted-hops"),
+        ("--scheme-header=a b", "--scheme-header"),
+    ] {
+        let ended = run_to_end(&["serve", "--addr", "127.0.0.1:0", flag], &[]).await;
+        assert_eq!(ended.code, Some(2), "{flag}: {ended:?}");
+        assert!(ended.errors.contains(key), "{flag}: {ended:?}");
+    }
 }

@@ -179,7 +179,8 @@ impl Conn {
         self.reconnect_tries() > 0
     }
 
-    /// Where the client's socket is, when that is known.
+    /// The address of the client's socket, if it is known: behind a proxy, that of the proxy. Under axum it is known with
+    /// `into_make_service_with_connect_info`.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peer().address()
     }

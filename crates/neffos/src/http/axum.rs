@@ -7,9 +7,16 @@ use crate::server::Server;
 impl Server {
     /// The server as a route of an axum application.
     ///
+    /// Serve the application with the addresses of clients (`into_make_service_with_connect_info`). Without them,
+    /// [`Conn::remote_addr`](crate::Conn::remote_addr) returns nothing, and
+    /// [`max_connections_per_address`](crate::ServerBuilder::max_connections_per_address) has no effect, unless
+    /// [`address_header`](crate::ServerBuilder::address_header) names them. The first client without an address is logged.
+    ///
     /// # Examples
     ///
     /// ```no_run
+    /// use std::net::SocketAddr;
+    ///
     /// use axum::Router;
     /// use neffos::{Events, Server};
     ///
@@ -17,6 +24,7 @@ impl Server {
     /// let server = Server::builder().namespace("default", Events::new()).build()?;
     /// let app = Router::new().route("/ws", server.axum());
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// let app = app.into_make_service_with_connect_info::<SocketAddr>();
     /// axum::serve(listener, app).with_graceful_shutdown(async move { server.shutdown().await }).await?;
     /// # Ok(())
     /// # }

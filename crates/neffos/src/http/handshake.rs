@@ -1,15 +1,16 @@
 //! What a request must be to become a websocket, and what it is told when it is not. Pure.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use http::header::{self, AsHeaderName, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
-use http::{Method, Response, StatusCode, Uri, Version};
+use http::{Method, Response, StatusCode, Version};
 use http_body_util::Full;
 
-use crate::server::BadId;
+use crate::server::{BadId, GateSettings, Origin, from_header};
 use crate::websocket::{Answer, Compression, accept_key, is_valid_key};
 
 /// Why a request did not become a websocket. Its text is the body of the answer.
@@ -48,6 +49,8 @@ pub(super) enum Reason {
         origin: String,
         own: String,
     },
+    /// The server may not be reached by this name.
+    Host(String),
     /// No place is left, for anybody or for this address.
     Full,
     UrlTooLong,
@@ -73,6 +76,7 @@ impl UpgradeError {
             Reason::Header(_) | Reason::Id(BadId::Header { .. }) => StatusCode::BAD_REQUEST,
             Reason::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
             Reason::Origin { .. } => StatusCode::FORBIDDEN,
+            Reason::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Reason::UrlTooLong => StatusCode::URI_TOO_LONG,
             Reason::Panic | Reason::Id(BadId::Made { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
             Reason::Lost(_) => StatusCode::SWITCHING_PROTOCOLS,
@@ -132,8 +136,11 @@ impl fmt::Display for UpgradeError {
             Reason::Origin { origin, own } => write!(
                 f,
                 "origin {origin:?} is not allowed, as the request came to {own:?}; the server's option allow_origin lets its \
-                 pages in, and must name your own when a proxy ends TLS"
+                 pages in. Behind a proxy that ends TLS, list your own there, or set scheme_header"
             ),
+            Reason::Host(host) => {
+                write!(f, "host {host:?} is not one of those that the server's option allow_host names")
+            }
             Reason::Full => f.write_str("too many connections"),
             Reason::UrlTooLong => f.write_str("the URL is too long"),
             Reason::Id(bad) => bad.fmt(f),
@@ -152,10 +159,17 @@ impl std::error::Error for UpgradeError {
     }
 }
 
-/// Says whether `request` is a websocket handshake that may go on. `origins`: the allowed ones besides the server's own;
-/// none allows all.
-pub(super) fn check(request: &Parts, origins: Option<&[String]>) -> Result<(), UpgradeError> {
-    check_form(request).and_then(|()| check_origin(request, origins)).map_err(UpgradeError)
+/// Says whether `request` is a websocket handshake that the settings allow.
+pub(super) fn check(request: &Parts, settings: &GateSettings) -> Result<(), UpgradeError> {
+    let form = check_form(request).and_then(|()| check_host(request, settings));
+    form.and_then(|()| check_origin(request, settings)).map_err(UpgradeError)
+}
+
+/// What the server took of what the client offered.
+#[derive(Debug, Default)]
+pub(super) struct Agreed {
+    pub(super) compression: Option<Answer>,
+    pub(super) subprotocol: Option<HeaderValue>,
 }
 
 /// Why a closed server lets this request go no further.
@@ -195,7 +209,7 @@ pub(super) fn compression(settings: &Compression, request: &Parts) -> Option<Ans
 }
 
 /// The answer that switches protocols.
-pub(super) fn switching_protocols(request: &Parts, compression: Option<&Answer>) -> Response<Full<Bytes>> {
+pub(super) fn switching_protocols(request: &Parts, agreed: &Agreed) -> Response<Full<Bytes>> {
     let key = request.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -205,8 +219,12 @@ pub(super) fn switching_protocols(request: &Parts, compression: Option<&Answer>)
     if let Ok(accept) = HeaderValue::from_bytes(&accept_key(key)) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if let Some(Ok(agreed)) = compression.map(|answer| HeaderValue::from_str(&answer.to_string())) {
-        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreed);
+    if let Some(Ok(compression)) = agreed.compression.as_ref().map(|answer| HeaderValue::from_str(&answer.to_string()))
+    {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, compression);
+    }
+    if let Some(subprotocol) = &agreed.subprotocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
     }
     response
 }
@@ -243,38 +261,42 @@ fn check_form(request: &Parts) -> Result<(), Reason> {
     Ok(())
 }
 
-fn check_origin(request: &Parts, allowed: Option<&[String]>) -> Result<(), Reason> {
-    let (Some(allowed), true) = (allowed, request.headers.contains_key(header::ORIGIN)) else { return Ok(()) };
-    let origin = only(&request.headers, header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or("?");
-    let own_scheme = request.uri.scheme().or(request.extensions.get()).unwrap_or(&Scheme::HTTP);
-    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let own = host.or(request.uri.authority().cloned());
-    let is_own = own.as_ref().is_some_and(|own| is_of(origin, own_scheme, own));
-    let is_listed = || allowed.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
-    if is_own || is_listed() {
+fn check_host(request: &Parts, settings: &GateSettings) -> Result<(), Reason> {
+    let hosts = &settings.hosts;
+    let (scheme, host) = (own_scheme(request, settings), own_host(request).unwrap_or_default());
+    match hosts.is_empty() || hosts.iter().any(|pattern| pattern.covers(&scheme, host)) {
+        true => Ok(()),
+        false => Err(Reason::Host(host.to_owned())),
+    }
+}
+
+fn check_origin(request: &Parts, settings: &GateSettings) -> Result<(), Reason> {
+    let origins = &settings.origins;
+    if origins.allow_any() || !request.headers.contains_key(header::ORIGIN) {
         return Ok(());
     }
-    let own = own.map_or_else(String::new, |own| format!("{own_scheme}://{own}"));
+    let origin = only(&request.headers, header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or("?");
+    let scheme = own_scheme(request, settings);
+    let own = own_host(request).and_then(|host| Origin::of_server(&scheme, host));
+    let is_own = own.is_some() && own == from_header(origin);
+    let is_listed = || catch_unwind(AssertUnwindSafe(|| origins.list(origin, request))).map_err(|_panic| Reason::Panic);
+    if is_own || is_listed()? {
+        return Ok(());
+    }
+    let own = own.map_or_else(String::new, |own| own.to_string());
     Err(Reason::Origin { origin: origin.to_owned(), own })
 }
 
-/// Whether `origin` has this scheme, host and port.
-fn is_of(origin: &str, own_scheme: &Scheme, own: &Authority) -> bool {
-    let Ok(origin) = origin.parse::<Uri>() else { return false };
-    let (Some(scheme), Some(authority)) = (origin.scheme(), origin.authority()) else { return false };
-    if authority.as_str().contains('@') || origin.path_and_query().is_some_and(|rest| rest != "/") {
-        return false;
-    }
-    let port = |authority: &Authority| authority.port_u16().or(default_port(own_scheme));
-    scheme == own_scheme && authority.host().eq_ignore_ascii_case(own.host()) && port(authority) == port(own)
+/// The scheme that the client used: the proxy's word, or that of the connection.
+fn own_scheme(request: &Parts, settings: &GateSettings) -> Scheme {
+    let connection = || request.uri.scheme().or(request.extensions.get()).unwrap_or(&Scheme::HTTP).clone();
+    settings.forwarded.scheme(&request.headers).unwrap_or_else(connection)
 }
 
-fn default_port(scheme: &Scheme) -> Option<u16> {
-    match scheme.as_str() {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    }
+/// The name by which the client reached the server, perhaps with a port.
+fn own_host(request: &Parts) -> Option<&str> {
+    let host = only(&request.headers, header::HOST).and_then(|host| host.to_str().ok());
+    host.or(request.uri.authority().map(Authority::as_str))
 }
 
 /// The value of a header that may be there once.
@@ -297,6 +319,8 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::connection::Events;
+    use crate::server::{Server, ServerBuilder};
 
     fn request() -> Parts {
         let request = Request::get("/ws")
@@ -322,14 +346,20 @@ mod tests {
         changed(|parts| drop(parts.headers.remove(name)))
     }
 
+    fn settings(set: impl FnOnce(ServerBuilder) -> ServerBuilder) -> GateSettings {
+        let server = set(Server::builder()).namespace("", Events::new()).build().unwrap();
+        server.gate().settings.clone()
+    }
+
     fn status(parts: &Parts) -> u16 {
-        check(parts, Some(&["https://friend.example".to_owned()])).map_or_else(|err| err.status().as_u16(), |()| 101)
+        check(parts, &settings(|builder| builder.allow_origin("https://friend.example")))
+            .map_or_else(|err| err.status().as_u16(), |()| 101)
     }
 
     #[test]
     fn a_handshake_is_answered_with_the_proof() {
         assert_eq!(status(&request()), 101);
-        let response = switching_protocols(&request(), None);
+        let response = switching_protocols(&request(), &Agreed::default());
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
@@ -349,11 +379,11 @@ mod tests {
 
     #[test]
     fn the_answer_says_what_was_wrong_and_what_would_be_right() {
-        let err = check(&with("sec-websocket-version", "8"), None).unwrap_err();
+        let err = check(&with("sec-websocket-version", "8"), &GateSettings::default()).unwrap_err();
         assert_eq!(err.response().headers()["sec-websocket-version"], "13");
-        let err = check(&changed(|parts| parts.method = Method::PUT), None).unwrap_err();
+        let err = check(&changed(|parts| parts.method = Method::PUT), &GateSettings::default()).unwrap_err();
         assert_eq!(err.response().headers()["allow"], "GET");
-        let err = check(&with("origin", "https://app.example:8080"), Some(&[])).unwrap_err().to_string();
+        let err = check(&with("origin", "https://app.example:8080"), &GateSettings::default()).unwrap_err().to_string();
         let begins =
             r#"origin "https://app.example:8080" is not allowed, as the request came to "http://app.example:8080"; "#;
         assert!(err.starts_with(begins) && err.contains("allow_origin"), "{err}");
@@ -367,7 +397,8 @@ mod tests {
         for foreign in ["https://app.example:8080", "http://app.example", "http://evil.example:8080", "null", ""] {
             assert_eq!(status(&with("origin", foreign)), 403, "{foreign}");
         }
-        assert!(check(&with("origin", "http://evil.example"), None).is_ok());
+        let any = settings(ServerBuilder::allow_any_origin);
+        assert!(check(&with("origin", "http://evil.example"), &any).is_ok());
     }
 
     #[test]

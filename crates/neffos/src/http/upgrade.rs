@@ -1,7 +1,7 @@
 //! The upgrade itself: a request that may become a websocket gets a place, an id, its socket and a task.
 
-use std::future::{pending, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,19 +19,20 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
-use super::handshake::{self, Reason, UpgradeError};
+use super::handshake::{self, Agreed, Reason, UpgradeError};
 use super::url_headers;
 use crate::connection::{Identity, Io, Peer, Socket, Start, drive};
 use crate::server::{Admission, Server};
+use crate::time_limit;
 use crate::websocket::Answer;
 
 impl Server {
     /// Answers one request of an HTTP server made with hyper: a websocket handshake is accepted, and the connection lives
     /// on a task of its own from then on; anything else gets a status and a text that says what was wrong.
     ///
-    /// The client's address is known when the request's extensions hold a [`SocketAddr`] (or axum's `ConnectInfo`).
+    /// The client's address is known if the request's extensions contain a [`SocketAddr`] (or axum's `ConnectInfo`). Without
+    /// it, and without [`address_header`](crate::ServerBuilder::address_header), no limit per address holds.
     ///
     /// # Panics
     ///
@@ -44,8 +45,8 @@ impl Server {
                 self.report(&err);
                 err.response()
             }
-            Ok((guest, compression)) => {
-                let response = handshake::switching_protocols(&guest.request, compression.as_ref());
+            Ok((guest, agreed)) => {
+                let response = handshake::switching_protocols(&guest.request, &agreed);
                 let arrival = Arrival { server: self.clone(), guest, on_upgrade, is_ours: handover.is_some() };
                 match handover {
                     Some(handover) => handover.put(arrival),
@@ -91,15 +92,20 @@ impl Server {
         }
     }
 
-    fn admit(&self, request: Parts) -> Result<(Guest, Option<Answer>), UpgradeError> {
+    fn admit(&self, request: Parts) -> Result<(Guest, Agreed), UpgradeError> {
         if self.is_closed() {
             return Err(UpgradeError::new(handshake::why_closed(&request)));
         }
-        handshake::check(&request, self.gate().settings.origins.as_deref())?;
-        let settings = self.hub().limits.compression.as_ref();
-        let compression = settings.and_then(|settings| handshake::compression(settings, &request));
+        let settings = &self.gate().settings;
+        handshake::check(&request, settings)?;
+        let compression = self.hub().limits.compression.as_ref();
+        let compression = compression.and_then(|settings| handshake::compression(settings, &request));
+        let subprotocol = of_application(|| settings.subprotocols.choose(&request))?;
         let guest = self.give_place(request, compression.as_ref())?;
-        Ok((guest, compression))
+        if guest.identity.address.is_none() && !guest.admission.is_counted() {
+            self.gate().warn_of_no_address();
+        }
+        Ok((guest, Agreed { compression, subprotocol }))
     }
 
     fn give_place(&self, mut request: Parts, compression: Option<&Answer>) -> Result<Guest, UpgradeError> {
@@ -108,12 +114,10 @@ impl Server {
         }
         let settings = &self.gate().settings;
         let address = address_of(&request);
-        let counted = counted_address(&request.headers, settings.address_header.as_ref(), address);
+        let counted = self.gate().counted_address(&request.headers, address);
         let admission = self.gate().admit(counted).ok_or(UpgradeError::new(Reason::Full))?;
         url_headers::apply(&mut request, &settings.url_headers);
-        let id = catch_unwind(AssertUnwindSafe(|| settings.ids.id(&request)))
-            .map_err(|_panic| UpgradeError::new(Reason::Panic))?
-            .map_err(|bad| UpgradeError::new(Reason::Id(bad)))?;
+        let id = of_application(|| settings.ids.id(&request))?.map_err(|bad| UpgradeError::new(Reason::Id(bad)))?;
         let reconnect_tries = reconnect_tries(&request.headers);
         let deflate = compression.map(Answer::window);
         let identity = Identity { id: id.into(), reconnect_tries, address, deflate };
@@ -167,7 +171,7 @@ impl Arrival {
         let upgraded = tokio::select! {
             biased;
             upgraded = on_upgrade => upgraded.map_err(Into::into),
-            () = elapsed(patience) => Err("the answer to the handshake was not taken in time".into()),
+            () = time_limit::elapsed(patience) => Err("the answer to the handshake was not taken in time".into()),
             () = server.gate().shut_for(SHUT_GRACE) => Err("the server ended".into()),
         };
         let upgraded = upgraded.map_err(|err| server.report(&UpgradeError::new(Reason::Lost(err)))).ok()?;
@@ -208,7 +212,7 @@ impl Handover {
     /// may bring one.
     pub(super) async fn overdue(&self, patience: Duration) {
         poll_fn(|_cx| if self.is_waiting() { Poll::Ready(()) } else { Poll::Pending }).await;
-        elapsed(patience).await;
+        time_limit::elapsed(patience).await;
     }
 
     fn is_waiting(&self) -> bool {
@@ -257,21 +261,9 @@ fn address_of(request: &Parts) -> Option<SocketAddr> {
     request.extensions.get().copied()
 }
 
-/// The address whose connections are counted. Without a header that a trusted proxy sets, clients on this machine are not:
-/// behind a proxy here, everybody would be one of them.
-fn counted_address(headers: &HeaderMap, named_in: Option<&HeaderName>, socket: Option<SocketAddr>) -> Option<IpAddr> {
-    match named_in {
-        Some(name) => headers.get_all(name).iter().next_back()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok(),
-        None => socket.map(|address| address.ip()).filter(|ip| !ip.is_loopback()),
-    }
-}
-
-/// Resolves after `limit`; never when it is zero.
-pub(super) async fn elapsed(limit: Duration) {
-    match limit {
-        Duration::ZERO => pending().await,
-        limit => sleep(limit).await,
-    }
+/// What a function of the application returns, unless it panics.
+fn of_application<T>(function: impl FnOnce() -> T) -> Result<T, UpgradeError> {
+    catch_unwind(AssertUnwindSafe(function)).map_err(|_panic| UpgradeError::new(Reason::Panic))
 }
 
 fn reconnect_tries(headers: &HeaderMap) -> i64 {
@@ -287,16 +279,6 @@ pub(super) const RECONNECT_TRIES: HeaderName = HeaderName::from_static("x-websoc
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_proxys_own_entry_names_the_client() {
-        let mut headers = HeaderMap::new();
-        headers.append("x-forwarded-for", "198.51.100.1, 192.0.2.7".parse().unwrap());
-        let name = HeaderName::from_static("x-forwarded-for");
-        let proxy = "127.0.0.1:80".parse().ok();
-        assert_eq!(counted_address(&headers, Some(&name), proxy), "192.0.2.7".parse().ok());
-        assert_eq!(counted_address(&headers, None, proxy), None);
-    }
 
     #[test]
     fn tries_that_are_no_number_are_none() {

@@ -19,10 +19,13 @@ use crate::exchange::{ClusterStatus, Exchange, Here, Plan, QueueLimits};
 use crate::fanout::{Fanout, Overflow, Watch};
 use crate::http::UpgradeError;
 use crate::session::ForeignRooms;
+use crate::time_limit;
 
 /// Builds a [`Server`].
 ///
-/// Every bound has a default that is safe on the open internet; a bound or deadline of zero means none.
+/// Every bound has a default that is safe on the open internet. A bound or a time limit of zero means none, and so does a time
+/// limit of more than a century. A setting for which zero makes no sense says so, and then [`ServerBuilder::build`] fails
+/// and names it.
 ///
 /// # Examples
 ///
@@ -130,27 +133,6 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets pages of `origin` in (`https://app.example`), besides those of the server's own scheme, host and port, as the request
-    /// has them: behind a proxy that ends TLS, pages of the site itself must be let in so. May be given several times. Clients
-    /// that send no `Origin`, which no browser is, are always let in.
-    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        let origin = origin.into();
-        match origin.split_once("://") {
-            Some((scheme, host)) if !scheme.is_empty() && !host.is_empty() && !host.contains('/') => {}
-            _ => self.faults.push(format!("allow_origin {origin:?}: write it as scheme://host or scheme://host:port")),
-        }
-        if let Some(origins) = &mut self.gate.origins {
-            origins.push(origin.to_ascii_lowercase());
-        }
-        self
-    }
-
-    /// Lets pages of every origin in. Any page that a user visits can then act with that user's cookies.
-    pub fn allow_any_origin(mut self) -> Self {
-        self.gate.origins = None;
-        self
-    }
-
     /// How many connections there may be at once; beyond, clients get 503. The default is 100,000.
     pub fn max_connections(mut self, most: usize) -> Self {
         self.gate.max_connections = most;
@@ -158,19 +140,9 @@ impl ServerBuilder {
     }
 
     /// How many connections one address may have; beyond, clients get 503. The default is 1,000. Loopback addresses count
-    /// only when they come from [`ServerBuilder::address_header`]: a proxy on this machine brings everyone.
+    /// only behind [`ServerBuilder::address_header`]: a proxy on this machine brings everyone.
     pub fn max_connections_per_address(mut self, most: usize) -> Self {
         self.gate.max_connections_per_address = most;
-        self
-    }
-
-    /// The header in which the proxy in front names the client's address; its last entry counts. Without a proxy that
-    /// sets it, clients could choose it.
-    pub fn address_header(mut self, name: &str) -> Self {
-        match name.parse() {
-            Ok(name) => self.gate.address_header = Some(name),
-            Err(_) => self.faults.push(format!("address_header {name:?}: not a header name")),
-        }
         self
     }
 
@@ -198,8 +170,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How much may wait for a connection that reads slowly. The defaults are 1,024 messages and 1 MiB. Replies and
-    /// control frames have half as much again to themselves.
+    /// How much may wait for a connection that reads slowly. The defaults are 1,024 messages and 1 MiB; zero is refused.
+    /// Replies and control frames have half as much again to themselves.
     pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
         if messages == 0 || bytes == 0 {
             self.faults.push("outbox: every queue has a bound; zero messages or bytes would hold nothing".to_owned());
@@ -302,7 +274,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Over which time `shutdown` spreads the closing of connections. The default is 2 s.
+    /// Over which time `shutdown` spreads the closing of connections; zero closes all at once. Not longer than
+    /// `shutdown_timeout`. The default is 2 s.
     pub fn drain_window(mut self, window: Duration) -> Self {
         self.gate.drain_window = window;
         self
@@ -322,8 +295,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Into how many parts the connections are divided, which are written to in parallel. The default is one for each
-    /// processor.
+    /// Into how many parts the connections are divided, which are written to in parallel: from 1 to 1,024. The default is one
+    /// for each processor.
     pub fn shards(mut self, count: usize) -> Self {
         self.shards = Some(count);
         self
@@ -373,9 +346,11 @@ impl ServerBuilder {
         self.namespaces.check(&Setup { state: &self.state })?;
         let shards = match self.shards {
             None => default_shards(),
-            Some(count) => NonZeroUsize::new(count).ok_or_else(|| Error::config("shards: at least one"))?,
+            Some(count) => NonZeroUsize::new(count)
+                .filter(|count| count.get() <= MAX_SHARDS)
+                .ok_or_else(|| Error::config(format!("shards: from 1 to {MAX_SHARDS}")))?,
         };
-        if self.gate.drain_window > self.gate.shutdown_timeout {
+        if time_limit::of(self.gate.shutdown_timeout).is_some_and(|limit| self.gate.drain_window > limit) {
             return Err(Error::config("drain_window: longer than shutdown_timeout"));
         }
         let gate = Arc::new(Gate::new(self.gate));
@@ -395,6 +370,9 @@ impl ServerBuilder {
         Ok(Server { hub, gate })
     }
 }
+
+/// Each shard allocates a queue and an index at the start.
+const MAX_SHARDS: usize = 1024;
 
 impl std::fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::forwarded::Forwarded;
 use super::ids::Ids;
+use super::origins::{HostPattern, Origins};
+use super::subprotocols::Subprotocols;
 use crate::http::UpgradeError;
 
 /// What the doors ask before they let a client in.
@@ -24,6 +27,14 @@ pub(crate) struct Gate {
     closed: CancellationToken,
     guests: TaskTracker,
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    warnings: Warnings,
+}
+
+/// Warnings that are logged once, because they concern every client.
+#[derive(Default)]
+struct Warnings {
+    unnamed: OnceLock<()>,
+    no_address: OnceLock<()>,
 }
 
 pub(crate) type UpgradeErrorHook = Arc<dyn Fn(&UpgradeError) + Send + Sync>;
@@ -32,13 +43,15 @@ pub(crate) type UpgradeErrorHook = Arc<dyn Fn(&UpgradeError) + Send + Sync>;
 pub(crate) struct GateSettings {
     pub(crate) ids: Ids,
     pub(crate) on_upgrade_error: Option<UpgradeErrorHook>,
-    /// None: all.
-    pub(crate) origins: Option<Vec<String>>,
+    pub(crate) origins: Origins,
+    /// The names by which the server may be reached; none: all.
+    pub(crate) hosts: Vec<HostPattern>,
+    pub(crate) subprotocols: Subprotocols,
     /// The request headers that URL parameters may set.
     pub(crate) url_headers: Vec<HeaderName>,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
-    pub(crate) address_header: Option<HeaderName>,
+    pub(crate) forwarded: Forwarded,
     pub(crate) handshake_timeout: Duration,
     pub(crate) drain_window: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -49,11 +62,13 @@ impl Default for GateSettings {
         Self {
             ids: Ids::Made(Arc::new(|_| random_id())),
             on_upgrade_error: None,
-            origins: Some(Vec::new()),
+            origins: Origins::default(),
+            hosts: Vec::new(),
+            subprotocols: Subprotocols::default(),
             url_headers: Vec::new(),
             max_connections: 100_000,
             max_connections_per_address: 1_000,
-            address_header: None,
+            forwarded: Forwarded::default(),
             handshake_timeout: Duration::from_secs(10),
             drain_window: Duration::from_secs(2),
             shutdown_timeout: Duration::from_secs(15),
@@ -83,7 +98,7 @@ impl Gate {
         let guests = TaskTracker::new();
         guests.close();
         let (shut, closed) = (CancellationToken::new(), CancellationToken::new());
-        Self { settings, shut, closed, guests, addresses: Mutex::default() }
+        Self { settings, shut, closed, guests, addresses: Mutex::default(), warnings: Warnings::default() }
     }
 
     pub(crate) fn is_shut(&self) -> bool {
@@ -140,6 +155,41 @@ impl Gate {
         self.guests.wait().await;
     }
 
+    /// The address under which a client counts: the one that the proxy names, or that of its socket.
+    ///
+    /// Without a proxy's header, clients on this machine do not count: they may all come through a proxy here.
+    pub(crate) fn counted_address(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
+        let socket = socket.map(|address| address.ip());
+        match self.settings.forwarded.address(headers) {
+            Some(Ok(address)) => Some(address),
+            Some(Err(reason)) => {
+                self.warnings.unnamed.get_or_init(|| {
+                    let header = self.settings.forwarded.address_header.as_ref().map(HeaderName::as_str);
+                    tracing::warn!(
+                        header,
+                        reason = reason.as_str(),
+                        socket = socket.map(tracing::field::display),
+                        "address_header names no client; it counts under the address of its socket"
+                    );
+                });
+                socket
+            }
+            None => socket.filter(|ip| !ip.is_loopback()),
+        }
+    }
+
+    /// Says once that clients of unknown address are not counted.
+    pub(crate) fn warn_of_no_address(&self) {
+        if self.settings.max_connections_per_address > 0 {
+            self.warnings.no_address.get_or_init(|| {
+                tracing::warn!(
+                    "the address of a client is unknown, so max_connections_per_address does not bound it; under axum, serve \
+                     `app.into_make_service_with_connect_info::<SocketAddr>()`"
+                );
+            });
+        }
+    }
+
     /// A place for a client from `address`, or none when the server is full.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
         let most = self.settings.max_connections;
@@ -157,6 +207,13 @@ impl Gate {
             *count += 1;
         }
         Some(Admission { gate: self.clone(), address, _guest: self.guests.token() })
+    }
+}
+
+impl Admission {
+    /// Whether the connection counts for an address.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.address.is_some()
     }
 }
 

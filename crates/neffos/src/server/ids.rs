@@ -1,4 +1,4 @@
-//! Where a connection's id comes from, and what an id may be. Pure.
+//! Where a connection's id comes from, and what an id may be.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,9 +31,7 @@ impl Ids {
                 let id = generator(request);
                 fault(&id).map_or(Ok(id), |fault| Err(BadId::Made { fault }))
             }
-            Self::InHeader(name) => {
-                id_in(request, name).map_err(|fault| BadId::Header { name: name.clone(), fault })
-            }
+            Self::InHeader(name) => id_in(request, name).map_err(|fault| BadId::Header { name: name.clone(), fault }),
         }
     }
 }

@@ -3,33 +3,40 @@
 //! - `mod.rs`: [`Server`], the handle.
 //! - `builder.rs`: [`ServerBuilder`].
 //! - `compression.rs`: the builder's switch for it.
-//! - `doors.rs`: the builder's settings for who may come in, and as whom.
+//! - `doors.rs`: the builder's settings for ids, origins, the proxy in front, and subprotocols.
 //! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
+//! - `forwarded.rs`: what the proxy in front says about a request. Pure.
 //! - `gate.rs`: who may come in: origins, ids, caps, and whether the server is open at all.
-//! - `ids.rs`: where a connection's id comes from, and what an id may be. Pure.
+//! - `ids.rs`: where a connection's id comes from, and what an id may be.
+//! - `origins.rs`: whose pages may connect, and by which names the server may be reached. Pure.
+//! - `subprotocols.rs`: which subprotocol the server chooses. Pure.
 
 mod builder;
 #[cfg(feature = "deflate")]
 mod compression;
 mod doors;
 mod exclude;
+mod forwarded;
 mod gate;
 mod ids;
+mod origins;
+mod subprotocols;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 pub use builder::ServerBuilder;
 pub use exclude::Exclude;
 use gate::Phase;
 pub use gate::random_id;
-pub(crate) use gate::{Admission, Gate};
+pub(crate) use gate::{Admission, Gate, GateSettings};
 pub(crate) use ids::BadId;
+pub(crate) use origins::{Origin, from_header};
 
 use crate::connection::{Conn, Event, FromEvent, Hub, Peer, first_answer};
 use crate::error::Error;
@@ -37,6 +44,7 @@ use crate::exchange::{Cluster, Node};
 use crate::fanout::{Audience, Counters, Except};
 use crate::message::{IntoMessages, Message};
 use crate::session::new_token;
+use crate::time_limit;
 use crate::websocket::{CloseCode, CloseFrame};
 
 /// A server: a cheap handle to all its connections. It opens no socket: [`serve`](crate::serve) does, or the
@@ -250,17 +258,23 @@ impl Server {
     pub async fn shutdown(&self) {
         self.gate.begin_to_end();
         let start = Instant::now();
-        let deadline = start + self.gate.shutdown_timeout();
-        let peers = self.hub.fanout.all();
-        let step = self.gate.drain_window() / u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX);
-        for (peer, due) in peers.iter().zip((0..).map(|nth: u32| start + step * nth)) {
-            if due > Instant::now() + TICK {
-                sleep_until(due.min(deadline)).await;
+        let limit = self.gate.shutdown_timeout();
+        let draining = async {
+            let peers = self.hub.fanout.all();
+            let step = self.gate.drain_window() / u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX);
+            for (peer, due) in peers.iter().zip((0..).map(|nth: u32| start.checked_add(step.saturating_mul(nth)))) {
+                match due {
+                    Some(due) if due <= Instant::now() + TICK => {}
+                    Some(due) => sleep_until(due).await,
+                    // Its turn never comes.
+                    None => pending().await,
+                }
+                peer.drain();
             }
-            peer.drain();
-        }
-        drop(peers);
-        if timeout_at(deadline, self.gate.all_gone()).await.is_err() {
+            drop(peers);
+            self.gate.all_gone().await;
+        };
+        if time_limit::within(limit, draining).await.is_err() {
             tracing::warn!(left = self.total_connections(), "the shutdown deadline passed");
             self.close();
         }
@@ -277,10 +291,7 @@ impl Server {
 /// The first answer from other servers.
 async fn answer_from_elsewhere(node: &Arc<Node>, message: Message, patience: Duration) -> Result<Message, Error> {
     let asked = node.clone().ask(message, new_token(), patience);
-    let answer = match patience {
-        Duration::ZERO => asked.await,
-        patience => timeout(patience, asked).await.map_err(|_| Error::timeout())?,
-    };
+    let answer = time_limit::within(patience, asked).await.map_err(|_| Error::timeout())?;
     match answer.error() {
         Some(text) => Err(Error::from_wire(text)),
         None => Ok(answer),

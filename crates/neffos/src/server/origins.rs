@@ -168,7 +168,7 @@ pub(crate) fn from_header(text: &str) -> Option<Origin> {
     Origin::parse(text.strip_suffix('/').unwrap_or(text)).ok()
 }
 
-/// The scheme as an origin has it, and what follows `://`.
+/// The scheme as an origin has it, and the rest after `://`.
 fn scheme_of(text: &str) -> Result<(String, &str), &'static str> {
     let (scheme, rest) = text.split_once("://").ok_or(FORM)?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -335,7 +335,8 @@ mod tests {
     fn a_predicate_decides_on_what_no_list_can_say() {
         let mut origins = Origins::default();
         origins.add_predicate(|origin, request| origin == "null" && request.uri.path() == "/open");
-        let allows = |origin: &str, path: &str| origins.list(origin, &Request::get(path).body(()).unwrap().into_parts().0);
+        let allows =
+            |origin: &str, path: &str| origins.list(origin, &Request::get(path).body(()).unwrap().into_parts().0);
         assert!(allows("null", "/open") && !allows("null", "/") && !allows("http://x", "/open"));
     }
 

@@ -49,7 +49,7 @@ impl Subprotocols {
     }
 }
 
-/// What the client offers, the preferred one first. What is not a token is left out.
+/// The names that the client offers, the preferred one first. Names that are not tokens are left out.
 fn offered(request: &Parts) -> Vec<&str> {
     let values = request.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|name| is_token(name)).collect()

@@ -111,6 +111,15 @@ impl Program {
         soon(line_with(part, next)).await
     }
 
+    /// The lines of the log up to the next one that contains `part`.
+    pub(crate) async fn logged_until(&mut self, part: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.contains(part)) {
+            lines.push(self.logged("").await);
+        }
+        lines
+    }
+
     /// The next line that it writes.
     pub(crate) async fn line(&mut self) -> String {
         soon(self.output.next_line()).await.unwrap().expect("the program has closed its output")
