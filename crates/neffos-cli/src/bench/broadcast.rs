@@ -31,7 +31,7 @@ pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -
         fleet.turn(&mut heard, TICK)?;
         let ended = sending.look()?;
         let quiet = ended.is_some_and(|ended| since(ended.max(heard.last)) > QUIET);
-        if heard.has_all() || quiet || since(start) > ground.patience + plan.lasts() {
+        if heard.has_all() || quiet || since(start) > ground.patience.saturating_add(plan.lasts()) {
             break;
         }
         ground.progress.show(|| heard.progress(sending.sent(), since(start)));

@@ -102,7 +102,7 @@ impl Fleet {
         patience: Duration,
         progress: &mut Progress,
     ) -> Result<(), String> {
-        let deadline = Instant::now() + patience;
+        let start = Instant::now();
         let mut berths = berths.into_iter().peekable();
         while berths.peek().is_some() || self.coming > 0 {
             while self.coming < AT_ONCE
@@ -110,7 +110,7 @@ impl Fleet {
             {
                 self.dial(&berth)?;
             }
-            if Instant::now() > deadline {
+            if start.elapsed() > patience {
                 return Err(format!("only {} of {} connections came in in time", self.settled, self.members.len()));
             }
             progress.show(|| format!("{} connections are in", self.settled));

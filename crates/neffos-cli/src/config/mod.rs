@@ -106,7 +106,8 @@ Every option may also be given in the environment, as NEFFOS_<OPTION>
 (max_message = 4096). A flag counts more than the environment, the environment
 more than the file. A name that does not exist is an error.
 
-TIME is written like 10s, 500ms or 2m.
+TIME is written like 10s, 500ms or 2m. A limit of 0 or 0s is none; where that
+makes no sense, the program says so at the start.
 
 The file also says which namespaces there are, and who gets the events that
 clients send in them. Without a file, that is:
@@ -162,5 +163,7 @@ and nobody is told when it is not there either.
          -d '{\"event\":\"chat\",\"body\":\"hello\"}' \\
          http://127.0.0.1:8080/api/broadcast";
 
+#[cfg(test)]
+mod extremes;
 #[cfg(test)]
 mod tests;

@@ -150,7 +150,7 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 
-    /// End after so long; with --count, that is a failure
+    /// End after so long, 0s: never; with --count, that is a failure
     #[arg(long, value_name = "TIME")]
     pub(super) timeout: Option<Period>,
 }

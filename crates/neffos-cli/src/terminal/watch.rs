@@ -73,8 +73,9 @@ async fn refusal(entering: impl Future<Output = Result<(), Failure>>) -> Failure
     }
 }
 
+/// Zero is no limit, as everywhere.
 async fn elapsed(patience: Option<Duration>) {
-    match patience {
+    match patience.filter(|patience| !patience.is_zero()) {
         Some(patience) => sleep(patience).await,
         None => std::future::pending().await,
     }

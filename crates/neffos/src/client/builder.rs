@@ -25,7 +25,9 @@ use crate::session::ForeignRooms;
 
 /// Builds a [`Client`].
 ///
-/// Every bound has a default that is safe against a hostile server; a bound or deadline of zero means none.
+/// Every bound has a default that is safe against a hostile server. A bound or a time limit of zero means none, and so does a
+/// time limit of more than a century. A setting for which zero makes no sense says so, and then [`ClientBuilder::dial`]
+/// fails and names it.
 ///
 /// # Examples
 ///
@@ -204,8 +206,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How much may wait for a server that reads slowly. The defaults are 1,024 messages and 1 MiB. Replies and control
-    /// frames have half as much again to themselves.
+    /// How much may wait for a server that reads slowly. The defaults are 1,024 messages and 1 MiB; zero is refused. Replies
+    /// and control frames have half as much again to themselves.
     pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
         if messages == 0 || bytes == 0 {
             self.faults.push("outbox: every queue has a bound; zero messages or bytes would hold nothing".to_owned());

@@ -9,7 +9,6 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::attempt::{Attempt, DialHook};
 use super::greeting::{Greeting, Step, Welcome};
@@ -21,6 +20,7 @@ use super::upgrade::{self, Opening};
 use crate::connection::{Hub, Identity, Io, Peer, Socket, Start, Stream};
 use crate::error::Error;
 use crate::message::wire::NativeMode;
+use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame, Reader, Role};
 
 /// What every attempt needs.
@@ -75,10 +75,7 @@ impl Dialer {
 
     /// Boxed: what an attempt takes, nobody's future need hold any longer.
     async fn patiently(&self, attempt: BoxFuture<'_, Result<Dialled, Error>>) -> Result<Dialled, Error> {
-        match self.patience {
-            Duration::ZERO => attempt.await,
-            patience => timeout(patience, attempt).await.map_err(|_| Error::timeout())?,
-        }
+        time_limit::within(self.patience, attempt).await.map_err(|_| Error::timeout())?
     }
 
     async fn attempt(&self, tries: u32) -> Result<Attempt, Error> {

@@ -50,25 +50,26 @@ impl Reconnect {
         }
     }
 
-    /// The longest that the first try waits. The default is 0.5 s.
+    /// The longest that the first try waits; zero is refused. The default is 0.5 s.
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
         self
     }
 
-    /// The longest that any try waits. The default is 30 s.
+    /// The longest that any try waits; not shorter than `base_delay`. The default is 30 s.
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
     }
 
-    /// How many tries there are before the connection is given up. The default is no limit.
+    /// How many tries there are before the connection is given up; zero is refused. The default is no limit.
     pub fn max_tries(mut self, tries: u32) -> Self {
         self.max_tries = Some(tries);
         self
     }
 
-    /// The longest that the first try waits when the server has said that it restarts (1012). The default is 5 s.
+    /// The longest that the first try waits when the server has said that it restarts (1012); zero: it does not wait. The
+    /// default is 5 s.
     pub fn restart_spread(mut self, spread: Duration) -> Self {
         self.restart_spread = spread;
         self

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::peer::Peer;
 use crate::error::Error;
 use crate::message::Message;
 use crate::session::{Effect, Pending, new_token};
+use crate::time_limit;
 
 type Answer = Result<Message, Error>;
 
@@ -160,10 +160,7 @@ fn will_be_told(peer: &Peer, token: &str, sent: Result<(), Error>) -> Result<(),
 }
 
 async fn answered(wait: oneshot::Receiver<Answer>, deadline: Duration) -> Answer {
-    let answer = match deadline {
-        Duration::ZERO => wait.await,
-        deadline => timeout(deadline, wait).await.map_err(|_| Error::timeout())?,
-    };
+    let answer = time_limit::within(deadline, wait).await.map_err(|_| Error::timeout())?;
     answer.unwrap_or_else(|_| Err(Error::closed()))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limits::Limits;
+use crate::time_limit;
 
 /// What one connection waits for, and since when.
 #[derive(Debug)]
@@ -155,18 +156,18 @@ impl Deadlines {
     /// The end has begun.
     pub(super) fn end(&mut self, now: Instant, limits: EndLimits) {
         *self = Self::Ending(Box::new(Ending {
-            socket: Some(now + limits.socket),
+            socket: time_limit::end(now, limits.socket),
             patience: limits.stall,
             stalled: None,
             probed: now,
-            handlers: Some(now + limits.handlers),
+            handlers: time_limit::end(now, limits.handlers),
         }));
     }
 
     /// The handlers that tell of the end get their own time.
-    pub(super) fn end_handlers(&mut self, until: Instant) {
+    pub(super) fn end_handlers(&mut self, until: Option<Instant>) {
         if let Self::Ending(ending) = self {
-            ending.handlers = Some(until);
+            ending.handlers = until;
         }
     }
 
@@ -190,7 +191,7 @@ impl Deadlines {
 
     fn upcoming(&self, limits: &Limits) -> impl Iterator<Item = (Instant, Due)> {
         let after = |since: Option<Instant>, limit: Duration, due| {
-            since.filter(|_| limit > Duration::ZERO).map(|since| (since + limit, due))
+            since.and_then(|since| time_limit::end(since, limit)).map(|at| (at, due))
         };
         let all = match self {
             Self::Open { heartbeat, is_pinged, waits } => [
@@ -208,8 +209,8 @@ impl Deadlines {
             ],
             Self::Ending(ending) => [
                 ending.socket.map(|until| (until, Due::SocketTimeout)),
-                ending.stalled.map(|since| (since + ending.patience, Due::SocketTimeout)),
-                ending.stalled.map(|_| (ending.probed + ending.patience / PROBES, Due::Probe)),
+                after(ending.stalled, ending.patience, Due::SocketTimeout),
+                after(ending.stalled.map(|_| ending.probed), probe_interval(ending.patience), Due::Probe),
                 ending.handlers.map(|until| (until, Due::HandlerTimeout)),
             ],
         };
@@ -217,6 +218,12 @@ impl Deadlines {
     }
 }
 
+/// A socket is also tried when it may take nothing for as long as it wants.
+fn probe_interval(patience: Duration) -> Duration {
+    time_limit::of(patience).unwrap_or(LONGEST_PROBING) / PROBES
+}
+
+const LONGEST_PROBING: Duration = Duration::from_secs(8);
 /// A message gets its time once more for each of these that comes.
 const MESSAGE_STEP: usize = 64 * 1024;
 /// How often a socket that takes nothing is tried before it is given up.

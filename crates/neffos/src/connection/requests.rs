@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use smol_str::SmolStr;
-use tokio::time::timeout;
 
 use super::ask::Request;
 use super::peer::Peer;
@@ -18,6 +17,7 @@ use super::process;
 use crate::error::Error;
 use crate::message::{Cause, Message, events};
 use crate::session::{Effect, check_name};
+use crate::time_limit;
 
 /// Connects a namespace. Its events wait until `on_connected` has run here.
 pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str>, Error> {
@@ -162,8 +162,5 @@ impl Drop for Held {
 
 /// Waits as long as `deadline` says; zero means for ever.
 pub(super) async fn within<T>(deadline: Duration, wait: impl Future<Output = T>) -> Result<T, Error> {
-    match deadline {
-        Duration::ZERO => Ok(wait.await),
-        deadline => timeout(deadline, wait).await.map_err(|_| Error::timeout()),
-    }
+    time_limit::within(deadline, wait).await.map_err(|_| Error::timeout())
 }

@@ -28,6 +28,7 @@ use tower_service::Service;
 use super::handshake;
 use super::upgrade::{Handover, SHUT_GRACE};
 use crate::server::Server;
+use crate::time_limit;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
 /// last connection is gone. A request that is being answered by then has another second. Connections on which nothing is being answered
@@ -176,8 +177,8 @@ where
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    if patience > Duration::ZERO {
-        http.header_read_timeout(patience);
+    if let Some(limit) = time_limit::of(patience) {
+        http.header_read_timeout(limit);
     }
     {
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();

@@ -14,8 +14,9 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::serve::{accept_all, answer};
-use super::upgrade::{SHUT_GRACE, elapsed};
+use super::upgrade::SHUT_GRACE;
 use crate::server::Server;
+use crate::time_limit;
 
 /// As [`serve_app`](crate::serve_app), over TLS.
 ///
@@ -78,7 +79,7 @@ async fn handshake(stream: TcpStream, config: Arc<ServerConfig>, server: &Server
     tokio::select! {
         biased;
         stream = TlsAcceptor::from(config).accept(stream) => stream,
-        () = elapsed(gate.settings.handshake_timeout) => Err(io::ErrorKind::TimedOut.into()),
+        () = time_limit::elapsed(gate.settings.handshake_timeout) => Err(io::ErrorKind::TimedOut.into()),
         () = gate.shut_for(SHUT_GRACE) => Err(io::Error::other("the server ended")),
     }
 }

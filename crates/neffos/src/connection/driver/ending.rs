@@ -11,6 +11,7 @@ use crate::connection::deadlines::{Due, EndLimits};
 use crate::connection::io::Io;
 use crate::connection::peer::too_slow;
 use crate::fanout::{Member, Tally};
+use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame};
 
 impl Driver {
@@ -58,7 +59,7 @@ impl Driver {
         if self.stage == Stage::Telling {
             self.stage = Stage::Over;
         } else {
-            self.deadlines.end_handlers(Instant::now() + self.peer.hub().limits.handler_grace);
+            self.deadlines.end_handlers(time_limit::end(Instant::now(), self.peer.hub().limits.handler_grace));
         }
     }
 
@@ -99,7 +100,9 @@ impl Driver {
         asks.into_iter().for_each(|pending| pending.waiter.abandon());
         self.peer.hub().fanout.remove(&self.peer, memberships);
         let is_cut = self.peer.outgoing().outbox.is_cut();
-        let socket = if is_cut { CUT_TIMEOUT.min(limits.close_timeout) } else { limits.close_timeout };
+        // Zero is no limit, but what is cut is not waited for.
+        let cut = || time_limit::of(limits.close_timeout).map_or(CUT_TIMEOUT, |limit| limit.min(CUT_TIMEOUT));
+        let socket = if is_cut { cut() } else { limits.close_timeout };
         let end = EndLimits { socket, stall: socket / 2, handlers: limits.handler_grace };
         self.deadlines.end(Instant::now(), end);
         self.stage = Stage::Ending;

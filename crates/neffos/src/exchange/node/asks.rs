@@ -104,7 +104,8 @@ impl Node {
         let letter = match self.dialect.form() {
             Form::Native => {
                 let packed = Packed::of(message);
-                let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+                // Zero means no limit there as well: less than a millisecond must not become that.
+                let patience_ms = u32::try_from(patience.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
                 let (id, part) = (message.recipient(), packed.part());
                 envelope::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
             }

@@ -102,7 +102,7 @@ impl Inflating<'_> {
             return Ok(());
         }
         let length = self.output.len();
-        let most = if self.limit > 0 { self.limit + 1 - length } else { usize::MAX };
+        let most = if self.limit > 0 { self.limit.saturating_add(1) - length } else { usize::MAX };
         let more = length.max(FIRST_OUTPUT).min(most);
         self.output.try_reserve_exact(more).map_err(|_| too_big())
     }

@@ -1,0 +1,135 @@
+//! Every option at zero, at the least, at its default and at the most, from each source. The options are those that the
+//! command line knows, so a new one is tried as well. Either the server works, or the start fails and names the option.
+
+use std::io;
+use std::time::Duration;
+
+use clap::{Args, Command, Parser};
+use neffos::{Client, Events, Reply, Server};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::{ServeArgs, Settings, load};
+use crate::failure::Failure;
+
+/// An option as the command line knows it, such as `max-message`.
+struct Known {
+    flag: String,
+    /// Whether it is a number or a time, by the name of its value.
+    is_number: bool,
+}
+
+impl Known {
+    fn all() -> Vec<Self> {
+        let command = ServeArgs::augment_args(Command::new("serve"));
+        let known = command.get_arguments().filter_map(|argument| {
+            let value = argument.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
+            let is_number = ["TIME", "COUNT", "BYTES", "RATE", "SHARE", "PERCENT"].contains(&value);
+            argument.get_long().map(|flag| Self { flag: flag.to_owned(), is_number })
+        });
+        known.filter(|known| known.flag != "config").collect()
+    }
+
+    fn key(&self) -> String {
+        self.flag.replace('-', "_")
+    }
+
+    /// The flag without which this option has no effect.
+    fn companion(&self) -> Option<&'static str> {
+        match self.key().as_str() {
+            key if key.starts_with("cluster") => Some("--redis=redis://127.0.0.1:1"),
+            "trusted_hops" => Some("--address-header=x-forwarded-for"),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Flag,
+    Variable,
+    /// As TOML writes a number, and as it writes a text.
+    File,
+    FileInQuotes,
+}
+
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Flags {
+    #[command(flatten)]
+    args: ServeArgs,
+}
+
+fn settings(known: &Known, value: &str, source: Source) -> Result<Settings, String> {
+    let given = format!("--{}={value}", known.flag);
+    let mut flags = vec!["--config=file".to_owned()];
+    flags.extend(known.companion().map(str::to_owned));
+    let (mut variables, mut file) = (Vec::new(), String::new());
+    match source {
+        Source::Flag => flags.push(given),
+        Source::Variable => variables.push((format!("NEFFOS_{}", known.key().to_uppercase()).into(), value.into())),
+        Source::File => file = format!("{} = {value}", known.key()),
+        Source::FileInQuotes => file = format!("{} = \"{value}\"", known.key()),
+    }
+    let flags = Flags::try_parse_from(flags).map_err(|err| err.to_string())?.args;
+    load(flags, variables, |_| Ok::<_, io::Error>(file)).map_err(text)
+}
+
+fn text(failure: Failure) -> String {
+    match failure {
+        Failure::Config(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_option_works_or_is_named_whatever_extreme_it_is_set_to_and_wherever_that_is_said() {
+    for known in Known::all() {
+        for value in ["0", "1", "18446744073709551615", "9223372036854775807", "0s", "1ns", "18446744073709551615s"] {
+            for source in [Source::Flag, Source::Variable, Source::File, Source::FileInQuotes] {
+                let what = format!("{} = {value} ({source:?})", known.key());
+                let built =
+                    settings(&known, value, source).and_then(|settings| crate::server::build(&settings).map_err(text));
+                match built {
+                    Err(text) => assert!(
+                        [known.flag.clone(), known.key(), known.key().to_uppercase()]
+                            .iter()
+                            .any(|name| text.contains(name)),
+                        "{what}: {text}"
+                    ),
+                    Ok(server) if known.is_number && matches!(source, Source::Flag) => live(&what, value, server).await,
+                    Ok(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// With no limit, or none that matters, a client is served; with the least, it may not be, but nothing hangs.
+async fn live(what: &str, value: &str, server: Server) {
+    let served = timeout(Duration::from_secs(10), serve_one(server)).await;
+    match value {
+        "1" | "1ns" => assert!(served.is_ok(), "{what}: it hangs"),
+        _ => assert!(matches!(served, Ok(Ok(()))), "{what}: {served:?}"),
+    }
+}
+
+async fn serve_one(server: Server) -> Result<(), neffos::Error> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let serving = tokio::spawn(neffos::serve(listener, server.clone()));
+    let talked = async {
+        let events = Events::new().on("question", async || Reply::text("answer"));
+        let client = Client::builder(&url).namespace("default", events).dial().await?;
+        let ns = client.connect("default").await?;
+        ns.join("lobby").await?.emit("chat", "hello")?;
+        let asked = server.ask(neffos::Message::new("question", "?").in_namespace("default")).await?;
+        assert_eq!(asked.body(), "answer");
+        client.close().await;
+        Ok(())
+    }
+    .await;
+    server.shutdown().await;
+    serving.await.unwrap().unwrap();
+    talked
+}
