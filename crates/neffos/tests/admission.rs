@@ -113,7 +113,9 @@ async fn an_id_generator_that_makes_an_unusable_id_lets_nobody_in() {
 #[tokio::test]
 async fn every_form_in_which_a_proxy_names_an_address_is_counted() {
     let running = start(builder().max_connections_per_address(1).address_header("x-forwarded-for")).await;
-    let _one = running.upgrade(&[("x-forwarded-for", "203.0.113.1, 192.0.2.1")]).await;
+    let mut one = running.upgrade(&[("x-forwarded-for", "203.0.113.1, 192.0.2.1")]).await;
+    one.greet().await;
+    assert_eq!(running.server.connections()[0].client_ip().unwrap().to_string(), "192.0.2.1");
     for same in ["192.0.2.1:4711", "\"192.0.2.1\"", "[::ffff:192.0.2.1]:80", "::ffff:192.0.2.1"] {
         let told = answer(&running, "/", &[("host", "x"), ("x-forwarded-for", same)]).await;
         assert!(told.starts_with("HTTP/1.1 503 "), "{same}: {told}");

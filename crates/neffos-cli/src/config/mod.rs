@@ -77,9 +77,11 @@ fn told(err: &toml::de::Error, text: &str) -> String {
     let start = err.span().map_or(0, |span| span.start);
     let lines_before = text.get(..start).unwrap_or(text).matches('\n').count();
     let line = text.lines().nth(lines_before).unwrap_or_default();
-    match line.split_once('=').is_some_and(|(key, _)| is_harmless(key.trim())) {
-        true => err.to_string().trim_end().to_owned(),
-        false => format!("line {}: {}", lines_before + 1, err.message()),
+    let number = lines_before + 1;
+    match line.split_once('=').map(|(key, _)| key.trim()) {
+        Some(key) if is_harmless(key) => err.to_string().trim_end().to_owned(),
+        Some(key) if SECRETS.contains(&key) => format!("line {number}: {key}: {}", err.message()),
+        _ => format!("line {number}: {}", err.message()),
     }
 }
 

@@ -112,7 +112,8 @@ impl Dialer {
     }
 
     fn welcomed(&self, welcome: Welcome, socket: Socket, io: Io) -> Dialled {
-        let identity = Identity { id: welcome.id.into(), reconnect_tries: 0, address: None, deflate: None };
+        let identity =
+            Identity { id: welcome.id.into(), reconnect_tries: 0, address: None, client_ip: None, deflate: None };
         let peer = Peer::new(&self.hub, identity, socket);
         if self.hub.native == NativeMode::Only
             && let Some(name) = self.hub.namespaces.name("")

@@ -1,7 +1,7 @@
 //! [`Conn`]: a handle to one connection.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::accepted::Accepted;
@@ -183,6 +183,13 @@ impl Conn {
     /// `into_make_service_with_connect_info`.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peer().address()
+    }
+
+    /// The IP address of the client: the one that a trusted proxy names
+    /// ([`address_header`](crate::ServerBuilder::address_header)), or else that of the socket. Limits for each address count
+    /// under it.
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        self.peer().client_ip()
     }
 }
 

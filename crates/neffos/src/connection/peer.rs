@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +46,7 @@ pub(crate) struct Peer {
     reconnect_tries: i64,
     address: Option<SocketAddr>,
     opened: Instant,
+    client_ip: Option<IpAddr>,
 }
 
 /// What is to be sent, and where to.
@@ -89,7 +90,10 @@ enum Until {
 pub(crate) struct Identity {
     pub(crate) id: Arc<str>,
     pub(crate) reconnect_tries: i64,
+    /// The address of the socket.
     pub(crate) address: Option<SocketAddr>,
+    /// The address of the client: that of the socket, or the one that the proxy names.
+    pub(crate) client_ip: Option<IpAddr>,
     /// That messages may be compressed, and within which window the server does it.
     pub(crate) deflate: Option<Window>,
 }
@@ -112,6 +116,7 @@ impl Peer {
             reconnect_tries: identity.reconnect_tries,
             address: identity.address,
             opened: Instant::now(),
+            client_ip: identity.client_ip,
             deflate: identity.deflate,
             hub: hub.clone(),
         })
@@ -131,6 +136,10 @@ impl Peer {
 
     pub(super) fn opened(&self) -> Instant {
         self.opened
+    }
+
+    pub(crate) fn client_ip(&self) -> Option<IpAddr> {
+        self.client_ip
     }
 
     pub(super) fn deflate(&self) -> Option<Window> {

@@ -102,7 +102,7 @@ impl Server {
         let compression = compression.and_then(|settings| handshake::compression(settings, &request));
         let subprotocol = of_application(|| settings.subprotocols.choose(&request))?;
         let guest = self.give_place(request, compression.as_ref())?;
-        if guest.identity.address.is_none() && !guest.admission.is_counted() {
+        if guest.identity.client_ip.is_none() {
             self.gate().warn_of_no_address();
         }
         Ok((guest, Agreed { compression, subprotocol }))
@@ -114,13 +114,13 @@ impl Server {
         }
         let settings = &self.gate().settings;
         let address = address_of(&request);
-        let counted = self.gate().counted_address(&request.headers, address);
-        let admission = self.gate().admit(counted).ok_or(UpgradeError::new(Reason::Full))?;
+        let client_ip = self.gate().client_ip(&request.headers, address);
+        let admission = self.gate().admit(client_ip).ok_or(UpgradeError::new(Reason::Full))?;
         url_headers::apply(&mut request, &settings.url_headers);
         let id = of_application(|| settings.ids.id(&request))?.map_err(|bad| UpgradeError::new(Reason::Id(bad)))?;
         let reconnect_tries = reconnect_tries(&request.headers);
         let deflate = compression.map(Answer::window);
-        let identity = Identity { id: id.into(), reconnect_tries, address, deflate };
+        let identity = Identity { id: id.into(), reconnect_tries, address, client_ip, deflate };
         Ok(Guest { request: Arc::new(request), identity, admission })
     }
 

@@ -155,13 +155,12 @@ impl Gate {
         self.guests.wait().await;
     }
 
-    /// The address under which a client counts: the one that the proxy names, or that of its socket.
-    ///
-    /// Without a proxy's header, clients on this machine do not count: they may all come through a proxy here.
-    pub(crate) fn counted_address(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
-        let socket = socket.map(|address| address.ip());
+    /// The address of a client: the one that the proxy names, or that of its socket.
+    pub(crate) fn client_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
+        // On a socket for both families, IPv4 addresses look like IPv6 ones.
+        let socket = socket.map(|address| address.ip().to_canonical());
         match self.settings.forwarded.address(headers) {
-            Some(Ok(address)) => Some(address),
+            Some(Ok(address)) => Some(address.to_canonical()),
             Some(Err(reason)) => {
                 self.warnings.unnamed.get_or_init(|| {
                     let header = self.settings.forwarded.address_header.as_ref().map(HeaderName::as_str);
@@ -174,7 +173,7 @@ impl Gate {
                 });
                 socket
             }
-            None => socket.filter(|ip| !ip.is_loopback()),
+            None => socket,
         }
     }
 
@@ -191,13 +190,17 @@ impl Gate {
     }
 
     /// A place for a client from `address`, or none when the server is full.
+    ///
+    /// Without a proxy's header, clients on this machine do not count: they may all come through a proxy here.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
         let most = self.settings.max_connections;
         if most > 0 && self.guests.len() >= most {
             return None;
         }
         let most = self.settings.max_connections_per_address;
-        let address = address.filter(|_| most > 0).map(network);
+        let trusts_proxy = self.settings.forwarded.address_header.is_some();
+        let counts = |address: &IpAddr| most > 0 && (trusts_proxy || !address.is_loopback());
+        let address = address.filter(counts).map(network);
         if let Some(address) = address {
             let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             let count = addresses.entry(address).or_default();
@@ -207,13 +210,6 @@ impl Gate {
             *count += 1;
         }
         Some(Admission { gate: self.clone(), address, _guest: self.guests.token() })
-    }
-}
-
-impl Admission {
-    /// Whether the connection counts for an address.
-    pub(crate) fn is_counted(&self) -> bool {
-        self.address.is_some()
     }
 }
 

@@ -28,7 +28,7 @@ fn hub() -> Arc<Hub> {
 }
 
 fn identity() -> Identity {
-    Identity { id: "anon".into(), reconnect_tries: 0, address: None, deflate: None }
+    Identity { id: "anon".into(), reconnect_tries: 0, address: None, client_ip: None, deflate: None }
 }
 
 fn requested() -> Start {

@@ -141,6 +141,14 @@ fn a_bomb_takes_no_more_room_than_the_limit() {
 }
 
 #[test]
+fn a_limit_that_nothing_reaches_and_none_at_all_let_everything_inflate() {
+    let payload = deflated(&[7; 100_000]);
+    for limit in [usize::MAX, 0] {
+        assert_eq!(inflate(Window::LARGEST, &payload, limit).unwrap().len(), 100_000);
+    }
+}
+
+#[test]
 fn what_gains_nothing_stays_as_it_is() {
     assert_eq!(packed(Role::Server, b"", 15), None);
     assert_eq!(packed(Role::Server, b"abc", 15), None);
