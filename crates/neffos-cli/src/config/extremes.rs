@@ -84,24 +84,24 @@ fn text(failure: Failure) -> String {
 
 #[tokio::test]
 async fn every_option_works_or_is_named_whatever_extreme_it_is_set_to_and_wherever_that_is_said() {
-    for known in Known::all() {
-        for value in ["0", "1", "18446744073709551615", "9223372036854775807", "0s", "1ns", "18446744073709551615s"] {
-            for source in [Source::Flag, Source::Variable, Source::File, Source::FileInQuotes] {
-                let what = format!("{} = {value} ({source:?})", known.key());
-                let built =
-                    settings(&known, value, source).and_then(|settings| crate::server::build(&settings).map_err(text));
-                match built {
-                    Err(text) => assert!(
-                        [known.flag.clone(), known.key(), known.key().to_uppercase()]
-                            .iter()
-                            .any(|name| text.contains(name)),
-                        "{what}: {text}"
-                    ),
-                    Ok(server) if known.is_number && matches!(source, Source::Flag) => live(&what, value, server).await,
-                    Ok(_) => {}
-                }
-            }
+    let sources = [Source::Flag, Source::Variable, Source::File, Source::FileInQuotes];
+    for (known, value) in Known::all().iter().flat_map(|known| VALUES.map(|value| (known, value))) {
+        for source in sources {
+            check(known, value, source).await;
         }
+    }
+}
+
+const VALUES: [&str; 7] =
+    ["0", "1", "18446744073709551615", "9223372036854775807", "0s", "1ns", "18446744073709551615s"];
+
+async fn check(known: &Known, value: &str, source: Source) {
+    let what = format!("{} = {value} ({source:?})", known.key());
+    let names = [known.flag.clone(), known.key(), known.key().to_uppercase()];
+    match settings(known, value, source).and_then(|settings| crate::server::build(&settings).map_err(text)) {
+        Err(text) => assert!(names.iter().any(|name| text.contains(name)), "{what}: {text}"),
+        Ok(server) if known.is_number && matches!(source, Source::Flag) => live(&what, value, server).await,
+        Ok(_) => {}
     }
 }
 

@@ -257,30 +257,31 @@ impl Server {
     /// Dropped early, no more connections are closed; new ones stay refused.
     pub async fn shutdown(&self) {
         self.gate.begin_to_end();
-        let start = Instant::now();
-        let limit = self.gate.shutdown_timeout();
-        let draining = async {
-            let peers = self.hub.fanout.all();
-            let step = self.gate.drain_window() / u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX);
-            for (peer, due) in peers.iter().zip((0..).map(|nth: u32| start.checked_add(step.saturating_mul(nth)))) {
-                match due {
-                    Some(due) if due <= Instant::now() + TICK => {}
-                    Some(due) => sleep_until(due).await,
-                    // Its turn never comes.
-                    None => pending().await,
-                }
-                peer.drain();
-            }
-            drop(peers);
-            self.gate.all_gone().await;
-        };
-        if time_limit::within(limit, draining).await.is_err() {
+        if time_limit::within(self.gate.shutdown_timeout(), self.drain()).await.is_err() {
             tracing::warn!(left = self.total_connections(), "the shutdown deadline passed");
             self.close();
         }
         if let Some(exchange) = &self.hub.exchange {
             exchange.leave().await;
         }
+    }
+
+    /// Drains one connection after the other over the drain window, and waits until all are gone.
+    async fn drain(&self) {
+        let start = Instant::now();
+        let peers = self.hub.fanout.all();
+        let step = self.gate.drain_window() / u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX);
+        for (nth, peer) in (0..).zip(&peers) {
+            match start.checked_add(step.saturating_mul(nth)) {
+                Some(due) if due <= Instant::now() + TICK => {}
+                Some(due) => sleep_until(due).await,
+                // The window is longer than any clock runs.
+                None => pending().await,
+            }
+            peer.drain();
+        }
+        drop(peers);
+        self.gate.all_gone().await;
     }
 
     fn cast(&self, messages: Vec<Message>, except: &Except) {
