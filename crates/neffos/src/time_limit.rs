@@ -51,7 +51,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_future_is_waited_for_as_long_as_the_limit_says() {
-        let after = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
+        let after = |seconds| sleep(Duration::from_secs(seconds));
         assert!(within(Duration::from_secs(2), after(1)).await.is_ok());
         assert!(within(Duration::from_secs(1), after(2)).await.is_err());
         assert!(within(Duration::ZERO, after(1_000_000)).await.is_ok());
