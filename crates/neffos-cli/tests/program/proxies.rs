@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use brokers::{Authority, Folder, free_port};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -52,10 +52,42 @@ async fn what_is_not_for_everybody_stays_behind_it() {
     }
 }
 
+#[tokio::test]
+async fn a_proxy_says_who_a_client_is_and_neither_its_headers_nor_its_url_do() {
+    let login = login_service().await;
+    let proxy = Proxy::start(Brand::NginxWithLogin(login), &["--id-header", "x-user"]).await;
+    let forged = [("x-user", "admin")];
+    let from_url = "/ws?token=secret&X-Websocket-Header-X-User=admin";
+    for (path, more) in [("/ws?token=secret", &[][..]), ("/ws?token=secret", &forged), (from_url, &[])] {
+        assert_eq!(proxy.client_at(path, more).await.unwrap().id, "Zoë", "{path} {more:?}");
+    }
+    let unknown = proxy.client_at("/ws", &forged).await.err();
+    assert_eq!(unknown.as_deref(), Some("HTTP/1.1 401 Unauthorized"));
+}
+
+/// A service that knows one token, in the URL that the proxy asks about.
+async fn login_service() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
+            let is_known = String::from_utf8_lossy(&head).contains("token=secret");
+            let status = if is_known { "200 OK\r\nX-User: Zoë" } else { "401 Unauthorized" };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.ok();
+        }
+    });
+    port
+}
+
 /// Whose settings.
 #[derive(Debug, Clone, Copy)]
 enum Brand {
     Nginx,
+    /// With a service at this port that says who a client is.
+    NginxWithLogin(u16),
     Haproxy,
     Caddy,
 }
@@ -65,7 +97,7 @@ impl Brand {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Nginx => "nginx",
+            Self::Nginx | Self::NginxWithLogin(_) => "nginx",
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
         }
@@ -76,8 +108,9 @@ impl Brand {
         let Place { folder, port, certificate, key, upstream } = place;
         let shown = block(MANUAL, self.name()).replace("127.0.0.1:8080", upstream);
         match self {
-            Self::Nginx => {
-                let server = shown
+            Self::Nginx | Self::NginxWithLogin(_) => {
+                let server = self
+                    .with_login(&shown, upstream)
                     .replace("listen 443", &format!("listen 127.0.0.1:{port}"))
                     .replace("/etc/ssl/app.pem", certificate)
                     .replace("/etc/ssl/app.key", key);
@@ -101,10 +134,18 @@ impl Brand {
         }
     }
 
+    /// Adds the manual's second block for nginx to the server of the first.
+    fn with_login(self, shown: &str, upstream: &str) -> String {
+        let Self::NginxWithLogin(port) = self else { return shown.to_owned() };
+        let rest = block(MANUAL, "nginx\nlocation = /who {").replace("127.0.0.1:8080", upstream);
+        let who = format!("location = /who {{\n{}", rest.replace("127.0.0.1:9000", &format!("127.0.0.1:{port}")));
+        shown.replace("    location / {", &format!("{who}\n    location / {{"))
+    }
+
     fn command(self, file: &str) -> Command {
         let mut command = Command::new(self.name());
         match self {
-            Self::Nginx => command.args(["-e", "stderr", "-c", file]),
+            Self::Nginx | Self::NginxWithLogin(_) => command.args(["-e", "stderr", "-c", file]),
             Self::Haproxy => command.args(["-db", "-f", file]),
             Self::Caddy => command.args(["run", "--adapter", "caddyfile", "--config", file]),
         };
@@ -187,6 +228,12 @@ impl Proxy {
         let host = format!("localhost:{}", self.address.port());
         let headers = [&[("host", &*host), ("origin", origin)], more].concat();
         Client::over(self.stream(from).await, "/ws", &headers).await
+    }
+
+    async fn client_at(&self, path: &str, more: &[(&str, &str)]) -> Result<Client, String> {
+        let (host, site) = (format!("localhost:{}", self.address.port()), self.site());
+        let headers = [&[("host", &*host), ("origin", &*site)], more].concat();
+        Client::over(self.stream(ADA).await, path, &headers).await
     }
 
     async fn status(&self, path: &str) -> u16 {

@@ -73,6 +73,7 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
             ("haproxy\n", PROXIES),
             ("caddy\n", PROXIES),
             ("text\n# Lines that begin", Here),
+            ("nginx\nlocation = /who", PROXIES),
         ],
     ),
     (
