@@ -102,7 +102,7 @@ async fn the_hub_says_who_an_event_is_from_and_an_attacker_cannot() {
 #[tokio::test]
 async fn an_id_that_holds_a_separator_is_a_mark_like_any_other() {
     let program = Program::start(&["--id-header", "X-User"]).await;
-    let ada = Client::connect(program.address, "/ws?X-Websocket-Header-X-User=a%3Bb@1").await;
+    let ada = Client::try_connect(program.address, &[("host", "test"), ("x-user", "a;b@1")]).await.unwrap();
     let mut ada = ada.join_namespace().await;
     let mut bob = program.client().await.join_namespace().await;
     ada.emit("chat", "hi").await;
