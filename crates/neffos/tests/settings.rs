@@ -94,6 +94,7 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         ack_timeout: time 10_000, NONE;
         max_message: count 65_536, NONE;
         max_fragments: count 1024, NONE;
+        message_timeout: time 60_000, NONE;
         slow_consumer_timeout: time 10_000, NONE;
         ping_interval: time 25_000, NONE;
         pong_timeout: time 10_000, NONE;
@@ -143,6 +144,7 @@ fn client_rows() -> Vec<Row<ClientBuilder>> {
         dial_timeout: time 10_000, NONE;
         max_message: count 65_536, NONE;
         max_fragments: count 1024, NONE;
+        message_timeout: time 60_000, NONE;
         slow_consumer_timeout: time 10_000, NONE;
         ping_interval: time 25_000, NONE;
         pong_timeout: time 10_000, NONE;
