@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use smol_str::SmolStr;
 
+use super::draft::{Arrival, Draft, Fault, Question, Said, Sender, Stamp, What};
 use super::gate::Seal;
-use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What};
 use super::others::NodeId;
 use super::seam::Parcel;
 use crate::message::wire::{self, NativeMode};
@@ -67,11 +67,11 @@ pub(super) enum Body<'a> {
         token: u64,
         count: u64,
     },
-    Missed {
+    RequestResend {
         pause: u64,
         after: u64,
     },
-    Again {
+    Resent {
         #[serde(borrow)]
         parcels: Vec<Enclosed<'a>>,
         ends: Option<u64>,
@@ -138,7 +138,7 @@ impl Packed {
 }
 
 /// Puts `body` into an envelope of `node`.
-pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>) -> Letter {
+pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>) -> Draft {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&[VERSION, 0]);
     bytes.extend_from_slice(&[0; NODE - EPOCH]);
@@ -147,20 +147,20 @@ pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>
     // Writing to memory does not fail, and every body has a form.
     let rest = postcard::to_extend(body, Vec::new()).unwrap_or_default();
     bytes.extend_from_slice(&rest);
-    Letter { channel: channel.clone(), bytes, stamp: Stamp::Envelope }
+    Draft { channel: channel.clone(), bytes, stamp: Stamp::Envelope }
 }
 
 /// Writes the epoch and the sequence number into an envelope, and signs it when there is a key.
-pub(super) fn seal(letter: &mut Letter, epoch: u32, said: Said, key: Option<(&[u8], Seal)>) {
-    letter.bytes[EPOCH..NODE].copy_from_slice(&epoch.to_be_bytes());
-    letter.bytes[NUMBER..BODY].copy_from_slice(&said.number.to_be_bytes());
-    letter.bytes[FLAGS] = if said.is_message { MESSAGE } else { 0 };
+pub(super) fn seal(draft: &mut Draft, epoch: u32, said: Said, key: Option<(&[u8], Seal)>) {
+    draft.bytes[EPOCH..NODE].copy_from_slice(&epoch.to_be_bytes());
+    draft.bytes[NUMBER..BODY].copy_from_slice(&said.number.to_be_bytes());
+    draft.bytes[FLAGS] = if said.is_message { MESSAGE } else { 0 };
     if let Some((key, seal)) = key {
-        letter.bytes[FLAGS] |= SIGNED;
-        letter.bytes.extend_from_slice(&seal.serial.to_be_bytes());
-        letter.bytes.extend_from_slice(&seal.sealed_at.to_be_bytes());
-        let signature = signature(key, &letter.channel, &letter.bytes).finalize().into_bytes();
-        letter.bytes.extend_from_slice(&signature);
+        draft.bytes[FLAGS] |= SIGNED;
+        draft.bytes.extend_from_slice(&seal.serial.to_be_bytes());
+        draft.bytes.extend_from_slice(&seal.sealed_at.to_be_bytes());
+        let signature = signature(key, &draft.channel, &draft.bytes).finalize().into_bytes();
+        draft.bytes.extend_from_slice(&signature);
     }
 }
 
@@ -220,10 +220,10 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
             What::Count { token, namespace: SmolStr::new(namespace), room: room.map(SmolStr::new) }
         }
         Body::Counted { token, count } => What::Counted { token, count },
-        Body::Missed { pause, after } => What::Missed { pause, after },
-        Body::Again { parcels, ends } => {
+        Body::RequestResend { pause, after } => What::RequestResend { pause, after },
+        Body::Resent { parcels, ends } => {
             let parcel = |Enclosed { channel, envelope }| Parcel::new(channel, whole.slice_ref(envelope));
-            What::Again { parcels: parcels.into_iter().map(parcel).collect(), ends }
+            What::Resent { parcels: parcels.into_iter().map(parcel).collect(), ends }
         }
         Body::Challenge { nonce } => What::Challenge { nonce },
         Body::Proof { nonce } => What::Proof { nonce },
@@ -288,9 +288,9 @@ mod tests {
     const SEALED: Seal = Seal { serial: 5, sealed_at: 6 };
 
     fn sealed(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
-        let mut letter = write(&Arc::from("c"), NodeId([7; 16]), body);
-        seal(&mut letter, 3, SAID, key.map(|key| (key, SEALED)));
-        letter.into_parcel().payload
+        let mut draft = write(&Arc::from("c"), NodeId([7; 16]), body);
+        seal(&mut draft, 3, SAID, key.map(|key| (key, SEALED)));
+        draft.into_parcel().payload
     }
 
     fn broadcast(key: Option<&[u8]>) -> Bytes {
@@ -360,8 +360,8 @@ mod tests {
         for key in [None, KEY] {
             let first = broadcast(key);
             let parcel = Parcel::new("c", first.clone());
-            let again = sealed(&Body::Again { parcels: vec![Enclosed::of(&parcel)], ends: Some(4) }, key);
-            let What::Again { parcels, ends: Some(4) } = read("c", &again, key).unwrap().what else {
+            let again = sealed(&Body::Resent { parcels: vec![Enclosed::of(&parcel)], ends: Some(4) }, key);
+            let What::Resent { parcels, ends: Some(4) } = read("c", &again, key).unwrap().what else {
                 panic!("{again:?}")
             };
             assert_eq!(parcels, [Parcel::new("c", first)]);

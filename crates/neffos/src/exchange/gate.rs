@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::letter::{Sender, What};
+use super::draft::{Sender, What};
 use super::others::NodeId;
 
 /// When an envelope was sealed, among the envelopes of its node.
@@ -314,7 +314,7 @@ const MOST_WORDS: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::Said;
+    use super::super::draft::Said;
     use super::*;
 
     const ONE: NodeId = NodeId([1; 16]);

@@ -9,34 +9,34 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use super::letter::{Arrival, Fault, Letter, Question, Said, Sender, Stamp, What};
+use super::draft::{Arrival, Draft, Fault, Question, Said, Sender, Stamp, What};
 use super::others::NodeId;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
 use crate::websocket::Kind;
 
 /// A message that is broadcast.
-pub(super) fn broadcast(channel: Arc<str>, node: NodeId, message: &Message, except: Option<&str>) -> Letter {
+pub(super) fn broadcast(channel: Arc<str>, node: NodeId, message: &Message, except: Option<&str>) -> Draft {
     let binary = if message.is_binary() { 'b' } else { 't' };
     let [except, to] = [except, message.recipient()].map(|id| id.map_or_else(|| NOBODY.to_owned(), hex));
     let mark = format!("{MARK}{node}.{NO_EPOCH}.{binary}.{except}.{to})");
-    Letter { channel, bytes: payload(message, &mark), stamp: Stamp::Mark }
+    Draft { channel, bytes: payload(message, &mark), stamp: Stamp::Mark }
 }
 
 /// A message that is asked with `token`; the answers come over a channel of that name.
-pub(super) fn ask(channel: Arc<str>, message: &Message, token: &str) -> Letter {
+pub(super) fn ask(channel: Arc<str>, message: &Message, token: &str) -> Draft {
     let (first, rest) = token.split_at(1);
-    Letter { channel, bytes: payload(message, &format!("{first}!{rest}")), stamp: Stamp::None }
+    Draft { channel, bytes: payload(message, &format!("{first}!{rest}")), stamp: Stamp::None }
 }
 
 /// An answer.
-pub(super) fn answer(channel: Arc<str>, message: &Message) -> Letter {
-    Letter { channel, bytes: payload(message, ""), stamp: Stamp::None }
+pub(super) fn answer(channel: Arc<str>, message: &Message) -> Draft {
+    Draft { channel, bytes: payload(message, ""), stamp: Stamp::None }
 }
 
 /// Writes the number of the link into the mark of a broadcast.
-pub(super) fn seal(letter: &mut Letter, epoch: u32) {
-    if let Some(digits) = letter.bytes.get_mut(EPOCH..EPOCH + NO_EPOCH.len()) {
+pub(super) fn seal(draft: &mut Draft, epoch: u32) {
+    if let Some(digits) = draft.bytes.get_mut(EPOCH..EPOCH + NO_EPOCH.len()) {
         digits.copy_from_slice(format!("{epoch:08x}").as_bytes());
     }
 }
@@ -137,12 +137,12 @@ mod tests {
 
     const NODE: NodeId = NodeId([0xAB; 16]);
 
-    fn text(letter: &Letter) -> String {
-        String::from_utf8(letter.bytes.to_vec()).unwrap()
+    fn text(draft: &Draft) -> String {
+        String::from_utf8(draft.bytes.to_vec()).unwrap()
     }
 
-    fn arrived(letter: Letter) -> Arrival {
-        read(&letter.into_parcel().payload).unwrap()
+    fn arrived(draft: Draft) -> Arrival {
+        read(&draft.into_parcel().payload).unwrap()
     }
 
     fn read_text(text: &str) -> Arrival {
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn a_broadcast_is_the_seven_fields_behind_a_name_that_no_connection_in_go_has() {
         let message = Message::new("chat", "a;b").in_namespace("default").to_room("lobby");
-        let mut letter = broadcast("c".into(), NODE, &message, None);
-        seal(&mut letter, 0x12);
+        let mut draft = broadcast("c".into(), NODE, &message, None);
+        seal(&mut draft, 0x12);
         let expected = format!("neffos(0x{NODE}.00000012.t.-.-);default;lobby;chat;0;0;a;b");
-        assert_eq!(text(&letter), expected);
-        let arrival = arrived(letter);
+        assert_eq!(text(&draft), expected);
+        let arrival = arrived(draft);
         assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12, said: Said::default(), seal: None }));
         let What::Broadcast { messages, except: None } = arrival.what else { panic!("{:?}", arrival.what) };
         assert_eq!(
@@ -203,9 +203,9 @@ mod tests {
 
     #[test]
     fn an_ask_carries_its_token_with_a_mark_in_it() {
-        let letter = ask("c".into(), &Message::new("e", "?").in_namespace("ns"), "n0123456789");
-        assert_eq!(text(&letter), "n!0123456789;ns;;e;0;0;?");
-        let What::Ask(Question { token, message, .. }) = arrived(letter).what else { panic!() };
+        let draft = ask("c".into(), &Message::new("e", "?").in_namespace("ns"), "n0123456789");
+        assert_eq!(text(&draft), "n!0123456789;ns;;e;0;0;?");
+        let What::Ask(Question { token, message, .. }) = arrived(draft).what else { panic!() };
         assert_eq!((&*token, message.namespace()), ("n0123456789", "ns"));
     }
 

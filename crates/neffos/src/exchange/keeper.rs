@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{interval, sleep, timeout};
 
+use super::draft::{Draft, Said, Stamp};
 use super::envelope::Body;
 use super::gate::Order;
-use super::letter::{Letter, Said, Stamp};
 use super::node::Node;
 use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
 use super::status::{LinkState, Situation};
@@ -58,7 +58,7 @@ async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
             fresh.extend(subscribe(node, link).await?.unwrap_or_default());
         }
         node.tell_all(&Body::Hello { connections: node.own_connections() });
-        node.ask_all_again();
+        node.request_resends();
         node.situation.send_modify(|now| *now = Situation::now(LinkState::Resuming, now.fault.take()));
         tokio::try_join!(subscriptions(node, link, fresh), publications(node, link, number), watch(node, number))
     };
@@ -115,11 +115,11 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
         }
         let changed = node.queue_changed.notified();
         let batch = node.next_batch();
-        if batch.letters.is_empty() {
+        if batch.drafts.is_empty() {
             changed.await;
             continue;
         }
-        let parcels = batch.letters.into_iter().filter_map(|(letter, said)| parcel(node, link, number, letter, said));
+        let parcels = batch.drafts.into_iter().filter_map(|(draft, said)| parcel(node, link, number, draft, said));
         let parcels: Vec<_> = parcels.collect();
         // This future may be dropped meanwhile.
         let handed = node.tallies.hand(parcels.len() as u64);
@@ -132,9 +132,9 @@ async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(),
 }
 
 /// What is handed to the link, and kept for those who miss it; none when the broker would not take it.
-fn parcel<L: Link>(node: &Node, link: &L, number: u32, letter: Letter, said: Said) -> Option<Parcel> {
-    let is_numbered = letter.stamp == Stamp::Envelope && said.is_message;
-    let parcel = node.sealed(letter, said, number);
+fn parcel<L: Link>(node: &Node, link: &L, number: u32, draft: Draft, said: Said) -> Option<Parcel> {
+    let is_numbered = draft.stamp == Stamp::Envelope && said.is_message;
+    let parcel = node.sealed(draft, said, number);
     if let Some(fault) = link.refusal(&parcel) {
         node.tallies.refused.add(1);
         tracing::warn!(channel = &*parcel.channel, %fault, "dropped a message for the other servers");

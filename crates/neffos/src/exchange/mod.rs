@@ -9,11 +9,12 @@
 //! - `interest.rs`: which channels are needed; `queue.rs`: what waits to be published; `kept.rs`: what was, lately.
 //! - `others.rs`: who else there is; `progress.rs`: how far one of them was heard.
 //! - `gate.rs`: which signed envelopes are new; `resends.rs`: which resends are due.
-//! - `dialect.rs`: names of channels; `letter.rs`: what is said; `envelope.rs`, `go.rs`: what it looks like.
+//! - `dialect.rs`: names of channels; `draft.rs`: contents of envelopes; `envelope.rs`, `go.rs`: their encodings.
 //! - `fuzzing/`: what fuzzers hold that up against, and links that do anything.
 
 mod cluster;
 mod dialect;
+mod draft;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -22,7 +23,6 @@ mod go;
 mod interest;
 mod keeper;
 mod kept;
-mod letter;
 mod memory;
 mod node;
 mod others;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::letter::{Sender, What};
+use super::draft::{Sender, What};
 use super::progress::{Gap, Progress, Turn};
 
 /// What a server calls itself: random, and new with every start.
@@ -216,7 +216,7 @@ const MOST_BYTES_HELD: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::Said;
+    use super::super::draft::Said;
     use super::*;
 
     const ONE: NodeId = NodeId([1; 16]);

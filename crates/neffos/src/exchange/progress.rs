@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::letter::{Said, What};
+use super::draft::{Said, What};
 
 #[derive(Debug)]
 pub(super) struct Progress {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::letter::{Letter, Said};
+use super::draft::{Draft, Said};
 
 #[derive(Debug)]
 pub(super) struct Queue {
     limits: QueueLimits,
     /// What servers tell each other about themselves, which goes first.
-    control: VecDeque<Letter>,
+    control: VecDeque<Draft>,
     control_bytes: usize,
     waiting: VecDeque<Item>,
     bytes: usize,
@@ -39,7 +39,7 @@ impl Default for QueueLimits {
 struct Item {
     since: Instant,
     probe: Option<u64>,
-    letter: Letter,
+    draft: Draft,
 }
 
 /// Whether messages may go, or only control.
@@ -52,7 +52,7 @@ enum Flow {
 /// What goes out together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) letters: Vec<(Letter, Said)>,
+    pub(super) drafts: Vec<(Draft, Said)>,
     /// The last probe among them.
     pub(super) probe: Option<u64>,
 }
@@ -72,28 +72,28 @@ impl Queue {
     }
 
     /// Adds a message behind all others, unless there is no room: then it is dropped and counted.
-    pub(super) fn push(&mut self, letter: Letter, now: Instant) {
+    pub(super) fn push(&mut self, draft: Draft, now: Instant) {
         self.expire(now);
-        let size = letter.size();
+        let size = draft.size();
         let is_full = self.waiting.len() >= self.limits.messages || self.bytes + size > self.limits.bytes;
         if is_full {
             self.dropped += 1;
             return;
         }
         self.bytes += size;
-        self.waiting.push_back(Item { since: now, probe: None, letter });
+        self.waiting.push_back(Item { since: now, probe: None, draft });
     }
 
     /// Adds a probe behind all messages: it goes the way that they go.
-    pub(super) fn push_probe(&mut self, number: u64, letter: Letter, now: Instant) {
-        self.bytes += letter.size();
-        self.waiting.push_back(Item { since: now, probe: Some(number), letter });
+    pub(super) fn push_probe(&mut self, number: u64, draft: Draft, now: Instant) {
+        self.bytes += draft.size();
+        self.waiting.push_back(Item { since: now, probe: Some(number), draft });
     }
 
     /// Adds what goes first. There is little of it; beyond a bound the oldest is dropped, which the next one replaces.
-    pub(super) fn push_control(&mut self, letter: Letter) {
-        self.control_bytes += letter.size();
-        self.control.push_back(letter);
+    pub(super) fn push_control(&mut self, draft: Draft) {
+        self.control_bytes += draft.size();
+        self.control.push_back(draft);
         while self.control.len() > MAX_CONTROL || self.control_bytes > MAX_CONTROL_BYTES {
             let Some(oldest) = self.control.pop_front() else { break };
             self.control_bytes -= oldest.size();
@@ -111,33 +111,33 @@ impl Queue {
         self.control.clear();
         self.control_bytes = 0;
         self.waiting.retain(|item| item.probe.is_none());
-        self.bytes = self.waiting.iter().map(|item| item.letter.size()).sum();
+        self.bytes = self.waiting.iter().map(|item| item.draft.size()).sum();
     }
 
-    /// Takes the next letters to publish: control, then a piece of a resend, then messages. Newer messages would be held back by the
+    /// Takes the next drafts to publish: control, then a piece of a resend, then messages. Newer messages would be held back by the
     /// node that waits for the resend.
-    pub(super) fn take(&mut self, resend: Option<Letter>, now: Instant) -> Batch {
+    pub(super) fn take(&mut self, resend: Option<Draft>, now: Instant) -> Batch {
         let mut batch = Batch::default();
         let mut bytes = 0;
         while bytes < MAX_BATCH_BYTES {
-            let Some(letter) = self.control.pop_front() else { break };
-            bytes += letter.size();
-            self.control_bytes -= letter.size();
-            batch.letters.push((letter, self.last_said()));
+            let Some(draft) = self.control.pop_front() else { break };
+            bytes += draft.size();
+            self.control_bytes -= draft.size();
+            batch.drafts.push((draft, self.last_said()));
         }
-        if let Some(letter) = resend {
-            batch.letters.push((letter, self.last_said()));
+        if let Some(draft) = resend {
+            batch.drafts.push((draft, self.last_said()));
             return batch;
         }
-        while self.flow == Flow::Open && batch.letters.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+        while self.flow == Flow::Open && batch.drafts.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
             self.expire(now);
-            let Some(Item { probe, letter, .. }) = self.waiting.pop_front() else { break };
-            bytes += letter.size();
-            self.bytes -= letter.size();
+            let Some(Item { probe, draft, .. }) = self.waiting.pop_front() else { break };
+            bytes += draft.size();
+            self.bytes -= draft.size();
             batch.probe = probe.or(batch.probe);
             let is_message = probe.is_none();
             self.said += u64::from(is_message);
-            batch.letters.push((letter, Said { number: self.said, is_message }));
+            batch.drafts.push((draft, Said { number: self.said, is_message }));
         }
         if self.waiting.is_empty() {
             // An outage must not leave its room behind.
@@ -174,7 +174,7 @@ impl Queue {
         let is_old = |item: &Item| item.probe.is_none() && now.duration_since(item.since) > self.limits.age;
         while self.waiting.front().is_some_and(is_old) {
             if let Some(item) = self.waiting.pop_front() {
-                self.bytes -= item.letter.size();
+                self.bytes -= item.draft.size();
                 self.dropped += 1;
             }
         }
@@ -190,11 +190,11 @@ const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::Stamp;
+    use super::super::draft::Stamp;
     use super::*;
 
-    fn letter(text: impl AsRef<[u8]>) -> Letter {
-        Letter { channel: "c".into(), bytes: text.as_ref().into(), stamp: Stamp::None }
+    fn draft(text: impl AsRef<[u8]>) -> Draft {
+        Draft { channel: "c".into(), bytes: text.as_ref().into(), stamp: Stamp::None }
     }
 
     fn queue(messages: usize) -> Queue {
@@ -202,15 +202,15 @@ mod tests {
     }
 
     fn texts(batch: &Batch) -> Vec<&[u8]> {
-        batch.letters.iter().map(|(letter, _)| &letter.bytes[..]).collect()
+        batch.drafts.iter().map(|(draft, _)| &draft.bytes[..]).collect()
     }
 
     #[test]
     fn messages_wait_in_order_until_they_may_go() {
         let (mut queue, now) = (queue(9), Instant::now());
-        queue.push(letter("a"), now);
-        queue.push(letter("b"), now);
-        queue.push_control(letter("hello"));
+        queue.push(draft("a"), now);
+        queue.push(draft("b"), now);
+        queue.push_control(draft("hello"));
         assert_eq!(texts(&queue.take(None, now)), [b"hello"]);
         queue.open();
         assert_eq!(texts(&queue.take(None, now)), [b"a", b"b"]);
@@ -221,29 +221,29 @@ mod tests {
     fn control_goes_first_then_a_resend_and_messages_after_that() {
         let (mut queue, now) = (queue(9), Instant::now());
         queue.open();
-        queue.push(letter("a"), now);
-        queue.push_control(letter("hello"));
-        assert_eq!(texts(&queue.take(Some(letter("resend")), now)), [&b"hello"[..], b"resend"]);
+        queue.push(draft("a"), now);
+        queue.push_control(draft("hello"));
+        assert_eq!(texts(&queue.take(Some(draft("resend")), now)), [&b"hello"[..], b"resend"]);
         assert_eq!(texts(&queue.take(None, now)), [b"a"]);
     }
 
     #[test]
     fn control_is_bounded_in_number_and_bytes_and_goes_in_batches() {
         let (mut queue, now) = (queue(9), Instant::now());
-        (0..2 * MAX_CONTROL).for_each(|_| queue.push_control(letter("alive")));
+        (0..2 * MAX_CONTROL).for_each(|_| queue.push_control(draft("alive")));
         assert_eq!(queue.control.len(), MAX_CONTROL);
-        (0..40).for_each(|_| queue.push_control(letter(vec![b'x'; 60_000])));
+        (0..40).for_each(|_| queue.push_control(draft(vec![b'x'; 60_000])));
         assert!(queue.control_bytes <= MAX_CONTROL_BYTES && queue.control.len() == MAX_CONTROL_BYTES / 60_100);
         let batches: Vec<_> =
-            std::iter::from_fn(|| Some(queue.take(None, now).letters.len()).filter(|len| *len > 0)).collect();
+            std::iter::from_fn(|| Some(queue.take(None, now).drafts.len()).filter(|len| *len > 0)).collect();
         assert_eq!((batches[0], batches.len(), queue.control_bytes), (2, 9, 0));
     }
 
     #[test]
     fn what_finds_no_room_is_dropped_and_counted() {
         let (mut queue, now) = (queue(2), Instant::now());
-        ["a", "b", "c"].into_iter().for_each(|text| queue.push(letter(text), now));
-        queue.push(letter([0; 20_000]), now);
+        ["a", "b", "c"].into_iter().for_each(|text| queue.push(draft(text), now));
+        queue.push(draft([0; 20_000]), now);
         queue.open();
         assert_eq!((texts(&queue.take(None, now)), queue.dropped()), (vec![&b"a"[..], b"b"], 2));
     }
@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn what_has_waited_for_too_long_is_dropped_and_counted() {
         let (mut queue, start) = (queue(9), Instant::now());
-        queue.push(letter("old"), start);
-        queue.push(letter("new"), start + Duration::from_secs(4));
+        queue.push(draft("old"), start);
+        queue.push(draft("new"), start + Duration::from_secs(4));
         queue.open();
         assert_eq!(texts(&queue.take(None, start + Duration::from_secs(6))), [b"new"]);
         assert_eq!((queue.dropped(), queue.bytes()), (1, 0));
@@ -262,11 +262,11 @@ mod tests {
     fn a_lost_link_takes_its_control_and_probes_along_and_leaves_the_messages() {
         let (mut queue, now) = (queue(9), Instant::now());
         queue.open();
-        queue.push(letter("a"), now);
-        queue.push_probe(1, letter("probe"), now);
-        queue.push_control(letter("hello"));
+        queue.push(draft("a"), now);
+        queue.push_probe(1, draft("probe"), now);
+        queue.push_control(draft("hello"));
         queue.hold();
-        assert!(queue.take(None, now).letters.is_empty());
+        assert!(queue.take(None, now).drafts.is_empty());
         queue.open();
         assert_eq!(texts(&queue.take(None, now)), [b"a"]);
         assert_eq!(queue.bytes(), 0);
@@ -276,25 +276,25 @@ mod tests {
     fn messages_are_numbered_as_they_go_and_words_have_the_number_of_the_last() {
         let (mut queue, now) = (queue(9), Instant::now());
         queue.open();
-        queue.push(letter("a"), now);
-        queue.push_probe(7, letter("probe"), now);
-        queue.push(letter("b"), now);
-        queue.push_control(letter("hello"));
-        let said = queue.take(None, now).letters.into_iter().map(|(_, said)| (said.number, said.is_message));
+        queue.push(draft("a"), now);
+        queue.push_probe(7, draft("probe"), now);
+        queue.push(draft("b"), now);
+        queue.push_control(draft("hello"));
+        let said = queue.take(None, now).drafts.into_iter().map(|(_, said)| (said.number, said.is_message));
         assert_eq!(said.collect::<Vec<_>>(), [(0, false), (1, true), (1, false), (2, true)]);
-        queue.push_control(letter("alive"));
-        assert_eq!(queue.take(None, now).letters[0].1, Said { number: 2, is_message: false });
+        queue.push_control(draft("alive"));
+        assert_eq!(queue.take(None, now).drafts[0].1, Said { number: 2, is_message: false });
     }
 
     #[test]
     fn a_batch_tells_which_probe_it_carries() {
         let (mut queue, now) = (queue(99), Instant::now());
         queue.open();
-        queue.push_probe(7, letter("probe"), now);
-        (0..MAX_BATCH).for_each(|_| queue.push(letter("a"), now));
+        queue.push_probe(7, draft("probe"), now);
+        (0..MAX_BATCH).for_each(|_| queue.push(draft("a"), now));
         let batches = [queue.take(None, now), queue.take(None, now)];
         assert_eq!(
-            batches.each_ref().map(|batch| (batch.letters.len(), batch.probe)),
+            batches.each_ref().map(|batch| (batch.drafts.len(), batch.probe)),
             [(MAX_BATCH, Some(7)), (1, None)]
         );
     }
@@ -305,9 +305,9 @@ mod tests {
         let (mut queue, now) = (Queue::new(limits), Instant::now());
         queue.open();
         for size in [MAX_BATCH_BYTES, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
-            queue.push(letter(vec![b'x'; size]), now);
+            queue.push(draft(vec![b'x'; size]), now);
         }
-        let batches = std::array::from_fn(|_| queue.take(None, now).letters.len());
+        let batches = std::array::from_fn(|_| queue.take(None, now).drafts.len());
         assert_eq!(batches, [1, 2, 1, 0]);
     }
 }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::dialect::Dialect;
+use super::draft::{Arrival, Draft, Fault, Said, Sender, What};
 use super::envelope::{self, Body};
 use super::gate::Seal;
 use super::go;
-use super::letter::{Arrival, Fault, Letter, Said, Sender, What};
 use super::others::NodeId;
 use crate::fanout::Place;
 use crate::message::fuzzing::assert_same;
@@ -73,9 +73,9 @@ pub fn go_messages(data: &[u8]) {
     message.recipient = (choice & 2 > 0).then(|| message.room.clone());
     let except = (choice & 4 > 0).then(|| message.namespace.clone());
 
-    let mut letter = go::broadcast(CHANNEL.into(), SENDER.id, &message, except.as_deref());
-    go::seal(&mut letter, SENDER.epoch);
-    let Arrival { from, what } = go::read(&letter.into_parcel().payload).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let mut draft = go::broadcast(CHANNEL.into(), SENDER.id, &message, except.as_deref());
+    go::seal(&mut draft, SENDER.epoch);
+    let Arrival { from, what } = go::read(&draft.into_parcel().payload).unwrap_or_else(|fault| panic!("{fault:?}"));
     assert_eq!(from, Some(Sender { said: Said::default(), ..SENDER }));
     let What::Broadcast { messages, except: left_out } = what else { panic!("no broadcast: {what:?}") };
     assert_eq!(left_out, except);
@@ -119,9 +119,9 @@ pub fn channels(data: &[u8]) {
 }
 
 fn written(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
-    let mut letter: Letter = envelope::write(&CHANNEL.into(), SENDER.id, body);
-    envelope::seal(&mut letter, SENDER.epoch, SENDER.said, key.map(|key| (key, SEAL)));
-    letter.into_parcel().payload
+    let mut draft: Draft = envelope::write(&CHANNEL.into(), SENDER.id, body);
+    envelope::seal(&mut draft, SENDER.epoch, SENDER.said, key.map(|key| (key, SEAL)));
+    draft.into_parcel().payload
 }
 
 fn arrive(payload: &Bytes, key: Option<&[u8]>) -> Result<Arrival, Fault> {

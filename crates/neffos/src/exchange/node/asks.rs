@@ -10,9 +10,9 @@ use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 use super::super::dialect::Form;
+use super::super::draft::{Draft, Question};
 use super::super::envelope::{self, Body, Packed};
 use super::super::go;
-use super::super::letter::{Letter, Question};
 use super::super::others::NodeId;
 use super::{Node, lock};
 use crate::message::Message;
@@ -99,9 +99,9 @@ impl Node {
     }
 
     /// None when servers in Go would ask the whole namespace.
-    fn question(&self, message: &Message, token: &str, patience: Duration) -> Option<Letter> {
+    fn question(&self, message: &Message, token: &str, patience: Duration) -> Option<Draft> {
         let channel = self.channel_of(message);
-        let letter = match self.dialect.form() {
+        let draft = match self.dialect.form() {
             Form::Native => {
                 let packed = Packed::of(message);
                 // Zero means no limit there as well: less than a millisecond must not become that.
@@ -115,7 +115,7 @@ impl Node {
             }
             Form::Go(_) => go::ask(channel, message, token),
         };
-        Some(letter)
+        Some(draft)
     }
 
     /// The token of an ask whose answers come over this channel.
@@ -220,8 +220,8 @@ mod tests {
         // Somebody here has answered, so nobody waits for others any more.
         assert!(asker.clone().ask(question, "n0123456789".into(), Duration::ZERO).now_or_never().is_none());
         asker.queue().open();
-        let (letter, _) = asker.queue().take(None, Instant::now()).letters.remove(0);
-        let (channel, payload) = (letter.channel.clone(), Bytes::from(letter.bytes));
+        let (draft, _) = asker.queue().take(None, Instant::now()).drafts.remove(0);
+        let (channel, payload) = (draft.channel.clone(), Bytes::from(draft.bytes));
         for node in [&asker, &other] {
             node.receive(1, &channel, &payload);
         }

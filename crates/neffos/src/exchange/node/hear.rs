@@ -7,9 +7,9 @@ use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::super::dialect::Form;
+use super::super::draft::{Arrival, Fault, Sender, What};
 use super::super::envelope::{self, Body};
 use super::super::go;
-use super::super::letter::{Arrival, Fault, Sender, What};
 use super::super::others::{Freshness, NodeId};
 use super::super::progress::Gap;
 use super::{Node, lock};
@@ -70,7 +70,7 @@ impl Node {
         let freshness = lock(&self.others).hear(from, link, Instant::now());
         match freshness {
             Freshness::Fresh => {}
-            Freshness::Behind => self.ask_again(from.id),
+            Freshness::Behind => self.request_resend(from.id),
             Freshness::Stale => {
                 self.tallies.stale.add(1);
                 return None;
@@ -144,7 +144,7 @@ impl Node {
                 self.control(&self.dialect.of_server(id), &Body::Counted { token, count });
             }
             (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
-            (What::Missed { pause, after }, Some(id)) => self.resend(id, Gap { pause, after }),
+            (What::RequestResend { pause, after }, Some(id)) => self.resend(id, Gap { pause, after }),
             // A probe is of interest to who sent it; the rest comes from nobody.
             _ => {}
         }

@@ -4,17 +4,17 @@
 //!
 //! - `tell.rs`: what it tells the others; `hear.rs`: what they say.
 //! - `asks.rs`: asks, and answers to those of others; `counts.rs`: how many connections others have.
-//! - `reach.rs`: what it needs to hear; `again.rs`: what was missed is said again.
+//! - `reach.rs`: what it needs to hear; `resend.rs`: what was missed is resent.
 //! - `proofs.rs`: whether signed envelopes are new.
 //! - `probes.rs`: whether what is published comes back; `tallies.rs`: what became of everything.
 
-mod again;
 mod asks;
 mod counts;
 mod hear;
 mod probes;
 mod proofs;
 mod reach;
+mod resend;
 mod tallies;
 mod tell;
 
@@ -30,12 +30,12 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use super::dialect::Dialect;
+use super::draft::{Draft, Said, Stamp};
 use super::envelope::{self, Body, Enclosed};
 use super::gate::{Gate, Seal};
 use super::go;
 use super::interest::Interest;
 use super::kept::Kept;
-use super::letter::{Letter, Said, Stamp};
 use super::others::{Census, NodeId, Others};
 use super::queue::{Batch, Queue, QueueLimits};
 use super::resends::{Piece, Resends};
@@ -231,28 +231,28 @@ impl Node {
         lock(&self.queue)
     }
 
-    /// Takes the next letters to publish.
+    /// Takes the next drafts to publish.
     pub(super) fn next_batch(&self) -> Batch {
         let now = Instant::now();
         let piece = lock(&self.resends).next(&mut lock(&self.kept), now);
         let resend = piece.map(|Piece { to, parcels, ends }| {
             let parcels = parcels.iter().map(Enclosed::of).collect();
-            envelope::write(&self.dialect.of_server(to), self.id, &Body::Again { parcels, ends })
+            envelope::write(&self.dialect.of_server(to), self.id, &Body::Resent { parcels, ends })
         });
         lock(&self.queue).take(resend, now)
     }
 
-    /// What a letter is on the way, over link number `link`.
-    pub(super) fn sealed(&self, mut letter: Letter, said: Said, link: u32) -> Parcel {
-        match letter.stamp {
+    /// Seals a draft for broker link number `link`.
+    pub(super) fn sealed(&self, mut draft: Draft, said: Said, link: u32) -> Parcel {
+        match draft.stamp {
             Stamp::Envelope => {
                 let signing = self.dialect.key().map(|key| (key, self.next_seal()));
-                envelope::seal(&mut letter, link, said, signing);
+                envelope::seal(&mut draft, link, said, signing);
             }
-            Stamp::Mark => go::seal(&mut letter, link),
+            Stamp::Mark => go::seal(&mut draft, link),
             Stamp::None => {}
         }
-        letter.into_parcel()
+        draft.into_parcel()
     }
 
     fn next_seal(&self) -> Seal {
@@ -267,8 +267,8 @@ impl Node {
     pub(super) fn probe(&self) -> u64 {
         let now = Instant::now();
         let number = lock(&self.probes).send(now);
-        let letter = envelope::write(&self.own_channels[1], self.id, &Body::Probe { number });
-        lock(&self.queue).push_probe(number, letter, now);
+        let draft = envelope::write(&self.own_channels[1], self.id, &Body::Probe { number });
+        lock(&self.queue).push_probe(number, draft, now);
         self.queue_changed.notify_one();
         number
     }

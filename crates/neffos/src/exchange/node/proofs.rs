@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::draft::{Sender, What};
 use super::super::envelope::Body;
 use super::super::gate::{Admission, Held, Holding, Order, Seal, Verdict};
-use super::super::letter::{Sender, What};
 use super::super::others::NodeId;
 use super::hear::Heard;
 use super::{Node, lock};
@@ -94,7 +94,7 @@ impl Node {
         self.note_replayed(from.id, dropped);
         if dropped > 0 && lock(&self.others).pause_one(from.id) {
             // Some of them may have been withheld.
-            self.ask_again(from.id);
+            self.request_resend(from.id);
         }
         let mut ended = Vec::new();
         for Held { from, channel, what, size } in envelopes {

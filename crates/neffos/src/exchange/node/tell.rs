@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::super::dialect::Form;
+use super::super::draft::{Draft, same_receivers};
 use super::super::envelope::{self, Body, Packed};
 use super::super::go;
-use super::super::letter::{Letter, same_receivers};
 use super::{Node, lock};
 use crate::fanout::{Except, Place};
 use crate::message::Message;
@@ -24,7 +24,7 @@ impl Node {
         }
     }
 
-    fn in_envelope(&self, run: &[Message], except: Option<&str>) -> Letter {
+    fn in_envelope(&self, run: &[Message], except: Option<&str>) -> Draft {
         let packed: Vec<_> = run.iter().map(Packed::of).collect();
         let parts = packed.iter().map(Packed::part).collect();
         let body = Body::Broadcast { id: run[0].recipient(), except, parts };
@@ -32,7 +32,7 @@ impl Node {
     }
 
     /// None when servers in Go would mistake whom it is for: their channels for an id and a namespace can have one name.
-    fn as_in_go(&self, message: &Message, except: Option<&str>) -> Option<Letter> {
+    fn as_in_go(&self, message: &Message, except: Option<&str>) -> Option<Draft> {
         let channel = self.channel_of(message);
         if self.is_mistakable(message, &channel) {
             tracing::warn!(
@@ -63,20 +63,20 @@ impl Node {
         self.until_published(probe).await;
     }
 
-    /// Puts letters behind everything that waits, with nothing between them.
-    pub(super) fn publish(&self, letters: impl IntoIterator<Item = Letter>) {
-        let letters: Vec<_> = letters.into_iter().collect();
+    /// Puts drafts behind everything that waits, with nothing between them.
+    pub(super) fn publish(&self, drafts: impl IntoIterator<Item = Draft>) {
+        let drafts: Vec<_> = drafts.into_iter().collect();
         let now = Instant::now();
         let mut queue = lock(&self.queue);
-        letters.into_iter().for_each(|letter| queue.push(letter, now));
+        drafts.into_iter().for_each(|draft| queue.push(draft, now));
         drop(queue);
         self.queue_changed.notify_one();
     }
 
     /// Publishes what servers tell each other about themselves: it goes before all messages.
     pub(super) fn control(&self, channel: &Arc<str>, body: &Body<'_>) {
-        let letter = envelope::write(channel, self.id, body);
-        lock(&self.queue).push_control(letter);
+        let draft = envelope::write(channel, self.id, body);
+        lock(&self.queue).push_control(draft);
         self.queue_changed.notify_one();
     }
 

@@ -1,4 +1,4 @@
-//! What servers write to each other, whatever it looks like on the way.
+//! What nodes write to each other, before and after it is an envelope.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::seam::Parcel;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
-/// What is to be published: all but the numbers of the link and of the message, which are known when it goes.
+/// An envelope that is not sealed yet. Its epoch and its sequence number are known when it is published.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct Draft {
     pub(super) channel: Arc<str>,
     pub(super) bytes: Vec<u8>,
     pub(super) stamp: Stamp,
@@ -102,12 +102,12 @@ pub(super) enum What {
         count: u64,
     },
     /// A server may have missed what was published after that message, and pauses until it is told.
-    Missed {
+    RequestResend {
         pause: u64,
         after: u64,
     },
     /// What it may have missed, as it was published. The last of it ends the pause; else more follows.
-    Again {
+    Resent {
         parcels: Vec<Parcel>,
         ends: Option<u64>,
     },
@@ -141,7 +141,7 @@ pub(super) enum Fault {
     Unsigned,
 }
 
-impl Letter {
+impl Draft {
     /// About how many bytes it takes to keep.
     pub(super) fn size(&self) -> usize {
         size_of::<Self>() + self.channel.len() + self.bytes.len()

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::draft::{Arrival, What};
 use super::super::envelope::{self, Body};
-use super::super::letter::{Arrival, What};
 use super::super::others::NodeId;
 use super::super::progress::{Gap, Turn};
 use super::super::resends::PATIENCE;
@@ -41,13 +41,13 @@ impl Node {
     // ---- what the others have said
 
     /// Asks every server that was there before, over a link that is new.
-    pub(in crate::exchange) fn ask_all_again(self: &Arc<Self>) {
+    pub(in crate::exchange) fn request_resends(self: &Arc<Self>) {
         let gaps = lock(&self.others).gaps();
         gaps.into_iter().for_each(|(id, gap)| self.ask_for(id, gap));
     }
 
     /// Asks a server over a link of its own that is new.
-    pub(super) fn ask_again(self: &Arc<Self>, id: NodeId) {
+    pub(super) fn request_resend(self: &Arc<Self>, id: NodeId) {
         let gap = lock(&self.others).progress(id).and_then(|progress| progress.gap());
         if let Some(gap) = gap {
             self.ask_for(id, gap);
@@ -63,7 +63,7 @@ impl Node {
     }
 
     fn request(&self, id: NodeId, Gap { pause, after }: Gap) {
-        self.control(&self.dialect.of_server(id), &Body::Missed { pause, after });
+        self.control(&self.dialect.of_server(id), &Body::RequestResend { pause, after });
     }
 
     /// Takes what a server says when its turn has come. Names a pause that is over with this.
@@ -71,8 +71,8 @@ impl Node {
         let Heard { from, channel, what, size } = heard;
         let (id, said) = (from.id, from.said);
         match what {
-            What::Again { parcels, ends } => {
-                parcels.iter().for_each(|parcel| self.take_again(id, parcel));
+            What::Resent { parcels, ends } => {
+                parcels.iter().for_each(|parcel| self.take_resent(id, parcel));
                 return ends.map(|pause| (id, pause));
             }
             what if said.is_message => {
@@ -89,7 +89,7 @@ impl Node {
     }
 
     /// Takes a message that is said again, if it was missed and is for somebody here.
-    fn take_again(self: &Arc<Self>, id: NodeId, Parcel { channel, payload }: &Parcel) {
+    fn take_resent(self: &Arc<Self>, id: NodeId, Parcel { channel, payload }: &Parcel) {
         let Ok(Arrival { from: Some(from), what }) = envelope::read(channel, payload, self.dialect.key()) else {
             return self.tallies.rejected.add(1);
         };
@@ -148,7 +148,7 @@ mod tests {
     use tokio::runtime::Handle;
 
     use super::super::super::dialect::Dialect;
-    use super::super::super::letter::Said;
+    use super::super::super::draft::Said;
     use super::super::super::queue::QueueLimits;
     use super::*;
 
@@ -157,9 +157,9 @@ mod tests {
     /// What the other says over its first link, as an answer to this server.
     fn hear(node: &Arc<Node>, link: u32, number: u64, body: &Body<'_>) {
         let channel = node.own_channels[1].clone();
-        let mut letter = envelope::write(&channel, OTHER, body);
-        envelope::seal(&mut letter, 1, Said { number, is_message: false }, None);
-        node.receive(link, &channel, &letter.into_parcel().payload);
+        let mut draft = envelope::write(&channel, OTHER, body);
+        envelope::seal(&mut draft, 1, Said { number, is_message: false }, None);
+        node.receive(link, &channel, &draft.into_parcel().payload);
     }
 
     #[tokio::test]
@@ -171,9 +171,9 @@ mod tests {
         node.next_link();
         assert_eq!(lock(&node.others).gaps(), gap(2));
         let link = node.next_link();
-        hear(&node, link, 6, &Body::Again { parcels: Vec::new(), ends: Some(2) });
+        hear(&node, link, 6, &Body::Resent { parcels: Vec::new(), ends: Some(2) });
         assert_eq!(lock(&node.others).gaps(), gap(3));
-        hear(&node, link, 6, &Body::Again { parcels: Vec::new(), ends: Some(3) });
+        hear(&node, link, 6, &Body::Resent { parcels: Vec::new(), ends: Some(3) });
         assert_eq!(lock(&node.others).gaps(), []);
     }
 }
