@@ -35,7 +35,7 @@ fn target_at(url: &str, mode: &Mode) -> Result<Target, String> {
     let common = mode.common();
     let fault = |text: &str| format!("{}: {text}", redact(url));
     let url = Url::parse(url).map_err(|err| fault(&err.to_string()))?;
-    if url.scheme() != "ws" {
+    if url.scheme() != "ws" || !url.username().is_empty() || url.password().is_some() {
         return Err(fault("write it as ws://HOST:PORT/PATH; TLS is not measured"));
     }
     let path = path(&url, common.dialect);

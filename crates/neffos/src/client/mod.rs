@@ -4,12 +4,15 @@
 //! - `builder.rs`: [`ClientBuilder`]; `target.rs`: where to; `attempt.rs`: [`Attempt`], what one attempt says.
 //! - `dial.rs`: from a target to a connection that the server has welcomed, within one deadline. On the way, `proxy.rs`
 //!   reaches the host, `tls.rs` makes it secret, `upgrade.rs` makes it a websocket, `greeting.rs` says hello.
+//! - `fuzzing.rs`: the promise about URLs that fuzzers test.
 //! - `reconnect.rs`: [`Reconnect`], when a lost connection is dialled again; `keeper.rs`: the task that does it and asks for
 //!   namespaces and rooms again.
 
 mod attempt;
 mod builder;
 mod dial;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod greeting;
 mod keeper;
 mod proxy;

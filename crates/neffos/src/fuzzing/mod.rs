@@ -1,7 +1,7 @@
 //! What fuzzers hold the library up against, one function for each program in `fuzz/fuzz_targets`: it takes any bytes, and
 //! panics when a promise is broken. Compiled for them and for tests only; no promise is made for any of it.
 //!
-//! The functions stand beside what they look into: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message` and `http`,
+//! The functions stand beside what they look into: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`, `client` and `http`,
 //! `fuzzing/` in `exchange`.
 //!
 //! - `session.rs`: a whole server, which somebody tells anything; `client.rs`: a client, whose server says anything.
@@ -12,6 +12,7 @@ mod guest;
 mod script;
 mod session;
 
+pub use crate::client::fuzzing::urls;
 pub use crate::exchange::fuzzing::{channels, envelopes, go_messages, links};
 pub use crate::http::fuzzing::handshakes;
 pub use crate::message::fuzzing::messages;
@@ -53,6 +54,7 @@ mod tests {
         keeps_its_promise("links", super::links);
         keeps_its_promise("messages", super::messages);
         keeps_its_promise("session", super::session);
+        keeps_its_promise("urls", super::urls);
         #[cfg(feature = "deflate")]
         keeps_its_promise("deflate", super::deflate);
     }

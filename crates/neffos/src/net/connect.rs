@@ -83,7 +83,6 @@ async fn passed(until: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use tokio::net::TcpListener;
@@ -108,37 +107,30 @@ mod tests {
         assert_eq!((reached.to_string().as_str(), start.elapsed()), ("127.0.0.1:1", Duration::from_millis(250)));
     }
 
+    async fn slow(address: SocketAddr) -> io::Result<SocketAddr> {
+        let taken = if address.is_ipv6() { 400 } else { 300 };
+        sleep(Duration::from_millis(taken)).await;
+        Ok(address)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_address_that_is_slow_may_still_win() {
-        let dial = async |address: SocketAddr| {
-            sleep(Duration::from_millis(if address.is_ipv6() { 400 } else { 300 })).await;
-            Ok(address)
-        };
         let start = Instant::now();
-        assert!(first_of(addresses(&[DEAD, "127.0.0.1:1"]), dial).await.unwrap().is_ipv6());
+        assert!(first_of(addresses(&[DEAD, "127.0.0.1:1"]), slow).await.unwrap().is_ipv6());
         assert_eq!(start.elapsed(), Duration::from_millis(400));
+    }
+
+    /// An attempt that only port 9 answers; it holds `open` until it is over or dropped.
+    async fn attempt(address: SocketAddr, open: Arc<()>) -> io::Result<Arc<()>> {
+        if address.port() == 9 { Ok(open) } else { pending().await }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_attempts_that_lose_are_dropped() {
-        struct Open(Arc<AtomicUsize>);
-        impl Drop for Open {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let open = Arc::new(AtomicUsize::new(0));
-        let dial = |address: SocketAddr| {
-            open.fetch_add(1, Ordering::Relaxed);
-            let attempt = Open(open.clone());
-            async move {
-                let _attempt = attempt;
-                if address.port() < 9 { pending().await } else { Ok(()) }
-            }
-        };
-        let many: Vec<_> = (1..=9).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect();
-        first_of(many, dial).await.unwrap();
-        assert_eq!(open.load(Ordering::Relaxed), 0);
+        let open = Arc::new(());
+        let many = (1..=9).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let reached = first_of(many, |address| attempt(address, open.clone())).await.unwrap();
+        assert_eq!(Arc::strong_count(&reached), 2);
     }
 
     #[tokio::test]

@@ -3,50 +3,53 @@
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{Request, StatusCode, Uri};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use neffos::net::{connect, redact};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+use url::{Position, Url};
 
 use super::Usage;
 
 pub(in crate::bench) struct Page {
-    url: Uri,
+    url: Url,
     /// For the few looks: the load itself needs none.
     runtime: Runtime,
 }
 
 impl Page {
     pub(super) fn new(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|err| format!("{url}: {err}"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(format!("{url}: write it as http://HOST:PORT/PATH"));
+        let shown = redact(url);
+        let url = Url::parse(url).map_err(|err| format!("{shown}: {err}"))?;
+        if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
+            return Err(format!("{shown}: write it as http://HOST:PORT/PATH"));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(Self { url: uri, runtime: runtime.map_err(|err| err.to_string())? })
+        Ok(Self { url, runtime: runtime.map_err(|err| err.to_string())? })
     }
 
     pub(super) fn usage(&self) -> Result<Usage, String> {
         let text = self.runtime.block_on(async { timeout(PATIENCE, fetch(&self.url)).await });
-        let text = text.map_err(|_| format!("{}: no answer in time", self.url))?;
-        parse(&text.map_err(|err| format!("{}: {err}", self.url))?)
-            .ok_or_else(|| format!("{}: it has no {PROCESSOR} and {MEMORY}", self.url))
+        let shown = redact(self.url.as_str());
+        let text = text.map_err(|_| format!("{shown}: no answer in time"))?;
+        let text = text.map_err(|err| format!("{shown}: {err}"))?;
+        parse(&text).ok_or_else(|| format!("{shown}: it has no {PROCESSOR} and {MEMORY}"))
     }
 }
 
-async fn fetch(url: &Uri) -> Result<String, Box<dyn std::error::Error>> {
-    let authority = url.authority().ok_or("there is no host")?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
+async fn fetch(url: &Url) -> Result<String, Box<dyn std::error::Error>> {
+    let host = url.host_str().ok_or("there is no host")?.trim_start_matches('[').trim_end_matches(']');
+    let stream = connect(host, url.port_or_known_default().ok_or("there is no port")?).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // What goes wrong with it, the request is told.
     tokio::spawn(connection);
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path).header(HOST, authority.as_str()).body(Empty::<Bytes>::new())?;
+    let path = &url[Position::BeforePath..Position::AfterQuery];
+    let authority = &url[Position::BeforeHost..Position::AfterPort];
+    let request = Request::get(path).header(HOST, authority).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     if response.status() != StatusCode::OK {
         return Err(format!("the answer is {}", response.status()).into());

@@ -29,7 +29,6 @@ async fn urls_that_cannot_be_used_are_shown_without_their_secrets() {
     for url in [
         "ws://me:s3cr3t@127.0.0.1:1/ws",
         "me:s3cr3t@127.0.0.1:1",
-        "ws://s3cr3t?@127.0.0.1:1",
         "ws://me:a/s3cr3t@127.0.0.1:1",
         "ws://127.0.0.1:s3cr3t/",
         "ws://127.0.0.1:99999/?token=s3cr3t",
@@ -72,6 +71,22 @@ async fn what_is_said_about_wrong_arguments_shows_no_secret() {
         for (output, code) in outputs(url, flags, &[]).await {
             assert_eq!(code, Some(2), "{flags:?}: {output}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_load_client_shows_no_secret() {
+    for flags in [
+        &["ws://me:s3cr3t@127.0.0.1:1"][..],
+        &["ws://127.0.0.1:1/?token=s3cr3t"],
+        &["ws://127.0.0.1:s3cr3t"],
+        &["ws://127.0.0.1:1", "--metrics", "http://me:s3cr3t@127.0.0.1:1/"],
+        &["ws://127.0.0.1:1", "--metrics", "http://127.0.0.1:1/metrics?key=s3cr3t"],
+        &["ws://127.0.0.1:1", "--metrics", "http://127.0.0.1:s3cr3t/metrics"],
+    ] {
+        let ended = run_to_end(&[&["bench", "idle", "--connections", "1"], flags].concat(), &[]).await;
+        let output = format!("{}{}", ended.output, ended.errors);
+        assert!(!output.contains(MARK) && ended.code != Some(0), "{flags:?}: {output}");
     }
 }
 
