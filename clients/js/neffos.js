@@ -558,15 +558,22 @@ class Heartbeat {
 
   #look() {
     const now = Date.now();
-    const quiet = now - this.#heardAt;
-    // The clock may have been set back.
-    if (this.#due === undefined && quiet < this.#interval) return this.#wait(this.#interval - Math.max(quiet, 0));
+    if (this.#due === undefined) {
+      const quiet = now - this.#heardAt;
+      // The clock may have been set back.
+      if (quiet < this.#interval) return this.#wait(this.#interval - Math.max(quiet, 0));
+      return this.#ask(now);
+    }
+    const left = this.#due - now;
     // A timer that comes late was held up, with the page: an answer may lie there unread.
-    const isFair = this.#due !== undefined && now - this.#due < LATE_TIMER;
-    if (isFair) return this.#expire();
+    if (left < -LATE_TIMER || left > this.#timeout) return this.#ask(now);
+    return left > 0 ? this.#wait(left) : this.#expire();
+  }
 
+  /** @param {number} now */
+  #ask(now) {
     this.#due = now + this.#timeout;
-    this.#wait(this.#timeout);
+    this.#wait(Math.min(this.#interval, this.#timeout));
     this.#probe();
   }
 }

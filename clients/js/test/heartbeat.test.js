@@ -121,6 +121,21 @@ for (const options of [
   });
 }
 
+test("an interval that is shorter than the timeout holds, too", async (t) => {
+  const { conn, socket } = await silent(t, { heartbeatInterval: 1000, heartbeatTimeout: 10_000 });
+  for (let beat = 0; beat < 5; beat += 1) {
+    t.mock.timers.tick(1000);
+    assert.equal(socket.sent.length, 1);
+    socket.grant();
+    socket.take();
+  }
+  t.mock.timers.tick(1000);
+  t.mock.timers.tick(9999);
+  assert.deepEqual([conn.state, socket.take().length], ["connected", 1]);
+  t.mock.timers.tick(1);
+  assert.equal(conn.state, "lost");
+});
+
 test("its pace can be changed", async (t) => {
   const { conn, socket } = await silent(t, { heartbeatInterval: 1, heartbeatTimeout: 1 });
   t.mock.timers.tick(1);

@@ -73,8 +73,8 @@ function watched(WebSocket, heartbeats) {
   return class extends WebSocket {
     #asked = new Set();
 
-    constructor(url) {
-      super(url);
+    constructor(...address) {
+      super(...address);
       this.addEventListener("message", ({ data }) => {
         const isAnswer = typeof data === "string" && this.#asked.delete(data.split(";")[0]);
         if (isAnswer) heartbeats.add({ event: "answered" });

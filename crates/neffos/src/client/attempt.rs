@@ -49,7 +49,7 @@ impl Attempt {
         match Target::parse(url) {
             Ok(target) if target.security == self.target.security => self.target = target,
             Ok(_) => {
-                self.fault = self.fault.or_else(|| Some(Error::config("url: TLS is not as the builder's url has it")))
+                self.fault = self.fault.or_else(|| Some(Error::config("url: TLS is not as the builder's url has it")));
             }
             Err(fault) => self.fault = self.fault.or(Some(fault)),
         }
