@@ -39,6 +39,24 @@ const scenarios = {
     },
   },
 
+  "a refusal with a close code names the code": {
+    async run({ dial }) {
+      const headers = (text) => ({ "X-Refuse": text, "X-Refuse-Code": "4000" });
+      await assert.rejects(dial({ headers: headers("not you") }), { message: "[4000] not you" });
+      await assert.rejects(dial({ headers: headers("EMPTY") }), { message: "[4000] " });
+    },
+  },
+
+  "what the server asks in a room that was just joined is answered": {
+    needs: "answersInNewRooms",
+    async run(world) {
+      const client = await inDefault(world);
+      await client.join("default", "asked");
+      assert.equal((await next(client, "answered")).body, "answer to welcome");
+      await client.close();
+    },
+  },
+
   "namespaces are connected, or refused with the server's reason": {
     async run({ dial }) {
       const client = await dial({ namespaces: ["default", "private", "replyns", "nowhere"] });

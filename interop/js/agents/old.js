@@ -8,6 +8,7 @@ export const features = {
   nativeInput: false,
   binaryAsk: false,
   asksTogether: true,
+  answersInNewRooms: true,
   closeInfo: false,
   deadlines: false,
   serverConnect: false,

@@ -5,6 +5,7 @@ export const features = {
   nativeInput: true,
   binaryAsk: true,
   asksTogether: true,
+  answersInNewRooms: true,
   closeInfo: true,
   deadlines: true,
   serverConnect: true,
