@@ -62,12 +62,14 @@ fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
 
 fn with_deadlines(mut builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     type Setter = fn(ServerBuilder, Duration) -> ServerBuilder;
-    let deadlines: [(_, Setter); 7] = [
+    let deadlines: [(_, Setter); 9] = [
         (settings.slow_consumer_timeout, ServerBuilder::slow_consumer_timeout),
         (settings.message_timeout, ServerBuilder::message_timeout),
         (settings.ping_interval, ServerBuilder::ping_interval),
         (settings.pong_timeout, ServerBuilder::pong_timeout),
         (settings.handshake_timeout, ServerBuilder::handshake_timeout),
+        (settings.response_timeout, ServerBuilder::response_timeout),
+        (settings.keep_alive_timeout, ServerBuilder::keep_alive_timeout),
         (settings.drain_window, ServerBuilder::drain_window),
         (settings.shutdown_timeout, ServerBuilder::shutdown_timeout),
     ];

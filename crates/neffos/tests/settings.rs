@@ -91,6 +91,8 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         max_connections_per_address: count 1000, NONE;
         trusted_hops: count 1, ZERO;
         handshake_timeout: time 10_000, NONE;
+        response_timeout: time 120_000, NONE;
+        keep_alive_timeout: time 75_000, NONE;
         ack_timeout: time 10_000, NONE;
         max_message: count 65_536, NONE;
         max_fragments: count 1024, NONE;

@@ -149,6 +149,16 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) handshake_timeout: Option<Period>,
 
+    /// How long a request that is no websocket may take, from the end of its head to the last byte of its answer, 0s: for
+    /// ever [default: 120s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) response_timeout: Option<Period>,
+
+    /// How long a connection may be without a request after an answer, 0s: for ever. When there is no room, it is closed
+    /// earlier [default: 75s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub(crate) keep_alive_timeout: Option<Period>,
+
     /// How long /readyz says 503 after the signal, while clients are still served, before the shutdown begins; as long as a
     /// balancer takes to notice. 0s: not at all [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
@@ -283,6 +293,8 @@ impl Settings {
             ping_interval: self.ping_interval.or(next.ping_interval),
             pong_timeout: self.pong_timeout.or(next.pong_timeout),
             handshake_timeout: self.handshake_timeout.or(next.handshake_timeout),
+            response_timeout: self.response_timeout.or(next.response_timeout),
+            keep_alive_timeout: self.keep_alive_timeout.or(next.keep_alive_timeout),
             drain_delay: self.drain_delay.or(next.drain_delay),
             drain_window: self.drain_window.or(next.drain_window),
             shutdown_timeout: self.shutdown_timeout.or(next.shutdown_timeout),

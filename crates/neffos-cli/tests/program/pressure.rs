@@ -1,5 +1,6 @@
 //! What happens when the machine gives no more.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{Program, soon};
@@ -12,6 +13,22 @@ async fn it_may_open_as_many_files_as_the_system_allows_and_not_only_what_a_shel
     let [now, most, ..] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
     assert_eq!(now, most);
     assert_ne!(now, "64");
+}
+
+#[tokio::test]
+async fn connections_that_are_kept_for_later_requests_keep_no_websocket_out() {
+    let program = Program::start(&[]).await;
+    program.limit_files(128).await;
+    let mut crowd = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(program.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        assert!(soon(stream.read(&mut [0; 512])).await.unwrap() > 0);
+        crowd.push(stream);
+    }
+    let mut ada = program.client().await.join_namespace().await;
+    ada.ask("default;;e;0;0;in").await;
+    assert_eq!(program.get("/readyz").await.status, 200);
 }
 
 #[tokio::test]

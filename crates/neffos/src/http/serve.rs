@@ -13,11 +13,12 @@ use futures_util::FutureExt;
 use futures_util::future::OptionFuture;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,9 +27,12 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_service::Service;
 
 use super::handshake;
+use super::pace::PaceLimits;
+use super::paced::PacedStream;
+use super::porch::{Complaint, Entry, Porch, PorchLimits, Room, is_out_of_files};
 use super::upgrade::{Handover, SHUT_GRACE};
+use super::visit::Visit;
 use crate::server::Server;
-use crate::time_limit;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
 /// last connection is gone. A request that is being answered by then has another second. Connections on which nothing is being answered
@@ -38,7 +42,12 @@ use crate::time_limit;
 /// listener stays open until the last connection is gone, so that the server's state can be asked for.
 ///
 /// A client has the server's `handshake_timeout` (10 s) from its connection to the end of its request, whose head may be
-/// 16 KiB with 100 headers. While the process has no file descriptor left, accepting pauses and then goes on.
+/// 16 KiB with 100 headers; `response_timeout` (2 min) from there to the last byte of its answer, and `slow_consumer_timeout` (10 s)
+/// while it takes no byte of that; and `keep_alive_timeout` (75 s) to its next request.
+///
+/// As many clients as there may be websockets, in all and from each address, may be there without being one. When there is no room,
+/// or the process has no file descriptor left, connections without a request are closed, the oldest first. Sixteen descriptors are
+/// kept back: when there is nothing to close, each of sixteen clients is answered once, within seconds.
 ///
 /// # Errors
 ///
@@ -87,14 +96,14 @@ where
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
 {
     let answered = server.clone();
-    accept_all(listener, &server, move |stream, address| answer(stream, address, answered.clone(), app.clone())).await
+    accept_all(listener, &server, move |stream, caller| answer(stream, caller, answered.clone(), app.clone())).await
 }
 
 /// Accepts connections and spawns what answers them, until the server has ended.
 pub(super) async fn accept_all<F, C>(
     listener: TcpListener,
     server: &Server,
-    answer: impl Fn(TcpStream, SocketAddr) -> F + Send + 'static,
+    answer: impl Fn(TcpStream, Caller) -> F + Send + 'static,
 ) -> io::Result<()>
 where
     F: Future<Output = Option<C>> + Send + 'static,
@@ -121,41 +130,131 @@ where
 async fn accept<F, C>(
     listener: TcpListener,
     answers: TaskTracker,
-    answer: impl Fn(TcpStream, SocketAddr) -> F,
+    answer: impl Fn(TcpStream, Caller) -> F,
     server: Server,
 ) where
     F: Future<Output = Option<C>> + Send + 'static,
     C: Future<Output = ()> + Send + 'static,
 {
-    let begin = move |(stream, address)| {
+    let begin = move |stream, caller| {
         // What answers is large, and the connection that may come of it has no use for it: it has memory of its own, for as
         // long as it is needed.
-        let answer = Box::pin(answers.track_future(answer(send_at_once(stream), address)));
+        let answer = Box::pin(answers.track_future(answer(send_at_once(stream), caller)));
         tokio::spawn(answer.map(OptionFuture::from).flatten());
     };
+    let (porch, mut complaint) = (porch_of(&server), Complaint::default());
     let (is_shared, gate) = (shares_port(&listener), server.gate());
     let end = async { if is_shared { gate.shut().await } else { gate.all_gone_after_shut().await } };
     tokio::pin!(end);
     loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => begin(accepted),
-                Err(err) => rest_after(&err).await,
-            },
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = &mut end => break,
+        };
+        // A client for whom there is not even a seat is dropped.
+        match accepted {
+            Ok((stream, address)) => {
+                if let Some(entry) = porch.enter(address) {
+                    begin(stream, porch.caller(address, entry));
+                }
+            }
+            Err(err) => {
+                if let Some((stream, caller)) = recover(&listener, &porch, &err, &mut complaint).await {
+                    begin(stream, caller);
+                }
+            }
         }
     }
     if is_shared {
         // The system has given these to this process, and would reset them.
-        let rest = (0..MAX_BACKLOG).map_while(|_| tokio::task::unconstrained(listener.accept()).now_or_never()?.ok());
-        rest.for_each(begin);
+        let rest = (0..MAX_BACKLOG).map_while(|_| accept_now(&listener));
+        for (stream, address) in rest {
+            if let Some(entry) = porch.enter(address) {
+                begin(stream, porch.caller(address, entry));
+            }
+        }
     }
+}
+
+/// Waits until accepting may work again after an error; a client that was accepted on a descriptor that was kept back comes back.
+async fn recover(
+    listener: &TcpListener,
+    porch: &Arc<Porch>,
+    err: &io::Error,
+    complaint: &mut Complaint,
+) -> Option<(TcpStream, Caller)> {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    // A client that went away before it was accepted costs no wait.
+    if matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        return None;
+    }
+    complaint.say(err);
+    let room = if is_out_of_files(err) { porch.make_room() } else { Room::None };
+    match room {
+        Room::Soon => sleep(EVICTION_REST).await,
+        Room::None => sleep(ACCEPT_REST).await,
+        Room::Seat(seat) => {
+            let (stream, address) = accept_now(listener)?;
+            return Some((stream, porch.caller(address, Entry::Seat(seat))));
+        }
+    }
+    None
+}
+
+/// A client that the system has taken in already.
+fn accept_now(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    tokio::task::unconstrained(listener.accept()).now_or_never()?.ok()
+}
+
+/// A client that was accepted.
+pub(super) struct Caller {
+    address: SocketAddr,
+    entry: Entry,
+    porch: Arc<Porch>,
+}
+
+impl Porch {
+    fn caller(self: &Arc<Self>, address: SocketAddr, entry: Entry) -> Caller {
+        Caller { address, entry, porch: self.clone() }
+    }
+}
+
+impl Caller {
+    /// Whether there was no room for it: it is answered once, soon.
+    fn is_brief(&self) -> bool {
+        matches!(self.entry, Entry::Seat(_))
+    }
+
+    /// How long it may take for the handshake of TLS.
+    pub(super) fn handshake_timeout(&self, server: &Server) -> Duration {
+        self.limits(server).head
+    }
+
+    fn limits(&self, server: &Server) -> PaceLimits {
+        if self.is_brief() {
+            return PaceLimits { head: BRIEF, answer: BRIEF, stall: BRIEF, idle: BRIEF };
+        }
+        let settings = &server.gate().settings;
+        PaceLimits {
+            head: settings.handshake_timeout,
+            answer: settings.response_timeout,
+            stall: server.hub().limits.slow_consumer_timeout,
+            idle: settings.keep_alive_timeout,
+        }
+    }
+}
+
+/// What a listener of this server has room for.
+fn porch_of(server: &Server) -> Arc<Porch> {
+    let settings = &server.gate().settings;
+    let per_address = server.gate().counts_sockets().then_some(settings.max_connections_per_address);
+    Porch::new(PorchLimits { all: settings.max_connections, per_address })
 }
 
 /// Answers the requests that come on one stream; what drives the connection comes back when one has made it a websocket.
 pub(super) async fn answer<S, A, B>(
     stream: S,
-    address: SocketAddr,
+    caller: Caller,
     server: Server,
     app: A,
 ) -> Option<impl Future<Output = ()> + Send>
@@ -167,20 +266,34 @@ where
 {
     let patience = server.gate().settings.handshake_timeout;
     let handover = &Arc::new(Handover::default());
-    let gate = server.gate();
+    let visit = &Arc::new(Visit::new(caller.porch.idle().clone()));
+    let (gate, address) = (server.gate(), caller.address);
+    let (limits, is_brief) = (caller.limits(&server), caller.is_brief());
+    let _present = visit.present();
     let service = service_fn(move |mut request: Request<Incoming>| {
         handover.begin();
+        visit.asked();
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(handover.clone());
         let answer = app.clone().call(request);
-        async move { last_if(gate.is_shut(), answer.await.map_err(|err| NoAnswer(err.into()))?) }
+        async move {
+            let answer = answer.await.map_err(|err| NoAnswer(err.into()))?;
+            let answer = last_if(is_brief || gate.is_shut(), answer)?;
+            let end = visit.answering();
+            Ok::<_, NoAnswer>(answer.map(|body| {
+                body.map_err(move |err| {
+                    // It lives as long as the body.
+                    let _end = &end;
+                    err
+                })
+            }))
+        }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    if let Some(limit) = time_limit::of(patience) {
-        http.header_read_timeout(limit);
-    }
+    // How long a request may take is known to the visit.
+    http.header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     {
+        let stream = PacedStream::new(stream, visit.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         tokio::pin!(connection);
         // What becomes of one client's HTTP is its own affair: errors are clients that went away or spoke something else.
@@ -189,9 +302,14 @@ where
             biased;
             _ended = connection.as_mut() => {}
             () = handover.overdue(patience) => {}
-            () = gate.shut() => wind_down(connection, handover, &server).await,
+            () = visit.is_over(&limits) => {}
+            () = gate.shut() => tokio::select! {
+                () = wind_down(connection, handover, &server) => {}
+                () = visit.is_over(&limits) => {}
+            },
         }
     }
+    drop(caller);
     handover.take()?.complete().await
 }
 
@@ -285,19 +403,13 @@ fn send_at_once(stream: TcpStream) -> TcpStream {
     stream
 }
 
-/// Waits until accepting may work again. A client that went away before it was accepted costs no wait.
-async fn rest_after(err: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
-        return;
-    }
-    tracing::error!(%err, "accepting pauses");
-    sleep(ACCEPT_REST).await;
-}
-
 /// What a request may be before its body.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
+/// How long a client may take for each step when there was no room for it.
+const BRIEF: Duration = Duration::from_secs(2);
+/// How long accepting rests while connections are being closed to make room.
+const EVICTION_REST: Duration = Duration::from_millis(5);
 /// How long accepting rests when there is no file descriptor left.
 const ACCEPT_REST: Duration = Duration::from_millis(250);
 /// How many connections a listener takes in at most that the system has accepted when it is closed.
@@ -308,6 +420,7 @@ const LAST_ANSWER: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::task::JoinHandle;
 
     use super::*;
     use crate::connection::Events;
@@ -321,13 +434,102 @@ mod tests {
         assert!(send_at_once(accepted).nodelay().unwrap());
     }
 
+    /// The other end of a stream that an application answers: with 4 KiB to every request, or never.
+    fn visitor(server: &Server, answers: bool, buffer: usize) -> (tokio::io::DuplexStream, JoinHandle<()>) {
+        let (client, stream) = duplex(buffer);
+        let porch = porch_of(server);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let caller = porch.caller(address, porch.enter(address).unwrap());
+        let app = App(answers);
+        let server = server.clone();
+        let answering = tokio::spawn(async move {
+            assert!(answer(stream, caller, server, app).await.is_none());
+        });
+        (client, answering)
+    }
+
+    #[derive(Clone)]
+    struct App(bool);
+
+    impl Service<Request<Incoming>> for App {
+        type Response = Response<http_body_util::Full<Bytes>>;
+        type Error = std::convert::Infallible;
+        type Future = futures_util::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(&mut self, _cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _request: Request<Incoming>) -> Self::Future {
+            match self.0 {
+                true => Box::pin(async { Ok(Response::new(vec![b'x'; 4096].into())) }),
+                false => Box::pin(std::future::pending()),
+            }
+        }
+    }
+
+    fn server() -> Server {
+        Server::builder().namespace("default", Events::new()).build().unwrap()
+    }
+
+    /// How many seconds until the other side ends the stream, which has sent so many bytes meanwhile.
+    async fn end_of(client: &mut tokio::io::DuplexStream) -> (u64, usize) {
+        let begin = tokio::time::Instant::now();
+        let mut bytes = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(client, &mut bytes).await.unwrap();
+        (begin.elapsed().as_secs(), bytes.len())
+    }
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_closed_after_75_s() {
+        let (mut client, answering) = visitor(&server(), true, 1 << 16);
+        client.write_all(REQUEST).await.unwrap();
+        let (seconds, bytes) = end_of(&mut client).await;
+        assert!(seconds == 75 && bytes > 4096, "{seconds} s, {bytes} bytes");
+        answering.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_10_s_however_late_it_begins() {
+        let (mut client, answering) = visitor(&server(), true, 1 << 16);
+        assert_eq!(end_of(&mut client).await.0, 10);
+        answering.await.unwrap();
+        let (mut client, answering) = visitor(&server(), true, 1 << 16);
+        client.write_all(REQUEST).await.unwrap();
+        sleep(Duration::from_secs(70)).await;
+        client.write_all(b"GET / HT").await.unwrap();
+        assert_eq!(end_of(&mut client).await.0, 10);
+        answering.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_never_comes_is_given_up_after_two_minutes() {
+        let (mut client, answering) = visitor(&server(), false, 1 << 16);
+        client.write_all(REQUEST).await.unwrap();
+        assert_eq!(end_of(&mut client).await, (120, 0));
+        answering.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_byte_is_cut_after_10_s() {
+        let (mut client, answering) = visitor(&server(), true, 1024);
+        client.write_all(&REQUEST.repeat(8)).await.unwrap();
+        let begin = tokio::time::Instant::now();
+        answering.await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 10);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_does_not_take_the_answer_to_its_handshake_holds_no_place() {
         let builder = Server::builder().namespace("default", Events::new()).max_connections(1);
         let server = builder.build().unwrap();
         let (mut client, stream) = duplex(64);
         let address = "127.0.0.1:1".parse().unwrap();
-        let answer = tokio::spawn(answer(stream, address, server.clone(), server.service()));
+        let porch = porch_of(&server);
+        let caller = porch.caller(address, porch.enter(address).unwrap());
+        let answer = tokio::spawn(answer(stream, caller, server.clone(), server.service()));
         let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
         client.write_all(request.as_bytes()).await.unwrap();

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
-use super::serve::{accept_all, answer};
+use super::serve::{Caller, accept_all, answer};
 use super::upgrade::SHUT_GRACE;
 use crate::server::Server;
 use crate::time_limit;
@@ -59,11 +59,11 @@ where
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
 {
     let answered = server.clone();
-    accept_all(listener, &server, move |stream, address| {
+    accept_all(listener, &server, move |stream, caller| {
         let (server, app, config) = (answered.clone(), app.clone(), config.clone());
         async move {
-            match handshake(stream, config, &server).await {
-                Ok(stream) => answer(stream, address, server, Secure(app)).await,
+            match handshake(stream, config, &caller, &server).await {
+                Ok(stream) => answer(stream, caller, server, Secure(app)).await,
                 Err(err) => {
                     tracing::debug!(%err, "no TLS");
                     None
@@ -74,12 +74,17 @@ where
     .await
 }
 
-async fn handshake(stream: TcpStream, config: Arc<ServerConfig>, server: &Server) -> io::Result<TlsStream<TcpStream>> {
+async fn handshake(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    caller: &Caller,
+    server: &Server,
+) -> io::Result<TlsStream<TcpStream>> {
     let gate = server.gate();
     tokio::select! {
         biased;
         stream = TlsAcceptor::from(config).accept(stream) => stream,
-        () = time_limit::elapsed(gate.settings.handshake_timeout) => Err(io::ErrorKind::TimedOut.into()),
+        () = time_limit::elapsed(caller.handshake_timeout(server)) => Err(io::ErrorKind::TimedOut.into()),
         () = gate.shut_for(SHUT_GRACE) => Err(io::Error::other("the server ended")),
     }
 }

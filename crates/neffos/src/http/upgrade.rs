@@ -19,8 +19,11 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
 use super::handshake::{self, Agreed, Reason, UpgradeError};
+use super::paced::PacedStream;
 use super::url_headers;
 use crate::connection::{Identity, Io, Peer, Socket, Start, drive};
 use crate::server::{Admission, Server};
@@ -183,7 +186,10 @@ impl Arrival {
                 }
                 (Socket::Tcp(stream), Io::OfPeer, early)
             }
-            Err(other) => (Socket::Driven, Io::Driven(Box::new(TokioIo::new(other))), Bytes::new()),
+            Err(other) => {
+                let (io, early) = driven_of(other);
+                (Socket::Driven, io, early)
+            }
         };
         Some(server.connect(guest, socket, io, early))
     }
@@ -244,6 +250,10 @@ fn parts_of<B>(request: &mut Request<B>) -> Parts {
 
 /// The TCP stream under hyper or axum, and what was read from it beyond the handshake.
 fn tcp_of(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    let upgraded = match upgraded.downcast::<TokioIo<PacedStream<TcpStream>>>() {
+        Ok(parts) => return Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
         Err(upgraded) => {
@@ -251,6 +261,16 @@ fn tcp_of(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
             Ok((parts.io.into_inner(), parts.read_buf))
         }
     }
+}
+
+/// Any other stream, without what HTTP has put around it where that is known.
+fn driven_of(upgraded: Upgraded) -> (Io, Bytes) {
+    #[cfg(feature = "tls")]
+    let upgraded = match upgraded.downcast::<TokioIo<PacedStream<TlsStream<TcpStream>>>>() {
+        Ok(parts) => return (Io::Driven(Box::new(parts.io.into_inner().into_inner())), parts.read_buf),
+        Err(upgraded) => upgraded,
+    };
+    (Io::Driven(Box::new(TokioIo::new(upgraded))), Bytes::new())
 }
 
 fn address_of(request: &Parts) -> Option<SocketAddr> {

@@ -133,7 +133,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections there may be at once; beyond, clients get 503. The default is 100,000.
+    /// How many connections there may be at once; beyond, clients get 503. The default is 100,000. A listener of this crate
+    /// has as many places again for clients that are no websockets, or not yet.
     pub fn max_connections(mut self, most: usize) -> Self {
         self.gate.max_connections = most;
         self
@@ -149,6 +150,23 @@ impl ServerBuilder {
     /// How long a client may take from its connection to its request, and then until the upgrade. The default is 10 s.
     pub fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.gate.handshake_timeout = limit;
+        self
+    }
+
+    /// How long a request that is no websocket may take, from the end of its head to the last byte of its answer; beyond, its
+    /// connection is closed. The default is two minutes. Holds for the listeners of this crate. An application that streams its
+    /// answers needs zero, no limit; a client that takes no byte is still cut, after
+    /// [`slow_consumer_timeout`](Self::slow_consumer_timeout).
+    pub fn response_timeout(mut self, limit: Duration) -> Self {
+        self.gate.response_timeout = limit;
+        self
+    }
+
+    /// How long a connection may be without a request after an answer. The default is 75 s: many load balancers keep theirs for
+    /// 60 s. Holds for the listeners of this crate. When there is no room, the connections that have been without a request for
+    /// longest are closed earlier.
+    pub fn keep_alive_timeout(mut self, limit: Duration) -> Self {
+        self.gate.keep_alive_timeout = limit;
         self
     }
 

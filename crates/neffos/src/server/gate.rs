@@ -53,6 +53,8 @@ pub(crate) struct GateSettings {
     pub(crate) max_connections_per_address: usize,
     pub(crate) forwarded: Forwarded,
     pub(crate) handshake_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+    pub(crate) keep_alive_timeout: Duration,
     pub(crate) drain_window: Duration,
     pub(crate) shutdown_timeout: Duration,
 }
@@ -70,6 +72,8 @@ impl Default for GateSettings {
             max_connections_per_address: 1_000,
             forwarded: Forwarded::default(),
             handshake_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(120),
+            keep_alive_timeout: Duration::from_secs(75),
             drain_window: Duration::from_secs(2),
             shutdown_timeout: Duration::from_secs(15),
         }
@@ -187,6 +191,11 @@ impl Gate {
                 );
             });
         }
+    }
+
+    /// Whether the address of a socket is that of its client: no header of a proxy names it.
+    pub(crate) fn counts_sockets(&self) -> bool {
+        self.settings.forwarded.address_header.is_none()
     }
 
     /// A place for a client from `address`, or none when the server is full.

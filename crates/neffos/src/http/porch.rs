@@ -1,0 +1,266 @@
+//! Who may connect to a listener at all: how many clients speak HTTP at once, and what is kept back for when there is no room.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::visit::Idle;
+
+/// What a listener knows of its clients until they are websockets or gone.
+pub(super) struct Porch {
+    limits: PorchLimits,
+    counts: Mutex<Counts>,
+    idle: Arc<Idle>,
+    seats: Arc<Seats>,
+}
+
+/// How many clients may speak HTTP at once; zero: any number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PorchLimits {
+    pub(super) all: usize,
+    /// From one address; none: a proxy stands between, and all come from its address.
+    pub(super) per_address: Option<usize>,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    addresses: HashMap<IpAddr, usize>,
+}
+
+/// How a client came in.
+pub(super) enum Entry {
+    Place(#[expect(dead_code, reason = "it is held")] Place),
+    /// There is no room: it is answered once, soon.
+    Seat(#[expect(dead_code, reason = "it is held")] Seat),
+}
+
+impl Porch {
+    pub(super) fn new(limits: PorchLimits) -> Arc<Self> {
+        Arc::new(Self { limits, counts: Mutex::default(), idle: Arc::default(), seats: Seats::new() })
+    }
+
+    pub(super) fn idle(&self) -> &Arc<Idle> {
+        &self.idle
+    }
+
+    /// Lets a client in; none when there is not even a seat. When there are too many clients, the connection that has been without
+    /// a request for longest is closed.
+    pub(super) fn enter(self: &Arc<Self>, address: SocketAddr) -> Option<Entry> {
+        self.seats.refill();
+        match self.place(address) {
+            Some(place) => Some(Entry::Place(place)),
+            None => self.seats.take().map(Entry::Seat),
+        }
+    }
+
+    /// Makes room when the process has no file descriptor left.
+    pub(super) fn make_room(&self) -> Room {
+        let evicted = (0..EVICTED_AT_ONCE).take_while(|_| self.idle.evict()).count();
+        match evicted {
+            0 => self.seats.take().map_or(Room::None, Room::Seat),
+            _ => Room::Soon,
+        }
+    }
+
+    fn place(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
+        let most = self.limits.per_address.filter(|most| *most > 0 && !address.ip().is_loopback());
+        let address = most.map(|_| network(address.ip()));
+        let mut counts = self.counts();
+        if let (Some(most), Some(address)) = (most, address)
+            && counts.addresses.get(&address).is_some_and(|count| *count >= most)
+        {
+            return None;
+        }
+        if self.limits.all > 0 && counts.all >= self.limits.all && !self.idle.evict() {
+            return None;
+        }
+        counts.all += 1;
+        if let Some(address) = address {
+            *counts.addresses.entry(address).or_default() += 1;
+        }
+        Some(Place { porch: self.clone(), address })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What can be done without file descriptors.
+pub(super) enum Room {
+    /// Connections are being closed.
+    Soon,
+    /// One is free, for a client that is answered once.
+    Seat(Seat),
+    None,
+}
+
+/// A place among those who speak HTTP.
+pub(super) struct Place {
+    porch: Arc<Porch>,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.porch.counts();
+        counts.all -= 1;
+        let Some(address) = self.address else { return };
+        if let Some(count) = counts.addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.addresses.remove(&address);
+            }
+        }
+    }
+}
+
+/// File descriptors that are kept back, so that there is one for a client that is refused, or that asks for the state.
+struct Seats {
+    kept: Mutex<Vec<Option<File>>>,
+}
+
+impl Seats {
+    fn new() -> Arc<Self> {
+        let kept = (0..SEATS).map(|_| keep()).collect();
+        Arc::new(Self { kept: Mutex::new(kept) })
+    }
+
+    /// Gives one descriptor back to the system.
+    fn take(self: &Arc<Self>) -> Option<Seat> {
+        let kept = self.kept().pop()?;
+        drop(kept);
+        Some(Seat(self.clone()))
+    }
+
+    /// Takes descriptors again for which there was no room.
+    fn refill(&self) {
+        let mut kept = self.kept();
+        if let Some(missing) = kept.iter_mut().find(|file| file.is_none()) {
+            *missing = keep();
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Option<File>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the descriptors that are kept back, in use.
+pub(super) struct Seat(Arc<Seats>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let file = keep();
+        self.0.kept().push(file);
+    }
+}
+
+fn keep() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// The address that is counted: with IPv6, one client has a whole network of addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        v4 => v4,
+    }
+}
+
+/// Whether the process, or the system, has no file descriptor left.
+pub(super) fn is_out_of_files(err: &io::Error) -> bool {
+    // EMFILE and ENFILE, the same everywhere but on Windows.
+    cfg!(unix) && matches!(err.raw_os_error(), Some(23 | 24))
+}
+
+/// Logs a fault that repeats, once a second at most.
+#[derive(Default)]
+pub(super) struct Complaint {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Complaint {
+    pub(super) fn say(&mut self, err: &io::Error) {
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now - last < PAUSE) {
+            self.unsaid += 1;
+            return;
+        }
+        tracing::error!(%err, repeated = self.unsaid, "cannot accept connections");
+        (self.last, self.unsaid) = (Some(now), 0);
+    }
+}
+
+const SEATS: usize = 16;
+const EVICTED_AT_ONCE: usize = 8;
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn porch(all: usize, per_address: usize) -> Arc<Porch> {
+        Porch::new(PorchLimits { all, per_address: Some(per_address) })
+    }
+
+    fn from(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), 1)
+    }
+
+    fn is_place(entry: Option<&Entry>) -> bool {
+        matches!(entry, Some(Entry::Place(_)))
+    }
+
+    #[test]
+    fn beyond_the_limit_of_an_address_there_are_seats_and_then_nothing() {
+        let porch = porch(0, 2);
+        let mut entries: Vec<_> = (0..2 + SEATS).map(|_| porch.enter(from("192.0.2.1"))).collect();
+        assert!(entries[..2].iter().all(|entry| is_place(entry.as_ref())));
+        assert!(entries[2..].iter().all(|entry| matches!(entry, Some(Entry::Seat(_)))));
+        assert!(porch.enter(from("192.0.2.1")).is_none());
+        assert!(is_place(porch.enter(from("192.0.2.2")).as_ref()));
+        entries.remove(0);
+        assert!(is_place(porch.enter(from("192.0.2.1")).as_ref()));
+        drop(entries);
+        let counts = porch.counts();
+        assert!(counts.all == 0 && counts.addresses.is_empty());
+    }
+
+    #[test]
+    fn one_address_with_many_clients_is_no_matter_on_this_machine_or_behind_a_proxy() {
+        let near = porch(0, 1);
+        let entries: Vec<_> = (0..8).map(|_| near.enter(from("127.0.0.1"))).collect();
+        assert!(entries.iter().all(|entry| is_place(entry.as_ref())));
+        let behind = Porch::new(PorchLimits { all: 0, per_address: None });
+        let entries: Vec<_> = (0..8).map(|_| behind.enter(from("192.0.2.1"))).collect();
+        assert!(entries.iter().all(|entry| is_place(entry.as_ref())));
+    }
+
+    #[test]
+    fn all_together_have_a_limit() {
+        let porch = porch(1, 0);
+        let first = porch.enter(from("192.0.2.1"));
+        assert!(is_place(first.as_ref()) && !is_place(porch.enter(from("192.0.2.2")).as_ref()));
+        drop(first);
+        assert!(is_place(porch.enter(from("192.0.2.2")).as_ref()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_that_repeats_is_logged_once_a_second() {
+        let mut complaint = Complaint::default();
+        let err = io::Error::from_raw_os_error(24);
+        (0..1000).for_each(|_| complaint.say(&err));
+        assert_eq!(complaint.unsaid, 999);
+        tokio::time::advance(PAUSE).await;
+        complaint.say(&err);
+        assert_eq!(complaint.unsaid, 0);
+    }
+}

@@ -1,0 +1,157 @@
+//! One client's HTTP on a listener: its clock, and its turn among the connections that are closed when there is no room.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use atomic_waker::AtomicWaker;
+use tokio::time::{Instant, sleep_until};
+
+use super::pace::{Pace, PaceLimits};
+
+/// The HTTP of one client.
+pub(super) struct Visit {
+    pace: Mutex<Pace>,
+    idle: Arc<Idle>,
+    /// The number under which it is among the idle ones; zero: it is not.
+    turn: AtomicU64,
+    is_evicted: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Visit {
+    pub(super) fn new(idle: Arc<Idle>) -> Self {
+        Self {
+            pace: Mutex::new(Pace::new(Instant::now())),
+            idle,
+            turn: AtomicU64::new(0),
+            is_evicted: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// Bytes have come, or the stream has ended.
+    pub(super) fn received(&self) {
+        if self.pace().received(Instant::now()) {
+            self.idle.remove(self);
+        }
+    }
+
+    /// The head of a request is complete.
+    pub(super) fn asked(&self) {
+        self.pace().asked(Instant::now());
+        self.idle.remove(self);
+    }
+
+    fn answered(self: &Arc<Self>) {
+        if self.pace().answered(Instant::now()) {
+            self.idle.add(self);
+        }
+    }
+
+    /// The socket has taken bytes, or does not.
+    pub(super) fn wrote(&self, has_taken: bool) {
+        match has_taken {
+            true => self.pace().flowing(),
+            false => self.pace().stalled(Instant::now()),
+        }
+    }
+
+    /// Resolves when the client is given up: a deadline has passed, or its place is needed. To be polled behind the connection,
+    /// which changes the deadline.
+    pub(super) async fn is_over(&self, limits: &PaceLimits) {
+        let timer = sleep_until(Instant::now());
+        tokio::pin!(timer);
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            if self.is_evicted.load(Ordering::Acquire) {
+                return Poll::Ready(());
+            }
+            let Some(deadline) = self.pace().deadline(limits) else { return Poll::Pending };
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            timer.as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    /// Lives as long as an answer: then the connection is without a request.
+    pub(super) fn answering(self: &Arc<Self>) -> Answering {
+        Answering(self.clone())
+    }
+
+    /// Lives as long as the HTTP: then the connection is no longer among those without a request.
+    pub(super) fn present(self: &Arc<Self>) -> Present {
+        Present(self.clone())
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        lock(&self.pace)
+    }
+
+    fn evict(&self) {
+        self.is_evicted.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit").field("pace", &self.pace()).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct Answering(Arc<Visit>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answered();
+    }
+}
+
+pub(super) struct Present(Arc<Visit>);
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.idle.remove(&self.0);
+    }
+}
+
+/// Connections without a request, in the order in which they became so.
+#[derive(Default)]
+pub(super) struct Idle {
+    queue: Mutex<BTreeMap<u64, Arc<Visit>>>,
+    last: AtomicU64,
+}
+
+impl Idle {
+    fn add(&self, visit: &Arc<Visit>) {
+        let turn = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        visit.turn.store(turn, Ordering::Relaxed);
+        lock(&self.queue).insert(turn, visit.clone());
+    }
+
+    fn remove(&self, visit: &Visit) {
+        let turn = visit.turn.swap(0, Ordering::Relaxed);
+        if turn > 0 {
+            let _visit = lock(&self.queue).remove(&turn);
+        }
+    }
+
+    /// Closes the connection that has been idle for longest; false when there is none.
+    pub(super) fn evict(&self) -> bool {
+        let longest = lock(&self.queue).pop_first();
+        longest.is_some_and(|(_, visit)| {
+            visit.evict();
+            true
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,89 @@
+//! Clients that are no websockets have bounds, too, and hold nobody up.
+#![cfg(feature = "axum")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::time::Duration;
+
+use axum::{Router, routing};
+use neffos::{Events, Server, ServerBuilder};
+use support::{Running, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// A server under an application with other routes.
+async fn start(builder: ServerBuilder) -> Running {
+    let server = builder.namespace("default", Events::new()).build().unwrap();
+    let app = Router::new()
+        .route("/", server.axum())
+        .route("/healthz", routing::get(async || "ok"))
+        .route("/large", routing::get(async || "x".repeat(1 << 20)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(neffos::serve_app(listener, server.clone(), app));
+    Running { server, address }
+}
+
+/// A connection on which one request has been answered.
+async fn kept(running: &Running) -> TcpStream {
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(REQUEST.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok") {
+        assert!(within(stream.read_buf(&mut answer)).await.unwrap() > 0, "closed without an answer");
+    }
+    stream
+}
+
+#[tokio::test]
+async fn clients_that_ask_and_never_read_are_cut_while_a_websocket_is_served() {
+    let running = start(Server::builder().slow_consumer_timeout(Duration::from_millis(200))).await;
+    let mut ada = running.enter().await;
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all("GET /large HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50).as_bytes()).await.unwrap();
+        crowd.push(stream);
+    }
+    for mut stream in crowd {
+        // A client that was cut can write no more.
+        within(async {
+            while stream.write_all(REQUEST.as_bytes()).await.is_ok() {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
+    }
+    ada.join("lobby").await;
+}
+
+#[tokio::test]
+async fn connections_without_a_request_make_room_for_new_clients_the_oldest_first() {
+    let running = start(Server::builder().max_connections(3)).await;
+    let mut crowd = Vec::new();
+    for _ in 0..3 {
+        crowd.push(kept(&running).await);
+    }
+    let _ada = running.enter().await;
+    assert_eq!(within(crowd[0].read(&mut [0; 64])).await.unwrap(), 0);
+    crowd[2].write_all(REQUEST.as_bytes()).await.unwrap();
+    assert!(within(crowd[2].read(&mut [0; 512])).await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn when_all_places_are_busy_a_client_is_answered_once_and_let_go() {
+    let running = start(Server::builder().max_connections(2)).await;
+    // Both have begun a request, and do not end it.
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut stream = kept(&running).await;
+        stream.write_all(b"GET / HT").await.unwrap();
+        busy.push(stream);
+    }
+    let answer = support::exchange(running.address, REQUEST).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"), "{answer}");
+    let _ada = running.enter().await;
+}
