@@ -54,6 +54,8 @@ const FOOT: &str = "
 *all reached after the end*: the time until every node was linked and every client had received a message of every node that was
 broadcast after that. Half-open connections end when nothing has come back for three seconds, which is included.
 
+Over NATS, envelopes were signed.
+
 Written by `cargo run -p cluster` (MACHINE). `cargo test -p cluster` runs the same faults
 with the same checks, and more: a broker that is not there at the start, a node that dies, queues that are full.
 

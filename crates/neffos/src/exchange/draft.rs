@@ -1,4 +1,4 @@
-//! What nodes write to each other, before and after it is an envelope.
+//! The contents of envelopes between nodes, before they are sealed and after they are opened.
 
 use std::sync::Arc;
 use std::time::Duration;

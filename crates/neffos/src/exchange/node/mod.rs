@@ -4,7 +4,7 @@
 //!
 //! - `tell.rs`: what it tells the others; `hear.rs`: what they say.
 //! - `asks.rs`: asks, and answers to those of others; `counts.rs`: how many connections others have.
-//! - `reach.rs`: what it needs to hear; `resend.rs`: what was missed is resent.
+//! - `reach.rs`: subscriptions to channels; `resend.rs`: requests for lost messages, and the answers.
 //! - `proofs.rs`: whether signed envelopes are new.
 //! - `probes.rs`: whether what is published comes back; `tallies.rs`: what became of everything.
 
