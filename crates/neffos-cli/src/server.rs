@@ -56,6 +56,9 @@ fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     let builder = with(builder, bounds, |builder, (messages, bytes)| builder.outbox(messages.get(), bytes.get()));
     let builder = with(builder, settings.overflow, |builder, policy| builder.overflow(overflow(policy)));
     let builder = with(builder, settings.max_message, ServerBuilder::max_message);
+    let builder = with(builder, settings.message_rate, |builder, rate| builder.message_rate(rate.rate()));
+    let builder = with(builder, settings.byte_rate, |builder, rate| builder.byte_rate(rate.rate()));
+    let builder = with(builder, settings.join_rate, |builder, rate| builder.join_rate(rate.rate()));
     let builder = with(builder, settings.ordered, ServerBuilder::ordered_broadcast);
     with(builder, settings.shards, |builder, count| builder.shards(count.get()))
 }

@@ -51,7 +51,7 @@ pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, M
 pub use connection::Protobuf;
 pub use connection::{
     ClientSide, Closed, ClosedBy, Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json,
-    NsConn, Reply, Room, ServerSide, Setup, Side, State,
+    NsConn, Rate, RateLimited, Reply, Room, ServerSide, Setup, Side, State,
 };
 pub use error::{CloseError, Error};
 pub use exchange::{

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use neffos::{
-    Client, ClientBuilder, CloseCode, Error, Events, MemoryExchange, Message, NsConn, Reconnect, Reply, Server,
+    Client, ClientBuilder, CloseCode, Error, Events, MemoryExchange, Message, NsConn, Rate, Reconnect, Reply, Server,
     ServerBuilder,
 };
 use tokio::net::TcpListener;
@@ -36,6 +36,12 @@ impl Value {
             Self::Default => default,
             Self::Most => Duration::MAX,
         }
+    }
+
+    /// With a burst that is large enough for one life.
+    fn rate(self) -> Rate {
+        let count = u32::try_from(self.count(200)).unwrap_or(u32::MAX);
+        Rate::per_second(count).with_burst(count.max(1 << 20))
     }
 
     fn count(self, default: usize) -> usize {
@@ -124,6 +130,12 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
             let age = value.time(Duration::from_secs(30));
             builder.exchange(MemoryExchange::new()).exchange_queue(16_384, 1 << 24, age)
         }),
+    ]);
+    let rate = |setting, set| Row { setting, refused: NONE, set };
+    rows.extend([
+        rate("message_rate", |builder: ServerBuilder, value| builder.message_rate(value.rate())),
+        rate("byte_rate", |builder, value| builder.byte_rate(value.rate())),
+        rate("join_rate", |builder, value| builder.join_rate(value.rate())),
     ]);
     #[cfg(feature = "deflate")]
     rows.push(Row {
@@ -259,7 +271,7 @@ fn settings_in(folder: &Path) -> BTreeSet<(String, String)> {
             owner.push_str(name.split('<').next().unwrap());
             for method in block.split("pub fn ").skip(1) {
                 let Some((signature, _)) = method.split_once('{') else { continue };
-                let takes_number = ["Duration", "usize", "u64", "u32", "u16", "f64", "NonZero"]
+                let takes_number = ["Duration", "usize", "u64", "u32", "u16", "f64", "NonZero", "Rate"]
                     .iter()
                     .any(|kind| signature.split("->").next().unwrap().contains(&format!(": {kind}")));
                 if signature.contains("mut self") && takes_number {

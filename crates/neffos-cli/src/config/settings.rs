@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::brokers::{AtStart, BrokerUrl, ClusterKey, ClusterPrefix, Compat, broker_urls};
 use super::keys::ApiKey;
-use super::values::{Address, LogFilter, LogFormat, Origin, OverflowPolicy, Period, header_name};
+use super::values::{Address, LogFilter, LogFormat, Origin, OverflowPolicy, Period, RateSetting, header_name};
 use crate::hub::Rules;
 
 /// What one source says. What it leaves open, the next one decides.
@@ -116,6 +116,20 @@ pub(crate) struct Settings {
     /// The largest message of a client, in bytes, 0: no bound; beyond, it is closed with 1009 [default: 65536]
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) max_message: Option<usize>,
+
+    /// Messages that a client may send in a second, and in a burst, 0: no limit. A client that sends faster is slowed down: the
+    /// server reads from it more slowly [default: 200:400]
+    #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
+    pub(crate) message_rate: Option<RateSetting>,
+
+    /// Bytes that a client may send in a second, and in a burst, 0: no limit [default: 1048576:4194304]
+    #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
+    pub(crate) byte_rate: Option<RateSetting>,
+
+    /// Namespaces that a client may connect and rooms that it may join in a second, and in a burst, 0: no limit
+    /// [default: 50:200]
+    #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
+    pub(crate) join_rate: Option<RateSetting>,
 
     /// Messages that may wait for a client that reads slowly, 1 or more [default: 1024]
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
@@ -285,6 +299,9 @@ impl Settings {
             allow_host: self.allow_host.or(next.allow_host),
             subprotocol: self.subprotocol.or(next.subprotocol),
             max_message: self.max_message.or(next.max_message),
+            message_rate: self.message_rate.or(next.message_rate),
+            byte_rate: self.byte_rate.or(next.byte_rate),
+            join_rate: self.join_rate.or(next.join_rate),
             outbox_messages: self.outbox_messages.or(next.outbox_messages),
             outbox_bytes: self.outbox_bytes.or(next.outbox_bytes),
             overflow: self.overflow.or(next.overflow),

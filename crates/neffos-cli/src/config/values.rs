@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use http::HeaderName;
+use neffos::Rate;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::EnvFilter;
@@ -77,6 +78,37 @@ impl<'de> Deserialize<'de> for Period {
 }
 
 const PERIOD_FORM: &str = "write a time like \"10s\", \"500ms\" or \"2m\"";
+
+/// How much a client may send: a number a second, and how many at once, written like `200` or `200:400`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateSetting(Rate);
+
+impl RateSetting {
+    pub(crate) fn rate(self) -> Rate {
+        self.0
+    }
+}
+
+impl FromStr for RateSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<u32>().map_err(|err| format!("{text:?}: {err}; {RATE_FORM}"));
+        match text.split_once(':') {
+            None => Ok(Self(Rate::per_second(number(text)?))),
+            Some((average, burst)) => Ok(Self(Rate::per_second(number(average)?).with_burst(number(burst)?))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RateSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(RATE_FORM))?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+const RATE_FORM: &str = "write a rate a second like \"200\", or with a burst like \"200:400\"; \"0\" means no limit";
 
 /// What happens to a broadcast for a connection whose outbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]

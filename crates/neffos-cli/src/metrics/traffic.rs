@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use neffos::{CloseCode, Closed, ClosedBy, Counters};
+use neffos::{CloseCode, Closed, ClosedBy, Counters, RateLimited};
 
 /// Describes them, and sets them to zero.
 pub(super) fn describe() {
@@ -10,6 +10,11 @@ pub(super) fn describe() {
     describe_counter!(CLOSED, "Websocket connections that ended, by close code; 1006: the socket broke.");
     describe_counter!(RECEIVED, "Messages that arrived from connections.");
     describe_counter!(RECEIVED_BYTES, "Bytes of the messages that arrived from connections.");
+    describe_counter!(
+        RATE_LIMITED,
+        "Times that reading from a client paused, since it sent too fast, by what it sent."
+    );
+    describe_counter!(RATE_CLOSED, "Connections that were closed, since their clients sent much too fast.");
     describe_counter!(API_REQUESTS, "Requests to the HTTP API, by route and HTTP status.");
     describe_gauge!(BUILD, "1, with the version of the program.");
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -26,7 +31,11 @@ pub(super) fn describe() {
 }
 
 /// Sets those that the library counts.
-pub(super) fn update(counters: Counters) {
+pub(super) fn update(counters: Counters, rate_limited: RateLimited) {
+    counter!(RATE_LIMITED, "reason" => "messages").absolute(rate_limited.messages());
+    counter!(RATE_LIMITED, "reason" => "bytes").absolute(rate_limited.bytes());
+    counter!(RATE_LIMITED, "reason" => "joins").absolute(rate_limited.joins());
+    counter!(RATE_CLOSED).absolute(rate_limited.closed());
     counter!(RECEIVED).absolute(counters.received());
     counter!(RECEIVED_BYTES).absolute(counters.received_bytes());
 }
@@ -62,5 +71,7 @@ const OPENED: &str = "neffos_connections_opened_total";
 const CLOSED: &str = "neffos_connections_closed_total";
 const RECEIVED: &str = "neffos_messages_received_total";
 const RECEIVED_BYTES: &str = "neffos_received_bytes_total";
+const RATE_LIMITED: &str = "neffos_rate_limited_total";
+const RATE_CLOSED: &str = "neffos_rate_limited_closed_total";
 const API_REQUESTS: &str = "neffos_api_requests_total";
 const BUILD: &str = "neffos_build_info";

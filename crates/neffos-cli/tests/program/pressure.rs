@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::support::{Program, soon};
 
@@ -53,4 +54,54 @@ async fn without_free_file_descriptors_it_serves_who_is_there_and_accepts_again_
     let mut bob = program.client().await.join_namespace().await;
     ada.emit("e", "welcome").await;
     assert_eq!(bob.heard().await, ";default;;e;0;0;welcome");
+}
+
+/// Sends a small event over and over, as fast as the server reads, and never reads itself; until the task is aborted.
+async fn flood(program: &Program) -> JoinHandle<()> {
+    let mut stream = program.client().await.join_namespace().await.into_stream();
+    let event = b";default;;flood;0;0;x";
+    // A masked frame whose mask is zero.
+    let frame = [&[0x81, 0x80 | event.len() as u8, 0, 0, 0, 0], &event[..]].concat();
+    let many = frame.repeat(1_000);
+    tokio::spawn(async move {
+        // It fails once the server closes the connection.
+        while stream.write_all(&many).await.is_ok() {}
+    })
+}
+
+#[tokio::test]
+async fn four_clients_that_flood_cost_readers_none_of_the_messages_of_another() {
+    const MESSAGES: usize = 194;
+    let program = Program::start(&[]).await;
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let mut reader = program.client().await.join_namespace().await;
+        readers.push(tokio::spawn(async move {
+            let mut next = 0;
+            while next < MESSAGES {
+                let message = reader.heard().await;
+                if let Some(number) = message.strip_prefix(";default;;chat;0;0;") {
+                    assert_eq!(number, next.to_string());
+                    next += 1;
+                }
+            }
+        }));
+    }
+    let mut floods = Vec::new();
+    for _ in 0..4 {
+        floods.push(flood(&program).await);
+    }
+    let mut ada = program.client().await.join_namespace().await;
+    for nth in 0..MESSAGES {
+        ada.emit("chat", &nth.to_string()).await;
+        // What the others say must be read, too.
+        ada.heard().await;
+    }
+    for reader in readers {
+        soon(reader).await.unwrap();
+    }
+    floods.iter().for_each(JoinHandle::abort);
+    let metrics = program.get_as_owner("/metrics").await.body;
+    let paused = metrics.lines().find_map(|line| line.strip_prefix(r#"neffos_rate_limited_total{reason="messages"} "#));
+    assert_ne!(paused, Some("0"), "{metrics}");
 }

@@ -30,6 +30,8 @@ pub(super) struct Waits {
     stalled: Option<Instant>,
     /// For the rest of a message.
     message: Option<Started>,
+    /// For the end of a pause: the peer has sent too fast.
+    resting: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub(super) struct EndLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Ping,
+    /// A pause is over: reading goes on.
+    Resume,
     /// The client has not said `M`.
     NoHello,
     /// The client did not answer a ping.
@@ -128,6 +132,20 @@ impl Deadlines {
         self.end_wait(|waits| waits.message = None);
     }
 
+    /// Nothing is read until `instant`, since the peer has sent too fast. True when a pause begins.
+    pub(super) fn rest_until(&mut self, instant: Instant) -> bool {
+        let Self::Open { waits, .. } = self else { return false };
+        let resting = &mut waits.get_or_insert_default().resting;
+        let begins = resting.is_none();
+        *resting = (*resting).max(Some(instant));
+        begins
+    }
+
+    /// Whether such a pause lasts.
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self, Self::Open { waits: Some(waits), .. } if waits.resting.is_some())
+    }
+
     /// Bytes wait and the socket takes none.
     pub(super) fn stalled(&mut self, now: Instant) {
         let stalled = match self {
@@ -149,7 +167,7 @@ impl Deadlines {
         if let Self::Open { waits, .. } = self {
             let Some(some) = waits else { return };
             end(some);
-            waits.take_if(|waits| waits.opened.is_none() && waits.stalled.is_none() && waits.message.is_none());
+            waits.take_if(|waits| waits.is_over());
         }
     }
 
@@ -176,6 +194,7 @@ impl Deadlines {
         let (_, due) = self.upcoming(limits).filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
         match (due, self) {
             (Due::Ping, Self::Open { heartbeat, is_pinged, .. }) => (*heartbeat, *is_pinged) = (now, true),
+            (Due::Resume, open @ Self::Open { .. }) => open.end_wait(|waits| waits.resting = None),
             (Due::Probe, Self::Ending(ending)) => ending.probed = now,
             (Due::SocketTimeout, Self::Ending(ending)) => (ending.socket, ending.stalled) = (None, None),
             (Due::HandlerTimeout, Self::Ending(ending)) => ending.handlers = None,
@@ -202,6 +221,7 @@ impl Deadlines {
                     limits.message_timeout,
                     Due::SlowMessage,
                 ),
+                waits.as_ref().and_then(|waits| waits.resting).map(|until| (until, Due::Resume)),
                 match is_pinged {
                     true => after(Some(*heartbeat), limits.pong_timeout, Due::NoPong),
                     false => after(Some(*heartbeat), limits.ping_interval, Due::Ping),
@@ -212,9 +232,16 @@ impl Deadlines {
                 after(ending.stalled, ending.patience, Due::SocketTimeout),
                 after(ending.stalled.map(|_| ending.probed), probe_interval(ending.patience), Due::Probe),
                 ending.handlers.map(|until| (until, Due::HandlerTimeout)),
+                None,
             ],
         };
         all.into_iter().flatten()
+    }
+}
+
+impl Waits {
+    fn is_over(&self) -> bool {
+        self.opened.is_none() && self.stalled.is_none() && self.message.is_none() && self.resting.is_none()
     }
 }
 
@@ -280,6 +307,19 @@ mod tests {
 
     const END: EndLimits =
         EndLimits { socket: Duration::from_secs(5), stall: Duration::from_secs(2), handlers: Duration::from_secs(10) };
+
+    #[test]
+    fn a_pause_ends_at_the_latest_instant_that_was_set() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.acknowledged();
+        assert!(deadlines.rest_until(start + seconds(2)));
+        assert!(!deadlines.rest_until(start + seconds(1)));
+        assert_eq!(deadlines.due(start + seconds(1), &limits), None);
+        assert!(deadlines.is_resting());
+        assert_eq!(deadlines.due(start + seconds(2), &limits), Some(Due::Resume));
+        assert!(!deadlines.is_resting());
+    }
 
     #[test]
     fn a_message_must_end_in_time_and_a_long_one_must_come_on() {

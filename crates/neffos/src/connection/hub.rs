@@ -19,6 +19,7 @@ use super::limits::Limits;
 use super::line::Line;
 use super::namespace::casts;
 use super::peer::Peer;
+use super::rates::{RateCounts, RateLimited};
 use crate::exchange::{Here, Membership};
 use crate::fanout::{Audience, Except, Fanout};
 use crate::message::Message;
@@ -39,6 +40,7 @@ pub(crate) struct Hub {
     pub(crate) exchange: Option<Membership>,
     /// What a client's handles hold; a server has none.
     line: OnceLock<Weak<Line>>,
+    pub(super) rate_counts: RateCounts,
     next_key: AtomicU64,
 }
 
@@ -56,6 +58,7 @@ impl Hub {
             observers: Observers::default(),
             exchange: None,
             line: OnceLock::new(),
+            rate_counts: RateCounts::default(),
             next_key: AtomicU64::new(1),
         }
     }
@@ -91,6 +94,11 @@ impl Hub {
             id: message.recipient.clone(),
             except: Except::Nobody,
         })
+    }
+
+    /// How often clients sent faster than they may.
+    pub(crate) fn rate_limited(&self) -> RateLimited {
+        self.rate_counts.read()
     }
 
     /// A key that no other connection of this hub has.

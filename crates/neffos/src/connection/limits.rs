@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rates::Rates;
 use crate::fanout::{OutboxLimits, Overflow};
 use crate::session::{AckLimits, Bounds, ForeignRooms};
 use crate::websocket::{Compression, ReadLimits};
@@ -10,6 +11,7 @@ use crate::websocket::{Compression, ReadLimits};
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) max_message: usize,
+    pub(crate) rates: Rates,
     pub(crate) max_fragments: usize,
     /// None: messages are not compressed.
     pub(crate) compression: Option<Compression>,
@@ -34,6 +36,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_message: 64 * 1024,
+            rates: Rates::default(),
             max_fragments: 1024,
             compression: None,
             ack_frames: 16,

@@ -11,7 +11,7 @@
 //!   `protobuf.rs`: one more of both.
 //! - `process.rs`: what one message of the peer does.
 //! - `driver.rs`: the task: reads, runs handlers, writes what the dispatcher could not; `io.rs`: its socket;
-//!   `inbox.rs`: events that wait for their turn; `deadlines.rs`: when it gives up.
+//!   `inbox.rs`: events that wait for their turn; `deadlines.rs`: when it gives up; `rates.rs`: how fast a client may send.
 
 mod accepted;
 mod ask;
@@ -33,6 +33,7 @@ mod peer;
 mod process;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+mod rates;
 mod reply;
 mod requests;
 mod side;
@@ -56,6 +57,7 @@ pub use namespace::{NsConn, Room};
 pub(crate) use peer::{Identity, Peer, Socket};
 #[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
+pub use rates::{Rate, RateLimited};
 pub use reply::{IntoDecision, IntoReply, Reply};
 pub(crate) use requests::{connect, join};
 pub use side::{ClientSide, ServerSide, Side};

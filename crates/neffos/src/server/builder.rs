@@ -11,7 +11,7 @@ use http::request::Parts;
 use super::gate::{Gate, GateSettings};
 use super::{Server, default_shards};
 use crate::connection::{
-    Closed, Conn, ConnectHook, DisconnectHook, Events, Hub, IntoDecision, Limits, Namespaces, Observers, Setup,
+    Closed, Conn, ConnectHook, DisconnectHook, Events, Hub, IntoDecision, Limits, Namespaces, Observers, Rate, Setup,
     StateMap, connect_hook, disconnect_hook,
 };
 use crate::error::Error;
@@ -185,6 +185,29 @@ impl ServerBuilder {
     /// In how many fragments a message may come; beyond, the client is closed with 1009. The default is 1,024.
     pub fn max_fragments(mut self, most: usize) -> Self {
         self.limits.max_fragments = most;
+        self
+    }
+
+    /// How many messages and control frames one client may send. Beyond, the server stops reading from it for a while; a client
+    /// that has sent more than four bursts before that is closed with 1008. No limit by default. See [`Rate`].
+    pub fn message_rate(mut self, rate: Rate) -> Self {
+        self.limits.rates.messages = rate;
+        self
+    }
+
+    /// How many bytes one client may send, as they are received. Beyond, the same happens as with
+    /// [`ServerBuilder::message_rate`]. No limit by default. A burst smaller than the largest message slows down every client that
+    /// sends such a message.
+    pub fn byte_rate(mut self, rate: Rate) -> Self {
+        self.limits.rates.bytes = rate;
+        self
+    }
+
+    /// How often one client may connect namespaces and join rooms. Beyond, the same happens as with
+    /// [`ServerBuilder::message_rate`]. No limit by default. The burst should be as large as the number of rooms that a client joins
+    /// when it reconnects.
+    pub fn join_rate(mut self, rate: Rate) -> Self {
+        self.limits.rates.joins = rate;
         self
     }
 

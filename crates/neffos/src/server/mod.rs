@@ -38,7 +38,7 @@ pub(crate) use gate::{Admission, Gate, GateSettings};
 pub(crate) use ids::BadId;
 pub(crate) use origins::{Origin, from_header};
 
-use crate::connection::{Conn, Event, FromEvent, Hub, Peer, first_answer};
+use crate::connection::{Conn, Event, FromEvent, Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;
 use crate::exchange::{Cluster, Node};
 use crate::fanout::{Audience, Counters, Except};
@@ -219,6 +219,11 @@ impl Server {
     /// How many connections are in a namespace, and in a room of it when one is given.
     pub fn count_in(&self, namespace: &str, room: Option<&str>) -> usize {
         self.hub.fanout.count(namespace, room)
+    }
+
+    /// How often clients sent faster than the server's rates allow, since the start.
+    pub fn rate_limited(&self) -> RateLimited {
+        self.hub.rate_limited()
     }
 
     /// What became of all messages since the start.

@@ -160,6 +160,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         within(self.socket.send(Frame::binary(body.into()))).await.unwrap();
     }
 
+    pub(crate) async fn ping(&mut self) {
+        within(self.socket.send(Frame::Ping(Vec::new().into()))).await.unwrap();
+    }
+
     /// The next message, pings and pongs passed over; none when the stream has ended.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         loop {

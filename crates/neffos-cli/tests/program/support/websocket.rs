@@ -62,6 +62,11 @@ impl Client {
         Ok(client)
     }
 
+    /// The stream below, for bytes of any kind.
+    pub(crate) fn into_stream(self) -> impl Duplex {
+        self.stream.into_inner()
+    }
+
     /// In the namespace `default`.
     pub(crate) async fn join_namespace(mut self) -> Self {
         assert_eq!(self.ask("default;;_OnNamespaceConnect;0;0;").await, "$1;;;;;;");

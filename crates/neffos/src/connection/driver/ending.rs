@@ -36,7 +36,12 @@ impl Driver {
     fn give_up(&mut self, due: Due) {
         tracing::debug!(conn = &**self.peer.id(), ?due, "deadline");
         match due {
-            Due::Ping => self.peer.control(websocket::ping(self.peer.hub().role, b"")),
+            Due::Ping => {
+                self.meter.take_if(|meter| meter.is_idle(Instant::now()));
+                self.peer.control(websocket::ping(self.peer.hub().role, b""));
+            }
+            // The next turn reads.
+            Due::Resume => {}
             Due::NoHello => self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "no greeting in time"))),
             Due::NoPong => self.peer.cut(&CloseFrame::new(CloseCode::GOING_AWAY, "no answer to a ping")),
             Due::Stalled => self.peer.cut(&too_slow()),

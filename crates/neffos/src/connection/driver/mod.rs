@@ -26,6 +26,7 @@ use super::inbox::Inbox;
 use super::io::Io;
 use super::peer::Peer;
 use super::process::{self, Job};
+use super::rates::Meter;
 use crate::message::Message;
 use crate::session::{AckStep, Step};
 use crate::websocket::{CloseCode, CloseFrame, Incoming, Reader};
@@ -64,6 +65,8 @@ struct Driver {
     unread: Option<Box<Bytes>>,
     /// The last of many pings, which is not answered yet.
     ping: Option<Box<Bytes>>,
+    /// How fast the peer sends, when that is limited. Boxed, as idle connections have none.
+    meter: Option<Box<Meter>>,
     /// How many frames this poll may still handle.
     frames: u8,
     /// How many pings this poll has answered.
@@ -120,6 +123,7 @@ impl Driver {
             stage: Stage::Open,
             unread: None,
             ping: None,
+            meter: None,
             frames: FRAMES_PER_POLL,
             pongs: 0,
             owes_flush: false,

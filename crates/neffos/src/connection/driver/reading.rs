@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Driver, Stage};
 use crate::connection::io::Written;
 use crate::connection::process;
+use crate::connection::rates::{Meter, RateKind, RateVerdict};
 use crate::fanout::{Member, Offer, Received};
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Message, events};
@@ -37,6 +38,7 @@ impl Driver {
                 Poll::Ready(Ok(count)) => {
                     let now = Instant::now();
                     self.deadlines.heard(now);
+                    self.meter(RateKind::Bytes, count);
                     self.feed(&buffer[..count]);
                     self.note_message(now);
                     true
@@ -72,8 +74,34 @@ impl Driver {
         }
     }
 
-    /// Whether reading must wait for handlers. While an ask is open, its reply must be read.
+    /// Counts what the peer has sent. A peer that sends too fast is not read from for a while.
+    fn meter(&mut self, kind: RateKind, count: usize) {
+        let hub = self.peer.hub();
+        let rates = &hub.limits.rates;
+        if !rates.are_limited() || self.peer.is_closed() {
+            return;
+        }
+        let now = Instant::now();
+        let meter = self.meter.get_or_insert_with(|| Box::new(Meter::new(now)));
+        match meter.count(kind, u32::try_from(count).unwrap_or(u32::MAX), now, rates) {
+            RateVerdict::Allowed => {}
+            RateVerdict::Pause(until) => {
+                if self.deadlines.rest_until(until) {
+                    hub.rate_counts.add_pause(kind);
+                }
+            }
+            RateVerdict::Exceeded => {
+                hub.rate_counts.add_close();
+                self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "sent too much at once")));
+            }
+        }
+    }
+
+    /// Whether reading must wait, for handlers or because the peer sends too fast. While an ask is open, its reply must be read.
     fn is_paused(&self) -> bool {
+        if self.deadlines.is_resting() {
+            return true;
+        }
         let limit = self.peer.hub().limits.max_waiting_events;
         if self.stage != Stage::Open || limit == 0 || self.inbox.len() < limit {
             return false;
@@ -92,11 +120,12 @@ impl Driver {
     /// Handles as many frames as this poll still may; returns the rest of `bytes`.
     fn handle_frames<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         let mut received = Received::default();
-        while self.frames > 0 {
+        while self.frames > 0 && !self.deadlines.is_resting() {
             self.frames -= 1;
             match self.reader.read(&mut bytes) {
                 Ok(Some(incoming)) => {
                     received.note(&incoming);
+                    self.meter(RateKind::Messages, 1);
                     self.receive(incoming);
                 }
                 Ok(None) => break,
@@ -255,6 +284,9 @@ impl Driver {
         }
         if self.is_heartbeat(&message) {
             return process::acknowledge(&self.peer, &message);
+        }
+        if matches!(message.event(), events::CONNECT | events::JOIN) {
+            self.meter(RateKind::Joins, 1);
         }
         message.asker = message.is_ask().then(|| self.peer.key());
         self.inbox.push(message);

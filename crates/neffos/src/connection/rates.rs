@@ -1,0 +1,284 @@
+//! How fast one client may send: token buckets for messages, bytes and joins. Pure: instants come in, a verdict comes out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How much one client may send: `per_second` on average, and up to `burst` at once.
+///
+/// A client that sends faster is slowed down: the server stops reading from it until the average holds again. So nothing that
+/// it sent is lost, and TCP makes the client wait. A client that has sent more than four bursts before reading stops is closed
+/// with 1008.
+///
+/// A rate of zero means no limit. The burst is at least one.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Events, Rate, Server};
+///
+/// let server = Server::builder()
+///     .namespace("default", Events::new())
+///     .message_rate(Rate::per_second(200).with_burst(400))
+///     .byte_rate(Rate::per_second(1 << 20))
+///     .join_rate(Rate::per_second(50).with_burst(200))
+///     .build()?;
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rate {
+    per_second: u32,
+    burst: u32,
+}
+
+impl Rate {
+    /// So many a second on average, and twice as many at once.
+    #[must_use]
+    pub const fn per_second(count: u32) -> Self {
+        Self { per_second: count, burst: count.saturating_mul(2) }
+    }
+
+    /// The same average, and so many at once. Zero counts as one.
+    #[must_use]
+    pub const fn with_burst(self, burst: u32) -> Self {
+        Self { burst: if burst == 0 { 1 } else { burst }, ..self }
+    }
+
+    /// The time in which the average allows `count`.
+    fn time_of(self, count: u32) -> Duration {
+        Duration::from_secs(1).saturating_mul(count) / self.per_second.max(1)
+    }
+}
+
+/// How often clients of a server sent faster than its [`Rate`]s allow, since it started.
+///
+/// # Examples
+///
+/// ```
+/// # use neffos::{Events, Server};
+/// let server = Server::builder().namespace("default", Events::new()).build()?;
+/// assert_eq!(server.rate_limited().closed(), 0);
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateLimited {
+    paused: [u64; RateKind::ALL.len()],
+    closed: u64,
+}
+
+impl RateLimited {
+    /// How often reading from a client paused, since it had sent too many messages.
+    pub fn messages(&self) -> u64 {
+        self.paused[RateKind::Messages as usize]
+    }
+
+    /// How often reading from a client paused, since it had sent too many bytes.
+    pub fn bytes(&self) -> u64 {
+        self.paused[RateKind::Bytes as usize]
+    }
+
+    /// How often reading from a client paused, since it had connected namespaces and joined rooms too often.
+    pub fn joins(&self) -> u64 {
+        self.paused[RateKind::Joins as usize]
+    }
+
+    /// How many clients were closed with 1008, since they had sent more than four bursts.
+    pub fn closed(&self) -> u64 {
+        self.closed
+    }
+}
+
+/// The shared counts.
+#[derive(Debug, Default)]
+pub(crate) struct RateCounts {
+    paused: [AtomicU64; RateKind::ALL.len()],
+    closed: AtomicU64,
+}
+
+impl RateCounts {
+    pub(super) fn add_pause(&self, kind: RateKind) {
+        self.paused[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_close(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> RateLimited {
+        RateLimited {
+            paused: self.paused.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            closed: self.closed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The rates of one server. None is limited by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rates {
+    pub(crate) messages: Rate,
+    pub(crate) bytes: Rate,
+    pub(crate) joins: Rate,
+}
+
+impl Rates {
+    pub(crate) fn are_limited(&self) -> bool {
+        [self.messages, self.bytes, self.joins].iter().any(|rate| rate.per_second > 0)
+    }
+
+    fn of(&self, kind: RateKind) -> Rate {
+        match kind {
+            RateKind::Messages => self.messages,
+            RateKind::Bytes => self.bytes,
+            RateKind::Joins => self.joins,
+        }
+    }
+}
+
+/// What is counted against a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RateKind {
+    /// Websocket frames and messages of all kinds.
+    Messages,
+    /// Bytes as they were received.
+    Bytes,
+    /// Requests to connect a namespace or to join a room.
+    Joins,
+}
+
+impl RateKind {
+    pub(crate) const ALL: [Self; 3] = [Self::Messages, Self::Bytes, Self::Joins];
+}
+
+/// What follows from what a client has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RateVerdict {
+    Allowed,
+    /// Nothing more is read until this instant.
+    Pause(Instant),
+    /// The client is to be closed.
+    Exceeded,
+}
+
+/// What one client has sent of late. A client that is idle has none.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    /// When each bucket is full again. A time in the past means now.
+    full_at: [Instant; RateKind::ALL.len()],
+}
+
+impl Meter {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { full_at: [now; RateKind::ALL.len()] }
+    }
+
+    /// Counts what was received.
+    pub(crate) fn count(&mut self, kind: RateKind, count: u32, now: Instant, rates: &Rates) -> RateVerdict {
+        let rate = rates.of(kind);
+        if rate.per_second == 0 {
+            return RateVerdict::Allowed;
+        }
+        let full_at = &mut self.full_at[kind as usize];
+        let missing = full_at.saturating_duration_since(now).saturating_add(rate.time_of(count));
+        // What is owed is paid within the time of a few bursts; a later instant than that is never needed.
+        *full_at = now + missing.min(LONGEST);
+        let burst = rate.time_of(rate.burst);
+        if missing <= burst {
+            return RateVerdict::Allowed;
+        }
+        if missing > burst.saturating_mul(BURSTS_BEFORE_CLOSE) {
+            return RateVerdict::Exceeded;
+        }
+        RateVerdict::Pause(full_at.checked_sub(burst).unwrap_or(now))
+    }
+
+    /// Whether all buckets are full: the meter is as good as new.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        self.full_at.iter().all(|full_at| *full_at <= now)
+    }
+}
+
+/// A client that has sent as many bursts, before reading stops, is closed.
+const BURSTS_BEFORE_CLOSE: u32 = 4;
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: Rates = Rates {
+        messages: Rate::per_second(10).with_burst(20),
+        bytes: Rate::per_second(0),
+        joins: Rate::per_second(1).with_burst(1),
+    };
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    fn meter() -> (Meter, Instant) {
+        let now = Instant::now();
+        (Meter::new(now), now)
+    }
+
+    #[test]
+    fn a_burst_is_allowed_and_what_goes_beyond_pauses_reading_until_the_average_holds() {
+        let (mut meter, now) = meter();
+        for _ in 0..20 {
+            assert_eq!(meter.count(RateKind::Messages, 1, now, &RATES), RateVerdict::Allowed);
+        }
+        assert_eq!(meter.count(RateKind::Messages, 1, now, &RATES), RateVerdict::Pause(now + ms(100)));
+        assert_eq!(meter.count(RateKind::Messages, 1, now, &RATES), RateVerdict::Pause(now + ms(200)));
+        // One message is due each 100 ms from now on.
+        let later = now + ms(300);
+        assert_eq!(meter.count(RateKind::Messages, 1, later, &RATES), RateVerdict::Allowed);
+        assert_eq!(meter.count(RateKind::Messages, 1, later, &RATES), RateVerdict::Pause(later + ms(100)));
+    }
+
+    #[test]
+    fn a_client_that_sends_at_the_average_is_never_paused() {
+        let (mut meter, now) = meter();
+        for nth in 0..1_000 {
+            assert_eq!(meter.count(RateKind::Messages, 1, now + ms(100) * nth, &RATES), RateVerdict::Allowed);
+        }
+    }
+
+    #[test]
+    fn a_client_that_has_sent_more_than_four_bursts_is_to_be_closed() {
+        let (mut meter, now) = meter();
+        assert_eq!(meter.count(RateKind::Messages, 80, now, &RATES), RateVerdict::Pause(now + ms(6_000)));
+        assert_eq!(meter.count(RateKind::Messages, 1, now, &RATES), RateVerdict::Exceeded);
+    }
+
+    #[test]
+    fn each_kind_has_a_bucket_and_a_rate_of_zero_is_no_limit() {
+        let (mut meter, now) = meter();
+        assert_eq!(meter.count(RateKind::Bytes, u32::MAX, now, &RATES), RateVerdict::Allowed);
+        assert_eq!(meter.count(RateKind::Joins, 1, now, &RATES), RateVerdict::Allowed);
+        assert_eq!(meter.count(RateKind::Joins, 1, now, &RATES), RateVerdict::Pause(now + ms(1_000)));
+        assert_eq!(meter.count(RateKind::Messages, 1, now, &RATES), RateVerdict::Allowed);
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_rates_do_not_overflow() {
+        let now = Instant::now();
+        for rate in
+            [Rate::per_second(u32::MAX), Rate::per_second(1).with_burst(u32::MAX), Rate::per_second(1).with_burst(0)]
+        {
+            let rates = Rates { messages: rate, ..Rates::default() };
+            let mut meter = Meter::new(now);
+            for _ in 0..3 {
+                meter.count(RateKind::Messages, u32::MAX, now, &rates);
+            }
+        }
+        assert_eq!(Rate::per_second(5).with_burst(0), Rate::per_second(5).with_burst(1));
+    }
+
+    #[test]
+    fn a_meter_is_idle_once_its_buckets_are_full() {
+        let (mut meter, now) = meter();
+        meter.count(RateKind::Messages, 1, now, &RATES);
+        assert!(!meter.is_idle(now + ms(99)));
+        assert!(meter.is_idle(now + ms(100)));
+    }
+}
