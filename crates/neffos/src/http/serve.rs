@@ -279,14 +279,7 @@ where
         async move {
             let answer = answer.await.map_err(|err| NoAnswer(err.into()))?;
             let answer = last_if(is_brief || gate.is_shut(), answer)?;
-            let end = visit.answering();
-            Ok::<_, NoAnswer>(answer.map(|body| {
-                body.map_err(move |err| {
-                    // It lives as long as the body.
-                    let _end = &end;
-                    err
-                })
-            }))
+            Ok::<_, NoAnswer>(until_its_end(answer, visit.answering()))
         }
     });
     let mut http = http1::Builder::new();
@@ -311,6 +304,19 @@ where
     }
     drop(caller);
     handover.take()?.complete().await
+}
+
+/// Keeps `held` for as long as the body of the answer.
+fn until_its_end<B: Body>(
+    answer: Response<B>,
+    held: impl Send + 'static,
+) -> Response<impl Body<Data = B::Data, Error = B::Error>> {
+    answer.map(|body| {
+        body.map_err(move |err| {
+            let _held = &held;
+            err
+        })
+    })
 }
 
 /// Ends the HTTP of one client when the server ends: a connection on which nothing is being answered is closed.
