@@ -103,6 +103,13 @@ async fn the_other_routes_are_answered_and_their_connections_closed() {
     serving.abort();
 }
 
+async fn read_head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        within(stream.read_buf(&mut head)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_connection_without_a_request_is_closed_when_the_drain_begins() {
     for opening in Opening::OURS {
@@ -110,10 +117,7 @@ async fn a_connection_without_a_request_is_closed_when_the_drain_begins() {
         let draining = Draining::through(opening, async |open| {
             let mut stream = open.stream().await;
             stream.write_all(OLD_BROWSER.as_bytes()).await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                within(stream.read_buf(&mut head)).await.unwrap();
-            }
+            read_head(&mut stream).await;
             kept = Some(stream);
         })
         .await;

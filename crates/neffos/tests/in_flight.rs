@@ -106,21 +106,21 @@ async fn a_stream_that_is_attached_meanwhile_is_closed_too() {
 
 #[tokio::test]
 async fn a_client_that_has_not_asked_yet_does_not_hold_the_end_up() {
-    let ends = Opening::OURS.map(|opening| {
-        End::ALL.map(move |(end, _)| {
-            ["", "GET / HTTP/1.1\r\nHost: x\r\nUpg"].map(move |head| async move {
-                let open = Open::through(opening, builder().build().unwrap()).await;
-                let mut stream = open.stream().await;
-                stream.write_all(head.as_bytes()).await.unwrap();
-                stream.flush().await.unwrap();
-                within(end.begin(&open.server)).await;
-                assert_eq!(rest_of(&mut stream).await, "", "{opening:?} {end:?} {head:?}");
-                within(open.serving).await.unwrap();
-            })
-        })
-    });
+    let heads = ["", "GET / HTTP/1.1\r\nHost: x\r\nUpg"];
+    let cases = Opening::OURS.into_iter().flat_map(|opening| End::ALL.map(|(end, _)| (opening, end)));
+    let cases = cases.flat_map(|(opening, end)| heads.map(|head| ends_in_time(opening, end, head)));
     // Each takes a second: all of them at once.
-    futures_util::future::join_all(ends.into_iter().flatten().flatten()).await;
+    futures_util::future::join_all(cases).await;
+}
+
+async fn ends_in_time(opening: Opening, end: End, head: &str) {
+    let open = Open::through(opening, builder().build().unwrap()).await;
+    let mut stream = open.stream().await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    within(end.begin(&open.server)).await;
+    assert_eq!(rest_of(&mut stream).await, "", "{opening:?} {end:?} {head:?}");
+    within(open.serving).await.unwrap();
 }
 
 #[tokio::test]
@@ -177,24 +177,21 @@ async fn nobody_is_left_behind_while_a_crowd_dials() {
     for round in 0..20 {
         let opening = [Opening::Listener, Opening::Axum, Opening::Service][round % 3];
         let open = Arc::new(Open::through(opening, builder().build().unwrap()).await);
-        let crowd: Vec<_> = (0..16)
-            .map(|_| {
-                let open = open.clone();
-                tokio::spawn(async move {
-                    while let Ok(stream) = TcpStream::connect(open.address).await {
-                        let dialled = within(tokio_tungstenite::client_async("ws://localhost/", stream)).await;
-                        let Ok((socket, _)) = dialled else { return };
-                        let mut client = Client::from_socket(socket);
-                        tokio::spawn(async move { while client.frame().await.is_some() {} });
-                    }
-                })
-            })
-            .collect();
+        let crowd: Vec<_> = (0..16).map(|_| tokio::spawn(dial_until_refused(open.clone()))).collect();
         support::until(|| open.server.total_connections() > round).await;
         within(open.server.shutdown()).await;
         assert_eq!(open.server.total_connections(), 0, "{opening:?}");
         for dialler in crowd {
             within(dialler).await.unwrap();
         }
+    }
+}
+
+async fn dial_until_refused(open: Arc<Open>) {
+    while let Ok(stream) = TcpStream::connect(open.address).await {
+        let dialled = within(tokio_tungstenite::client_async("ws://localhost/", stream)).await;
+        let Ok((socket, _)) = dialled else { return };
+        let mut client = Client::from_socket(socket);
+        tokio::spawn(async move { while client.frame().await.is_some() {} });
     }
 }

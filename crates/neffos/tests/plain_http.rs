@@ -49,15 +49,16 @@ async fn clients_that_ask_and_never_read_are_cut_while_a_websocket_is_served() {
         crowd.push(stream);
     }
     for mut stream in crowd {
-        // A client that was cut can write no more.
-        within(async {
-            while stream.write_all(REQUEST.as_bytes()).await.is_ok() {
-                tokio::task::yield_now().await
-            }
-        })
-        .await;
+        within(until_cut(&mut stream)).await;
     }
     ada.join("lobby").await;
+}
+
+/// A client that was cut can write no more.
+async fn until_cut(stream: &mut TcpStream) {
+    while stream.write_all(REQUEST.as_bytes()).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
