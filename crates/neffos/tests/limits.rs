@@ -191,13 +191,21 @@ async fn a_client_cannot_fire_what_only_the_server_fires() {
 
 #[tokio::test]
 async fn events_beyond_the_bound_wait_in_the_socket() {
+    socket_holds_what_the_inbox_does_not(|builder| builder.max_waiting_events(2)).await;
+}
+
+#[tokio::test]
+async fn the_bytes_of_events_have_a_bound_as_well() {
+    socket_holds_what_the_inbox_does_not(|builder| builder.max_waiting_bytes(16 * 1024)).await;
+}
+
+async fn socket_holds_what_the_inbox_does_not(limit: impl FnOnce(ServerBuilder) -> ServerBuilder) {
     let gate = Arc::new(Semaphore::new(0));
     let events = Events::new().on("slow", async |State(gate): State<Arc<Semaphore>>, body: String| {
         gate.acquire().await.unwrap().forget();
         Reply::text(body)
     });
-    let builder = Server::builder().state(gate.clone()).namespace("default", events);
-    let server = builder.max_waiting_events(2).build().unwrap();
+    let server = limit(Server::builder().state(gate.clone()).namespace("default", events)).build().unwrap();
     let (stream, _driving) = attach(&server, 1024);
     let mut client = Client::over(stream).await;
     client.greet().await;

@@ -110,6 +110,7 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         ask_timeout: time 10_000, NONE;
         max_asks: count 64, NONE;
         max_waiting_events: count 64, NONE;
+        max_waiting_bytes: count 262_144, NONE;
         max_namespaces: count 32, NONE;
         max_rooms: count 128, NONE;
         max_name_length: count 255, NONE;
@@ -165,6 +166,7 @@ fn client_rows() -> Vec<Row<ClientBuilder>> {
         ask_timeout: time 10_000, NONE;
         max_asks: count 64, NONE;
         max_waiting_events: count 64, NONE;
+        max_waiting_bytes: count 262_144, NONE;
         max_rooms: count 128, NONE;
         close_timeout: time 5000, NONE;
         handler_grace: time 10_000, NONE;

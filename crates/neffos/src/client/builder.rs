@@ -260,6 +260,14 @@ impl ClientBuilder {
         self
     }
 
+    /// How many bytes of events of one connection may be queued for a slow handler. Beyond, nothing more is read from it until there
+    /// is room. The default is 256 KiB, and zero is no limit. One message more may be queued, and four times as much while an ask
+    /// is open, since its reply may come behind the events.
+    pub fn max_waiting_bytes(mut self, most: usize) -> Self {
+        self.limits.max_waiting_bytes = most;
+        self
+    }
+
     /// How many rooms the server may make this client join, over all namespaces. The default is 128.
     pub fn max_rooms(mut self, most: usize) -> Self {
         self.limits.bounds.rooms = most;

@@ -9,10 +9,12 @@ pub(super) struct Inbox {
     first: Option<Box<Message>>,
     /// None while there is no first.
     others: VecDeque<Box<Message>>,
+    bytes: usize,
 }
 
 impl Inbox {
     pub(super) fn push(&mut self, message: Box<Message>) {
+        self.bytes += size(&message);
         match &self.first {
             None => self.first = Some(message),
             Some(_) => self.others.push_back(message),
@@ -25,6 +27,7 @@ impl Inbox {
 
     pub(super) fn pop(&mut self) -> Option<Box<Message>> {
         let first = self.first.take()?;
+        self.bytes -= size(&first);
         self.first = self.others.pop_front();
         if self.first.is_none() {
             // A burst must not leave its room behind.
@@ -37,9 +40,18 @@ impl Inbox {
         usize::from(self.first.is_some()) + self.others.len()
     }
 
+    /// How many bytes the bodies of its events have, with a share for each event.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
+}
+
+fn size(message: &Message) -> usize {
+    message.body().len() + size_of::<Message>()
 }
 
 #[cfg(test)]
@@ -55,6 +67,6 @@ mod tests {
         assert_eq!((inbox.len(), inbox.first().map(Message::event)), (3, Some("a")));
         let events: Vec<_> = std::iter::from_fn(|| inbox.pop()).map(|message| message.event().to_owned()).collect();
         assert_eq!(events, ["a", "b", "c"]);
-        assert_eq!((inbox.len(), inbox.others.capacity()), (0, 0));
+        assert_eq!((inbox.len(), inbox.bytes(), inbox.others.capacity()), (0, 0, 0));
     }
 }

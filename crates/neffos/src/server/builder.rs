@@ -278,6 +278,14 @@ impl ServerBuilder {
         self
     }
 
+    /// How many bytes of events of one connection may be queued for a slow handler. Beyond, nothing more is read from it until there
+    /// is room. The default is 256 KiB, and zero is no limit. One message more may be queued, and four times as much while an ask
+    /// is open, since its reply may come behind the events.
+    pub fn max_waiting_bytes(mut self, most: usize) -> Self {
+        self.limits.max_waiting_bytes = most;
+        self
+    }
+
     /// How many namespaces one connection may be in. The default is 32.
     pub fn max_namespaces(mut self, most: usize) -> Self {
         self.limits.bounds.namespaces = most;

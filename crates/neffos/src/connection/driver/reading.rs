@@ -102,11 +102,18 @@ impl Driver {
         if self.deadlines.is_resting() {
             return true;
         }
-        let limit = self.peer.hub().limits.max_waiting_events;
-        if self.stage != Stage::Open || limit == 0 || self.inbox.len() < limit {
+        if self.stage != Stage::Open || !self.inbox_is_full(1, 1) {
             return false;
         }
-        self.inbox.len() >= limit.saturating_mul(WHILE_ASKING) || self.peer.session().asks.pause_reading()
+        self.inbox_is_full(EVENTS_WHILE_ASKING, BYTES_WHILE_ASKING) || self.peer.session().asks.pause_reading()
+    }
+
+    /// Whether so many times the events or the bytes are queued that may be. A limit of zero is none.
+    fn inbox_is_full(&self, events: usize, bytes: usize) -> bool {
+        let limits = &self.peer.hub().limits;
+        let reaches = |queued: usize, limit: usize, times| limit > 0 && queued >= limit.saturating_mul(times);
+        reaches(self.inbox.len(), limits.max_waiting_events, events)
+            || reaches(self.inbox.bytes(), limits.max_waiting_bytes, bytes)
     }
 
     /// Handles bytes that were read; those beyond the bound of one poll are kept for the next.
@@ -317,7 +324,8 @@ thread_local! {
 }
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
-/// How many times as many events may wait while a reply is waited for, which may come behind them.
-const WHILE_ASKING: usize = 16;
+/// How many times as many events, and as many bytes of them, may be queued while an ask is open: its reply may come behind them.
+const EVENTS_WHILE_ASKING: usize = 16;
+const BYTES_WHILE_ASKING: usize = 4;
 /// How many pings are answered one by one before others get their turn. Of more, the last is answered: RFC 6455, 5.5.3.
 const PONGS_PER_POLL: u8 = 16;
