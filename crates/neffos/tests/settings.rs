@@ -200,38 +200,41 @@ fn soon() -> Reconnect {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_setting_of_a_server_does_what_its_docs_say_or_fails_at_the_start_and_is_named() {
     let panics = count_panics();
-    for Row { setting, refused, set } in server_rows() {
+    for row in server_rows() {
         for value in Value::ALL {
-            let built = set(events_of_a_server(&Arc::default(), &Arc::default()), value).build();
-            check_refusal(setting, value, refused, built.err());
-            if !refused.contains(&value) {
-                check_life(
-                    &format!("{setting} at {value:?}"),
-                    value,
-                    live(|builder| set(builder, value), |client| client),
-                )
-                .await;
-            }
-            assert_eq!(panics.load(Ordering::SeqCst), 0, "{setting} at {value:?}");
+            try_server(&row, value).await;
+            assert_eq!(panics.load(Ordering::SeqCst), 0, "{} at {value:?}", row.setting);
         }
+    }
+}
+
+async fn try_server(Row { setting, refused, set }: &Row<ServerBuilder>, value: Value) {
+    let built = set(events_of_a_server(&Arc::default(), &Arc::default()), value).build();
+    check_refusal(setting, value, refused, built.err());
+    if !refused.contains(&value) {
+        let what = format!("{setting} at {value:?}");
+        check_life(&what, value, live(|builder| set(builder, value), |client| client)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_setting_of_a_client_does_what_its_docs_say_or_fails_at_the_start_and_is_named() {
     let panics = count_panics();
-    for Row { setting, refused, set } in client_rows() {
+    for row in client_rows() {
         for value in Value::ALL {
-            let what = format!("{setting} at {value:?}");
-            if refused.contains(&value) {
-                let client = set(Client::builder("ws://127.0.0.1:1").namespace("default", Events::new()), value);
-                check_refusal(setting, value, refused, client.dial().await.err());
-            } else {
-                check_life(&what, value, live(|server| server, |client| set(client, value))).await;
-            }
-            assert_eq!(panics.load(Ordering::SeqCst), 0, "{what}");
+            try_client(&row, value).await;
+            assert_eq!(panics.load(Ordering::SeqCst), 0, "{} at {value:?}", row.setting);
         }
     }
+}
+
+async fn try_client(Row { setting, refused, set }: &Row<ClientBuilder>, value: Value) {
+    if refused.contains(&value) {
+        let client = set(Client::builder("ws://127.0.0.1:1").namespace("default", Events::new()), value);
+        return check_refusal(setting, value, refused, client.dial().await.err());
+    }
+    let what = format!("{setting} at {value:?}");
+    check_life(&what, value, live(|server| server, |client| set(client, value))).await;
 }
 
 /// A setting with a number that is in no table is one that was never tried at zero.
@@ -265,24 +268,25 @@ fn settings_in(folder: &Path) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for file in files_in(folder) {
         let text = std::fs::read_to_string(&file).unwrap();
-        let mut owner = String::new();
-        for block in text.split("\nimpl").skip(1) {
-            let head = block.lines().next().unwrap();
-            let name = head.rsplit(' ').find(|word| word.starts_with(char::is_uppercase)).unwrap_or_default();
-            owner.clear();
-            owner.push_str(name.split('<').next().unwrap());
-            for method in block.split("pub fn ").skip(1) {
-                let Some((signature, _)) = method.split_once('{') else { continue };
-                let takes_number = ["Duration", "usize", "u64", "u32", "u16", "f64", "NonZero", "Rate"]
-                    .iter()
-                    .any(|kind| signature.split("->").next().unwrap().contains(&format!(": {kind}")));
-                if signature.contains("mut self") && takes_number {
-                    found.insert((owner.clone(), signature.split('(').next().unwrap().to_owned()));
-                }
-            }
-        }
+        text.split("\nimpl").skip(1).for_each(|block| found.extend(settings_of(block)));
     }
     found
+}
+
+/// Those of one `impl` block.
+fn settings_of(block: &str) -> Vec<(String, String)> {
+    let head = block.lines().next().unwrap();
+    let owner = head.rsplit(' ').find(|word| word.starts_with(char::is_uppercase)).unwrap_or_default();
+    let owner = owner.split('<').next().unwrap();
+    let signatures = block.split("pub fn ").skip(1).filter_map(|method| method.split_once('{')).map(|(head, _)| head);
+    let settings = signatures.filter(|signature| signature.contains("mut self") && takes_a_number(signature));
+    settings.map(|signature| (owner.to_owned(), signature.split('(').next().unwrap().to_owned())).collect()
+}
+
+fn takes_a_number(signature: &str) -> bool {
+    let parameters = signature.split("->").next().unwrap();
+    let kinds = ["Duration", "usize", "u64", "u32", "u16", "f64", "NonZero", "Rate"];
+    kinds.iter().any(|kind| parameters.contains(&format!(": {kind}")))
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {

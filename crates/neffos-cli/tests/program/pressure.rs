@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::support::{Program, soon};
+use crate::support::{Client, Program, soon};
 
 #[tokio::test]
 async fn it_may_open_as_many_files_as_the_system_allows_and_not_only_what_a_shell_gives_at_first() {
@@ -69,23 +69,25 @@ async fn flood(program: &Program) -> JoinHandle<()> {
     })
 }
 
+/// Reads so many messages of the chat, which are numbered; others are passed over.
+async fn read_chat(mut reader: Client, count: usize) {
+    let mut next = 0;
+    while next < count {
+        let message = reader.heard().await;
+        let Some(number) = message.strip_prefix(";default;;chat;0;0;") else { continue };
+        assert_eq!(number, next.to_string());
+        next += 1;
+    }
+}
+
 #[tokio::test]
 async fn four_clients_that_flood_cost_readers_none_of_the_messages_of_another() {
     const MESSAGES: usize = 194;
     let program = Program::start(&[]).await;
     let mut readers = Vec::new();
     for _ in 0..3 {
-        let mut reader = program.client().await.join_namespace().await;
-        readers.push(tokio::spawn(async move {
-            let mut next = 0;
-            while next < MESSAGES {
-                let message = reader.heard().await;
-                if let Some(number) = message.strip_prefix(";default;;chat;0;0;") {
-                    assert_eq!(number, next.to_string());
-                    next += 1;
-                }
-            }
-        }));
+        let reader = program.client().await.join_namespace().await;
+        readers.push(tokio::spawn(read_chat(reader, MESSAGES)));
     }
     let mut floods = Vec::new();
     for _ in 0..4 {

@@ -99,9 +99,9 @@ impl Balancer {
         let mut child = command.spawn().unwrap_or_else(|fault| panic!("{brand}: {fault}; Debian has it"));
         soon(async {
             while TcpStream::connect(address).await.is_err() {
-                if let Some(status) = child.try_wait().unwrap() {
-                    panic!("{brand} has ended, {status}: {}", fs::read_to_string(folder.path().join("log")).unwrap());
-                }
+                let ended = child.try_wait().unwrap();
+                let log = || fs::read_to_string(folder.path().join("log")).unwrap();
+                assert!(ended.is_none(), "{brand} has ended, {ended:?}: {}", log());
                 tokio::task::yield_now().await;
             }
         })
@@ -112,7 +112,7 @@ impl Balancer {
     /// Waits until a client that is passed on arrives at `server`.
     async fn passes_on_to(&self, server: &Program) {
         let mut clients = Vec::new();
-        while !server.get("/metrics").await.body.lines().any(|line| is_some_connections(line)) {
+        while !server.get("/metrics").await.body.lines().any(is_some_connections) {
             let stream = TcpStream::connect(self.address).await.unwrap();
             clients.push(Client::over(stream, "/ws", &[("host", "app.example")]).await.unwrap());
         }
