@@ -65,7 +65,7 @@ test("bytes are asked and answered in binary frames", async () => {
   assert.deepEqual([answer.isBinary, answer.body], [true, new Uint8Array([7])]);
 });
 
-test("an ask fails at its deadline, and a late answer reaches nobody", async (t) => {
+test("an ask fails at its deadline, and a late answer changes nothing", async (t) => {
   const seen = [];
   const { socket, ns } = await inDefault({
     _OnAnyEvent(_, message) {

@@ -102,7 +102,7 @@ test("a server that does not read is sent no more", async () => {
   assert.equal(ns.emit("chat", "hi"), true);
 });
 
-test("answers that nobody waits for change nothing", async () => {
+test("replies that no call waits for change nothing", async () => {
   const { conn, socket, ns, heard } = await victim();
   const asked = ns.ask("sum");
   await settled();

@@ -2,7 +2,9 @@
 //! reason why not.
 //!
 //! - `mod.rs`: the list; `steps.rs`: the blocks that are run here; `shell.rs`: where.
+//! - `hardening.rs`: the tests and settings that the page about attacks names.
 
+mod hardening;
 mod shell;
 mod steps;
 
