@@ -184,3 +184,35 @@ async fn what_an_application_keeps_lives_as_long_as_the_connection() {
     assert_eq!(within(conn.closed()).await.unwrap().code().as_u16(), 4000);
     assert!(conn.send(Message::new("late", "")).unwrap_err().is_closed());
 }
+
+/// While a burst is pending, the reply to a join waits for the broadcasts before it, and with it every message to the room.
+#[tokio::test]
+async fn no_message_of_another_task_reaches_a_room_before_the_reply_to_its_join() {
+    let running = start(Server::builder().shards(1).namespace("default", Events::new())).await;
+    let mut crowd = running.receivers(100).await;
+    let mut client = running.enter().await;
+    let conn = running.server.connections().into_iter().find(|conn| conn.namespace("default").is_some());
+    assert!(conn.is_some());
+    let server = running.server.clone();
+    let emitting = tokio::spawn(async move {
+        let joined = |conn: Conn| conn.namespace("default").and_then(|ns| ns.room("r"));
+        until(|| {
+            let rooms = server.connections().into_iter().filter_map(joined);
+            rooms.map(|room| room.emit("early", "")).any(|sent| sent.is_ok())
+        })
+        .await;
+    });
+    for nth in 0..1_000 {
+        running.server.broadcast(Message::new("n", nth.to_string()).in_namespace("default"));
+    }
+    client.send("$join;default;r;_OnRoomJoin;0;0;").await;
+    let (mut replied, mut heard) = (false, false);
+    while !heard {
+        let text = client.text().await;
+        replied |= text.starts_with("$join;");
+        heard = text.contains(";early;");
+        assert!(replied || !heard, "the message came before the reply");
+    }
+    within(emitting).await.unwrap();
+    crowd.clear();
+}

@@ -7,18 +7,25 @@ use crate::message::Message;
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     first: Option<Box<Message>>,
-    /// None while there is no first.
-    others: VecDeque<Box<Message>>,
+    /// None while there is no first. Boxed, as idle connections have none.
+    others: Option<Box<Others>>,
+}
+
+#[derive(Debug, Default)]
+struct Others {
+    queue: VecDeque<Box<Message>>,
     bytes: usize,
 }
 
 impl Inbox {
     pub(super) fn push(&mut self, message: Box<Message>) {
-        self.bytes += size(&message);
-        match &self.first {
-            None => self.first = Some(message),
-            Some(_) => self.others.push_back(message),
+        if self.first.is_none() {
+            self.first = Some(message);
+            return;
         }
+        let others = self.others.get_or_insert_default();
+        others.bytes += size(&message);
+        others.queue.push_back(message);
     }
 
     pub(super) fn first(&self) -> Option<&Message> {
@@ -27,26 +34,33 @@ impl Inbox {
 
     pub(super) fn pop(&mut self) -> Option<Box<Message>> {
         let first = self.first.take()?;
-        self.bytes -= size(&first);
-        self.first = self.others.pop_front();
+        self.first = self.others.as_mut().and_then(|others| others.pop());
         if self.first.is_none() {
             // A burst must not leave its room behind.
-            self.others = VecDeque::new();
+            self.others = None;
         }
         Some(first)
     }
 
     pub(super) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.others.len()
+        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.queue.len())
     }
 
     /// How many bytes the bodies of its events have, with a share for each event.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.first().map_or(0, size) + self.others.as_ref().map_or(0, |others| others.bytes)
     }
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+}
+
+impl Others {
+    fn pop(&mut self) -> Option<Box<Message>> {
+        let next = self.queue.pop_front()?;
+        self.bytes -= size(&next);
+        Some(next)
     }
 }
 
@@ -67,6 +81,6 @@ mod tests {
         assert_eq!((inbox.len(), inbox.first().map(Message::event)), (3, Some("a")));
         let events: Vec<_> = std::iter::from_fn(|| inbox.pop()).map(|message| message.event().to_owned()).collect();
         assert_eq!(events, ["a", "b", "c"]);
-        assert_eq!((inbox.len(), inbox.bytes(), inbox.others.capacity()), (0, 0, 0));
+        assert_eq!((inbox.len(), inbox.bytes(), inbox.others.is_none()), (0, 0, true));
     }
 }

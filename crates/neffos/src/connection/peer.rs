@@ -304,7 +304,7 @@ impl Peer {
     pub(super) fn enter_for_peer(self: &Arc<Self>, namespace: &Arc<str>, reply: Bytes) -> bool {
         let is_new = {
             let mut session = self.session();
-            let is_new = !session.membership.is_connected(namespace);
+            let is_new = session.begin_membership(namespace, None);
             if is_new {
                 session.overtake(namespace);
             }
@@ -333,7 +333,7 @@ impl Peer {
     /// Joins a room that the peer asked for, and then queues the reply; false when it was joined meanwhile, or its namespace
     /// was disconnected.
     pub(super) fn join_for_peer(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>, reply: Bytes) -> bool {
-        let is_new = self.session().membership.join(namespace, room);
+        let is_new = self.session().begin_membership(namespace, Some(room));
         match is_new {
             true => self.hub.fanout.join(self, namespace, room, Some(reply)),
             false => self.reply(reply),
@@ -356,6 +356,12 @@ impl Peer {
     /// Resolves once the membership changes that were made before are in effect for broadcasts and queries.
     pub(super) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
         self.hub.fanout.settled(self)
+    }
+
+    /// As [`Peer::settled`]; from then on messages may be sent to the place that the peer has asked for.
+    pub(super) async fn confirmed(&self) {
+        self.settled().await;
+        self.session().confirm_membership();
     }
 
     /// Writes what the socket takes without waiting.

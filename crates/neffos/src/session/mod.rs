@@ -26,6 +26,8 @@ pub(crate) struct Session<W> {
     pub(crate) asks: Asks<W>,
     /// Namespaces that are being connected from this side: their events wait.
     held: Vec<Hold>,
+    /// A namespace, or a room of it, that the peer has asked for and that it does not know it is in.
+    unconfirmed: Option<Box<(Arc<str>, Option<Arc<str>>)>>,
 }
 
 /// A namespace that is being connected from this side.
@@ -71,7 +73,7 @@ pub(crate) enum Step {
 
 impl<W> Session<W> {
     pub(crate) fn new(ack: Ack, membership: Membership, asks: Asks<W>) -> Self {
-        Self { ack, membership, asks, held: Vec::new() }
+        Self { ack, membership, asks, held: Vec::new(), unconfirmed: None }
     }
 
     /// Lets the events of `namespace` wait until [`Session::release`] was called as often as this.
@@ -124,10 +126,35 @@ impl<W> Session<W> {
         }
     }
 
-    /// Whether a message may be sent to the peer: its namespace is connected and its room, if any, joined.
+    /// Connects `namespace`, or joins `room` of it, for a peer that does not know it yet: the reply is about to be queued. True
+    /// when that is new.
+    pub(crate) fn begin_membership(&mut self, namespace: &Arc<str>, room: Option<&Arc<str>>) -> bool {
+        let is_new = match room {
+            None => self.membership.connect(namespace),
+            Some(room) => self.membership.join(namespace, room),
+        };
+        if is_new {
+            self.unconfirmed = Some(Box::new((namespace.clone(), room.cloned())));
+        }
+        is_new
+    }
+
+    /// The reply is queued: what is sent from now on comes after it.
+    pub(crate) fn confirm_membership(&mut self) {
+        self.unconfirmed = None;
+    }
+
+    /// Whether a message may be sent to the peer: its namespace is connected and its room, if any, joined, and the peer knows.
     pub(crate) fn may_send(&self, message: &Message) -> Result<(), Error> {
         if !self.membership.is_connected(message.namespace()) {
             return Err(Error::bad_namespace());
+        }
+        match self.unconfirmed.as_deref() {
+            Some((namespace, None)) if **namespace == *message.namespace() => return Err(Error::bad_namespace()),
+            Some((namespace, Some(room))) if **namespace == *message.namespace() && message.room() == Some(room) => {
+                return Err(Error::bad_room());
+            }
+            _ => {}
         }
         match message.room() {
             Some(room) if !self.membership.is_joined(message.namespace(), room) => Err(Error::bad_room()),
@@ -288,6 +315,21 @@ mod tests {
         for event in [events::CONNECTED, events::JOINED, events::LEFT, events::ANY, events::NATIVE] {
             assert_eq!(decide(&session, "", "a", "", event), Step::Refuse(INVALID_PAYLOAD), "{event}");
         }
+    }
+
+    #[test]
+    fn nothing_is_sent_to_a_place_before_the_reply_that_confirms_it() {
+        let mut session = session();
+        assert!(session.begin_membership(&"a".into(), None));
+        assert!(session.may_send(&message("", "a", "", "chat")).is_err());
+        session.confirm_membership();
+        assert!(session.may_send(&message("", "a", "", "chat")).is_ok());
+        assert!(session.begin_membership(&"a".into(), Some(&"r".into())));
+        assert!(session.may_send(&message("", "a", "r", "chat")).is_err());
+        assert!(session.may_send(&message("", "a", "", "chat")).is_ok());
+        session.confirm_membership();
+        assert!(session.may_send(&message("", "a", "r", "chat")).is_ok());
+        assert!(!session.begin_membership(&"a".into(), Some(&"r".into())));
     }
 
     #[test]
