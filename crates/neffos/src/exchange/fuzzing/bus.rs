@@ -1,14 +1,16 @@
 //! A simulated broker, whose links fail as they are told, and an adversary who records, replays, reorders and withholds envelopes.
 
 use std::cmp::Reverse;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::super::draft::{Arrival, What};
+use super::super::envelope;
 use super::super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
-use super::links::{SERVERS, lock};
+use super::links::{KEY, SERVERS, lock};
 
 /// A broker, with a line to each server, and an adversary who may publish on it.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub(super) struct Bus {
     calm_since: Mutex<Option<Instant>>,
     /// The last envelopes, which the adversary has recorded.
     tape: Mutex<VecDeque<Parcel>>,
+    /// When the message with a text was published.
+    published: Mutex<HashMap<String, Instant>>,
 }
 
 /// The way between one server and the broker.
@@ -125,7 +129,23 @@ impl Bus {
         }
     }
 
+    /// When a message was published.
+    pub(super) fn published(&self, text: &str) -> Option<Instant> {
+        lock(&self.published).get(text).copied()
+    }
+
+    fn note_published(&self, Parcel { channel, payload }: &Parcel) {
+        let mut readings = [None, Some(KEY.as_bytes())].into_iter().map(|key| envelope::read(channel, payload, key));
+        let Some(Arrival { what: What::Broadcast { messages, .. }, .. }) = readings.find_map(Result::ok) else {
+            return;
+        };
+        for text in messages.iter().filter_map(|message| message.text().ok()) {
+            lock(&self.published).entry(text.to_owned()).or_insert_with(Instant::now);
+        }
+    }
+
     fn carry(&self, parcel: &Parcel) {
+        self.note_published(parcel);
         let mut tape = lock(&self.tape);
         tape.push_back(parcel.clone());
         let surplus = tape.len().saturating_sub(TAPE);

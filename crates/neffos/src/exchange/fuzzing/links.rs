@@ -22,7 +22,12 @@ use crate::websocket::CloseFrame;
 /// links work, every message arrives, and at once. After short faults, the messages sent meanwhile are complete, too.
 ///
 /// Where envelopes are signed, that also holds while an adversary replays them. One who can withhold envelopes can delay
-/// and suppress messages. But even then none comes twice or out of order, also not at a node that was restarted.
+/// and suppress messages. But even then none comes twice or out of order, also not at a server that was restarted. And no node
+/// delivers what was published before it started.
+///
+/// A server that was restarted is another node, and the order of two nodes is not defined. A node that lost its link holds
+/// received messages until their sender resends those before them. A sender that has ended never does, so they are
+/// delivered after three seconds. Its successor may have been heard meanwhile.
 ///
 /// The bits of the first byte of `data` say whether steps are long, whether envelopes are signed, and whether the adversary can withhold
 /// them. Steps of two bytes follow: the action, and its node or duration.
@@ -48,13 +53,14 @@ async fn live(data: &[u8]) {
     world.bus.heal();
     sleep(SETTLED).await;
     world.assert_once_and_in_order();
-    if world.kind.is_brief && !world.kind.withholds && !world.was_restarted {
+    world.assert_nothing_was_from_before();
+    if world.kind.is_brief && !world.kind.withholds && !world.was_restarted() {
         world.assert_complete();
     }
     (0..SERVERS).for_each(|server| world.say(server, None));
     sleep(SETTLED).await;
     world.assert_last_is_everywhere();
-    if !world.kind.withholds && !world.was_restarted {
+    if !world.kind.withholds && !world.was_restarted() {
         world.assert_nothing_was_late();
     }
 }
@@ -71,14 +77,30 @@ struct World {
     kind: Kind,
     bus: Arc<Bus>,
     start: Instant,
-    nodes: Vec<Arc<Node>>,
-    ears: Vec<Arc<Ear>>,
-    keepers: Vec<JoinHandle<()>>,
-    /// What each has said, and whether that was for the room.
-    said: Vec<Vec<bool>>,
+    log: Arc<Log>,
+    /// The node of each server that runs.
+    running: Vec<Running>,
+    /// How many nodes there have been.
+    nodes: usize,
+    /// What each server has said.
+    said: Vec<Vec<Said>>,
     /// Whether the last server has somebody in the room.
     is_in: bool,
-    was_restarted: bool,
+}
+
+struct Running {
+    /// Which of all nodes this is.
+    nth: usize,
+    node: Arc<Node>,
+    keeper: JoinHandle<()>,
+    /// None when the node has ended.
+    ear: Option<Arc<Ear>>,
+}
+
+struct Said {
+    /// Which of all nodes has said it.
+    by: usize,
+    is_for_room: bool,
 }
 
 impl World {
@@ -88,36 +110,36 @@ impl World {
             kind,
             bus: bus.clone(),
             start,
-            nodes: Vec::new(),
-            ears: Vec::new(),
-            keepers: Vec::new(),
-            said: vec![Vec::new(); SERVERS],
+            log: Arc::default(),
+            running: Vec::new(),
+            nodes: 0,
+            said: (0..SERVERS).map(|_| Vec::new()).collect(),
             is_in: true,
-            was_restarted: false,
         };
         for server in 0..SERVERS {
-            let (bus, heard, late) = (bus.clone(), Mutex::default(), Mutex::default());
-            world.ears.push(Arc::new(Ear { bus, start, heard, late }));
-            let (node, keeper) = world.begin(server);
-            world.nodes.push(node);
-            world.keepers.push(keeper);
+            let running = world.begin(server);
+            world.running.push(running);
         }
         world
     }
 
     /// Starts a server.
-    fn begin(&self, server: usize) -> (Arc<Node>, JoinHandle<()>) {
+    fn begin(&mut self, server: usize) -> Running {
+        let nth = self.nodes;
+        self.nodes += 1;
+        let (bus, log) = (self.bus.clone(), self.log.clone());
+        let ear = Arc::new(Ear { server, bus, log, start: self.start, node_start: Instant::now() });
         let dialect = Dialect::native("app");
-        let dialect = if self.kind.is_signed { dialect.with_key("a key of sixteen") } else { dialect };
+        let dialect = if self.kind.is_signed { dialect.with_key(KEY) } else { dialect };
         let node = Node::new(dialect, QueueLimits::default(), Handle::current());
-        let here: Weak<Ear> = Arc::downgrade(&self.ears[server]);
+        let here: Weak<Ear> = Arc::downgrade(&ear);
         node.settle(here);
         node.came(&Place::Namespace(NAMESPACE));
         if self.is_in || server < SERVERS - 1 {
             node.came(&Place::Room(NAMESPACE, ROOM));
         }
         let way = Way { bus: self.bus.clone(), server };
-        (node.clone(), tokio::spawn(keep(node, way)))
+        Running { nth, node: node.clone(), keeper: tokio::spawn(keep(node, way)), ear: Some(ear) }
     }
 
     async fn step(&mut self, step: u8, whom: u8) {
@@ -155,27 +177,31 @@ impl World {
     /// A server dies without a word, and another one takes its place. The other one distinguishes envelopes
     /// from before its start only as exactly as a proof is fast, so it starts after the time that a proof may take.
     async fn restart(&mut self, server: usize) {
-        self.was_restarted = true;
-        let keeper = &mut self.keepers[server];
+        let Running { keeper, ear, .. } = &mut self.running[server];
         keeper.abort();
         keeper.await.ok();
+        *ear = None;
         self.bus.cut(server);
         sleep(Duration::from_secs(4)).await;
-        let (node, keeper) = self.begin(server);
-        (self.nodes[server], self.keepers[server]) = (node, keeper);
+        self.running[server] = self.begin(server);
+    }
+
+    fn was_restarted(&self) -> bool {
+        self.nodes > SERVERS
     }
 
     fn say(&mut self, server: usize, room: Option<&str>) {
         let text = format!("{server} {} {}", self.said[server].len(), self.start.elapsed().as_millis());
         let message = Message::new("said", text).in_namespace(NAMESPACE).to_room(room.unwrap_or_default());
-        self.said[server].push(room.is_some());
-        self.nodes[server].broadcast(&[message], &Except::Nobody);
+        let Running { nth, node, .. } = &self.running[server];
+        self.said[server].push(Said { by: *nth, is_for_room: room.is_some() });
+        node.broadcast(&[message], &Except::Nobody);
     }
 
     /// Somebody leaves or joins the room at the last server.
     fn go_in_or_out(&mut self) {
         let place = Place::Room(NAMESPACE, ROOM);
-        let node = &self.nodes[SERVERS - 1];
+        let node = &self.running[SERVERS - 1].node;
         if self.is_in {
             node.went(&place);
         } else {
@@ -186,7 +212,8 @@ impl World {
 
     /// What a server has heard of another: numbers of messages.
     fn heard(&self, ear: usize, of: usize) -> Vec<usize> {
-        lock(&self.ears[ear].heard).iter().filter(|(sender, _)| *sender == of).map(|(_, number)| *number).collect()
+        let heard = lock(&self.log.heard);
+        heard.iter().filter(|heard| (heard.server, heard.of) == (ear, of)).map(|heard| heard.number).collect()
     }
 
     fn pairs() -> impl Iterator<Item = (usize, usize)> {
@@ -196,14 +223,21 @@ impl World {
     fn assert_once_and_in_order(&self) {
         for (ear, of) in Self::pairs() {
             let heard = self.heard(ear, of);
-            assert!(heard.is_sorted_by(|one, next| one < next), "{ear} heard of {of}: {heard:?}");
+            for node in 0..self.nodes {
+                let of_node = heard.iter().filter(|number| self.said[of][**number].by == node);
+                assert!(of_node.is_sorted_by(|one, next| one < next), "{ear} heard of {of}: {heard:?}");
+            }
         }
+    }
+
+    fn assert_nothing_was_from_before(&self) {
+        assert_eq!(*lock(&self.log.from_before), [""; 0], "published before the node started that delivered it");
     }
 
     fn assert_complete(&self) {
         for (ear, of) in Self::pairs() {
             let mut heard = self.heard(ear, of);
-            let is_for_room = |number: &usize| self.said[of][*number];
+            let is_for_room = |number: &usize| self.said[of][*number].is_for_room;
             let mut expected: Vec<_> = (0..self.said[of].len()).collect();
             if ear == SERVERS - 1 {
                 // It was not in the room all the time.
@@ -215,9 +249,7 @@ impl World {
     }
 
     fn assert_nothing_was_late(&self) {
-        for (server, ear) in self.ears.iter().enumerate() {
-            assert_eq!(*lock(&ear.late), [""; 0], "held back at {server} although every link worked");
-        }
+        assert_eq!(*lock(&self.log.late), [""; 0], "held back although every link worked");
     }
 
     fn assert_last_is_everywhere(&self) {
@@ -229,18 +261,36 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.keepers.iter().for_each(JoinHandle::abort);
+        self.running.iter().for_each(|running| running.keeper.abort());
     }
 }
 
-/// Writes down what it hears: who has said it, and which of its messages it is.
-#[derive(Debug)]
-struct Ear {
-    bus: Arc<Bus>,
-    start: Instant,
-    heard: Mutex<Vec<(usize, usize)>>,
+/// The messages that all servers have heard.
+#[derive(Debug, Default)]
+struct Log {
+    heard: Mutex<Vec<Heard>>,
     /// Messages that arrived later than they had to.
     late: Mutex<Vec<String>>,
+    /// Messages that had been published before the node started that delivered them.
+    from_before: Mutex<Vec<String>>,
+}
+
+/// A message of server `of` that a server has heard.
+#[derive(Debug)]
+struct Heard {
+    server: usize,
+    of: usize,
+    number: usize,
+}
+
+/// Writes down what a node hears.
+#[derive(Debug)]
+struct Ear {
+    server: usize,
+    bus: Arc<Bus>,
+    log: Arc<Log>,
+    start: Instant,
+    node_start: Instant,
 }
 
 impl Ear {
@@ -249,7 +299,15 @@ impl Ear {
         let Some(calm) = self.bus.calm_since() else { return };
         let delay = calm.max(sent).elapsed();
         if delay > MOST_DELAY {
-            lock(&self.late).push(format!("{text}: {delay:?}"));
+            lock(&self.log.late).push(format!("{text}: {delay:?} at {}", self.server));
+        }
+    }
+
+    /// A node knows when a message was published only as exactly as a proof is fast.
+    fn check_start(&self, text: &str) {
+        let published = self.bus.published(text);
+        if published.is_some_and(|published| published + MOST_PROOF < self.node_start) {
+            lock(&self.log.from_before).push(format!("{text} at {}", self.server));
         }
     }
 }
@@ -260,8 +318,9 @@ impl Here for Ear {
             let text = message.text().expect("all that is said is text");
             let mut numbers = text.split(' ').map(|number| number.parse().expect("a number"));
             let mut next = || numbers.next().expect("a sender, a number and a time");
-            let (sender, number, sent) = (next(), next(), next());
-            lock(&self.heard).push((sender, number));
+            let (of, number, sent) = (next(), next(), next());
+            lock(&self.log.heard).push(Heard { server: self.server, of, number });
+            self.check_start(text);
             self.check_delay(text, self.start + Duration::from_millis(sent as u64));
         }
     }
@@ -293,6 +352,9 @@ const MOST_STEPS: usize = 64;
 const SETTLED: Duration = Duration::from_secs(30);
 /// How long a message may take while every link works.
 const MOST_DELAY: Duration = Duration::from_millis(200);
+/// How long a proof may take, and a little: milliseconds are rounded.
+const MOST_PROOF: Duration = Duration::from_millis(3_010);
+pub(super) const KEY: &str = "a key of sixteen";
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,8 @@
 //!
 //! On a new link, a node requests from every other node the messages after the last one that it received. It repeats the request
 //! until the answer arrives: the other node may have no link yet. Newer messages of that node are held until then, for three
-//! seconds at most. So no message is delivered twice or out of order.
+//! seconds of the link at most. So no message of a node is delivered twice or out of order. A node that has ended never answers:
+//! its held messages may be delivered behind messages of the node that took its place.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
