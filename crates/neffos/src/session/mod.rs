@@ -27,7 +27,7 @@ pub(crate) struct Session<W> {
     /// Namespaces that are being connected from this side: their events wait.
     held: Vec<Hold>,
     /// A namespace, or a room of it, that the peer has asked for and that it does not know it is in.
-    unconfirmed: Option<Box<(Arc<str>, Option<Arc<str>>)>>,
+    unconfirmed: Option<Box<Place>>,
 }
 
 /// A namespace that is being connected from this side.
@@ -70,6 +70,9 @@ pub(crate) enum Step {
     /// A handler of this namespace.
     Event(Arc<str>),
 }
+
+/// A namespace, or a room of it.
+type Place = (Arc<str>, Option<Arc<str>>);
 
 impl<W> Session<W> {
     pub(crate) fn new(ack: Ack, membership: Membership, asks: Asks<W>) -> Self {
