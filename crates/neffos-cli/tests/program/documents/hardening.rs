@@ -6,13 +6,18 @@ const PAGE: &str = "docs/hardening.md";
 const FLAGS: &str = "crates/neffos-cli/src/config/settings.rs";
 const OPTIONS_JS: &str = "clients/js/neffos.d.ts";
 
-/// The library's types that have settings, and their sources.
+/// The types that have settings, and their sources below `crates`.
 const METHODS: &[(&str, &[&str])] = &[
-    ("ServerBuilder", &["server/builder.rs", "server/doors.rs", "server/compression.rs"]),
-    ("ClientBuilder", &["client/builder.rs"]),
-    ("Reconnect", &["client/reconnect.rs"]),
-    ("Dialect", &["exchange/dialect.rs"]),
-    ("Message", &["message/mod.rs"]),
+    (
+        "ServerBuilder",
+        &["neffos/src/server/builder.rs", "neffos/src/server/doors.rs", "neffos/src/server/compression.rs"],
+    ),
+    ("ClientBuilder", &["neffos/src/client/builder.rs"]),
+    ("Reconnect", &["neffos/src/client/reconnect.rs"]),
+    ("Dialect", &["neffos/src/exchange/dialect.rs"]),
+    ("Message", &["neffos/src/message/mod.rs"]),
+    ("RedisExchange", &["neffos-redis/src/exchange.rs"]),
+    ("NatsExchange", &["neffos-nats/src/exchange.rs"]),
 ];
 
 /// The rows of all tables, without their heads.
@@ -108,7 +113,7 @@ fn is_flag(flag: &str) -> bool {
 fn is_method(owner: &str, method: &str) -> bool {
     let Some((_, files)) = METHODS.iter().find(|(known, _)| *known == owner) else { return false };
     files.iter().any(|file| {
-        let text = read(&format!("crates/neffos/src/{file}"));
+        let text = read(&format!("crates/{file}"));
         text.contains(&format!("impl {owner} {{"))
             && [format!("    pub fn {method}("), format!("    pub fn {method}<")].iter().any(|form| text.contains(form))
     })
