@@ -75,7 +75,10 @@ impl Trial {
                 Harm::Loss => assert!(links > 0, "server {number}: {status:?}"),
             }
             assert_eq!((status.state, status.fault), (LinkState::Up, None), "server {number}");
-            assert_eq!((status.refused, status.rejected, status.replayed), (0, 0, 0), "server {number}");
+            assert_eq!((status.refused, status.rejected), (0, 0), "server {number}");
+            // Envelopes that a dead connection still held may reach the broker behind newer ones.
+            let may_be_late = matches!(self.fault, Fault::HalfOpen(_));
+            assert!(status.replayed == 0 || may_be_late, "server {number}: {} replayed", status.replayed);
             assert_eq!(told.last().map(|status| status.state), Some(LinkState::Up), "server {number}");
         }
     }
