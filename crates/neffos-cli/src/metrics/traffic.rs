@@ -10,10 +10,7 @@ pub(super) fn describe() {
     describe_counter!(CLOSED, "Websocket connections that ended, by close code; 1006: the socket broke.");
     describe_counter!(RECEIVED, "Messages that arrived from connections.");
     describe_counter!(RECEIVED_BYTES, "Bytes of the messages that arrived from connections.");
-    describe_counter!(
-        RATE_LIMITED,
-        "Times that reading from a client paused, since it sent too fast, by what it sent."
-    );
+    describe_counter!(RATE_LIMITED, "Pauses of reading from a client that sent too fast, by the kind of its input.");
     describe_counter!(RATE_CLOSED, "Connections that were closed, since their clients sent much too fast.");
     describe_counter!(API_REQUESTS, "Requests to the HTTP API, by route and HTTP status.");
     describe_gauge!(BUILD, "1, with the version of the program.");

@@ -70,7 +70,7 @@ pub(super) struct EndLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Ping,
-    /// A pause is over: reading goes on.
+    /// A pause is over, and reading continues.
     Resume,
     /// The client has not said `M`.
     NoHello,

@@ -135,7 +135,7 @@ impl Rates {
     }
 }
 
-/// What is counted against a rate.
+/// The kinds of input that have a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RateKind {
     /// Websocket frames and messages of all kinds.
@@ -150,7 +150,7 @@ impl RateKind {
     pub(crate) const ALL: [Self; 3] = [Self::Messages, Self::Bytes, Self::Joins];
 }
 
-/// What follows from what a client has sent.
+/// The consequence of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RateVerdict {
     Allowed,
@@ -160,7 +160,7 @@ pub(crate) enum RateVerdict {
     Exceeded,
 }
 
-/// What one client has sent of late. A client that is idle has none.
+/// The recent input of one client. A client that is idle has none.
 #[derive(Debug)]
 pub(crate) struct Meter {
     /// When each bucket is full again. A time in the past means now.
@@ -180,7 +180,7 @@ impl Meter {
         }
         let full_at = &mut self.full_at[kind as usize];
         let missing = full_at.saturating_duration_since(now).saturating_add(rate.time_of(count));
-        // What is owed is paid within the time of a few bursts; a later instant than that is never needed.
+        // A debt is paid within the time of a few bursts, so that a later instant is never needed.
         *full_at = now + missing.min(LONGEST);
         let burst = rate.time_of(rate.burst);
         if missing <= burst {

@@ -1,4 +1,4 @@
-//! Who may connect to a listener at all: how many clients speak HTTP at once, and what is kept back for when there is no room.
+//! Admission to a listener: how many clients speak HTTP at once, and which descriptors are reserved for when there is no room.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -92,7 +92,7 @@ impl Porch {
     }
 }
 
-/// What can be done without file descriptors.
+/// The action of a listener without file descriptors.
 pub(super) enum Room {
     /// Connections are being closed.
     Soon,

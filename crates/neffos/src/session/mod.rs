@@ -142,7 +142,7 @@ impl<W> Session<W> {
         is_new
     }
 
-    /// The reply is queued: what is sent from now on comes after it.
+    /// The reply is queued: messages that are sent from now on come after it.
     pub(crate) fn confirm_membership(&mut self) {
         self.unconfirmed = None;
     }

@@ -105,7 +105,7 @@ impl Driver {
         asks.into_iter().for_each(|pending| pending.waiter.abandon());
         self.peer.hub().fanout.remove(&self.peer, memberships);
         let is_cut = self.peer.outgoing().outbox.is_cut();
-        // Zero is no limit, but what is cut is not waited for.
+        // Zero is no limit, but the server does not wait for a connection that is cut.
         let cut = || time_limit::of(limits.close_timeout).map_or(CUT_TIMEOUT, |limit| limit.min(CUT_TIMEOUT));
         let socket = if is_cut { cut() } else { limits.close_timeout };
         let end = EndLimits { socket, stall: socket / 2, handlers: limits.handler_grace };
