@@ -185,6 +185,20 @@ async fn what_an_application_keeps_lives_as_long_as_the_connection() {
     assert!(conn.send(Message::new("late", "")).unwrap_err().is_closed());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_has_the_reply_to_its_join_is_sent_messages_of_the_room() {
+    let running = start(Server::builder().namespace("default", Events::new())).await;
+    let mut client = running.enter().await;
+    let ns = running.server.connections().remove(0).namespace("default").unwrap();
+    for nth in 0..500 {
+        let room = format!("r{}", nth % 2);
+        client.join(&room).await;
+        ns.room(&room).unwrap().emit("hello", "").unwrap();
+        assert_eq!(client.event("hello").await, "");
+        client.leave(&room).await;
+    }
+}
+
 /// While a burst is pending, the reply to a join waits for the broadcasts before it, and with it every message to the room.
 #[tokio::test]
 async fn no_message_of_another_task_reaches_a_room_before_the_reply_to_its_join() {

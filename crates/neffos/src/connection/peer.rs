@@ -358,12 +358,6 @@ impl Peer {
         self.hub.fanout.settled(self)
     }
 
-    /// As [`Peer::settled`]; from then on messages may be sent to the place that the peer has asked for.
-    pub(super) async fn confirmed(&self) {
-        self.settled().await;
-        self.session().confirm_membership();
-    }
-
     /// Writes what the socket takes without waiting.
     pub(super) fn flush(&self) {
         let mut tally = Tally::default();
@@ -502,9 +496,14 @@ impl Member for Peer {
         offer == Offer::Flush
     }
 
+    /// A message to the place that the reply confirms is allowed from here on, and comes after the reply: both take this lock.
     fn offer_reply(&self, frame: Bytes) -> bool {
         let mut tally = Tally::default();
-        let offer = self.outgoing().offer_single(frame, &self.hub.limits.outbox.for_replies(), &mut tally);
+        let offer = {
+            let mut outgoing = self.outgoing();
+            self.session().confirm_membership();
+            outgoing.offer_single(frame, &self.hub.limits.outbox.for_replies(), &mut tally)
+        };
         self.hub.fanout.totals().add(&tally);
         if offer == Offer::Overflow {
             self.cut(&too_slow());

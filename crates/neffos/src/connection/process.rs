@@ -156,7 +156,7 @@ async fn connect(peer: Arc<Peer>, namespace: Arc<str>, message: Box<Message>) {
     }
     let _claim = peer.reach(&namespace, None).await;
     let is_new = peer.enter_for_peer(&namespace, done(&peer, &message));
-    peer.confirmed().await;
+    peer.settled().await;
     if is_new {
         run(&peer, &namespace, renamed(message, events::CONNECTED)).await;
     }
@@ -192,7 +192,7 @@ async fn join(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Box
         return refuse(&peer, message, BAD_NAMESPACE);
     }
     let is_new = peer.join_for_peer(&namespace, &room, done(&peer, &message));
-    peer.confirmed().await;
+    peer.settled().await;
     if is_new {
         run(&peer, &namespace, renamed(message, events::JOINED)).await;
     }

@@ -142,7 +142,7 @@ impl<W> Session<W> {
         is_new
     }
 
-    /// The reply is queued: messages that are sent from now on come after it.
+    /// The reply is being queued: messages that are sent from now on come after it.
     pub(crate) fn confirm_membership(&mut self) {
         self.unconfirmed = None;
     }
