@@ -19,7 +19,7 @@ const PATIENCE = 60_000;
 const AWAY = 2_000;
 const FLAGS = [
   "--api-key",
-  "a-key-for-tests",
+  "a-key-for-these-tests",
   "--max-connections-per-address",
   "0",
   "--address-header",
@@ -143,7 +143,7 @@ function programAt(server, address) {
     await server.restart();
   };
   const say = async (body) => {
-    const headers = { authorization: "Bearer a-key-for-tests", connection: "close" };
+    const headers = { authorization: "Bearer a-key-for-these-tests", connection: "close" };
     const message = JSON.stringify({ namespace: "default", room: "lobby", event: "news", body });
     await fetch(`http://${server.address}/api/broadcast`, { method: "POST", headers, body: message });
   };

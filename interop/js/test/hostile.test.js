@@ -106,7 +106,7 @@ function granting(attack) {
 
 for (const [name, kind, play] of [
   ["floods before it accepts", "protocol", (socket) => Array.from({ length: 17 }, () => socket.send("early"))],
-  ["sends a giant before it accepts", "protocol", (socket) => socket.send("x".repeat(1_000_000))],
+  ["sends a giant before it accepts", "protocol", (socket) => socket.send("x".repeat(1_100_000))],
   ["closes with 1008 before it accepts", "refused", (socket) => socket.close(1008, "banned")],
   ["refuses", "refused", (socket) => socket.send("Hno")],
 ]) {
@@ -117,8 +117,8 @@ for (const [name, kind, play] of [
 }
 
 for (const [name, code, attack] of [
-  ["sends a giant", 4009, (socket) => socket.send(";default;;chat;0;0;".padEnd(1_000_000, "x"))],
-  ["sends giant bytes", 4009, (socket) => socket.send(new Uint8Array(1_000_000))],
+  ["sends a giant", 4009, (socket) => socket.send(";default;;chat;0;0;".padEnd(1_100_000, "x"))],
+  ["sends giant bytes", 4009, (socket) => socket.send(new Uint8Array(1_100_000))],
   ["floods a slow handler", 4008, (socket) => Array.from({ length: 5000 }, () => socket.send(";default;;slow;0;0;"))],
   ["hangs up", 1006, (socket) => socket.terminate()],
   ["closes with 4321", 4321, (socket) => socket.close(4321, "bye")],
