@@ -105,6 +105,8 @@ fn cluster(language: Language, pace: &str, receivers: usize) -> Result<(f64, f64
     let server = || -> Result<(Background, String)> {
         let mut serve = Command::new(programs.join("neffos"));
         let serve = serve.args(["serve", "--addr", "127.0.0.1:0", "--outbox-messages", "16384", flag, &broker.url()]);
+        // One client says more than a person would.
+        let serve = serve.args(["--message-rate", "0", "--byte-rate", "0"]);
         let server = Background::start(serve.stderr(Stdio::null()))?;
         let address = server.line_after("listening on ", START)?;
         Ok((server, format!("ws://{address}/ws")))
