@@ -225,6 +225,7 @@ impl Caller {
         matches!(self.entry, Entry::Seat(_))
     }
 
+    #[cfg(feature = "tls")]
     /// How long it may take for the handshake of TLS.
     pub(super) fn handshake_timeout(&self, server: &Server) -> Duration {
         self.limits(server).head
