@@ -225,8 +225,8 @@ impl Caller {
         matches!(self.entry, Entry::Seat(_))
     }
 
+    /// How long the handshake of TLS may take.
     #[cfg(feature = "tls")]
-    /// How long it may take for the handshake of TLS.
     pub(super) fn handshake_timeout(&self, server: &Server) -> Duration {
         self.limits(server).head
     }
