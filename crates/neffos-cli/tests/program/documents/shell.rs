@@ -101,9 +101,9 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         for group in &self.groups {
-            // Most have ended by themselves.
+            // Most have ended by themselves. The `kill` of other shells knows no groups.
             let kill = format!("kill -KILL -- -{group} 2>/dev/null");
-            std::process::Command::new("sh").args(["-c", &kill]).status().ok();
+            std::process::Command::new("bash").args(["-c", &kill]).status().ok();
         }
     }
 }
