@@ -38,7 +38,7 @@ impl Client {
         Self::over(TcpStream::connect(address).await.unwrap(), "/ws", headers).await
     }
 
-    /// The same over a stream that is there, with these headers; else the first line of the answer.
+    /// The same over a stream that is there, with these headers; else the first line of the answer, or the close code.
     pub(crate) async fn over(
         stream: impl Duplex + 'static,
         path: &str,
@@ -57,8 +57,11 @@ impl Client {
         }
         while !client.line().await.is_empty() {}
         client.send("M").await;
-        let ack = client.text().await;
-        ack.strip_prefix('A').expect("not let in").clone_into(&mut client.id);
+        match client.frame().await {
+            Frame::Text(ack) => ack.strip_prefix('A').expect("not let in").clone_into(&mut client.id),
+            Frame::Binary(bytes) => panic!("not an ack: {bytes:?}"),
+            Frame::Close(code) => return Err(format!("closed with {code}")),
+        }
         Ok(client)
     }
 
