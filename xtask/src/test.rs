@@ -54,6 +54,7 @@ fn javascript(steps: &mut Steps, workspace: &Workspace) -> Result {
     interop.env("NEFFOS_SCENARIO", workspace.program("scenario"));
     interop.env("NEFFOS_PROGRAM", workspace.program("neffos"));
     interop.env("NEFFOS_AXUM", workspace.program("examples/axum"));
+    interop.env("NEFFOS_CLIENT", workspace.program("client"));
     interop.env("NEFFOS_GO_SERVERS", go::servers(workspace));
     interop.env("NEFFOS_CHROMIUM", machine::chromium());
     steps.command(&mut interop)?;

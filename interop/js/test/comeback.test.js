@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 
 import WebSocket from "ws";
@@ -39,7 +40,10 @@ async function comesBack(starting) {
   after(() => place.stop());
   const url = `ws://${place.address}/ws`;
   const kinds = [oldClient(100), oldClient(1_000), oldClient(5_000), ownClient];
-  const clients = await Promise.all(kinds.flatMap((kind) => Array.from({ length: CROWD }, () => kind(url))));
+  const inRust = await rustClients(url);
+  after(inRust.stop);
+  const fromHere = await Promise.all(kinds.flatMap((kind) => Array.from({ length: CROWD }, () => kind(url))));
+  const clients = [...fromHere, ...inRust.clients];
   const deaf = await halfOpen(place.address);
   const heard = await place.reach(clients);
   assert.equal(heard, clients.length, "before");
@@ -48,7 +52,7 @@ async function comesBack(starting) {
   const missing = clients.filter((client) => !client.heard()).map((client) => client.name);
   assert.deepEqual([back, missing], [clients.length, []]);
   deaf.destroy();
-  await Promise.all(clients.map((client) => client.close()));
+  await Promise.all(fromHere.map((client) => client.close()));
 }
 
 /** A client of 0.1.34 that looks so often whether the server is back. */
@@ -84,6 +88,23 @@ async function ownClient(url) {
     () => room.ns.room("lobby") !== undefined,
     () => conn.close(),
   );
+}
+
+/** A program that has a crowd of clients in Rust, each in the room, and that prints what each of them hears. */
+async function rustClients(url) {
+  const states = Array.from({ length: CROWD }, () => ({ body: "" }));
+  const args = [url, "--crowd", String(CROWD), "--event", "news"];
+  const child = spawn(requiredPath("NEFFOS_CLIENT"), args, { env: environment(), stdio: ["pipe", "pipe", "inherit"] });
+  const ready = new Promise((resolve) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const [number, body] = line.split(" ");
+      if (line === "ready") resolve(undefined);
+      else states[Number(number)].body = body;
+    });
+  });
+  await within(ready, PATIENCE, "the clients in Rust do not connect");
+  const clients = states.map((state, number) => ({ ...observed(`Rust ${number}`, state, () => true), close() {} }));
+  return { clients, stop: () => child.stdin.end() };
 }
 
 function observed(name, state, isInRoom, close) {
