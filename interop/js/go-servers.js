@@ -28,7 +28,8 @@ const versions = [
       "a client that offers subprotocols is let in": "it chooses none",
       ...notInTheFixture,
       "a client learns why it was closed": "it drops the connection without a close frame",
-      "who is told 1012 knows that the server restarts": "it drops the connection without a close frame",
+      "a client that is closed with 1012 knows that the server restarts":
+        "it drops the connection without a close frame",
     },
   },
   {
@@ -37,7 +38,7 @@ const versions = [
     cannot: {
       "a client that offers subprotocols is let in": "it chooses none",
       ...notInTheFixture,
-      "who is told 1012 knows that the server restarts": "it says 1001, whatever the reason",
+      "a client that is closed with 1012 knows that the server restarts": "it says 1001 for every reason",
     },
   },
 ];

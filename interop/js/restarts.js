@@ -41,7 +41,7 @@ export const restarts = {
     },
   },
 
-  "who is told 1012 knows that the server restarts": {
+  "a client that is closed with 1012 knows that the server restarts": {
     needs: "closeInfo",
     async run(world) {
       const client = await inDefault(world, { reconnect: true });

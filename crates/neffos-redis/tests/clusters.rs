@@ -1,5 +1,5 @@
 //! Clusters that change, and channels that are spread over all of one.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use brokers::RedisCluster;
 use neffos::Dialect;

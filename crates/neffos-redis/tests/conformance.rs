@@ -1,6 +1,6 @@
 //! Every promise about several servers is kept over Redis: in each dialect, alone, in a cluster, behind sentinels, and by a
 //! user who may do nothing but what is needed, over TLS.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use brokers::{Authority, Redis, RedisCluster, Sentinel, free_port};
 use neffos::Dialect;

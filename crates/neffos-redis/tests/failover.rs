@@ -1,5 +1,5 @@
 //! A master of a cluster that dies or stands still is replaced by its replica, and servers go there.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

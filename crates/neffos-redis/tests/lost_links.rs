@@ -1,5 +1,5 @@
 //! Whatever happens to a connection ends the link, says why, and the next link works.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! What is set wrongly is told in words that say what to mend, and without secrets.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use brokers::{Authority, Redis, Sentinel, free_port};
 use neffos_redis::RedisExchange;

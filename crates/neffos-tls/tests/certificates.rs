@@ -1,5 +1,5 @@
 //! What files and memory hold is what both sides of a connection go by, and what cannot be used is told.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::fs;
 use std::path::Path;

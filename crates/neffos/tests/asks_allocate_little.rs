@@ -1,5 +1,5 @@
 //! What an ask allocates, from the bytes that come to the bytes that go.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! At most once: with room enough nothing is missing and nothing doubled; without, what is missing is counted exactly.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! A broadcast reaches everyone whom it names, and nobody else: all, all but one, a room, an id, from inside and outside.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

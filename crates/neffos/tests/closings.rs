@@ -1,5 +1,5 @@
-//! The application is told once of every connection that comes, and of how it ended.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! The application is notified once of every connection, and once of how it ended.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Compression, where client and server agree on it: once for a broadcast, by each message alone, and never past a limit.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 #[path = "support/raw.rs"]
 mod raw;

@@ -1,5 +1,5 @@
 //! A connection that compresses holds no more than one that does not: what compressing takes belongs to the thread.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 #[path = "support/raw.rs"]
 mod raw;

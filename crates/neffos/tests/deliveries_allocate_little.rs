@@ -1,5 +1,5 @@
 //! What a broadcast allocates for each of its receivers: nothing.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

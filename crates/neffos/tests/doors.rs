@@ -1,5 +1,5 @@
 //! How a request becomes a connection, and what it is told when it does not.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

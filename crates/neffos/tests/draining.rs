@@ -1,7 +1,7 @@
 //! While a server drains: a client that only asks whether it is back gets no answer, connections without a request are closed,
 //! and requests for its state are answered.
 #![cfg(all(feature = "axum", feature = "tls"))]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 #[path = "support/openings.rs"]
 mod openings;

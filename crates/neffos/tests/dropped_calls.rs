@@ -1,5 +1,5 @@
-//! A call that is dropped after its answer has come leaves nothing half done: the handlers are told of what has taken effect.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! A call that is dropped after its answer has come leaves nothing half done: the handlers run for every change that took effect.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

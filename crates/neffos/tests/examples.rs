@@ -1,5 +1,5 @@
 //! The examples do what they say. They are built with the tests (`cargo test`), or by `cargo build --examples`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! What was missed while a link was lost is said again: once, and in order.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Where a broker tells its own servers late, a join is answered when the others of neffos have given a sign.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Whoever can publish on the broker but has no key achieves nothing by publishing recorded envelopes again.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -42,7 +42,7 @@ impl Tapped {
         Self { link: Arc::default(), cuts: watch::Sender::default(), ..self.clone() }
     }
 
-    /// What was published so far.
+    /// The envelopes published so far.
     fn recorded(&self) -> Vec<Parcel> {
         self.tape.lock().unwrap().clone()
     }
@@ -190,7 +190,7 @@ async fn a_recorded_request_for_a_resend_makes_a_server_publish_nothing() {
         for _ in 0..20 {
             tapped.replay(requests.clone()).await;
         }
-        // It is published behind whatever the recorded envelopes lead to.
+        // It is published after everything that the recorded envelopes cause.
         say(&one, "the end");
         while hears(&mut ear).await != "the end" {}
         let more = tapped.recorded_bytes() - before;

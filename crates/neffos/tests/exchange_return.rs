@@ -1,5 +1,5 @@
 //! What was kept through an outage goes when those who were there before hear it again, and not when they are only heard.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

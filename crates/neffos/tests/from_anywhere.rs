@@ -1,6 +1,6 @@
 //! A broadcast may be made from anywhere: many tasks, handlers, callbacks of connecting and disconnecting clients, while
 //! rooms are joined and left.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

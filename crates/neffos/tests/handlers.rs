@@ -1,6 +1,6 @@
 //! A handler may do anything without a deadlock: panic, wait, ask its own peer, broadcast, close its own connection, join
 //! rooms. Handlers of one connection run one at a time, in order, and the reader goes on meanwhile.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

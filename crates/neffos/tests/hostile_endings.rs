@@ -1,7 +1,7 @@
 //! A server may end a connection at any step and in any way: whoever waits is told at once, with an error that says whether
 //! the connection comes back; and when it does, the handles that were there before work again.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Servers that never get as far as a welcome: a dial ends in time, with an error that says what was wrong, and takes no more
 //! than its bounds allow.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Servers that welcome a client and then break rules, answer wrongly, ask without end, or fall silent: nothing hangs, nothing
 //! grows without bound, and what can go on goes on.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! A handshake that is in flight when the server ends does not outlive it: before its head, in the middle of it, right behind it,
 //! and while the application decides.
 #![cfg(all(feature = "axum", feature = "tls"))]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 #[path = "support/openings.rs"]
 mod openings;

@@ -1,5 +1,5 @@
 //! What a client may not do, and what happens then: it alone is closed, with the right code and in time.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Who is in which namespace and room, by the client's wish or the server's, and what handlers are told about it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

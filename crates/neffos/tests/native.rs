@@ -1,5 +1,5 @@
 //! Native messages: frames without an envelope, beside namespaces or instead of them.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

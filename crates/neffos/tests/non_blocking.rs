@@ -1,6 +1,6 @@
 //! A broadcast waits for nobody: a client that does not read delays neither other receivers, nor new clients, nor other
 //! broadcasts; it is cut in time, and what it costs meanwhile is bounded.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Each receiver gets A before B when one caller broadcast A before B; with ordered broadcast, all agree on one order.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! Clients that are no websockets have bounds, too, and hold nobody up.
+//! Clients of plain HTTP have limits, too, and do not delay other clients.
 #![cfg(feature = "axum")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

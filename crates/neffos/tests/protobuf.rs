@@ -1,5 +1,5 @@
 //! Protobuf bodies go both ways, in binary frames, and one that does not fit is an error that names the field.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Through a proxy a client asks for a tunnel, shows its credentials, and tells what the proxy has against it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

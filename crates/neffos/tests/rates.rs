@@ -1,5 +1,5 @@
 //! A client that sends faster than its rate is slowed down. Nothing that it sent is lost, and other clients notice nothing.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

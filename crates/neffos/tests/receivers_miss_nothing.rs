@@ -1,5 +1,5 @@
-//! A receiver whose socket accepts everything misses nothing, whatever other connections do meanwhile.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! A receiver whose socket accepts everything misses nothing, even if other connections churn or flood meanwhile.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! A lost connection comes back with all that it was in, to the same handles.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! A refusal is a refusal, with its code and with or without a text, on whichever side it is heard.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

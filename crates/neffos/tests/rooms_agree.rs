@@ -1,6 +1,6 @@
-//! While handlers run, both sides agree on who is where: what is sent to a room from inside its handlers arrives, and what is
-//! asked there is answered.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! While handlers run, both sides agree on the memberships: a message to a room from inside its handlers arrives, and an ask
+//! gets its reply.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -19,7 +19,7 @@ fn talking<S: Side>() -> Events<S> {
     })
 }
 
-/// Who hears that, and answers.
+/// The side that hears it, and replies.
 fn listening<S: Side>() -> Events<S> {
     Events::new()
         .on("hello", async |State(told): State<Sender<String>>, room: Room<S>, body: String| {
@@ -99,7 +99,7 @@ async fn an_ask_to_a_foreign_room_is_answered_where_it_is_allowed() {
     let allowed = start(Server::builder().namespace("default", events()).allow_foreign_rooms()).await;
     let mut client = allowed.enter().await;
     assert_eq!(client.request("default", "lobby", "echo", "hi").await, ";default;lobby;echo;0;0;hi");
-    // An adversary that names a namespace that it is not in is told so, as ever.
+    // An adversary that names a namespace that it is not in gets an error, as always.
     assert_eq!(client.request("nowhere", "lobby", "echo", "hi").await, ";nowhere;lobby;echo;1;0;bad namespace");
 
     let refused = start(Server::builder().namespace("default", events())).await;

@@ -1,5 +1,5 @@
 //! A server works from any runtime: connections of several, one after the other or at once, and callers in none.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

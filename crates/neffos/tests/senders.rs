@@ -1,5 +1,5 @@
 //! A server states the sender of a message, and no client can forge it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! A server ends in good order: new clients are refused, events that have begun are finished, all are told to come back.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! `wss://` addresses: whom a client trusts, what it tells when it does not, and who it says it is.
 
 #![cfg(feature = "tls")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

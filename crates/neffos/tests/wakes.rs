@@ -1,6 +1,6 @@
-//! The task of a connection waits for many things at once, and goes on with each of them as soon as it comes: on a server and on
-//! a client, over TCP and over any other stream. No deadline here is short enough to do it instead.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! The task of a connection waits for many events at once, and handles each as soon as it comes: on a server and on a client,
+//! over TCP and over any other stream. No deadline here is short enough to hide a missing wake-up.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! The proxy does to bytes what it is told, so that tests of faults test the fault that they name.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::sync::Arc;
 use std::time::Duration;

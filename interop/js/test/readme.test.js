@@ -51,7 +51,7 @@ describe("the first example of the README", { timeout: BUILD_DEADLINE }, () => {
 });
 
 /**
- * Makes the project as the README says. Only the address is another, for 8080 may be taken, and it is told once it serves.
+ * Makes the project as the README says. Only the address differs, as 8080 may be taken; it is printed once the server listens.
  *
  * @param {string} home
  */

@@ -4,7 +4,7 @@
 //! - `setting.rs`: which broker, and which version of the Go implementation.
 //! - `node.rs`: a server of either kind; `cluster.rs`: several on one broker.
 //! - `ear.rs`: a client made of bytes.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 #![allow(clippy::exhaustive_enums, clippy::exhaustive_structs, reason = "only the tests beside it use it")]
 
 mod cluster;

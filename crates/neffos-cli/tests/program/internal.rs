@@ -49,7 +49,7 @@ async fn why_it_is_not_ready_strangers_are_not_told() {
     let mut program = Program::start(&["--internal-addr", "127.0.0.1:0", "--redis", &nobody]).await;
     let internal = program.internal().await;
     let told = async |address| request(address, "GET", "/readyz", &[], "").await;
-    // At first it is joining; what it meets is known a moment later.
+    // At first the server is joining; a moment later it knows why it cannot.
     while !told(internal).await.body.starts_with("no link to the other servers for ") {}
     let public = told(program.address).await;
     assert_eq!((public.status, public.body.as_str()), (503, "no link to the other servers\n"));

@@ -80,7 +80,7 @@ where
     Arc::new(move |attempt| hook(attempt).boxed())
 }
 
-/// A header of the application's, or what is wrong with it. The text does not show the value: it may be a token.
+/// A header of the application's, or the reason why it cannot be sent. The reason does not show the value: it may be a token.
 pub(super) fn read_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let Ok(name) = name.parse::<HeaderName>() else { return Err(format!("header {name:?}: not a header name")) };
     if OWN_HEADERS.contains(&name) {

@@ -29,7 +29,7 @@ pub fn urls(data: &[u8]) {
         Ok(target) => format!("{} {target:?}", target.shown()),
         Err(err) => err.to_string(),
     };
-    assert!(!is_shown(&told), "{url:?} is told as {told:?}");
+    assert!(!is_shown(&told), "{url:?} is shown as {told:?}");
 }
 
 fn is_shown(text: &str) -> bool {

@@ -164,7 +164,7 @@ impl Gate {
         self.unproven.get(&id).is_some_and(|unproven| unproven.nonce == nonce)
     }
 
-    /// Takes a proof: the sender of `seal` has repeated `nonce`. None when nobody waits for it.
+    /// Takes a proof: the sender of `seal` has repeated `nonce`. None when no proof with this nonce was asked for.
     pub(super) fn prove(&mut self, id: NodeId, nonce: u64, seal: Seal, now: Instant) -> Option<Admission> {
         let unproven = self.take(id, nonce)?;
         if !self.known.contains_key(&id) && self.known.len() >= MOST_KNOWN {
@@ -212,7 +212,7 @@ impl Gate {
         is_due
     }
 
-    /// Forgets nodes that were silent for so long that nothing of theirs is fresh any more.
+    /// Forgets nodes that were silent for so long that all their recorded envelopes are too old.
     pub(super) fn expire(&mut self, now: Instant) {
         let now = self.clock(now);
         self.known.retain(|_, known| now.saturating_sub(known.heard) <= MEMORY);

@@ -180,7 +180,7 @@ pub(super) fn why_closed(request: &Parts) -> Reason {
     }
 }
 
-/// An answer that is none: the connection ends without one. A listener of ours knows it by its mark. Any other HTTP server is
+/// An answer that is none: the connection ends without one. The crate's own listener recognises it by a mark. Any other HTTP server is
 /// hyper's, which writes no head with two lengths, and ends the connection instead.
 fn silence() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());

@@ -137,8 +137,8 @@ async fn accept<F, C>(
     C: Future<Output = ()> + Send + 'static,
 {
     let begin = move |stream, caller| {
-        // What answers is large, and the connection that may come of it has no use for it: it has memory of its own, for as
-        // long as it is needed.
+        // The future that answers requests is large, and a websocket does not need it: it has an allocation that is freed
+        // with it.
         let answer = Box::pin(answers.track_future(answer(send_at_once(stream), caller)));
         tokio::spawn(answer.map(OptionFuture::from).flatten());
     };
@@ -184,7 +184,7 @@ async fn recover(
     complaint: &mut Complaint,
 ) -> Option<(TcpStream, Caller)> {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    // A client that went away before it was accepted costs no wait.
+    // A client that hung up before it was accepted costs no wait.
     if matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         return None;
     }

@@ -24,7 +24,7 @@ pub enum Sender<'a> {
     Program,
 }
 
-/// The mark as it is sent; empty when there is none.
+/// The mark in the form that is sent; empty when there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mark(SmolStr);
 

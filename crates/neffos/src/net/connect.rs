@@ -13,8 +13,8 @@ use super::race::{Race, Step};
 
 /// Opens a TCP connection to `host`, a name or an address (IPv6 without brackets), with `TCP_NODELAY` set.
 ///
-/// The addresses of a name are tried in the resolver's order, IPv6 and IPv4 in turn, as in RFC 8305: an address that does not
-/// answer within 250 ms delays the next one no longer, and the first that answers is taken. It has no deadline of its own.
+/// The addresses of a name are tried in the resolver's order, IPv6 and IPv4 alternately, as in RFC 8305: an address that does not
+/// answer within 250 ms delays the next one no longer, and the first that answers is taken. The caller sets the deadline.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 pub(super) struct Race {
     waiting: VecDeque<SocketAddr>,
     running: usize,
-    /// When the next address is tried, whatever becomes of those that are being tried.
+    /// When the next address is tried, even if earlier ones are still being tried.
     next_at: Instant,
     failures: Vec<(SocketAddr, io::Error)>,
 }

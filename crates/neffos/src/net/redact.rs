@@ -6,9 +6,9 @@ use url::Url;
 
 /// Shows where a URL leads, without anything that may be a secret. For errors, logs and `Debug`.
 ///
-/// What is shown is the scheme, if it is a known one, host and port, and a path of short plain names. In place of a user, a
-/// password, a query or a fragment there is `…`. What cannot be told apart with certainty, as after a `/` or a `?` that stands
-/// unescaped in a password, is not shown at all.
+/// It shows the scheme, if it is a known one, host and port, and a path of short plain names. In place of a user, a
+/// password, a query or a fragment there is `…`. A part that may belong to a secret is not shown at all: for example the text
+/// after an unescaped `/` or `?` in a password.
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ pub fn redact(url: &str) -> String {
     format!("{scheme}{}", place.as_deref().unwrap_or(HIDDEN))
 }
 
-/// What stands behind the scheme; none if it cannot be told what in it is a secret.
+/// The text after the scheme; none if its secret parts cannot be told from the others.
 fn place(rest: &str) -> Option<String> {
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
@@ -54,7 +54,7 @@ fn host(text: &str) -> Option<String> {
     let url = Url::parse(&format!("http://{text}/")).ok().filter(|_| text.len() <= MAX_HOST)?;
     match text.bytes().all(is_plain) {
         true => Some(text.to_owned()),
-        // A name in another script: as it is dialled.
+        // A name in another script: in the form that is dialled.
         false => Some(url[url::Position::BeforeHost..url::Position::AfterPort].to_owned()),
     }
 }

@@ -195,7 +195,7 @@ impl ServerBuilder {
         self
     }
 
-    /// How many bytes one client may send, as they are received. Beyond, the same happens as with
+    /// How many bytes one client may send, counted on the wire. Beyond, the same happens as with
     /// [`ServerBuilder::message_rate`]. No limit by default. A burst smaller than the largest message slows down every client that
     /// sends such a message.
     pub fn byte_rate(mut self, rate: Rate) -> Self {

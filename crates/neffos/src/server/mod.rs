@@ -237,7 +237,7 @@ impl Server {
     }
 
     /// Closes every connection with 1001 and refuses new ones with 503. Returns at once. A client whose handshake is in flight is
-    /// closed as soon as it is a connection.
+    /// closed as soon as its handshake is done.
     pub fn close(&self) {
         self.gate.close();
         self.hub.fanout.all().iter().for_each(close_for_good);

@@ -1,7 +1,7 @@
 //! What the promise tests share: a server on a free port and clients that speak the wire by hand, over an independent
 //! websocket implementation.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 pub(crate) mod frail;
 pub(crate) mod ours;

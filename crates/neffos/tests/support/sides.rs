@@ -28,7 +28,7 @@ pub(crate) enum Transport {
 
 pub(crate) const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Memory];
 
-/// What the handlers wait for, and what they tell.
+/// The signals that the handlers wait for, and those that they give.
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) entered: Arc<Notify>,

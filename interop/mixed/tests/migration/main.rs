@@ -4,7 +4,7 @@
 //! - `talk.rs`: who talks; `ledger.rs`: who listens, and what each has heard.
 //!
 //! Nobody hears a message twice, or those of one sender in another order, and only who is away misses any.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod ledger;
 mod talk;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What becomes of a block.
+/// How a block is tested.
 enum How {
     /// The library's documentation tests compile it: its `lib.rs` includes the page.
     Compiled(&'static str),
@@ -34,7 +34,7 @@ const TERMINAL: How = By("crates/neffos-cli/tests/program/terminal/manual.rs", "
 const PICTURE: How = Not("a picture, not code");
 const LONG: How = Not("it measures for an hour; `cargo xtask ci` runs it in brief");
 
-/// The blocks of each page, in order: how the block begins, after the fence, and what becomes of it.
+/// The blocks of each page, in order: how the block begins, after the fence, and how it is tested.
 const PAGES: &[(&str, &[(&str, How)])] = &[
     (
         "README.md",
@@ -150,7 +150,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(clone().join(path)).unwrap_or_else(|err| panic!("{path}: {err}"))
 }
 
-/// What stands between fences: the language, a line feed, and the code.
+/// The texts between fences: the language, a line feed, and the code.
 fn blocks(page: &str) -> Vec<&str> {
     let pieces: Vec<_> = page.split("```").collect();
     assert!(pieces.len() % 2 == 1, "a fence is not closed");

@@ -12,8 +12,8 @@ use tokio::process::{Child, Command};
 use super::clone;
 use crate::support::{Client, soon};
 
-/// A shell in a folder of its own. `cargo` builds nothing in it, for the program is built already; and the ports of the page are
-/// free ones. All that it has begun ends with it.
+/// A shell in a temporary folder. `cargo` builds nothing there: the program is built already. The page's ports are replaced by
+/// free ones. Every process that the shell started ends with it.
 pub(super) struct Shell {
     folder: Folder,
     ports: Vec<(&'static str, u16)>,
@@ -21,7 +21,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// The first port is that of the program when it is told of none.
+    /// The first port is the one on which the program listens by default.
     pub(super) fn new(name: &str, ports: &[&'static str]) -> Self {
         let ports: Vec<_> = ports.iter().map(|port| (*port, free_port())).collect();
         let shell = Self { folder: Folder::new(name), ports, groups: Vec::new() };
@@ -51,7 +51,7 @@ impl Shell {
         self.folder.write(name, &self.here(text)).display().to_string()
     }
 
-    /// Runs a script to its end, which is a good one. What it leaves in the background goes on.
+    /// Runs a script, which must succeed. Its background processes keep running.
     pub(super) async fn run(&mut self, script: &str) {
         let mut child = self.begin(script);
         let status = soon(child.wait()).await.unwrap();

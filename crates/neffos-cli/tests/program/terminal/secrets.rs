@@ -1,4 +1,4 @@
-//! No command shows a password, a token or a header, whatever goes wrong.
+//! No command shows a password, a token or a header in any of its errors.
 
 use crate::support::{Program, run_to_end};
 

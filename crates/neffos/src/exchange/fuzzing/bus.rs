@@ -1,4 +1,4 @@
-//! A simulated broker, whose links fail as they are told, and an adversary who records, replays, reorders and withholds envelopes.
+//! A simulated broker with links that fail on command, and an adversary who records, replays, reorders and withholds envelopes.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -16,7 +16,7 @@ use super::links::{KEY, SERVERS, lock};
 #[derive(Debug, Default)]
 pub(super) struct Bus {
     lines: [Mutex<Line>; SERVERS],
-    /// Some line goes on, or is over.
+    /// Some line works again, or has ended.
     changed: watch::Sender<u64>,
     /// Since when every line works; none while one does not.
     calm_since: Mutex<Option<Instant>>,
@@ -36,7 +36,7 @@ pub(super) struct Line {
     is_refused: bool,
     is_stalled: bool,
     is_delayed: bool,
-    /// What is on its way to the server, and over which link: also over those that are gone.
+    /// The envelopes on their way to the server, each with its link: also over links that are gone.
     late: Vec<(u64, Inbox, Parcel)>,
     /// How many of the next envelopes the adversary withholds from the server, and those that it has.
     withholds: usize,
@@ -56,14 +56,14 @@ pub(super) struct Open {
     channels: HashSet<Arc<str>>,
 }
 
-/// What becomes of what is published next.
+/// How the broker treats the next envelope.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     #[default]
     Taken,
     Lost,
     HalfLost,
-    /// It is published, and whoever did it is not told.
+    /// It is published, and its publisher gets no confirmation.
     Unconfirmed,
 }
 
@@ -269,7 +269,7 @@ impl Link for Strand {
             Fate::Lost => 0,
         };
         parcels[..arriving].iter().for_each(|parcel| self.bus.carry(parcel));
-        if fate == Fate::Taken { Ok(()) } else { Err("nobody knows what became of it".into()) }
+        if fate == Fate::Taken { Ok(()) } else { Err("the broker did not confirm it".into()) }
     }
 
     async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
