@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::churn::{Churners, Churning};
 use super::clock;
 use super::fleet::{Berth, Observer, Place, Reading};
 use super::ground::{Bill, Ground, TICK};
@@ -11,7 +12,7 @@ use super::html::Plots;
 use super::ledger::{Account, Arrival, Sums};
 use super::options::BroadcastArgs;
 use super::report::{Latency, Report};
-use super::sender::{Plan, Sender, Sending};
+use super::sender::{self, Plan, Sending};
 use super::talk::{Heard, Part};
 use super::timeline::Timeline;
 use super::wire::Stamp;
@@ -20,12 +21,15 @@ use super::wire::Stamp;
 pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -> Result<(Report, Plots), String> {
     let mut fleet = ground.fleet()?;
     ground.open(&mut fleet, berths(args, receivers))?;
-    let sender = Sender::open(ground, args)?;
+    let sender = sender::open(ground, args)?;
+    let churners = Churners::open(ground, args.churning)?;
+    let connections = fleet.len() + 1 + churners.as_ref().map_or(0, Churners::len);
     let mut heard = Receivers::new(args, receivers);
     ground.rest(&mut fleet, &mut heard)?;
 
     let usage = ground.start()?;
     let (start, plan) = (clock::now(), Plan::of(args));
+    let churning = churners.map(Churners::start);
     let mut sending = Sending::start(sender, plan);
     loop {
         fleet.turn(&mut heard, TICK)?;
@@ -37,16 +41,18 @@ pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -
         ground.progress.show(|| heard.progress(sending.sent(), since(start)));
     }
     let taken = ground.done(usage)?;
+    let changes = churning.map(Churning::stop).transpose()?;
     ground.rest(&mut fleet, &mut heard)?;
 
     heard.sums.close(heard.expected);
-    let Bill { server, others, client } = ground.sum_up(&taken, heard.sums.received, fleet.len() + 1)?;
+    let Bill { server, others, client } = ground.sum_up(&taken, heard.sums.received, connections)?;
     let report = Report {
         mode: "broadcast",
-        connections: fleet.len() + 1,
+        connections,
         left: fleet.left(),
         receivers: Some(receivers),
         messages: Some(u64::from(args.messages)),
+        changes,
         seconds: Duration::from_nanos(heard.last.saturating_sub(start)).as_secs_f64(),
         deliveries: Some(heard.sums),
         latency_us: Some(Latency::of(&heard.latency)),

@@ -13,6 +13,7 @@ use socket2::{Domain, Socket, Type};
 use super::clock;
 use super::ground::TICK;
 use super::progress::Progress;
+use super::stream::Stream;
 use super::talk::{Heard, Part, Script, Stage, Talk};
 use super::target::Target;
 
@@ -53,7 +54,7 @@ pub(super) struct Fleet {
 }
 
 struct Member {
-    stream: TcpStream,
+    stream: Stream,
     talk: Talk,
     /// What has come of a frame.
     half: Vec<u8>,
@@ -170,6 +171,8 @@ impl Fleet {
                 let mut desk = Desk { script: &self.target.script, buffer: &mut self.buffer, out: &mut self.out };
                 let read = member.read(nth, ending, &mut desk, observer);
                 read.map_err(|err| format!("connection {nth}: {err}"))?;
+                // The read may have completed a TLS handshake, which delays the request.
+                member.flush().map_err(|err| format!("connection {nth}: {err}"))?;
             }
             let (after, is) = (member.talk.stage(), |stage, wanted| usize::from(stage == wanted));
             self.settled = self.settled + is(after, Stage::In) - is(before, Stage::In);
@@ -189,11 +192,12 @@ impl Fleet {
 
     fn start(&self, nth: usize, berth: &Berth) -> Result<Member, String> {
         let Target { address, sources, .. } = self.target;
-        let mut stream = dial(address, sources.of(nth)).map_err(|err| format!("{address}: {err}"))?;
+        let mut socket = dial(address, sources.of(nth)).map_err(|err| format!("{address}: {err}"))?;
         // If it fails, requests are only slower.
-        stream.set_nodelay(true).ok();
+        socket.set_nodelay(true).ok();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, Token(nth), interest).map_err(|err| err.to_string())?;
+        self.poll.registry().register(&mut socket, Token(nth), interest).map_err(|err| err.to_string())?;
+        let stream = Stream::new(socket, self.target.tls.as_ref()).map_err(|err| err.to_string())?;
         let mut request = Vec::new();
         let talk = Talk::new(&self.target.script, &berth.part, &mut request);
         Ok(Member { stream, talk, half: Vec::new(), unsent: request.into(), reading: berth.reading })
@@ -219,6 +223,11 @@ fn is_under_way(err: &io::Error) -> bool {
 #[cfg(not(unix))]
 fn is_under_way(err: &io::Error) -> bool {
     err.kind() == ErrorKind::WouldBlock
+}
+
+/// Whether the socket takes more later.
+fn is_later(err: &io::Error) -> bool {
+    matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected)
 }
 
 /// What a read needs, whoever reads.
@@ -270,7 +279,7 @@ impl Member {
                     old.copy_from_slice(&self.half);
                     let (filled, is_emptied) = (old.len() + count, count < new.len());
                     self.take(nth, filled, desk, observer)?;
-                    is_emptied && ending == Ending::Unknown
+                    is_emptied && ending == Ending::Unknown && self.stream.is_emptied_by_a_short_read()
                 }
                 Err(err) if err.kind() == ErrorKind::WouldBlock => true,
                 Err(err) if err.kind() == ErrorKind::Interrupted => false,
@@ -316,7 +325,7 @@ impl Member {
             match self.stream.write(self.unsent.make_contiguous()) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => drop(self.unsent.drain(..count)),
-                Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return Ok(()),
+                Err(err) if is_later(&err) => return Ok(()),
                 // What the server said last is still to be read, and then that it has left.
                 Err(err) if matches!(err.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                     self.unsent.clear();
@@ -326,7 +335,14 @@ impl Member {
                 Err(err) => return Err(err),
             }
         }
-        Ok(())
+        match self.stream.flush() {
+            Err(err)
+                if !matches!(err.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) && !is_later(&err) =>
+            {
+                Err(err)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! `neffos bench`: measures a server from outside.
 //!
 //! - `options.rs`: what is measured, and how much of it; `target.rs`: where.
-//! - `broadcast.rs`, `ask.rs`, `crowd.rs`: the modes; `sender.rs`: who broadcasts; `ground.rs`: what they stand on.
-//! - `fleet.rs`: thousands of connections on one thread; `talk/`: what one of them says, and in which dialect; `wire.rs`: the
-//!   bytes; `clock.rs`: the time; `room.rs`: whether this machine has room for them.
+//! - `broadcast.rs`, `ask.rs`, `crowd.rs`: the modes; `ground.rs`: what all modes share.
+//! - `sender.rs`: the sender; `poster.rs`: its HTTP requests; `churn.rs`: clients that join and leave rooms meanwhile.
+//! - `fleet.rs`: thousands of connections on one thread; `talk/`: the dialects that they speak; `stream.rs`: its
+//!   socket; `wire.rs`: the bytes; `clock.rs`: the time; `room.rs`: whether this machine has room for them.
 //! - `ledger.rs`: what became of every delivery; `timeline.rs`: how latency went; `meter/`: what the server took.
 //! - `progress.rs`: how far it is; `report/`: what came of it, for people and for machines; `html.rs`: with plots.
 
 mod ask;
 mod broadcast;
+mod churn;
 mod clock;
 mod crowd;
 mod fleet;
@@ -17,10 +19,12 @@ mod html;
 mod ledger;
 mod meter;
 mod options;
+mod poster;
 mod progress;
 mod report;
 mod room;
 mod sender;
+mod stream;
 mod talk;
 mod target;
 mod timeline;

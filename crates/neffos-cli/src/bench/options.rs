@@ -39,7 +39,7 @@ impl Mode {
         let most = match self {
             Self::Broadcast(args) => {
                 let receivers = args.receivers.iter().copied().max().unwrap_or_default();
-                receivers.saturating_add(args.bystanders).saturating_add(1)
+                receivers.saturating_add(args.bystanders).saturating_add(args.churning).saturating_add(1)
             }
             Self::Ask(args) => args.connections.get(),
             Self::Connect(args) => args.connections.get(),
@@ -67,6 +67,15 @@ impl Mode {
         }
     }
 
+    /// How many join and leave meanwhile.
+    pub(super) fn churning(&self) -> usize {
+        if let Self::Broadcast(args) = self { args.churning } else { 0 }
+    }
+
+    pub(super) fn has_api(&self) -> bool {
+        matches!(self, Self::Broadcast(args) if args.api.is_some())
+    }
+
     pub(super) fn names_event(&self) -> bool {
         match self {
             Self::Ask(args) => args.event.is_some(),
@@ -88,6 +97,9 @@ pub(super) enum Dialect {
     Socketio,
     /// Centrifugo's JSON protocol: a channel `all`, or one for each room; whoever sends subscribes to none.
     Centrifugo,
+    /// Pusher's protocol 7: a private channel `private-all`, or one for each room, and client events. The path is
+    /// `/app/KEY`.
+    Pusher,
 }
 
 impl Dialect {
@@ -98,6 +110,7 @@ impl Dialect {
             Self::Plain => "plain",
             Self::Socketio => "socketio",
             Self::Centrifugo => "centrifugo",
+            Self::Pusher => "pusher",
         }
     }
 }
@@ -105,14 +118,21 @@ impl Dialect {
 /// What all modes take.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// The websocket, as `ws://HOST:PORT/PATH`; without a path, where servers of the dialect usually have it.
+    /// The websocket, as `ws://HOST:PORT/PATH`, or `wss://…` over TLS; without a path, where servers of the dialect usually have
+    /// it. Over TLS, each connection makes a whole handshake: no session is resumed.
     pub(super) url: String,
+    /// Trusts the certificates in this PEM file instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(super) cacert: Option<PathBuf>,
     /// What the server speaks.
     #[arg(long, value_enum, default_value_t = Dialect::Neffos, value_name = "NAME")]
     pub(super) dialect: Dialect,
     /// The namespace that all connections enter; `default`, when absent. Only neffos has namespaces.
     #[arg(long, value_name = "NAME")]
     pub(super) namespace: Option<String>,
+    /// The secret that goes with the key in the path. Only Pusher's protocol needs one: it signs subscriptions.
+    #[arg(long, value_name = "SECRET", default_value = "app-secret")]
+    pub(super) app_secret: String,
     /// The server's process, when it runs on this machine: its processor time and memory are told, too.
     #[arg(long, value_name = "PID", conflicts_with = "metrics")]
     pub(super) pid: Option<u32>,
@@ -165,6 +185,13 @@ pub(super) struct BroadcastArgs {
     /// Where the connection that sends dials, when that is another server: one that shares an exchange with the receivers'.
     #[arg(long, value_name = "URL")]
     pub(super) from: Option<String>,
+    /// Posts each message to this HTTP API, `http://HOST:PORT/PATH`, instead of sending it over a websocket: one request after
+    /// the other over one connection. For neffos (`/api/broadcast`) and Centrifugo (`/api/publish`).
+    #[arg(long, value_name = "URL", conflicts_with = "from")]
+    pub(super) api: Option<String>,
+    /// The key of the HTTP API.
+    #[arg(long, value_name = "KEY", env = "NEFFOS_API_KEY", hide_env_values = true)]
+    pub(super) api_key: Option<String>,
     /// How many receive. Several numbers, as `100,1000,5000`, are measured one after the other, for how it grows.
     #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "N,...")]
     pub(super) receivers: Vec<usize>,
@@ -174,6 +201,9 @@ pub(super) struct BroadcastArgs {
     /// How many of the receivers read nothing; what they miss does not count.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(super) stuck: usize,
+    /// How many more clients join a separate room and leave it in a loop, as fast as the server answers. Only for neffos.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) churning: usize,
     /// How many messages are sent.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub(super) messages: u32,

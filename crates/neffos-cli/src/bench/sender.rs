@@ -1,4 +1,4 @@
-//! The connection that sends, on a thread of its own.
+//! The sender, on a separate thread: a connection, or requests to the HTTP API.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +9,7 @@ use super::clock;
 use super::fleet::{Berth, Fleet, Observer, Place, Reading};
 use super::ground::{Ground, TICK};
 use super::options::BroadcastArgs;
+use super::poster::Poster;
 use super::talk::{Heard, Part, Role, Tongue};
 use super::wire::{Stamp, TEXT, put_frame};
 
@@ -29,50 +30,93 @@ impl Plan {
     pub(super) fn lasts(&self) -> Duration {
         self.gap * self.messages
     }
+
+    /// The body of one message. Its stamp says when it was meant to be sent: without a rate, now.
+    fn body(&self, number: u32, epoch: u64) -> String {
+        let nanos = if self.gap.is_zero() { clock::now() } else { epoch + clock::as_nanos(self.gap * number) };
+        Stamp { number, nanos }.body(self.size)
+    }
 }
 
-pub(super) struct Sender {
-    fleet: Fleet,
-    tongue: Arc<dyn Tongue>,
-    /// How many messages were handed to the socket.
-    sent: Arc<AtomicU32>,
+/// A way to send messages.
+pub(super) trait Voice: Send {
+    /// Sends each message when it is due, and counts the messages that were handed over in `sent`.
+    fn send_all(&mut self, plan: &Plan, sent: &AtomicU32) -> Result<(), String>;
+
+    /// Fails when the server refused a message after it was sent.
+    fn look(&mut self) -> Result<(), String>;
 }
 
-impl Sender {
-    pub(super) fn open(ground: &mut Ground, args: &BroadcastArgs) -> Result<Self, String> {
-        let mut fleet = ground.senders_fleet()?;
-        let part = Part { role: Role::Sends, rooms: args.room.iter().cloned().collect() };
-        ground.open(&mut fleet, [Berth { part, reading: Reading::Always }])?;
-        Ok(Self { fleet, tongue: ground.target.script.tongue.clone(), sent: Arc::default() })
+/// Opens the sender: a connection, unless the arguments name an HTTP API.
+pub(super) fn open(ground: &mut Ground, args: &BroadcastArgs) -> Result<Box<dyn Voice>, String> {
+    let tongue = ground.target.script.tongue.clone();
+    if let Some(api) = &args.api {
+        return Ok(Box::new(Poster::open(api, args, tongue, ground.patience)?));
+    }
+    let mut fleet = ground.senders_fleet()?;
+    let part = Part { role: Role::Sends, rooms: args.room.iter().cloned().collect() };
+    ground.open(&mut fleet, [Berth { part, reading: Reading::Always }])?;
+    Ok(Box::new(Sender { fleet, tongue }))
+}
+
+/// One request after the other: the next is sent after the answer to the last, and not before it is due.
+impl Voice for Poster {
+    fn send_all(&mut self, plan: &Plan, sent: &AtomicU32) -> Result<(), String> {
+        wait_precisely();
+        let (start, epoch) = (Instant::now(), clock::now());
+        for number in 0..plan.messages {
+            let due = plan.gap * number;
+            while let Some(left) = (start + due).checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                std::thread::park_timeout(left);
+            }
+            self.post(&plan.body(number, epoch))?;
+            sent.store(number + 1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
-    /// Sends everything at the time it is meant for; a burst is meant for the moment at which the socket takes it. What is due at
-    /// the same time goes out together.
-    fn send_all(&mut self, plan: &Plan) -> Result<(), String> {
-        // The system rounds waits up by 50 microseconds otherwise, which would count as the server's. Without leave, it stays so.
-        #[cfg(target_os = "linux")]
-        rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).ok();
+    fn look(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A websocket.
+struct Sender {
+    fleet: Fleet,
+    tongue: Arc<dyn Tongue>,
+}
+
+impl Voice for Sender {
+    /// A message of a burst is due when the socket takes it. Messages that are due at the same time are sent together.
+    fn send_all(&mut self, plan: &Plan, sent: &AtomicU32) -> Result<(), String> {
+        wait_precisely();
         let (start, epoch) = (Instant::now(), clock::now());
         let mut frames = Vec::new();
         for number in 0..plan.messages {
             let due = plan.gap * number;
             if start + due > Instant::now() || frames.len() > TOGETHER {
-                self.hand_over(&mut frames, number)?;
+                self.hand_over(&mut frames)?;
+                sent.store(number, Ordering::Relaxed);
                 self.wait_until(start + due)?;
             }
-            let nanos = if plan.gap.is_zero() { clock::now() } else { epoch + clock::as_nanos(due) };
-            let body = Stamp { number, nanos }.body(plan.size);
+            let body = plan.body(number, epoch);
             put_frame(&mut frames, TEXT, self.tongue.message(number, &body).as_bytes());
         }
-        self.hand_over(&mut frames, plan.messages)?;
+        self.hand_over(&mut frames)?;
+        sent.store(plan.messages, Ordering::Relaxed);
         self.drain(0)
     }
 
-    fn hand_over(&mut self, frames: &mut Vec<u8>, sent: u32) -> Result<(), String> {
+    fn look(&mut self) -> Result<(), String> {
+        self.turn(Duration::ZERO)
+    }
+}
+
+impl Sender {
+    fn hand_over(&mut self, frames: &mut Vec<u8>) -> Result<(), String> {
         if !frames.is_empty() {
             self.fleet.send(0, frames)?;
             frames.clear();
-            self.sent.store(sent, Ordering::Relaxed);
         }
         self.turn(Duration::ZERO)?;
         self.drain(UNSENT)
@@ -112,16 +156,18 @@ impl Sender {
 
 /// A sender at work, and after it.
 pub(super) struct Sending {
-    thread: Option<JoinHandle<Result<Sender, String>>>,
+    thread: Option<JoinHandle<Result<Box<dyn Voice>, String>>>,
+    /// How many messages were handed over.
     sent: Arc<AtomicU32>,
     /// It stays: a connection that is closed before its answers are read is reset, and takes what is on its way with it.
-    done: Option<(Sender, u64)>,
+    done: Option<(Box<dyn Voice>, u64)>,
 }
 
 impl Sending {
-    pub(super) fn start(mut sender: Sender, plan: Plan) -> Self {
-        let sent = sender.sent.clone();
-        let thread = std::thread::spawn(move || sender.send_all(&plan).map(|()| sender));
+    pub(super) fn start(mut voice: Box<dyn Voice>, plan: Plan) -> Self {
+        let sent = Arc::<AtomicU32>::default();
+        let noted = sent.clone();
+        let thread = std::thread::spawn(move || voice.send_all(&plan, &noted).map(|()| voice));
         Self { thread: Some(thread), sent, done: None }
     }
 
@@ -133,13 +179,19 @@ impl Sending {
     /// When it had sent everything, if it has. Fails when it could not, or when something it sent was not wanted.
     pub(super) fn look(&mut self) -> Result<Option<u64>, String> {
         if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
-            let sender = thread.join().map_err(|_| "the sender panicked".to_owned())??;
-            self.done = Some((sender, clock::now()));
+            let voice = thread.join().map_err(|_| "the sender panicked".to_owned())??;
+            self.done = Some((voice, clock::now()));
         }
-        let Some((sender, ended)) = &mut self.done else { return Ok(None) };
-        sender.turn(Duration::ZERO)?;
+        let Some((voice, ended)) = &mut self.done else { return Ok(None) };
+        voice.look()?;
         Ok(Some(*ended))
     }
+}
+
+/// The system rounds waits up by 50 microseconds otherwise, which would count as the server's. Without leave, it stays so.
+fn wait_precisely() {
+    #[cfg(target_os = "linux")]
+    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).ok();
 }
 
 /// Hears only that a message was not wanted.

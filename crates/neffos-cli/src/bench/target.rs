@@ -4,17 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use neffos::net::redact;
+use neffos_tls::{ClientTls, Pem};
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::pki_types::ServerName;
 use url::{Position, Url};
 
-use super::options::{Dialect, Mode};
+use super::options::{Common, Dialect, Mode};
 use super::room::{Sources, make_room};
-use super::talk::{Centrifugo, Neffos, Plain, Script, Socketio, Tongue};
+use super::stream::Tls;
+use super::talk::{Centrifugo, Neffos, Plain, Pusher, Script, Socketio, Tongue};
 
 /// What is dialled, from where, and what is said there.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) sources: Sources,
+    pub(super) tls: Option<Tls>,
     pub(super) script: Script,
 }
 
@@ -35,8 +40,8 @@ fn target_at(url: &str, mode: &Mode) -> Result<Target, String> {
     let common = mode.common();
     let fault = |text: &str| format!("{}: {text}", redact(url));
     let url = Url::parse(url).map_err(|err| fault(&err.to_string()))?;
-    if url.scheme() != "ws" || !url.username().is_empty() || url.password().is_some() {
-        return Err(fault("write it as ws://HOST:PORT/PATH; TLS is not measured"));
+    if !["ws", "wss"].contains(&url.scheme()) || !url.username().is_empty() || url.password().is_some() {
+        return Err(fault("write it as ws://HOST:PORT/PATH or wss://HOST:PORT/PATH"));
     }
     let path = path(&url, common.dialect);
     let tongue = tongue(mode, &path)?;
@@ -45,7 +50,17 @@ fn target_at(url: &str, mode: &Mode) -> Result<Target, String> {
     make_room(mode.connections())?;
     let authority = url[Position::BeforeHost..Position::AfterPort].to_owned();
     let sources = Sources::new(address, mode.connections(), common.clients_per_address)?;
-    Ok(Target { address, sources, script: Script { authority, path, tongue } })
+    let tls = (url.scheme() == "wss").then(|| tls(&url, common)).transpose()?;
+    Ok(Target { address, sources, tls, script: Script { authority, path, tongue } })
+}
+
+fn tls(url: &Url, common: &Common) -> Result<Tls, String> {
+    let trusted = common.cacert.iter().fold(ClientTls::default(), |tls, file| tls.trust(Pem::file("--cacert", file)));
+    let mut config = trusted.config().map_err(|err| err.to_string())?;
+    config.resumption = Resumption::disabled();
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let server = ServerName::try_from(host.to_owned()).map_err(|err| format!("{host}: {err}"))?;
+    Ok(Tls { config: Arc::new(config), server })
 }
 
 /// The URL's, or where servers of the dialect are when it names none.
@@ -54,11 +69,13 @@ fn path(url: &Url, dialect: Dialect) -> String {
         Dialect::Neffos | Dialect::Plain => "/",
         Dialect::Socketio => "/socket.io/",
         Dialect::Centrifugo => "/connection/websocket",
+        Dialect::Pusher => "/app/app-key",
     };
     let path = if url.path() == "/" { usual } else { url.path() };
     match (url.query(), dialect) {
         (Some(query), _) => format!("{path}?{query}"),
         (None, Dialect::Socketio) => format!("{path}?EIO=4&transport=websocket"),
+        (None, Dialect::Pusher) => format!("{path}?protocol=7"),
         (None, _) => path.to_owned(),
     }
 }
@@ -83,7 +100,15 @@ fn tongue(mode: &Mode, path: &str) -> Result<Arc<dyn Tongue>, String> {
         },
         Dialect::Socketio => Arc::new(Socketio { room: mode.room().map(str::to_owned) }),
         Dialect::Centrifugo => Arc::new(Centrifugo::new(mode.room())),
+        Dialect::Pusher => Arc::new(Pusher::new(mode.room(), app_key(path)?, &mode.common().app_secret)),
     })
+}
+
+/// The key of the application, which Pusher's protocol has in the path.
+fn app_key(path: &str) -> Result<&str, String> {
+    let path = path.split('?').next().unwrap_or_default();
+    let key = path.split_once("/app/").map(|(_, key)| key).filter(|key| !key.is_empty() && !key.contains('/'));
+    key.ok_or_else(|| "--dialect pusher: the path must end in /app/KEY".to_owned())
 }
 
 /// Options that the dialect has no words for.
@@ -95,7 +120,10 @@ fn refuse(mode: &Mode) -> Result<(), String> {
         _ if common.namespace.is_some() => cannot("namespaces that --namespace could name"),
         _ if mode.names_event() => cannot("events that --event could name"),
         Dialect::Plain if mode.room().is_some() => cannot("rooms"),
-        Dialect::Centrifugo if matches!(mode, Mode::Ask(_)) => cannot("asks"),
+        Dialect::Centrifugo | Dialect::Pusher if matches!(mode, Mode::Ask(_)) => cannot("asks"),
+        _ if mode.churning() > 0 => cannot("way to join and leave for --churning"),
+        Dialect::Centrifugo => Ok(()),
+        _ if mode.has_api() => cannot("HTTP API that --api could use"),
         _ => Ok(()),
     }
 }

@@ -26,6 +26,9 @@ pub(super) struct Report {
     pub(super) receivers: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) messages: Option<u64>,
+    /// Joins and leaves that were answered meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) changes: Option<u64>,
     pub(super) seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) deliveries: Option<Sums>,

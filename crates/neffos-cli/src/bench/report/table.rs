@@ -88,6 +88,7 @@ const ROWS: &[Row] = &[
     ("receivers", Unit::Count, |run| run.receivers.map(float)),
     ("seconds", Unit::Seconds, |run| Some(run.seconds)),
     ("messages", Unit::Count, |run| run.messages.map(as_f64)),
+    ("joins and leaves", Unit::Count, |run| run.changes.map(as_f64)),
     ("deliveries expected", Unit::Count, |run| run.deliveries.map(|sums| as_f64(sums.expected))),
     ("  received", Unit::Count, |run| run.deliveries.map(|sums| as_f64(sums.received))),
     ("  lost", Unit::Count, |run| run.deliveries.map(|sums| as_f64(sums.lost))),

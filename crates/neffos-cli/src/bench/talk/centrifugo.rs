@@ -1,6 +1,6 @@
 //! Centrifugo's JSON protocol: commands with an id, replies with the same, and pushes; several in one frame, a line each.
 
-use super::{Heard, Part, Role, Tongue, Verdict, quoted, until_quote};
+use super::{Heard, Part, Role, Tongue, Verdict, behind, quoted, until_quote};
 
 /// What one run says.
 #[derive(Debug)]
@@ -50,6 +50,14 @@ impl Tongue for Centrifugo {
         None
     }
 
+    fn post(&self, body: &str) -> Option<String> {
+        Some(format!(r#"{{"channel":{},"data":{}}}"#, quoted(&self.channel), quoted(body)))
+    }
+
+    fn key_header(&self, key: &str) -> String {
+        format!("X-API-Key: {key}")
+    }
+
     fn hear<'a>(&self, line: &'a [u8]) -> Heard<'a> {
         if line.starts_with(br#"{"push":"#) {
             return delivery(line).map_or(Heard::Nothing, Heard::Delivery);
@@ -89,12 +97,6 @@ impl<'a> Reply<'a> {
         let error = rest[digits..].strip_prefix(br#","error":"#);
         Some(Self { id, error: error.map(|error| error.strip_suffix(b"}").unwrap_or(error)) })
     }
-}
-
-/// What stands behind the first `mark`.
-fn behind<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    let at = text.windows(mark.len()).position(|window| window == mark)?;
-    Some(&text[at + mark.len()..])
 }
 
 /// The channel without rooms.
@@ -145,5 +147,7 @@ mod tests {
         assert_eq!(stage.hear(r#"{"id":1000,"publish":{}}"#), ["nothing"]);
         let message = Centrifugo::new(Some("lobby")).message(1, "body");
         assert_eq!(message, r#"{"id":1001,"publish":{"channel":"lobby","data":"body"}}"#);
+        let post = Centrifugo::new(Some("lobby")).post("body").unwrap();
+        assert_eq!(post, r#"{"channel":"lobby","data":"body"}"#);
     }
 }

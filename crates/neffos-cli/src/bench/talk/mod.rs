@@ -1,11 +1,12 @@
 //! How one load connection talks: how it gets in, and what it makes of what it hears. Pure: bytes come in, bytes go out.
 //!
 //! - `mod.rs`: what all dialects share: the upgrade, the frames, one line after each answer until it is in.
-//! - `neffos.rs`, `plain.rs`, `socketio.rs`, `centrifugo.rs`: the words of each dialect.
+//! - `neffos.rs`, `plain.rs`, `socketio.rs`, `centrifugo.rs`, `pusher.rs`: the words of each dialect.
 
 mod centrifugo;
 mod neffos;
 mod plain;
+mod pusher;
 mod socketio;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub(super) use centrifugo::Centrifugo;
 pub(super) use neffos::Neffos;
 pub(super) use plain::Plain;
+pub(super) use pusher::Pusher;
 pub(super) use socketio::Socketio;
 
 use super::wire::{CLOSE, Frame, PONG, TEXT, next_frame, put_frame};
@@ -25,11 +27,29 @@ pub(super) trait Tongue: std::fmt::Debug + Send + Sync {
     /// What an answer to the line `nth` is worth.
     fn judge(&self, nth: usize, line: &[u8]) -> Verdict;
 
+    /// Completes the remaining lines with a value from this answer, such as the connection's id.
+    fn complete(&self, _lines: &mut [String], _answer: &[u8]) {}
+
     /// A message to all who receive.
     fn message(&self, number: u32, body: &str) -> String;
 
     /// A question to the server. None when the protocol knows no such thing.
     fn ask(&self, body: &str) -> Option<String>;
+
+    /// How a room is joined, and how it is left again; each gets an answer. None when it is not known for this protocol.
+    fn membership(&self, _room: &str) -> Option<[String; 2]> {
+        None
+    }
+
+    /// The message as the body of a request to the server's HTTP API. None when it is not known for this protocol.
+    fn post(&self, _body: &str) -> Option<String> {
+        None
+    }
+
+    /// The header that carries the key of the HTTP API.
+    fn key_header(&self, key: &str) -> String {
+        format!("Authorization: Bearer {key}")
+    }
 
     /// What it means that this came, once it is in.
     fn hear<'a>(&self, line: &'a [u8]) -> Heard<'a>;
@@ -183,7 +203,7 @@ impl Talk {
             match (script.tongue.hear(line), self.stage) {
                 (Heard::Heartbeat(reply), _) => put_frame(out, TEXT, reply.as_bytes()),
                 (heard, Stage::In) => hear(heard, out),
-                (_, Stage::Entering(nth)) => self.advance(script.tongue.judge(nth, line), nth, out)?,
+                (_, Stage::Entering(nth)) => self.advance(line, nth, script, out)?,
                 _ => {}
             }
         }
@@ -203,9 +223,13 @@ impl Talk {
         Ok(true)
     }
 
-    fn advance(&mut self, verdict: Verdict, nth: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        match verdict {
-            Verdict::Next => self.say_next(nth + 1, out),
+    /// Takes `line` for the answer to the line `nth`, if it is one.
+    fn advance(&mut self, line: &[u8], nth: usize, script: &Script, out: &mut Vec<u8>) -> Result<(), String> {
+        match script.tongue.judge(nth, line) {
+            Verdict::Next => {
+                script.tongue.complete(&mut self.lines, line);
+                self.say_next(nth + 1, out);
+            }
             Verdict::Wait => {}
             Verdict::Refused(reason) => return Err(format!("refused: {reason}")),
         }
@@ -230,6 +254,12 @@ impl Talk {
 /// As a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// Returns the text behind the first `mark`.
+fn behind<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    let at = text.windows(mark.len()).position(|window| window == mark)?;
+    Some(&text[at + mark.len()..])
 }
 
 /// What stands before the first quotation mark.

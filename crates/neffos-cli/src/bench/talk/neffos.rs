@@ -1,11 +1,12 @@
 //! neffos: `M` and `A`, a namespace, rooms; a message is seven fields with semicolons between them.
 
-use super::{Heard, Part, Tongue, Verdict};
+use super::{Heard, Part, Tongue, Verdict, quoted};
 
 /// What one run says.
 #[derive(Debug)]
 pub(in crate::bench) struct Neffos {
     namespace: String,
+    room: String,
     event: String,
     /// The front of every message, which is also the front of every delivery.
     head: String,
@@ -15,7 +16,7 @@ impl Neffos {
     /// `room` is where messages go; everywhere in the namespace, when it is empty.
     pub(in crate::bench) fn new(namespace: &str, room: &str, event: &str) -> Self {
         let head = format!(";{namespace};{room};{event};0;0;");
-        Self { namespace: namespace.to_owned(), event: event.to_owned(), head }
+        Self { namespace: namespace.to_owned(), room: room.to_owned(), event: event.to_owned(), head }
     }
 }
 
@@ -46,6 +47,18 @@ impl Tongue for Neffos {
 
     fn ask(&self, body: &str) -> Option<String> {
         Some(format!("$a;{};;{};0;0;{body}", self.namespace, self.event))
+    }
+
+    fn membership(&self, room: &str) -> Option<[String; 2]> {
+        let change = |event| format!("$a;{};{room};{event};0;0;", self.namespace);
+        Some(["_OnRoomJoin", "_OnRoomLeave"].map(change))
+    }
+
+    fn post(&self, body: &str) -> Option<String> {
+        let Self { namespace, room, event, .. } = self;
+        let room = if room.is_empty() { String::new() } else { format!(r#""room":{},"#, quoted(room)) };
+        let (namespace, event, body) = (quoted(namespace), quoted(event), quoted(body));
+        Some(format!(r#"{{"namespace":{namespace},{room}"event":{event},"body":{body}}}"#))
     }
 
     fn hear<'a>(&self, line: &'a [u8]) -> Heard<'a> {
@@ -122,5 +135,23 @@ mod tests {
         assert_eq!(neffos.hear(b"$a;default;;chat;0;0;q"), Heard::Answer(b"q"));
         assert_eq!(neffos.hear(b"$a;default;;chat;1;0;no"), Heard::Refusal(b"no"));
         assert_eq!(neffos.hear(b"A43"), Heard::Nothing);
+    }
+
+    #[test]
+    fn a_change_of_rooms_is_answered_like_an_ask() {
+        let neffos = Neffos::new("default", "", "chat");
+        let [join, leave] = neffos.membership("hall").unwrap();
+        assert_eq!(
+            (join.as_str(), leave.as_str()),
+            ("$a;default;hall;_OnRoomJoin;0;0;", "$a;default;hall;_OnRoomLeave;0;0;")
+        );
+        assert_eq!(neffos.hear(join.as_bytes()), Heard::Answer(b""));
+    }
+
+    #[test]
+    fn a_message_can_be_posted() {
+        let post = |room| Neffos::new("default", room, "chat").post("body").unwrap();
+        assert_eq!(post(""), r#"{"namespace":"default","event":"chat","body":"body"}"#);
+        assert_eq!(post("lobby"), r#"{"namespace":"default","room":"lobby","event":"chat","body":"body"}"#);
     }
 }

@@ -5,9 +5,12 @@ use crate::support::{Stranger, stranger};
 
 #[tokio::test]
 async fn servers_that_speak_something_else_are_measured_in_their_words() {
-    for (kind, name) in
-        [(Stranger::Plain, "plain"), (Stranger::Socketio, "socketio"), (Stranger::Centrifugo, "centrifugo")]
-    {
+    for (kind, name) in [
+        (Stranger::Plain, "plain"),
+        (Stranger::Socketio, "socketio"),
+        (Stranger::Centrifugo, "centrifugo"),
+        (Stranger::Pusher, "pusher"),
+    ] {
         let url = stranger(kind).await;
         let flags = ["--dialect", name, "--receivers", "8", "--messages", "30"];
         let sums = report("broadcast", &url, &flags).await["deliveries"].clone();
@@ -21,7 +24,9 @@ async fn servers_that_speak_something_else_are_measured_in_their_words() {
 
 #[tokio::test]
 async fn rooms_are_measured_where_the_dialect_has_them() {
-    for (kind, name) in [(Stranger::Socketio, "socketio"), (Stranger::Centrifugo, "centrifugo")] {
+    for (kind, name) in
+        [(Stranger::Socketio, "socketio"), (Stranger::Centrifugo, "centrifugo"), (Stranger::Pusher, "pusher")]
+    {
         let url = stranger(kind).await;
         let flags = ["--dialect", name, "--receivers", "4", "--bystanders", "4", "--room", "lobby", "--messages", "20"];
         let sums = report("broadcast", &url, &flags).await["deliveries"].clone();

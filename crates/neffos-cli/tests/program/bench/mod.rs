@@ -1,8 +1,9 @@
 //! What is measured, and what is said about it.
 //!
-//! - `mod.rs`: the modes; `dialects.rs`: servers that speak something else; `cost.rs`: what the server takes; `study.rs`: several
+//! - `mod.rs`: the modes; `beside.rs`: members that come and go beside it, TLS, and the HTTP API; `dialects.rs`: servers that speak something else; `cost.rs`: what the server takes; `study.rs`: several
 //!   runs, and how all of it is shown; `room.rs`: what this machine has room for, and who stays.
 
+mod beside;
 mod cost;
 mod dialects;
 mod room;
@@ -110,6 +111,6 @@ async fn a_server_that_does_not_play_along_is_told() {
     let nowhere = run_to_end(&["bench", "idle", &program.url(), "--namespace", "nowhere"], &[]).await;
     assert_eq!(nowhere.code, Some(1));
     assert!(nowhere.errors.ends_with(": refused: bad namespace\n"), "{nowhere:?}");
-    let secret = refused(&["idle", "wss://127.0.0.1/ws"]).await;
-    assert!(secret.errors.contains("TLS is not measured"));
+    let page = refused(&["idle", "http://127.0.0.1/ws"]).await;
+    assert!(page.errors.contains("wss://HOST:PORT/PATH"));
 }

@@ -14,6 +14,7 @@ pub(crate) enum Stranger {
     Plain,
     Socketio,
     Centrifugo,
+    Pusher,
 }
 
 /// Starts one, and says where its root is. It goes with the test.
@@ -88,6 +89,12 @@ impl Member {
                 socket.send(Message::text(r#"0{"sid":"a","upgrades":[],"pingInterval":25000}"#)).await.unwrap();
             }
             Stranger::Centrifugo => assert_eq!(self.path, "/connection/websocket"),
+            Stranger::Pusher => {
+                assert_eq!(self.path, "/app/app-key?protocol=7");
+                let data = json!({ "socket_id": format!("{}.1", self.id), "activity_timeout": 120 }).to_string();
+                let greeting = json!({ "event": "pusher:connection_established", "data": data });
+                socket.send(Message::text(greeting.to_string())).await.unwrap();
+            }
         }
     }
 
@@ -98,6 +105,7 @@ impl Member {
             Stranger::Plain => (vec![], Some((String::new(), text.to_owned()))),
             Stranger::Socketio => self.hear_socketio(text),
             Stranger::Centrifugo => self.hear_centrifugo(text),
+            Stranger::Pusher => self.hear_pusher(text),
         }
     }
 
@@ -142,6 +150,25 @@ impl Member {
         (vec![reply("publish")], Some((channel("publish"), body)))
     }
 
+    /// A ping follows each subscription.
+    fn hear_pusher(&mut self, text: &str) -> (Vec<String>, Option<(String, String)>) {
+        let command: Value = serde_json::from_str(text).unwrap();
+        let text_of = |value: &Value| value.as_str().unwrap().to_owned();
+        match command["event"].as_str().unwrap() {
+            "pusher:subscribe" => {
+                assert!(text_of(&command["data"]["auth"]).starts_with("app-key:"));
+                let channel = text_of(&command["data"]["channel"]);
+                let done =
+                    json!({ "event": "pusher_internal:subscription_succeeded", "channel": channel, "data": "{}" });
+                self.rooms.push(channel);
+                (vec![done.to_string(), r#"{"event":"pusher:ping","data":"{}"}"#.to_owned()], None)
+            }
+            "client-chat" => (vec![], Some((text_of(&command["channel"]), text_of(&command["data"])))),
+            "pusher:pong" => (vec![], None),
+            other => panic!("{other}"),
+        }
+    }
+
     /// How it is told, if it is meant.
     fn told(&self, post: &Post) -> Option<String> {
         // Centrifugo tells the sender as well.
@@ -154,6 +181,7 @@ impl Member {
             Stranger::Plain => body.clone(),
             Stranger::Socketio => format!(r#"42["chat","{body}"]"#),
             Stranger::Centrifugo => format!(r#"{{"push":{{"channel":"{room}","pub":{{"data":"{body}"}}}}}}"#),
+            Stranger::Pusher => format!(r#"{{"channel":"{room}","data":"{body}","event":"client-chat"}}"#),
         })
     }
 }
