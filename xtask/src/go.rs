@@ -72,6 +72,16 @@ pub(crate) fn build_centrifuge(steps: &mut Steps, workspace: &Workspace) -> Resu
     steps.command(go.current_dir(CENTRIFUGE).arg(servers(workspace).join("centrifuge")).arg("."))
 }
 
+/// Builds Centrifugo, beside the servers: without C, as its releases are.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn build_centrifugo(steps: &mut Steps, workspace: &Workspace) -> Result {
+    let mut go = pinned(OLDER.toolchain, "go build -ldflags=-s -o");
+    go.env("CGO_ENABLED", "0").current_dir(CENTRIFUGO).arg(servers(workspace).join("centrifugo"));
+    steps.command(go.arg("github.com/centrifugal/centrifugo/v6"))
+}
+
 /// Builds a program whose module and version are named, into the folder that the variable `GOBIN` is set to.
 pub(crate) fn install(module: &str) -> Command {
     let mut command = command("go install");
@@ -110,6 +120,8 @@ fn pinned(toolchain: &str, line: &str) -> Command {
 
 const FOLDER: &str = "interop/go";
 const CENTRIFUGE: &str = "interop/yardsticks/centrifuge";
+/// A module that pins a version, and has no source of its own.
+pub(crate) const CENTRIFUGO: &str = "interop/yardsticks/centrifugo";
 pub(crate) const VERSIONS: [Version; 2] = [OLDER, YOUNGER];
 const OLDER: Version = Version { program: "server-v0.0.24", toolchain: "go1.26.8", flags: "" };
 const YOUNGER: Version =

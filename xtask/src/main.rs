@@ -80,11 +80,12 @@ cargo xtask go         builds the servers in Go, and holds the Go client up agai
 cargo xtask client     minifies clients/js/neffos.js into the file that servers carry; `test` checks that it was done
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
 cargo xtask autobahn   runs all of Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected
-cargo xtask bench      builds our server and others, measures all, and writes docs/benchmarks.md: about half an hour
+cargo xtask bench      builds our server and others, measures all, and writes docs/benchmarks.md: about an hour
                        --repeat N          so often instead of five times
                        --only NAME,…       only these servers, these measures; the page goes below target/
                        --brief             only ours and the floor, once, in debug builds: shows that it works
                        --page              measures nothing, and writes the page anew from the last whole run
+                       --against COMMIT    our servers only, of this commit and of another: the figures of both, and their ratios
 cargo xtask scaling    what a cluster does and takes, from what was measured: --servers N --connections N --rooms N --room-size N --rate N
                        --page              writes the tables of docs/scaling.md anew
                        --measure           measures what Redis and NATS cost, and servers that share them

@@ -1,6 +1,6 @@
 //! What the measurements must show, and whether they do.
 
-use super::contestants::{FLOOR, FLOOR_16, GO_25, OURS};
+use super::contestants::{CENTRIFUGO, FLOOR, FLOOR_16, GO_25, HUB, OURS, SOCKUDO};
 use super::figures::Figure;
 use super::results::Results;
 
@@ -90,6 +90,17 @@ const fn against(
     Bar { text, ours: ours(measure, figure), against: Against::Other(other), most }
 }
 
+/// The program in `measure` against the best of `whom` there.
+const fn hub_against(
+    text: &'static str,
+    measure: &'static str,
+    figure: Figure,
+    whom: &'static [&'static str],
+    most: f64,
+) -> Bar {
+    Bar { ours: Term { measure, whom: &[HUB], figure }, ..against(text, measure, figure, whom, most) }
+}
+
 /// Ours in `measure` against ours in another.
 const fn growth(text: &'static str, [measure, other]: [&'static str; 2], figure: Figure, most: f64) -> Bar {
     Bar { text, ours: ours(measure, figure), against: Against::Other(ours(other, figure)), most }
@@ -106,12 +117,19 @@ const fn ours(measure: &'static str, figure: Figure) -> Term {
 
 use Figure::{Cost, MemoryAfter, MemoryEach, P99, PerBroadcast};
 
-pub(super) const BARS: [Bar; 27] = [
+pub(super) const BARS: [Bar; 32] = [
     against("burst, 100 receivers: cost of a delivery, to the 16-message floor", "burst-100", Cost, &[FLOOR_16], 1.0),
     against("burst, 1,000 receivers, to the 16-message floor", "burst-1000-long", Cost, &[FLOOR_16], 1.0),
     against("burst, 5,000 receivers, to the 16-message floor", "burst-5000", Cost, &[FLOOR_16], 1.0),
     against("burst, 1,000 receivers, to neffos for Go 0.0.25", "burst-1000", Cost, &GO_25, 0.1),
     against("burst, 1,000 receivers, to socketioxide", "burst-1000", Cost, &["socketioxide"], 0.25),
+    against("burst, 1,000 receivers, to Sockudo", "burst-1000", Cost, &[SOCKUDO], 1.0),
+    growth(
+        "burst, 1,000 receivers, while two clients join and leave: cost, to without them",
+        ["burst-1000-churn", "burst-1000-long"],
+        Cost,
+        1.2,
+    ),
     against("paced, 100 receivers: cost of a delivery, to the floor", "paced-100", Cost, &[FLOOR], 1.25),
     against("paced, 1,000 receivers, to the floor", "paced-1000", Cost, &[FLOOR], 1.2),
     against("paced, 5,000 receivers, to the floor", "paced-5000", Cost, &[FLOOR], 1.2),
@@ -119,6 +137,7 @@ pub(super) const BARS: [Bar; 27] = [
     against("paced, 5,000 receivers: p99, to the floor's", "paced-5000", P99, &[FLOOR], 1.3),
     against("paced, 1,000 receivers: cost, to neffos for Go 0.0.25", "paced-1000", Cost, &GO_25, 0.4),
     against("paced, 1,000 receivers: p99, to neffos for Go 0.0.25", "paced-1000", P99, &GO_25, 0.5),
+    against("paced, 1,000 receivers: cost, to Sockudo", "paced-1000", Cost, &[SOCKUDO], 1.0),
     growth("room of 10 among 5,000: cost, to the room alone", ["room-5000", "room-alone"], PerBroadcast, 1.3),
     growth("room of 10 among 10,000: cost, to the room alone", ["room-10000", "room-alone"], PerBroadcast, 1.3),
     against("room of 10 among 5,000: cost, to neffos for Go 0.0.25", "room-5000", PerBroadcast, &GO_25, 0.02),
@@ -128,6 +147,20 @@ pub(super) const BARS: [Bar; 27] = [
     against("connect, ack, namespace: cost, to neffos for Go 0.0.25", "connect", Cost, &GO_25, 0.6),
     against("ask: cost, to neffos for Go 0.0.25", "ask", Cost, &GO_25, 0.6),
     against("ask: p99, to neffos for Go 0.0.25", "ask", P99, &GO_25, 1.0),
+    hub_against(
+        "HTTP API, 1 receiver: cost of a message, to Centrifugo",
+        "publish-1",
+        PerBroadcast,
+        &[CENTRIFUGO],
+        1.0,
+    ),
+    hub_against(
+        "HTTP API, 1,000 receivers: cost of a message, to Centrifugo",
+        "publish-1000",
+        PerBroadcast,
+        &[CENTRIFUGO],
+        1.0,
+    ),
     growth("one reader in 1,000 stuck: the others' p99, to without it", ["stuck", "paced-1000"], P99, 1.2),
     growth("growth: burst, 10,000 receivers to 1,000", ["burst-10000", "burst-1000"], Cost, 1.5),
     growth("growth: paced, 10,000 receivers to 1,000", ["paced-10000", "paced-1000"], Cost, 1.5),

@@ -1,10 +1,10 @@
 //! Makes the programs. One that cannot be made is left out, and the page says so.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::contestants::{Contestant, Program};
+use super::contestants::{Contestant, Foreign, Program};
 use super::options::{Extent, Options};
 use crate::steps::{Steps, command};
 use crate::workspace::Workspace;
@@ -28,7 +28,7 @@ pub(super) fn all(
     }
     steps.command(&mut own)?;
     let mut faults = Faults::new();
-    for kind in [Kind::Yardsticks, Kind::Go, Kind::Centrifuge, Kind::Node] {
+    for kind in [Kind::Yardsticks, Kind::Go, Kind::Centrifuge, Kind::Node, Kind::Centrifugo, Kind::Sockudo] {
         let of_kind: Vec<_> = contestants.iter().filter(|who| Kind::of(who.program) == Some(kind)).collect();
         if of_kind.is_empty() {
             continue;
@@ -41,10 +41,10 @@ pub(super) fn all(
     Ok(faults)
 }
 
-/// How the program of a contestant is started.
-pub(super) fn program(who: &Contestant, workspace: &Workspace, extent: Extent) -> Command {
-    let mut command = match who.program {
-        Program::Own(name) => Command::new(own(workspace, extent, name)),
+/// The program of a contestant, where those of ours are in `own`, without flags.
+pub(super) fn program(who: &Contestant, workspace: &Workspace, own: &Path) -> Command {
+    match who.program {
+        Program::Own(name) => Command::new(own.join(name)),
         Program::Yardstick(name) => Command::new(yardsticks(workspace).join("release").join(name)),
         Program::Go(name) => Command::new(go::servers(workspace).join(name)),
         Program::Centrifuge => Command::new(go::servers(workspace).join("centrifuge")),
@@ -53,16 +53,21 @@ pub(super) fn program(who: &Contestant, workspace: &Workspace, extent: Extent) -
             node.arg(format!("{NODE}/{script}")).env("NODE_ENV", "production");
             node
         }
-    };
-    command.args(who.flags.split_whitespace()).args(["--addr", "127.0.0.1:0"]);
-    command
+        Program::Foreign(Foreign::Centrifugo) => Command::new(go::servers(workspace).join("centrifugo")),
+        Program::Foreign(Foreign::Sockudo) => Command::new(sockudo(workspace).join("bin/sockudo")),
+    }
 }
 
-/// A program of the project itself.
-pub(super) fn own(workspace: &Workspace, extent: Extent, name: &str) -> PathBuf {
+/// The folder of the project's own programs.
+pub(super) fn own(workspace: &Workspace, extent: Extent) -> PathBuf {
+    workspace.target().join(profile(extent))
+}
+
+/// As cargo calls the folder of what it builds.
+pub(super) fn profile(extent: Extent) -> &'static str {
     match extent {
-        Extent::Brief => workspace.program(name),
-        Extent::Whole | Extent::PageOnly => workspace.target().join("release").join(name),
+        Extent::Brief => "debug",
+        Extent::Whole | Extent::PageOnly => "release",
     }
 }
 
@@ -73,6 +78,8 @@ enum Kind {
     Go,
     Centrifuge,
     Node,
+    Centrifugo,
+    Sockudo,
 }
 
 impl Kind {
@@ -83,6 +90,8 @@ impl Kind {
             Program::Go(_) => Some(Self::Go),
             Program::Centrifuge => Some(Self::Centrifuge),
             Program::Node(_) => Some(Self::Node),
+            Program::Foreign(Foreign::Centrifugo) => Some(Self::Centrifugo),
+            Program::Foreign(Foreign::Sockudo) => Some(Self::Sockudo),
         }
     }
 
@@ -102,13 +111,33 @@ impl Kind {
                 go::build_centrifuge(steps, workspace)
             }
             Self::Node => steps.run("npm packages of the yardsticks", || machine::need_node_modules(NODE)),
+            Self::Centrifugo => {
+                steps.run("Go", machine::need_go)?;
+                go::build_centrifugo(steps, workspace)
+            }
+            Self::Sockudo => steps.command(&mut install_sockudo(workspace)),
         }
     }
+}
+
+/// With the lock file that it is published with, and with the profile of its repository, which is not published.
+fn install_sockudo(workspace: &Workspace) -> Command {
+    let folder = sockudo(workspace);
+    let mut cargo = command("cargo install --locked --quiet");
+    cargo.args(["--config", "profile.release.lto=true", "--config", "profile.release.codegen-units=1"]);
+    cargo.arg(format!("sockudo@{SOCKUDO}")).arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
+    cargo
+}
+
+fn sockudo(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("sockudo")
 }
 
 fn yardsticks(workspace: &Workspace) -> PathBuf {
     workspace.target().join("yardsticks")
 }
 
+/// The version of Sockudo.
+pub(super) const SOCKUDO: &str = "5.2.0";
 pub(super) const YARDSTICKS: &str = "interop/yardsticks";
 pub(super) const NODE: &str = "interop/yardsticks/node";

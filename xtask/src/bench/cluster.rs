@@ -20,11 +20,10 @@ pub(super) fn measure(stand: &Stand<'_>, measure: &Measure, who: &Contestant, la
     let connections = Peak::watch(move || Broker::files(id));
     let (url, flag) = (broker.url(), if language == Language::Redis { "--redis" } else { "--nats" });
     let [sends, receives] = [stand.serve(who, &[flag, &url])?, stand.serve(who, &[flag, &url])?];
-    let path = who.dialect.path();
     let mut arguments = arguments(measure, who, &receives.1, receives.0.id());
     arguments += &format!(" --also {},{id}", sends.0.id());
     if measure.mode == Mode::Broadcast {
-        arguments += &format!(" --from ws://{}{path}", sends.1);
+        arguments += &format!(" --from {}", who.url(&sends.1));
     }
     let report = stand.bench(&arguments)?;
     let of = |id: u32| report["others"][id.to_string()].clone();

@@ -23,6 +23,7 @@ pub(super) enum Dialect {
     Plain,
     SocketIo,
     Centrifugo,
+    Pusher,
 }
 
 /// What is built, and by whom.
@@ -37,12 +38,45 @@ pub(super) enum Program {
     Centrifuge,
     /// A script in `interop/yardsticks/node`.
     Node(&'static str),
+    /// A complete server of another project, in its published form.
+    Foreign(Foreign),
+}
+
+/// Servers that are configured by a file: see `foreign.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    Centrifugo,
+    Sockudo,
 }
 
 impl Contestant {
     /// Whether it is built with the project itself.
     pub(super) fn is_own(&self) -> bool {
         matches!(self.program, Program::Own(_))
+    }
+
+    /// Whether it is a server of ours, and no floor.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.program, Program::Own("load" | "neffos"))
+    }
+
+    /// Whether it takes part only where a measure names it.
+    pub(super) fn is_for_few(&self) -> bool {
+        self.broker.is_some() || [HUB, HUB_TLS, CENTRIFUGO].contains(&self.name)
+    }
+
+    pub(super) fn is_over_tls(&self) -> bool {
+        self.name == HUB_TLS
+    }
+
+    /// Where connections come in, at this address.
+    pub(super) fn url(&self, address: &str) -> String {
+        // The certificate is for a name.
+        let (scheme, address) = match self.is_over_tls() {
+            true => ("wss", address.replace("127.0.0.1", "localhost")),
+            false => ("ws", address.to_owned()),
+        };
+        format!("{scheme}://{address}{}", self.dialect.path())
     }
 }
 
@@ -54,6 +88,7 @@ impl Dialect {
             Self::Plain => "plain",
             Self::SocketIo => "socketio",
             Self::Centrifugo => "centrifugo",
+            Self::Pusher => "pusher",
         }
     }
 
@@ -63,7 +98,22 @@ impl Dialect {
             Self::Neffos | Self::Plain => "/ws",
             Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
             Self::Centrifugo => "/connection/websocket",
+            Self::Pusher => "/app/app-key?protocol=7",
         }
+    }
+
+    /// Where messages are posted over HTTP.
+    pub(super) fn api(self) -> Option<&'static str> {
+        match self {
+            Self::Neffos => Some("/api/broadcast"),
+            Self::Centrifugo => Some("/api/publish"),
+            Self::Plain | Self::SocketIo | Self::Pusher => None,
+        }
+    }
+
+    /// Whether a connection can ask the server something.
+    pub(super) fn has_asks(self) -> bool {
+        !matches!(self, Self::Centrifugo | Self::Pusher)
     }
 
     pub(super) fn has_rooms(self) -> bool {
@@ -72,6 +122,16 @@ impl Dialect {
 }
 
 pub(super) const OURS: &str = "load";
+/// The program `neffos serve`, without TLS and with it.
+pub(super) const HUB: &str = "serve";
+pub(super) const HUB_TLS: &str = "serve-tls";
+pub(super) const CENTRIFUGO: &str = "centrifugo";
+pub(super) const SOCKUDO: &str = "sockudo";
+/// The key of every HTTP API here.
+pub(super) const API_KEY: &str = "a-key-for-the-benchmarks";
+/// Without the rates that it has by default: a burst would wait for them.
+const SERVE: &str =
+    "serve --outbox-messages 16384 --message-rate 0 --byte-rate 0 --join-rate 0 --api-key a-key-for-the-benchmarks";
 /// Ours first.
 pub(super) const AMONG_REDIS: [&str; 2] = ["redis", "go25-redis"];
 pub(super) const AMONG_NATS: [&str; 2] = ["nats", "go25-nats"];
@@ -79,7 +139,7 @@ pub(super) const FLOOR: &str = "floor-1";
 pub(super) const FLOOR_16: &str = "floor-16";
 pub(super) const GO_25: [&str; 2] = ["go25-gobwas", "go25-gorilla"];
 
-pub(super) const CONTESTANTS: [Contestant; 17] = [
+pub(super) const CONTESTANTS: [Contestant; 21] = [
     Contestant {
         name: OURS,
         title: "**Neffos for Rust**",
@@ -198,20 +258,56 @@ pub(super) const CONTESTANTS: [Contestant; 17] = [
         remark: "the library that Centrifugo is made of; JSON protocol, broker in memory, anybody may publish",
     },
     Contestant {
+        name: SOCKUDO,
+        title: "Sockudo",
+        dialect: Dialect::Pusher,
+        program: Program::Foreign(Foreign::Sockudo),
+        flags: "",
+        broker: None,
+        remark: "Pusher's protocol 7; the sender is a member of the private channel and sends client events, so that a message is one frame as with the others; local adapter, mode production, default features, its own release profile; log, metrics and rate limits off; its buffer holds 16,384 messages instead of 1,000",
+    },
+    Contestant {
+        name: CENTRIFUGO,
+        title: "Centrifugo",
+        dialect: Dialect::Centrifugo,
+        program: Program::Foreign(Foreign::Centrifugo),
+        flags: "",
+        broker: None,
+        remark: "only its HTTP API, `/api/publish`; memory engine, JSON protocol, no history; log off; `client.insecure`, so that no token is checked",
+    },
+    Contestant {
+        name: HUB,
+        title: "**Neffos for Rust**, the program",
+        dialect: Dialect::Neffos,
+        program: Program::Own("neffos"),
+        flags: SERVE,
+        broker: None,
+        remark: "`neffos serve`; rates per client off; its outbox holds 16,384 messages",
+    },
+    Contestant {
+        name: HUB_TLS,
+        title: "**Neffos for Rust**, the program, over TLS",
+        dialect: Dialect::Neffos,
+        program: Program::Own("neffos"),
+        flags: SERVE,
+        broker: None,
+        remark: "the same with a certificate for ECDSA P-256: TLS 1.3, a whole handshake for each connection",
+    },
+    Contestant {
         name: AMONG_REDIS[0],
         title: "**Neffos for Rust**, over Redis",
         dialect: Dialect::Neffos,
         program: Program::Own("neffos"),
-        flags: "serve --outbox-messages 16384",
+        flags: SERVE,
         broker: Some(Language::Redis),
-        remark: "two of `neffos serve`, between which all messages go",
+        remark: "two of `neffos serve`, between which all messages go; rates per client off",
     },
     Contestant {
         name: AMONG_NATS[0],
         title: "**Neffos for Rust**, over NATS",
         dialect: Dialect::Neffos,
         program: Program::Own("neffos"),
-        flags: "serve --outbox-messages 16384",
+        flags: SERVE,
         broker: Some(Language::Nats),
         remark: "the same",
     },

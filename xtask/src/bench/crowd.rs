@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 pub(super) fn measure(workspace: &Workspace, extent: Extent, place: &Place) -> Result {
     let mut lines = Vec::new();
     for connections in CROWDS {
-        let mut crowd = Command::new(build::own(workspace, extent, "crowd"));
+        let mut crowd = Command::new(build::own(workspace, extent).join("crowd"));
         let outcome = crowd.args(["--connections", connections, "--json"]).stderr(Stdio::inherit()).output()?;
         if !outcome.status.success() {
             return Err(format!("crowd of {connections}: {}", outcome.status).into());

@@ -27,6 +27,8 @@ pub(super) enum Figure {
     BrokersCost,
     /// Of both servers, at most.
     BrokersConnections,
+    /// Joins and leaves in a second, beside what is measured.
+    Changes,
 }
 
 impl Figure {
@@ -45,7 +47,13 @@ impl Figure {
             Self::SendersCost => "sender's server, µs a message",
             Self::BrokersCost => "broker, µs for each sent",
             Self::BrokersConnections => "connections to the broker",
+            Self::Changes => "joins and leaves a second",
         }
+    }
+
+    /// Whether less of it is better, and two runs of the same can be held against each other.
+    pub(super) fn is_cost(self) -> bool {
+        !matches!(self, Self::KernelShare | Self::Rate | Self::KernelEach | Self::BrokersConnections | Self::Changes)
     }
 
     /// Of one run as it is kept; none when it was not measured.
@@ -67,6 +75,9 @@ impl Figure {
             Self::SendersCost => for_each_sent(report, &run["sender"]),
             Self::BrokersCost => for_each_sent(report, &run["broker"]),
             Self::BrokersConnections => run["broker_connections"].as_f64(),
+            Self::Changes => {
+                Some(report["changes"].as_f64()? / report["seconds"].as_f64().filter(|seconds| *seconds > 0.0)?)
+            }
         }
     }
 }

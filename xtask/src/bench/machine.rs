@@ -4,7 +4,7 @@ use std::{fs, thread};
 
 use serde_json::{Map, Value, json};
 
-use super::build::{NODE, YARDSTICKS};
+use super::build::{NODE, SOCKUDO, YARDSTICKS};
 use super::run::{Cores, Stand};
 use crate::Result;
 use crate::machine::ends_well;
@@ -96,12 +96,20 @@ fn versions() -> Result<Value> {
         note(name, version.as_str().unwrap_or_default().to_owned());
     }
     let servers = crate::go::VERSIONS.map(|version| version.toolchain.trim_start_matches("go"));
-    note("Go", format!("{} for neffos 0.0.24, {} for the others", servers[0], servers[1]));
+    note("Go", format!("{} for neffos 0.0.24 and Centrifugo, {} for the others", servers[0], servers[1]));
     let modules = read(format!("{YARDSTICKS}/centrifuge/go.mod"))?;
-    let centrifuge = modules.lines().find_map(|line| line.split_once("centrifugal/centrifuge "));
-    note("centrifuge", centrifuge.map_or("", |(_, version)| version).to_owned());
+    note("centrifuge", required(&modules, "centrifugal/centrifuge").to_owned());
+    let modules = read(format!("{}/go.mod", crate::go::CENTRIFUGO))?;
+    note("Centrifugo", required(&modules, "centrifugal/centrifugo/v6").to_owned());
+    note("Sockudo", SOCKUDO.to_owned());
     note("taskset", said("taskset --version").rsplit(' ').next().unwrap_or_default().to_owned());
     Ok(versions.into())
+}
+
+/// The version of a module in a `go.mod`.
+fn required<'a>(modules: &'a str, name: &str) -> &'a str {
+    let version = modules.lines().find_map(|line| line.split_once(&format!("{name} v")));
+    version.and_then(|(_, version)| version.split_whitespace().next()).unwrap_or_default()
 }
 
 /// The version of a package in a lock file; the newest, where there are several.
@@ -121,6 +129,14 @@ mod tests {
         let lock = "name = \"ws\"\nversion = \"0.1.0\"\n\nname = \"ws\"\nversion = \"0.2.0\"\n";
         assert_eq!(locked(lock, "ws"), Some("0.2.0"));
         assert_eq!(locked(lock, "w"), None);
+    }
+
+    #[test]
+    fn the_version_of_a_module_is_read() {
+        let modules =
+            "tool github.com/c/centrifugo/v6\n\trequire (\n\tgithub.com/c/centrifugo/v6 v6.9.1 // indirect\n)";
+        assert_eq!(required(modules, "c/centrifugo/v6"), "6.9.1");
+        assert_eq!(required(modules, "c/centrifuge"), "");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What is measured, with what, of whom, and how much of it.
 
-use super::contestants::{AMONG_NATS, AMONG_REDIS, Contestant, Dialect, FLOOR, FLOOR_16, OURS};
+use super::contestants::{
+    AMONG_NATS, AMONG_REDIS, CENTRIFUGO, Contestant, FLOOR, FLOOR_16, HUB, HUB_TLS, OURS, SOCKUDO,
+};
 use super::figures::Figure;
 
 #[derive(Debug)]
@@ -15,11 +17,22 @@ pub(super) struct Measure {
     pub(super) reference: &'static str,
     /// How many are open at the same time.
     pub(super) connections: u64,
+    pub(super) order: Order,
+}
+
+/// When it is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    AfterTheLast,
+    /// In each repetition together with the measure before it: the two are compared.
+    WithTheLast,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Broadcast,
+    /// A broadcast whose messages are posted to the HTTP API.
+    Publish,
     Ask,
     Connect,
     Idle,
@@ -35,7 +48,7 @@ pub(super) enum Whom {
 impl Mode {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Broadcast => "broadcast",
+            Self::Broadcast | Self::Publish => "broadcast",
             Self::Ask => "ask",
             Self::Connect => "connect",
             Self::Idle => "idle",
@@ -49,7 +62,7 @@ impl Measure {
         let is_floor = [FLOOR, FLOOR_16].contains(&who.name);
         match self.whom {
             _ if is_floor && who.name != self.reference => false,
-            Whom::All => who.broker.is_none(),
+            Whom::All => !who.is_for_few(),
             Whom::Only(names) => names.contains(&who.name),
         }
     }
@@ -59,6 +72,7 @@ impl Measure {
         match self.reference {
             FLOOR | FLOOR_16 => "the floor",
             OURS => "ours",
+            HUB => "the program",
             _ => "ours over Redis",
         }
     }
@@ -66,7 +80,7 @@ impl Measure {
     /// Whether `who` is asked to do this, and can.
     pub(super) fn is_for(&self, who: &Contestant) -> bool {
         let can = match self.mode {
-            Mode::Ask => who.dialect != Dialect::Centrifugo,
+            Mode::Ask => who.dialect.has_asks(),
             Mode::Broadcast if self.flags.contains("--room") => who.dialect.has_rooms(),
             _ => true,
         };
@@ -103,7 +117,7 @@ const CROWD: &[Figure] = &[Figure::Cost, Figure::MemoryEach, Figure::KernelEach]
 /// One broadcast at a time.
 const fn paced(name: &'static str, flags: &'static str, connections: u64) -> Measure {
     let (mode, whom) = (Mode::Broadcast, Whom::All);
-    Measure { name, mode, flags, whom, figures: LATE, reference: FLOOR, connections }
+    Measure { name, mode, flags, whom, figures: LATE, reference: FLOOR, connections, order: Order::AfterTheLast }
 }
 
 /// As fast as they go.
@@ -111,7 +125,8 @@ const fn burst(name: &'static str, flags: &'static str, connections: u64) -> Mea
     Measure { figures: COST, reference: FLOOR_16, ..paced(name, flags, connections) }
 }
 
-const FEW: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]);
+const FEW: Whom =
+    Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge", SOCKUDO]);
 const FLOORS: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16]);
 const CLUSTERS: Whom = Whom::Only(&[AMONG_REDIS[0], AMONG_NATS[0], AMONG_REDIS[1], AMONG_NATS[1]]);
 
@@ -120,14 +135,29 @@ const fn between(name: &'static str, flags: &'static str, connections: u64) -> M
     Measure { whom: CLUSTERS, figures: AMONG, reference: AMONG_REDIS[0], ..paced(name, flags, connections) }
 }
 
-const OURS_ALONE: Whom = Whom::Only(&[OURS]);
+/// Message by message over HTTP.
+const fn publish(name: &'static str, flags: &'static str, connections: u64) -> Measure {
+    let (mode, whom) = (Mode::Publish, Whom::Only(&[HUB, CENTRIFUGO]));
+    Measure { mode, whom, figures: PUBLISH, reference: HUB, ..paced(name, flags, connections) }
+}
 
-pub(super) const MEASURES: [Measure; 24] = [
+const PUBLISH: &[Figure] = &[Figure::PerBroadcast, Figure::Cost, Figure::P50, Figure::P99];
+const OURS_ALONE: Whom = Whom::Only(&[OURS]);
+const TLS: Whom = Whom::Only(&[HUB, HUB_TLS]);
+
+pub(super) const MEASURES: [Measure; 30] = [
     Measure { whom: FEW, ..burst("burst-100", "--receivers 100 --messages 2000", 101) },
     burst("burst-1000", "--receivers 1000 --messages 200", 1_001),
     Measure {
         whom: Whom::Only(&[OURS, FLOOR_16]),
         ..burst("burst-1000-long", "--receivers 1000 --messages 2000", 1_001)
+    },
+    Measure {
+        whom: OURS_ALONE,
+        figures: &[Figure::Cost, Figure::Rate, Figure::Changes],
+        reference: OURS,
+        order: Order::WithTheLast,
+        ..burst("burst-1000-churn", "--receivers 1000 --messages 2000 --churning 2", 1_003)
     },
     Measure {
         whom: Whom::Only(&[OURS, FLOOR_16, "go25-gobwas", "socketioxide"]),
@@ -145,6 +175,11 @@ pub(super) const MEASURES: [Measure; 24] = [
         ..paced("paced-10000", "--receivers 10000 --rate 5 --messages 20", 10_001)
     },
     Measure {
+        whom: Whom::Only(&[OURS, HUB]),
+        reference: OURS,
+        ..paced("hub-1000", "--receivers 1000 --rate 50 --messages 150", 1_001)
+    },
+    Measure {
         whom: Whom::Only(&[OURS, "go25-gobwas"]),
         reference: OURS,
         ..paced("stuck", "--receivers 1000 --stuck 1 --rate 50 --messages 150", 1_001)
@@ -156,7 +191,7 @@ pub(super) const MEASURES: [Measure; 24] = [
         ..paced("room-alone", "--receivers 10 --room small --rate 50 --messages 100", 11)
     },
     Measure {
-        whom: Whom::Only(&[OURS, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]),
+        whom: Whom::Only(&[OURS, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge", SOCKUDO]),
         figures: ROOM,
         reference: OURS,
         ..paced("room-5000", "--receivers 10 --bystanders 5000 --room small --rate 50 --messages 100", 5_011)
@@ -175,6 +210,17 @@ pub(super) const MEASURES: [Measure; 24] = [
         figures: &[Figure::MemoryEach],
         reference: OURS,
         connections: 10_000,
+        order: Order::AfterTheLast,
+    },
+    Measure {
+        name: "idle-tls",
+        mode: Mode::Idle,
+        flags: "--connections 5000 --room room-% --warm-up 50 --settle 1s --hold 1s",
+        whom: TLS,
+        figures: &[Figure::MemoryEach],
+        reference: HUB,
+        connections: 5_000,
+        order: Order::AfterTheLast,
     },
     Measure {
         whom: Whom::Only(&[OURS, "go25-gobwas", "socketioxide", "centrifuge"]),
@@ -190,6 +236,17 @@ pub(super) const MEASURES: [Measure; 24] = [
         figures: &[Figure::Cost, Figure::KernelShare, Figure::Rate],
         reference: FLOOR,
         connections: 100,
+        order: Order::AfterTheLast,
+    },
+    Measure {
+        name: "connect-tls",
+        mode: Mode::Connect,
+        flags: "--connections 100 --total 5000",
+        whom: TLS,
+        figures: &[Figure::Cost, Figure::KernelShare, Figure::Rate],
+        reference: HUB,
+        connections: 100,
+        order: Order::AfterTheLast,
     },
     Measure {
         name: "ask",
@@ -199,7 +256,10 @@ pub(super) const MEASURES: [Measure; 24] = [
         figures: &[Figure::Cost, Figure::KernelShare, Figure::P50, Figure::P99, Figure::Rate],
         reference: FLOOR,
         connections: 100,
+        order: Order::AfterTheLast,
     },
+    publish("publish-1", "--receivers 1 --rate 500 --messages 2000", 2),
+    publish("publish-1000", "--receivers 1000 --rate 50 --messages 150", 1_001),
     Measure {
         whom: OURS_ALONE,
         figures: CROWD,
@@ -226,9 +286,21 @@ pub(super) const MEASURES: [Measure; 24] = [
     },
 ];
 
+/// Measures that are measured together.
+pub(super) fn together<'a>(measures: &'a [&'static Measure]) -> impl Iterator<Item = &'a [&'static Measure]> {
+    measures.chunk_by(|_, next| next.order == Order::WithTheLast)
+}
+
 /// Shows that every part works, in seconds, with whatever build: no figure counts.
-pub(super) const BRIEF: [Measure; 5] = [
+pub(super) const BRIEF: [Measure; 8] = [
     Measure { whom: FLOORS, ..burst("burst-100", "--receivers 100 --messages 500", 101) },
+    Measure {
+        whom: OURS_ALONE,
+        figures: &[Figure::Cost, Figure::Changes],
+        reference: OURS,
+        order: Order::WithTheLast,
+        ..burst("burst-1000-churn", "--receivers 100 --messages 500 --churning 2", 103)
+    },
     Measure { whom: FLOORS, ..paced("paced-100", "--receivers 100 --rate 50 --messages 50", 101) },
     Measure {
         whom: OURS_ALONE,
@@ -244,7 +316,19 @@ pub(super) const BRIEF: [Measure; 5] = [
         figures: &[Figure::Cost, Figure::Rate],
         reference: FLOOR,
         connections: 20,
+        order: Order::AfterTheLast,
     },
+    Measure {
+        name: "connect-tls",
+        mode: Mode::Connect,
+        flags: "--connections 10 --total 50",
+        whom: TLS,
+        figures: &[Figure::Cost, Figure::Rate],
+        reference: HUB,
+        connections: 10,
+        order: Order::AfterTheLast,
+    },
+    Measure { whom: Whom::Only(&[HUB]), ..publish("publish-1", "--receivers 1 --rate 50 --messages 50", 2) },
     Measure {
         name: "ask",
         mode: Mode::Ask,
@@ -253,6 +337,7 @@ pub(super) const BRIEF: [Measure; 5] = [
         figures: &[Figure::Cost, Figure::P99],
         reference: FLOOR,
         connections: 20,
+        order: Order::AfterTheLast,
     },
 ];
 
@@ -275,6 +360,26 @@ mod tests {
         assert!(rooms.lists(ws) && !rooms.is_for(ws));
         assert!(rooms.is_for(contestant("socketio")) && !rooms.lists(contestant(FLOOR)));
         assert_eq!(measure("idle").arguments(ws), "--connections 10000 --warm-up 50 --settle 1s --hold 1s");
+    }
+
+    #[test]
+    fn what_is_compared_is_measured_together() {
+        let all: Vec<_> = MEASURES.iter().collect();
+        let groups: Vec<Vec<_>> =
+            together(&all).map(|group| group.iter().map(|measure| measure.name).collect()).collect();
+        assert!(groups.contains(&vec!["burst-1000-long", "burst-1000-churn"]), "{groups:?}");
+        assert!(groups.contains(&vec!["burst-5000"]), "{groups:?}");
+    }
+
+    #[test]
+    fn whole_servers_take_part_where_they_are_named() {
+        let takes_part = |name: &str, who: &str| measure(name).is_for(contestant(who));
+        assert!(takes_part("publish-1", HUB) && takes_part("publish-1", CENTRIFUGO) && !takes_part("publish-1", OURS));
+        assert!(
+            takes_part("idle-tls", HUB_TLS) && !takes_part("idle", HUB_TLS) && !takes_part("paced-1000", CENTRIFUGO)
+        );
+        assert!(["burst-1000", "paced-1000", "room-10000", "idle"].iter().all(|name| takes_part(name, SOCKUDO)));
+        assert!(measure("ask").lists(contestant(SOCKUDO)) && !takes_part("ask", SOCKUDO));
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! `cargo xtask bench`: measures our server beside others with `neffos bench`, and writes down what came out.
 //!
 //! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what; `figures.rs`: what is read off a run.
-//! - `build.rs`: makes the programs; `run.rs`: one measurement, `cluster.rs`: one between servers, `crowd.rs`: without sockets.
+//! - `build.rs`: makes the programs; `foreign.rs`: configures those of others; `certificate.rs`: for TLS.
+//! - `run.rs`: one measurement, `cluster.rs`: one between servers, `crowd.rs`: without sockets.
+//! - `against.rs`: ours of this commit beside ours of another.
 //! - `machine.rs`: where it was made.
 //! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
 //! - `page.rs`, `text.rs`, `plot.rs`: the page, its words, its pictures.
 
+mod against;
 mod bars;
 mod build;
+mod certificate;
 mod cluster;
 mod contestants;
 mod crowd;
 pub(crate) mod figures;
+mod foreign;
 pub(crate) mod machine;
 mod measures;
 mod obstacles;
@@ -26,7 +31,7 @@ use std::path::PathBuf;
 
 use contestants::Contestant;
 use figures::Figure;
-use measures::Measure;
+use measures::{Measure, together};
 use options::{Extent, Options};
 use results::Results;
 use run::Stand;
@@ -53,10 +58,15 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) 
     let contestants = options.contestants();
     let faults = build::all(steps, workspace, &options, &contestants)?;
     let stand = Stand::new(workspace, &options, &place);
-    let mut results = Results::begin(machine::facts(&stand, arguments)?, &faults);
-    for measure in options.measures() {
-        let present: Vec<_> = contestants.iter().copied().filter(|who| !faults.contains_key(who.name)).collect();
-        steps.run(measure.name, || take(&stand, measure, &present, options.repeat, &mut results))?;
+    let facts = machine::facts(&stand, arguments)?;
+    if options.against.is_some() {
+        return against::run(steps, workspace, &stand, &options, &facts);
+    }
+    let mut results = Results::begin(facts, &faults);
+    let present: Vec<_> = contestants.iter().copied().filter(|who| !faults.contains_key(who.name)).collect();
+    for measures in together(&options.measures()) {
+        let name = measures.iter().map(|measure| measure.name).collect::<Vec<_>>().join(", ");
+        steps.run(&name, || take(&stand, measures, &present, options.repeat, &mut results))?;
         results.save(&place.results)?;
     }
     if options.is_whole() {
@@ -89,10 +99,18 @@ fn note_costs(results: &Results) -> Result {
 }
 
 /// Everybody once in each repetition, in an order that turns: what the machine does meanwhile hits all alike.
-fn take(stand: &Stand<'_>, measure: &Measure, present: &[Contestant], repeat: usize, results: &mut Results) -> Result {
-    let mut turn: Vec<_> = present.iter().filter(|who| measure.is_for(who)).collect();
+fn take(
+    stand: &Stand<'_>,
+    measures: &[&Measure],
+    present: &[Contestant],
+    repeat: usize,
+    results: &mut Results,
+) -> Result {
+    let parts =
+        |measure| present.iter().filter(move |who| Measure::is_for(measure, who)).map(move |who| (measure, who));
+    let mut turn: Vec<_> = measures.iter().copied().flat_map(parts).collect();
     for repetition in 0..repeat {
-        for who in &turn {
+        for (measure, who) in &turn {
             let outcome = stand.measure(measure, who);
             println!("{repetition} {:<14} {}", who.name, results::summary(&outcome));
             results.add(measure, who, repetition, outcome);

@@ -10,6 +10,8 @@ pub(super) struct Options {
     /// Names of contestants and measures; none stands for all.
     only: Vec<String>,
     pub(super) repeat: usize,
+    /// The commit that ours is held against.
+    pub(super) against: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +25,14 @@ pub(super) enum Extent {
 
 impl Options {
     pub(super) fn parse(arguments: &[&str]) -> Result<Self> {
-        let mut options = Self { extent: Extent::Whole, only: Vec::new(), repeat: 0 };
+        let mut options = Self { extent: Extent::Whole, only: Vec::new(), repeat: 0, against: None };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word}: its value is missing"));
             match *word {
                 "--brief" => options.extent = Extent::Brief,
                 "--page" => options.extent = Extent::PageOnly,
+                "--against" => options.against = Some(value()?.to_string()),
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
                 "--repeat" => options.repeat = value()?.parse().map_err(|fault| format!("--repeat: {fault}"))?,
                 unknown => return Err(format!("no such argument: {unknown}").into()),
@@ -46,11 +49,16 @@ impl Options {
 
     /// Whether this is all that there is to measure.
     pub(super) fn is_whole(&self) -> bool {
-        self.extent != Extent::Brief && self.only.is_empty()
+        self.extent != Extent::Brief && self.only.is_empty() && self.against.is_none()
     }
 
     pub(super) fn contestants(&self) -> Vec<Contestant> {
-        let all = CONTESTANTS.iter().filter(|who| self.extent != Extent::Brief || who.is_own());
+        let takes_part = |who: &&Contestant| match (&self.against, self.extent) {
+            (Some(_), _) => who.is_ours(),
+            (None, Extent::Brief) => who.is_own(),
+            (None, Extent::Whole | Extent::PageOnly) => true,
+        };
+        let all = CONTESTANTS.iter().filter(takes_part);
         self.chosen(all, |who| who.name).copied().collect()
     }
 
@@ -99,6 +107,15 @@ mod tests {
         let options = Options::parse(&["--only", "load"]).unwrap();
         assert_eq!(options.measures().len(), MEASURES.len());
         assert!(Options::parse(&["--only", "nobody"]).unwrap_err().to_string().contains("nobody"));
+    }
+
+    #[test]
+    fn another_commit_is_held_against_our_servers_without_the_floor() {
+        let options = Options::parse(&["--against", "HEAD~1"]).unwrap();
+        assert!(!options.is_whole() && options.against.as_deref() == Some("HEAD~1"));
+        assert!(options.contestants().iter().all(Contestant::is_ours));
+        assert_eq!(options.measures().len(), MEASURES.len());
+        assert!(Options::parse(&["--against"]).is_err());
     }
 
     #[test]

@@ -193,9 +193,11 @@ fn without_address(command: &str) -> String {
     let mut words = command.split(' ');
     while let Some(word) = words.next() {
         match word {
-            // Numbers of processes, which are others the next time.
-            "--pid" | "--also" => drop(words.next()),
+            // Numbers of processes, keys and files, which are others the next time.
+            "--pid" | "--also" | "--api-key" | "--cacert" => drop(words.next()),
             address if address.starts_with("ws://") => kept.push("ws://…"),
+            address if address.starts_with("wss://") => kept.push("wss://…"),
+            address if address.starts_with("http://") => kept.push("http://…"),
             word => kept.push(word),
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::build::Faults;
-use super::contestants::{AMONG_NATS, AMONG_REDIS, Contestant, OURS};
+use super::contestants::{CONTESTANTS, Contestant};
 use super::figures::{Figure, Spread, digits};
 use super::measures::Measure;
 use crate::Result;
@@ -42,11 +42,14 @@ impl Results {
         Ok(Self { facts: all["facts"].take(), faults: all["faults"].take(), runs })
     }
 
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "facts": self.facts, "faults": self.faults, "runs": self.runs })
+    }
+
     /// # Errors
     /// When the file cannot be written.
     pub(super) fn save(&self, path: &Path) -> Result {
-        let all = json!({ "facts": self.facts, "faults": self.faults, "runs": self.runs });
-        Ok(fs::write(path, format!("{all:#}\n"))?)
+        Ok(fs::write(path, format!("{:#}\n", self.to_json()))?)
     }
 
     pub(super) fn add(&mut self, measure: &Measure, who: &Contestant, repetition: usize, outcome: Value) {
@@ -74,6 +77,11 @@ impl Results {
         Spread::of(self.runs_of(measure, who).filter_map(|run| figure.of(run)).collect())
     }
 
+    /// Of one repetition.
+    pub(super) fn value(&self, measure: &str, who: &str, figure: Figure, repetition: u64) -> Option<f64> {
+        self.runs_of(measure, who).find(|run| run["repetition"] == repetition).and_then(|run| figure.of(run))
+    }
+
     /// Of all repetitions together.
     pub(super) fn losses(&self, measure: &str, who: &str) -> Losses {
         let sum = |name: &str| {
@@ -98,7 +106,7 @@ impl Results {
     /// # Errors
     /// When a server of ours did not come up, lost a message, or had another in doubt.
     pub(super) fn faults_of_ours(&self) -> Result {
-        [OURS, AMONG_REDIS[0], AMONG_NATS[0]].iter().try_for_each(|who| self.faults_of(who))
+        CONTESTANTS.iter().filter(|who| who.is_ours()).try_for_each(|who| self.faults_of(who.name))
     }
 
     /// # Errors

@@ -1,7 +1,7 @@
 //! One measurement: a server that has just been started, `neffos bench` on it, and the end of both.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -9,21 +9,32 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::contestants::Contestant;
+use super::contestants::{API_KEY, Contestant, Program};
 use super::measures::{Measure, Mode};
-use super::options::Extent;
-use super::{Options, Place, build, cluster, machine};
+use super::{Options, Place, build, certificate, cluster, foreign, machine};
 use crate::Result;
 use crate::background::Background;
+use crate::steps::output;
 use crate::workspace::Workspace;
 
 /// Where measuring takes place: programs, processor cores, files for what they complain about.
 #[derive(Debug)]
 pub(super) struct Stand<'a> {
     workspace: &'a Workspace,
-    extent: Extent,
+    /// The folder of `neffos`, which measures.
+    own: PathBuf,
+    servers: Servers,
     logs: PathBuf,
     pub(super) cores: Cores,
+}
+
+/// Which build of our servers is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Servers {
+    /// Those of this commit.
+    Here,
+    /// Those of another, in such a folder: flags that they do not know are left out.
+    Elsewhere(PathBuf),
 }
 
 /// Whether server and client have a processor core each.
@@ -37,7 +48,14 @@ pub(super) enum Cores {
 
 impl<'a> Stand<'a> {
     pub(super) fn new(workspace: &'a Workspace, options: &Options, place: &Place) -> Self {
-        Self { workspace, extent: options.extent, logs: place.logs.clone(), cores: machine::cores() }
+        let own = build::own(workspace, options.extent);
+        Self { workspace, own, servers: Servers::Here, logs: place.logs.clone(), cores: machine::cores() }
+    }
+
+    /// The same stand with the servers of another commit, which are in `folder`.
+    pub(super) fn with_servers(&self, folder: PathBuf) -> Self {
+        let (own, logs) = (self.own.clone(), self.logs.clone());
+        Self { workspace: self.workspace, own, servers: Servers::Elsewhere(folder), logs, cores: self.cores }
     }
 
     /// Measures `who`; what goes wrong is part of the outcome.
@@ -55,7 +73,10 @@ impl<'a> Stand<'a> {
 
     fn try_to_measure(&self, measure: &Measure, who: &Contestant) -> Result<Value> {
         let (server, address) = self.serve(who, &[])?;
-        let arguments = arguments(measure, who, &address, server.id());
+        let mut arguments = arguments(measure, who, &address, server.id());
+        if who.is_over_tls() {
+            arguments += &format!(" --cacert {}", certificate::files(&self.logs)?.certificate.display());
+        }
         let kernel = Peak::watch(machine::kernel_memory);
         let report = self.bench(&arguments);
         let kernel_bytes = kernel.grown();
@@ -64,18 +85,41 @@ impl<'a> Stand<'a> {
 
     /// A server that has just been started, and its address.
     pub(super) fn serve(&self, who: &Contestant, flags: &[&str]) -> Result<(Background, String)> {
-        let mut program = build::program(who, self.workspace, self.extent);
-        let mut program = self.pinned(0, program.args(flags));
         let log = File::create(self.logs.join(format!("{}.log", who.name)))?;
-        let server = Background::start(program.stderr(log))?;
+        let mut program = build::program(who, self.workspace, self.own_of(who));
+        if let Program::Foreign(kind) = who.program {
+            let address = foreign::configure(kind, &mut program, &self.logs)?;
+            let server = Background::start(self.pinned(0, &program).stderr(log))?;
+            foreign::wait_for(&address, START)?;
+            return Ok((server, address));
+        }
+        let mut all: Vec<_> = who.flags.split_whitespace().map(str::to_owned).collect();
+        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        if who.is_over_tls() {
+            all.extend(certificate::files(&self.logs)?.flags());
+        }
+        if self.servers != Servers::Here && who.is_ours() {
+            let mut help = Command::new(program.get_program());
+            all = known(all, &output(help.args(who.flags.split_whitespace().next()).arg("--help"))?);
+        }
+        program.args(all).args(["--addr", "127.0.0.1:0"]);
+        let server = Background::start(self.pinned(0, &program).stderr(log))?;
         let address = server.line_after("listening on ", START)?;
         Ok((server, address))
+    }
+
+    /// The folder with the program of this contestant, if it is our own.
+    fn own_of(&self, who: &Contestant) -> &Path {
+        match &self.servers {
+            Servers::Elsewhere(folder) if who.is_ours() => folder,
+            _ => &self.own,
+        }
     }
 
     /// What `neffos bench` reports.
     pub(super) fn bench(&self, arguments: &str) -> Result<Value> {
         let complaints = self.logs.join("bench.log");
-        let mut neffos = Command::new(build::own(self.workspace, self.extent, "neffos"));
+        let mut neffos = Command::new(self.own.join("neffos"));
         neffos.args(arguments.split_whitespace());
         let mut neffos = self.pinned(1, &neffos);
         let bench = Background::start(neffos.stderr(File::create(&complaints)?))?;
@@ -108,9 +152,25 @@ impl<'a> Stand<'a> {
 /// What `neffos` is told. No argument contains a blank.
 pub(super) fn arguments(measure: &Measure, who: &Contestant, address: &str, server: u32) -> String {
     let echo = if measure.mode == Mode::Ask && !who.dialect.has_rooms() { "/echo" } else { "" };
-    let (mode, path, dialect) = (measure.mode.name(), who.dialect.path(), who.dialect.name());
-    let flags = measure.arguments(who);
-    format!("bench {mode} ws://{address}{path}{echo} --dialect {dialect} --pid {server} --json {flags}")
+    let (mode, url, dialect) = (measure.mode.name(), who.url(address), who.dialect.name());
+    let mut flags = measure.arguments(who);
+    if let Some(api) = who.dialect.api().filter(|_| measure.mode == Mode::Publish) {
+        flags += &format!(" --api http://{address}{api} --api-key {API_KEY}");
+    }
+    format!("bench {mode} {url}{echo} --dialect {dialect} --pid {server} --json {flags}")
+}
+
+/// Those of `flags` that `help` names, with their values.
+fn known(flags: Vec<String>, help: &str) -> Vec<String> {
+    let is_known = |flag: &str| help.split_whitespace().any(|word| word.trim_end_matches(',') == flag);
+    let mut is_kept = true;
+    let mut keep = |word: &String| {
+        if word.starts_with("--") {
+            is_kept = is_known(word);
+        }
+        is_kept
+    };
+    flags.into_iter().filter(|word| keep(word)).collect()
 }
 
 /// Looks at a number while something runs.
@@ -150,3 +210,36 @@ const START: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(240);
 /// What a process opens beside its connections.
 const SPARE_FILES: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::super::contestants::{CONTESTANTS, HUB, HUB_TLS};
+    use super::super::measures::MEASURES;
+    use super::*;
+
+    fn told(measure: &str, who: &str) -> String {
+        let measure = MEASURES.iter().find(|known| known.name == measure).unwrap();
+        let who = CONTESTANTS.iter().find(|known| known.name == who).unwrap();
+        arguments(measure, who, "127.0.0.1:5", 7)
+    }
+
+    #[test]
+    fn what_is_posted_is_posted_to_the_servers_own_api() {
+        assert!(told("publish-1", HUB).contains(" --api http://127.0.0.1:5/api/broadcast --api-key "));
+        assert!(told("publish-1", "centrifugo").contains("/api/publish"));
+        assert!(!told("hub-1000", HUB).contains("--api"));
+    }
+
+    #[test]
+    fn over_tls_the_server_has_the_name_in_its_certificate() {
+        assert!(told("idle-tls", HUB_TLS).starts_with("bench idle wss://localhost:5/ws --dialect neffos --pid 7 "));
+        assert!(told("idle-tls", HUB).starts_with("bench idle ws://127.0.0.1:5/ws "));
+    }
+
+    #[test]
+    fn flags_that_an_older_program_does_not_know_are_left_out_with_their_values() {
+        let flags = "serve --outbox 5 --rate 0 --quiet --sync".split(' ').map(str::to_owned).collect();
+        let help = "Options:\n      --outbox <COUNT>\n  -s, --sync\n";
+        assert_eq!(known(flags, help), ["serve", "--outbox", "5", "--sync"]);
+    }
+}

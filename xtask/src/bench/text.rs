@@ -62,6 +62,7 @@ each delivery; one that writes what has come together pays for fewer.",
             ("burst-100", "100 receivers"),
             ("burst-1000", "1,000 receivers"),
             ("burst-1000-long", "1,000 receivers, ten times as many messages"),
+            ("burst-1000-churn", "the same, while two more clients join a room and leave it, as fast as the server answers"),
             ("burst-5000", "5,000 receivers"),
             ("burst-10000", "10,000 receivers"),
         ],
@@ -80,6 +81,7 @@ each delivery; one that writes what has come together pays for fewer.",
             ("paced-1000", "1,000 receivers, 50 a second"),
             ("paced-5000", "5,000 receivers, 10 a second"),
             ("paced-10000", "10,000 receivers, 5 a second"),
+            ("hub-1000", "1,000 receivers, 50 a second: the program beside the library"),
             ("stuck", "1,000 receivers, 50 a second, one of them reads nothing: what the others notice"),
         ],
         plots: &[
@@ -143,6 +145,26 @@ message where there are no questions.",
         plots: &[],
     },
     Section {
+        title: "Publishing over HTTP",
+        text: "\
+A program posts each message to the server's HTTP API, one request after the other over one connection that stays, and the server
+delivers it to websockets. Ours is `POST /api/broadcast`, Centrifugo's `POST /api/publish`; both check a key. The first cost is
+that of a whole message, with its request and all its deliveries.",
+        tables: &[
+            ("publish-1", "1 receiver, 500 messages a second"),
+            ("publish-1000", "1,000 receivers, 50 messages a second"),
+        ],
+        plots: &[],
+    },
+    Section {
+        title: "TLS",
+        text: "\
+The program with and without TLS: what an idle connection takes in memory, and what a connection costs that comes, connects the
+namespace and goes. Each makes a whole TLS 1.3 handshake with an ECDSA certificate (P-256); no session is resumed.",
+        tables: &[("idle-tls", "5,000 idle connections"), ("connect-tls", "5,000 connections come, 100 at a time")],
+        plots: &[],
+    },
+    Section {
         title: "As many as a process can open",
         text: "\
 A broadcast to all every second. The kernel's memory is what `/proc/meminfo` and `/proc/net/sockstat` show for the whole
@@ -182,7 +204,7 @@ cost what it costs among 1,000.
 pub(super) const NOT_MEASURED: &str = "\
 ## Who is not here
 
-- **Centrifugo** itself: its module is not to be had from every module proxy. The library that it is made of is measured.
+- **Centrifugo** over websockets: the library that it is made of is measured there.
 - **uWebSockets.js** is not on npm: it is installed from its repository only.
 - **Phoenix channels** and **SignalR** need runtimes, those of Erlang and .NET, that this project needs for nothing else.
 - Whatever needs more than one machine.
@@ -190,9 +212,10 @@ pub(super) const NOT_MEASURED: &str = "\
 ## Once more
 
 ```sh
-cargo xtask bench                              # all of it, about three quarters of an hour; writes this page
+cargo xtask bench                              # all of it, about an hour; writes this page
 cargo xtask bench --only load,floor-16,burst-1000 --repeat 3
 cargo xtask bench --page                       # this page once more, from the last whole run
+cargo xtask bench --against COMMIT             # our servers of this commit and of another: target/bench/against.md
 ```
 
 Raw results are in `target/bench/RESULTS.json`. How the others are written is in [interop/yardsticks](../interop/yardsticks).
