@@ -94,7 +94,7 @@ fn health(detail: Detail) -> Router<App> {
 }
 
 fn operations(app: &App) -> Router<App> {
-    let api = api::routes().route_layer(middleware::from_fn_with_state(app.keys.clone(), api::guard));
+    let api = api::routes().route_layer(middleware::from_fn_with_state(app.clone(), api::guard));
     Router::new().route("/metrics", get(scrape)).merge(api)
 }
 

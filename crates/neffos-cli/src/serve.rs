@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use neffos::Server;
+use neffos::{Rate, Server};
 use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::api::Keys;
-use crate::config::{self, ApiKey, NamedKey, Period, ServeArgs, Settings};
+use crate::config::{self, ApiKey, NamedKey, Period, RateSetting, ServeArgs, Settings};
 use crate::failure::Failure;
 use crate::listener::Sharing;
 use crate::routes::{self, App, Operators, Page};
@@ -60,7 +60,7 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
         server: server.clone(),
         namespaces: Arc::new(settings.namespaces.iter().flatten().map(|(name, _)| name.clone()).collect()),
         metrics,
-        keys: Keys::new(keys),
+        keys: Keys::new(keys, settings.failed_key_rate.map_or_else(Rate::default, RateSetting::rate)),
         outbox_bytes: settings.outbox_bytes.map_or(usize::MAX, NonZeroUsize::get),
         started: Instant::now(),
         leaving: Arc::default(),

@@ -59,6 +59,9 @@ fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     let builder = with(builder, settings.message_rate, |builder, rate| builder.message_rate(rate.rate()));
     let builder = with(builder, settings.byte_rate, |builder, rate| builder.byte_rate(rate.rate()));
     let builder = with(builder, settings.join_rate, |builder, rate| builder.join_rate(rate.rate()));
+    let builder = with(builder, settings.handshake_rate, |builder, rate| builder.handshake_rate(rate.rate()));
+    let builder =
+        with(builder, settings.failed_handshake_rate, |builder, rate| builder.failed_handshake_rate(rate.rate()));
     let builder = with(builder, settings.ordered, ServerBuilder::ordered_broadcast);
     with(builder, settings.shards, |builder, count| builder.shards(count.get()))
 }

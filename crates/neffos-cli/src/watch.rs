@@ -1,6 +1,6 @@
 //! Logs and counts the opening and closing of connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use neffos::{CloseCode, Closed, ClosedBy, Conn, ServerBuilder};
@@ -16,20 +16,21 @@ pub(crate) fn connections(builder: ServerBuilder) -> ServerBuilder {
 
 fn tell_opened(conn: &Conn, sampler: &Sampler) {
     metrics::count_opened();
-    let (id, address) = (conn.id(), text(conn.remote_addr()));
+    let (id, (address, socket)) = (conn.id(), addresses(conn.client_ip(), conn.remote_addr()));
     match sampler.admit(Instant::now()) {
-        true => tracing::info!(target: TARGET, conn = id, address, "connected"),
-        false => tracing::debug!(target: TARGET, conn = id, address, "connected"),
+        true => tracing::info!(target: TARGET, conn = id, address, socket, "connected"),
+        false => tracing::debug!(target: TARGET, conn = id, address, socket, "connected"),
     }
 }
 
 fn tell_closed(end: &Closed, sampler: &Sampler) {
     metrics::count_closed(end);
-    let (id, address, seconds) = (end.id(), text(end.remote_addr()), rounded(end.lasted().as_secs_f64()));
+    let (id, seconds) = (end.id(), rounded(end.lasted().as_secs_f64()));
+    let (address, socket) = addresses(end.client_ip(), end.remote_addr());
     let (by, code, reason) = (name(end.by()), end.code().map(CloseCode::as_u16), reason(end));
     match sampler.admit(Instant::now()) {
-        true => tracing::info!(target: TARGET, conn = id, address, seconds, by, code, reason, "closed"),
-        false => tracing::debug!(target: TARGET, conn = id, address, seconds, by, code, reason, "closed"),
+        true => tracing::info!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, "closed"),
+        false => tracing::debug!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, "closed"),
     }
 }
 
@@ -49,8 +50,17 @@ fn name(by: ClosedBy) -> &'static str {
     }
 }
 
-fn text(address: Option<SocketAddr>) -> String {
-    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+/// The address of a client for the log. When a proxy names another one than that of the socket, it is that one, and the second text
+/// is the socket's.
+pub(crate) fn addresses(client: Option<IpAddr>, socket: Option<SocketAddr>) -> (String, Option<String>) {
+    match (client, socket) {
+        (Some(client), Some(socket)) if client != socket.ip().to_canonical() => {
+            (client.to_string(), Some(socket.to_string()))
+        }
+        (_, Some(socket)) => (socket.to_string(), None),
+        (Some(client), None) => (client.to_string(), None),
+        (None, None) => ("unknown".to_owned(), None),
+    }
 }
 
 /// To milliseconds.
@@ -59,3 +69,21 @@ fn rounded(seconds: f64) -> f64 {
 }
 
 const TARGET: &str = "neffos::connections";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_that_of_the_client_and_of_the_socket_where_they_differ() {
+        let told = |client: &str, socket: &str| {
+            let (address, socket) = addresses(client.parse().ok(), socket.parse().ok());
+            format!("{address} {}", socket.unwrap_or_default())
+        };
+        assert_eq!(told("192.0.2.1", "192.0.2.1:4711"), "192.0.2.1:4711 ");
+        assert_eq!(told("192.0.2.1", "[::ffff:192.0.2.1]:4711"), "[::ffff:192.0.2.1]:4711 ");
+        assert_eq!(told("192.0.2.1", "10.0.0.1:4711"), "192.0.2.1 10.0.0.1:4711");
+        assert_eq!(told("2001:db8::1", ""), "2001:db8::1 ");
+        assert_eq!(told("", ""), "unknown ");
+    }
+}

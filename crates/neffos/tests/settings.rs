@@ -137,6 +137,10 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         rate("message_rate", |builder: ServerBuilder, value| builder.message_rate(value.rate())),
         rate("byte_rate", |builder, value| builder.byte_rate(value.rate())),
         rate("join_rate", |builder, value| builder.join_rate(value.rate())),
+        rate("handshake_rate", |builder, value| builder.address_header("x-unset").handshake_rate(value.rate())),
+        rate("failed_handshake_rate", |builder, value| {
+            builder.address_header("x-unset").failed_handshake_rate(value.rate())
+        }),
     ]);
     #[cfg(feature = "deflate")]
     rows.push(Row {

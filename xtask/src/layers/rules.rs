@@ -62,6 +62,7 @@ const PURE: &[&str] = &[
     "net/redact.rs",
     "client/greeting.rs",
     "client/reconnect.rs",
+    "server/buckets.rs",
     "server/forwarded.rs",
     "server/origins.rs",
     "server/subprotocols.rs",

@@ -1,9 +1,11 @@
 //! Why a request to the API was not done: a status, and a JSON object with the reason.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
 /// Why a request was not done.
@@ -11,11 +13,20 @@ use serde::Serialize;
 pub(super) struct ApiError {
     status: StatusCode,
     text: String,
+    /// After which time another try makes sense, in seconds.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), retry_after: None }
+    }
+
+    /// The client has done something too often.
+    pub(super) fn too_fast(text: &str, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let text = format!("{text}; try again in {seconds} s");
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
     }
 
     /// The request is wrong; the text names the field.
@@ -43,6 +54,9 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(Reason { error: self.text })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
     }

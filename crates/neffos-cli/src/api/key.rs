@@ -1,21 +1,23 @@
 //! Access to the API: a caller must send one of the keys. Each call is logged with the name of its key.
 
 use std::hint::black_box;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::{HeaderValue, StatusCode};
+use neffos::{AddressRate, Rate};
 use tracing::Instrument;
 
 use super::error::ApiError;
 use crate::config::NamedKey;
 use crate::log::Sampler;
-use crate::metrics;
+use crate::routes::App;
+use crate::{metrics, watch};
 
 /// The keys of this moment.
 #[derive(Debug, Clone)]
@@ -23,11 +25,15 @@ pub(crate) struct Keys {
     keys: Arc<RwLock<Arc<[NamedKey]>>>,
     /// Limits the lines about refused requests: an attacker could fill the disk.
     refusals: Arc<Sampler>,
+    /// How many wrong keys each address may send.
+    failures: Arc<AddressRate>,
 }
 
 impl Keys {
-    pub(crate) fn new(keys: Vec<NamedKey>) -> Self {
-        Self { keys: Arc::new(RwLock::new(keys.into())), refusals: Arc::default() }
+    /// With the rate of wrong keys from each address.
+    pub(crate) fn new(keys: Vec<NamedKey>, failures: Rate) -> Self {
+        let failures = Arc::new(AddressRate::new(failures));
+        Self { keys: Arc::new(RwLock::new(keys.into())), refusals: Arc::default(), failures }
     }
 
     /// Accepts these keys from now on, and no others.
@@ -45,29 +51,71 @@ impl Keys {
         found.cloned()
     }
 
-    /// Logs a refused request, and returns its error.
-    fn refuse(&self, given: Option<&[u8]>, path: &str, address: &str) -> ApiError {
-        let reason = if given.is_some() { "the key is wrong" } else { "there is no key" };
-        match self.refusals.admit(Instant::now()) {
-            true => tracing::warn!(target: AUDIT, address, path, reason, "API call refused"),
-            false => tracing::debug!(target: AUDIT, address, path, reason, "API call refused"),
+    /// The name of the key that a client gives.
+    ///
+    /// From an address that has sent too many wrong keys, no key is compared. A right one is refused, too: any other answer would
+    /// tell the attacker which key is right.
+    fn admit(&self, given: Option<&[u8]>, client: Option<IpAddr>) -> Result<String, Refusal> {
+        let given = given.ok_or(Refusal::NoKey)?;
+        let wait = client.map_or(Duration::ZERO, |client| self.failures.wait(client));
+        if !wait.is_zero() {
+            metrics::count_key_limited();
+            return Err(Refusal::TooManyWrong(wait));
         }
-        ApiError::new(StatusCode::UNAUTHORIZED, "send the API key: `Authorization: Bearer KEY`")
+        self.name_of(given).ok_or_else(|| {
+            // Without a token, the next call is refused in any case.
+            client.map(|client| self.failures.count(client).ok());
+            Refusal::WrongKey
+        })
+    }
+
+    /// Logs a refused request, and returns its error.
+    fn refuse(&self, refusal: Refusal, path: &str, (address, socket): &(String, Option<String>)) -> ApiError {
+        let reason = refusal.reason();
+        match self.refusals.admit(Instant::now()) {
+            true => tracing::warn!(target: AUDIT, address, socket, path, reason, "API call refused"),
+            false => tracing::debug!(target: AUDIT, address, socket, path, reason, "API call refused"),
+        }
+        match refusal {
+            Refusal::TooManyWrong(wait) => ApiError::too_fast("too many wrong API keys from this address", wait),
+            _ => ApiError::new(StatusCode::UNAUTHORIZED, "send the API key: `Authorization: Bearer KEY`"),
+        }
+    }
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    NoKey,
+    WrongKey,
+    /// The address has sent too many wrong keys, and may send another after this time.
+    TooManyWrong(Duration),
+}
+
+impl Refusal {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::NoKey => "there is no key",
+            Self::WrongKey => "the key is wrong",
+            Self::TooManyWrong(_) => "too many wrong keys from this address",
+        }
     }
 }
 
 /// Lets requests with a key through, and counts and logs all of them.
-pub(crate) async fn guard(State(keys): State<Keys>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     // Only requests to a route of the API get here, so paths are few.
     let path = request.uri().path().to_owned();
-    let address = request.extensions().get::<SocketAddr>().map_or_else(String::new, ToString::to_string);
-    let given = bearer(request.headers());
-    let response = match given.and_then(|given| keys.name_of(given)) {
-        Some(key) => {
-            let span = tracing::info_span!(target: AUDIT, "call", key, address, path);
+    let socket = request.extensions().get::<SocketAddr>().copied();
+    let addresses = watch::addresses(app.server.client_ip(request.headers(), socket), socket);
+    let client = app.server.counted_ip(request.headers(), socket);
+    let response = match app.keys.admit(bearer(request.headers()), client) {
+        Ok(key) => {
+            let (address, socket) = addresses;
+            let span = tracing::info_span!(target: AUDIT, "call", key, address, socket, path);
             logged(next.run(request)).instrument(span).await
         }
-        None => keys.refuse(given, &path, &address).into_response(),
+        Err(refusal) => app.keys.refuse(refusal, &path, &addresses).into_response(),
     };
     metrics::count_api_request(&path, response.status());
     response
@@ -129,11 +177,31 @@ mod tests {
         }
     }
 
+    fn named(name: &str) -> NamedKey {
+        NamedKey { name: name.to_owned(), key: format!("the-key-of-{name}-here").parse().unwrap() }
+    }
+
+    #[test]
+    fn after_too_many_wrong_keys_no_key_of_the_address_is_compared_and_those_of_others_are() {
+        let keys = Keys::new(vec![named("ops")], Rate::per_second(1).with_burst(2));
+        let [eve, ada] = ["192.0.2.66", "192.0.2.1"].map(|address| address.parse().ok());
+        let (right, wrong) = (Some(&b"the-key-of-ops-here"[..]), Some(&b"the-key-of-eve-here"[..]));
+        for _ in 0..100 {
+            // Neither right keys nor missing ones are failures.
+            assert!(keys.admit(right, eve).is_ok());
+            assert_eq!(keys.admit(None, eve), Err(Refusal::NoKey));
+        }
+        assert_eq!([(); 2].map(|()| keys.admit(wrong, eve)), [Err(Refusal::WrongKey), Err(Refusal::WrongKey)]);
+        assert!(matches!(keys.admit(wrong, eve), Err(Refusal::TooManyWrong(_))));
+        assert!(matches!(keys.admit(right, eve), Err(Refusal::TooManyWrong(_))));
+        assert_eq!(keys.admit(right, ada).as_deref(), Ok("ops"));
+        // Clients on this machine have no counted address.
+        assert!((0..100).all(|_| keys.admit(wrong, None) == Err(Refusal::WrongKey)));
+    }
+
     #[test]
     fn each_key_has_its_name_until_it_is_replaced() {
-        let named =
-            |name: &str| NamedKey { name: name.to_owned(), key: format!("the-key-of-{name}-here").parse().unwrap() };
-        let keys = Keys::new(vec![named("ci"), named("ops")]);
+        let keys = Keys::new(vec![named("ci"), named("ops")], Rate::default());
         assert_eq!(keys.name_of(b"the-key-of-ops-here").as_deref(), Some("ops"));
         assert_eq!(keys.name_of(b"the-key-of-eve-here"), None);
         keys.replace(vec![named("ci")]);

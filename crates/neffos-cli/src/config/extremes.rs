@@ -38,7 +38,8 @@ impl Known {
     fn companion(&self) -> Option<&'static str> {
         match self.key().as_str() {
             key if key.starts_with("cluster") => Some("--redis=redis://127.0.0.1:1"),
-            "trusted_hops" => Some("--address-header=x-forwarded-for"),
+            // Clients on this machine count only behind a proxy.
+            "trusted_hops" | "handshake_rate" | "failed_handshake_rate" => Some("--address-header=x-forwarded-for"),
             _ => None,
         }
     }

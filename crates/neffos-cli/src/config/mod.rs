@@ -24,7 +24,7 @@ use clap::{Args, Command};
 pub(crate) use brokers::{AtStart, Broker, BrokerUrl, Compat};
 pub(crate) use keys::{ApiKey, NamedKey};
 pub(crate) use settings::Settings;
-pub(crate) use values::{LogFilter, LogFormat, Origin, OverflowPolicy, Period};
+pub(crate) use values::{LogFilter, LogFormat, Origin, OverflowPolicy, Period, RateSetting};
 
 use crate::failure::Failure;
 

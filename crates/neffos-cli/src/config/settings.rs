@@ -131,6 +131,22 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) join_rate: Option<RateSetting>,
 
+    /// Websocket handshakes that an address, or an IPv6 network (/64), may send in a second, and in a burst, 0: no limit. Beyond,
+    /// they get 429. All clients behind one NAT or proxy share it, unless --address-header names them. Without
+    /// --address-header, loopback addresses are not counted [default: 100:2000]
+    #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
+    pub(crate) handshake_rate: Option<RateSetting>,
+
+    /// Handshakes of an address that may fail in a second, and in a burst, 0: no limit. Beyond, all its handshakes get 429
+    /// [default: 10:500]
+    #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
+    pub(crate) failed_handshake_rate: Option<RateSetting>,
+
+    /// Wrong API keys that an address may send in a second, and in a burst, 0: no limit. Beyond, all its calls get 429, also
+    /// those with the right key [default: 5:100]
+    #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
+    pub(crate) failed_key_rate: Option<RateSetting>,
+
     /// Messages that may wait for a client that reads slowly, 1 or more [default: 1024]
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub(crate) outbox_messages: Option<NonZeroUsize>,
@@ -277,6 +293,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// `self`, and where it is silent, `next`.
+    #[expect(clippy::too_many_lines, reason = "it has a line for each setting")]
     pub(crate) fn or(self, next: Self) -> Self {
         Self {
             page: self.has_page().or(next.has_page()),
@@ -302,6 +319,9 @@ impl Settings {
             message_rate: self.message_rate.or(next.message_rate),
             byte_rate: self.byte_rate.or(next.byte_rate),
             join_rate: self.join_rate.or(next.join_rate),
+            handshake_rate: self.handshake_rate.or(next.handshake_rate),
+            failed_handshake_rate: self.failed_handshake_rate.or(next.failed_handshake_rate),
+            failed_key_rate: self.failed_key_rate.or(next.failed_key_rate),
             outbox_messages: self.outbox_messages.or(next.outbox_messages),
             outbox_bytes: self.outbox_bytes.or(next.outbox_bytes),
             overflow: self.overflow.or(next.overflow),

@@ -11,7 +11,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use neffos::{Server, UpgradeError};
 
-pub(crate) use traffic::{count_api_request, count_closed, count_opened};
+pub(crate) use traffic::{count_api_request, count_closed, count_key_limited, count_opened};
 
 /// Starts counting for the whole process.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
@@ -22,7 +22,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(DELIVERED, "Messages handed to the kernel, whole.");
     describe_counter!(DROPPED, "Messages that a connection missed: its outbox was full, or it was closing.");
     describe_counter!(UPGRADE_ERRORS, "Requests to the websocket that did not become one, by HTTP status.");
-    for status in ["400", "403", "405", "426", "503"] {
+    for status in ["400", "403", "405", "421", "426", "429", "503"] {
         counter!(UPGRADE_ERRORS, "status" => status).absolute(0);
     }
     traffic::describe();

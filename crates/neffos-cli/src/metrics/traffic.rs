@@ -10,7 +10,12 @@ pub(super) fn describe() {
     describe_counter!(CLOSED, "Websocket connections that ended, by close code; 1006: the socket broke.");
     describe_counter!(RECEIVED, "Messages that arrived from connections.");
     describe_counter!(RECEIVED_BYTES, "Bytes of the messages that arrived from connections.");
-    describe_counter!(RATE_LIMITED, "Pauses of reading from a client that sent too fast, by the kind of its input.");
+    describe_counter!(
+        RATE_LIMITED,
+        "How often clients were slowed down (messages, bytes, joins) or refused (handshakes, failed_handshakes, failed_keys), \
+         since they exceeded a rate."
+    );
+    counter!(RATE_LIMITED, "reason" => "failed_keys").absolute(0);
     describe_counter!(RATE_CLOSED, "Connections that were closed, since their clients sent much too fast.");
     describe_counter!(API_REQUESTS, "Requests to the HTTP API, by route and HTTP status.");
     describe_gauge!(BUILD, "1, with the version of the program.");
@@ -32,6 +37,8 @@ pub(super) fn update(counters: Counters, rate_limited: RateLimited) {
     counter!(RATE_LIMITED, "reason" => "messages").absolute(rate_limited.messages());
     counter!(RATE_LIMITED, "reason" => "bytes").absolute(rate_limited.bytes());
     counter!(RATE_LIMITED, "reason" => "joins").absolute(rate_limited.joins());
+    counter!(RATE_LIMITED, "reason" => "handshakes").absolute(rate_limited.handshakes());
+    counter!(RATE_LIMITED, "reason" => "failed_handshakes").absolute(rate_limited.failed_handshakes());
     counter!(RATE_CLOSED).absolute(rate_limited.closed());
     counter!(RECEIVED).absolute(counters.received());
     counter!(RECEIVED_BYTES).absolute(counters.received_bytes());
@@ -43,6 +50,11 @@ pub(crate) fn count_opened() {
 
 pub(crate) fn count_closed(closed: &Closed) {
     counter!(CLOSED, "code" => label(closed)).increment(1);
+}
+
+/// Counts a call of the API that was refused, since its address had sent too many wrong keys.
+pub(crate) fn count_key_limited() {
+    counter!(RATE_LIMITED, "reason" => "failed_keys").increment(1);
 }
 
 /// Counts a request to a route of the API.

@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::support::{Frame, Program};
+use crate::support::{Client, Frame, KEY, Program, bearer, request};
 
 /// A line of the log as JSON.
 async fn next(program: &mut Program, part: &str) -> serde_json::Value {
@@ -28,6 +28,30 @@ async fn the_log_says_why_each_connection_ended() {
     assert_eq!((&fields["by"], &fields["code"]), (&"server".into(), &4001.into()), "{closed}");
     assert_eq!((&fields["reason"], &fields["address"]), (&"signed \"out\"".into(), &address.into()), "{closed}");
     assert!(fields["seconds"].as_f64().is_some_and(|seconds| seconds < 60.0), "{closed}");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_log_has_the_addresses_of_client_and_proxy() {
+    let mut program = Program::start_logged(&["--log-format=json", "--address-header=x-forwarded-for"]).await;
+    let headers = [("host", "test"), ("x-forwarded-for", "203.0.113.1, 192.0.2.7")];
+    let mut ada = Client::try_connect(program.address, &headers).await.unwrap();
+    let opened = next(&mut program, "\"connected\"").await;
+    ada.close(1000, "done").await;
+    let closed = next(&mut program, "\"closed\"").await;
+    let authorized = [("authorization", &*bearer(KEY)), ("x-forwarded-for", "192.0.2.8")];
+    request(program.address, "POST", "/api/broadcast", &authorized, r#"{"event":"e"}"#).await;
+    let call = next(&mut program, "\"broadcast\"").await;
+    request(program.address, "POST", "/api/broadcast", &authorized[1..], "").await;
+    let refused = next(&mut program, "API call refused").await;
+    for (line, place, address) in [
+        (&opened, "fields", "192.0.2.7"),
+        (&closed, "fields", "192.0.2.7"),
+        (&call, "span", "192.0.2.8"),
+        (&refused, "fields", "192.0.2.8"),
+    ] {
+        assert_eq!(line[place]["address"], address, "{line}");
+        assert!(line[place]["socket"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+    }
 }
 
 #[tokio::test]
@@ -65,6 +89,10 @@ async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
         "neffos_received_bytes_total 0",
         "neffos_messages_delivered_total 0",
         r#"neffos_upgrade_errors_total{status="403"} 0"#,
+        r#"neffos_upgrade_errors_total{status="429"} 0"#,
+        r#"neffos_rate_limited_total{reason="handshakes"} 0"#,
+        r#"neffos_rate_limited_total{reason="failed_handshakes"} 0"#,
+        r#"neffos_rate_limited_total{reason="failed_keys"} 0"#,
         r#"neffos_api_requests_total{route="/api/broadcast",status="202"} 0"#,
         &format!("neffos_build_info{{version=\"{version}\"}} 1"),
     ] {

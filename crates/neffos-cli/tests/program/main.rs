@@ -15,6 +15,7 @@ mod operation;
 mod page;
 mod pressure;
 mod proxies;
+mod rates;
 mod relay;
 mod rolling;
 mod support;

@@ -1,7 +1,7 @@
 //! [`Closed`]: how a connection ended, for logs and metrics. The hooks that observe connections.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use crate::websocket::{CloseCode, CloseFrame};
 pub struct Closed {
     pub(super) id: Arc<str>,
     pub(super) address: Option<SocketAddr>,
+    pub(super) client_ip: Option<IpAddr>,
     pub(super) lasted: Duration,
     pub(super) frame: Option<CloseFrame>,
     pub(super) by: ClosedBy,
@@ -54,6 +55,12 @@ impl Closed {
         self.address
     }
 
+    /// The IP address of the client: the one that a trusted proxy names, or that of its socket
+    /// ([`Conn::client_ip`](crate::Conn::client_ip)).
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        self.client_ip
+    }
+
     /// The time from the upgrade to the end of the last handler.
     pub fn lasted(&self) -> Duration {
         self.lasted
@@ -80,6 +87,8 @@ impl Closed {
 pub(crate) struct Observers {
     pub(crate) opened: Option<Hook<Conn>>,
     pub(crate) closed: Option<Hook<Closed>>,
+    /// Gets the address of each client that `on_connect` refuses.
+    pub(crate) refused: Option<Hook<IpAddr>>,
 }
 
 type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
@@ -88,6 +97,12 @@ impl Observers {
     pub(super) fn tell_opened(&self, conn: impl FnOnce() -> Conn) {
         if let Some(hook) = &self.opened {
             guarded("on_opened", || hook(&conn()));
+        }
+    }
+
+    pub(super) fn tell_refused(&self, client: Option<IpAddr>) {
+        if let (Some(hook), Some(client)) = (&self.refused, client) {
+            hook(&client);
         }
     }
 

@@ -48,6 +48,7 @@ async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
         return;
     };
     tracing::debug!(conn = &**peer.id(), reason = refusal.text.as_str(), "refused");
+    peer.hub().observers.tell_refused(peer.client_ip());
     // Without a greeting, or after a welcome that was given too early, a close frame is all there is to say it with.
     if native_only || peer.is_admitted() {
         return peer.close(Some(&refusal.close));

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 /// it sent is lost, and TCP makes the client wait. A client that has sent more than four bursts before reading stops is closed
 /// with 1008.
 ///
+/// Handshakes have a rate for each address ([`handshake_rate`](crate::ServerBuilder::handshake_rate)): beyond it, they are refused.
+///
 /// A rate of zero means no limit. The burst is at least one.
 ///
 /// # Examples
@@ -46,8 +48,18 @@ impl Rate {
     }
 
     /// The time in which the average allows `count`.
-    fn time_of(self, count: u32) -> Duration {
+    pub(crate) fn time_of(self, count: u32) -> Duration {
         Duration::from_secs(1).saturating_mul(count) / self.per_second.max(1)
+    }
+
+    /// The time in which the average allows a burst.
+    pub(crate) fn time_of_burst(self) -> Duration {
+        self.time_of(self.burst)
+    }
+
+    /// Whether there is a limit at all.
+    pub(crate) fn is_limit(self) -> bool {
+        self.per_second > 0
     }
 }
 
@@ -65,6 +77,8 @@ impl Rate {
 pub struct RateLimited {
     paused: [u64; RateKind::ALL.len()],
     closed: u64,
+    handshakes: u64,
+    failed_handshakes: u64,
 }
 
 impl RateLimited {
@@ -86,6 +100,20 @@ impl RateLimited {
     /// How many clients were closed with 1008, since they had sent more than four bursts.
     pub fn closed(&self) -> u64 {
         self.closed
+    }
+
+    pub(crate) fn with_handshakes(self, handshakes: u64, failed_handshakes: u64) -> Self {
+        Self { handshakes, failed_handshakes, ..self }
+    }
+
+    /// How many clients were refused, since their address had sent too many handshakes.
+    pub fn handshakes(&self) -> u64 {
+        self.handshakes
+    }
+
+    /// How many clients were refused, since too many handshakes of their address had failed.
+    pub fn failed_handshakes(&self) -> u64 {
+        self.failed_handshakes
     }
 }
 
@@ -109,6 +137,7 @@ impl RateCounts {
         RateLimited {
             paused: self.paused.each_ref().map(|count| count.load(Ordering::Relaxed)),
             closed: self.closed.load(Ordering::Relaxed),
+            ..RateLimited::default()
         }
     }
 }
@@ -123,7 +152,7 @@ pub(crate) struct Rates {
 
 impl Rates {
     pub(crate) fn are_limited(&self) -> bool {
-        [self.messages, self.bytes, self.joins].iter().any(|rate| rate.per_second > 0)
+        [self.messages, self.bytes, self.joins].iter().any(|rate| rate.is_limit())
     }
 
     fn of(&self, kind: RateKind) -> Rate {
@@ -175,14 +204,14 @@ impl Meter {
     /// Counts what was received.
     pub(crate) fn count(&mut self, kind: RateKind, count: u32, now: Instant, rates: &Rates) -> RateVerdict {
         let rate = rates.of(kind);
-        if rate.per_second == 0 {
+        if !rate.is_limit() {
             return RateVerdict::Allowed;
         }
         let full_at = &mut self.full_at[kind as usize];
         let missing = full_at.saturating_duration_since(now).saturating_add(rate.time_of(count));
         // A debt is paid within the time of a few bursts, so that a later instant is never needed.
         *full_at = now + missing.min(LONGEST);
-        let burst = rate.time_of(rate.burst);
+        let burst = rate.time_of_burst();
         if missing <= burst {
             return RateVerdict::Allowed;
         }

@@ -10,7 +10,7 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Response, StatusCode, Version};
 use http_body_util::Full;
 
-use crate::server::{BadId, GateSettings, Origin, from_header};
+use crate::server::{BadId, GateSettings, Origin, TooFast, from_header};
 use crate::websocket::{Answer, Compression, accept_key, is_valid_key};
 
 /// Why a request did not become a websocket. Its text is the body of the answer.
@@ -53,6 +53,10 @@ pub(super) enum Reason {
     Host(String),
     /// No place is left, for anybody or for this address.
     Full,
+    /// The address has sent too many handshakes.
+    TooFast(TooFast),
+    /// The same, and a client asks whether the server is back before it dials: any answer would mean yes.
+    TooFastToProbe,
     UrlTooLong,
     Id(BadId),
     /// A function of the application panicked.
@@ -70,6 +74,7 @@ impl UpgradeError {
     pub fn status(&self) -> StatusCode {
         match self.0 {
             Reason::Closed | Reason::ClosedToProbe | Reason::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::TooFast(_) | Reason::TooFastToProbe => StatusCode::TOO_MANY_REQUESTS,
             Reason::RetryProbe => StatusCode::FOUND,
             Reason::Method => StatusCode::METHOD_NOT_ALLOWED,
             Reason::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
@@ -86,11 +91,11 @@ impl UpgradeError {
     /// Whether this was no attempt at all: some clients send `HEAD`, or a `GET` that asks for no websocket, to learn whether the
     /// server is back, before they dial.
     pub fn is_retry_probe(&self) -> bool {
-        matches!(self.0, Reason::RetryProbe | Reason::ClosedToProbe)
+        matches!(self.0, Reason::RetryProbe | Reason::ClosedToProbe | Reason::TooFastToProbe)
     }
 
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
-        if matches!(self.0, Reason::ClosedToProbe) {
+        if matches!(self.0, Reason::ClosedToProbe | Reason::TooFastToProbe) {
             return silence();
         }
         let text = match self.0 {
@@ -107,6 +112,9 @@ impl UpgradeError {
         match self.0 {
             Reason::Closed | Reason::Full => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Reason::TooFast(too_fast) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(too_fast.seconds()));
             }
             Reason::Method => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
@@ -142,6 +150,15 @@ impl fmt::Display for UpgradeError {
                 write!(f, "host {host:?} is not one of those that the server's option allow_host names")
             }
             Reason::Full => f.write_str("too many connections"),
+            Reason::TooFast(too_fast @ TooFast::Handshakes(_)) => {
+                write!(f, "too many handshakes from this address; try again in {} s", too_fast.seconds())
+            }
+            Reason::TooFast(too_fast @ TooFast::FailedHandshakes(_)) => {
+                write!(f, "too many failed handshakes from this address; try again in {} s", too_fast.seconds())
+            }
+            Reason::TooFastToProbe => f.write_str(
+                "too many handshakes from this address; a client asked whether the server is back, and gets no answer",
+            ),
             Reason::UrlTooLong => f.write_str("the URL is too long"),
             Reason::Id(bad) => bad.fmt(f),
             Reason::Panic => f.write_str("internal error"),
@@ -174,10 +191,17 @@ pub(super) struct Agreed {
 
 /// Why a closed server lets this request go no further.
 pub(super) fn why_closed(request: &Parts) -> Reason {
-    match (&request.method, request.headers.contains_key(header::UPGRADE)) {
-        (&Method::HEAD, _) | (&Method::GET, false) => Reason::ClosedToProbe,
-        _ => Reason::Closed,
-    }
+    if is_probe(request) { Reason::ClosedToProbe } else { Reason::Closed }
+}
+
+/// Whether old clients send such a request to learn whether the server is back.
+pub(super) fn is_probe(request: &Parts) -> bool {
+    request.method == Method::HEAD || (request.method == Method::GET && !asks_for_websocket(request))
+}
+
+/// Whether a request is a handshake, be it a wrong one.
+pub(super) fn asks_for_websocket(request: &Parts) -> bool {
+    request.headers.contains_key(header::UPGRADE)
 }
 
 /// An answer that is none: the connection ends without one. The crate's own listener recognises it by a mark. Any other HTTP server is

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::visit::Idle;
+use crate::server::network;
 
 /// What a listener knows of its clients until they are websockets or gone.
 pub(super) struct Porch {
@@ -164,14 +165,6 @@ impl Drop for Seat {
 
 fn keep() -> Option<File> {
     File::open("/dev/null").ok()
-}
-
-/// The address that is counted: with IPv6, one client has a whole network of addresses.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        v4 => v4,
-    }
 }
 
 /// Whether the process, or the system, has no file descriptor left.

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+#[cfg(feature = "tls")]
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ use super::paced::PacedStream;
 use super::porch::{Complaint, Entry, Porch, PorchLimits, Room, is_out_of_files};
 use super::upgrade::{Handover, SHUT_GRACE};
 use super::visit::Visit;
+#[cfg(feature = "tls")]
+use crate::server::Gate;
 use crate::server::Server;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
@@ -214,7 +218,7 @@ pub(super) struct Caller {
 }
 
 impl Porch {
-    fn caller(self: &Arc<Self>, address: SocketAddr, entry: Entry) -> Caller {
+    pub(super) fn caller(self: &Arc<Self>, address: SocketAddr, entry: Entry) -> Caller {
         Caller { address, entry, porch: self.clone() }
     }
 }
@@ -223,6 +227,12 @@ impl Caller {
     /// Whether there was no room for it: it is answered once, soon.
     fn is_brief(&self) -> bool {
         matches!(self.entry, Entry::Seat(_))
+    }
+
+    /// The address under which its handshakes count, as far as the socket tells.
+    #[cfg(feature = "tls")]
+    pub(super) fn counted(&self, gate: &Gate) -> Option<IpAddr> {
+        gate.counted(Some(self.address.ip()).filter(|_| gate.counts_sockets()))
     }
 
     /// How long the handshake of TLS may take.
@@ -246,7 +256,7 @@ impl Caller {
 }
 
 /// What a listener of this server has room for.
-fn porch_of(server: &Server) -> Arc<Porch> {
+pub(super) fn porch_of(server: &Server) -> Arc<Porch> {
     let settings = &server.gate().settings;
     let per_address = server.gate().counts_sockets().then_some(settings.max_connections_per_address);
     Porch::new(PorchLimits { all: settings.max_connections, per_address })

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -60,18 +61,42 @@ where
 {
     let answered = server.clone();
     accept_all(listener, &server, move |stream, caller| {
-        let (server, app, config) = (answered.clone(), app.clone(), config.clone());
-        async move {
-            match handshake(stream, config, &caller, &server).await {
-                Ok(stream) => answer(stream, caller, server, Secure(app)).await,
-                Err(err) => {
-                    tracing::debug!(%err, "no TLS");
-                    None
-                }
-            }
-        }
+        answer_over_tls(stream, caller, answered.clone(), app.clone(), config.clone())
     })
     .await
+}
+
+/// As [`answer`], after the TLS handshake. A client that has sent too many handshakes does not get that one, since it is the most
+/// expensive part. A client whose TLS fails, or that sends no request, counts as one whose handshake failed.
+async fn answer_over_tls<A, B>(
+    stream: TcpStream,
+    caller: Caller,
+    server: Server,
+    app: A,
+    config: Arc<ServerConfig>,
+) -> Option<impl Future<Output = ()> + Send>
+where
+    A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
+    A::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
+{
+    let gate = server.gate().clone();
+    let client = caller.counted(&gate);
+    gate.handshake_rates().check(client).ok()?;
+    let stream = match handshake(stream, config, &caller, &server).await {
+        Ok(stream) => stream,
+        Err(err) => {
+            tracing::debug!(%err, "no TLS");
+            gate.handshake_rates().count_failure(client);
+            return None;
+        }
+    };
+    let has_asked = Arc::<AtomicBool>::default();
+    let connection = answer(stream, caller, server, Secure { app, has_asked: has_asked.clone() }).await;
+    if !has_asked.load(Ordering::Relaxed) {
+        gate.handshake_rates().count_failure(client);
+    }
+    connection
 }
 
 async fn handshake(
@@ -91,7 +116,11 @@ async fn handshake(
 
 /// Marks requests as ones that came over TLS.
 #[derive(Debug, Clone)]
-struct Secure<A>(A);
+struct Secure<A> {
+    app: A,
+    /// Whether any request has come.
+    has_asked: Arc<AtomicBool>,
+}
 
 impl<A: Service<Request<Incoming>>> Service<Request<Incoming>> for Secure<A> {
     type Response = A::Response;
@@ -99,11 +128,73 @@ impl<A: Service<Request<Incoming>>> Service<Request<Incoming>> for Secure<A> {
     type Future = A::Future;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), A::Error>> {
-        self.0.poll_ready(cx)
+        self.app.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> A::Future {
+        self.has_asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(http::uri::Scheme::HTTPS);
-        self.0.call(request)
+        self.app.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::connection::{Events, Rate};
+    use crate::http::serve::porch_of;
+
+    fn server() -> Server {
+        let rate = Rate::per_second(1).with_burst(2);
+        Server::builder().namespace("default", Events::new()).failed_handshake_rate(rate).build().unwrap()
+    }
+
+    /// A client at `address` that sends `bytes`; the number of bytes that it gets.
+    async fn visit(server: &Server, address: &str, bytes: &[u8]) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let address = SocketAddr::new(address.parse().unwrap(), 1);
+        let porch = porch_of(server);
+        let caller = porch.caller(address, porch.enter(address).unwrap());
+        let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(NoCertificate));
+        let answering = answer_over_tls(stream, caller, server.clone(), server.service(), Arc::new(config));
+        let answering = tokio::spawn(async move { answering.await.is_none() });
+        client.write_all(bytes).await.unwrap();
+        let mut got = Vec::new();
+        // A reset is as good as an end.
+        client.read_to_end(&mut got).await.ok();
+        assert!(answering.await.unwrap());
+        got.len()
+    }
+
+    #[derive(Debug)]
+    struct NoCertificate;
+
+    impl tokio_rustls::rustls::server::ResolvesServerCert for NoCertificate {
+        fn resolve(
+            &self,
+            _hello: tokio_rustls::rustls::server::ClientHello<'_>,
+        ) -> Option<Arc<tokio_rustls::rustls::sign::CertifiedKey>> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_whose_tls_fails_too_often_is_cut_before_tls_and_another_is_not() {
+        let (server, garbage) = (server(), &b"GET / HTTP/1.1\r\n\r\n"[..]);
+        // TLS answers garbage with an alert.
+        for _ in 0..2 {
+            assert!(visit(&server, "192.0.2.66", garbage).await > 0);
+        }
+        assert_eq!(visit(&server, "192.0.2.66", garbage).await, 0);
+        assert_eq!(server.rate_limited().failed_handshakes(), 1);
+        for other in ["192.0.2.1", "2001:db8::1", "127.0.0.1"] {
+            assert!(visit(&server, other, garbage).await > 0, "{other}");
+        }
     }
 }

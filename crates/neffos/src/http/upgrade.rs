@@ -1,7 +1,7 @@
 //! The upgrade itself: a request that may become a websocket gets a place, an id, its socket and a task.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,7 +61,7 @@ impl Server {
     }
 
     /// Drives a connection whose websocket handshake was made elsewhere, over any stream, to its end. `request` is what
-    /// the handshake was; it is not looked at for what a handshake needs.
+    /// the handshake was; it is not looked at for what a handshake needs, and does not count for the rates of handshakes.
     ///
     /// The connection has its place as soon as this is called. The future borrows nothing: spawned as it is, it takes less
     /// memory than within an `async` block, which keeps room for the arguments as well.
@@ -99,6 +99,29 @@ impl Server {
         if self.is_closed() {
             return Err(UpgradeError::new(handshake::why_closed(&request)));
         }
+        let client = self.counted_ip(&request.headers, address_of(&request));
+        self.check_rate(&request, client)?;
+        let is_attempt = handshake::asks_for_websocket(&request);
+        self.negotiate(request).inspect_err(|err| {
+            if is_attempt && err.status().is_client_error() {
+                self.gate().handshake_rates().count_failure(client);
+            }
+        })
+    }
+
+    /// Refuses a client that has sent too many handshakes.
+    fn check_rate(&self, request: &Parts, client: Option<IpAddr>) -> Result<(), UpgradeError> {
+        let refused = match handshake::asks_for_websocket(request) {
+            true => self.gate().handshake_rates().count(client).map_err(Reason::TooFast),
+            false if handshake::is_probe(request) => {
+                self.gate().handshake_rates().check(client).map_err(|_| Reason::TooFastToProbe)
+            }
+            false => Ok(()),
+        };
+        refused.map_err(UpgradeError::new)
+    }
+
+    fn negotiate(&self, request: Parts) -> Result<(Guest, Agreed), UpgradeError> {
         let settings = &self.gate().settings;
         handshake::check(&request, settings)?;
         let compression = self.hub().limits.compression.as_ref();

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,6 +145,30 @@ impl ServerBuilder {
     /// only behind [`ServerBuilder::address_header`]: a proxy on this machine brings everyone.
     pub fn max_connections_per_address(mut self, most: usize) -> Self {
         self.gate.max_connections_per_address = most;
+        self
+    }
+
+    /// How many websocket handshakes each address may send. Beyond, they are refused with 429 and `Retry-After`, before origins,
+    /// ids and `on_connect` are looked at. No limit by default.
+    ///
+    /// A listener over TLS closes connections of such an address before the TLS handshake, when sockets have the addresses of
+    /// their clients. Requests that ask for no websocket do not count. But a client that asks whether the server is back, before it
+    /// dials, gets no answer from a full bucket: neffos.js 0.1 dials once when it gets any, and never again if that fails.
+    ///
+    /// The addresses of an IPv6 network (/64) count together. Loopback addresses count only behind
+    /// [`ServerBuilder::address_header`]. All clients behind one NAT, or behind a proxy that `address_header` does not cover,
+    /// share the rate: the burst should be larger than the number of clients that reconnect from there at once. See
+    /// [`AddressRate`](crate::AddressRate).
+    pub fn handshake_rate(mut self, rate: Rate) -> Self {
+        self.gate.handshake_rate = rate;
+        self
+    }
+
+    /// How many handshakes of each address may fail: that are refused with a status of 4xx, or by `on_connect`, or whose TLS
+    /// fails. Beyond, all handshakes of that address are refused as with [`ServerBuilder::handshake_rate`], so that tokens which
+    /// `on_connect` checks cannot be tried any faster. No limit by default.
+    pub fn failed_handshake_rate(mut self, rate: Rate) -> Self {
+        self.gate.failed_handshake_rate = rate;
         self
     }
 
@@ -411,6 +436,10 @@ impl ServerBuilder {
         let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
         (hub.on_connect, hub.on_disconnect, hub.exchange) = (self.on_connect, self.on_disconnect, exchange);
         hub.observers = self.observers;
+        let counting = gate.clone();
+        hub.observers.refused = Some(Arc::new(move |client: &IpAddr| {
+            counting.handshake_rates().count_failure(counting.counted(Some(*client)));
+        }));
         let hub = Arc::new(hub);
         if let Some(node) = node {
             let here: Arc<dyn Here> = hub.clone();

@@ -12,10 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::buckets::network;
 use super::forwarded::Forwarded;
+use super::handshake_rates::HandshakeRates;
 use super::ids::Ids;
 use super::origins::{HostPattern, Origins};
 use super::subprotocols::Subprotocols;
+use crate::connection::Rate;
 use crate::http::UpgradeError;
 
 /// What the doors ask before they let a client in.
@@ -27,6 +30,7 @@ pub(crate) struct Gate {
     closed: CancellationToken,
     guests: TaskTracker,
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    handshake_rates: HandshakeRates,
     warnings: Warnings,
 }
 
@@ -51,6 +55,8 @@ pub(crate) struct GateSettings {
     pub(crate) url_headers: Vec<HeaderName>,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
+    pub(crate) handshake_rate: Rate,
+    pub(crate) failed_handshake_rate: Rate,
     pub(crate) forwarded: Forwarded,
     pub(crate) handshake_timeout: Duration,
     pub(crate) response_timeout: Duration,
@@ -70,6 +76,8 @@ impl Default for GateSettings {
             url_headers: Vec::new(),
             max_connections: 100_000,
             max_connections_per_address: 1_000,
+            handshake_rate: Rate::default(),
+            failed_handshake_rate: Rate::default(),
             forwarded: Forwarded::default(),
             handshake_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(120),
@@ -101,8 +109,15 @@ impl Gate {
     pub(crate) fn new(settings: GateSettings) -> Self {
         let guests = TaskTracker::new();
         guests.close();
-        let (shut, closed) = (CancellationToken::new(), CancellationToken::new());
-        Self { settings, shut, closed, guests, addresses: Mutex::default(), warnings: Warnings::default() }
+        Self {
+            shut: CancellationToken::new(),
+            closed: CancellationToken::new(),
+            guests,
+            addresses: Mutex::default(),
+            handshake_rates: HandshakeRates::new(settings.handshake_rate, settings.failed_handshake_rate),
+            warnings: Warnings::default(),
+            settings,
+        }
     }
 
     pub(crate) fn is_shut(&self) -> bool {
@@ -181,12 +196,23 @@ impl Gate {
         }
     }
 
+    /// The address under which a client counts; none when no limit for each address holds for it.
+    ///
+    /// Without a proxy's header, clients on this machine do not count: they may all come through a proxy here.
+    pub(crate) fn counted(&self, address: Option<IpAddr>) -> Option<IpAddr> {
+        address.filter(|address| !self.counts_sockets() || !address.is_loopback()).map(network)
+    }
+
+    pub(crate) fn handshake_rates(&self) -> &HandshakeRates {
+        &self.handshake_rates
+    }
+
     /// Says once that clients of unknown address are not counted.
     pub(crate) fn warn_of_no_address(&self) {
-        if self.settings.max_connections_per_address > 0 {
+        if self.settings.limits_addresses() {
             self.warnings.no_address.get_or_init(|| {
                 tracing::warn!(
-                    "the address of a client is unknown, so max_connections_per_address does not bound it; under axum, serve \
+                    "the address of a client is unknown, so no limit for each address bounds it; under axum, serve \
                      `app.into_make_service_with_connect_info::<SocketAddr>()`"
                 );
             });
@@ -199,17 +225,13 @@ impl Gate {
     }
 
     /// A place for a client from `address`, or none when the server is full.
-    ///
-    /// Without a proxy's header, clients on this machine do not count: they may all come through a proxy here.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
         let most = self.settings.max_connections;
         if most > 0 && self.guests.len() >= most {
             return None;
         }
         let most = self.settings.max_connections_per_address;
-        let trusts_proxy = self.settings.forwarded.address_header.is_some();
-        let counts = |address: &IpAddr| most > 0 && (trusts_proxy || !address.is_loopback());
-        let address = address.filter(counts).map(network);
+        let address = self.counted(address).filter(|_| most > 0);
         if let Some(address) = address {
             let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             let count = addresses.entry(address).or_default();
@@ -219,6 +241,13 @@ impl Gate {
             *count += 1;
         }
         Some(Admission { gate: self.clone(), address, _guest: self.guests.token() })
+    }
+}
+
+impl GateSettings {
+    /// Whether anything is limited for each address.
+    fn limits_addresses(&self) -> bool {
+        self.max_connections_per_address > 0 || self.handshake_rate.is_limit() || self.failed_handshake_rate.is_limit()
     }
 }
 
@@ -238,14 +267,6 @@ impl Drop for Admission {
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate").field("phase", &self.phase()).field("guests", &self.guests.len()).finish_non_exhaustive()
-    }
-}
-
-/// Whom an address stands for: with IPv6, one client has a whole network of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        v4 => v4,
     }
 }
 

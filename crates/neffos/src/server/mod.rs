@@ -6,11 +6,15 @@
 //! - `doors.rs`: the builder's settings for ids, origins, the proxy in front, and subprotocols.
 //! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
 //! - `forwarded.rs`: what the proxy in front says about a request. Pure.
+//! - `address_rate.rs`: how often the client at each address may do something; `buckets.rs`: its table, pure.
 //! - `gate.rs`: who may come in: origins, ids, caps, and whether the server is open at all.
+//! - `handshake_rates.rs`: how often the client at each address may send handshakes.
 //! - `ids.rs`: where a connection's id comes from, and what an id may be.
 //! - `origins.rs`: whose pages may connect, and by which names the server may be reached. Pure.
 //! - `subprotocols.rs`: which subprotocol the server chooses. Pure.
 
+mod address_rate;
+mod buckets;
 mod builder;
 #[cfg(feature = "deflate")]
 mod compression;
@@ -18,23 +22,29 @@ mod doors;
 mod exclude;
 mod forwarded;
 mod gate;
+mod handshake_rates;
 mod ids;
 mod origins;
 mod subprotocols;
 
 use std::future::{Future, pending};
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+pub use address_rate::AddressRate;
+pub(crate) use buckets::network;
 pub use builder::ServerBuilder;
 pub use exclude::Exclude;
 use gate::Phase;
 pub use gate::random_id;
 pub(crate) use gate::{Admission, Gate, GateSettings};
+pub(crate) use handshake_rates::TooFast;
 pub(crate) use ids::BadId;
 pub(crate) use origins::{Origin, from_header};
 
@@ -221,9 +231,24 @@ impl Server {
         self.hub.fanout.count(namespace, room)
     }
 
-    /// How often clients sent faster than the server's rates allow, since the start.
+    /// How often clients were faster than the server's rates allow, since the start.
     pub fn rate_limited(&self) -> RateLimited {
-        self.hub.rate_limited()
+        let (handshakes, failed_handshakes) = self.gate.handshake_rates().refused_so_far();
+        self.hub.rate_limited().with_handshakes(handshakes, failed_handshakes)
+    }
+
+    /// The IP address of the client that sent a request: the one that a trusted proxy names
+    /// ([`address_header`](ServerBuilder::address_header)), or else that of the socket. For routes of the application beside
+    /// the websocket.
+    pub fn client_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
+        self.gate.client_ip(headers, socket)
+    }
+
+    /// The address under which the limits for each address count a client: that of [`Server::client_ip`], and with IPv6 its
+    /// network (/64). None when they do not hold for it: the address is unknown, or a loopback address without
+    /// [`address_header`](ServerBuilder::address_header), since a proxy on this machine may bring everyone.
+    pub fn counted_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
+        self.gate.counted(self.client_ip(headers, socket))
     }
 
     /// What became of all messages since the start.

@@ -122,7 +122,8 @@ impl Driver {
             (None, false) => ClosedBy::Loss,
         };
         let lasted = self.peer.opened().elapsed();
-        Closed { id: self.peer.id().clone(), address: self.peer.address(), lasted, frame, by }
+        let (id, address, client_ip) = (self.peer.id().clone(), self.peer.address(), self.peer.client_ip());
+        Closed { id, address, client_ip, lasted, frame, by }
     }
 
     pub(super) fn lose_socket(&mut self) {

@@ -1,0 +1,80 @@
+//! [`AddressRate`]: how often the client at each address may do something.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::buckets::Buckets;
+use crate::connection::Rate;
+
+/// How often the client at each address may do something: for logins and other requests of an application that an attacker
+/// could repeat. Handshakes have such rates ([`handshake_rate`](crate::ServerBuilder::handshake_rate)).
+///
+/// The addresses of an IPv6 network (/64) count together. At most 65,536 clients are remembered, in less than 5 MiB. Beyond, the
+/// client that has used its rate least, of eight, is forgotten: it has its whole burst again. There is no task and no
+/// timer.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use http::{HeaderMap, StatusCode};
+/// use neffos::{AddressRate, Server};
+///
+/// /// Ten failed logins a minute would be `Rate::per_second(1)` with a burst of ten.
+/// fn login(failures: &AddressRate, server: &Server, headers: &HeaderMap, socket: SocketAddr) -> StatusCode {
+///     let client = server.counted_ip(headers, Some(socket));
+///     if client.is_some_and(|client| !failures.wait(client).is_zero()) {
+///         return StatusCode::TOO_MANY_REQUESTS;
+///     }
+///     if headers.get("x-password").is_some_and(|password| password == "sesame") {
+///         return StatusCode::OK;
+///     }
+///     // One more failure.
+///     client.map(|client| failures.count(client));
+///     StatusCode::UNAUTHORIZED
+/// }
+/// ```
+#[derive(Debug)]
+pub struct AddressRate {
+    rate: Rate,
+    start: Instant,
+    buckets: Mutex<Buckets>,
+}
+
+impl AddressRate {
+    /// With this rate for each address. A rate of zero allows everything.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, start: Instant::now(), buckets: Mutex::default() }
+    }
+
+    /// Counts one action of a client.
+    ///
+    /// # Errors
+    ///
+    /// The time until the next action is allowed, when the client has acted too often. The action is not counted then.
+    pub fn count(&self, client: IpAddr) -> Result<(), Duration> {
+        if !self.rate.is_limit() {
+            return Ok(());
+        }
+        let now = self.start.elapsed();
+        self.buckets().take(client, self.rate, now)
+    }
+
+    /// The time until the next action of a client is allowed; zero when it is allowed now. Counts nothing.
+    pub fn wait(&self, client: IpAddr) -> Duration {
+        if !self.rate.is_limit() {
+            return Duration::ZERO;
+        }
+        let now = self.start.elapsed();
+        self.buckets().wait(client, self.rate, now)
+    }
+
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
