@@ -1,6 +1,7 @@
 //! Connections over memory: the program `crowd` of `interop/fixture`, whose lines the page shows as they are.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::options::Extent;
@@ -13,16 +14,23 @@ use crate::workspace::Workspace;
 /// # Errors
 /// When one does not: it has lost a message, or this machine has not enough memory.
 pub(super) fn measure(workspace: &Workspace, extent: Extent, place: &Place) -> Result {
-    let mut lines = Vec::new();
-    for connections in CROWDS {
-        let mut crowd = Command::new(build::own(workspace, extent).join("crowd"));
-        let outcome = crowd.args(["--connections", connections, "--json"]).stderr(Stdio::inherit()).output()?;
-        if !outcome.status.success() {
-            return Err(format!("crowd of {connections}: {}", outcome.status).into());
-        }
-        lines.extend(outcome.stdout);
-    }
+    let folder = build::own(workspace, extent);
+    let lines = CROWDS.iter().map(|connections| run(&folder, connections)).collect::<Result<String>>()?;
     Ok(fs::write(&place.in_memory, lines)?)
 }
 
-const CROWDS: [&str; 2] = ["100000", "1000000"];
+/// One crowd with the program in `folder`: a line of JSON.
+///
+/// # Errors
+/// Of [`measure`].
+pub(super) fn run(folder: &Path, connections: &str) -> Result<String> {
+    let mut crowd = Command::new(folder.join("crowd"));
+    let outcome = crowd.args(["--connections", connections, "--json"]).stderr(Stdio::inherit()).output()?;
+    match outcome.status.success() {
+        true => Ok(String::from_utf8(outcome.stdout)?),
+        false => Err(format!("crowd of {connections}: {}", outcome.status).into()),
+    }
+}
+
+/// How many there are.
+pub(super) const CROWDS: [&str; 2] = ["100000", "1000000"];

@@ -51,9 +51,14 @@ impl Figure {
         }
     }
 
-    /// Whether less of it is better, and two runs of the same can be held against each other.
-    pub(super) fn is_cost(self) -> bool {
-        !matches!(self, Self::KernelShare | Self::Rate | Self::KernelEach | Self::BrokersConnections | Self::Changes)
+    /// By how much it is worse than `other`, where one of the two directions is worse.
+    pub(super) fn ratio(self, value: f64, other: f64) -> Option<f64> {
+        match self {
+            Self::Rate => Some(other / value),
+            Self::KernelShare | Self::KernelEach | Self::BrokersConnections | Self::Changes => None,
+            _ => Some(value / other),
+        }
+        .filter(|ratio| ratio.is_finite())
     }
 
     /// Of one run as it is kept; none when it was not measured.
@@ -148,6 +153,13 @@ mod tests {
         assert_eq!([read(Figure::MemoryEach), read(Figure::KernelEach)], [2.0, 1.0]);
         assert_eq!((Figure::MemoryAfter.of(&run), Figure::BrokersCost.of(&run)), (None, None));
         assert_eq!(Figure::P99.of(&json!({ "fault": "gone" })), None);
+    }
+
+    #[test]
+    fn more_cost_is_worse_and_so_are_fewer_a_second() {
+        assert_eq!(Figure::Cost.ratio(3.0, 2.0), Some(1.5));
+        assert_eq!(Figure::Rate.ratio(2.0, 3.0), Some(1.5));
+        assert_eq!((Figure::KernelShare.ratio(2.0, 3.0), Figure::Cost.ratio(1.0, 0.0)), (None, None));
     }
 
     #[test]

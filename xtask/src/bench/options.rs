@@ -52,6 +52,11 @@ impl Options {
         self.extent != Extent::Brief && self.only.is_empty() && self.against.is_none()
     }
 
+    /// Whether no measure and no contestant is named.
+    pub(super) fn takes_all(&self) -> bool {
+        self.only.is_empty()
+    }
+
     pub(super) fn contestants(&self) -> Vec<Contestant> {
         let takes_part = |who: &&Contestant| match (&self.against, self.extent) {
             (Some(_), _) => who.is_ours(),

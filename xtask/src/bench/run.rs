@@ -100,7 +100,8 @@ impl<'a> Stand<'a> {
         }
         if self.servers != Servers::Here && who.is_ours() {
             let mut help = Command::new(program.get_program());
-            all = known(all, &output(help.args(who.flags.split_whitespace().next()).arg("--help"))?);
+            let subcommand = all.first().filter(|word| !word.starts_with("--")).cloned();
+            all = known(all, &output(help.args(subcommand).arg("--help"))?);
         }
         program.args(all).args(["--addr", "127.0.0.1:0"]);
         let server = Background::start(self.pinned(0, &program).stderr(log))?;
