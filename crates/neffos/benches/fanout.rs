@@ -57,6 +57,27 @@ fn change_during_a_burst(criterion: &mut Criterion) {
     }
 }
 
+/// The cost of a burst with membership changes in it, until the last delivery and the last change.
+fn burst_with_changes(criterion: &mut Criterion) {
+    let crowd = Crowd::of(1_000);
+    let frame = tick();
+    let mut group = criterion.benchmark_group("burst of 100 to 1,000");
+    group.throughput(Throughput::Elements(100_000));
+    for changes in [0, 1, 10] {
+        group.bench_function(BenchmarkId::new("leaves and joins after each broadcast", changes), |bencher| {
+            bencher.iter(|| burst(&crowd, &frame, changes));
+        });
+    }
+}
+
+fn burst(crowd: &Crowd, frame: &Bytes, changes: usize) {
+    for _ in 0..100 {
+        crowd.begin_burst(frame, 1);
+        (0..changes).for_each(|_| crowd.leave_and_join());
+    }
+    crowd.end_burst();
+}
+
 fn time_of_a_change(crowd: &Crowd, frame: &Bytes, pending: usize) -> Duration {
     crowd.begin_burst(frame, pending);
     let start = Instant::now();
@@ -66,5 +87,5 @@ fn time_of_a_change(crowd: &Crowd, frame: &Bytes, pending: usize) -> Duration {
     spent
 }
 
-criterion_group!(fanout, rooms, all, change_during_a_burst);
+criterion_group!(fanout, rooms, all, change_during_a_burst, burst_with_changes);
 criterion_main!(fanout);
