@@ -7,7 +7,7 @@
 //! - `server.rs`: the websocket server that the settings describe; `tls.rs`: its certificate.
 //! - `cluster/`: the other servers, and whether they are reached.
 //! - `hub.rs`: who gets the events that clients send.
-//! - `routes.rs`: the HTTP routes, and which of them are guarded.
+//! - `routes.rs`: the HTTP routes, and which of them are guarded; `hosts.rs`: by which names they may be reached.
 //! - `api/`: the HTTP API for programs; `body.rs`: the body of a message, as JSON gives it.
 //! - `page.rs`, `live.rs`: the page, and the numbers that it shows.
 //! - `metrics/`, `log.rs`: metrics and logs; `watch.rs`: those about connections.
@@ -23,6 +23,7 @@ mod cluster;
 mod config;
 mod failure;
 mod files;
+mod hosts;
 mod hub;
 mod listener;
 mod live;

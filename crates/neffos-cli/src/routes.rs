@@ -16,7 +16,7 @@ use neffos::Server;
 use crate::api::{self, Keys};
 use crate::cluster::{Detail, Extent, Readiness};
 use crate::live::Live;
-use crate::{metrics, page};
+use crate::{hosts, metrics, page};
 
 /// What handlers of requests share.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) keys: Keys,
     /// The most that may be queued for one client.
     pub(crate) outbox_bytes: usize,
+    /// Whether every other server says that it is there: those in Go do not.
+    pub(crate) knows_all_servers: bool,
     pub(crate) started: Instant,
     /// Whether the program has been told to end: no new client should come.
     pub(crate) leaving: Arc<AtomicBool>,
@@ -81,7 +83,7 @@ pub(crate) fn internal(app: App) -> Router {
 
 fn finished(router: Router<App>, app: App) -> Router {
     let router = router.method_not_allowed_fallback(api::wrong_method).fallback(api::no_such_path);
-    router.with_state(app)
+    router.layer(middleware::from_fn_with_state(app.clone(), hosts::guard)).with_state(app)
 }
 
 /// Whether it lives, and whether clients should come.

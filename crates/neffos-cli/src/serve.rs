@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::api::Keys;
-use crate::config::{self, ApiKey, NamedKey, Period, RateSetting, ServeArgs, Settings};
+use crate::config::{self, ApiKey, Compat, NamedKey, Period, RateSetting, ServeArgs, Settings};
 use crate::failure::Failure;
 use crate::listener::Sharing;
 use crate::routes::{self, App, Operators, Page};
@@ -62,6 +62,7 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
         metrics,
         keys: Keys::new(keys, settings.failed_key_rate.map_or_else(Rate::default, RateSetting::rate)),
         outbox_bytes: settings.outbox_bytes.map_or(usize::MAX, NonZeroUsize::get),
+        knows_all_servers: settings.cluster_compat == Some(Compat::Native),
         started: Instant::now(),
         leaving: Arc::default(),
     };

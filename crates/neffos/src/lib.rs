@@ -65,7 +65,7 @@ pub use http::serve_tls;
 pub use http::{Asset, browser_client};
 pub use http::{UpgradeError, UpgradeService, serve, serve_app};
 pub use message::{IntoMessages, Message, Sender};
-pub use server::{AddressRate, Exclude, Server, ServerBuilder, random_id};
+pub use server::{AddressRate, Exclude, RefusedConnections, Server, ServerBuilder, random_id};
 #[cfg(feature = "deflate")]
 pub use websocket::Compression;
 pub use websocket::{CloseCode, CloseFrame};

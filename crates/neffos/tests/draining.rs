@@ -66,12 +66,20 @@ async fn shut_down(server: &Server) -> AbortOnDropHandle<()> {
     ending
 }
 
+/// In both versions of HTTP, with and without a wish for another request.
+fn probes() -> impl Iterator<Item = String> {
+    let both = |probe: &str, old: &str, new: &str| [probe.to_owned(), probe.replace(old, new)];
+    let probes = [OLD_BROWSER, OLD_PROGRAM].into_iter();
+    let probes = probes.flat_map(move |probe| both(probe, "HTTP/1.1", "HTTP/1.0"));
+    probes.flat_map(move |probe| both(&probe, "\r\n\r\n", "\r\nConnection: close\r\n\r\n"))
+}
+
 #[tokio::test]
 async fn whoever_asks_whether_the_server_is_back_gets_no_answer_while_it_drains() {
     for opening in Opening::ALL {
         let Draining { open, _busy, ending: _ending } = Draining::through(opening, async |_| ()).await;
-        for probe in [OLD_BROWSER, OLD_PROGRAM, &OLD_BROWSER.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")] {
-            assert_eq!(open.exchange(probe).await, "", "{opening:?} {probe:?}");
+        for probe in probes() {
+            assert_eq!(open.exchange(&probe).await, "", "{opening:?} {probe:?}");
         }
         let closing = HANDSHAKE.replace("Connection: Upgrade", "Connection: Upgrade, close");
         let answer = open.exchange(&closing).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::{Router, routing};
 use neffos::{Events, Server, ServerBuilder};
-use support::{Running, within};
+use support::{Running, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -51,6 +51,7 @@ async fn clients_that_ask_and_never_read_are_cut_while_a_websocket_is_served() {
     for mut stream in crowd {
         within(until_cut(&mut stream)).await;
     }
+    until(|| running.server.refused_connections().count("timeout") == 100).await;
     ada.join("lobby").await;
 }
 
@@ -70,6 +71,7 @@ async fn connections_without_a_request_make_room_for_new_clients_the_oldest_firs
     }
     let _ada = running.enter().await;
     assert_eq!(within(crowd[0].read(&mut [0; 64])).await.unwrap(), 0);
+    assert_eq!(running.server.refused_connections().count("evicted"), 1);
     crowd[2].write_all(REQUEST.as_bytes()).await.unwrap();
     assert!(within(crowd[2].read(&mut [0; 512])).await.unwrap() > 0);
 }

@@ -2,9 +2,11 @@
 //!
 //! - `mod.rs`: the routes and what they do.
 //! - `request.rs`: what they take.
+//! - `audience.rs`: whether any connection could answer.
 //! - `error.rs`: what they say when it was wrong.
 //! - `key.rs`: who may use them.
 
+mod audience;
 mod error;
 mod key;
 mod request;
@@ -19,7 +21,7 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{Method, StatusCode, Uri};
-use neffos::{Conn, Exclude, Message, Server};
+use neffos::{Exclude, Message};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -67,11 +69,13 @@ async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, A
     let Ask { message, patience } = Ask::check(read(request).await?, &app.namespaces)?;
     check_size(&message, app.outbox_bytes)?;
     log(&message, "ask");
-    if !has_audience(&app.server, &message) {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "no connection is there to answer"));
+    let nobody = audience::absent(&app, message.clone());
+    let asked = timeout(patience, app.server.ask(message));
+    tokio::select! {
+        biased;
+        reply = asked => Ok(Json(Answer::from(reply.map_err(|_| ApiError::nobody_answered())??))),
+        () = nobody => Err(ApiError::new(StatusCode::NOT_FOUND, "no connection is there to answer")),
     }
-    let reply = timeout(patience, app.server.ask(message)).await.map_err(|_| ApiError::nobody_answered())?;
-    Ok(Json(Answer::from(reply?)))
 }
 
 /// Refuses what no client could be sent: a message that is larger than the queue for one client.
@@ -105,20 +109,6 @@ async fn stats(State(app): State<App>) -> Json<Stats> {
         dropped: Dropped { full: counters.dropped_full(), closed: counters.dropped_closed() },
         cluster: app.server.cluster().as_ref().map(ClusterNumbers::of),
     })
-}
-
-/// Whether a connection could answer. With other servers, only they know their connections.
-fn has_audience(server: &Server, message: &Message) -> bool {
-    if server.cluster().is_some() {
-        return true;
-    }
-    let (namespace, room) = (message.namespace(), message.room());
-    let is_there =
-        |conn: &Conn| conn.namespace(namespace).is_some_and(|there| room.is_none_or(|room| there.room(room).is_some()));
-    match message.recipient() {
-        Some(id) => server.connections_with_id(id).iter().any(is_there),
-        None => server.count_in(namespace, room) > 0,
-    }
 }
 
 /// Logs what a call does. The span of the call has the key and the address.

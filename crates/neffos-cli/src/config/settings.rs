@@ -102,9 +102,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
     pub(crate) trusted_hops: Option<NonZeroUsize>,
 
-    /// A name by which websockets may reach the server (`app.example`, `app.example:8080`, `*.app.example`); a request with
-    /// another Host gets 421. Defends servers on private addresses against DNS rebinding. May be repeated, or separated by
-    /// commas [default: none: any name]
+    /// A name by which clients may reach the server (`app.example`, `app.example:8080`, `*.app.example`); a request with
+    /// another Host gets 421. Beside the websocket, IP addresses are allowed, and /healthz and /readyz answer by any name.
+    /// Defends servers on private addresses against DNS rebinding. May be repeated, or separated by commas
+    /// [default: none: any name]
     #[arg(long, value_name = "HOST", value_delimiter = ',', help_heading = NETWORK)]
     pub(crate) allow_host: Option<Vec<String>>,
 

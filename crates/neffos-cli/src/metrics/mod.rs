@@ -46,7 +46,7 @@ pub(crate) fn render<'a>(
     counter!(DELIVERED).absolute(counters.delivered());
     counter!(DROPPED, "reason" => "full").absolute(counters.dropped_full());
     counter!(DROPPED, "reason" => "closed").absolute(counters.dropped_closed());
-    traffic::update(counters, server.rate_limited());
+    traffic::update(counters, server.rate_limited(), server.refused_connections());
     if let Some(others) = server.cluster() {
         cluster::update(&others);
     }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use neffos::{CloseCode, Closed, ClosedBy, Counters, RateLimited};
+use neffos::{CloseCode, Closed, ClosedBy, Counters, RateLimited, RefusedConnections};
 
 /// Describes them, and sets them to zero.
 pub(super) fn describe() {
@@ -16,6 +16,7 @@ pub(super) fn describe() {
          since they exceeded a rate."
     );
     counter!(RATE_LIMITED, "reason" => "failed_keys").absolute(0);
+    describe_counter!(REFUSED, "Connections that were refused, or cut before they were websockets, by reason.");
     describe_counter!(RATE_CLOSED, "Connections that were closed, since their clients sent much too fast.");
     describe_counter!(API_REQUESTS, "Requests to the HTTP API, by route and HTTP status.");
     describe_gauge!(BUILD, "1, with the version of the program.");
@@ -33,7 +34,10 @@ pub(super) fn describe() {
 }
 
 /// Sets those that the library counts.
-pub(super) fn update(counters: Counters, rate_limited: RateLimited) {
+pub(super) fn update(counters: Counters, rate_limited: RateLimited, refused: RefusedConnections) {
+    for (reason, count) in refused.by_reason() {
+        counter!(REFUSED, "reason" => reason).absolute(count);
+    }
     counter!(RATE_LIMITED, "reason" => "messages").absolute(rate_limited.messages());
     counter!(RATE_LIMITED, "reason" => "bytes").absolute(rate_limited.bytes());
     counter!(RATE_LIMITED, "reason" => "joins").absolute(rate_limited.joins());
@@ -80,6 +84,7 @@ const OPENED: &str = "neffos_connections_opened_total";
 const CLOSED: &str = "neffos_connections_closed_total";
 const RECEIVED: &str = "neffos_messages_received_total";
 const RECEIVED_BYTES: &str = "neffos_received_bytes_total";
+const REFUSED: &str = "neffos_refused_connections_total";
 const RATE_LIMITED: &str = "neffos_rate_limited_total";
 const RATE_CLOSED: &str = "neffos_rate_limited_closed_total";
 const API_REQUESTS: &str = "neffos_api_requests_total";

@@ -1,6 +1,9 @@
 //! Admission: ids, addresses, origins, hosts and subprotocols.
 
-use crate::support::{Client, Program, run_to_end};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::{Client, Program, answer, run_to_end};
 
 #[tokio::test]
 async fn ids_come_from_the_header_that_is_named_and_never_from_the_url() {
@@ -48,6 +51,39 @@ async fn the_proxys_scheme_the_hosts_and_the_subprotocols_of_the_settings_count(
     let url = format!("ws://localhost:{}/ws", program.address.port());
     let client = neffos::Client::builder(&url).namespace("default", neffos::Events::new());
     client.subprotocol("chat.v1").dial().await.unwrap().connect("default").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_with_a_rebound_name_reads_nothing_and_probes_are_answered_by_any_name() {
+    let mut program = Program::start(&["--allow-host=app.example", "--internal-addr=127.0.0.1:0"]).await;
+    let internal = program.internal().await;
+    let get = async |address, path, host: &str| {
+        let headers = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(headers.as_bytes()).await.unwrap();
+        answer(stream).await.status
+    };
+    let public = program.address;
+    for path in ["/", "/page.js", "/neffos.js", "/api/live", "/nowhere"] {
+        assert_eq!(get(public, path, "evil.example:8080").await, 421, "{path}");
+        assert_eq!(get(public, path, "127.0.0.1.evil.example").await, 421, "{path}");
+        // No name can be bound to another address that is an address.
+        assert_eq!(get(public, path, "127.0.0.1:8080").await, get(public, path, "app.example").await, "{path}");
+    }
+    assert_eq!(
+        (get(public, "/api/live", "app.example").await, get(public, "/nowhere", "app.example").await),
+        (200, 404)
+    );
+    for path in ["/metrics", "/api/stats"] {
+        assert_eq!(get(internal, path, "evil.example").await, 421, "{path}");
+    }
+    assert_eq!(
+        (get(internal, "/metrics", "10.0.0.1:9090").await, get(internal, "/metrics", "app.example").await),
+        (200, 200)
+    );
+    for path in ["/healthz", "/readyz", "/readyz/alone"] {
+        assert_eq!(get(public, path, "balancer").await, 200, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -93,6 +93,10 @@ async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
         r#"neffos_rate_limited_total{reason="handshakes"} 0"#,
         r#"neffos_rate_limited_total{reason="failed_handshakes"} 0"#,
         r#"neffos_rate_limited_total{reason="failed_keys"} 0"#,
+        r#"neffos_refused_connections_total{reason="address_limit"} 0"#,
+        r#"neffos_refused_connections_total{reason="no_room"} 0"#,
+        r#"neffos_refused_connections_total{reason="tls_timeout"} 0"#,
+        r#"neffos_refused_connections_total{reason="evicted"} 0"#,
         r#"neffos_api_requests_total{route="/api/broadcast",status="202"} 0"#,
         &format!("neffos_build_info{{version=\"{version}\"}} 1"),
     ] {

@@ -30,6 +30,9 @@ async fn connections_that_are_kept_for_later_requests_keep_no_websocket_out() {
     let mut ada = program.client().await.join_namespace().await;
     ada.ask("default;;e;0;0;in").await;
     assert_eq!(program.get("/readyz").await.status, 200);
+    let metrics = program.get("/metrics").await.body;
+    assert!(metrics.contains("neffos_refused_connections_total{reason=\"evicted\"} "), "{metrics}");
+    assert!(!metrics.contains("neffos_refused_connections_total{reason=\"evicted\"} 0\n"), "{metrics}");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use super::line::Line;
 use super::namespace::casts;
 use super::peer::Peer;
 use super::rates::{RateCounts, RateLimited};
-use crate::exchange::{Here, Membership};
+use crate::exchange::{Here, Membership, Selection};
 use crate::fanout::{Audience, Except, Fanout};
 use crate::message::Message;
 use crate::message::wire::NativeMode;
@@ -140,8 +140,10 @@ impl Here for Hub {
         self.fanout.len()
     }
 
-    fn count(&self, namespace: &str, room: Option<&str>) -> usize {
-        self.fanout.count(namespace, room)
+    fn count(&self, Selection { namespace, room, id }: Selection<'_>) -> usize {
+        let Some(id) = id else { return self.fanout.count(namespace, room) };
+        let (namespace, room, id) = (namespace.into(), room.map(Into::into), Some(id.into()));
+        self.fanout.members(&Audience { namespace, room, id, except: Except::Nobody }).len()
     }
 }
 

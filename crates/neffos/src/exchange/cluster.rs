@@ -13,11 +13,12 @@ use tokio::time::timeout;
 
 use super::dialect::Dialect;
 use super::keeper;
-use super::node::{Answers, Node};
+use super::node::{Answers, Node, Selection};
 use super::queue::QueueLimits;
 use super::seam::Exchange;
 use super::status::{ClusterCount, ClusterStatus, LinkState, Situation};
 use crate::error::Error;
+use crate::message::Message;
 
 /// What a server is told about its exchange before it starts.
 #[derive(Default)]
@@ -162,12 +163,26 @@ impl Cluster {
     ///
     /// Nothing is lost by dropping the future.
     pub async fn count_in(&self, namespace: &str, room: Option<&str>) -> ClusterCount {
+        self.count(Selection { namespace, room, id: None }).await
+    }
+
+    /// How many connections on all servers are receivers of `message`: those in its namespace, in its room if it names one, and with
+    /// the id of its recipient if it has one. As [`Cluster::count_in`] otherwise. A server of an earlier version does not
+    /// answer when there is a recipient.
+    ///
+    /// When the count is zero and no server is [missing](ClusterCount::missing), no connection can answer an ask with this message.
+    pub async fn count_receivers(&self, message: &Message) -> ClusterCount {
+        let (namespace, room, id) = (message.namespace(), message.room(), message.recipient());
+        self.count(Selection { namespace, room, id }).await
+    }
+
+    async fn count(&self, selection: Selection<'_>) -> ClusterCount {
         let started = tokio::time::Instant::now();
         let others = self.0.others();
         let known = others.len();
-        let Answers { sum, missing } = self.0.count(others, (namespace, room), COUNT_PATIENCE).await;
+        let Answers { sum, missing } = self.0.count(others, selection, COUNT_PATIENCE).await;
         ClusterCount {
-            count: sum + self.0.own_count(namespace, room),
+            count: sum + self.0.own_count(selection),
             servers: known - missing + 1,
             missing,
             age: started.elapsed(),

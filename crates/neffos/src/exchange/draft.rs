@@ -96,6 +96,7 @@ pub(super) enum What {
         token: u64,
         namespace: SmolStr,
         room: Option<SmolStr>,
+        id: Option<SmolStr>,
     },
     Counted {
         token: u64,

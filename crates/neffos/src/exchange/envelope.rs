@@ -82,6 +82,13 @@ pub(super) enum Body<'a> {
     Proof {
         nonce: u64,
     },
+    /// As `Count`, for the connections with an id. Nodes of an earlier version do not answer.
+    CountId {
+        token: u64,
+        namespace: &'a str,
+        room: Option<&'a str>,
+        id: &'a str,
+    },
 }
 
 /// An envelope within another.
@@ -217,8 +224,14 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
             What::Close { id: SmolStr::new(id), frame: CloseFrame::new(code, reason) }
         }
         Body::Count { token, namespace, room } => {
-            What::Count { token, namespace: SmolStr::new(namespace), room: room.map(SmolStr::new) }
+            What::Count { token, namespace: SmolStr::new(namespace), room: room.map(SmolStr::new), id: None }
         }
+        Body::CountId { token, namespace, room, id } => What::Count {
+            token,
+            namespace: SmolStr::new(namespace),
+            room: room.map(SmolStr::new),
+            id: Some(SmolStr::new(id)),
+        },
         Body::Counted { token, count } => What::Counted { token, count },
         Body::RequestResend { pause, after } => What::RequestResend { pause, after },
         Body::Resent { parcels, ends } => {

@@ -36,7 +36,7 @@ pub use cluster::Cluster;
 pub(crate) use cluster::{Membership, Plan};
 pub use dialect::Dialect;
 pub use memory::{MemoryExchange, MemoryLink};
-pub(crate) use node::{Claim, Here, Node};
+pub(crate) use node::{Claim, Here, Node, Selection};
 pub(crate) use queue::QueueLimits;
 pub use seam::{Exchange, Inbox, Link, LinkError, Parcel};
 pub use status::{ClusterCount, ClusterStatus, LinkState};

@@ -205,16 +205,16 @@ pub(super) fn asks_for_websocket(request: &Parts) -> bool {
 }
 
 /// An answer that is none: the connection ends without one. The crate's own listener recognises it by a mark. Any other HTTP server is
-/// hyper's, which writes no head with two lengths, and ends the connection instead.
+/// hyper's, which writes no head with a length and an encoding, and ends the connection instead.
 fn silence() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+    // Without a body, hyper would pass over the length.
+    let mut response = Response::new(Full::from("\n"));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response.extensions_mut().insert(Silence);
     let headers = response.headers_mut();
-    // The first of these counts for `GET` alone, the others for `HEAD`.
+    // In this order: for a client of HTTP/1.0, an encoding that comes first is passed over.
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("1"));
     headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    headers.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    headers.append(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 
@@ -286,12 +286,20 @@ fn check_form(request: &Parts) -> Result<(), Reason> {
 }
 
 fn check_host(request: &Parts, settings: &GateSettings) -> Result<(), Reason> {
-    let hosts = &settings.hosts;
-    let (scheme, host) = (own_scheme(request, settings), own_host(request).unwrap_or_default());
-    match hosts.is_empty() || hosts.iter().any(|pattern| pattern.covers(&scheme, host)) {
+    match is_host_listed(request, settings) {
         true => Ok(()),
-        false => Err(Reason::Host(host.to_owned())),
+        false => Err(Reason::Host(own_host(request).unwrap_or_default().to_owned())),
     }
+}
+
+/// Whether the settings let the server be reached by the name in `request`.
+pub(super) fn is_host_listed(request: &Parts, settings: &GateSettings) -> bool {
+    let hosts = &settings.hosts;
+    if hosts.is_empty() {
+        return true;
+    }
+    let (scheme, host) = (own_scheme(request, settings), own_host(request).unwrap_or_default());
+    hosts.iter().any(|pattern| pattern.covers(&scheme, host))
 }
 
 fn check_origin(request: &Parts, settings: &GateSettings) -> Result<(), Reason> {

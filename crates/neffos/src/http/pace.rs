@@ -45,6 +45,11 @@ impl Pace {
         matches!(self.stage, Stage::Idle(_))
     }
 
+    /// Whether nothing is asked, and nothing waits to be written.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.is_idle() && self.stalled.is_none()
+    }
+
     /// Bytes have come; true when they are the first of a request on a connection that was idle.
     pub(super) fn received(&mut self, now: Instant) -> bool {
         let begins = self.is_idle();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::visit::Idle;
-use crate::server::network;
+use crate::server::{Refusal, RefusalCounts, network};
 
 /// What a listener knows of its clients until they are websockets or gone.
 pub(super) struct Porch {
@@ -18,6 +18,7 @@ pub(super) struct Porch {
     counts: Mutex<Counts>,
     idle: Arc<Idle>,
     seats: Arc<Seats>,
+    refusals: Arc<RefusalCounts>,
 }
 
 /// How many clients may speak HTTP at once; zero: any number.
@@ -42,8 +43,8 @@ pub(super) enum Entry {
 }
 
 impl Porch {
-    pub(super) fn new(limits: PorchLimits) -> Arc<Self> {
-        Arc::new(Self { limits, counts: Mutex::default(), idle: Arc::default(), seats: Seats::new() })
+    pub(super) fn new(limits: PorchLimits, refusals: Arc<RefusalCounts>) -> Arc<Self> {
+        Arc::new(Self { limits, counts: Mutex::default(), idle: Arc::default(), seats: Seats::new(), refusals })
     }
 
     pub(super) fn idle(&self) -> &Arc<Idle> {
@@ -56,17 +57,35 @@ impl Porch {
         self.seats.refill();
         match self.place(address) {
             Some(place) => Some(Entry::Place(place)),
-            None => self.seats.take().map(Entry::Seat),
+            None => self.seat().map(Entry::Seat),
         }
     }
 
     /// Makes room when the process has no file descriptor left.
     pub(super) fn make_room(&self) -> Room {
-        let evicted = (0..EVICTED_AT_ONCE).take_while(|_| self.idle.evict()).count();
+        let evicted = (0..EVICTED_AT_ONCE).take_while(|_| self.evict()).count();
         match evicted {
             0 => self.seats.take().map_or(Room::None, Room::Seat),
             _ => Room::Soon,
         }
+    }
+
+    /// A place for one brief answer.
+    fn seat(&self) -> Option<Seat> {
+        let seat = self.seats.take();
+        if seat.is_none() {
+            self.refusals.add(Refusal::NoRoom);
+        }
+        seat
+    }
+
+    /// Closes the connection that has been without a request for longest; false when there is none.
+    fn evict(&self) -> bool {
+        let is_evicted = self.idle.evict();
+        if is_evicted {
+            self.refusals.add(Refusal::Evicted);
+        }
+        is_evicted
     }
 
     fn place(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
@@ -78,7 +97,7 @@ impl Porch {
         {
             return None;
         }
-        if self.limits.all > 0 && counts.all >= self.limits.all && !self.idle.evict() {
+        if self.limits.all > 0 && counts.all >= self.limits.all && !self.evict() {
             return None;
         }
         counts.all += 1;
@@ -201,7 +220,7 @@ mod tests {
     use super::*;
 
     fn porch(all: usize, per_address: usize) -> Arc<Porch> {
-        Porch::new(PorchLimits { all, per_address: Some(per_address) })
+        Porch::new(PorchLimits { all, per_address: Some(per_address) }, Arc::default())
     }
 
     fn from(address: &str) -> SocketAddr {
@@ -219,6 +238,7 @@ mod tests {
         assert!(entries[..2].iter().all(|entry| is_place(entry.as_ref())));
         assert!(entries[2..].iter().all(|entry| matches!(entry, Some(Entry::Seat(_)))));
         assert!(porch.enter(from("192.0.2.1")).is_none());
+        assert_eq!(porch.refusals.of(Refusal::NoRoom), 1);
         assert!(is_place(porch.enter(from("192.0.2.2")).as_ref()));
         entries.remove(0);
         assert!(is_place(porch.enter(from("192.0.2.1")).as_ref()));
@@ -232,7 +252,7 @@ mod tests {
         let near = porch(0, 1);
         let entries: Vec<_> = (0..8).map(|_| near.enter(from("127.0.0.1"))).collect();
         assert!(entries.iter().all(|entry| is_place(entry.as_ref())));
-        let behind = Porch::new(PorchLimits { all: 0, per_address: None });
+        let behind = Porch::new(PorchLimits { all: 0, per_address: None }, Arc::default());
         let entries: Vec<_> = (0..8).map(|_| behind.enter(from("192.0.2.1"))).collect();
         assert!(entries.iter().all(|entry| is_place(entry.as_ref())));
     }

@@ -259,7 +259,7 @@ impl Caller {
 pub(super) fn porch_of(server: &Server) -> Arc<Porch> {
     let settings = &server.gate().settings;
     let per_address = server.gate().counts_sockets().then_some(settings.max_connections_per_address);
-    Porch::new(PorchLimits { all: settings.max_connections, per_address })
+    Porch::new(PorchLimits { all: settings.max_connections, per_address }, server.gate().refusals().clone())
 }
 
 /// Answers the requests that come on one stream; what drives the connection comes back when one has made it a websocket.
@@ -306,10 +306,10 @@ where
             biased;
             _ended = connection.as_mut() => {}
             () = handover.overdue(patience) => {}
-            () = visit.is_over(&limits) => {}
+            () = visit.is_over(&limits) => visit.count_end(gate.refusals()),
             () = gate.shut() => tokio::select! {
                 () = wind_down(connection, handover, &server) => {}
-                () = visit.is_over(&limits) => {}
+                () = visit.is_over(&limits) => visit.count_end(gate.refusals()),
             },
         }
     }

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use super::serve::{Caller, accept_all, answer};
 use super::upgrade::SHUT_GRACE;
-use crate::server::Server;
+use crate::server::{Refusal, Server};
 use crate::time_limit;
 
 /// As [`serve_app`](crate::serve_app), over TLS.
@@ -88,6 +88,10 @@ where
         Err(err) => {
             tracing::debug!(%err, "no TLS");
             gate.handshake_rates().count_failure(client);
+            gate.refusals().add(match err.kind() {
+                io::ErrorKind::TimedOut => Refusal::TlsTimeout,
+                _ => Refusal::TlsFailure,
+            });
             return None;
         }
     };
@@ -193,6 +197,8 @@ mod tests {
         }
         assert_eq!(visit(&server, "192.0.2.66", garbage).await, 0);
         assert_eq!(server.rate_limited().failed_handshakes(), 1);
+        let refused = server.refused_connections();
+        assert_eq!((refused.count("tls_failure"), refused.count("failed_handshake_rate")), (2, 1));
         for other in ["192.0.2.1", "2001:db8::1", "127.0.0.1"] {
             assert!(visit(&server, other, garbage).await > 0, "{other}");
         }

@@ -60,6 +60,12 @@ impl Server {
         }
     }
 
+    /// Whether [`allow_host`](crate::ServerBuilder::allow_host) lists the `Host` of a request; true when it lists none. For
+    /// routes of the application beside the websocket, which a page with a rebound name could read.
+    pub fn allows_host(&self, request: &Parts) -> bool {
+        handshake::is_host_listed(request, &self.gate().settings)
+    }
+
     /// Drives a connection whose websocket handshake was made elsewhere, over any stream, to its end. `request` is what
     /// the handshake was; it is not looked at for what a handshake needs, and does not count for the rates of handshakes.
     ///

@@ -11,6 +11,7 @@ use atomic_waker::AtomicWaker;
 use tokio::time::{Instant, sleep_until};
 
 use super::pace::{Pace, PaceLimits};
+use crate::server::{Refusal, RefusalCounts};
 
 /// The HTTP of one client.
 pub(super) struct Visit {
@@ -77,6 +78,14 @@ impl Visit {
             timer.as_mut().poll(cx)
         })
         .await;
+    }
+
+    /// Counts a client that was given up because it took too long. The end of a connection without a request is not counted, and
+    /// those whose place was needed are counted already.
+    pub(super) fn count_end(&self, refusals: &RefusalCounts) {
+        if !self.is_evicted.load(Ordering::Acquire) && !self.pace().is_at_rest() {
+            refusals.add(Refusal::Timeout);
+        }
     }
 
     /// Lives as long as an answer: then the connection is without a request.

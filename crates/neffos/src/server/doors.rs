@@ -101,8 +101,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers only requests whose `Host` is this one; others get 421. May be given several times. By default any `Host` will
-    /// do.
+    /// Answers only handshakes whose `Host` is this one; others get 421. May be given several times. By default any `Host` will
+    /// do. Routes of the application can ask [`Server::allows_host`](crate::Server::allows_host).
     ///
     /// This defends a server on a private address against DNS rebinding: a page of another site whose name suddenly leads
     /// to this server has an origin that equals its `Host`. Without a port, any port will do. A leading `*.` stands for one

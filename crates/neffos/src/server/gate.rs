@@ -17,6 +17,7 @@ use super::forwarded::Forwarded;
 use super::handshake_rates::HandshakeRates;
 use super::ids::Ids;
 use super::origins::{HostPattern, Origins};
+use super::refusals::{Refusal, RefusalCounts};
 use super::subprotocols::Subprotocols;
 use crate::connection::Rate;
 use crate::http::UpgradeError;
@@ -31,6 +32,7 @@ pub(crate) struct Gate {
     guests: TaskTracker,
     addresses: Mutex<HashMap<IpAddr, usize>>,
     handshake_rates: HandshakeRates,
+    refusals: Arc<RefusalCounts>,
     warnings: Warnings,
 }
 
@@ -109,12 +111,15 @@ impl Gate {
     pub(crate) fn new(settings: GateSettings) -> Self {
         let guests = TaskTracker::new();
         guests.close();
+        let refusals = Arc::<RefusalCounts>::default();
+        let (all, failed) = (settings.handshake_rate, settings.failed_handshake_rate);
         Self {
             shut: CancellationToken::new(),
             closed: CancellationToken::new(),
             guests,
             addresses: Mutex::default(),
-            handshake_rates: HandshakeRates::new(settings.handshake_rate, settings.failed_handshake_rate),
+            handshake_rates: HandshakeRates::new(all, failed, refusals.clone()),
+            refusals,
             warnings: Warnings::default(),
             settings,
         }
@@ -203,6 +208,10 @@ impl Gate {
         address.filter(|address| !self.counts_sockets() || !address.is_loopback()).map(network)
     }
 
+    pub(crate) fn refusals(&self) -> &Arc<RefusalCounts> {
+        &self.refusals
+    }
+
     pub(crate) fn handshake_rates(&self) -> &HandshakeRates {
         &self.handshake_rates
     }
@@ -228,6 +237,7 @@ impl Gate {
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
         let most = self.settings.max_connections;
         if most > 0 && self.guests.len() >= most {
+            self.refusals.add(Refusal::TotalLimit);
             return None;
         }
         let most = self.settings.max_connections_per_address;
@@ -236,6 +246,7 @@ impl Gate {
             let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             let count = addresses.entry(address).or_default();
             if *count >= most {
+                self.refusals.add(Refusal::AddressLimit);
                 return None;
             }
             *count += 1;
@@ -298,6 +309,7 @@ mod tests {
         let gate = gate(1, 0);
         let first = gate.admit(None);
         assert!(gate.admit(None).is_none());
+        assert_eq!(gate.refusals.of(Refusal::TotalLimit), 1);
         drop(first);
         assert!(gate.admit(None).is_some());
     }
@@ -310,6 +322,7 @@ mod tests {
         assert!(first.is_some() && gate.admit(one).is_none() && gate.admit(other).is_some());
         drop(first);
         assert!(gate.admit(one).is_some());
+        assert_eq!(gate.refusals.of(Refusal::AddressLimit), 1);
         assert!(gate.addresses.lock().unwrap().is_empty());
     }
 

@@ -1,24 +1,19 @@
 //! The rates of handshakes for each address: of all of them, and of those that fail.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::address_rate::AddressRate;
+use super::refusals::{Refusal, RefusalCounts};
 use crate::connection::Rate;
 
 /// How often the client at each address may send handshakes. A client without a counted address has no limit.
 pub(crate) struct HandshakeRates {
-    all: Rated,
-    failed: Rated,
+    all: AddressRate,
+    failed: AddressRate,
+    refusals: Arc<RefusalCounts>,
     is_logged: OnceLock<()>,
-}
-
-/// A rate, and how many clients were refused by it.
-struct Rated {
-    rate: AddressRate,
-    refused: AtomicU64,
 }
 
 /// Why a client is refused that was too fast, and for how long.
@@ -37,18 +32,18 @@ impl TooFast {
 }
 
 impl HandshakeRates {
-    pub(super) fn new(all: Rate, failed: Rate) -> Self {
-        Self { all: Rated::new(all), failed: Rated::new(failed), is_logged: OnceLock::new() }
+    pub(super) fn new(all: Rate, failed: Rate, refusals: Arc<RefusalCounts>) -> Self {
+        Self { all: AddressRate::new(all), failed: AddressRate::new(failed), refusals, is_logged: OnceLock::new() }
     }
 
     /// Whether the next handshake of a client is refused.
     pub(crate) fn too_fast(&self, client: Option<IpAddr>) -> Option<TooFast> {
         let client = client?;
-        let failed = self.failed.rate.wait(client);
+        let failed = self.failed.wait(client);
         if !failed.is_zero() {
             return Some(TooFast::FailedHandshakes(failed));
         }
-        let wait = self.all.rate.wait(client);
+        let wait = self.all.wait(client);
         (!wait.is_zero()).then_some(TooFast::Handshakes(wait))
     }
 
@@ -56,7 +51,7 @@ impl HandshakeRates {
     pub(crate) fn count(&self, client: Option<IpAddr>) -> Result<(), TooFast> {
         self.check(client)?;
         let Some(client) = client else { return Ok(()) };
-        self.all.rate.count(client).map_err(|wait| self.refused(client, TooFast::Handshakes(wait)))
+        self.all.count(client).map_err(|wait| self.refused(client, TooFast::Handshakes(wait)))
     }
 
     /// As [`HandshakeRates::too_fast`], for a client that is refused now if that is so.
@@ -71,23 +66,17 @@ impl HandshakeRates {
     pub(crate) fn count_failure(&self, client: Option<IpAddr>) {
         if let Some(client) = client {
             // Without a token, the next handshake is refused in any case.
-            self.failed.rate.count(client).ok();
+            self.failed.count(client).ok();
         }
-    }
-
-    /// How many clients were refused: by the rate of all handshakes, and by that of failed ones.
-    pub(super) fn refused_so_far(&self) -> (u64, u64) {
-        let count = |rated: &Rated| rated.refused.load(Ordering::Relaxed);
-        (count(&self.all), count(&self.failed))
     }
 
     /// Counts a client that is refused, and logs the first.
     fn refused(&self, client: IpAddr, too_fast: TooFast) -> TooFast {
-        let (rated, setting) = match too_fast {
-            TooFast::Handshakes(_) => (&self.all, "handshake_rate"),
-            TooFast::FailedHandshakes(_) => (&self.failed, "failed_handshake_rate"),
+        let (reason, setting) = match too_fast {
+            TooFast::Handshakes(_) => (Refusal::TooManyHandshakes, "handshake_rate"),
+            TooFast::FailedHandshakes(_) => (Refusal::TooManyFailures, "failed_handshake_rate"),
         };
-        rated.refused.fetch_add(1, Ordering::Relaxed);
+        self.refusals.add(reason);
         self.is_logged.get_or_init(|| {
             tracing::warn!(
                 %client,
@@ -96,11 +85,5 @@ impl HandshakeRates {
             );
         });
         too_fast
-    }
-}
-
-impl Rated {
-    fn new(rate: Rate) -> Self {
-        Self { rate: AddressRate::new(rate), refused: AtomicU64::new(0) }
     }
 }

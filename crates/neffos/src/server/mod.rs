@@ -11,6 +11,7 @@
 //! - `handshake_rates.rs`: how often the client at each address may send handshakes.
 //! - `ids.rs`: where a connection's id comes from, and what an id may be.
 //! - `origins.rs`: whose pages may connect, and by which names the server may be reached. Pure.
+//! - `refusals.rs`: why connections were refused, and how often.
 //! - `subprotocols.rs`: which subprotocol the server chooses. Pure.
 
 mod address_rate;
@@ -25,6 +26,7 @@ mod gate;
 mod handshake_rates;
 mod ids;
 mod origins;
+mod refusals;
 mod subprotocols;
 
 use std::future::{Future, pending};
@@ -47,6 +49,8 @@ pub(crate) use gate::{Admission, Gate, GateSettings};
 pub(crate) use handshake_rates::TooFast;
 pub(crate) use ids::BadId;
 pub(crate) use origins::{Origin, from_header};
+pub use refusals::RefusedConnections;
+pub(crate) use refusals::{Refusal, RefusalCounts};
 
 use crate::connection::{Conn, Event, FromEvent, Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;
@@ -233,8 +237,14 @@ impl Server {
 
     /// How often clients were faster than the server's rates allow, since the start.
     pub fn rate_limited(&self) -> RateLimited {
-        let (handshakes, failed_handshakes) = self.gate.handshake_rates().refused_so_far();
-        self.hub.rate_limited().with_handshakes(handshakes, failed_handshakes)
+        let count = |reason| self.gate.refusals().of(reason);
+        let (all, failed) = (count(Refusal::TooManyHandshakes), count(Refusal::TooManyFailures));
+        self.hub.rate_limited().with_handshakes(all, failed)
+    }
+
+    /// How many connections were refused, or cut before they were websockets, since the start; by reason.
+    pub fn refused_connections(&self) -> RefusedConnections {
+        self.gate.refusals().read()
     }
 
     /// The IP address of the client that sent a request: the one that a trusted proxy names

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::{member, member_with, metric, pair, until};
-use crate::support::{Brand, Broker, Client, Frame};
+use crate::support::{Answer, Brand, Broker, Client, Frame, Program};
 
 #[tokio::test]
 async fn a_broadcast_to_one_server_reaches_clients_of_the_other() {
@@ -153,4 +153,63 @@ async fn servers_of_two_languages_close_and_count_together_and_share_no_messages
         go.post("/api/disconnect", &json!({"id": ada.id}).to_string()).await;
         assert_eq!(ada.frame().await, Frame::Close(1008));
     }
+}
+
+/// An ask to an id that is nowhere, with a deadline that is never reached in a test that passes.
+async fn ask_nobody(program: &Program, timeout_ms: u64) -> Answer {
+    let call = json!({"event": "sum", "to": "nobody", "timeout_ms": timeout_ms});
+    program.post("/api/ask", &call.to_string()).await
+}
+
+#[tokio::test]
+async fn an_ask_is_answered_as_soon_as_all_servers_have_said_that_nobody_is_there() {
+    for brand in Brand::ALL {
+        let broker = Broker::start(brand).await;
+        let [one, other] = pair(&broker, &[]).await;
+        let mut ada = other.client().await.join_namespace().await;
+        let outside = other.client().await;
+        for call in [
+            json!({"event": "sum", "to": "nobody", "timeout_ms": 60_000}),
+            json!({"event": "sum", "to": outside.id, "timeout_ms": 60_000}),
+            json!({"event": "sum", "room": "attic", "timeout_ms": 60_000}),
+            json!({"event": "sum", "to": ada.id, "room": "attic", "timeout_ms": 60_000}),
+        ] {
+            let answer = timeout(Duration::from_secs(20), one.post("/api/ask", &call.to_string())).await.unwrap();
+            assert_eq!(
+                (answer.status, &*answer.error()),
+                (404, "no connection is there to answer"),
+                "{brand:?} {call}"
+            );
+        }
+        let call = json!({"event": "sum", "to": ada.id, "timeout_ms": 60_000}).to_string();
+        let answering = async {
+            let question = ada.text().await;
+            let token = question.split(';').next().unwrap();
+            ada.send(&format!("{token};default;;sum;0;0;5")).await;
+        };
+        let (answer, ()) = tokio::join!(one.post("/api/ask", &call), answering);
+        assert_eq!(answer.json(), json!({"body": "5"}), "{brand:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_a_server_may_be_dead_an_ask_waits_and_is_answered_when_that_is_certain() {
+    let broker = Broker::start(Brand::Redis).await;
+    let [one, other] = pair(&broker, &[]).await;
+    let third = member(&broker, &[]).await;
+    for program in [&one, &other, &third] {
+        until(program, |cluster| cluster["servers"] == 3).await;
+    }
+    third.kill().await;
+    assert_eq!(ask_nobody(&one, 300).await.status, 504);
+    // It is forgotten after ten seconds of silence.
+    assert_eq!(ask_nobody(&one, 60_000).await.status, 404);
+    assert_eq!(ask_nobody(&other, 60_000).await.status, 404);
+}
+
+#[tokio::test]
+async fn with_servers_in_go_nobody_knows_whether_an_id_is_there() {
+    let broker = Broker::start(Brand::Redis).await;
+    let [one, _other] = pair(&broker, &["--cluster-compat=go"]).await;
+    assert_eq!(ask_nobody(&one, 2_000).await.status, 504);
 }

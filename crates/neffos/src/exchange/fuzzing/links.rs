@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::dialect::Dialect;
 use super::super::keeper::keep;
-use super::super::node::{Here, Node};
+use super::super::node::{Here, Node, Selection};
 use super::super::queue::QueueLimits;
 use super::bus::{Bus, Fate, Way};
 use crate::fanout::{Except, Place, Watch};
@@ -335,7 +335,7 @@ impl Here for Ear {
         1
     }
 
-    fn count(&self, _namespace: &str, _room: Option<&str>) -> usize {
+    fn count(&self, _selection: Selection<'_>) -> usize {
         1
     }
 }

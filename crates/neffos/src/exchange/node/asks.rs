@@ -174,7 +174,7 @@ mod tests {
 
     use super::super::super::dialect::Dialect;
     use super::super::super::queue::QueueLimits;
-    use super::super::Here;
+    use super::super::{Here, Selection};
     use super::*;
     use crate::fanout::Except;
     use crate::websocket::CloseFrame;
@@ -199,7 +199,7 @@ mod tests {
             1
         }
 
-        fn count(&self, _: &str, _: Option<&str>) -> usize {
+        fn count(&self, _: Selection<'_>) -> usize {
             1
         }
     }

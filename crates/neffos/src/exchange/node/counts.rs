@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::super::envelope::Body;
 use super::super::others::NodeId;
-use super::{Node, lock};
+use super::{Node, Selection, lock};
 
 /// The questions that wait for answers. Pure.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl Counts {
 }
 
 impl Node {
-    /// Asks all `servers` how many connections they have in a place, and waits for so long at most.
+    /// Asks all `servers` how many such connections they have, and waits for so long at most.
     ///
     /// # Cancel safety
     ///
@@ -69,16 +69,19 @@ impl Node {
     pub(in crate::exchange) async fn count(
         &self,
         servers: Vec<NodeId>,
-        place: (&str, Option<&str>),
+        selection: Selection<'_>,
         patience: Duration,
     ) -> Answers {
         if servers.is_empty() {
             return Answers::default();
         }
-        let (namespace, room) = place;
+        let Selection { namespace, room, id } = selection;
         let (token, complete) = lock(&self.counts).open(servers);
         let question = Question { node: self, token };
-        self.tell_all(&Body::Count { token, namespace, room });
+        self.tell_all(&match id {
+            None => Body::Count { token, namespace, room },
+            Some(id) => Body::CountId { token, namespace, room, id },
+        });
         // What is missing then, the answers tell.
         timeout(patience, complete).await.ok();
         question.close()
@@ -89,7 +92,7 @@ impl Node {
     /// Asks the other servers for a sign, whatever it says, and waits for those that have given one lately, though not for long.
     pub(in crate::exchange) async fn sign_of_others(&self) {
         let lively = lock(&self.others).heard_since(LIVELY, Instant::now());
-        let answers = self.count(lively, ("", None), SIGN_PATIENCE).await;
+        let answers = self.count(lively, Selection { namespace: "", room: None, id: None }, SIGN_PATIENCE).await;
         if answers.missing > 0 {
             self.tallies.unconfirmed.add(1);
         }

@@ -12,7 +12,7 @@ use super::super::envelope::{self, Body};
 use super::super::go;
 use super::super::others::{Freshness, NodeId};
 use super::super::progress::Gap;
-use super::{Node, lock};
+use super::{Node, Selection, lock};
 use crate::fanout::{Except, Place};
 use crate::message::Message;
 
@@ -139,9 +139,10 @@ impl Node {
                     here.close(&id, &frame);
                 }
             }
-            (What::Count { token, namespace, room }, Some(id)) => {
-                let count = self.own_count(&namespace, room.as_deref());
-                self.control(&self.dialect.of_server(id), &Body::Counted { token, count });
+            (What::Count { token, namespace, room, id }, Some(from)) => {
+                let count =
+                    self.own_count(Selection { namespace: &namespace, room: room.as_deref(), id: id.as_deref() });
+                self.control(&self.dialect.of_server(from), &Body::Counted { token, count });
             }
             (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
             (What::RequestResend { pause, after }, Some(id)) => self.resend(id, Gap { pause, after }),

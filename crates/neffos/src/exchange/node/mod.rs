@@ -65,7 +65,16 @@ pub(crate) trait Here: Send + Sync {
 
     fn connections(&self) -> usize;
 
-    fn count(&self, namespace: &str, room: Option<&str>) -> usize;
+    fn count(&self, selection: Selection<'_>) -> usize;
+}
+
+/// Which connections are counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Selection<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) room: Option<&'a str>,
+    /// None: with any id.
+    pub(crate) id: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -153,8 +162,8 @@ impl Node {
         self.here.get()?.upgrade()
     }
 
-    pub(super) fn own_count(&self, namespace: &str, room: Option<&str>) -> u64 {
-        self.here().map_or(0, |here| here.count(namespace, room) as u64)
+    pub(super) fn own_count(&self, selection: Selection<'_>) -> u64 {
+        self.here().map_or(0, |here| here.count(selection) as u64)
     }
 
     /// How many connections this server has.

@@ -1,0 +1,119 @@
+//! Why connections were refused or cut before they were websockets, and how often.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a connection was refused or cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    AddressLimit,
+    TotalLimit,
+    NoRoom,
+    TooManyHandshakes,
+    TooManyFailures,
+    TlsFailure,
+    TlsTimeout,
+    Timeout,
+    Evicted,
+}
+
+impl Refusal {
+    const ALL: [Self; 9] = [
+        Self::AddressLimit,
+        Self::TotalLimit,
+        Self::NoRoom,
+        Self::TooManyHandshakes,
+        Self::TooManyFailures,
+        Self::TlsFailure,
+        Self::TlsTimeout,
+        Self::Timeout,
+        Self::Evicted,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::AddressLimit => "address_limit",
+            Self::TotalLimit => "total_limit",
+            Self::NoRoom => "no_room",
+            Self::TooManyHandshakes => "handshake_rate",
+            Self::TooManyFailures => "failed_handshake_rate",
+            Self::TlsFailure => "tls_failure",
+            Self::TlsTimeout => "tls_timeout",
+            Self::Timeout => "timeout",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+/// How many connections a server has refused, or cut before they were websockets, since it started; by reason.
+///
+/// The reasons are:
+///
+/// - `address_limit`, `total_limit`: refused with 503, beyond `max_connections_per_address` or `max_connections`.
+/// - `no_room`: closed without an answer. There were so many clients already, or so few file descriptors, that none of the places
+///   for one brief answer was left.
+/// - `handshake_rate`, `failed_handshake_rate`: refused with 429, or closed before the TLS handshake.
+/// - `tls_failure`, `tls_timeout`: the TLS handshake failed, or took too long.
+/// - `timeout`: a request, the reading of its answer or the answer itself took too long.
+/// - `evicted`: closed to make room for a new client, while the connection was without a request.
+///
+/// # Examples
+///
+/// ```
+/// # use neffos::{Events, Server};
+/// let server = Server::builder().namespace("default", Events::new()).build()?;
+/// for (reason, count) in server.refused_connections().by_reason() {
+///     println!("{reason}: {count}");
+/// }
+/// assert_eq!(server.refused_connections().count("evicted"), 0);
+/// # Ok::<(), neffos::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RefusedConnections([u64; Refusal::ALL.len()]);
+
+impl RefusedConnections {
+    /// All reasons with their counts, also those that have not occurred.
+    pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0;
+        Refusal::ALL.into_iter().map(move |reason| (reason.name(), counts[reason as usize]))
+    }
+
+    /// The count of one reason; zero for a reason that does not exist.
+    pub fn count(&self, reason: &str) -> u64 {
+        self.by_reason().find(|(name, _)| *name == reason).map_or(0, |(_, count)| count)
+    }
+}
+
+/// The shared counts.
+#[derive(Debug, Default)]
+pub(crate) struct RefusalCounts([AtomicU64; Refusal::ALL.len()]);
+
+impl RefusalCounts {
+    pub(crate) fn add(&self, reason: Refusal) {
+        self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> RefusedConnections {
+        RefusedConnections(self.0.each_ref().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn of(&self, reason: Refusal) -> u64 {
+        self.0[reason as usize].load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_a_name_and_a_count_of_its_own() {
+        let counts = RefusalCounts::default();
+        for (nth, reason) in Refusal::ALL.into_iter().enumerate() {
+            (0..=nth).for_each(|_| counts.add(reason));
+        }
+        let read: Vec<_> = counts.read().by_reason().collect();
+        for (nth, (name, count)) in read.iter().enumerate() {
+            assert_eq!((*count, counts.read().count(name)), (nth as u64 + 1, *count), "{name}");
+        }
+    }
+}
