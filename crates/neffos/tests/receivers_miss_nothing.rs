@@ -1,4 +1,5 @@
-//! A receiver whose socket accepts everything misses nothing, even if other connections churn or flood meanwhile.
+//! A receiver whose socket accepts everything misses nothing, even if other connections churn or flood meanwhile: over TCP, TLS,
+//! memory and any other stream.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -7,15 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use neffos::{Events, Message, NsConn, Overflow, Server, ServerBuilder};
-use support::{Running, start, within};
+use support::sides::Stream;
+use support::{Client, Running, attach, drive_over, start, within};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 const RECEIVERS: usize = 400;
 /// Two bytes of a frame's header, and the fields before the body.
 const HEAD: usize = 2 + ";default;;chat;0;0;".len();
 const SMALL: usize = 16;
+/// More than any of these tests sends: a stream in memory with so much room accepts everything.
+const ROOMY: usize = 4 << 20;
 
 /// Broadcasts each `chat` to all of the namespace, as a chat server does.
 fn builder() -> ServerBuilder {
@@ -23,24 +26,77 @@ fn builder() -> ServerBuilder {
     Server::builder().namespace("default", Events::new().on("chat", relay))
 }
 
-/// Receivers that always read, until each has read `bytes` bytes.
-async fn readers(running: &Running, receivers: usize, bytes: usize) -> Vec<JoinHandle<TcpStream>> {
-    let mut readers = Vec::new();
-    for _ in 0..receivers {
-        let mut socket = running.enter().await.into_stream();
-        readers.push(tokio::spawn(async move {
-            let mut buffer = vec![0; 64 * 1024];
-            let mut left = bytes;
-            while left > 0 {
-                let most = left.min(buffer.len());
-                let count = within(socket.read(&mut buffer[..most])).await.unwrap();
-                assert!(count > 0, "disconnected with {left} of {bytes} bytes missing");
-                left -= count;
-            }
-            socket
-        }));
+/// What the receivers are connected over. The other clients use TCP.
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    Tcp,
+    #[cfg(feature = "tls")]
+    Tls,
+    Memory,
+    #[cfg(unix)]
+    Unix,
+}
+
+/// A server, and what its receivers are connected over.
+struct Place {
+    running: Running,
+    over: Over,
+    #[cfg(feature = "tls")]
+    door: support::secure::Door,
+}
+
+impl Place {
+    async fn of(builder: ServerBuilder, over: Over) -> Self {
+        let running = start(builder).await;
+        Self {
+            #[cfg(feature = "tls")]
+            door: support::secure::Door::of(&running.server).await,
+            running,
+            over,
+        }
     }
-    readers
+
+    /// A receiver that is in the namespace.
+    async fn enter(&self) -> Box<dyn Stream> {
+        let stream: Box<dyn Stream> = match self.over {
+            Over::Tcp => return Box::new(self.running.enter().await.into_stream()),
+            #[cfg(feature = "tls")]
+            Over::Tls => Box::new(self.door.upgrade().await),
+            Over::Memory => Box::new(attach(&self.running.server, ROOMY).0),
+            #[cfg(unix)]
+            Over::Unix => {
+                let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+                drive_over(&self.running.server, theirs);
+                Box::new(ours)
+            }
+        };
+        let mut client = Client::over(stream).await;
+        client.greet().await;
+        client.connect("default").await;
+        client.socket.into_inner()
+    }
+
+    /// Receivers that always read, until each has read `bytes` bytes.
+    async fn readers(&self, receivers: usize, bytes: usize) -> Vec<JoinHandle<Box<dyn Stream>>> {
+        let mut readers = Vec::new();
+        for _ in 0..receivers {
+            let socket = self.enter().await;
+            readers.push(tokio::spawn(read(socket, bytes)));
+        }
+        readers
+    }
+}
+
+async fn read(mut socket: Box<dyn Stream>, bytes: usize) -> Box<dyn Stream> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut left = bytes;
+    while left > 0 {
+        let most = left.min(buffer.len());
+        let count = within(socket.read(&mut buffer[..most])).await.unwrap();
+        assert!(count > 0, "disconnected with {left} of {bytes} bytes missing");
+        left -= count;
+    }
+    socket
 }
 
 /// Clients that change their membership all the time, until the flag is set.
@@ -65,11 +121,11 @@ async fn churn(running: &Running, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<usiz
 }
 
 /// One client sends `count` events at once while two others join and leave; every receiver reads all of them.
-async fn burst(builder: ServerBuilder, count: usize) {
-    let running = start(builder).await;
-    let readers = readers(&running, RECEIVERS, count * (HEAD + SMALL)).await;
+async fn burst(place: Place, count: usize) {
+    let running = &place.running;
+    let readers = place.readers(RECEIVERS, count * (HEAD + SMALL)).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let churning = churn(&running, &stop).await;
+    let churning = churn(running, &stop).await;
     let mut sender = running.dial().await;
     sender.connect("default").await;
     let (mut sink, mut stream) = futures_util::StreamExt::split(sender.socket);
@@ -87,33 +143,74 @@ async fn burst(builder: ServerBuilder, count: usize) {
     for client in churning {
         assert!(client.await.unwrap() > 0);
     }
-    assert_eq!(running.server.counters().dropped_full(), 0);
+    assert_eq!(running.server.counters().dropped_full(), 0, "over {:?}", place.over);
     reading.abort();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message() {
-    burst(builder(), 2_000).await;
+/// Two clients that join and leave in a loop cost nobody a message, nor the connection where a full outbox disconnects.
+async fn bursts(over: Over) {
+    burst(Place::of(builder(), over).await, 2_000).await;
+    burst(Place::of(builder().overflow(Overflow::Disconnect), over).await, 2_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nor_do_they_disconnect_anybody_where_a_full_outbox_disconnects() {
-    burst(builder().overflow(Overflow::Disconnect), 2_000).await;
+async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_tcp() {
+    bursts(Over::Tcp).await;
 }
 
-/// On one thread, so that all of the burst is pending before any of it is written.
-#[tokio::test]
-async fn a_burst_that_is_larger_than_an_outbox_reaches_all_who_read() {
+#[cfg(feature = "tls")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_tls() {
+    bursts(Over::Tls).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_memory() {
+    bursts(Over::Memory).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_unix_sockets() {
+    bursts(Over::Unix).await;
+}
+
+/// Broadcasts more than an outbox holds, before any task of a receiver runs; and so that an outbox does not hold what a dispatcher
+/// takes at once.
+async fn large_burst(over: Over) {
+    large_burst_to(Place::of(builder(), over).await).await;
+    large_burst_to(Place::of(builder().outbox(8, 64 * 1024), over).await).await;
+    let disconnecting = builder().outbox(8, 64 * 1024).overflow(Overflow::Disconnect);
+    large_burst_to(Place::of(disconnecting, over).await).await;
+}
+
+async fn large_burst_to(place: Place) {
     const COUNT: usize = 150;
     const BODY: usize = 10_000;
-    let running = start(builder()).await;
     // Two more bytes of length.
-    let readers = readers(&running, RECEIVERS / 10, COUNT * (2 + HEAD + BODY)).await;
+    let readers = place.readers(RECEIVERS / 10, COUNT * (2 + HEAD + BODY)).await;
     for _ in 0..COUNT {
-        running.server.broadcast(Message::new("chat", "x".repeat(BODY)).in_namespace("default"));
+        place.running.server.broadcast(Message::new("chat", "x".repeat(BODY)).in_namespace("default"));
     }
     for reader in readers {
         reader.await.unwrap();
     }
-    assert_eq!(running.server.counters().dropped(), 0);
+    assert_eq!(place.running.server.counters().dropped(), 0, "over {:?}", place.over);
+}
+
+/// On one thread, so that all of the burst is pending before any of it is written.
+#[tokio::test]
+async fn a_burst_that_is_larger_than_an_outbox_reaches_all_who_read_over_tcp() {
+    large_burst(Over::Tcp).await;
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_burst_that_is_larger_than_an_outbox_reaches_all_who_read_over_tls() {
+    large_burst(Over::Tls).await;
+}
+
+#[tokio::test]
+async fn a_burst_that_is_larger_than_an_outbox_reaches_all_who_read_over_memory() {
+    large_burst(Over::Memory).await;
 }

@@ -1,5 +1,5 @@
 //! The task of a connection waits for many events at once, and handles each as soon as it comes: on a server and on a client,
-//! over TCP and over any other stream. No deadline here is short enough to hide a missing wake-up.
+//! over TCP, TLS and any other stream. No deadline here is short enough to hide a missing wake-up.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -68,7 +68,8 @@ async fn reading_goes_on_when_handlers_are_done() {
 /// Emits until the outbox is full; returns how many were taken.
 fn fill_outbox<S: Side>(ns: &NsConn<S>) -> usize {
     let body = "x".repeat(32 * 1024);
-    std::iter::repeat_with(|| ns.emit("bulk", body.clone())).position(|sent| sent.is_err()).unwrap()
+    let mut emits = std::iter::repeat_with(|| ns.emit("bulk", body.clone())).take(10_000);
+    emits.position(|sent| sent.is_err()).expect("it is bounded")
 }
 
 async fn writes_on_when_the_socket_takes_more<S: Side>(mut at: At<S>) {
@@ -265,6 +266,13 @@ async fn a_task_that_on_connect_waits_for_may_connect_a_namespace() {
         let stream: Box<dyn Stream> = match transport {
             Transport::Tcp => Box::new(start(builder).await.upgrade(&[]).await.into_stream()),
             Transport::Memory => Box::new(support::attach(&builder.build().unwrap(), 1024).0),
+            #[cfg(feature = "tls")]
+            Transport::Tls => Box::new(support::secure::Door::of(&builder.build().unwrap()).await.upgrade().await),
+            Transport::Odd(oddity) => {
+                let (stream, other) = support::odd::Odd::pair(oddity);
+                support::drive_over(&builder.build().unwrap(), stream);
+                Box::new(other)
+            }
         };
         let mut wire: Wire = Client::over(stream).await;
         wire.greet().await;

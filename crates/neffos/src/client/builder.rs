@@ -328,6 +328,9 @@ impl ClientBuilder {
     /// As [`ClientBuilder::dial`], over `stream`, which leads to the server: a Unix socket, TLS of your own, a stream in memory.
     /// The url says what the request names, and nothing else: no name is looked up, no proxy asked, and nothing made secret.
     ///
+    /// The stream is polled under a lock, by any task that sends something. So its methods must not block, and must not call this library.
+    /// If one fails or panics, the connection ends.
+    ///
     /// # Errors
     ///
     /// As [`ClientBuilder::dial`]; `is_config` with [`ClientBuilder::reconnect`], because a stream cannot be dialled again.

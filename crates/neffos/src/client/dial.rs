@@ -17,7 +17,7 @@ use super::target::Target;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::upgrade::{self, Opening};
-use crate::connection::{Hub, Identity, Io, Peer, Socket, Start, Stream};
+use crate::connection::{Hub, Identity, Peer, Socket, Start, Stream};
 use crate::error::Error;
 use crate::message::wire::NativeMode;
 use crate::time_limit;
@@ -41,16 +41,13 @@ pub(super) struct Dialer {
 /// A connection that the server has welcomed.
 pub(super) struct Dialled {
     pub(super) peer: Arc<Peer>,
-    pub(super) io: Io,
     pub(super) start: Start,
 }
 
 /// An open websocket, and what came behind its handshake.
 pub(super) enum Transport {
-    /// Whoever has something to send may write to it.
     Tcp(TcpStream, Bytes),
-    /// Only the connection's own task touches it.
-    Driven(Box<dyn Stream>, Bytes),
+    Other(Box<dyn Stream>, Bytes),
 }
 
 impl Dialer {
@@ -102,16 +99,16 @@ impl Dialer {
         match transport {
             Transport::Tcp(mut stream, early) => {
                 let welcome = self.greet(&mut stream, early).await?;
-                Ok(self.welcomed(welcome, Socket::Tcp(stream), Io::OfPeer))
+                Ok(self.welcomed(welcome, Socket::Tcp(stream)))
             }
-            Transport::Driven(mut stream, early) => {
+            Transport::Other(mut stream, early) => {
                 let welcome = self.greet(&mut stream, early).await?;
-                Ok(self.welcomed(welcome, Socket::Driven, Io::Driven(stream)))
+                Ok(self.welcomed(welcome, Socket::over(stream)))
             }
         }
     }
 
-    fn welcomed(&self, welcome: Welcome, socket: Socket, io: Io) -> Dialled {
+    fn welcomed(&self, welcome: Welcome, socket: Socket) -> Dialled {
         let identity =
             Identity { id: welcome.id.into(), reconnect_tries: 0, address: None, client_ip: None, deflate: None };
         let peer = Peer::new(&self.hub, identity, socket);
@@ -120,7 +117,7 @@ impl Dialer {
         {
             peer.enter(&name, None);
         }
-        Dialled { peer, io, start: Start::Welcomed(welcome.reader, welcome.early, welcome.rest) }
+        Dialled { peer, start: Start::Welcomed(welcome.reader, welcome.early, welcome.rest) }
     }
 
     /// Says hello and waits for the answer, unless both sides do without.

@@ -33,7 +33,7 @@ impl Keeper {
         let mut peer = first.peer.clone();
         let mut since = Instant::now();
         let mut tries = 0;
-        drive(first.peer, first.io, first.start, ()).await;
+        drive(first.peer, first.start, ()).await;
         loop {
             if self.reconnect.as_ref().is_some_and(|policy| policy.is_stable(since.elapsed())) {
                 tries = 0;
@@ -47,8 +47,8 @@ impl Keeper {
             if self.line.is_closing() {
                 peer.close(Some(&CloseFrame::new(CloseCode::NORMAL, "")));
             }
-            let Dialled { peer: driven, io, start } = back.dialled;
-            tokio::join!(drive(driven, io, start, ()), self.restore(&peer, tries));
+            let Dialled { peer: driven, start } = back.dialled;
+            tokio::join!(drive(driven, start, ()), self.restore(&peer, tries));
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) async fn over_tcp(stream: TcpStream, opening: &Opening<'_>) -> Result
 pub(super) async fn over<S: Stream + 'static>(stream: S, opening: &Opening<'_>) -> Result<Transport, Error> {
     let upgraded = upgrade(stream, opening).await?;
     let parts = upgraded.downcast::<TokioIo<S>>().map_err(|_| lost())?;
-    Ok(Transport::Driven(Box::new(parts.io.into_inner()), parts.read_buf))
+    Ok(Transport::Other(Box::new(parts.io.into_inner()), parts.read_buf))
 }
 
 /// Opens a tunnel through a proxy to the target.

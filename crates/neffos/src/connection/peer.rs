@@ -1,24 +1,22 @@
 //! The shared state of one connection: its session, its outbox and its socket.
 //!
-//! Handles, the dispatcher and the connection's own task all hold it. Every lock in it is short: nothing waits and no code
-//! of users runs under one. Only the connection's own task changes the membership.
+//! Handles, the dispatcher and the connection's own task all hold it. Every lock in it is short: nothing waits, and no code of users
+//! runs under one, except for a stream of theirs (`driven.rs`). Only the connection's own task changes the membership.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::ask::Waiter;
 use super::extensions::Values;
 use super::hub::Hub;
-use super::io::{write_now, write_one};
+use super::socket::Socket;
 use crate::error::Error;
 use crate::exchange::Claim;
 use crate::fanout::{Chunk, Member, Offer, Outbox, OutboxLimits, Place, Tally};
@@ -54,18 +52,6 @@ pub(crate) struct Peer {
 pub(super) struct Outgoing {
     pub(super) outbox: Outbox,
     socket: Socket,
-}
-
-/// Where the bytes go.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    /// Written to by whoever has something to send. It lies here, and not in memory of its own, because that would have to be
-    /// brought into the processor's cache for each receiver of a broadcast.
-    Tcp(TcpStream),
-    /// A stream of another kind: the connection's own task writes.
-    Driven,
-    /// The socket is closed, though handles of the connection may live on.
-    Gone,
 }
 
 /// How far the connection's life has come, and who waits for it.
@@ -415,7 +401,7 @@ impl Outgoing {
     /// Queues a frame for this connection alone, and writes it, unless somebody else is about to; true when the connection's
     /// own task must go on with it.
     fn send_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> (Offer, bool) {
-        let written = self.write_past_the_queue(&frame);
+        let written = self.socket.write_past(&self.outbox, &frame);
         if written == frame.len() {
             tally.queued += 1;
             tally.delivered += 1;
@@ -426,28 +412,15 @@ impl Outgoing {
         (offer, offer == Offer::Flush && self.write(tally))
     }
 
-    /// Writes what the socket takes of a frame before which nothing waits: most often all of it, which then needs no place in
-    /// the outbox.
-    fn write_past_the_queue(&self, frame: &[u8]) -> usize {
-        match &self.socket {
-            // Whatever went wrong, the next write will meet again.
-            Socket::Tcp(stream) if self.outbox.is_idle() => write_one(stream, frame).unwrap_or(0),
-            _ => 0,
-        }
-    }
-
     /// Writes what the socket accepts without waiting; true when the connection's own task must continue.
     pub(super) fn write(&mut self, tally: &mut Tally) -> bool {
         let Self { outbox, socket } = self;
         socket.write(outbox, tally);
-        matches!(socket, Socket::Driven | Socket::Gone) || outbox.is_blocked() || outbox.is_closed()
+        matches!(socket, Socket::Gone) || outbox.is_blocked() || outbox.is_closed()
     }
 
-    pub(super) fn tcp(&self) -> Option<&TcpStream> {
-        match &self.socket {
-            Socket::Tcp(stream) => Some(stream),
-            Socket::Driven | Socket::Gone => None,
-        }
+    pub(super) fn parts(&mut self) -> (&mut Outbox, &mut Socket) {
+        (&mut self.outbox, &mut self.socket)
     }
 
     /// Gives up what is queued and hands out the socket, which closes when it is dropped.
@@ -455,22 +428,6 @@ impl Outgoing {
     pub(super) fn abandon(&mut self, tally: &mut Tally) -> Socket {
         self.outbox.abandon(tally);
         std::mem::replace(&mut self.socket, Socket::Gone)
-    }
-}
-
-impl Socket {
-    /// Writes what it accepts without waiting.
-    fn write(&self, outbox: &mut Outbox, tally: &mut Tally) {
-        outbox.begin_flush();
-        let Self::Tcp(stream) = self else { return };
-        while !outbox.is_empty() && !outbox.is_blocked() {
-            match write_now(stream, outbox) {
-                Ok(written) => outbox.advance(written, tally),
-                Err(err) if err.kind() == ErrorKind::Interrupted => {}
-                Err(err) if err.kind() == ErrorKind::WouldBlock => outbox.set_blocked(true),
-                Err(_) => outbox.abandon(tally),
-            }
-        }
     }
 }
 
@@ -529,7 +486,7 @@ pub(super) fn too_slow() -> CloseFrame {
     CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "reads too slowly")
 }
 
-/// Locks without regard to poisoning: no code of users runs under these locks.
+/// Locks without regard to poisoning: no code of users runs under these locks but a stream of theirs, whose panics are caught.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

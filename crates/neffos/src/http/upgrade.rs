@@ -25,7 +25,7 @@ use tokio_rustls::server::TlsStream;
 use super::handshake::{self, Agreed, Reason, UpgradeError};
 use super::paced::PacedStream;
 use super::url_headers;
-use crate::connection::{Identity, Io, Peer, Socket, Start, drive};
+use crate::connection::{Identity, Peer, Socket, Start, drive};
 use crate::server::{Admission, Server};
 use crate::time_limit;
 use crate::websocket::Answer;
@@ -69,6 +69,9 @@ impl Server {
     /// Drives a connection whose websocket handshake was made elsewhere, over any stream, to its end. `request` is what
     /// the handshake was; it is not looked at for what a handshake needs, and does not count for the rates of handshakes.
     ///
+    /// The stream is polled under a lock, by any task that sends something to this client. So its methods must not block, and must not
+    /// call this library. If one fails, panics or breaks its contract, this connection ends, and no other notices.
+    ///
     /// The connection has its place as soon as this is called. The future borrows nothing: spawned as it is, it takes less
     /// memory than within an `async` block, which keeps room for the arguments as well.
     ///
@@ -93,10 +96,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         match self.give_place(request, None) {
-            Ok(guest) => {
-                let io = Io::Driven(Box::new(stream));
-                Either::Left(self.clone().connect(guest, Socket::Driven, io, Bytes::new()).map(Ok))
-            }
+            Ok(guest) => Either::Left(self.clone().connect(guest, Socket::over(stream), Bytes::new()).map(Ok)),
             Err(err) => Either::Right(ready(Err(err))),
         }
     }
@@ -156,10 +156,10 @@ impl Server {
         Ok(Guest { request: Arc::new(request), identity, admission })
     }
 
-    fn connect(self, guest: Guest, socket: Socket, io: Io, early: Bytes) -> impl Future<Output = ()> + Send {
+    fn connect(self, guest: Guest, socket: Socket, early: Bytes) -> impl Future<Output = ()> + Send {
         let Guest { request, identity, admission } = guest;
         let peer = Peer::new(self.hub(), identity, socket);
-        let connection = drive(peer.clone(), io, Start::Requested(request, early), admission);
+        let connection = drive(peer.clone(), Start::Requested(request, early), admission);
         self.end_if_late(&peer);
         connection
     }
@@ -207,20 +207,17 @@ impl Arrival {
             () = server.gate().shut_for(SHUT_GRACE) => Err("the server ended".into()),
         };
         let upgraded = upgraded.map_err(|err| server.report(&UpgradeError::new(Reason::Lost(err)))).ok()?;
-        let (socket, io, early) = match tcp_of(upgraded) {
+        let (socket, early) = match tcp_of(upgraded) {
             Ok((stream, early)) => {
                 if !is_ours {
                     // A message is worth a packet of its own. If it fails, they are only slower.
                     stream.set_nodelay(true).ok();
                 }
-                (Socket::Tcp(stream), Io::OfPeer, early)
+                (Socket::Tcp(stream), early)
             }
-            Err(other) => {
-                let (io, early) = driven_of(other);
-                (Socket::Driven, io, early)
-            }
+            Err(other) => stream_of(other),
         };
-        Some(server.connect(guest, socket, io, early))
+        Some(server.connect(guest, socket, early))
     }
 }
 
@@ -293,13 +290,13 @@ fn tcp_of(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
 }
 
 /// Any other stream, without what HTTP has put around it where that is known.
-fn driven_of(upgraded: Upgraded) -> (Io, Bytes) {
+fn stream_of(upgraded: Upgraded) -> (Socket, Bytes) {
     #[cfg(feature = "tls")]
     let upgraded = match upgraded.downcast::<TokioIo<PacedStream<TlsStream<TcpStream>>>>() {
-        Ok(parts) => return (Io::Driven(Box::new(parts.io.into_inner().into_inner())), parts.read_buf),
+        Ok(parts) => return (Socket::over(parts.io.into_inner().into_inner()), parts.read_buf),
         Err(upgraded) => upgraded,
     };
-    (Io::Driven(Box::new(TokioIo::new(upgraded))), Bytes::new())
+    (Socket::over(TokioIo::new(upgraded)), Bytes::new())
 }
 
 fn address_of(request: &Parts) -> Option<SocketAddr> {

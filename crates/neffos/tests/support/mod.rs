@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 pub(crate) mod frail;
+pub(crate) mod odd;
 pub(crate) mod ours;
+#[cfg(feature = "tls")]
+pub(crate) mod secure;
 pub(crate) mod sides;
 pub(crate) mod theirs;
 
@@ -119,8 +122,8 @@ pub(crate) struct Client<S> {
     tokens: usize,
 }
 
-impl Client<TcpStream> {
-    async fn upgrade(stream: TcpStream, address: SocketAddr, headers: &[(&str, &str)]) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) async fn upgrade(stream: S, address: SocketAddr, headers: &[(&str, &str)]) -> Self {
         let mut request: Request<()> = format!("ws://{address}/").into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
@@ -128,7 +131,9 @@ impl Client<TcpStream> {
         let (socket, _response) = within(tokio_tungstenite::client_async(request, stream)).await.unwrap();
         Self::from_socket(socket)
     }
+}
 
+impl Client<TcpStream> {
     /// The socket below, when nothing that came is unread.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.socket.into_inner()
@@ -263,10 +268,25 @@ pub(crate) fn attach_as(
     buffer: usize,
 ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(buffer);
+    (ours, drive_over_as(server, id, theirs))
+}
+
+/// Spawns the task that drives the server's side of a connection over a stream.
+pub(crate) fn drive_over(
+    server: &Server,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> tokio::task::JoinHandle<()> {
+    drive_over_as(server, "anon", stream)
+}
+
+fn drive_over_as(
+    server: &Server,
+    id: &str,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> tokio::task::JoinHandle<()> {
     let request = Request::get("/").header("x-id", id).body(()).unwrap().into_parts().0;
-    let driving = server.attach(theirs, request);
-    let driving = tokio::spawn(async { driving.await.unwrap() });
-    (ours, driving)
+    let driving = server.attach(stream, request);
+    tokio::spawn(async { driving.await.unwrap() })
 }
 
 /// Writes raw bytes to a new socket and returns all that comes back until the other side ends it.

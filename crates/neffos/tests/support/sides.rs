@@ -1,4 +1,4 @@
-//! One connection of this library, of a server or a client, over TCP or memory; the other end is made of frames.
+//! One connection of this library, of a server or a client, over TCP, TLS, memory or an odd stream; the other end is made of frames.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::{Client, attach, start, within};
+use super::odd::{EVEN, Odd, Oddity};
+#[cfg(feature = "tls")]
+use super::secure::{Certified, Door};
+use super::{Client, attach, drive_over, start, within};
 
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -24,9 +27,19 @@ pub(crate) type Wire = Client<Box<dyn Stream>>;
 pub(crate) enum Transport {
     Tcp,
     Memory,
+    #[cfg(feature = "tls")]
+    Tls,
+    Odd(Oddity),
 }
 
-pub(crate) const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Memory];
+pub(crate) const TRANSPORTS: [Transport; 4 + cfg!(feature = "tls") as usize] = [
+    Transport::Tcp,
+    Transport::Memory,
+    #[cfg(feature = "tls")]
+    Transport::Tls,
+    Transport::Odd(Oddity { room: 1024, most: 100, halts: true, ..EVEN }),
+    Transport::Odd(Oddity { room: 1024, keeps: true, ..EVEN }),
+];
 
 /// The signals that the handlers wait for, and those that they give.
 #[derive(Clone)]
@@ -99,6 +112,18 @@ pub(crate) async fn server(
             let (stream, _driving) = attach(&server, 1024);
             (server, Box::new(stream))
         }
+        #[cfg(feature = "tls")]
+        Transport::Tls => {
+            let server = builder.build().unwrap();
+            let door = Door::of(&server).await;
+            (server, Box::new(door.upgrade().await))
+        }
+        Transport::Odd(oddity) => {
+            let server = builder.build().unwrap();
+            let (stream, other) = Odd::pair(oddity);
+            drive_over(&server, stream);
+            (server, Box::new(other))
+        }
     };
     let mut wire = Client::over(stream).await;
     wire.greet().await;
@@ -113,7 +138,13 @@ pub(crate) async fn client(
 ) -> At<ClientSide> {
     let gate = Gate::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let builder = Ours::builder(&format!("ws://{}/", listener.local_addr().unwrap())).no_proxy();
+    let port = listener.local_addr().unwrap().port();
+    let url = match transport {
+        #[cfg(feature = "tls")]
+        Transport::Tls => format!("wss://localhost:{port}/"),
+        _ => format!("ws://127.0.0.1:{port}/"),
+    };
+    let builder = Ours::builder(&url).no_proxy();
     let builder = builder.namespace("default", events()).namespace("late", late()).state(gate.clone());
     let builder = builder.max_waiting_events(2).ask_timeout(NEVER).ping_interval(Duration::ZERO);
     let builder = adjust(builder.slow_consumer_timeout(Duration::ZERO).close_timeout(NEVER).handler_grace(NEVER));
@@ -124,6 +155,21 @@ pub(crate) async fn client(
         }
         Transport::Memory => {
             let (stream, other) = duplex(1024);
+            let accepting = async { Box::new(other) as Box<dyn Stream> };
+            tokio::join!(within(builder.dial_over(stream)), welcomed(accepting))
+        }
+        #[cfg(feature = "tls")]
+        Transport::Tls => {
+            let certified = Certified::new();
+            let builder = builder.tls_config(certified.trusted.clone());
+            let accepting = async {
+                let stream = within(listener.accept()).await.unwrap().0;
+                Box::new(within(certified.acceptor().accept(stream)).await.unwrap()) as Box<dyn Stream>
+            };
+            tokio::join!(within(builder.dial()), welcomed(accepting))
+        }
+        Transport::Odd(oddity) => {
+            let (stream, other) = Odd::pair(oddity);
             let accepting = async { Box::new(other) as Box<dyn Stream> };
             tokio::join!(within(builder.dial_over(stream)), welcomed(accepting))
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Driver, Stage};
 use crate::connection::closed::{Closed, ClosedBy};
 use crate::connection::deadlines::{Due, EndLimits};
-use crate::connection::io::Io;
+use crate::connection::io;
 use crate::connection::peer::too_slow;
 use crate::fanout::{Member, Tally};
 use crate::time_limit;
@@ -49,7 +49,7 @@ impl Driver {
                 self.peer.cut(&CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "a message comes too slowly"));
             }
             Due::Probe => {
-                let written = self.io.probe(&self.peer);
+                let written = io::probe(&self.peer);
                 self.note_written(written);
             }
             Due::SocketTimeout => self.lose_socket(),
@@ -78,12 +78,12 @@ impl Driver {
             self.begin_the_end();
         }
         // `Peer::close` notes the end before it queues the close frame, and then wakes this task.
-        if matches!(self.io, Io::Gone) || !self.peer.outgoing().outbox.has_ended() {
+        if self.is_lost || !self.peer.outgoing().outbox.has_ended() {
             return begins;
         }
         // A stream may hold back what it took: it is flushed before it is dropped.
         if !self.shut_down {
-            self.shut_down = self.io.poll_shut_down(&self.peer, cx).is_ready();
+            self.shut_down = io::poll_shut_down(&self.peer, cx).is_ready();
         }
         if self.peer_closed && self.shut_down {
             self.lose_socket();
@@ -132,7 +132,7 @@ impl Driver {
         let socket = self.peer.outgoing().abandon(&mut tally);
         drop(socket);
         self.peer.hub().fanout.totals().add(&tally);
-        self.io = Io::Gone;
+        self.is_lost = true;
     }
 }
 

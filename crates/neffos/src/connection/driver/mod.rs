@@ -23,7 +23,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::conn::Conn;
 use super::deadlines::Deadlines;
 use super::inbox::Inbox;
-use super::io::Io;
 use super::peer::Peer;
 use super::process::{self, Job};
 use super::rates::Meter;
@@ -34,9 +33,9 @@ use crate::websocket::{CloseCode, CloseFrame, Incoming, Reader};
 /// Drives a connection to its end, from `start` on; `held` is let go at the end.
 ///
 /// No `async fn`: its arguments would have a place of their own in every connection's task.
-pub(crate) fn drive(peer: Arc<Peer>, io: Io, start: Start, held: impl Send) -> impl Future<Output = ()> + Send {
+pub(crate) fn drive(peer: Arc<Peer>, start: Start, held: impl Send) -> impl Future<Output = ()> + Send {
     peer.hub().fanout.insert(&peer);
-    let mut driver = Driver::new(peer, io);
+    let mut driver = Driver::new(peer);
     driver.begin(start);
     poll_fn(move |cx| {
         let _held = &held;
@@ -54,7 +53,6 @@ pub(crate) enum Start {
 
 struct Driver {
     peer: Arc<Peer>,
-    io: Io,
     reader: Reader,
     inbox: Inbox,
     job: Option<Job>,
@@ -81,6 +79,8 @@ struct Driver {
     peer_closed_first: bool,
     /// This side has said that it sends nothing more.
     shut_down: bool,
+    /// The socket is gone.
+    is_lost: bool,
 }
 
 /// How far the end has come.
@@ -107,7 +107,7 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    fn new(peer: Arc<Peer>, io: Io) -> Self {
+    fn new(peer: Arc<Peer>) -> Self {
         let now = Instant::now();
         let limits = &peer.hub().limits;
         let mut deadlines = Deadlines::new(now);
@@ -131,8 +131,8 @@ impl Driver {
             peer_closed: false,
             peer_closed_first: false,
             shut_down: false,
+            is_lost: false,
             peer,
-            io,
         }
     }
 
@@ -163,7 +163,7 @@ impl Driver {
     fn take_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
             let busy = self.turn(cx);
-            if self.stage == Stage::Over && matches!(self.io, Io::Gone) {
+            if self.stage == Stage::Over && self.is_lost {
                 return Poll::Ready(());
             }
             // The clock is looked at once all else is done, not between any two messages.

@@ -8,9 +8,10 @@ use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::{Driver, Stage};
-use crate::connection::io::Written;
+use crate::connection::io;
 use crate::connection::process;
 use crate::connection::rates::{Meter, RateKind, RateVerdict};
+use crate::connection::socket::Written;
 use crate::fanout::{Member, Offer, Received};
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Message, events};
@@ -27,7 +28,7 @@ impl Driver {
             return self.read_on(unread, cx);
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            let moved = self.io.poll(&self.peer, cx, (!is_paused).then_some(&mut buffer[..]));
+            let moved = io::poll(&self.peer, cx, (!is_paused).then_some(&mut buffer[..]));
             self.note_written(moved.written);
             match moved.read {
                 Poll::Pending => false,
@@ -49,7 +50,7 @@ impl Driver {
 
     /// Handles the next of the bytes that were read before.
     fn read_on(&mut self, mut unread: Box<Bytes>, cx: &mut Context<'_>) -> bool {
-        let moved = self.io.poll(&self.peer, cx, None);
+        let moved = io::poll(&self.peer, cx, None);
         self.note_written(moved.written);
         let left = self.handle_frames(&unread).len();
         unread.advance(unread.len() - left);

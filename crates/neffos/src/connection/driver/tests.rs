@@ -8,7 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 
-use super::super::io::{READS, WRITES};
+use super::super::io;
+use super::super::peer::Outgoing;
+use super::super::socket::{READS, WRITES};
 use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
@@ -17,8 +19,8 @@ use crate::websocket::{self, Kind, Role};
 /// A connection that is driven, and the client's side of its stream.
 pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
     let (client, socket) = duplex(1024);
-    let peer = Peer::new(&hub(), identity(), Socket::Driven);
-    tokio::spawn(drive(peer.clone(), Io::Driven(Box::new(socket)), requested(), ()));
+    let peer = Peer::new(&hub(), identity(), Socket::over(socket));
+    tokio::spawn(drive(peer.clone(), requested(), ()));
     (peer, client)
 }
 
@@ -35,12 +37,17 @@ fn requested() -> Start {
     Start::Requested(Arc::new(http::Request::get("/").body(()).unwrap().into_parts().0), Bytes::new())
 }
 
+fn tcp<'a>(outgoing: &'a mut Outgoing) -> &'a TcpStream {
+    let (_, Socket::Tcp(stream)) = outgoing.parts() else { panic!("it is over TCP") };
+    stream
+}
+
 /// A connection over a socket whose task notes in `polls` that it ran, and the client's side of the socket.
 async fn noted(hub: &Arc<Hub>, listener: &TcpListener, polls: &Arc<AtomicUsize>) -> (Arc<Peer>, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let socket = listener.accept().await.unwrap().0;
     let peer = Peer::new(hub, identity(), Socket::Tcp(socket));
-    let mut driving = Box::pin(drive(peer.clone(), Io::OfPeer, requested(), ()));
+    let mut driving = Box::pin(drive(peer.clone(), requested(), ()));
     let polls = polls.clone();
     tokio::spawn(poll_fn(move |cx| {
         polls.fetch_add(1, Ordering::Relaxed);
@@ -129,7 +136,7 @@ async fn what_a_socket_takes_in_parts_comes_whole_and_before_what_was_sent_later
     let hub = hub();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (peer, mut client) = noted(&hub, &listener, &Arc::default()).await;
-    SockRef::from(peer.outgoing().tcp().unwrap()).set_send_buffer_size(1).unwrap();
+    SockRef::from(tcp(&mut peer.outgoing())).set_send_buffer_size(1).unwrap();
     let large = websocket::message(Role::Server, Kind::Binary, &vec![7; 512 * 1024]);
     let small = websocket::text(Role::Server, "later", "");
     peer.reply(large.clone());
@@ -277,9 +284,8 @@ impl tokio::io::AsyncWrite for Lazy {
 #[tokio::test]
 async fn a_stream_that_holds_back_what_it_took_is_flushed_before_it_is_dropped() {
     let (mut client, inner) = duplex(1024);
-    let peer = Peer::new(&hub(), identity(), Socket::Driven);
-    let lazy = Lazy { inner, kept: Vec::new(), polls: 0 };
-    tokio::spawn(drive(peer.clone(), Io::Driven(Box::new(lazy)), requested(), ()));
+    let peer = Peer::new(&hub(), identity(), Socket::over(Lazy { inner, kept: Vec::new(), polls: 0 }));
+    tokio::spawn(drive(peer.clone(), requested(), ()));
     client.write_all(&websocket::close(Role::Client, Some(&CloseFrame::new(CloseCode::NORMAL, "")))).await.unwrap();
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).await.unwrap();
@@ -302,11 +308,11 @@ async fn a_socket_whose_reader_is_slow_is_seen_to_take_bytes_before_the_runtime_
     let mut part = vec![0; 256 * 1024];
     client.read_exact(&mut part).await.unwrap();
     let mut probes = 0;
-    while !Io::OfPeer.probe(&peer).some {
+    while !io::probe(&peer).some {
         probes += 1;
         assert!(probes < 1_000_000, "it takes nothing");
         yield_now().await;
     }
     let cx = &mut Context::from_waker(std::task::Waker::noop());
-    assert!(peer.outgoing().tcp().unwrap().poll_write_ready(cx).is_pending(), "the runtime knew it, too");
+    assert!(tcp(&mut peer.outgoing()).poll_write_ready(cx).is_pending(), "the runtime knew it, too");
 }
