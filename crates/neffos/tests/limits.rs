@@ -4,13 +4,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use neffos::{Conn, Events, Reply, Server, ServerBuilder, Side, State};
-use support::sides::{Transport, client};
+use neffos::{Conn, Events, Message, Reply, Server, ServerBuilder, Side, State};
+use support::sides::{At, Transport, client, server};
 use support::{Client, attach, start, within};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -287,6 +288,137 @@ async fn a_message_that_trickles_in_is_cut_after_the_message_timeout() {
     }
 }
 
+/// Sends one byte a second for so many seconds; returns when pings of so many bytes came.
+async fn pinged(stream: impl AsyncRead + AsyncWrite, bytes: &[u8], count: usize, length: usize) -> Vec<u64> {
+    let (begin, mut pings) = (Instant::now(), Vec::new());
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let sending = async {
+        for byte in bytes.iter().cycle().take(count) {
+            writing.write_all(&[*byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let listening = async {
+        let mut ping = vec![0; length];
+        while reading.read_exact(&mut ping).await.is_ok() {
+            assert_eq!(ping[0], 0x89, "{ping:?}");
+            pings.push(begin.elapsed().as_secs());
+        }
+    };
+    tokio::select! {
+        () = sending => {}
+        () = listening => panic!("the connection ended"),
+    }
+    pings
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_pinged_while_its_message_trickles_in() {
+    let [payload, ping, fragments, _pings] = trickles();
+    for bytes in [payload, ping, fragments] {
+        let server = builder().build().unwrap();
+        let (_conn, stream) = greeted(&server).await;
+        assert_eq!(pinged(stream, &bytes, 58, 2).await, [25, 50], "{bytes:?}");
+    }
+    // A client pings a server, too; its frames are masked.
+    let interval = Duration::from_secs(25);
+    let at = client(Transport::Memory, |builder| builder.ping_interval(interval)).await;
+    let bytes = [&[0x82, 125][..], &[0; 125]].concat();
+    assert_eq!(pinged(at.wire.socket.into_inner(), &bytes, 58, 6).await, [25, 50]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_begins_a_message_and_falls_silent_is_cut_as_any_other() {
+    let server = builder().build().unwrap();
+    let (conn, mut stream) = greeted(&server).await;
+    let begin = Instant::now();
+    stream.write_all(&[0x82, 0xFE, 0xFF]).await.unwrap();
+    assert_eq!(conn.closed().await.unwrap().code().as_u16(), 1001);
+    assert_eq!(begin.elapsed().as_secs(), 35);
+}
+
+/// Reads a long message slowly, behind which a ping waits: it cannot be answered earlier.
+async fn reads_slowly<S: Side>(at: At<S>) {
+    const BODY: usize = 512 * 1024;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    at.ns.emit("bulk", "x".repeat(BODY)).unwrap();
+    let (conn, mut stream) = (at.ns.conn().clone(), at.wire.socket.into_inner());
+    let mut part = vec![0; 16 * 1024];
+    for _ in 0..BODY / part.len() {
+        stream.read_exact(&mut part).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(!conn.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_slowly_has_time_to_answer_a_ping_behind_a_long_message() {
+    let interval = Duration::from_secs(25);
+    reads_slowly(server(Transport::Memory, |builder| builder.ping_interval(interval)).await).await;
+    reads_slowly(client(Transport::Memory, |builder| builder.ping_interval(interval)).await).await;
+}
+
+/// Tells when it is dropped.
+struct Flag(Arc<AtomicBool>);
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A server with one place, whose `on_connect` never decides.
+fn undecided(builder: ServerBuilder, limit: Duration) -> (ServerBuilder, Arc<AtomicBool>) {
+    let dropped = Arc::new(AtomicBool::new(false));
+    let flag = dropped.clone();
+    let never = move |_: Conn, _| {
+        let flag = Flag(flag.clone());
+        async move {
+            let _flag = flag;
+            std::future::pending::<Result<(), neffos::Error>>().await
+        }
+    };
+    (builder.max_connections(1).ack_timeout(limit).ping_interval(Duration::ZERO).on_connect(never), dropped)
+}
+
+async fn is_let_go_undecided(builder: ServerBuilder, limit: u64) {
+    let (builder, dropped) = undecided(builder, Duration::from_secs(limit));
+    let server = builder.build().unwrap();
+    let begin = Instant::now();
+    let (stream, driving) = attach(&server, 1024);
+    let mut client = Client::over(stream).await;
+    client.send("M").await;
+    let closed = tokio::time::timeout(Duration::from_secs(2 * limit), client.socket.next()).await;
+    let Ok(Some(Ok(Frame::Close(Some(frame))))) = closed else { panic!("not closed: {closed:?}") };
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1013, "not admitted in time"));
+    assert_eq!(begin.elapsed().as_secs(), limit);
+    drop(client);
+    driving.await.unwrap();
+    // The default of `handler_grace`.
+    assert_eq!(begin.elapsed().as_secs(), limit + 10);
+    assert!(dropped.load(Ordering::Relaxed) && server.total_connections() == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_about_which_on_connect_never_decides_is_closed_and_its_place_is_free_again() {
+    for limit in [1, 10, 3_600] {
+        is_let_go_undecided(builder(), limit).await;
+        // Where all messages are native there is no greeting.
+        let native = Events::new().on_native(async |_: Message| ());
+        is_let_go_undecided(Server::builder().namespace("", native), limit).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_connect_may_take_its_time_where_there_is_no_limit() {
+    let (builder, dropped) = undecided(builder(), Duration::ZERO);
+    let server = builder.build().unwrap();
+    let mut client = in_memory(&server).await;
+    client.send("M").await;
+    tokio::time::timeout(Duration::from_secs(86_400), client.socket.next()).await.unwrap_err();
+    assert!(!dropped.load(Ordering::Relaxed) && server.total_connections() == 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_message_timeout_is_a_setting() {
     let [bytes, ..] = trickles();
@@ -319,9 +451,11 @@ async fn a_long_message_that_comes_slowly_but_comes_is_not_cut() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let reply = "$9;default;;size;0;0;524288";
-    let mut answer = vec![0; 2 + reply.len()];
-    within(stream.read_exact(&mut answer)).await.unwrap();
-    assert!(answer.ends_with(reply.as_bytes()));
+    // Pings come before it.
+    let mut answer = Vec::new();
+    while !answer.ends_with(reply.as_bytes()) {
+        assert!(within(stream.read_buf(&mut answer)).await.unwrap() > 0, "{answer:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

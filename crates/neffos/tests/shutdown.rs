@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use neffos::{CloseCode, CloseFrame, Events, Reply, Server, ServerBuilder, State};
 use support::{Client, attach, exchange, named, start, within};
-use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 #[derive(Clone, Default)]
 struct Gate {
@@ -66,6 +66,63 @@ async fn the_closing_is_spread_over_the_drain_window() {
     let (mut when, ()) = tokio::join!(futures_util::future::join_all(closed), server.shutdown());
     when.sort_unstable();
     assert!(when.iter().copied().eq(0..10), "{when:?}");
+}
+
+/// Drains a server with one client, which has so many bytes to read, ignores the close frame, and sends pings all the time if it is
+/// chatty. Returns how many milliseconds the drain took, and how many bytes the client read.
+async fn drained(close_timeout: Duration, queued: usize, is_chatty: bool) -> (u128, usize) {
+    let hour = Duration::from_secs(3600);
+    let builder = builder(&Gate::default()).close_timeout(close_timeout).shutdown_timeout(hour);
+    let server = builder.ping_interval(Duration::ZERO).build().unwrap();
+    let mut client = Client::over(attach(&server, 1024).0).await;
+    client.greet().await;
+    client.connect("default").await;
+    server.connections()[0].namespace("default").unwrap().emit("bulk", "x".repeat(queued)).unwrap();
+    let (mut reading, mut writing) = tokio::io::split(client.socket.into_inner());
+    let chatting = tokio::spawn(async move {
+        while is_chatty && writing.write_all(&[0x89, 0x80, 0, 0, 0, 0]).await.is_ok() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(hour).await;
+        drop(writing);
+    });
+    let reader = tokio::spawn(async move {
+        let (mut buffer, mut all) = ([0; 1000], 0);
+        while let Ok(count @ 1..) = reading.read(&mut buffer).await {
+            all += count;
+            sleep(Duration::from_millis(10)).await;
+        }
+        all
+    });
+    let begin = Instant::now();
+    server.shutdown().await;
+    let took = begin.elapsed().as_millis();
+    let read = reader.await.unwrap();
+    chatting.abort();
+    (took, read)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_ignores_the_close_frame_holds_a_drain_up_for_a_second() {
+    let seconds = Duration::from_secs;
+    for close_timeout in [Duration::ZERO, seconds(2), seconds(5), seconds(3600), Duration::MAX] {
+        for is_chatty in [false, true] {
+            let (took, _) = drained(close_timeout, 0, is_chatty).await;
+            assert!((1_000..1_200).contains(&took), "{took} ms of {close_timeout:?}, chatty: {is_chatty}");
+        }
+    }
+    let (took, _) = drained(Duration::from_millis(300), 0, true).await;
+    assert!((300..500).contains(&took), "{took} ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_gets_all_of_its_queue_in_a_drain_and_a_second_more() {
+    for is_chatty in [false, true] {
+        let (took, read) = drained(Duration::from_secs(60), 500_000, is_chatty).await;
+        // A tenth of a million bytes a second.
+        assert!((5_000..7_500).contains(&took), "{took} ms, chatty: {is_chatty}");
+        assert!(read > 500_000, "{read} bytes");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,7 +199,7 @@ async fn a_client_that_reads_slowly_gets_all_that_was_queued_and_the_close_frame
         // All of it takes four seconds.
         while let count @ 1.. = within(stream.read(&mut part)).await.unwrap() {
             all.extend_from_slice(&part[..count]);
-            tokio::time::sleep(Duration::from_millis(95)).await;
+            sleep(Duration::from_millis(95)).await;
         }
         assert_eq!(all.windows(5).filter(|part| part == b";bulk").count(), 40, "{ending:?}");
         let close = all.windows(4).rposition(|part| part[0] == 0x88 && part[2..] == 1012_u16.to_be_bytes());

@@ -11,7 +11,8 @@ use crate::time_limit;
 #[derive(Debug)]
 pub(super) enum Deadlines {
     Open {
-        /// When the peer was heard, or pinged, whichever was last.
+        /// When the peer was heard, or pinged, whichever was last. The bytes of a message that has begun do not count: a peer that
+        /// needs long for it hears pings meanwhile.
         heartbeat: Instant,
         is_pinged: bool,
         /// Boxed, as most connections have none.
@@ -24,7 +25,7 @@ pub(super) enum Deadlines {
 /// What a connection waits for now and then.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    /// For the client's `M`.
+    /// For the client's `M`, and for what `on_connect` decides.
     opened: Option<Instant>,
     /// For the socket, which takes nothing.
     stalled: Option<Instant>,
@@ -72,8 +73,8 @@ pub(super) enum Due {
     Ping,
     /// A pause is over, and reading continues.
     Resume,
-    /// The client has not said `M`.
-    NoHello,
+    /// The client has not said `M`, or `on_connect` has not decided.
+    NotOpen,
     /// The client did not answer a ping.
     NoPong,
     /// The client does not read.
@@ -99,20 +100,29 @@ impl Deadlines {
         self.end_wait(|waits| waits.opened = None);
     }
 
-    /// Something came from the peer, whatever it was.
+    /// Something came from the peer, whatever it was: it answers a ping.
     pub(super) fn heard(&mut self, now: Instant) {
-        if let Self::Open { heartbeat, is_pinged, .. } = self {
-            (*heartbeat, *is_pinged) = (now, false);
+        if let Self::Open { heartbeat, is_pinged, waits } = self {
+            *is_pinged = false;
+            if waits.as_ref().is_none_or(|waits| waits.message.is_none()) {
+                *heartbeat = now;
+            }
         }
     }
 
     /// Nothing is read, so that silence says nothing.
     pub(super) fn paused(&mut self, now: Instant) {
-        self.heard(now);
-        if let Self::Open { waits: Some(waits), .. } = self
-            && let Some(message) = &mut waits.message
-        {
+        let Self::Open { heartbeat, is_pinged, waits } = self else { return };
+        (*heartbeat, *is_pinged) = (now, false);
+        if let Some(message) = waits.as_mut().and_then(|waits| waits.message.as_mut()) {
             message.since = now;
+        }
+    }
+
+    /// A socket that was full has accepted bytes: the peer reads, but has not come to the ping yet.
+    pub(super) fn progressed(&mut self, now: Instant) {
+        if let Self::Open { heartbeat, is_pinged: true, .. } = self {
+            *heartbeat = now;
         }
     }
 
@@ -182,6 +192,13 @@ impl Deadlines {
         }));
     }
 
+    /// The socket's end takes no longer than until then.
+    pub(super) fn end_socket_by(&mut self, latest: Instant) {
+        if let Self::Ending(ending) = self {
+            ending.socket = Some(ending.socket.map_or(latest, |until| until.min(latest)));
+        }
+    }
+
     /// The handlers that tell of the end get their own time.
     pub(super) fn end_handlers(&mut self, until: Option<Instant>) {
         if let Self::Ending(ending) = self {
@@ -214,7 +231,7 @@ impl Deadlines {
         };
         let all = match self {
             Self::Open { heartbeat, is_pinged, waits } => [
-                after(waits.as_ref().and_then(|waits| waits.opened), limits.ack_timeout, Due::NoHello),
+                after(waits.as_ref().and_then(|waits| waits.opened), limits.ack_timeout, Due::NotOpen),
                 after(waits.as_ref().and_then(|waits| waits.stalled), limits.slow_consumer_timeout, Due::Stalled),
                 after(
                     waits.as_ref().and_then(|waits| waits.message).map(|message| message.since),
@@ -287,9 +304,44 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_trickles_in_answers_pings_and_does_not_hold_them_back() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.acknowledged();
+        deadlines.receiving(1, start);
+        let pings = (1..60).filter(|second| {
+            deadlines.heard(start + seconds(*second));
+            deadlines.due(start + seconds(*second), &limits) == Some(Due::Ping)
+        });
+        assert_eq!(pings.collect::<Vec<_>>(), [25, 50]);
+    }
+
+    #[test]
+    fn a_message_that_has_begun_and_does_not_come_on_is_no_sign_of_life() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.acknowledged();
+        deadlines.receiving(1, start);
+        assert_eq!(deadlines.due(start + seconds(25), &limits), Some(Due::Ping));
+        assert_eq!(deadlines.due(start + seconds(35), &limits), Some(Due::NoPong));
+    }
+
+    #[test]
+    fn a_full_socket_that_accepts_bytes_gives_a_ping_more_time() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.acknowledged();
+        deadlines.progressed(start + seconds(24));
+        assert_eq!(deadlines.due(start + seconds(25), &limits), Some(Due::Ping));
+        deadlines.progressed(start + seconds(34));
+        assert_eq!(deadlines.due(start + seconds(43), &limits), None);
+        assert_eq!(deadlines.due(start + seconds(44), &limits), Some(Due::NoPong));
+    }
+
+    #[test]
     fn a_client_must_greet_in_time() {
         let (limits, start) = (Limits::default(), Instant::now());
-        assert_eq!(Deadlines::new(start).due(start + seconds(10), &limits), Some(Due::NoHello));
+        assert_eq!(Deadlines::new(start).due(start + seconds(10), &limits), Some(Due::NotOpen));
     }
 
     #[test]
@@ -323,7 +375,8 @@ mod tests {
 
     #[test]
     fn a_message_must_end_in_time_and_a_long_one_must_come_on() {
-        let (limits, start) = (Limits::default(), Instant::now());
+        let limits = Limits { ping_interval: Duration::ZERO, ..Limits::default() };
+        let start = Instant::now();
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         deadlines.receiving(1, start);

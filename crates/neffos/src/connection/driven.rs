@@ -90,8 +90,10 @@ impl Driven<dyn Stream> {
         }
         let stream = &mut self.stream;
         // If it fails the other side is gone already.
-        let shut_down = guarded(|| Pin::new(stream).poll_shutdown(cx).map(drop));
-        shut_down.unwrap_or_else(|panic| Poll::Ready(drop(self.give_up(panic))))
+        guarded(|| Pin::new(stream).poll_shutdown(cx).map(drop)).unwrap_or_else(|panic| {
+            self.give_up(panic);
+            Poll::Ready(())
+        })
     }
 
     fn give_up(&mut self, Panic: Panic) -> io::Error {

@@ -93,10 +93,11 @@ impl Socket {
     pub(super) fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             // If it fails the other side is gone already.
-            Self::Tcp(stream) => Poll::Ready(drop(SockRef::from(&*stream).shutdown(Shutdown::Write))),
-            Self::Stream(stream) => stream.poll_shut_down(cx),
-            Self::Gone => Poll::Ready(()),
+            Self::Tcp(stream) => drop(SockRef::from(&*stream).shutdown(Shutdown::Write)),
+            Self::Stream(stream) => return stream.poll_shut_down(cx),
+            Self::Gone => {}
         }
+        Poll::Ready(())
     }
 }
 

@@ -94,7 +94,8 @@ impl ServerBuilder {
     }
 
     /// Decides whether a client is wanted: an error refuses it with its text. Until then the client is not in any
-    /// namespace and gets no broadcast. Inside, [`Conn::connect`] admits the client and connects it to a namespace.
+    /// namespace and gets no broadcast. Inside, [`Conn::connect`] admits the client and connects it to a namespace. It has
+    /// [`ack_timeout`](ServerBuilder::ack_timeout) to decide.
     pub fn on_connect<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Conn, Arc<Parts>) -> Fut + Send + Sync + 'static,
@@ -195,7 +196,10 @@ impl ServerBuilder {
         self
     }
 
-    /// How long a client may take for its greeting after the upgrade. The default is 10 s.
+    /// How long it may take after the upgrade until a connection is open: the client greets, and
+    /// [`on_connect`](ServerBuilder::on_connect) decides. The default is 10 s; zero is no limit. A client that does not greet is closed with
+    /// 1008. One that `on_connect` has not decided about is closed with 1013, so that it comes back. `on_connect` may then run on for
+    /// [`handler_grace`](ServerBuilder::handler_grace), before it is dropped. It has no limit once it has admitted the client by a call.
     pub fn ack_timeout(mut self, limit: Duration) -> Self {
         self.limits.ack_timeout = limit;
         self

@@ -59,7 +59,7 @@ impl Odd {
 /// Whether this time, the stream does nothing.
 fn halts(times: &mut usize, every_other: bool, cx: &Context<'_>) -> bool {
     *times += 1;
-    let halts = every_other && *times % 2 == 1;
+    let halts = every_other && !times.is_multiple_of(2);
     if halts {
         cx.waker().wake_by_ref();
     }
@@ -114,7 +114,7 @@ impl AsyncWrite for Odd {
             return Pin::new(&mut self.inner).poll_flush(cx);
         }
         self.flushes += 1;
-        if self.flushes % 8 != 0 {
+        if !self.flushes.is_multiple_of(8) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

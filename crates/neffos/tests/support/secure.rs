@@ -57,6 +57,6 @@ impl Door {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let connector = TlsConnector::from(self.certified.trusted.clone());
         let stream = within(connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap();
-        Client::upgrade(stream, self.address, &[]).await.socket.into_inner()
+        Box::pin(Client::upgrade(stream, self.address, &[])).await.socket.into_inner()
     }
 }

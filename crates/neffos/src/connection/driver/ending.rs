@@ -42,7 +42,7 @@ impl Driver {
             }
             // The next turn reads.
             Due::Resume => {}
-            Due::NoHello => self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "no greeting in time"))),
+            Due::NotOpen => self.give_up_opening(),
             Due::NoPong => self.peer.cut(&CloseFrame::new(CloseCode::GOING_AWAY, "no answer to a ping")),
             Due::Stalled => self.peer.cut(&too_slow()),
             Due::SlowMessage => {
@@ -55,6 +55,17 @@ impl Driver {
             Due::SocketTimeout => self.lose_socket(),
             Due::HandlerTimeout => self.give_up_handlers(),
         }
+    }
+
+    /// A client that never greets may not come back; one that the application never answers may.
+    fn give_up_opening(&self) {
+        let frame = if self.job.is_some() {
+            tracing::warn!(conn = &**self.peer.id(), "on_connect took too long: the client is closed");
+            CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "not admitted in time")
+        } else {
+            CloseFrame::new(CloseCode::POLICY, "no greeting in time")
+        };
+        self.peer.close(Some(&frame));
     }
 
     fn give_up_handlers(&mut self) {
@@ -88,6 +99,9 @@ impl Driver {
         if self.peer_closed && self.shut_down {
             self.lose_socket();
             return true;
+        }
+        if self.shut_down && self.peer.is_draining() {
+            self.deadlines.end_socket_by(Instant::now() + ANSWER_TIMEOUT);
         }
         begins
     }
@@ -136,5 +150,7 @@ impl Driver {
     }
 }
 
+/// How long a drain waits for the answer to a close frame, once all has been handed to the kernel.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the close frame of a connection that does not read may take.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);

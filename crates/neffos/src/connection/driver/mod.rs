@@ -110,10 +110,7 @@ impl Driver {
     fn new(peer: Arc<Peer>) -> Self {
         let now = Instant::now();
         let limits = &peer.hub().limits;
-        let mut deadlines = Deadlines::new(now);
-        if peer.session().ack.is_done() {
-            deadlines.acknowledged();
-        }
+        let deadlines = Deadlines::new(now);
         Self {
             reader: Reader::new(peer.hub().role, limits.read(), peer.deflate()),
             inbox: Inbox::default(),
@@ -141,9 +138,11 @@ impl Driver {
             Start::Requested(request, early) => {
                 self.peer.hub().observers.tell_opened(|| Conn::new(self.peer.clone()));
                 self.job = process::open(&self.peer, request);
+                self.note_open();
                 self.feed(&early);
             }
             Start::Welcomed(reader, early, rest) => {
+                self.note_open();
                 self.reader = reader;
                 early.into_iter().for_each(|incoming| self.receive(incoming));
                 self.feed(&rest);
@@ -203,6 +202,7 @@ impl Driver {
         let done = job.as_mut().poll(cx).is_ready();
         if done {
             self.job = None;
+            self.note_open();
             if self.stage == Stage::Telling {
                 self.stage = Stage::Over;
             }
@@ -212,6 +212,13 @@ impl Driver {
             if ack.is_done() { AckStep::Wait } else { ack.advance() }
         };
         self.follow(step) | done
+    }
+
+    /// Without a greeting, a connection is open when `on_connect` has decided.
+    fn note_open(&mut self) {
+        if self.job.is_none() && self.peer.session().ack.is_done() {
+            self.deadlines.acknowledged();
+        }
     }
 
     /// Closes over broken frames, once what came before them is answered, as far as that takes no wait.

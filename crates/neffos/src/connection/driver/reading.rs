@@ -61,7 +61,10 @@ impl Driver {
 
     fn note_message(&mut self, now: Instant) {
         match self.reader.is_idle() {
-            true => self.deadlines.received(),
+            true => {
+                self.deadlines.received();
+                self.deadlines.heard(now);
+            }
             false => self.deadlines.receiving(self.reader.begun(), now),
         }
     }
@@ -69,6 +72,9 @@ impl Driver {
     pub(super) fn note_written(&mut self, Written { some, stuck }: Written) {
         if some || !stuck {
             self.deadlines.flowing();
+        }
+        if some && stuck {
+            self.deadlines.progressed(Instant::now());
         }
         if stuck {
             self.deadlines.stalled(Instant::now());

@@ -37,7 +37,7 @@ fn requested() -> Start {
     Start::Requested(Arc::new(http::Request::get("/").body(()).unwrap().into_parts().0), Bytes::new())
 }
 
-fn tcp<'a>(outgoing: &'a mut Outgoing) -> &'a TcpStream {
+fn tcp(outgoing: &mut Outgoing) -> &TcpStream {
     let (_, Socket::Tcp(stream)) = outgoing.parts() else { panic!("it is over TCP") };
     stream
 }
