@@ -37,7 +37,7 @@ enum Over {
     Unix,
 }
 
-/// A server, and what its receivers are connected over.
+/// A server, and the transport of its receivers.
 struct Place {
     running: Running,
     over: Over,
@@ -147,7 +147,7 @@ async fn burst(place: Place, count: usize) {
     reading.abort();
 }
 
-/// Two clients that join and leave in a loop cost nobody a message, nor the connection where a full outbox disconnects.
+/// Two clients that join and leave in a loop cost no receiver a message, nor its connection where a full outbox disconnects.
 async fn bursts(over: Over) {
     burst(Place::of(builder(), over).await, 2_000).await;
     burst(Place::of(builder().overflow(Overflow::Disconnect), over).await, 2_000).await;

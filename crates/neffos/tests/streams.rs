@@ -1,5 +1,5 @@
-//! A stream of any kind is written to as a TCP socket is: whoever has something to send writes, and its faults are its own.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! A stream of any kind is written to as a TCP socket is: any task that sends writes, and a fault ends one connection.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 

@@ -100,7 +100,7 @@ impl Deadlines {
         self.end_wait(|waits| waits.opened = None);
     }
 
-    /// Something came from the peer, whatever it was: it answers a ping.
+    /// Bytes of any kind came from the peer: they answer a ping.
     pub(super) fn heard(&mut self, now: Instant) {
         if let Self::Open { heartbeat, is_pinged, waits } = self {
             *is_pinged = false;

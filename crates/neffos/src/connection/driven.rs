@@ -1,9 +1,9 @@
 //! A stream that is no TCP socket: TLS, memory, a socket of another kind, or code of the application.
 //!
-//! It is polled under the lock of the outbox, by whoever has something to send, as a TCP socket is written to. So it must not block,
+//! It is polled under the lock of the outbox, by any task that sends, as a TCP socket is written to. So it must not block,
 //! and must not call back into this library; it may fail or panic at any time. Three things make it a socket:
 //!
-//! - It always wakes the connection's own task, whoever polled it. That task continues what had to wait, a flush included.
+//! - It always wakes the connection's own task, also when another task polled it. That task continues the write or the flush.
 //! - The budget of the task that polls it does not count: a used-up budget would look like a socket without room.
 //! - A panic breaks this connection only. The stream is not polled again.
 
@@ -21,7 +21,7 @@ use tokio::task::unconstrained;
 use super::socket::MAX_PIECES;
 use crate::fanout::{Outbox, Tally};
 
-/// Anything that bytes go through both ways.
+/// Anything that can be read from and written to.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -63,7 +63,7 @@ impl Driven<dyn Stream> {
         outbox.abandon(tally);
     }
 
-    /// From now on the stream wakes the task of `cx`. That task continues with what others could not write.
+    /// From now on the stream wakes the task of `cx`. That task writes the bytes that other tasks had to leave.
     pub(super) fn poll_write(&mut self, outbox: &mut Outbox, cx: &Context<'_>, tally: &mut Tally) {
         self.waker.clone_from(cx.waker());
         outbox.set_blocked(false);
@@ -129,7 +129,7 @@ fn write_all(
     }
     match Pin::new(&mut stream).poll_flush(cx) {
         Poll::Ready(Err(err)) if !outbox.is_closed() => Err(err),
-        // What is not flushed goes when the stream wakes the connection's task. Behind the last frame, the stream is shut down.
+        // A pending flush continues when the stream wakes the connection's task. After the last frame, the stream is shut down.
         _ => Ok(()),
     }
 }

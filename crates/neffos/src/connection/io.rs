@@ -15,8 +15,8 @@ pub(super) struct Moved {
     pub(super) read: Poll<io::Result<usize>>,
 }
 
-/// Goes on with what waits in the peer's outbox and reads into `buffer`, if there is one, as far as either takes no wait. Both are
-/// under one lock: what most often happens is that something came, and nothing waits.
+/// Writes the peer's outbox and reads into `buffer`, if there is one, without waiting. Both happen under one lock: usually, bytes have
+/// come and the outbox is empty.
 pub(super) fn poll(peer: &Peer, cx: &mut Context<'_>, buffer: Option<&mut [u8]>) -> Moved {
     let mut tally = Tally::default();
     let moved = {

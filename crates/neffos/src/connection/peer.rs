@@ -1,7 +1,7 @@
 //! The shared state of one connection: its session, its outbox and its socket.
 //!
 //! Handles, the dispatcher and the connection's own task all hold it. Every lock in it is short: nothing waits, and no code of users
-//! runs under one, except for a stream of theirs (`driven.rs`). Only the connection's own task changes the membership.
+//! runs under one, except for a stream that they provide (`driven.rs`). Only the connection's own task changes the membership.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -486,7 +486,7 @@ pub(super) fn too_slow() -> CloseFrame {
     CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "reads too slowly")
 }
 
-/// Locks without regard to poisoning: no code of users runs under these locks but a stream of theirs, whose panics are caught.
+/// Locks without regard to poisoning: no code of users runs under these locks, except for a stream that they provide, whose panics are caught.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
 //! Where the bytes of one connection go to and come from: a TCP socket, or any other stream.
 //!
-//! It lies under the lock of the outbox, and whoever has something to send writes to it. Nothing here waits.
+//! It lies under the lock of the outbox, and any task that sends writes to it. Nothing here waits.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -16,8 +16,7 @@ use crate::fanout::{Outbox, Tally};
 /// Where the bytes go.
 #[derive(Debug)]
 pub(crate) enum Socket {
-    /// It lies here, and not in memory of its own, because that would have to be brought into the processor's cache for each
-    /// receiver of a broadcast.
+    /// Not boxed: separate memory would have to be brought into the processor's cache for each receiver of a broadcast.
     Tcp(TcpStream),
     /// A stream of another kind.
     Stream(Box<Driven<dyn Stream>>),
@@ -144,7 +143,7 @@ fn poll_read_tcp(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut [u8]) ->
 }
 
 /// Reads what there is. A socket that fills less than the buffer is empty: it counts as not ready until it says otherwise,
-/// which spares the system call that would find out. What comes meanwhile is not missed: readiness is taken back as of
+/// which spares the system call that would find out. Later bytes are not missed: readiness is taken back as of
 /// before the read.
 fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let mut last = None;
@@ -173,10 +172,10 @@ fn read_directly(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     std::io::Read::read(&mut &*SockRef::from(stream), buffer)
 }
 
-/// Whether the system tells of bytes that come after a read, though there were some before.
+/// Whether the system reports bytes that come after a read, although there were some before.
 const TELLS_OF_MORE: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Writes as much of what waits in `outbox` as the socket takes, in one system call.
+/// Writes as much of `outbox` as the socket takes, in one system call.
 fn write_now(stream: &TcpStream, outbox: &Outbox) -> io::Result<usize> {
     // No list of pieces, which the kernel would have to copy in and check: a twentieth of what a small write costs.
     if let Some(only) = outbox.only() {

@@ -17,7 +17,7 @@ pub(crate) struct Oddity {
     pub(crate) halts: bool,
     /// It keeps what it takes, as much as there is room for, until it is flushed, which takes eight tries.
     pub(crate) keeps: bool,
-    /// What it does once it has taken so many bytes.
+    /// The fault that it has once it has taken so many bytes.
     pub(crate) fault: Option<(Fault, usize)>,
 }
 
