@@ -405,16 +405,30 @@ function personItem({ id, name }) {
 /** @type {import("./neffos.js").Handlers} */
 const handlers = {
   [NAMESPACE]: {
-    chat: (_, message) => hearChat(message),
-    private: (_, message) => hearPrivate(message),
-    hello: (ns, message) => hearHello(ns, message),
-    left: (_, message) => hearLeft(message),
-    bye: (_, message) => part(message.sender ?? ""),
-    _OnAnyEvent(_, message) {
+    chat: unlessRefused((_, message) => hearChat(message)),
+    private: unlessRefused((_, message) => hearPrivate(message)),
+    hello: unlessRefused((ns, message) => hearHello(ns, message)),
+    left: unlessRefused((_, message) => hearLeft(message)),
+    bye: unlessRefused((_, message) => part(message.sender ?? "")),
+    _OnAnyEvent: unlessRefused((_, message) => {
       if (!message.event.startsWith("_On")) hearProgram(message, `${message.event}: ${message.text()}`);
-    },
+    }),
   },
 };
+
+/**
+ * The server refuses an event with a message of the same name that carries an error. It is no message of another person. The
+ * page reports only that a line was refused, in the place where it was written.
+ *
+ * @param {(ns: NsConn, message: Message) => void} hear
+ * @returns {(ns: NsConn, message: Message) => void}
+ */
+function unlessRefused(hear) {
+  return (ns, message) => {
+    if (message.error === undefined) hear(ns, message);
+    else if (message.event === "chat") note(placeOf(message), `Not sent: ${message.error.message}`);
+  };
+}
 
 // The server states the sender of each message. Ids in bodies prove nothing: any client can write any id.
 
@@ -553,7 +567,7 @@ async function sayPrivately(ns, place, said) {
     await ns.ask("private", { to: place.key, name: myName, text: said, proof: place.proof });
   } catch (error) {
     part(place.key);
-    note(place, `Not delivered: ${messageOf(error)}`);
+    note(place, `Not delivered: ${isNobody(error) ? `${place.title} has left` : messageOf(error)}`);
   }
 }
 
@@ -580,6 +594,11 @@ async function leavePlace(place) {
     for (const { rooms: theirs } of people.values()) theirs.delete(place.key);
   }
   dropPlace(place);
+}
+
+/** @param {unknown} error */
+function isNobody(error) {
+  return messageOf(error) === "nobody has this id";
 }
 
 /** @param {unknown} error */

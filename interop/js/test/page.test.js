@@ -191,6 +191,23 @@ describe("the page", { timeout: 300_000 }, () => {
     assert.deepEqual(await placeNames(grace), ["Lobby", "Ada"]);
   });
 
+  test("a restart during a private conversation shows no empty message", async () => {
+    const [ada, grace] = await openAll("Ada", "Grace");
+    await person(ada, "Grace").click();
+    await say(ada, "before");
+    await visit(grace, "Ada");
+    await heard(grace, "before");
+    await server.restart();
+    for (const page of [ada, grace]) await person(page, page === ada ? "Grace" : "Ada").waitFor();
+    for (const page of [ada, grace]) await untilConnected(page);
+    await say(ada, "and after");
+    await ada.getByText("Not delivered: Grace has left").waitFor();
+    await visit(ada, "Lobby");
+    assert.deepEqual(await spoken(ada), []);
+    assert.deepEqual(await placeNames(ada), ["Lobby", "Grace"]);
+    complaints = complaints.filter((text) => !isAboutTheAbsentServer(text));
+  });
+
   test("messages of the API are shown as such, with any name inside", async () => {
     const [ada, grace] = await openAll("Ada", "Grace");
     const adasId = await idOf(grace, "Ada");
@@ -273,7 +290,7 @@ describe("the page", { timeout: 300_000 }, () => {
     await grace.close();
     await person(ada, "Grace").waitFor({ state: "detached" });
     await say(ada, "too late");
-    await ada.getByText("Not delivered: nobody has this id").waitFor();
+    await ada.getByText("Not delivered: Grace has left").waitFor();
   });
 
   test("a new name reaches the others and is kept", async () => {
