@@ -1,6 +1,6 @@
 //! Both sides ask: the client asks for a sum, and the server asks the client back before it answers.
 //!
-//! `cargo run --example ask`, then ask the event `sum` with `[1,2,3]` at ws://127.0.0.1:8080, and answer `sure?` with `yes`.
+//! `cargo run -p neffos --example ask`, then ask the event `sum` with `[1,2,3]` at ws://127.0.0.1:8080, and answer `sure?` with `yes`.
 
 use neffos::{Error, Events, Json, NsConn, Server};
 

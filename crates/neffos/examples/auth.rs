@@ -1,6 +1,6 @@
 //! Who comes in: a token in the `Authorization` header says who it is, and nobody else gets an id or hears anything.
 //!
-//! `cargo run --example auth`, then connect with `Authorization: Bearer ada-secret` to ws://127.0.0.1:8080. A browser, which
+//! `cargo run -p neffos --example auth`, then connect with `Authorization: Bearer ada-secret` to ws://127.0.0.1:8080. A browser, which
 //! cannot set headers, connects to `/?X-Websocket-Header-Authorization=Bearer%20ada-secret`.
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Beside the routes of an axum application: whoever posts to `/news`, everyone connected at `/ws` hears it.
 //!
-//! `cargo run --example axum --features axum`, then `curl -d hello http://127.0.0.1:8080/news`.
+//! `cargo run -p neffos --example axum --features axum`, then `curl -d hello http://127.0.0.1:8080/news`.
 
 use std::net::SocketAddr;
 

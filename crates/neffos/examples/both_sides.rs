@@ -1,6 +1,6 @@
 //! One handler for both sides: a server and a client that answer each other's `ping` with the same code.
 //!
-//! `cargo run --example both_sides`
+//! `cargo run -p neffos --example both_sides`
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use neffos::{Client, Error, Events, Message, NsConn, Reply, Server, Side, State};

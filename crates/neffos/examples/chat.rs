@@ -1,6 +1,6 @@
 //! A chat: what one says, all others in the namespace hear. Comings and goings are told.
 //!
-//! `cargo run --example chat`, then connect to the namespace `default` at ws://127.0.0.1:8080.
+//! `cargo run -p neffos --example chat`, then connect to the namespace `default` at ws://127.0.0.1:8080.
 
 use neffos::{Error, Events, Json, Message, NsConn, Server};
 use serde::{Deserialize, Serialize};

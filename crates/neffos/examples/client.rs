@@ -1,6 +1,6 @@
 //! A client: joins a room, prints what others say there, says what it reads from its input, and comes back by itself.
 //!
-//! `cargo run --example rooms` in one terminal, and in two others `cargo run --example client`.
+//! `cargo run -p neffos --example rooms` in one terminal, and in two others `cargo run -p neffos --example client`.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use neffos::{Change, Client, Events, Reconnect};

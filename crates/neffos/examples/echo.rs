@@ -1,6 +1,6 @@
 //! Answers what it is asked with what it was asked.
 //!
-//! `cargo run --example echo`, then ask the event `echo` of the namespace `default` at ws://127.0.0.1:8080.
+//! `cargo run -p neffos --example echo`, then ask the event `echo` of the namespace `default` at ws://127.0.0.1:8080.
 
 use neffos::{Events, Message, Reply, Server};
 

@@ -1,6 +1,6 @@
 //! An exchange of one's own: over plain TCP, with a broker that takes forty lines.
 //!
-//! `cargo run --example exchange --features testing` starts a broker, and holds servers that share it up against every promise
+//! `cargo run -p neffos --example exchange --features testing` starts a broker, and holds servers that share it up against every promise
 //! about several servers.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 

@@ -1,6 +1,6 @@
 //! Rooms: who may come in, who hears what is said there, and a server that speaks up on its own.
 //!
-//! `cargo run --example rooms`, then join `lobby` in the namespace `default` at ws://127.0.0.1:8080.
+//! `cargo run -p neffos --example rooms`, then join `lobby` in the namespace `default` at ws://127.0.0.1:8080.
 
 use std::time::Duration;
 
