@@ -129,9 +129,8 @@ pub(super) const CENTRIFUGO: &str = "centrifugo";
 pub(super) const SOCKUDO: &str = "sockudo";
 /// The key of every HTTP API here.
 pub(super) const API_KEY: &str = "a-key-for-the-benchmarks";
-/// Without the rates that it has by default: a burst would wait for them.
-const SERVE: &str =
-    "serve --outbox-messages 16384 --message-rate 0 --byte-rate 0 --join-rate 0 --api-key a-key-for-the-benchmarks";
+/// Without its default rates, which delay a burst, and with a log of errors only, as the other servers.
+const SERVE: &str = "serve --outbox-messages 16384 --message-rate 0 --byte-rate 0 --join-rate 0 --log error --api-key a-key-for-the-benchmarks";
 /// Ours first.
 pub(super) const AMONG_REDIS: [&str; 2] = ["redis", "go25-redis"];
 pub(super) const AMONG_NATS: [&str; 2] = ["nats", "go25-nats"];
@@ -282,7 +281,7 @@ pub(super) const CONTESTANTS: [Contestant; 21] = [
         program: Program::Own("neffos"),
         flags: SERVE,
         broker: None,
-        remark: "`neffos serve`; rates per client off; its outbox holds 16,384 messages",
+        remark: "`neffos serve`; rates per client off; log of errors only; its outbox holds 16,384 messages",
     },
     Contestant {
         name: HUB_TLS,
@@ -300,7 +299,7 @@ pub(super) const CONTESTANTS: [Contestant; 21] = [
         program: Program::Own("neffos"),
         flags: SERVE,
         broker: Some(Language::Redis),
-        remark: "two of `neffos serve`, between which all messages go; rates per client off",
+        remark: "two of `neffos serve`, between which all messages go; rates per client off; log of errors only",
     },
     Contestant {
         name: AMONG_NATS[0],
