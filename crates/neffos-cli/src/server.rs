@@ -55,6 +55,8 @@ fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     let bounds = settings.outbox_messages.zip(settings.outbox_bytes);
     let builder = with(builder, bounds, |builder, (messages, bytes)| builder.outbox(messages.get(), bytes.get()));
     let builder = with(builder, settings.overflow, |builder, policy| builder.overflow(overflow(policy)));
+    let builder = with(builder, settings.send_buffer_bytes, ServerBuilder::send_buffer_bytes);
+    let builder = with(builder, settings.memory_budget, ServerBuilder::memory_budget);
     let builder = with(builder, settings.max_message, ServerBuilder::max_message);
     let builder = with(builder, settings.message_rate, |builder, rate| builder.message_rate(rate.rate()));
     let builder = with(builder, settings.byte_rate, |builder, rate| builder.byte_rate(rate.rate()));

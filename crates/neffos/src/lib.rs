@@ -25,6 +25,7 @@
 //!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers see one order.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod budget;
 mod client;
 mod connection;
 mod error;
@@ -46,6 +47,7 @@ pub mod testing;
 mod time_limit;
 mod websocket;
 
+pub use budget::{MemoryBudget, MemoryUsage};
 pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
 #[cfg(feature = "protobuf")]
 pub use connection::Protobuf;

@@ -100,6 +100,8 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         response_timeout: time 120_000, NONE;
         keep_alive_timeout: time 75_000, NONE;
         ack_timeout: time 10_000, NONE;
+        send_buffer_bytes: count 1 << 16, NONE;
+        memory_budget: count 1 << 30, NONE;
         max_message: count 65_536, NONE;
         max_fragments: count 1024, NONE;
         message_timeout: time 60_000, NONE;

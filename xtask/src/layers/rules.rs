@@ -9,16 +9,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("websocket", &[]),
     ("net", &[]),
     ("time_limit", &[]),
+    ("budget", &[]),
     ("error", &["websocket::CloseCode"]),
     ("message", &["error", "websocket"]),
     ("session", &["error", "message", "websocket"]),
-    ("fanout", &["message", "websocket"]),
-    ("exchange", &["error", "message", "websocket", "fanout"]),
-    ("connection", &["error", "time_limit", "message", "session", "websocket", "fanout", "exchange"]),
+    ("fanout", &["budget", "message", "websocket"]),
+    ("exchange", &["budget", "error", "message", "websocket", "fanout"]),
+    ("connection", &["budget", "error", "time_limit", "message", "session", "websocket", "fanout", "exchange"]),
     ("client", &["error", "net", "time_limit", "message", "session", "websocket", "fanout", "connection"]),
     (
         "server",
         &[
+            "budget",
             "error",
             "time_limit",
             "message",
@@ -33,8 +35,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // For who writes an exchange, above all the rest.
     ("testing", &["error", "message", "websocket", "exchange", "connection", "client", "server", "http"]),
     // For benches only: nobody may use it.
-    ("internals", &["message", "session", "websocket", "fanout"]),
-    ("http", &["error", "time_limit", "message", "session", "websocket", "fanout", "connection", "server"]),
+    ("internals", &["budget", "message", "session", "websocket", "fanout"]),
+    ("http", &["budget", "error", "time_limit", "message", "session", "websocket", "fanout", "connection", "server"]),
     // For fuzzers only: what they hold a whole server and a client up against, and the way to what stands beside the rest.
     ("fuzzing", &["error", "message", "websocket", "exchange", "connection", "client", "server", "http"]),
 ];

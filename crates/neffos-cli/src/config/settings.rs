@@ -160,6 +160,16 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "POLICY", help_heading = LIMITS)]
     pub(crate) overflow: Option<OverflowPolicy>,
 
+    /// Bytes that everything queued may take, of all connections together, 0: no limit. Beyond it, connections whose sockets are
+    /// full get no more broadcasts, and those that hold most are closed with 1013 [default: half of the memory that the process
+    /// may take: the least limit of its control groups, or the machine's memory]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub(crate) memory_budget: Option<usize>,
+
+    /// The kernel's send buffer of each TCP socket, in bytes, 0: the system chooses. Linux doubles it [default: 0]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub(crate) send_buffer_bytes: Option<usize>,
+
     /// How long a client may take nothing of what waits for it, 0s: for ever; beyond, it is cut [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) slow_consumer_timeout: Option<Period>,
@@ -326,6 +336,8 @@ impl Settings {
             outbox_messages: self.outbox_messages.or(next.outbox_messages),
             outbox_bytes: self.outbox_bytes.or(next.outbox_bytes),
             overflow: self.overflow.or(next.overflow),
+            memory_budget: self.memory_budget.or(next.memory_budget),
+            send_buffer_bytes: self.send_buffer_bytes.or(next.send_buffer_bytes),
             slow_consumer_timeout: self.slow_consumer_timeout.or(next.slow_consumer_timeout),
             message_timeout: self.message_timeout.or(next.message_timeout),
             ping_interval: self.ping_interval.or(next.ping_interval),

@@ -1,9 +1,10 @@
 //! What monitoring reads at `/metrics`.
 //!
-//! - `mod.rs`: the server's numbers; `traffic.rs`: connections that come and go, and the HTTP API; `cluster.rs`: other
-//!   servers; `process.rs`: what the process takes.
+//! - `mod.rs`: the server's numbers; `traffic.rs`: connections that come and go, and the HTTP API; `memory.rs`: the memory
+//!   budget; `cluster.rs`: other servers; `process.rs`: what the process takes.
 
 mod cluster;
+mod memory;
 mod process;
 mod traffic;
 
@@ -20,12 +21,16 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(NAMESPACE_CONNECTIONS, "Connections that are in a namespace.");
     describe_counter!(QUEUED, "Messages taken into the outbox of a connection; one to 1,000 connections counts 1,000.");
     describe_counter!(DELIVERED, "Messages handed to the kernel, whole.");
-    describe_counter!(DROPPED, "Messages that a connection missed: its outbox was full, or it was closing.");
+    describe_counter!(
+        DROPPED,
+        "Messages that a connection missed: its outbox was full, it was closing, or the memory budget was used up."
+    );
     describe_counter!(UPGRADE_ERRORS, "Requests to the websocket that did not become one, by HTTP status.");
     for status in ["400", "403", "405", "421", "426", "429", "503"] {
         counter!(UPGRADE_ERRORS, "status" => status).absolute(0);
     }
     traffic::describe();
+    memory::describe();
     cluster::describe();
     Ok(handle)
 }
@@ -46,6 +51,8 @@ pub(crate) fn render<'a>(
     counter!(DELIVERED).absolute(counters.delivered());
     counter!(DROPPED, "reason" => "full").absolute(counters.dropped_full());
     counter!(DROPPED, "reason" => "closed").absolute(counters.dropped_closed());
+    counter!(DROPPED, "reason" => "memory").absolute(counters.dropped_memory());
+    memory::update(server.memory());
     traffic::update(counters, server.rate_limited(), server.refused_connections());
     if let Some(others) = server.cluster() {
         cluster::update(&others);

@@ -33,6 +33,8 @@ pub(super) struct Waits {
     message: Option<Started>,
     /// For the end of a pause: the peer has sent too fast.
     resting: Option<Instant>,
+    /// For memory: when to look again.
+    short: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub(super) enum Due {
     Ping,
     /// A pause is over, and reading continues.
     Resume,
+    /// Whether memory is still short is to be looked at.
+    LookAgain,
     /// The client has not said `M`, or `on_connect` has not decided.
     NotOpen,
     /// The client did not answer a ping.
@@ -156,6 +160,36 @@ impl Deadlines {
         matches!(self, Self::Open { waits: Some(waits), .. } if waits.resting.is_some())
     }
 
+    /// Nothing is read, since memory is short. That is looked at again soon. True when a pause begins.
+    pub(super) fn lacks_memory(&mut self, now: Instant) -> bool {
+        let Self::Open { waits, .. } = self else { return false };
+        let short = &mut waits.get_or_insert_default().short;
+        let begins = short.is_none();
+        short.get_or_insert(now + LOOK_AGAIN);
+        begins
+    }
+
+    fn look_again(&mut self, now: Instant) {
+        if let Self::Open { waits: Some(waits), .. } = self {
+            waits.short = Some(now + LOOK_AGAIN);
+        }
+    }
+
+    /// Memory is not short.
+    pub(super) fn has_memory(&mut self) {
+        self.end_wait(|waits| waits.short = None);
+    }
+
+    /// Whether bytes wait and the socket takes none.
+    pub(super) fn is_stalled(&self) -> bool {
+        matches!(self, Self::Open { waits: Some(waits), .. } if waits.stalled.is_some())
+    }
+
+    /// Whether the client's greeting is waited for.
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self, Self::Open { waits: Some(waits), .. } if waits.opened.is_some())
+    }
+
     /// Bytes wait and the socket takes none.
     pub(super) fn stalled(&mut self, now: Instant) {
         let stalled = match self {
@@ -212,6 +246,7 @@ impl Deadlines {
         match (due, self) {
             (Due::Ping, Self::Open { heartbeat, is_pinged, .. }) => (*heartbeat, *is_pinged) = (now, true),
             (Due::Resume, open @ Self::Open { .. }) => open.end_wait(|waits| waits.resting = None),
+            (Due::LookAgain, open @ Self::Open { .. }) => open.look_again(now),
             (Due::Probe, Self::Ending(ending)) => ending.probed = now,
             (Due::SocketTimeout, Self::Ending(ending)) => (ending.socket, ending.stalled) = (None, None),
             (Due::HandlerTimeout, Self::Ending(ending)) => ending.handlers = None,
@@ -239,6 +274,7 @@ impl Deadlines {
                     Due::SlowMessage,
                 ),
                 waits.as_ref().and_then(|waits| waits.resting).map(|until| (until, Due::Resume)),
+                waits.as_ref().and_then(|waits| waits.short).map(|until| (until, Due::LookAgain)),
                 match is_pinged {
                     true => after(Some(*heartbeat), limits.pong_timeout, Due::NoPong),
                     false => after(Some(*heartbeat), limits.ping_interval, Due::Ping),
@@ -250,6 +286,7 @@ impl Deadlines {
                 after(ending.stalled.map(|_| ending.probed), probe_interval(ending.patience), Due::Probe),
                 ending.handlers.map(|until| (until, Due::HandlerTimeout)),
                 None,
+                None,
             ],
         };
         all.into_iter().flatten()
@@ -258,7 +295,8 @@ impl Deadlines {
 
 impl Waits {
     fn is_over(&self) -> bool {
-        self.opened.is_none() && self.stalled.is_none() && self.message.is_none() && self.resting.is_none()
+        let times = [self.opened, self.stalled, self.resting, self.short];
+        self.message.is_none() && times.iter().all(Option::is_none)
     }
 }
 
@@ -267,6 +305,8 @@ fn probe_interval(patience: Duration) -> Duration {
     time_limit::of(patience).unwrap_or(LONGEST_PROBING) / PROBES
 }
 
+/// How long a pause for memory lasts before it is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const LONGEST_PROBING: Duration = Duration::from_secs(8);
 /// A message gets its time once more for each of these that comes.
 const MESSAGE_STEP: usize = 64 * 1024;
@@ -371,6 +411,19 @@ mod tests {
         assert!(deadlines.is_resting());
         assert_eq!(deadlines.due(start + seconds(2), &limits), Some(Due::Resume));
         assert!(!deadlines.is_resting());
+    }
+
+    #[test]
+    fn memory_that_is_short_is_looked_at_again_until_it_is_not() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut deadlines = Deadlines::new(start);
+        deadlines.acknowledged();
+        assert!(deadlines.lacks_memory(start) && !deadlines.lacks_memory(start));
+        assert_eq!(deadlines.due(start + LOOK_AGAIN, &limits), Some(Due::LookAgain));
+        assert_eq!(deadlines.due(start + LOOK_AGAIN, &limits), None);
+        assert_eq!(deadlines.due(start + 2 * LOOK_AGAIN, &limits), Some(Due::LookAgain));
+        deadlines.has_memory();
+        assert_eq!(deadlines.next(&limits), Some(start + seconds(25)));
     }
 
     #[test]

@@ -20,8 +20,9 @@ use super::line::Line;
 use super::namespace::casts;
 use super::peer::Peer;
 use super::rates::{RateCounts, RateLimited};
+use crate::budget::{Budget, Holder, Source, Steps};
 use crate::exchange::{Here, Membership, Selection};
-use crate::fanout::{Audience, Except, Fanout};
+use crate::fanout::{Audience, Cursor, Except, Fanout};
 use crate::message::Message;
 use crate::message::wire::NativeMode;
 use crate::websocket::{CloseFrame, Role};
@@ -41,6 +42,8 @@ pub(crate) struct Hub {
     /// What a client's handles hold; a server has none.
     line: OnceLock<Weak<Line>>,
     pub(super) rate_counts: RateCounts,
+    /// What everything that is queued here counts in.
+    pub(crate) budget: Arc<Budget>,
     next_key: AtomicU64,
 }
 
@@ -59,6 +62,7 @@ impl Hub {
             exchange: None,
             line: OnceLock::new(),
             rate_counts: RateCounts::default(),
+            budget: Budget::unlimited(),
             next_key: AtomicU64::new(1),
         }
     }
@@ -83,7 +87,11 @@ impl Hub {
         if let Some(exchange) = &self.exchange {
             exchange.node().broadcast(&messages, except);
         }
-        casts(messages, except).iter().for_each(|cast| self.fanout.broadcast(cast));
+        self.cast(messages, except);
+    }
+
+    fn cast(&self, messages: Vec<Message>, except: &Except) {
+        casts(messages, except, &self.budget).iter().for_each(|cast| self.fanout.broadcast(cast));
     }
 
     /// Everyone here whom `message` is for.
@@ -109,7 +117,7 @@ impl Hub {
 
 impl Here for Hub {
     fn deliver(&self, messages: Vec<Message>, except: &Except) {
-        casts(messages, except).iter().for_each(|cast| self.fanout.broadcast(cast));
+        self.cast(messages, except);
     }
 
     fn ask(&self, message: Message, patience: Option<Duration>) -> BoxFuture<'static, Option<Message>> {
@@ -144,6 +152,20 @@ impl Here for Hub {
         let Some(id) = id else { return self.fanout.count(namespace, room) };
         let (namespace, room, id) = (namespace.into(), room.map(Into::into), Some(id.into()));
         self.fanout.members(&Audience { namespace, room, id, except: Except::Nobody }).len()
+    }
+}
+
+impl Source for Hub {
+    fn walk(self: Arc<Self>) -> Steps {
+        let mut cursor = Cursor::default();
+        Box::new(std::iter::from_fn(move || {
+            let some = self.fanout.some(&mut cursor)?;
+            Some(some.into_iter().map(|peer| peer as Arc<dyn Holder>).collect())
+        }))
+    }
+
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        self.fanout.spawn(work);
     }
 }
 

@@ -42,11 +42,15 @@ impl Inbox {
         Some(first)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     pub(super) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.queue.len())
     }
 
-    /// How many bytes the bodies of its events have, with a share for each event.
+    /// About how many bytes its events take.
     pub(super) fn bytes(&self) -> usize {
         self.first().map_or(0, size) + self.others.as_ref().map_or(0, |others| others.bytes)
     }
@@ -64,13 +68,23 @@ impl Others {
     }
 }
 
-fn size(message: &Message) -> usize {
-    message.body().len() + size_of::<Message>()
+/// About how many bytes it takes. Names lie in it and in the frame that the body is a part of.
+pub(super) fn size(message: &Message) -> usize {
+    let names = message.namespace.len() + message.room.len() + message.event.len();
+    let text = message.error.as_ref().map_or(0, |text| text.len());
+    size_of::<Message>() + message.body.len() + text + 2 * names
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_count_as_bodies_do() {
+        let mut inbox = Inbox::default();
+        inbox.push(Box::new(Message::new("e".repeat(60_000), "")));
+        assert!(inbox.bytes() >= 2 * 60_000);
+    }
 
     #[test]
     fn events_come_out_as_they_came_in() {

@@ -26,6 +26,7 @@ mod extract;
 mod handler;
 mod hub;
 mod inbox;
+mod input;
 mod io;
 mod limits;
 mod line;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::conn::Conn;
 use super::requests;
 use super::side::{Link, ServerSide, Side};
+use crate::budget::Budget;
 use crate::error::Error;
 use crate::fanout::{Audience, Cast, Chunk, Except, Member};
 use crate::message::{Cause, IntoMessages, Message, wire};
@@ -285,7 +286,7 @@ impl<S: Side> fmt::Debug for Room<S> {
 }
 
 /// The broadcasts that `messages` make: neighbours with one audience are one, so that nothing comes between them.
-pub(super) fn casts(messages: Vec<Message>, except: &Except) -> Vec<Arc<Cast>> {
+pub(super) fn casts(messages: Vec<Message>, except: &Except, budget: &Arc<Budget>) -> Vec<Arc<Cast>> {
     let mut casts: Vec<Cast> = Vec::with_capacity(1);
     for message in messages {
         let audience = Audience {
@@ -295,11 +296,11 @@ pub(super) fn casts(messages: Vec<Message>, except: &Except) -> Vec<Arc<Cast>> {
             except: except.clone(),
         };
         // A token is between two: everyone else gets the message without it.
-        let chunk = Chunk::single(wire::encode_with_token(&message, "", Role::Server));
+        let chunk = Chunk::charged(wire::encode_with_token(&message, "", Role::Server), budget);
         let private = message
             .asker
             .filter(|_| message.is_ask())
-            .map(|asker| (asker, Chunk::single(wire::encode(&message, Role::Server))));
+            .map(|asker| (asker, Chunk::charged(wire::encode(&message, Role::Server), budget)));
         match casts.last_mut().filter(|last| last.audience == audience && last.private.is_none() && private.is_none()) {
             Some(last) => last.chunk = Chunk::joined([&last.chunk, &chunk].into_iter()),
             None => casts.push(Cast::new(audience, chunk, private)),

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use super::ask::Waiter;
 use super::extensions::Values;
 use super::hub::Hub;
+use super::input::Input;
 use super::socket::Socket;
+use crate::budget::{Budget, Holder};
 use crate::error::Error;
 use crate::exchange::Claim;
 use crate::fanout::{Chunk, Member, Offer, Outbox, OutboxLimits, Place, Tally};
@@ -39,6 +41,11 @@ pub(crate) struct Peer {
     /// The socket is no longer for messages. Set under the lock of `life`.
     ended: AtomicBool,
     draining: AtomicBool,
+    /// It is closed, since the server needs the memory that it holds.
+    shed: AtomicBool,
+    /// A frame was given up half-written: the stream is of no more use.
+    broken: AtomicBool,
+    input: Input,
     life: Mutex<Life>,
     values: Mutex<Values>,
     reconnect_tries: i64,
@@ -97,6 +104,9 @@ impl Peer {
             waker: AtomicWaker::new(),
             ended: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            shed: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            input: Input::default(),
             life: Mutex::default(),
             values: Mutex::default(),
             reconnect_tries: identity.reconnect_tries,
@@ -274,6 +284,20 @@ impl Peer {
         self.waker.wake();
     }
 
+    /// Whether its memory was to be given up.
+    pub(super) fn is_shed(&self) -> bool {
+        self.shed.load(Ordering::Acquire)
+    }
+
+    /// Whether the stream is of no more use.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn input(&self) -> &Input {
+        &self.input
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
@@ -357,6 +381,10 @@ impl Peer {
     }
 
     fn send_frame(&self, frame: Bytes) -> Result<(), Error> {
+        if self.hub.budget.is_over() && self.outgoing().outbox.is_blocked() {
+            self.hub.fanout.totals().add(&Tally { dropped_memory: 1, ..Tally::default() });
+            return Err(Error::full());
+        }
         match self.send_single(frame, &self.hub.limits.outbox) {
             (Offer::Rest, tally) if tally.dropped_closed > 0 => Err(Error::closed()),
             (Offer::Flush | Offer::Rest, _) => Ok(()),
@@ -368,7 +396,7 @@ impl Peer {
     fn send_single(&self, frame: Bytes, limits: &OutboxLimits) -> (Offer, Tally) {
         let frame = self.packed(frame);
         let mut tally = Tally::default();
-        let (offer, needs_driver) = self.outgoing().send_single(frame, limits, &mut tally);
+        let (offer, needs_driver) = self.outgoing().send_single(frame, (limits, &self.hub.budget), &mut tally);
         self.hub.fanout.totals().add(&tally);
         if needs_driver {
             self.waker.wake();
@@ -393,21 +421,26 @@ impl Outgoing {
     }
 
     /// Queues one message for this connection alone.
-    fn offer_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
+    fn offer_single(&mut self, message: Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
         let Self { outbox, socket } = self;
-        outbox.offer_single(frame, limits, tally, |outbox, tally| socket.write(outbox, tally))
+        outbox.offer_single(message, limits, tally, |outbox, tally| socket.write(outbox, tally))
     }
 
     /// Queues a frame for this connection alone, and writes it, unless somebody else is about to; true when the connection's
     /// own task must go on with it.
-    fn send_single(&mut self, frame: Bytes, limits: &OutboxLimits, tally: &mut Tally) -> (Offer, bool) {
+    fn send_single(
+        &mut self,
+        frame: Bytes,
+        (limits, budget): (&OutboxLimits, &Arc<Budget>),
+        tally: &mut Tally,
+    ) -> (Offer, bool) {
         let written = self.socket.write_past(&self.outbox, &frame);
         if written == frame.len() {
             tally.queued += 1;
             tally.delivered += 1;
             return (Offer::Rest, false);
         }
-        let offer = self.offer_single(frame, limits, tally);
+        let offer = self.offer_single(Chunk::charged(frame, budget), limits, tally);
         self.outbox.advance(written, tally);
         (offer, offer == Offer::Flush && self.write(tally))
     }
@@ -459,7 +492,11 @@ impl Member for Peer {
         let offer = {
             let mut outgoing = self.outgoing();
             self.session().confirm_membership();
-            outgoing.offer_single(frame, &self.hub.limits.outbox.for_replies(), &mut tally)
+            outgoing.offer_single(
+                Chunk::charged(frame, &self.hub.budget),
+                &self.hub.limits.outbox.for_replies(),
+                &mut tally,
+            )
         };
         self.hub.fanout.totals().add(&tally);
         if offer == Offer::Overflow {
@@ -473,6 +510,30 @@ impl Member for Peer {
         if needs_driver {
             self.waker.wake();
         }
+    }
+}
+
+impl Holder for Peer {
+    fn held(&self) -> usize {
+        if self.is_shed() {
+            return 0;
+        }
+        let outbox = self.outgoing().outbox.held();
+        outbox + self.input.held()
+    }
+
+    fn shed(&self) {
+        self.shed.store(true, Ordering::Release);
+        let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "the server is short of memory");
+        self.end(Some(frame.clone()));
+        let mut tally = Tally::default();
+        let is_broken = self.outgoing().outbox.shed(websocket::close(self.hub.role, Some(&frame)), &mut tally);
+        self.hub.fanout.totals().add(&tally);
+        match is_broken {
+            true => self.broken.store(true, Ordering::Release),
+            false => self.flush(),
+        }
+        self.waker.wake();
     }
 }
 

@@ -17,6 +17,7 @@ use super::node::{Answers, Node, Selection};
 use super::queue::QueueLimits;
 use super::seam::Exchange;
 use super::status::{ClusterCount, ClusterStatus, LinkState, Situation};
+use crate::budget::Budget;
 use crate::error::Error;
 use crate::message::Message;
 
@@ -41,7 +42,7 @@ impl Plan {
     /// # Errors
     ///
     /// `is_config` when the dialect makes no sense, when there is no runtime to do it in, or no exchange for what is set.
-    pub(crate) fn begin(self) -> Result<Option<Membership>, Error> {
+    pub(crate) fn begin(self, budget: &Arc<Budget>) -> Result<Option<Membership>, Error> {
         let Some((dialect, keep)) = self.exchange else {
             return match (self.limits, self.hook) {
                 (None, None) => Ok(None),
@@ -53,7 +54,7 @@ impl Plan {
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::config("exchange: build the server inside a tokio runtime"));
         };
-        let node = Node::new(dialect, self.limits.unwrap_or_default(), runtime.clone());
+        let node = Node::new(dialect, (self.limits.unwrap_or_default(), budget), runtime.clone());
         // Before the first change.
         let situation = node.situation.subscribe();
         let mut tasks = vec![runtime.spawn(keep(node.clone()))];

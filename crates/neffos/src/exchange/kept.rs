@@ -7,12 +7,14 @@ use tokio::time::Instant;
 
 use super::queue::QueueLimits;
 use super::seam::Parcel;
+use crate::budget::Charge;
 
 #[derive(Debug)]
 pub(super) struct Kept {
     limits: QueueLimits,
     published: VecDeque<Published>,
     bytes: usize,
+    charge: Charge,
 }
 
 #[derive(Debug)]
@@ -24,10 +26,10 @@ struct Published {
 
 impl Kept {
     /// As much as may wait to be published, but not more than a server that comes back can be told at once.
-    pub(super) fn new(limits: QueueLimits) -> Self {
+    pub(super) fn new(limits: QueueLimits, charge: Charge) -> Self {
         let QueueLimits { messages, bytes, age } = limits;
         let limits = QueueLimits { messages, bytes: bytes.min(MOST_BYTES), age: age.min(LONGEST) };
-        Self { limits, published: VecDeque::new(), bytes: 0 }
+        Self { limits, published: VecDeque::new(), bytes: 0, charge }
     }
 
     /// Keeps what is being published, in place of the oldest when there is no room.
@@ -72,6 +74,7 @@ impl Kept {
             // What was kept in a busy moment must not leave its room behind.
             self.published.shrink_to(FEW);
         }
+        self.charge.set_about(self.bytes);
     }
 }
 
@@ -91,7 +94,7 @@ mod tests {
     use super::*;
 
     fn kept(messages: usize) -> Kept {
-        Kept::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) })
+        Kept::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) }, Charge::default())
     }
 
     fn after(kept: &mut Kept, number: u64, now: Instant) -> Vec<Parcel> {

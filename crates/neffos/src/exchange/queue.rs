@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::draft::{Draft, Said};
+use crate::budget::Charge;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -15,6 +16,7 @@ pub(super) struct Queue {
     control_bytes: usize,
     waiting: VecDeque<Item>,
     bytes: usize,
+    charge: Charge,
     flow: Flow,
     dropped: u64,
     /// How many messages have gone out.
@@ -32,6 +34,14 @@ pub(crate) struct QueueLimits {
 impl Default for QueueLimits {
     fn default() -> Self {
         Self { messages: 16_384, bytes: 16 * 1024 * 1024, age: Duration::from_secs(30) }
+    }
+}
+
+impl QueueLimits {
+    /// The same limits, but not more bytes than a quarter of `budget`.
+    pub(super) fn within(self, budget: Option<usize>) -> Self {
+        let most = budget.map_or(usize::MAX, |budget| (budget / 4).max(1));
+        Self { bytes: self.bytes.min(most), ..self }
     }
 }
 
@@ -58,13 +68,14 @@ pub(super) struct Batch {
 }
 
 impl Queue {
-    pub(super) fn new(limits: QueueLimits) -> Self {
+    pub(super) fn new(limits: QueueLimits, charge: Charge) -> Self {
         Self {
             limits,
             control: VecDeque::new(),
             control_bytes: 0,
             waiting: VecDeque::new(),
             bytes: 0,
+            charge,
             flow: Flow::Held,
             dropped: 0,
             said: 0,
@@ -82,6 +93,12 @@ impl Queue {
         }
         self.bytes += size;
         self.waiting.push_back(Item { since: now, probe: None, draft });
+        self.account();
+    }
+
+    fn account(&mut self) {
+        let storage = (self.waiting.capacity() + self.control.capacity()).saturating_sub(FREE) * size_of::<Item>();
+        self.charge.set_about(self.bytes + self.control_bytes + storage);
     }
 
     /// Adds a probe behind all messages: it goes the way that they go.
@@ -98,6 +115,7 @@ impl Queue {
             let Some(oldest) = self.control.pop_front() else { break };
             self.control_bytes -= oldest.size();
         }
+        self.account();
     }
 
     /// Lets messages go.
@@ -112,6 +130,7 @@ impl Queue {
         self.control_bytes = 0;
         self.waiting.retain(|item| item.probe.is_none());
         self.bytes = self.waiting.iter().map(|item| item.draft.size()).sum();
+        self.account();
     }
 
     /// Takes the next drafts to publish: control, then a piece of a resend, then messages. Newer messages would be held back by the
@@ -127,6 +146,7 @@ impl Queue {
         }
         if let Some(draft) = resend {
             batch.drafts.push((draft, self.last_said()));
+            self.account();
             return batch;
         }
         while self.flow == Flow::Open && batch.drafts.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
@@ -143,6 +163,10 @@ impl Queue {
             // An outage must not leave its room behind.
             self.waiting.shrink_to(MAX_BATCH);
         }
+        if self.control.is_empty() {
+            self.control.shrink_to(MAX_BATCH);
+        }
+        self.account();
         batch
     }
 
@@ -185,6 +209,8 @@ impl Queue {
 const MAX_BATCH: usize = 64;
 /// After which no more is added: what goes out together must be through in a few seconds, over a slow link, too.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
+/// The storage of so many items is not counted: it stays when the queue is empty.
+const FREE: usize = 3 * MAX_BATCH;
 const MAX_CONTROL: usize = 1024;
 const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 
@@ -198,7 +224,7 @@ mod tests {
     }
 
     fn queue(messages: usize) -> Queue {
-        Queue::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) })
+        Queue::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) }, Charge::default())
     }
 
     fn texts(batch: &Batch) -> Vec<&[u8]> {
@@ -302,7 +328,7 @@ mod tests {
     #[test]
     fn large_messages_go_one_by_one_so_that_a_slow_link_has_the_time_for_each() {
         let limits = QueueLimits { messages: 99, bytes: 1 << 20, age: Duration::from_secs(5) };
-        let (mut queue, now) = (Queue::new(limits), Instant::now());
+        let (mut queue, now) = (Queue::new(limits, Charge::default()), Instant::now());
         queue.open();
         for size in [MAX_BATCH_BYTES, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
             queue.push(draft(vec![b'x'; size]), now);

@@ -117,13 +117,14 @@ const MOST_NODES: usize = 4096;
 mod tests {
     use super::super::queue::QueueLimits;
     use super::*;
+    use crate::budget::Charge;
 
     const ONE: NodeId = NodeId([1; 16]);
     const TWO: NodeId = NodeId([2; 16]);
 
     /// Messages 1, 2, 3, … of so many bytes.
     fn kept(sizes: &[usize], now: Instant) -> Kept {
-        let mut kept = Kept::new(QueueLimits::default());
+        let mut kept = Kept::new(QueueLimits::default(), Charge::default());
         for (nth, size) in sizes.iter().enumerate() {
             kept.push(nth as u64 + 1, Parcel::new("c", vec![b'x'; *size]), now);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::budget::{Budget, Charge, Pressure};
 use crate::websocket::{Packing, pack};
 
 /// One or more whole frames in one piece of memory. Cloning counts one reference and copies nothing: two words.
@@ -21,16 +22,31 @@ struct Frames {
     bytes: Bytes,
     /// Where each frame ends; empty for a single one.
     ends: Box<[usize]>,
+    /// Counts these bytes once, however many outboxes they are in.
+    charge: Charge,
 }
 
 impl Chunk {
-    /// A chunk of one frame.
+    /// A chunk of one frame, which counts nowhere: control frames, whose number is bounded.
     pub(crate) fn single(frame: Bytes) -> Self {
-        Self { frames: Arc::new(Frames { bytes: frame, ends: Box::default() }), first: 0, count: 1 }
+        Self::of(Frames::new(frame, Box::default(), None), 1)
+    }
+
+    /// A chunk of one frame, which counts in `budget` as long as it lives.
+    pub(crate) fn charged(frame: Bytes, budget: &Arc<Budget>) -> Self {
+        Self::of(Frames::new(frame, Box::default(), Some(budget)), 1)
+    }
+
+    fn of(frames: Frames, count: u32) -> Self {
+        Self { frames: Arc::new(frames), first: 0, count }
     }
 
     /// A chunk of all frames of `chunks`, in order.
     pub(crate) fn joined<'a>(chunks: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        Self::joined_in(chunks.clone().find_map(Self::budget), chunks)
+    }
+
+    fn joined_in<'a>(budget: Option<&Arc<Budget>>, chunks: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let mut bytes = Vec::with_capacity(chunks.clone().map(Self::len).sum());
         let mut ends = Vec::with_capacity(chunks.clone().map(Self::count).sum());
         for chunk in chunks {
@@ -40,7 +56,35 @@ impl Chunk {
         }
         // Each frame is two bytes at least, and no chunk comes near 8 GiB.
         let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
-        Self { frames: Arc::new(Frames { bytes: bytes.into(), ends: ends.into() }), first: 0, count }
+        Self::of(Frames::new(bytes.into(), ends.into(), budget), count)
+    }
+
+    /// The same frames in separate memory, if other frames take most of the memory that they are in.
+    pub(crate) fn compact(self) -> Self {
+        match self.len() < self.frames.bytes.len() / 2 {
+            true => Self::joined(std::iter::once(&self)),
+            false => self,
+        }
+    }
+
+    /// Where it counts.
+    pub(crate) fn budget(&self) -> Option<&Arc<Budget>> {
+        self.frames.charge.budget()
+    }
+
+    /// Whether more is in use there than may be.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.budget().is_some_and(|budget| budget.is_over())
+    }
+
+    /// Whether nearly as much is in use there as may be.
+    pub(crate) fn is_memory_short(&self) -> bool {
+        self.budget().is_some_and(|budget| budget.pressure() != Pressure::Calm)
+    }
+
+    /// How many bytes would be free without this copy of it: its share of the memory that it keeps alive.
+    pub(crate) fn share(&self) -> usize {
+        self.frames.size() / Arc::strong_count(&self.frames)
     }
 
     /// The same with each frame compressed that gains by it; none when none does.
@@ -48,11 +92,11 @@ impl Chunk {
         let plain = |nth| self.slice(self.end_of(nth - 1)..self.end_of(nth));
         let packed: Vec<_> = (1..=self.count()).map(|nth| pack(&plain(nth), packing)).collect();
         match &packed[..] {
-            [Some(only)] => Some(Self::single(only.clone())),
+            [Some(only)] => Some(Self::of(Frames::new(only.clone(), Box::default(), self.budget()), 1)),
             all if all.iter().all(Option::is_none) => None,
             _ => {
                 let frames = (1..).zip(packed).map(|(nth, frame)| Self::single(frame.unwrap_or_else(|| plain(nth))));
-                Some(Self::joined(frames.collect::<Vec<_>>().iter()))
+                Some(Self::joined_in(self.budget(), frames.collect::<Vec<_>>().iter()))
             }
         }
     }
@@ -115,6 +159,15 @@ impl Chunk {
 }
 
 impl Frames {
+    fn new(bytes: Bytes, ends: Box<[usize]>, budget: Option<&Arc<Budget>>) -> Self {
+        let charge = budget.map(|budget| budget.charge(size(&bytes, &ends))).unwrap_or_default();
+        Self { bytes, ends, charge }
+    }
+
+    fn size(&self) -> usize {
+        size(&self.bytes, &self.ends)
+    }
+
     fn end_of(&self, nth: usize) -> usize {
         match nth {
             0 => 0,
@@ -122,6 +175,13 @@ impl Frames {
         }
     }
 }
+
+fn size(bytes: &Bytes, ends: &[usize]) -> usize {
+    bytes.len() + size_of_val(ends) + OVERHEAD
+}
+
+/// About how many bytes a chunk takes besides its frames, with the broadcast that it belongs to.
+const OVERHEAD: usize = 256;
 
 fn to_usize(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
@@ -151,6 +211,24 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 5, 6].map(|bytes| three().frames_within(bytes)), [0, 1, 1, 2, 2, 3]);
         assert_eq!(three().without_front(1).frames_within(2), 1);
         assert_eq!(Chunk::single(Bytes::from_static(b"xy")).frames_within(1), 0);
+    }
+
+    #[test]
+    fn bytes_count_once_and_until_the_last_copy_of_them_is_gone() {
+        let budget = Budget::unlimited();
+        let frames = ["a".repeat(1000), "b".repeat(3000)].map(|text| Chunk::charged(text.into(), &budget));
+        assert_eq!(budget.used(), 4000 + 2 * OVERHEAD);
+        let joined = Chunk::joined(frames.iter());
+        let alone = joined.front(1);
+        drop(frames);
+        let all = 4000 + 2 * size_of::<usize>() + OVERHEAD;
+        assert_eq!((budget.used(), alone.share()), (all, all / 2));
+        drop(joined);
+        assert_eq!((budget.used(), alone.share()), (all, all));
+        let compact = alone.compact();
+        assert_eq!((budget.used(), compact.bytes().len()), (1000 + size_of::<usize>() + OVERHEAD, 1000));
+        drop(compact);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

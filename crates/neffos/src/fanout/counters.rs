@@ -20,6 +20,7 @@ pub struct Counters {
     delivered: u64,
     dropped_full: u64,
     dropped_closed: u64,
+    dropped_memory: u64,
     received: u64,
     received_bytes: u64,
 }
@@ -37,12 +38,17 @@ impl Counters {
 
     /// Messages that were to be delivered and were not, for any reason.
     pub fn dropped(&self) -> u64 {
-        self.dropped_full + self.dropped_closed
+        self.dropped_full + self.dropped_closed + self.dropped_memory
     }
 
     /// Dropped because the connection's outbox was full.
     pub fn dropped_full(&self) -> u64 {
         self.dropped_full
+    }
+
+    /// Dropped because the server's memory budget was used up and the connection's socket was full.
+    pub fn dropped_memory(&self) -> u64 {
+        self.dropped_memory
     }
 
     /// Messages that arrived from connections, before anything was decided about them.
@@ -68,6 +74,7 @@ pub(crate) struct Tally {
     pub(crate) delivered: usize,
     pub(crate) dropped_full: usize,
     pub(crate) dropped_closed: usize,
+    pub(crate) dropped_memory: usize,
 }
 
 /// What arrived with one read.
@@ -84,6 +91,7 @@ pub(crate) struct Totals {
     delivered: AtomicU64,
     dropped_full: AtomicU64,
     dropped_closed: AtomicU64,
+    dropped_memory: AtomicU64,
     received: AtomicU64,
     received_bytes: AtomicU64,
 }
@@ -95,6 +103,7 @@ impl Totals {
             (&self.delivered, tally.delivered),
             (&self.dropped_full, tally.dropped_full),
             (&self.dropped_closed, tally.dropped_closed),
+            (&self.dropped_memory, tally.dropped_memory),
         ] {
             if count > 0 {
                 total.fetch_add(count as u64, Ordering::Relaxed);
@@ -115,6 +124,7 @@ impl Totals {
             delivered: self.delivered.load(Ordering::Relaxed),
             dropped_full: self.dropped_full.load(Ordering::Relaxed),
             dropped_closed: self.dropped_closed.load(Ordering::Relaxed),
+            dropped_memory: self.dropped_memory.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             received_bytes: self.received_bytes.load(Ordering::Relaxed),
         }

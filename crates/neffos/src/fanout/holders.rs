@@ -1,15 +1,23 @@
 //! Every member of a shard, found by its id. Several may share one; nearly always it is one.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+use indexmap::IndexSet;
 
 use super::Member;
 use super::group::{ByKey, Group, release};
 
 #[derive(Debug)]
-pub(super) struct Everybody<M>(HashSet<Holders<M>>);
+pub(super) struct Everybody<M>(IndexSet<Holders<M>>);
+
+/// Which of the ids, and which of its holders.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct At {
+    id: usize,
+    holder: usize,
+}
 
 /// Those who share an id; never nobody.
 #[derive(Debug)]
@@ -22,7 +30,7 @@ enum Holders<M> {
 impl<M: Member> Everybody<M> {
     /// Returns how many have its id now.
     pub(super) fn insert(&mut self, member: &Arc<M>) -> usize {
-        let others = self.0.take(&**member.id());
+        let others = self.0.swap_take(&**member.id());
         let holders = others.map_or_else(|| Holders::One(member.clone()), |others| others.with(member));
         let count = holders.len();
         self.0.insert(holders);
@@ -31,7 +39,7 @@ impl<M: Member> Everybody<M> {
 
     /// Returns how many still have its id; none when it was not there.
     pub(super) fn remove(&mut self, member: &M) -> Option<usize> {
-        let holders = self.0.take(&**member.id())?;
+        let holders = self.0.swap_take(&**member.id())?;
         let before = holders.len();
         let rest = holders.without(member.key());
         let after = rest.as_ref().map_or(0, Holders::len);
@@ -61,6 +69,21 @@ impl<M: Member> Everybody<M> {
         self.0.get(id).into_iter().flat_map(Holders::iter)
     }
 
+    /// Up to `count` members at `place`, which moves behind them; none behind the last. A member that is added or removed meanwhile
+    /// may be passed over.
+    pub(super) fn some(&self, place: &mut At, count: usize) -> Option<Vec<Arc<M>>> {
+        let mut found = Vec::with_capacity(count);
+        while let Some(holders) = self.0.get_index(place.id).filter(|_| found.len() < count) {
+            let end = holders.len().min(place.holder + count - found.len());
+            found.extend((place.holder..end).filter_map(|nth| holders.get(nth)).cloned());
+            *place = match end == holders.len() {
+                true => At { id: place.id + 1, holder: 0 },
+                false => At { holder: end, ..*place },
+            };
+        }
+        (!found.is_empty()).then_some(found)
+    }
+
     /// All, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<M>> {
         self.0.iter().flat_map(Holders::iter)
@@ -69,7 +92,7 @@ impl<M: Member> Everybody<M> {
 
 impl<M> Default for Everybody<M> {
     fn default() -> Self {
-        Self(HashSet::new())
+        Self(IndexSet::new())
     }
 }
 
@@ -102,6 +125,13 @@ impl<M: Member> Holders<M> {
         match self {
             Self::One(_) => 1,
             Self::Many(group) => group.len(),
+        }
+    }
+
+    fn get(&self, nth: usize) -> Option<&Arc<M>> {
+        match self {
+            Self::One(only) => (nth == 0).then_some(only),
+            Self::Many(group) => group.get_index(nth).map(|ByKey(member)| member),
         }
     }
 

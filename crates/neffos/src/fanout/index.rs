@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::group::{ByKey, Group, release};
-use super::holders::Everybody;
+use super::holders::{At, Everybody};
 use super::{Audience, Except, Member, Place, Watch};
 
 pub(crate) struct Index<M> {
@@ -38,6 +38,11 @@ impl<M: Member> Index<M> {
             went(self.watch.as_ref(), &Place::Id(member.id()));
         }
         left.is_some()
+    }
+
+    /// Up to `count` members at `at`, which moves behind them; none behind the last.
+    pub(crate) fn some(&self, at: &mut At, count: usize) -> Option<Vec<Arc<M>>> {
+        self.everybody.some(at, count)
     }
 
     pub(crate) fn connect(&mut self, member: &Arc<M>, name: &Arc<str>) {

@@ -40,6 +40,7 @@ use change::{Change, ChangeKind, Memberships};
 pub(crate) use chunk::Chunk;
 pub use counters::Counters;
 pub(crate) use counters::{Received, Tally, Totals};
+use holders::At;
 pub use outbox::Overflow;
 pub(crate) use outbox::{Offer, Outbox, OutboxLimits};
 use runtimes::Runtimes;
@@ -177,6 +178,18 @@ impl<M: Member> Fanout<M> {
         found
     }
 
+    /// Some connections at `cursor`, which moves behind them; none behind the last. Locks a shard for these few.
+    pub(crate) fn some(&self, cursor: &mut Cursor) -> Option<Vec<Arc<M>>> {
+        while let Some(shard) = self.shards.get(cursor.shard) {
+            let found = shard.lock().index.some(&mut cursor.at, MEMBERS_PER_STEP);
+            if found.is_some() {
+                return found;
+            }
+            *cursor = Cursor { shard: cursor.shard + 1, ..Cursor::default() };
+        }
+        None
+    }
+
     /// The connections with this id.
     pub(crate) fn with_id(&self, id: &str) -> Vec<Arc<M>> {
         self.shards.iter().flat_map(|shard| shard.lock().index.with_id(id)).collect()
@@ -206,11 +219,21 @@ impl<M: Member> Fanout<M> {
     }
 }
 
+/// Where a walk over all connections is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cursor {
+    shard: usize,
+    at: At,
+}
+
 impl<M> std::fmt::Debug for Fanout<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Fanout").field("shards", &self.shards.len()).finish_non_exhaustive()
     }
 }
+
+/// How many connections one step of a walk takes.
+const MEMBERS_PER_STEP: usize = 64;
 
 /// Locks without regard to poisoning: no code of users runs under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

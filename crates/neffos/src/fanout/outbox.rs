@@ -86,6 +86,10 @@ impl Outbox {
             tally.dropped_closed += chunk.count();
             return Offer::Rest;
         }
+        if self.blocked && chunk.is_over_budget() {
+            tally.dropped_memory += chunk.count();
+            return Offer::Rest;
+        }
         if self.fitting(chunk, limits) < chunk.count() {
             return self.offer_in_parts(chunk, limits, tally, write);
         }
@@ -174,21 +178,21 @@ impl Outbox {
     /// not fit, `write` first writes what the socket accepts.
     pub(crate) fn offer_single(
         &mut self,
-        frame: Bytes,
+        message: Chunk,
         limits: &OutboxLimits,
         tally: &mut Tally,
         mut write: impl FnMut(&mut Self, &mut Tally),
     ) -> Offer {
         let before = self.condition();
-        if !self.has_room(frame.len(), limits) {
+        if !self.has_room(message.len(), limits) {
             self.writes_all(tally, &mut write);
         }
         let offer = if self.closed {
             tally.dropped_closed += 1;
             Offer::Rest
-        } else if self.has_room(frame.len(), limits) {
+        } else if self.has_room(message.len(), limits) {
             tally.queued += 1;
-            self.push(Chunk::single(frame), Class::Single)
+            self.push(message, Class::Single)
         } else {
             tally.dropped_full += 1;
             Offer::Overflow
@@ -223,7 +227,8 @@ impl Outbox {
         *self = Self { blocked, ..Self::default() };
         if let Some(Item { chunk, class }) = front {
             let whole = chunk.frames_within(written);
-            let kept = chunk.front((whole + 1).min(chunk.count()));
+            // The memory of other frames is given back at once.
+            let kept = chunk.front((whole + 1).min(chunk.count())).compact();
             tally.dropped_closed += chunk.count() - kept.count();
             self.bytes = kept.len() - written.min(kept.len());
             self.messages = if class == Class::Control { 0 } else { kept.count() };
@@ -233,6 +238,28 @@ impl Outbox {
         }
         self.close(frame);
         self.cut = true;
+    }
+
+    /// As [`Outbox::cut`], for memory: also gives up a frame that is being written, unless little of it is left. True: then the
+    /// stream is of no more use.
+    pub(crate) fn shed(&mut self, frame: Bytes, tally: &mut Tally) -> bool {
+        if self.cut {
+            return false;
+        }
+        let left = self.queue.front().map_or(0, |item| item.chunk.len() - self.written);
+        let is_long = self.written > 0 && left > LONGEST_REST;
+        if is_long || self.closed {
+            self.abandon(tally);
+            self.cut = true;
+            return true;
+        }
+        self.cut(frame, tally);
+        false
+    }
+
+    /// How many bytes would be free without this outbox. One whose socket takes bytes counts as empty: it soon is.
+    pub(crate) fn held(&self) -> usize {
+        if self.blocked && !self.cut { self.queue.held() } else { 0 }
     }
 
     /// Gives up what is queued, and takes nothing more.
@@ -388,6 +415,8 @@ impl Outbox {
     }
 }
 
+/// How much of a frame may be left to write when the memory is needed.
+const LONGEST_REST: usize = 4096;
 /// What is reserved for replies at least, beyond the bound.
 const RESERVED_MESSAGES: usize = 64;
 const RESERVED_BYTES: usize = 64 * 1024;
@@ -395,6 +424,7 @@ const RESERVED_BYTES: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     const LIMITS: OutboxLimits = OutboxLimits { messages: 3, bytes: 1000, overflow: Overflow::DropNewest };
 
@@ -445,15 +475,16 @@ mod tests {
     fn a_reply_finds_room_when_broadcasts_do_not() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.offer(&chunk(&["a", "b", "c", "d"]), &LIMITS, &mut tally, stuck);
-        outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally, stuck);
+        outbox.offer_single(Chunk::single(frame("r")), &LIMITS.for_replies(), &mut tally, stuck);
         assert_eq!(queued(&outbox), "abcr");
     }
 
     #[test]
     fn replies_beyond_the_reserved_room_condemn_the_connection() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
-        let offers: Vec<_> =
-            (0..68).map(|_| outbox.offer_single(frame("r"), &LIMITS.for_replies(), &mut tally, stuck)).collect();
+        let offers: Vec<_> = (0..68)
+            .map(|_| outbox.offer_single(Chunk::single(frame("r")), &LIMITS.for_replies(), &mut tally, stuck))
+            .collect();
         assert_eq!(offers[66], Offer::Rest);
         assert_eq!(offers[67], Offer::Overflow);
     }
@@ -502,7 +533,7 @@ mod tests {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.close(frame("x"));
         outbox.offer(&Chunk::single(frame("a")), &LIMITS, &mut tally, stuck);
-        outbox.offer_single(frame("b"), &LIMITS, &mut tally, stuck);
+        outbox.offer_single(Chunk::single(frame("b")), &LIMITS, &mut tally, stuck);
         assert_eq!((queued(&outbox), tally.dropped_closed), ("x".to_owned(), 2));
     }
 
@@ -536,7 +567,10 @@ mod tests {
             let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
             for _ in 0..3 {
                 outbox.offer(&chunk(&["aa", "bb", "cc", "dddd", "e"]), &limits, &mut tally, open);
-                assert_ne!(outbox.offer_single(frame("rrr"), &limits, &mut tally, open), Offer::Overflow);
+                assert_ne!(
+                    outbox.offer_single(Chunk::single(frame("rrr")), &limits, &mut tally, open),
+                    Offer::Overflow
+                );
             }
             open(&mut outbox, &mut tally);
             assert_eq!(tally, Tally { queued: 18, delivered: 18, ..Tally::default() }, "{overflow:?}");
@@ -564,5 +598,74 @@ mod tests {
         outbox.offer(&chunk(&["a", "b", "c"]), &LIMITS, &mut tally, stuck);
         assert_eq!(outbox.offer(&chunk(&["d", "e"]), &LIMITS, &mut tally, Outbox::abandon), Offer::Flush);
         assert_eq!(tally, Tally { queued: 3, dropped_closed: 5, ..Tally::default() });
+    }
+
+    fn charged(bytes: usize, budget: &std::sync::Arc<Budget>) -> Chunk {
+        Chunk::charged(vec![b'x'; bytes].into(), budget)
+    }
+
+    #[test]
+    fn while_memory_is_over_its_budget_a_full_socket_gets_no_broadcast_and_others_do() {
+        let budget = Budget::new(1000);
+        let (mut blocked, mut open, mut tally) = (Outbox::default(), Outbox::default(), Tally::default());
+        let (small, large) = (charged(10, &budget), charged(5000, &budget));
+        blocked.offer(&small, &LIMITS, &mut tally, stuck);
+        blocked.set_blocked(true);
+        assert_eq!(blocked.offer(&small, &LIMITS, &mut tally, stuck), Offer::Rest);
+        open.offer(&small, &LIMITS, &mut tally, stuck);
+        assert_eq!((tally.queued, tally.dropped_memory), (2, 1));
+        drop(large);
+        blocked.offer(&small, &LIMITS, &mut tally, stuck);
+        assert_eq!((tally.queued, tally.dropped_memory), (3, 1));
+    }
+
+    #[test]
+    fn what_a_slow_reader_keeps_alive_is_free_once_it_is_cut_also_a_part_of_a_long_chunk() {
+        let budget = Budget::unlimited();
+        let frames: Vec<_> = (0..64).map(|_| charged(1000, &budget)).collect();
+        let joined = Chunk::joined(frames.iter());
+        drop(frames);
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        outbox.offer(&joined.front(1), &LIMITS, &mut tally, stuck);
+        outbox.advance(100, &mut tally);
+        outbox.set_blocked(true);
+        drop(joined);
+        assert!(budget.used() > 64_000 && outbox.held() > 64_000);
+        outbox.cut(frame("close"), &mut tally);
+        assert!(budget.used() < 2000 && outbox.held() == 0, "{} bytes in use", budget.used());
+        assert_eq!(outbox.len(), 900 + 5);
+    }
+
+    #[test]
+    fn for_memory_a_frame_is_given_up_half_written_unless_little_of_it_is_left() {
+        for (written, is_broken, left) in [(0, false, 5), (1, true, 0), (9000, false, 1005)] {
+            let budget = Budget::unlimited();
+            let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+            let limits = OutboxLimits { bytes: 100_000, ..LIMITS };
+            outbox.offer(&charged(10_000, &budget), &limits, &mut tally, stuck);
+            outbox.advance(written, &mut tally);
+            outbox.set_blocked(true);
+            assert_eq!(outbox.shed(frame("close"), &mut tally), is_broken);
+            assert_eq!((outbox.len(), outbox.is_cut(), outbox.is_closed()), (left, true, true));
+            assert_eq!(budget.used() == 0, written < 9000);
+            assert!(!outbox.shed(frame("close"), &mut tally), "it is done once");
+        }
+    }
+
+    #[test]
+    fn the_storage_of_a_long_queue_counts_until_it_is_empty() {
+        let budget = Budget::unlimited();
+        let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
+        let limits = OutboxLimits { messages: 10_000, bytes: 100_000, overflow: Overflow::DropNewest };
+        let chunk = charged(1, &budget);
+        let alone = budget.used();
+        for _ in 0..5000 {
+            outbox.offer(&chunk, &limits, &mut tally, stuck);
+        }
+        assert!(budget.used() - alone >= 5000 * size_of::<Item>());
+        outbox.advance(outbox.len(), &mut tally);
+        assert_eq!(budget.used(), alone);
+        drop((chunk, outbox));
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -65,9 +65,10 @@ impl<M> Pending<M> {
         Some(receiver)
     }
 
-    /// Whether the dispatcher does not keep up.
-    pub(super) fn is_over_limit(&self) -> bool {
-        self.casts > MAX_PENDING || self.bytes > MAX_PENDING_BYTES
+    /// Whether the dispatcher does not keep up. When memory is short, one batch may be pending.
+    pub(super) fn is_over_limit(&self, is_memory_short: bool) -> bool {
+        let most = if is_memory_short { MAX_BATCH_BYTES } else { MAX_PENDING_BYTES };
+        self.casts > MAX_PENDING || self.bytes > most
     }
 
     /// Notes a broadcast at `now`; true when the last one was so recent that the two belong to a burst.

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use tokio::task::yield_now;
 
-use super::tests::{Probe, cast, to};
+use super::tests::{Probe, to};
 use super::*;
+use crate::budget::Budget;
 
 /// The namespace has these rooms.
 const ROOMS: usize = 3;
@@ -75,6 +76,7 @@ struct World {
     engine: Fanout<Probe>,
     namespace: Arc<str>,
     limits: OutboxLimits,
+    budget: Arc<Budget>,
     present: Vec<Receiver>,
     gone: Vec<Receiver>,
     casts: usize,
@@ -84,8 +86,16 @@ struct World {
 impl World {
     fn new(shards: usize, ordered: bool, limits: OutboxLimits) -> Self {
         let engine = Fanout::new(NonZeroUsize::new(shards).unwrap(), ordered);
-        let mut world =
-            Self { engine, namespace: "ns".into(), limits, present: Vec::new(), gone: Vec::new(), casts: 0, keys: 0 };
+        let mut world = Self {
+            engine,
+            namespace: "ns".into(),
+            limits,
+            budget: Budget::unlimited(),
+            present: Vec::new(),
+            gone: Vec::new(),
+            casts: 0,
+            keys: 0,
+        };
         for member in 0..MEMBERS {
             let receiver = world.arrive();
             world.present.push(receiver);
@@ -127,14 +137,19 @@ impl World {
     fn broadcast(&mut self, room: Option<usize>, bytes: usize) {
         let number = self.number(|rooms| room.is_none_or(|room| rooms.contains(&room)), |_| true);
         let audience = Audience { room: room.map(|room| name(room).as_ref().into()), ..to("ns") };
-        self.engine.broadcast(&cast(audience, &format!("{number:>bytes$};")));
+        self.cast(audience, format!("{number:>bytes$};"));
     }
 
     fn tell(&mut self, member: usize) {
         let key = self.present[member].probe.key().to_string();
         let number = self.number(|_| true, |probe| **probe.id() == *key);
         let audience = Audience { id: Some(key.into()), ..to("ns") };
-        self.engine.broadcast(&cast(audience, &format!("{number};")));
+        self.cast(audience, format!("{number};"));
+    }
+
+    fn cast(&self, audience: Audience, text: String) {
+        let chunk = Chunk::charged(text.into(), &self.budget);
+        self.engine.broadcast(&Arc::new(Cast::new(audience, chunk, None)));
     }
 
     /// The number of the next broadcast, which those expect who are in its place.
@@ -199,6 +214,7 @@ impl World {
         }
         prop_assert_eq!(self.engine.totals().read().dropped(), 0);
         prop_assert_eq!((self.engine.len(), self.engine.all().len(), self.engine.count("ns", None)), (0, 0, 0));
+        prop_assert_eq!(self.budget.used(), 0);
         Ok(())
     }
 }

@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 
 use super::chunk::Chunk;
+use crate::budget::Charge;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// None: the queue is empty.
     head: Option<Item>,
     rest: VecDeque<Item>,
+    /// For the storage of the rest, once it is long. Boxed, as most have none.
+    charge: Option<Box<Charge>>,
 }
 
 #[derive(Debug)]
@@ -30,15 +33,43 @@ impl Queue {
     pub(super) fn push_back(&mut self, item: Item) {
         match self.head {
             None => self.head = Some(item),
-            Some(_) => self.rest.push_back(item),
+            Some(_) => self.push_behind(item),
         }
+    }
+
+    fn push_behind(&mut self, item: Item) {
+        let is_full = self.rest.len() == self.rest.capacity();
+        self.rest.push_back(item);
+        if is_full && self.rest.capacity() > FREE {
+            self.charge_storage();
+        }
+    }
+
+    #[cold]
+    fn charge_storage(&mut self) {
+        let bytes = self.rest.capacity() * size_of::<Item>();
+        let budget = self.rest.back().and_then(|item| item.chunk.budget());
+        if self.charge.is_none() {
+            self.charge = budget.map(|budget| Box::new(budget.charge(0)));
+        }
+        if let Some(charge) = &mut self.charge {
+            charge.set_about(bytes);
+        }
+    }
+
+    /// About how many bytes would be free without this queue.
+    pub(super) fn held(&self) -> usize {
+        let step = self.rest.len() / SAMPLES + 1;
+        let shares = self.rest.iter().step_by(step).map(|item| item.chunk.share()).sum::<usize>() * step;
+        let first = self.head.as_ref().map_or(0, |item| item.chunk.share());
+        first + shares + self.rest.capacity() * size_of::<Item>()
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Item> {
         let next = self.rest.pop_front();
         if next.is_none() && self.rest.capacity() > 0 {
             // An idle connection holds no storage.
-            self.rest = VecDeque::new();
+            (self.rest, self.charge) = (VecDeque::new(), None);
         }
         std::mem::replace(&mut self.head, next)
     }
@@ -79,3 +110,8 @@ impl Queue {
         self.rest.capacity() > 0
     }
 }
+
+/// The storage of so many items is not counted: a short queue costs no more than the item itself.
+const FREE: usize = 16;
+/// How many items are looked at to estimate what all of them hold.
+const SAMPLES: usize = 64;

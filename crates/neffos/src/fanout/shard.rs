@@ -112,17 +112,18 @@ impl<M: Member> Shard<M> {
         if self.cast_inline(cast, touched) {
             return;
         }
+        let is_memory_short = cast.chunk.is_memory_short();
         let (start, is_over_limit) = {
             let mut pending = lock(&self.pending);
             pending.note_cast(Instant::now());
             pending.push_cast(cast.clone());
-            (!mem::replace(&mut pending.dispatching, true), pending.is_over_limit())
+            (!mem::replace(&mut pending.dispatching, true), pending.is_over_limit(is_memory_short))
         };
         if start {
             Dispatcher::start(self.clone());
         }
         if is_over_limit {
-            self.help();
+            self.help(is_memory_short);
         }
     }
 
@@ -151,9 +152,9 @@ impl<M: Member> Shard<M> {
 
     /// Does a share of the dispatcher's work, which does not keep up: the callers of `broadcast` are slowed down before the
     /// process runs out of memory. It waits for no socket.
-    fn help(self: &Arc<Self>) {
+    fn help(self: &Arc<Self>, is_memory_short: bool) {
         let mut due = Vec::new();
-        while lock(&self.pending).is_over_limit() && self.step(&mut due) {
+        while lock(&self.pending).is_over_limit(is_memory_short) && self.step(&mut due) {
             self.write(&due);
             due.clear();
         }

@@ -78,7 +78,8 @@ impl Member for Probe {
     fn offer_reply(&self, frame: Bytes) -> bool {
         self.called();
         let write = |outbox: &mut Outbox, tally: &mut Tally| self.accept(outbox, tally);
-        lock(&self.outbox).offer_single(frame, &self.limits, &mut Tally::default(), write) == Offer::Flush
+        lock(&self.outbox).offer_single(Chunk::single(frame), &self.limits, &mut Tally::default(), write)
+            == Offer::Flush
     }
 
     fn write(&self, tally: &mut Tally) {
@@ -313,4 +314,18 @@ async fn who_comes_or_goes_while_a_broadcast_goes_round_changes_nobodys_messages
     let others = (0..300).filter(|nth| ![0, 200, 7].contains(nth));
     others.for_each(|nth| assert_eq!(everyone[nth].text(), "abc", "of {nth}"));
     assert_eq!(newcomer.text(), "<c");
+}
+
+#[test]
+fn a_walk_passes_every_connection_once_whatever_ids_they_share() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _inside = runtime.enter();
+    let (engine, _) = engine(3, false);
+    let members: Vec<_> = (0..700).map(|key| Probe::new(key, &(key % 7 * key % 200).to_string())).collect();
+    members.iter().for_each(|member| engine.insert(member));
+    let mut cursor = Cursor::default();
+    let steps: Vec<_> = std::iter::from_fn(|| engine.some(&mut cursor)).collect();
+    assert!(steps.iter().all(|step| step.len() <= MEMBERS_PER_STEP));
+    let passed: BTreeSet<_> = steps.iter().flatten().map(|member| member.key()).collect();
+    assert_eq!((passed.len(), steps.iter().map(Vec::len).sum()), (700, 700_usize));
 }

@@ -57,6 +57,8 @@ pub(super) enum Reason {
     TooFast(TooFast),
     /// The same, and a client asks whether the server is back before it dials: any answer would mean yes.
     TooFastToProbe,
+    /// More memory is in use than may be.
+    Memory,
     UrlTooLong,
     Id(BadId),
     /// A function of the application panicked.
@@ -73,7 +75,7 @@ impl UpgradeError {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self.0 {
-            Reason::Closed | Reason::ClosedToProbe | Reason::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::Closed | Reason::ClosedToProbe | Reason::Full | Reason::Memory => StatusCode::SERVICE_UNAVAILABLE,
             Reason::TooFast(_) | Reason::TooFastToProbe => StatusCode::TOO_MANY_REQUESTS,
             Reason::RetryProbe => StatusCode::FOUND,
             Reason::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -110,7 +112,7 @@ impl UpgradeError {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         }
         match self.0 {
-            Reason::Closed | Reason::Full => {
+            Reason::Closed | Reason::Full | Reason::Memory => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Reason::TooFast(too_fast) => {
@@ -159,6 +161,7 @@ impl fmt::Display for UpgradeError {
             Reason::TooFastToProbe => f.write_str(
                 "too many handshakes from this address; a client asked whether the server is back, and gets no answer",
             ),
+            Reason::Memory => f.write_str("the server is short of memory"),
             Reason::UrlTooLong => f.write_str("the URL is too long"),
             Reason::Id(bad) => bad.fmt(f),
             Reason::Panic => f.write_str("internal error"),

@@ -7,7 +7,8 @@
 //! - `asset.rs`: files that the program carries, among them the client for browsers.
 //! - `porch.rs`: how many clients may speak HTTP to a listener; `visit.rs`: one of them; `pace.rs`: how long it may take, pure;
 //!   `paced.rs`: the stream that tells.
-//! - `serve.rs`: a listener of our own, for those who need no other server; `tls.rs`: the same over TLS.
+//! - `serve.rs`: a listener of our own, for those who need no other server; `tls.rs`: the same over TLS; `sockets.rs`: options of
+//!   their sockets.
 //! - `fuzzing.rs`: what fuzzers hold the pure ones up against.
 
 #[cfg(feature = "axum")]
@@ -22,6 +23,7 @@ mod paced;
 mod porch;
 mod serve;
 mod service;
+mod sockets;
 #[cfg(feature = "tls")]
 mod tls;
 mod upgrade;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::visit::Idle;
+use crate::budget::{Budget, Charge};
 use crate::server::{Refusal, RefusalCounts, network};
 
 /// What a listener knows of its clients until they are websockets or gone.
@@ -19,6 +20,7 @@ pub(super) struct Porch {
     idle: Arc<Idle>,
     seats: Arc<Seats>,
     refusals: Arc<RefusalCounts>,
+    budget: Arc<Budget>,
 }
 
 /// How many clients may speak HTTP at once; zero: any number.
@@ -43,8 +45,8 @@ pub(super) enum Entry {
 }
 
 impl Porch {
-    pub(super) fn new(limits: PorchLimits, refusals: Arc<RefusalCounts>) -> Arc<Self> {
-        Arc::new(Self { limits, counts: Mutex::default(), idle: Arc::default(), seats: Seats::new(), refusals })
+    pub(super) fn new(limits: PorchLimits, refusals: Arc<RefusalCounts>, budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self { limits, counts: Mutex::default(), idle: Arc::default(), seats: Seats::new(), refusals, budget })
     }
 
     pub(super) fn idle(&self) -> &Arc<Idle> {
@@ -97,6 +99,10 @@ impl Porch {
         {
             return None;
         }
+        if self.budget.is_far_over() && !self.evict() {
+            self.budget.count_refusal();
+            return None;
+        }
         if self.limits.all > 0 && counts.all >= self.limits.all && !self.evict() {
             return None;
         }
@@ -104,7 +110,7 @@ impl Porch {
         if let Some(address) = address {
             *counts.addresses.entry(address).or_default() += 1;
         }
-        Some(Place { porch: self.clone(), address })
+        Some(Place { porch: self.clone(), address, charge: self.budget.charge(CLIENT_BYTES) })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -125,6 +131,8 @@ pub(super) enum Room {
 pub(super) struct Place {
     porch: Arc<Porch>,
     address: Option<IpAddr>,
+    #[expect(dead_code, reason = "it is held")]
+    charge: Charge,
 }
 
 impl Drop for Place {
@@ -211,6 +219,8 @@ impl Complaint {
     }
 }
 
+/// About how many bytes a client takes while it speaks HTTP: a buffer for the head of its request, and the task that answers.
+const CLIENT_BYTES: usize = 16 * 1024;
 const SEATS: usize = 16;
 const EVICTED_AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -220,7 +230,7 @@ mod tests {
     use super::*;
 
     fn porch(all: usize, per_address: usize) -> Arc<Porch> {
-        Porch::new(PorchLimits { all, per_address: Some(per_address) }, Arc::default())
+        Porch::new(PorchLimits { all, per_address: Some(per_address) }, Arc::default(), Budget::unlimited())
     }
 
     fn from(address: &str) -> SocketAddr {
@@ -252,9 +262,21 @@ mod tests {
         let near = porch(0, 1);
         let entries: Vec<_> = (0..8).map(|_| near.enter(from("127.0.0.1"))).collect();
         assert!(entries.iter().all(|entry| is_place(entry.as_ref())));
-        let behind = Porch::new(PorchLimits { all: 0, per_address: None }, Arc::default());
+        let behind = Porch::new(PorchLimits { all: 0, per_address: None }, Arc::default(), Budget::unlimited());
         let entries: Vec<_> = (0..8).map(|_| behind.enter(from("192.0.2.1"))).collect();
         assert!(entries.iter().all(|entry| is_place(entry.as_ref())));
+    }
+
+    #[test]
+    fn clients_count_in_the_memory_budget_and_beyond_it_none_comes_in() {
+        let budget = Budget::new(4 * CLIENT_BYTES);
+        let porch = Porch::new(PorchLimits { all: 0, per_address: None }, Arc::default(), budget.clone());
+        let entries: Vec<_> = (0..8).map(|_| porch.enter(from("192.0.2.1"))).collect();
+        let places = entries.iter().filter(|entry| is_place(entry.as_ref())).count();
+        assert_eq!((places, budget.used()), (5, 5 * CLIENT_BYTES));
+        drop(entries);
+        assert_eq!(budget.used(), 0);
+        assert!(is_place(porch.enter(from("192.0.2.1")).as_ref()));
     }
 
     #[test]

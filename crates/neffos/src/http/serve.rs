@@ -21,7 +21,6 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -32,6 +31,7 @@ use super::handshake;
 use super::pace::PaceLimits;
 use super::paced::PacedStream;
 use super::porch::{Complaint, Entry, Porch, PorchLimits, Room, is_out_of_files};
+use super::sockets::SocketOptions;
 use super::upgrade::{Handover, SHUT_GRACE};
 use super::visit::Visit;
 #[cfg(feature = "tls")]
@@ -114,7 +114,7 @@ where
     C: Future<Output = ()> + Send + 'static,
 {
     listener.local_addr()?;
-    hand_down_nodelay(&listener);
+    SocketOptions::of(server).hand_down(&listener);
     let answers = TaskTracker::new();
     // A task of its own: where this is awaited may be a thread that is none of the runtime's workers, and each connection would
     // begin with a wait for one of them.
@@ -140,10 +140,12 @@ async fn accept<F, C>(
     F: Future<Output = Option<C>> + Send + 'static,
     C: Future<Output = ()> + Send + 'static,
 {
+    let options = SocketOptions::of(&server);
     let begin = move |stream, caller| {
+        options.complete(&stream);
         // The future that answers requests is large, and a websocket does not need it: it has an allocation that is freed
         // with it.
-        let answer = Box::pin(answers.track_future(answer(send_at_once(stream), caller)));
+        let answer = Box::pin(answers.track_future(answer(stream, caller)));
         tokio::spawn(answer.map(OptionFuture::from).flatten());
     };
     let (porch, mut complaint) = (porch_of(&server), Complaint::default());
@@ -259,7 +261,8 @@ impl Caller {
 pub(super) fn porch_of(server: &Server) -> Arc<Porch> {
     let settings = &server.gate().settings;
     let per_address = server.gate().counts_sockets().then_some(settings.max_connections_per_address);
-    Porch::new(PorchLimits { all: settings.max_connections, per_address }, server.gate().refusals().clone())
+    let (refusals, budget) = (server.gate().refusals().clone(), server.hub().budget.clone());
+    Porch::new(PorchLimits { all: settings.max_connections, per_address }, refusals, budget)
 }
 
 /// Answers the requests that come on one stream; what drives the connection comes back when one has made it a websocket.
@@ -406,20 +409,6 @@ fn shares_port(_listener: &TcpListener) -> bool {
     false
 }
 
-/// Has accepted sockets send each message in a packet of its own, where they take that over from their listener.
-fn hand_down_nodelay(listener: &TcpListener) {
-    // If it fails, messages are only slower.
-    SockRef::from(listener).set_tcp_nodelay(true).ok();
-}
-
-/// The same where each of them must be told.
-fn send_at_once(stream: TcpStream) -> TcpStream {
-    if cfg!(not(target_os = "linux")) {
-        stream.set_nodelay(true).ok();
-    }
-    stream
-}
-
 /// What a request may be before its body.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -441,15 +430,6 @@ mod tests {
 
     use super::*;
     use crate::connection::Events;
-
-    #[tokio::test]
-    async fn an_accepted_socket_waits_for_no_second_message() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        hand_down_nodelay(&listener);
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _address) = listener.accept().await.unwrap();
-        assert!(send_at_once(accepted).nodelay().unwrap());
-    }
 
     /// The other end of a stream that an application answers: with 4 KiB to every request, or never.
     fn visitor(server: &Server, answers: bool, buffer: usize) -> (tokio::io::DuplexStream, JoinHandle<()>) {

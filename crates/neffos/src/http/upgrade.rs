@@ -24,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::handshake::{self, Agreed, Reason, UpgradeError};
 use super::paced::PacedStream;
+use super::sockets::SocketOptions;
 use super::url_headers;
 use crate::connection::{Identity, Peer, Socket, Start, drive};
 use crate::server::{Admission, Server};
@@ -130,6 +131,11 @@ impl Server {
     fn negotiate(&self, request: Parts) -> Result<(Guest, Agreed), UpgradeError> {
         let settings = &self.gate().settings;
         handshake::check(&request, settings)?;
+        let budget = &self.hub().budget;
+        if budget.is_far_over() {
+            budget.count_refusal();
+            return Err(UpgradeError::new(Reason::Memory));
+        }
         let compression = self.hub().limits.compression.as_ref();
         let compression = compression.and_then(|settings| handshake::compression(settings, &request));
         let subprotocol = of_application(|| settings.subprotocols.choose(&request))?;
@@ -210,8 +216,7 @@ impl Arrival {
         let (socket, early) = match tcp_of(upgraded) {
             Ok((stream, early)) => {
                 if !is_ours {
-                    // A message is worth a packet of its own. If it fails, they are only slower.
-                    stream.set_nodelay(true).ok();
+                    SocketOptions::of(&server).apply(&stream);
                 }
                 (Socket::Tcp(stream), early)
             }

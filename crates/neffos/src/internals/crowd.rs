@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::budget::Budget;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout, Member, Offer, Outbox, OutboxLimits, Overflow, Tally};
 use crate::websocket::Packing;
 
@@ -18,6 +19,7 @@ pub struct Crowd {
     namespace: Arc<str>,
     rooms: Vec<Arc<str>>,
     delivered: Arc<AtomicUsize>,
+    budget: Arc<Budget>,
     /// Runs the dispatchers.
     runtime: Runtime,
 }
@@ -34,7 +36,8 @@ impl Crowd {
         let members = (0..).take(count).map(|key| Arc::new(Null::new(key, &delivered))).collect();
         let rooms = (0..count.div_ceil(ROOM)).map(|nth| format!("room {nth}").into()).collect();
         let engine = Fanout::new(NonZeroUsize::MIN, false);
-        let crowd = Self { engine, members, namespace: NAMESPACE.into(), rooms, delivered, runtime };
+        let namespace = NAMESPACE.into();
+        let crowd = Self { engine, members, namespace, rooms, delivered, budget: Budget::unlimited(), runtime };
         crowd.settle();
         crowd
     }
@@ -78,7 +81,8 @@ impl Crowd {
     fn cast(&self, frame: &Bytes, room: Option<&str>) {
         let audience =
             Audience { namespace: NAMESPACE.into(), room: room.map(Into::into), id: None, except: Except::Nobody };
-        self.engine.broadcast(&Arc::new(Cast::new(audience, Chunk::single(frame.clone()), None)));
+        let chunk = Chunk::charged(frame.clone(), &self.budget);
+        self.engine.broadcast(&Arc::new(Cast::new(audience, chunk, None)));
     }
 
     fn broadcast(&self, frame: &Bytes, room: Option<&str>, count: usize) {
@@ -136,7 +140,8 @@ impl Member for Null {
     }
 
     fn offer_reply(&self, frame: Bytes) -> bool {
-        self.with_outbox(|outbox| outbox.offer_single(frame, &LIMITS, &mut Tally::default(), flush)) == Offer::Flush
+        self.with_outbox(|outbox| outbox.offer_single(Chunk::single(frame), &LIMITS, &mut Tally::default(), flush))
+            == Offer::Flush
     }
 
     fn write(&self, tally: &mut Tally) {

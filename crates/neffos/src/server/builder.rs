@@ -11,6 +11,7 @@ use http::request::Parts;
 
 use super::gate::{Gate, GateSettings};
 use super::{Server, default_shards};
+use crate::budget::{Budget, MemoryBudget, Source};
 use crate::connection::{
     Closed, Conn, ConnectHook, DisconnectHook, Events, Hub, IntoDecision, Limits, Namespaces, Observers, Rate, Setup,
     StateMap, connect_hook, disconnect_hook,
@@ -61,6 +62,7 @@ pub struct ServerBuilder {
     shards: Option<usize>,
     ordered: bool,
     exchange: Plan,
+    budget: Option<Arc<Budget>>,
     pub(super) faults: Vec<String>,
 }
 
@@ -77,6 +79,7 @@ impl ServerBuilder {
             shards: None,
             ordered: false,
             exchange: Plan::default(),
+            budget: None,
             faults: Vec::new(),
         }
     }
@@ -253,6 +256,38 @@ impl ServerBuilder {
     /// What happens with a broadcast for a connection whose outbox is full. The default is [`Overflow::DropNewest`].
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.limits.outbox.overflow = policy;
+        self
+    }
+
+    /// How many bytes everything that is queued may take, of all connections together: received and not yet handled, waiting
+    /// to be sent, or kept for other servers. The default is half of the memory that the process may take (the least limit of its
+    /// control groups, or the machine's memory), and no limit where the system tells neither. Zero is no limit.
+    ///
+    /// From four fifths of it on, the server stops reading from connections whose handlers lag; nothing is lost by that. From all
+    /// of it on, connections whose sockets are full get no more broadcasts, and those that hold most are closed with 1013, the
+    /// largest first, until nine tenths are in use. [`Server::memory`] tells what is in use.
+    ///
+    /// Idle connections (about 1.5 KiB each), buffers of the kernel and allocations of handlers do not count. Each server
+    /// has a separate budget, unless [`ServerBuilder::share_memory_budget`] is called.
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.budget = Some(Budget::new(bytes));
+        self
+    }
+
+    /// Shares one budget with other servers of the process. See [`ServerBuilder::memory_budget`].
+    pub fn share_memory_budget(mut self, budget: &MemoryBudget) -> Self {
+        self.budget = Some(budget.0.clone());
+        self
+    }
+
+    /// How large the kernel's send buffer of each TCP socket is, in bytes (`SO_SNDBUF`). By default, and with zero, the system
+    /// chooses: Linux grows it with a connection, up to the third number of `net.ipv4.tcp_wmem` (often 4 MiB, of which a client that
+    /// does not read fills some 3.4 MB). Linux doubles what is set, for its own needs, and allows at most `net.core.wmem_max`.
+    /// A small buffer saves the kernel's memory, and slows down clients that are far away: they get one buffer per round trip.
+    ///
+    /// The memory budget does not count these buffers.
+    pub fn send_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.gate.send_buffer_bytes = bytes;
         self
     }
 
@@ -433,18 +468,21 @@ impl ServerBuilder {
         }
         let gate = Arc::new(Gate::new(self.gate));
         self.state.insert(gate.clone());
-        let exchange = self.exchange.begin()?;
+        let budget = self.budget.unwrap_or_else(Budget::of_machine);
+        let exchange = self.exchange.begin(&budget)?;
         let node = exchange.as_ref().map(|membership| membership.node().clone());
         let watch = node.clone().map(|node| node as Arc<dyn Watch>);
         let fanout = Fanout::watched(shards, self.ordered, watch.as_ref());
         let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
         (hub.on_connect, hub.on_disconnect, hub.exchange) = (self.on_connect, self.on_disconnect, exchange);
-        hub.observers = self.observers;
+        (hub.observers, hub.budget) = (self.observers, budget);
         let counting = gate.clone();
         hub.observers.refused = Some(Arc::new(move |client: &IpAddr| {
             counting.handshake_rates().count_failure(counting.counted(Some(*client)));
         }));
         let hub = Arc::new(hub);
+        let source: Arc<dyn Source> = hub.clone();
+        hub.budget.add_source(Arc::downgrade(&source));
         if let Some(node) = node {
             let here: Arc<dyn Here> = hub.clone();
             node.settle(Arc::downgrade(&here));

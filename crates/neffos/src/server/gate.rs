@@ -65,6 +65,8 @@ pub(crate) struct GateSettings {
     pub(crate) keep_alive_timeout: Duration,
     pub(crate) drain_window: Duration,
     pub(crate) shutdown_timeout: Duration,
+    /// Zero leaves it to the system.
+    pub(crate) send_buffer_bytes: usize,
 }
 
 impl Default for GateSettings {
@@ -86,6 +88,7 @@ impl Default for GateSettings {
             keep_alive_timeout: Duration::from_secs(75),
             drain_window: Duration::from_secs(2),
             shutdown_timeout: Duration::from_secs(15),
+            send_buffer_bytes: 0,
         }
     }
 }

@@ -52,6 +52,7 @@ pub(crate) use origins::{Origin, from_header};
 pub use refusals::RefusedConnections;
 pub(crate) use refusals::{Refusal, RefusalCounts};
 
+use crate::budget::{MemoryBudget, MemoryUsage};
 use crate::connection::{Conn, Event, FromEvent, Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;
 use crate::exchange::{Cluster, Node};
@@ -259,6 +260,11 @@ impl Server {
     /// [`address_header`](ServerBuilder::address_header), since a proxy on this machine may bring everyone.
     pub fn counted_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
         self.gate.counted(self.client_ip(headers, socket))
+    }
+
+    /// The memory that is in use for everything that is queued, and the actions taken because of it.
+    pub fn memory(&self) -> MemoryUsage {
+        MemoryBudget(self.hub.budget.clone()).usage()
     }
 
     /// What became of all messages since the start.

@@ -83,6 +83,11 @@ impl Ack {
         self.opening.is_none()
     }
 
+    /// How many bytes wait for the answer.
+    pub(crate) fn held(&self) -> usize {
+        self.opening.as_ref().map_or(0, |opening| opening.bytes)
+    }
+
     /// Takes one frame of the client.
     pub(crate) fn receive(&mut self, frame: Frame, limits: AckLimits) -> AckStep {
         let Some(opening) = &mut self.opening else { return AckStep::Message(frame) };

@@ -80,8 +80,7 @@ impl Reader {
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
         let outcome = self.advance(input);
         if matches!(outcome, Ok(Some(Incoming::Close(_))) | Err(_)) {
-            self.finished = true;
-            (self.frame, self.message, self.control) = (None, None, None);
+            self.finish();
         }
         outcome
     }
@@ -97,9 +96,14 @@ impl Reader {
         self.message.as_ref().map_or(0, |message| message.data.len())
     }
 
+    /// Passes over all that comes from now on, and forgets what has come of a message.
+    pub(crate) fn finish(&mut self) {
+        self.finished = true;
+        (self.frame, self.message, self.control) = (None, None, None);
+    }
+
     /// How many bytes of a message it has room for.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.message.as_ref().map_or(0, |message| message.data.capacity())
     }
 
@@ -204,7 +208,7 @@ impl Reader {
             return Ok(None);
         }
         let whole =
-            self.message.take().map(|message| Incoming::Message { kind: message.kind, data: message.data.freeze() });
+            self.message.take().map(|message| Incoming::Message { kind: message.kind, data: message.into_data() });
         Ok(whole)
     }
 
@@ -250,6 +254,12 @@ impl Default for Control {
 impl Message {
     fn of(kind: Kind, deflate: Option<Window>) -> Box<Self> {
         Box::new(Self { kind, data: BytesMut::new(), deflate, valid: 0, fragments: 1 })
+    }
+
+    /// The whole message, in memory that is not much larger.
+    fn into_data(self) -> Bytes {
+        let is_roomy = self.data.capacity() - self.data.len() > self.data.len() / 4 + 1024;
+        if is_roomy { Bytes::copy_from_slice(&self.data) } else { self.data.freeze() }
     }
 
     /// Makes `data` what it was before it was compressed.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 pub(crate) mod frail;
+pub(crate) mod load;
 pub(crate) mod odd;
 pub(crate) mod ours;
 #[cfg(feature = "tls")]

@@ -41,13 +41,14 @@ impl Driver {
                 self.peer.control(websocket::ping(self.peer.hub().role, b""));
             }
             // The next turn reads.
-            Due::Resume => {}
+            Due::Resume | Due::LookAgain => {}
             Due::NotOpen => self.give_up_opening(),
             Due::NoPong => self.peer.cut(&CloseFrame::new(CloseCode::GOING_AWAY, "no answer to a ping")),
             Due::Stalled => self.peer.cut(&too_slow()),
             Due::SlowMessage => {
                 self.peer.cut(&CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "a message comes too slowly"));
             }
+            Due::Probe if self.peer.hub().budget.is_over() => self.lose_socket(),
             Due::Probe => {
                 let written = io::probe(&self.peer);
                 self.note_written(written);
@@ -72,6 +73,7 @@ impl Driver {
         tracing::warn!(conn = &**self.peer.id(), "a handler outlived its connection for too long and was stopped");
         self.inbox.clear();
         self.job = None;
+        self.peer.input().set_handled(0);
         if self.stage == Stage::Telling {
             self.stage = Stage::Over;
         } else {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conn::Conn;
 use super::deadlines::Deadlines;
-use super::inbox::Inbox;
+use super::inbox::{self, Inbox};
 use super::peer::Peer;
 use super::process::{self, Job};
 use super::rates::Meter;
@@ -102,6 +102,7 @@ impl Drop for Driver {
             self.begin_the_end();
         }
         self.lose_socket();
+        self.peer.input().set(0, &self.peer.hub().budget);
         self.peer.hub().observers.tell_closed(|| self.closed());
     }
 }
@@ -155,7 +156,30 @@ impl Driver {
         self.frames = FRAMES_PER_POLL;
         let end = self.take_turns(cx);
         self.answer_pings();
+        self.account();
         end
+    }
+
+    /// Tells the memory budget how much the connection has received and not yet handled.
+    fn account(&self) {
+        let peer = &self.peer;
+        let unread = self.unread.as_ref().map_or(0, |bytes| bytes.len());
+        let opening = if self.deadlines.is_opening() { peer.session().ack.held() } else { 0 };
+        let held = self.inbox.bytes() + unread + self.reader.room() + opening + peer.input().handled();
+        peer.input().set(held, &peer.hub().budget);
+    }
+
+    /// Gives up what it holds, when the server needs the memory.
+    fn give_up_memory(&mut self) {
+        if !self.peer.is_shed() || self.is_lost {
+            return;
+        }
+        self.inbox.clear();
+        self.unread = None;
+        self.reader.finish();
+        if self.peer.is_broken() {
+            self.lose_socket();
+        }
     }
 
     /// Looks round until there is nothing to do, or others must get their turn.
@@ -179,6 +203,7 @@ impl Driver {
     /// turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         self.turn_away();
+        self.give_up_memory();
         let read = self.poll_io(cx);
         let handled = self.poll_handlers(cx);
         let closed = self.poll_violation(!handled);
@@ -202,6 +227,7 @@ impl Driver {
         let done = job.as_mut().poll(cx).is_ready();
         if done {
             self.job = None;
+            self.peer.input().set_handled(0);
             self.note_open();
             if self.stage == Stage::Telling {
                 self.stage = Stage::Over;
@@ -231,7 +257,11 @@ impl Driver {
     /// Begins with what comes next; false when there is nothing. What takes no wait is done then, and leaves no job.
     fn begin_next(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some((message, step)) = self.next_event() {
+            let size = inbox::size(&message);
             self.job = process::message(&self.peer, message, step, cx);
+            if self.job.is_some() {
+                self.peer.input().set_handled(size);
+            }
             return true;
         }
         if self.stage == Stage::Ending {

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::{Driver, Stage};
+use crate::budget::Pressure;
 use crate::connection::io;
 use crate::connection::process;
 use crate::connection::rates::{Meter, RateKind, RateVerdict};
@@ -21,14 +22,17 @@ use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Role};
 impl Driver {
     /// Writes as much as the socket takes, and reads as much as it has; true when bytes arrived.
     pub(super) fn poll_io(&mut self, cx: &mut Context<'_>) -> bool {
-        let is_paused = self.is_paused();
+        let pressure = self.peer.hub().budget.pressure();
+        let is_paused = self.is_paused(pressure);
         if is_paused {
             self.deadlines.paused(Instant::now());
         } else if let Some(unread) = self.unread.take() {
             return self.read_on(unread, cx);
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            let moved = io::poll(&self.peer, cx, (!is_paused).then_some(&mut buffer[..]));
+            // In small pieces when memory is short: what is read by all connections at once has to fit.
+            let most = if pressure == Pressure::Calm { READ_BUFFER_BYTES } else { SHORT_READ_BYTES };
+            let moved = io::poll(&self.peer, cx, (!is_paused).then_some(&mut buffer[..most]));
             self.note_written(moved.written);
             match moved.read {
                 Poll::Pending => false,
@@ -104,15 +108,33 @@ impl Driver {
         }
     }
 
-    /// Whether reading must wait, for handlers or because the peer sends too fast. While an ask is open, its reply must be read.
-    fn is_paused(&self) -> bool {
-        if self.deadlines.is_resting() {
+    /// Whether reading must wait: for handlers, for memory, or because the peer sends too fast. While an ask is open, its reply must
+    /// be read.
+    fn is_paused(&mut self, pressure: Pressure) -> bool {
+        let lacks_memory = self.lacks_memory(pressure);
+        match lacks_memory {
+            true if self.deadlines.lacks_memory(Instant::now()) => self.peer.hub().budget.count_pause(),
+            true => {}
+            false => self.deadlines.has_memory(),
+        }
+        if self.deadlines.is_resting() || lacks_memory {
             return true;
         }
         if self.stage != Stage::Open || !self.inbox_is_full(1, 1) {
             return false;
         }
         self.inbox_is_full(EVENTS_WHILE_ASKING, BYTES_WHILE_ASKING) || self.peer.session().asks.pause_reading()
+    }
+
+    /// Whether nothing more is to be read, since memory is short and the connection holds some of it.
+    fn lacks_memory(&self, pressure: Pressure) -> bool {
+        let holds_some = match pressure {
+            Pressure::Calm => false,
+            Pressure::Tight => !self.inbox.is_empty(),
+            Pressure::Over => !self.inbox.is_empty() || self.reader.room() > 0 || self.deadlines.is_stalled(),
+        };
+        let may_pause = || self.inbox_is_full(1, 1) || self.peer.session().asks.pause_reading();
+        holds_some && self.stage == Stage::Open && may_pause()
     }
 
     /// Whether so many times the events or the bytes are queued that may be. A limit of zero is none.
@@ -331,6 +353,7 @@ thread_local! {
 }
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
+const SHORT_READ_BYTES: usize = 2 * 1024;
 /// How many times as many events, and as many bytes of them, may be queued while an ask is open: its reply may come behind them.
 const EVENTS_WHILE_ASKING: usize = 16;
 const BYTES_WHILE_ASKING: usize = 4;

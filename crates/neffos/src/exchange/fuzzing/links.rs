@@ -14,6 +14,7 @@ use super::super::keeper::keep;
 use super::super::node::{Here, Node, Selection};
 use super::super::queue::QueueLimits;
 use super::bus::{Bus, Fate, Way};
+use crate::budget::Budget;
 use crate::fanout::{Except, Place, Watch};
 use crate::message::Message;
 use crate::websocket::CloseFrame;
@@ -131,7 +132,7 @@ impl World {
         let ear = Arc::new(Ear { server, bus, log, start: self.start, node_start: Instant::now() });
         let dialect = Dialect::native("app");
         let dialect = if self.kind.is_signed { dialect.with_key(KEY) } else { dialect };
-        let node = Node::new(dialect, QueueLimits::default(), Handle::current());
+        let node = Node::new(dialect, (QueueLimits::default(), &Budget::unlimited()), Handle::current());
         let here: Weak<Ear> = Arc::downgrade(&ear);
         node.settle(here);
         node.came(&Place::Namespace(NAMESPACE));

@@ -176,6 +176,7 @@ mod tests {
     use super::super::super::queue::QueueLimits;
     use super::super::{Here, Selection};
     use super::*;
+    use crate::budget::Budget;
     use crate::fanout::Except;
     use crate::websocket::CloseFrame;
 
@@ -205,7 +206,8 @@ mod tests {
     }
 
     fn node(here: &Arc<Silent>) -> Arc<Node> {
-        let node = Node::new(Dialect::go_redis("app"), QueueLimits::default(), Handle::current());
+        let node =
+            Node::new(Dialect::go_redis("app"), (QueueLimits::default(), &Budget::unlimited()), Handle::current());
         let here: Arc<dyn Here> = here.clone();
         node.settle(Arc::downgrade(&here));
         node.next_link();

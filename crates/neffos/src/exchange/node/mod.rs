@@ -41,6 +41,7 @@ use super::queue::{Batch, Queue, QueueLimits};
 use super::resends::{Piece, Resends};
 use super::seam::Parcel;
 use super::status::{LinkState, Situation};
+use crate::budget::Budget;
 use crate::fanout::Except;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
@@ -117,7 +118,8 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(dialect: Dialect, limits: QueueLimits, runtime: Handle) -> Arc<Self> {
+    pub(super) fn new(dialect: Dialect, (limits, budget): (QueueLimits, &Arc<Budget>), runtime: Handle) -> Arc<Self> {
+        let limits = limits.within(budget.limit());
         let (id, now) = (NodeId::random(), Instant::now());
         let node = Self {
             id,
@@ -127,8 +129,8 @@ impl Node {
             here: OnceLock::new(),
             interest: Mutex::default(),
             veiled: Mutex::default(),
-            queue: Mutex::new(Queue::new(limits)),
-            kept: Mutex::new(Kept::new(limits)),
+            queue: Mutex::new(Queue::new(limits, budget.charge(0))),
+            kept: Mutex::new(Kept::new(limits, budget.charge(0))),
             others: Mutex::default(),
             resends: Mutex::new(Resends::new(now)),
             gate: Mutex::new(Gate::new(now)),

@@ -152,6 +152,7 @@ mod tests {
     use super::super::super::draft::Said;
     use super::super::super::queue::QueueLimits;
     use super::*;
+    use crate::budget::Budget;
 
     const OTHER: NodeId = NodeId([7; 16]);
 
@@ -165,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_answer_for_an_earlier_link_does_not_end_the_pause_of_this_one() {
-        let node = Node::new(Dialect::native("app"), QueueLimits::default(), Handle::current());
+        let node = Node::new(Dialect::native("app"), (QueueLimits::default(), &Budget::unlimited()), Handle::current());
         let first = node.next_link();
         hear(&node, first, 5, &Body::Alive { connections: 0 });
         let gap = |pause| vec![(OTHER, Gap { pause, after: 5 })];

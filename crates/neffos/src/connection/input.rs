@@ -1,0 +1,73 @@
+//! How much one connection has received and not yet handled, as the memory budget counts it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::budget::Budget;
+
+/// Set by the connection's own task alone. In KiB, so that small changes cost nothing; less than one KiB counts as none.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    /// Bytes that were read, partial messages, queued events, and the message that a handler has.
+    all: AtomicU32,
+    /// The message that a handler has: it is not taken away.
+    handled: AtomicU32,
+}
+
+impl Input {
+    /// Notes that it is so many bytes.
+    pub(super) fn set(&self, bytes: usize, budget: &Arc<Budget>) {
+        let (before, now) = (self.all.load(Ordering::Relaxed), kib(bytes));
+        if now == before {
+            return;
+        }
+        self.all.store(now, Ordering::Relaxed);
+        match now.checked_sub(before) {
+            Some(more) => budget.add(in_bytes(more)),
+            None => budget.subtract(in_bytes(before - now)),
+        }
+    }
+
+    /// Notes how large the message is that a handler has.
+    pub(super) fn set_handled(&self, bytes: usize) {
+        self.handled.store(kib(bytes), Ordering::Relaxed);
+    }
+
+    pub(super) fn handled(&self) -> usize {
+        in_bytes(self.handled.load(Ordering::Relaxed))
+    }
+
+    /// How many bytes would be free without the connection.
+    pub(super) fn held(&self) -> usize {
+        in_bytes(self.all.load(Ordering::Relaxed)).saturating_sub(self.handled())
+    }
+}
+
+/// Rounded up, but for less than one.
+fn kib(bytes: usize) -> u32 {
+    if bytes < 1024 { 0 } else { u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX) }
+}
+
+fn in_bytes(kib: u32) -> usize {
+    usize::try_from(kib).unwrap_or(usize::MAX).saturating_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_counts_in_kib_and_what_a_handler_has_is_not_held() {
+        let (input, budget) = (Input::default(), Budget::unlimited());
+        input.set(1023, &budget);
+        assert_eq!((budget.used(), input.held()), (0, 0));
+        input.set(5000, &budget);
+        assert_eq!((budget.used(), input.held()), (5 * 1024, 5 * 1024));
+        input.set_handled(2048);
+        assert_eq!(input.held(), 3 * 1024);
+        input.set(2048, &budget);
+        assert_eq!((budget.used(), input.held()), (2048, 0));
+        input.set(0, &budget);
+        assert_eq!(budget.used(), 0);
+    }
+}
