@@ -8,12 +8,16 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use neffos::{Client, ClientBuilder, Error, Events, Message, NsConn, Reply, Server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use support::ours::{Heard, heard, next};
+use support::secure::Door;
 use support::theirs::Theirs;
 use support::within;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep};
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -200,4 +204,85 @@ async fn a_proxy_sees_nothing_but_the_name() {
     let (client, ()) = tokio::join!(within(builder.root_certificates(authority.pem()).dial()), tunnelling);
     let ns = within(client.as_ref().unwrap().connect("default")).await.unwrap();
     assert_eq!(within(ns.ask("echo", "secret")).await.unwrap().text().unwrap(), "secret");
+}
+
+/// What a client sends that does not finish the handshake of TLS.
+#[derive(Clone, Copy, Debug)]
+enum Unfinished {
+    Nothing,
+    /// One byte after the other.
+    Trickles,
+    /// The first message, and not the answer to the server's.
+    HelloAlone,
+}
+
+/// Connects, does not finish the handshake, and returns how long it took until the server hung up.
+async fn stall(door: &Door, unfinished: Unfinished) -> Duration {
+    let begin = Instant::now();
+    let (mut reading, mut writing) = TcpStream::connect(door.address).await.unwrap().into_split();
+    let hello = door.client_hello();
+    let sending = async {
+        match unfinished {
+            Unfinished::Nothing => {}
+            Unfinished::HelloAlone => writing.write_all(&hello).await.unwrap(),
+            // In ten times the time that the server allows. A write to a closed connection fails; the reader reports the end.
+            Unfinished::Trickles => {
+                for byte in &hello {
+                    drop(writing.write_all(&[*byte]).await);
+                    sleep(10 * HANDSHAKE_TIMEOUT / u32::try_from(hello.len()).unwrap()).await;
+                }
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut answer = Vec::new();
+    let end = async { drop(reading.read_to_end(&mut answer).await) };
+    tokio::select! {
+        () = sending => unreachable!("it never ends"),
+        () = within(end) => begin.elapsed(),
+    }
+}
+
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_the_handshake_of_tls_is_closed_in_time_and_others_are_admitted_meanwhile() {
+    let events = Events::new().on("echo", async |message: Message| Reply::new(message.body().clone()));
+    let builder = Server::builder().namespace("default", events).handshake_timeout(HANDSHAKE_TIMEOUT);
+    let server = builder.build().unwrap();
+    let door = &Door::of(&server).await;
+    let unfinished = [Unfinished::Nothing, Unfinished::Trickles, Unfinished::HelloAlone].repeat(5);
+    let stalling = join_all(unfinished.iter().map(|unfinished| stall(door, *unfinished)));
+    let dialling = async {
+        for _ in 0..5 {
+            let mut client = support::Client::over(door.upgrade().await).await;
+            client.greet().await;
+            client.connect("default").await;
+            assert_eq!(client.ask("echo", "hello").await, "hello");
+        }
+    };
+    let (took, ()) = tokio::join!(stalling, dialling);
+    for (unfinished, took) in unfinished.iter().zip(took) {
+        assert!(took >= HANDSHAKE_TIMEOUT, "{unfinished:?} was closed after {took:?}");
+    }
+    // None of them was a websocket.
+    support::until(|| server.total_connections() == 0).await;
+}
+
+#[tokio::test]
+async fn clients_that_do_not_finish_the_handshake_of_tls_take_places_that_are_counted_and_free_in_time() {
+    let builder = Server::builder().namespace("default", Events::new()).max_connections(4);
+    let server = builder.handshake_timeout(HANDSHAKE_TIMEOUT).build().unwrap();
+    let door = &Door::of(&server).await;
+    let mut stalled = Vec::new();
+    // Four have places, and sixteen more wait for an answer; the rest is not let in.
+    for _ in 0..40 {
+        stalled.push(TcpStream::connect(door.address).await.unwrap());
+    }
+    for stream in &mut stalled {
+        // Those with a place are closed after the timeout. An alert of TLS may come first.
+        drop(within(stream.read_to_end(&mut Vec::new())).await);
+    }
+    let mut client = support::Client::over(door.upgrade().await).await;
+    client.greet().await;
 }

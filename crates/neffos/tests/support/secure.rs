@@ -8,7 +8,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{Client, within};
@@ -50,6 +50,15 @@ impl Door {
         let (address, certified) = (listener.local_addr().unwrap(), Certified::new());
         tokio::spawn(neffos::serve_tls(listener, server.clone(), server.service(), certified.shown.clone()));
         Self { address, certified }
+    }
+
+    /// The first bytes that a client sends.
+    pub(crate) fn client_hello(&self) -> Vec<u8> {
+        let name = "localhost".try_into().unwrap();
+        let mut client = ClientConnection::new(self.certified.trusted.clone(), name).unwrap();
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        hello
     }
 
     /// The stream of a client whose websocket is open, and that has said nothing yet.

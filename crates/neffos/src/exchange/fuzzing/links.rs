@@ -384,6 +384,10 @@ mod tests {
         for nth in 0..3 {
             let (say, restart) = ([0, 0], [11, nth]);
             super::links(&[&[2], &say[..], &say, &restart, &REPLAY_ALL, &wait(9), &REPLAY_ALL, &say].concat());
+            // The sender's own envelopes are late, so the recorded ones are the first that the new server receives of it.
+            let (stall, resume) = ([9, 0x81], [9, 0]);
+            let replays = [&stall[..], &wait(1), &REPLAY_ALL, &wait(1), &REPLAY_ALL, &resume, &wait(9)].concat();
+            super::links(&[&[2], &say[..], &say, &restart, &replays, &say].concat());
         }
     }
 
