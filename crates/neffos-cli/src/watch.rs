@@ -41,7 +41,8 @@ fn reason(end: &Closed) -> &str {
     }
 }
 
-fn name(by: ClosedBy) -> &'static str {
+/// What the log and the metrics call the side that closed.
+pub(crate) fn name(by: ClosedBy) -> &'static str {
     match by {
         ClosedBy::Client => "client",
         ClosedBy::Server => "server",

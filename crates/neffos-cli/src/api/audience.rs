@@ -1,4 +1,4 @@
-//! Whether any connection could answer an ask: here, and on the other servers.
+//! Which connections a message is for: how many on this server, and whether any could answer an ask, here and on other servers.
 
 use std::future::pending;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) async fn absent(app: &App, message: Message) {
         Some(cluster) if app.knows_all_servers => absent_everywhere(&cluster, &message).await,
         // Servers in Go say neither that they are there nor whom they have.
         Some(_) => pending().await,
-        None if is_here(&app.server, &message) => pending().await,
+        None if here(&app.server, &message, None) > 0 => pending().await,
         None => {}
     }
 }
@@ -47,13 +47,16 @@ fn is_settled(cluster: &Cluster) -> bool {
     status.state == LinkState::Up && status.lasted >= SETTLING
 }
 
-fn is_here(server: &Server, message: &Message) -> bool {
+/// How many connections of this server a message is for, at this moment.
+pub(super) fn here(server: &Server, message: &Message, except: Option<&str>) -> usize {
     let (namespace, room) = (message.namespace(), message.room());
     let is_there =
         |conn: &Conn| conn.namespace(namespace).is_some_and(|there| room.is_none_or(|room| there.room(room).is_some()));
+    let with_id = |id| server.connections_with_id(id).iter().filter(|conn| is_there(conn)).count();
     match message.recipient() {
-        Some(id) => server.connections_with_id(id).iter().any(is_there),
-        None => server.count_in(namespace, room) > 0,
+        Some(id) if except == Some(id) => 0,
+        Some(id) => with_id(id),
+        None => server.count_in(namespace, room).saturating_sub(except.map_or(0, with_id)),
     }
 }
 

@@ -78,7 +78,9 @@ impl Keys {
         }
         match refusal {
             Refusal::TooManyWrong(wait) => ApiError::too_fast("too many wrong API keys from this address", wait),
-            _ => ApiError::new(StatusCode::UNAUTHORIZED, "send the API key: `Authorization: Bearer KEY`"),
+            // No more than that: the rest would help an attacker.
+            Refusal::WrongKey => ApiError::new(StatusCode::UNAUTHORIZED, "this API key is not known"),
+            Refusal::NoKey => ApiError::new(StatusCode::UNAUTHORIZED, "send the API key: `Authorization: Bearer KEY`"),
         }
     }
 }

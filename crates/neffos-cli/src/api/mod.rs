@@ -58,11 +58,12 @@ async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCo
     let Broadcast { message, except } = Broadcast::check(read(request).await?, &app.namespaces)?;
     check_size(&message, app.outbox_bytes)?;
     log(&message, "broadcast");
+    let local = audience::here(&app.server, &message, except.as_deref());
     match except {
         Some(id) => app.server.broadcast_except(Exclude::id(id), message),
         None => app.server.broadcast(message),
     }
-    Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true })))
+    Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true, local })))
 }
 
 async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, ApiError> {
@@ -92,8 +93,9 @@ async fn disconnect(State(app): State<App>, request: Request) -> Result<(StatusC
     let Disconnect { id, frame } = Disconnect::check(read(request).await?)?;
     let code = frame.code().as_u16();
     tracing::info!(target: AUDIT, id, code, reason = frame.reason(), "disconnect");
+    let local = app.server.connections_with_id(&id).len();
     app.server.close_id(&id, &frame);
-    Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true })))
+    Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true, local })))
 }
 
 async fn stats(State(app): State<App>) -> Json<Stats> {
@@ -118,10 +120,12 @@ fn log(message: &Message, what: &str) {
     tracing::info!(target: AUDIT, namespace, room, to, event, bytes, "{what}");
 }
 
-/// It is on its way, to other servers, too. Whom it reaches shows in the numbers, not here.
+/// It is on its way, to other servers, too. Nobody waits for those, so only this server's connections are known.
 #[derive(Debug, Serialize)]
 struct Accepted {
     ok: bool,
+    /// How many connections of this server it is for.
+    local: usize,
 }
 
 /// The body of a reply: text as it is, what came in a binary frame as base64.

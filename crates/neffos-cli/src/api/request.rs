@@ -9,6 +9,7 @@ use http::StatusCode;
 use neffos::{CloseCode, CloseFrame, Message};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
@@ -105,6 +106,8 @@ impl Ask {
 impl Disconnect {
     pub(super) fn check(fields: DisconnectFields) -> Result<Self, ApiError> {
         let DisconnectFields { id, code, reason } = fields;
+        // The log of every server has it. The client reads it, too, so it does not name the key.
+        let reason = if reason.is_empty() { CLOSED_BY_API.to_owned() } else { reason };
         if id.is_empty() {
             return Err(ApiError::bad_request("id: empty"));
         }
@@ -174,19 +177,30 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::bad_request("a JSON object is wanted, not an array"));
     }
     let mut json = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|err| {
-        let path = err.path().to_string();
-        let place = if path == "." { String::new() } else { format!("{path}: ") };
-        ApiError::bad_request(format!("{place}{}", err.inner()))
-    })?;
-    json.end().map_err(|err| ApiError::bad_request(err.to_string()))?;
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|err| ApiError::bad_request(fault(text, &err.path().to_string(), err.inner())))?;
+    json.end().map_err(|err| ApiError::bad_request(fault(text, ".", &err)))?;
     Ok(value)
+}
+
+/// What is wrong with `text`, as a sentence: it is no JSON, or a field in it is wrong.
+fn fault(text: &[u8], path: &str, err: &serde_json::Error) -> String {
+    match err.classify() {
+        _ if text.trim_ascii().is_empty() => "the body is empty; a JSON object is wanted".to_owned(),
+        Category::Eof => {
+            format!("the body ends in the middle of its JSON, at line {} column {}", err.line(), err.column())
+        }
+        Category::Syntax | Category::Io => format!("the body is not JSON: {err}"),
+        Category::Data if matches!(path, "." | "?") => err.to_string(),
+        Category::Data => format!("{path}: {err}"),
+    }
 }
 
 fn default_namespace() -> String {
     "default".to_owned()
 }
 
+const CLOSED_BY_API: &str = "closed through the API";
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -239,11 +253,17 @@ mod tests {
             (r#"{"event":""}"#, "event: "),
             (r#" ["default", null, "e", "hello"]"#, "a JSON object is wanted, not an array"),
             ("{}", "missing field `event`"),
-            (r#"{"event":"e"} x"#, "trailing characters"),
+            (r#"{"event":"e"} x"#, "the body is not JSON: trailing characters at line 1 column 15"),
+            ("", "the body is empty; a JSON object is wanted"),
+            (" \n", "the body is empty; a JSON object is wanted"),
+            ("hello", "the body is not JSON: expected value at line 1 column 1"),
+            (r#"{"event":"#, "the body ends in the middle of its JSON, at line 1 column 9"),
+            (r#"{"event":"e","body":[1"#, "the body ends in the middle of its JSON, at line 1"),
+            (r#"{"event":"e","body":tru}"#, "the body is not JSON: expected ident at line 1"),
         ];
         for (json, part) in faults {
             let err = broadcast(json).unwrap_err();
-            assert!(err.contains(part), "{json}: {err}");
+            assert!(err.contains(part) && !err.contains("?:"), "{json}: {err}");
         }
     }
 
@@ -251,7 +271,9 @@ mod tests {
     fn who_is_disconnected_is_told_why_with_a_code_that_a_frame_may_carry() {
         let check = |json: &str| parse(json.as_bytes()).and_then(Disconnect::check);
         let frame = check(r#"{"id":"ada"}"#).unwrap().frame;
-        assert_eq!((frame.code().as_u16(), frame.reason()), (1008, ""));
+        assert_eq!((frame.code().as_u16(), frame.reason()), (1008, "closed through the API"));
+        let frame = check(r#"{"id":"ada","reason":""}"#).unwrap().frame;
+        assert_eq!(frame.reason(), "closed through the API");
         let frame = check(r#"{"id":"ada","code":4001,"reason":"signed out"}"#).unwrap().frame;
         assert_eq!((frame.code().as_u16(), frame.reason()), (4001, "signed out"));
         for (json, part) in

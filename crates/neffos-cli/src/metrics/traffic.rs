@@ -4,10 +4,15 @@ use http::StatusCode;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use neffos::{CloseCode, Closed, ClosedBy, Counters, RateLimited, RefusedConnections};
 
+use crate::watch;
+
 /// Describes them, and sets them to zero.
 pub(super) fn describe() {
     describe_counter!(OPENED, "Websocket connections that were opened.");
-    describe_counter!(CLOSED, "Websocket connections that ended, by close code; 1006: the socket broke.");
+    describe_counter!(
+        CLOSED,
+        "Websocket connections that ended, by close code and by the side that closed; 1006: the socket broke."
+    );
     describe_counter!(RECEIVED, "Messages that arrived from connections.");
     describe_counter!(RECEIVED_BYTES, "Bytes of the messages that arrived from connections.");
     describe_counter!(
@@ -22,8 +27,8 @@ pub(super) fn describe() {
     describe_gauge!(BUILD, "1, with the version of the program.");
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     counter!(OPENED).absolute(0);
-    for code in CODES {
-        counter!(CLOSED, "code" => code.to_string()).absolute(0);
+    for (code, by) in ENDS {
+        counter!(CLOSED, "code" => code.to_string(), "by" => by).absolute(0);
     }
     for route in ["/api/broadcast", "/api/ask", "/api/disconnect", "/api/stats"] {
         for status in if route == "/api/stats" { ["200", "401"] } else { ["202", "401"] } {
@@ -53,7 +58,7 @@ pub(crate) fn count_opened() {
 }
 
 pub(crate) fn count_closed(closed: &Closed) {
-    counter!(CLOSED, "code" => label(closed)).increment(1);
+    counter!(CLOSED, "code" => label(closed), "by" => watch::name(closed.by())).increment(1);
 }
 
 /// Counts a call of the API that was refused, since its address had sent too many wrong keys.
@@ -79,6 +84,24 @@ fn label(closed: &Closed) -> String {
 
 /// Those that servers and browsers send.
 const CODES: [u16; 13] = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013];
+
+/// Those that happen, which are there from the start.
+const ENDS: [(u16, &str); 14] = [
+    (1000, "client"),
+    (1001, "client"),
+    (1005, "client"),
+    (1000, "server"),
+    (1001, "server"),
+    (1002, "server"),
+    (1003, "server"),
+    (1007, "server"),
+    (1008, "server"),
+    (1009, "server"),
+    (1011, "server"),
+    (1012, "server"),
+    (1013, "server"),
+    (1006, "loss"),
+];
 
 const OPENED: &str = "neffos_connections_opened_total";
 const CLOSED: &str = "neffos_connections_closed_total";

@@ -4,7 +4,9 @@ use neffos::{Client, Events, Message, State};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::support::{Dialogue, Frame, KEY, Program, answer, bearer, request, request_in_pieces, soon};
+use crate::support::{
+    Client as Caller, Dialogue, Frame, KEY, Program, answer, bearer, request, request_in_pieces, soon,
+};
 
 #[tokio::test]
 async fn the_api_wants_the_key() {
@@ -14,7 +16,11 @@ async fn the_api_wants_the_key() {
         for (method, path) in [("POST", "/api/broadcast"), ("POST", "/api/ask"), ("GET", "/api/stats")] {
             let answer = request(program.address, method, path, headers, "").await;
             assert_eq!((answer.status, answer.header("www-authenticate")), (401, "Bearer"), "{path}");
-            assert!(answer.error().contains("Authorization"));
+            let reason = match headers.first() {
+                Some((_, "Bearer wrong")) => "this API key is not known",
+                _ => "send the API key: `Authorization: Bearer KEY`",
+            };
+            assert_eq!(answer.error(), reason);
         }
     }
     assert_eq!(program.get_as_owner("/api/stats").await.status, 200);
@@ -33,9 +39,9 @@ async fn a_broadcast_reaches_whom_it_names() {
         but_bob,
         json!({"event": "raw", "body_base64": "AP8="}),
     ];
-    for call in calls {
+    for (call, local) in calls.into_iter().zip([2, 1, 1, 1, 2]) {
         let answer = program.post("/api/broadcast", &call.to_string()).await;
-        assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true}"#));
+        assert_eq!((answer.status, answer.json()), (202, json!({"ok": true, "local": local})), "{call}");
     }
     let raw = Frame::Binary(b";default;;raw;0;!;\0\xff".to_vec());
     for text in [";default;;news;0;!;to all", r#";default;lobby;news;0;!;{"n":1}"#, ";default;;f;0;!;"] {
@@ -49,15 +55,40 @@ async fn a_broadcast_reaches_whom_it_names() {
 }
 
 #[tokio::test]
+async fn the_answer_says_for_how_many_connections_of_this_server_a_call_is() {
+    let program = Program::start(&["--id-header=x-user"]).await;
+    let ada = [("host", "test"), ("x-user", "ada")];
+    let mut ada = Caller::try_connect(program.address, &ada).await.unwrap().join_namespace().await;
+    let outside = Caller::try_connect(program.address, &[("host", "test"), ("x-user", "ada")]).await.unwrap();
+    for (path, call, local) in [
+        ("/api/broadcast", json!({"event": "e", "to": "nobody"}), 0),
+        ("/api/broadcast", json!({"event": "e", "room": "empty"}), 0),
+        ("/api/broadcast", json!({"event": "e", "to": "ada", "room": "empty"}), 0),
+        ("/api/broadcast", json!({"event": "e", "except": "ada"}), 0),
+        ("/api/broadcast", json!({"event": "e", "to": "ada", "except": "ada"}), 0),
+        ("/api/broadcast", json!({"event": "e", "except": "nobody"}), 1),
+        ("/api/disconnect", json!({"id": "nobody"}), 0),
+        ("/api/disconnect", json!({"id": "ada"}), 2),
+    ] {
+        let answer = program.post(path, &call.to_string()).await;
+        assert_eq!((answer.status, answer.json()), (202, json!({"ok": true, "local": local})), "{path} {call}");
+    }
+    assert_eq!(ada.text().await, ";default;;e;0;!;");
+    assert_eq!(ada.frame().await, Frame::Close(1008));
+    drop(outside);
+}
+
+#[tokio::test]
 async fn a_wrong_request_is_told_what_is_wrong() {
     let program = Program::start(&[]).await;
     for (body, part) in [
         (r#"{"event":"e","colour":1}"#, "unknown field `colour`"),
         (r#"{"event":7}"#, "event: "),
         (r#"{"event":"e","namespace":"x"}"#, "namespace: "),
-        ("hello", "expected value"),
+        ("hello", "the body is not JSON: "),
+        (r#"{"event":"#, "the body ends in the middle of its JSON"),
         (r#"["default",null,"e","hello"]"#, "a JSON object is wanted, not an array"),
-        ("", "EOF"),
+        ("", "the body is empty; a JSON object is wanted"),
     ] {
         let answer = program.post("/api/broadcast", body).await;
         assert_eq!(answer.status, 400, "{body}");

@@ -31,6 +31,24 @@ async fn the_log_says_why_each_connection_ended() {
 }
 
 #[tokio::test]
+async fn a_call_that_gives_no_reason_is_told_apart_from_other_ends_and_only_the_audit_names_the_key() {
+    let mut program = Program::start_logged(&["--log-format=json"]).await;
+    let mut ada = program.client().await;
+    program.post("/api/disconnect", &format!(r#"{{"id":"{}"}}"#, ada.id)).await;
+    let call = next(&mut program, "\"disconnect\"").await;
+    assert_eq!(
+        (&call["span"]["key"], &call["fields"]["reason"]),
+        (&"default".into(), &"closed through the API".into())
+    );
+    assert_eq!(ada.frame().await, Frame::Close(1008));
+    drop(ada);
+    let closed = next(&mut program, "\"closed\"").await;
+    let fields = &closed["fields"];
+    assert_eq!((&fields["by"], &fields["code"]), (&"server".into(), &1008.into()), "{closed}");
+    assert_eq!(fields["reason"], "closed through the API", "{closed}");
+}
+
+#[tokio::test]
 async fn behind_a_proxy_the_log_has_the_addresses_of_client_and_proxy() {
     let mut program = Program::start_logged(&["--log-format=json", "--address-header=x-forwarded-for"]).await;
     let headers = [("host", "test"), ("x-forwarded-for", "203.0.113.1, 192.0.2.7")];
@@ -51,6 +69,25 @@ async fn behind_a_proxy_the_log_has_the_addresses_of_client_and_proxy() {
     ] {
         assert_eq!(line[place]["address"], address, "{line}");
         assert!(line[place]["socket"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_told_apart_from_a_page_that_is_left() {
+    let flags = ["--log-format=json", "--ping-interval=100ms", "--pong-timeout=1s"];
+    let mut program = Program::start_logged(&flags).await;
+    let silent = program.client().await;
+    let closed = next(&mut program, "\"closed\"").await;
+    let fields = &closed["fields"];
+    assert_eq!((&fields["by"], &fields["code"]), (&"server".into(), &1001.into()), "{closed}");
+    assert_eq!(fields["reason"], "no answer to a ping", "{closed}");
+    drop(silent);
+    program.client().await.close(1001, "").await;
+    let closed = next(&mut program, "\"closed\"").await;
+    assert_eq!((&closed["fields"]["by"], &closed["fields"]["code"]), (&"client".into(), &1001.into()), "{closed}");
+    let metrics = program.get("/metrics").await.body;
+    for line in ["{code=\"1001\",by=\"server\"} 1", "{code=\"1001\",by=\"client\"} 1"] {
+        assert!(metrics.contains(&format!("neffos_connections_closed_total{line}")), "{line} is not in {metrics}");
     }
 }
 
@@ -83,8 +120,9 @@ async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
     let version = env!("CARGO_PKG_VERSION");
     for line in [
         "neffos_connections_opened_total 0",
-        r#"neffos_connections_closed_total{code="1000"} 0"#,
-        r#"neffos_connections_closed_total{code="1006"} 0"#,
+        r#"neffos_connections_closed_total{code="1000",by="client"} 0"#,
+        r#"neffos_connections_closed_total{code="1001",by="server"} 0"#,
+        r#"neffos_connections_closed_total{code="1006",by="loss"} 0"#,
         "neffos_messages_received_total 0",
         "neffos_received_bytes_total 0",
         "neffos_messages_delivered_total 0",
@@ -114,7 +152,7 @@ async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
     program.post("/api/broadcast", r#"{"event":"e"}"#).await;
     let expected = [
         "neffos_connections_opened_total 1".to_owned(),
-        r#"neffos_connections_closed_total{code="4xxx"} 1"#.to_owned(),
+        r#"neffos_connections_closed_total{code="4xxx",by="client"} 1"#.to_owned(),
         // The greeting, the connect and the ask.
         "neffos_messages_received_total 3".to_owned(),
         r#"neffos_api_requests_total{route="/api/broadcast",status="202"} 1"#.to_owned(),
@@ -125,7 +163,7 @@ async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
         if expected.iter().all(|line| now.lines().any(|found| found == line)) {
             return;
         }
-        assert!(!now.contains(r#"code="4xxx"} 2"#));
+        assert!(!now.contains(r#"code="4xxx",by="client"} 2"#));
         tokio::task::yield_now().await;
     }
 }

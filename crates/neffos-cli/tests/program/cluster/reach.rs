@@ -89,7 +89,10 @@ async fn an_id_is_disconnected_wherever_it_is() {
         let mut here = Client::try_connect(one.address, &ada).await.unwrap();
         let mut there = Client::try_connect(other.address, &ada).await.unwrap();
         let answer = one.post("/api/disconnect", r#"{"id":"ada","code":4001,"reason":"signed out"}"#).await;
-        assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true}"#));
+        assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true,"local":1}"#));
+        // Of the other server, nothing is known without a wait.
+        let answer = one.post("/api/disconnect", r#"{"id":"nobody"}"#).await;
+        assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true,"local":0}"#));
         assert_eq!((here.frame().await, there.frame().await), (Frame::Close(4001), Frame::Close(4001)));
     }
 }
