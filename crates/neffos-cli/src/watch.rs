@@ -27,10 +27,13 @@ fn tell_closed(end: &Closed, sampler: &Sampler) {
     metrics::count_closed(end);
     let (id, seconds) = (end.id(), rounded(end.lasted().as_secs_f64()));
     let (address, socket) = addresses(end.client_ip(), end.remote_addr());
+    let missed = end.missed();
     let (by, code, reason) = (name(end.by()), end.code().map(CloseCode::as_u16), reason(end));
     match sampler.admit(Instant::now()) {
-        true => tracing::info!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, "closed"),
-        false => tracing::debug!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, "closed"),
+        true => tracing::info!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, missed, "closed"),
+        false => {
+            tracing::debug!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, missed, "closed")
+        }
     }
 }
 

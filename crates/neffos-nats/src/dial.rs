@@ -5,7 +5,7 @@ use std::io;
 use bytes::BytesMut;
 use neffos::LinkError;
 use neffos::net::connect;
-use neffos_tls::ClientTls;
+use neffos_tls::{ClientTls, explain};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -84,7 +84,7 @@ impl Dialled {
         }
         let name = ServerName::try_from(host.to_owned())?;
         let connector = tls.connector().await?;
-        let stream = connector.connect(name, self.stream).await.map_err(|err| format!("no TLS: {err}"))?;
+        let stream = connector.connect(name, self.stream).await.map_err(|err| format!("no TLS: {}", explain(&err)))?;
         Ok(Self { stream: Box::new(stream), ..self })
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use neffos::LinkError;
 use neffos::net::connect;
-use neffos_tls::ClientTls;
+use neffos_tls::{ClientTls, explain};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -72,7 +72,7 @@ impl Dialler {
                 let secret = timeout(TLS_PATIENCE, connector.connect(name, stream)).await;
                 let stream = secret
                     .map_err(|_| "no TLS: no answer, as from a port that is not for TLS")?
-                    .map_err(|err| format!("no TLS: {err}"))?;
+                    .map_err(|err| format!("no TLS: {}", explain(&err)))?;
                 Connection::over(stream, host, login, purpose, end).await
             }
         }

@@ -40,6 +40,7 @@ mod http;
 pub mod internals;
 mod message;
 pub mod net;
+mod sampled;
 mod server;
 mod session;
 #[cfg(feature = "testing")]

@@ -7,6 +7,7 @@ use neffos::{Events, Message, Overflow, Reply, Server, ServerBuilder};
 use support::{Client, Running, attach, start, until, within};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 const CLIENTS: usize = 200;
 const MESSAGES: usize = 10_000;
@@ -113,6 +114,35 @@ async fn a_bound_in_bytes_counts_as_well() {
 async fn or_it_drops_the_oldest_that_are_not_on_their_way() {
     let found = starved(builder().outbox(100, 1 << 20).overflow(Overflow::DropOldest)).await;
     assert!(found.ends_with(&Vec::from_iter(MANY - 99..MANY)), "{found:?}");
+}
+
+#[tokio::test]
+async fn how_many_messages_a_connection_missed_is_told_when_it_ends() {
+    for overflow in [Overflow::DropNewest, Overflow::DropOldest, Overflow::Disconnect] {
+        let (told, mut ends) = mpsc::unbounded_channel();
+        let builder = builder().shards(1).outbox(100, 1 << 20).overflow(overflow);
+        let server = builder.on_closed(move |closed| told.send(closed.missed()).unwrap()).build().unwrap();
+        let (stream, deaf_driving) = attach(&server, 256);
+        let mut deaf = Client::over(stream).await;
+        deaf.greet().await;
+        deaf.connect("default").await;
+        let (stream, driving) = attach(&server, 1 << 16);
+        let mut keen = Client::over(stream).await;
+        keen.greet().await;
+        keen.connect("default").await;
+        for nth in 0..MANY {
+            server.broadcast(Message::new("n", nth.to_string()).in_namespace("default"));
+            assert_eq!(keen.event("n").await, nth.to_string());
+        }
+        drop(deaf);
+        within(deaf_driving).await.unwrap();
+        let missed = within(ends.recv()).await.unwrap();
+        assert!(missed > 0, "{overflow:?}");
+        assert_eq!(u64::from(missed), server.counters().dropped_full(), "{overflow:?}");
+        drop(keen);
+        within(driving).await.unwrap();
+        assert_eq!(within(ends.recv()).await, Some(0), "{overflow:?}");
+    }
 }
 
 #[tokio::test]

@@ -172,6 +172,21 @@ async fn certificates_that_are_none_fail_before_anything_is_dialled() {
     }
 }
 
+/// What `openssl req -x509` makes.
+#[tokio::test]
+async fn a_server_that_shows_the_certificate_of_an_authority_is_refused_with_advice() {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let pem = certificate.pem();
+    let port = serve(config((certificate, key))).await;
+    let err = refused(client("localhost", port).root_certificates(pem)).await;
+    let advice = "add `-addext basicConstraints=critical,CA:FALSE`";
+    assert!(err.is_unreachable() && err.to_string().contains(advice), "{err}");
+    assert!(!err.to_string().contains("CaUsedAsEndEntity"), "{err}");
+}
+
 #[tokio::test]
 async fn a_server_without_tls_or_words_is_given_up() {
     let (authority, theirs) = (Authority::new("ours"), Theirs::bind().await);
@@ -185,6 +200,8 @@ async fn a_server_without_tls_or_words_is_given_up() {
     };
     let (err, _stream) = tokio::join!(refused(builder()), speaking);
     assert!(err.is_unreachable() && err.to_string().contains("no TLS with 127.0.0.1"), "{err}");
+    let advice = "the server does not speak TLS at this port; use its port for TLS, or a URL without TLS";
+    assert!(err.to_string().contains(advice) && !err.to_string().contains("InvalidContentType"), "{err}");
     let (err, _stream) = tokio::join!(refused(builder().dial_timeout(Duration::from_millis(100))), theirs.stream());
     assert!(err.is_timeout(), "{err}");
 }

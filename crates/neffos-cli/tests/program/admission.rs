@@ -38,6 +38,32 @@ async fn a_client_that_the_proxy_does_not_name_counts_under_its_socket_and_that_
 }
 
 #[tokio::test]
+async fn the_first_refused_origin_is_logged_with_the_setting_that_allows_it_and_a_flood_of_them_is_one_line() {
+    let mut program = Program::start_logged(&[]).await;
+    let hostile = format!("https://evil.example/\"\x1b[31m{}", "x".repeat(5_000));
+    for origin in ["https://app.example", &hostile, "https://other.example"] {
+        let refused = Client::try_connect(program.address, &[("host", "test"), ("origin", origin)]).await;
+        assert!(refused.is_err(), "{origin}");
+    }
+    let line = program.logged("refused a page of another origin").await;
+    for part in ["WARN", "https://app.example", "http://test", "allow_origin", "scheme_header"] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    program.signal("TERM").await;
+    let rest = program.logged_until("draining").await;
+    assert!(!rest.iter().any(|line| line.contains("origin")), "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_refused_origin_is_bounded_and_escaped_in_the_log() {
+    let mut program = Program::start_logged(&[]).await;
+    let hostile = format!("https://evil.example/\" forged=\"{}", "x".repeat(5_000));
+    assert!(Client::try_connect(program.address, &[("host", "test"), ("origin", &hostile)]).await.is_err());
+    let line = program.logged("refused a page of another origin").await;
+    assert!(line.contains(r#"https://evil.example/\" forged=\"x"#) && line.len() < 600, "{line}");
+}
+
+#[tokio::test]
 async fn the_proxys_scheme_the_hosts_and_the_subprotocols_of_the_settings_count() {
     let flags =
         ["--scheme-header=x-forwarded-proto", "--allow-host=app.example,localhost", "--subprotocol=chat.v2,chat.v1"];

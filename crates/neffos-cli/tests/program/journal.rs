@@ -49,6 +49,37 @@ async fn a_call_that_gives_no_reason_is_told_apart_from_other_ends_and_only_the_
 }
 
 #[tokio::test]
+async fn the_log_says_who_misses_messages_and_how_many() {
+    let flags = ["--log-format=json", "--outbox-messages=1", "--outbox-bytes=300000"];
+    let mut program = Program::start_logged(&flags).await;
+    let mut ada = program.client().await.join_namespace().await;
+    ada.close(1000, "").await;
+    let closed = next(&mut program, "\"closed\"").await;
+    assert_eq!(closed["fields"]["missed"], 0, "{closed}");
+
+    let stuck = [program.client().await.join_namespace().await, program.client().await.join_namespace().await];
+    let call = format!(r#"{{"event":"e","body":"{}"}}"#, "x".repeat(250_000));
+    let dropped = loop {
+        program.post("/api/broadcast", &call).await;
+        let stats = program.get_as_owner("/api/stats").await.json();
+        match stats["dropped"]["full"].as_u64() {
+            Some(count) if count >= 5 => break count,
+            _ => {}
+        }
+    };
+    let warning = next(&mut program, "misses messages: it reads too slowly").await;
+    assert_eq!(warning["level"], "WARN", "{warning}");
+    assert!(stuck.iter().any(|reader| warning["fields"]["conn"] == reader.id.as_str()), "{warning}");
+    drop(stuck);
+    let mut missed = 0;
+    for _ in 0..2 {
+        let closed = next(&mut program, "\"closed\"").await;
+        missed += closed["fields"]["missed"].as_u64().unwrap();
+    }
+    assert_eq!(missed, dropped);
+}
+
+#[tokio::test]
 async fn behind_a_proxy_the_log_has_the_addresses_of_client_and_proxy() {
     let mut program = Program::start_logged(&["--log-format=json", "--address-header=x-forwarded-for"]).await;
     let headers = [("host", "test"), ("x-forwarded-for", "203.0.113.1, 192.0.2.7")];

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use neffos_tls::{ClientTls, Pem};
+use neffos_tls::{ClientTls, Pem, explain};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -53,7 +53,7 @@ impl Tls {
     pub(super) async fn connect(&self, stream: TcpStream, target: &Target) -> Result<TlsStream<TcpStream>, Error> {
         let name = ServerName::try_from(target.host.clone()).map_err(|err| Error::config(format!("url: {err}")))?;
         let secret = self.0.connect(name, stream).await;
-        secret.map_err(|err| Error::unreachable(format!("no TLS with {}: {err}", target.shown())))
+        secret.map_err(|err| Error::unreachable(format!("no TLS with {}: {}", target.shown(), explain(&err))))
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Closed {
     pub(super) lasted: Duration,
     pub(super) frame: Option<CloseFrame>,
     pub(super) by: ClosedBy,
+    pub(super) missed: u32,
 }
 
 /// Which side ended a connection.
@@ -74,6 +75,28 @@ impl Closed {
     /// The reason in the close frame. When the client closed, its words.
     pub fn reason(&self) -> &str {
         self.frame.as_ref().map_or("", CloseFrame::reason)
+    }
+
+    /// How many messages were dropped for this connection alone, because it read too slowly: its outbox was full, or the server's
+    /// memory budget was used up. Messages that were still queued when it ended do not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos::{Closed, Events, Server};
+    ///
+    /// let server = Server::builder()
+    ///     .namespace("default", Events::new())
+    ///     .on_closed(|closed: &Closed| {
+    ///         if closed.missed() > 0 {
+    ///             println!("{} missed {} messages", closed.id(), closed.missed());
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    pub fn missed(&self) -> u32 {
+        self.missed
     }
 
     /// Which side ended it.

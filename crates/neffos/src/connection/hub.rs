@@ -25,6 +25,7 @@ use crate::exchange::{Here, Membership, Selection};
 use crate::fanout::{Audience, Cursor, Except, Fanout};
 use crate::message::Message;
 use crate::message::wire::NativeMode;
+use crate::sampled::Sampled;
 use crate::websocket::{CloseFrame, Role};
 
 pub(crate) struct Hub {
@@ -44,6 +45,8 @@ pub(crate) struct Hub {
     pub(super) rate_counts: RateCounts,
     /// What everything that is queued here counts in.
     pub(crate) budget: Arc<Budget>,
+    /// Lines about connections that begin to miss messages.
+    pub(super) missing: Sampled,
     next_key: AtomicU64,
 }
 
@@ -63,6 +66,7 @@ impl Hub {
             line: OnceLock::new(),
             rate_counts: RateCounts::default(),
             budget: Budget::unlimited(),
+            missing: Sampled::every(Duration::from_secs(1)),
             next_key: AtomicU64::new(1),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomic_waker::AtomicWaker;
@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     key: u64,
     hub: Arc<Hub>,
     deflate: Option<Window>,
+    /// How many messages were dropped for this connection alone, since its outbox was full. It lies where nothing else would.
+    missed: AtomicU32,
     outgoing: Mutex<Outgoing>,
     id: Arc<str>,
     session: Mutex<Session<Waiter>>,
@@ -98,6 +100,7 @@ impl Peer {
         let ack = if greets { Ack::awaited() } else { Ack::done() };
         Arc::new(Self {
             key: hub.next_key(),
+            missed: AtomicU32::new(0),
             id: identity.id,
             session: Mutex::new(Session::new(ack, Membership::default(), Asks::new(hub.role))),
             outgoing: Mutex::new(Outgoing { outbox: Outbox::default(), socket }),
@@ -136,6 +139,22 @@ impl Peer {
 
     pub(crate) fn client_ip(&self) -> Option<IpAddr> {
         self.client_ip
+    }
+
+    /// How many messages it has missed.
+    pub(super) fn missed(&self) -> u32 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Counts messages that were dropped for this connection. Its own task tells of the first: logging may wait, and this is
+    /// called under locks.
+    #[cold]
+    fn miss(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let add = |missed: u32| Some(missed.saturating_add(count));
+        if self.missed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) == Ok(0) {
+            self.waker.wake();
+        }
     }
 
     pub(super) fn deflate(&self) -> Option<Window> {
@@ -383,6 +402,7 @@ impl Peer {
     fn send_frame(&self, frame: Bytes) -> Result<(), Error> {
         if self.hub.budget.is_over() && self.outgoing().outbox.is_blocked() {
             self.hub.fanout.totals().add(&Tally { dropped_memory: 1, ..Tally::default() });
+            self.miss(1);
             return Err(Error::full());
         }
         match self.send_single(frame, &self.hub.limits.outbox) {
@@ -398,6 +418,9 @@ impl Peer {
         let mut tally = Tally::default();
         let (offer, needs_driver) = self.outgoing().send_single(frame, (limits, &self.hub.budget), &mut tally);
         self.hub.fanout.totals().add(&tally);
+        if tally.missed() > 0 {
+            self.miss(tally.missed());
+        }
         if needs_driver {
             self.waker.wake();
         }
@@ -479,7 +502,11 @@ impl Member for Peer {
     }
 
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool {
+        let missed = tally.missed();
         let offer = self.outgoing().offer(chunk, &self.hub.limits.outbox, tally);
+        if tally.missed() > missed {
+            self.miss(tally.missed() - missed);
+        }
         if offer == Offer::Overflow {
             self.cut(&too_slow());
         }
@@ -499,6 +526,9 @@ impl Member for Peer {
             )
         };
         self.hub.fanout.totals().add(&tally);
+        if tally.missed() > 0 {
+            self.miss(tally.missed());
+        }
         if offer == Offer::Overflow {
             self.cut(&too_slow());
         }

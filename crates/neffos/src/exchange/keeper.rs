@@ -154,7 +154,7 @@ async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
     node.queue().open();
     node.queue_changed.notify_one();
     node.situation.send_replace(Situation::now(LinkState::Up, None));
-    tracing::info!("linked to the other servers");
+    tracing::info!(node = %node.id(), servers = node.census().servers + 1, "linked to the other servers");
 
     let mut beat = interval(PROBE_INTERVAL);
     for round in 0_u32.. {

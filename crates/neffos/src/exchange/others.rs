@@ -176,13 +176,18 @@ impl Others {
         }
     }
 
-    pub(super) fn forget(&mut self, id: NodeId) {
-        self.nodes.remove(&id);
+    pub(super) fn knows(&self, id: NodeId) -> bool {
+        self.nodes.contains_key(&id)
     }
 
-    /// Forgets who has been silent for so long.
-    pub(super) fn expire(&mut self, silence: Duration, now: Instant) {
-        self.nodes.retain(|_, other| now.duration_since(other.heard) <= silence);
+    /// Forgets a server; false when it is not known.
+    pub(super) fn forget(&mut self, id: NodeId) -> bool {
+        self.nodes.remove(&id).is_some()
+    }
+
+    /// Forgets servers that have been silent for so long, and names them.
+    pub(super) fn expire(&mut self, silence: Duration, now: Instant) -> Vec<NodeId> {
+        self.nodes.extract_if(|_, other| now.duration_since(other.heard) > silence).map(|(id, _)| id).collect()
     }
 
     /// Whether everyone who was there hears what is said over our link number `over`, too.
@@ -328,7 +333,8 @@ mod tests {
         others.hear(from(TWO, 1), 1, later);
         others.count(TWO, 7, later);
         assert_eq!(others.census(later), Census { servers: 2, connections: 12, age: Duration::from_secs(8) });
-        others.expire(Duration::from_secs(7), later);
+        assert_eq!(others.expire(Duration::from_secs(7), later), [ONE]);
+        assert!(!others.knows(ONE) && others.knows(TWO));
         assert_eq!(others.census(later), Census { servers: 1, connections: 7, age: Duration::ZERO });
     }
 

@@ -77,6 +77,13 @@ pub(crate) struct Tally {
     pub(crate) dropped_memory: usize,
 }
 
+impl Tally {
+    /// How many messages were dropped since the connection could take no more.
+    pub(crate) fn missed(&self) -> usize {
+        self.dropped_full + self.dropped_memory
+    }
+}
+
 /// What arrived with one read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Received {

@@ -96,6 +96,14 @@ impl UpgradeError {
         matches!(self.0, Reason::RetryProbe | Reason::ClosedToProbe | Reason::TooFastToProbe)
     }
 
+    /// The origin that was refused, and the server's own.
+    pub(super) fn origin(&self) -> Option<(&str, &str)> {
+        match &self.0 {
+            Reason::Origin { origin, own } => Some((origin, own)),
+            _ => None,
+        }
+    }
+
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
         if matches!(self.0, Reason::ClosedToProbe | Reason::TooFastToProbe) {
             return silence();

@@ -172,6 +172,9 @@ impl Server {
 
     fn report(&self, err: &UpgradeError) {
         tracing::debug!(status = err.status().as_u16(), reason = %err, "not upgraded");
+        if let Some((origin, own)) = err.origin() {
+            self.gate().warn_of_origin(origin, own);
+        }
         if let Some(hook) = &self.gate().settings.on_upgrade_error {
             hook(err);
         }

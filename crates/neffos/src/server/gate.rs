@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -21,6 +21,7 @@ use super::refusals::{Refusal, RefusalCounts};
 use super::subprotocols::Subprotocols;
 use crate::connection::Rate;
 use crate::http::UpgradeError;
+use crate::sampled::Sampled;
 
 /// What the doors ask before they let a client in.
 pub(crate) struct Gate {
@@ -37,10 +38,17 @@ pub(crate) struct Gate {
 }
 
 /// Warnings that are logged once, because they concern every client.
-#[derive(Default)]
 struct Warnings {
     unnamed: OnceLock<()>,
     no_address: OnceLock<()>,
+    origins: Sampled,
+}
+
+impl Default for Warnings {
+    fn default() -> Self {
+        let (unnamed, no_address) = Default::default();
+        Self { unnamed, no_address, origins: Sampled::every(BETWEEN_ORIGINS) }
+    }
 }
 
 pub(crate) type UpgradeErrorHook = Arc<dyn Fn(&UpgradeError) + Send + Sync>;
@@ -231,6 +239,19 @@ impl Gate {
         }
     }
 
+    /// Says that a page of `origin` was refused, with the setting that lets it in: once in a minute, as others choose these texts.
+    pub(crate) fn warn_of_origin(&self, origin: &str, own: &str) {
+        if let Some(unshown) = self.warnings.origins.admit(Instant::now()) {
+            tracing::warn!(
+                origin = shortened(origin),
+                own = shortened(own),
+                unshown,
+                "refused a page of another origin; if it is one of yours, list it in allow_origin; behind a proxy with TLS, set \
+                 scheme_header"
+            );
+        }
+    }
+
     /// Whether the address of a socket is that of its client: no header of a proxy names it.
     pub(crate) fn counts_sockets(&self) -> bool {
         self.settings.forwarded.address_header.is_none()
@@ -296,6 +317,15 @@ pub fn random_id() -> String {
     let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
     id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }
+
+/// The beginning of a text that a client has chosen.
+fn shortened(text: &str) -> &str {
+    text.char_indices().nth(LONGEST_ORIGIN).map_or(text, |(end, _)| &text[..end])
+}
+
+/// In characters.
+const LONGEST_ORIGIN: usize = 100;
+const BETWEEN_ORIGINS: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

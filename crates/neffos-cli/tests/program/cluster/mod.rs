@@ -1,8 +1,10 @@
 //! Several servers: real programs that share a real broker.
 //!
 //! - `reach.rs`: who is reached from where; `outage.rs`: what happens while the broker is away.
+//! - `log.rs`: what the log says of the other servers.
 //! - `settings.rs`: what is said about a wrong configuration, and what is kept secret.
 
+mod log;
 mod outage;
 mod reach;
 mod settings;

@@ -85,6 +85,12 @@ impl Program {
         Self::spawned_with(command(&flags, &[]), Stdio::piped()).await
     }
 
+    /// With the test key, `variables`, and a log that is read.
+    pub(crate) async fn run_logged_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let flags = [&["serve", "--addr", "127.0.0.1:0", "--api-key", KEY], flags].concat();
+        Self::spawned_with(command(&flags, variables), Stdio::piped()).await
+    }
+
     /// As [`Program::start`], with a log that is read.
     pub(crate) async fn start_logged(flags: &[&str]) -> Self {
         let flags = [&["serve", "--addr", "127.0.0.1:0", "--api-key", KEY], flags].concat();

@@ -12,7 +12,7 @@ use crate::connection::io;
 use crate::connection::peer::too_slow;
 use crate::fanout::{Member, Tally};
 use crate::time_limit;
-use crate::websocket::{self, CloseCode, CloseFrame};
+use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 impl Driver {
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> bool {
@@ -129,6 +129,20 @@ impl Driver {
         self.stage = Stage::Ending;
     }
 
+    /// Logs that the peer begins to miss messages. A client's application is told by the calls that fail.
+    #[cold]
+    pub(super) fn tell_missed(&mut self) {
+        self.told_missed = true;
+        let hub = self.peer.hub();
+        if hub.role == Role::Client {
+            return;
+        }
+        if let Some(unshown) = hub.missing.admit(Instant::now()) {
+            let client = self.peer.client_ip().map(tracing::field::display);
+            tracing::warn!(conn = &**self.peer.id(), client, unshown, "misses messages: it reads too slowly");
+        }
+    }
+
     /// How it ended, for `on_closed`.
     pub(super) fn closed(&self) -> Closed {
         let frame = self.peer.end_reason();
@@ -139,7 +153,8 @@ impl Driver {
         };
         let lasted = self.peer.opened().elapsed();
         let (id, address, client_ip) = (self.peer.id().clone(), self.peer.address(), self.peer.client_ip());
-        Closed { id, address, client_ip, lasted, frame, by }
+        let missed = self.peer.missed();
+        Closed { id, address, client_ip, lasted, frame, by, missed }
     }
 
     pub(super) fn lose_socket(&mut self) {

@@ -81,6 +81,8 @@ struct Driver {
     shut_down: bool,
     /// The socket is gone.
     is_lost: bool,
+    /// The log has a line about missed messages.
+    told_missed: bool,
 }
 
 /// How far the end has come.
@@ -130,6 +132,7 @@ impl Driver {
             peer_closed_first: false,
             shut_down: false,
             is_lost: false,
+            told_missed: false,
             peer,
         }
     }
@@ -154,6 +157,9 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.peer.waker.register(cx.waker());
         self.frames = FRAMES_PER_POLL;
+        if !self.told_missed && self.peer.missed() > 0 {
+            self.tell_missed();
+        }
         let end = self.take_turns(cx);
         self.answer_pings();
         self.account();

@@ -41,6 +41,7 @@ impl Node {
             Err(fault) => {
                 self.tallies.rejected.add(1);
                 tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
+                self.tell_stranger(fault);
                 return Vec::new();
             }
         };
@@ -64,10 +65,35 @@ impl Node {
         }
     }
 
+    /// Warns of an envelope that is none of this cluster. Its writer chooses no word of the line.
+    fn tell_stranger(&self, fault: Fault) {
+        let reason = match fault {
+            Fault::Unsigned if self.dialect.key().is_some() => "it is not signed with this server's cluster key",
+            Fault::Unsigned => "it is signed with a cluster key, and this server has none",
+            Fault::Unknown => "it is of another version, or of another program",
+            Fault::Broken => "it is broken",
+        };
+        if let Some(unshown) = self.notices.strangers.admit(Instant::now()) {
+            tracing::warn!(
+                reason,
+                unshown,
+                "dropped an envelope: another server or program uses the same broker and prefix, and does not belong to this cluster"
+            );
+        }
+    }
+
     /// Hears an envelope that is new. Names a pause that ends with it.
     pub(super) fn accept(self: &Arc<Self>, link: u32, heard: Heard<'_>) -> Option<(NodeId, u64)> {
         let from = heard.from;
-        let freshness = lock(&self.others).hear(from, link, Instant::now());
+        let (freshness, has_joined) = {
+            let mut others = lock(&self.others);
+            let was_known = others.knows(from.id);
+            let freshness = others.hear(from, link, Instant::now());
+            (freshness, !was_known && others.knows(from.id))
+        };
+        if has_joined {
+            self.tell_joined(from.id);
+        }
         match freshness {
             Freshness::Fresh => {}
             Freshness::Behind => self.request_resend(from.id),
@@ -133,7 +159,12 @@ impl Node {
                 self.control(&self.dialect.of_server(id), &Body::Alive { connections });
             }
             (What::Alive { connections }, Some(id)) => lock(&self.others).count(id, connections, Instant::now()),
-            (What::Bye, Some(id)) => lock(&self.others).forget(id),
+            (What::Bye, Some(id)) => {
+                let was_known = lock(&self.others).forget(id);
+                if was_known {
+                    self.tell_left(id, "it ended");
+                }
+            }
             (What::Close { id, frame }, _) => {
                 if let Some(here) = self.here() {
                     here.close(&id, &frame);

@@ -44,6 +44,7 @@ use super::status::{LinkState, Situation};
 use crate::budget::Budget;
 use crate::fanout::Except;
 use crate::message::Message;
+use crate::sampled::Sampled;
 use crate::websocket::CloseFrame;
 use asks::AsksMark;
 pub(super) use counts::Answers;
@@ -108,6 +109,7 @@ pub(crate) struct Node {
     link: RwLock<u32>,
     probes: Mutex<Probes>,
     pub(super) tallies: Tallies,
+    notices: Notices,
     pub(super) situation: watch::Sender<Situation>,
     /// There is something to tell the broker about subscriptions.
     pub(super) wishes_changed: Notify,
@@ -115,6 +117,21 @@ pub(crate) struct Node {
     pub(super) queue_changed: Notify,
     /// Another server was heard, or something became of a probe.
     heard: Notify,
+}
+
+/// Limits the log lines that anyone who can publish may cause.
+#[derive(Debug)]
+struct Notices {
+    /// Lines about envelopes that are none of this cluster.
+    strangers: Sampled,
+    /// Lines about servers that join and leave.
+    members: Sampled,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self { strangers: Sampled::every(MINUTE), members: Sampled::up_to(MEMBERS_A_MINUTE, MINUTE) }
+    }
 }
 
 impl Node {
@@ -143,6 +160,7 @@ impl Node {
             link: RwLock::default(),
             probes: Mutex::default(),
             tallies: Tallies::default(),
+            notices: Notices::default(),
             situation: watch::Sender::new(Situation::begin()),
             wishes_changed: Notify::new(),
             queue_changed: Notify::new(),
@@ -175,6 +193,24 @@ impl Node {
 
     // ---- the other servers
 
+    /// What this server calls itself, in the log lines of others too.
+    pub(super) fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn tell_joined(&self, id: NodeId) {
+        if let Some(unshown) = self.notices.members.admit(Instant::now()) {
+            tracing::info!(node = %id, servers = self.census().servers + 1, unshown, "a server joined the cluster");
+        }
+    }
+
+    fn tell_left(&self, id: NodeId, reason: &str) {
+        if let Some(unshown) = self.notices.members.admit(Instant::now()) {
+            let servers = self.census().servers + 1;
+            tracing::info!(node = %id, reason, servers, unshown, "a server left the cluster");
+        }
+    }
+
     /// How many connections the other servers have.
     pub(super) fn census(&self) -> Census {
         lock(&self.others).census(Instant::now())
@@ -191,11 +227,11 @@ impl Node {
 
     pub(super) fn forget_silent(&self) {
         let now = Instant::now();
-        let ids = {
+        let (gone, ids) = {
             let mut others = lock(&self.others);
-            others.expire(SILENCE, now);
-            others.ids()
+            (others.expire(SILENCE, now), others.ids())
         };
+        gone.into_iter().for_each(|id| self.tell_left(id, "it was silent for 10 s"));
         lock(&self.resends).keep(&ids);
         lock(&self.gate).expire(now);
     }
@@ -334,3 +370,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// After which silence another server is taken for gone.
 const SILENCE: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+const MEMBERS_A_MINUTE: u32 = 60;
