@@ -76,6 +76,7 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
             ("caddy\n", PROXIES),
             ("text\n# Lines that begin", Here),
             ("nginx\nlocation = /who", PROXIES),
+            ("text\nINFO ", By("crates/neffos-cli/tests/program/journal.rs", "misses messages: it reads too slowly")),
         ],
     ),
     (
@@ -102,6 +103,7 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
             ("sh\ncurl ", Here),
             ("text\n   Ada", PICTURE),
             ("text\n 1, 2  beside", PICTURE),
+            ("text\nINFO ", By("crates/neffos-cli/tests/program/cluster/log.rs", "a server joined the cluster")),
             ("yaml\n- alert", Here),
         ],
     ),
