@@ -183,7 +183,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-/// What is wrong with `text`, as a sentence: it is no JSON, or a field in it is wrong.
+/// Says why `text` cannot be used: it is no JSON, or a field in it is wrong.
 fn fault(text: &[u8], path: &str, err: &serde_json::Error) -> String {
     match err.classify() {
         _ if text.trim_ascii().is_empty() => "the body is empty; a JSON object is wanted".to_owned(),

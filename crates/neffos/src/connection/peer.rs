@@ -146,7 +146,7 @@ impl Peer {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// Counts messages that were dropped for this connection. Its own task tells of the first: logging may wait, and this is
+    /// Counts messages that were dropped for this connection. Its own task logs the first: logging may wait, and this is
     /// called under locks.
     #[cold]
     fn miss(&self, count: usize) {

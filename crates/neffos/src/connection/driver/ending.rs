@@ -129,7 +129,7 @@ impl Driver {
         self.stage = Stage::Ending;
     }
 
-    /// Logs that the peer begins to miss messages. A client's application is told by the calls that fail.
+    /// Logs that the peer begins to miss messages. In a client, the calls that fail report it to the application.
     #[cold]
     pub(super) fn tell_missed(&mut self) {
         self.told_missed = true;

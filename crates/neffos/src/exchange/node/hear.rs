@@ -41,7 +41,7 @@ impl Node {
             Err(fault) => {
                 self.tallies.rejected.add(1);
                 tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
-                self.tell_stranger(fault);
+                self.tell_stranger(&fault);
                 return Vec::new();
             }
         };
@@ -66,7 +66,7 @@ impl Node {
     }
 
     /// Warns of an envelope that is none of this cluster. Its writer chooses no word of the line.
-    fn tell_stranger(&self, fault: Fault) {
+    fn tell_stranger(&self, fault: &Fault) {
         let reason = match fault {
             Fault::Unsigned if self.dialect.key().is_some() => "it is not signed with this server's cluster key",
             Fault::Unsigned => "it is signed with a cluster key, and this server has none",

@@ -193,7 +193,7 @@ impl Node {
 
     // ---- the other servers
 
-    /// What this server calls itself, in the log lines of others too.
+    /// The name of this node, which the log lines of other nodes have, too.
     pub(super) fn id(&self) -> NodeId {
         self.id
     }
