@@ -28,6 +28,8 @@ async fn no_client_is_refused_while_servers_are_replaced(brand: &str) {
     let servers = [Program::start(&FLAGS).await, Program::start(&FLAGS).await];
     let balancer = Balancer::start(brand, servers.each_ref().map(|server| server.address)).await;
     let address = balancer.address;
+    // With nobody there, a drain would be over before a client could be refused.
+    let _there = crowd(address).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let dialling = tokio::spawn(dial_again_and_again(address, is_over.clone()));
     let mut next_ones = Vec::new();
@@ -43,6 +45,16 @@ async fn no_client_is_refused_while_servers_are_replaced(brand: &str) {
     let (dialled, refused) = soon(dialling).await.unwrap();
     assert!(dialled > 40, "{brand}: {dialled}");
     assert_eq!(refused, Vec::<String>::new(), "{brand}: of {dialled}");
+}
+
+/// Clients that stay until their server has drained.
+async fn crowd(address: SocketAddr) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let stream = TcpStream::connect(address).await.unwrap();
+        clients.push(Client::over(stream, "/ws", &[("host", "app.example")]).await.unwrap());
+    }
+    clients
 }
 
 /// Dials twenty times a second. Returns the number of dials, and the answers that refused one.
@@ -134,5 +146,5 @@ fn is_some_connections(line: &str) -> bool {
 }
 
 /// HAProxy notices within half a second that a server is not ready.
-const FLAGS: [&str; 4] = ["--drain-delay=1s", "--drain-window=0s", "--address-header", "x-forwarded-for"];
+const FLAGS: [&str; 4] = ["--drain-delay=1s", "--drain-window=1s", "--address-header", "x-forwarded-for"];
 const MANUAL: &str = include_str!("../../../../docs/scaling.md");
