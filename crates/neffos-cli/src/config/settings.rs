@@ -289,7 +289,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TIME", help_heading = CLUSTER)]
     pub(crate) cluster_queue_age: Option<Period>,
 
-    /// What is logged to stderr: a level, or `target=level` directives with commas between them [default: info]
+    /// What is logged to stderr: off, error, warn, info, debug or trace; or `target=level` for single targets, with commas
+    /// between them, as in `warn,neffos=debug` [default: info]
     #[arg(long, value_name = "FILTER", help_heading = LOGS)]
     pub(crate) log: Option<LogFilter>,
 

@@ -122,7 +122,7 @@ pub(crate) enum OverflowPolicy {
     Disconnect,
 }
 
-/// Which log lines are written; its syntax has been checked.
+/// Which log lines are written. Each of its directives names a level.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct LogFilter(String);
@@ -137,9 +137,31 @@ impl FromStr for LogFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        EnvFilter::try_new(text).map(|_| Self(text.to_owned())).map_err(|err| err.to_string())
+        // `EnvFilter` trips over white space.
+        let directives: Vec<_> = text.split(',').map(str::trim).collect();
+        directives.iter().try_for_each(|directive| check_directive(directive))?;
+        let text = directives.join(",");
+        EnvFilter::try_new(&text).map(|_| Self(text)).map_err(|err| format!("{err}; {FILTER_FORM}"))
     }
 }
+
+/// Refuses a directive that names no level. `EnvFilter` takes such a word as the name of a module, and all other modules are
+/// then silent.
+fn check_directive(directive: &str) -> Result<(), String> {
+    let level = match directive.rsplit_once('=') {
+        Some(("", _)) => return Err(format!("a level for no target; {FILTER_FORM}")),
+        Some((_target, level)) => level,
+        None => directive,
+    };
+    match LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+        true => Ok(()),
+        false => Err(format!("{level:?} is no level; {FILTER_FORM}")),
+    }
+}
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+const FILTER_FORM: &str =
+    "write off, error, warn, info, debug or trace, or target=level for one target, with commas between several";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -182,6 +204,19 @@ mod tests {
     fn an_address_names_its_port() {
         for (text, is_good) in [("127.0.0.1:0", true), ("[::1]:80", true), ("host:http", false), (":80", false)] {
             assert_eq!(text.parse::<Address>().is_ok(), is_good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_filter_names_a_level_in_each_directive() {
+        for text in ["off", "error", "warn", "info", "debug", "trace", "INFO", "warn,neffos=debug", "info, hyper=off"] {
+            assert_eq!(text.parse::<LogFilter>().unwrap().as_str(), text.replace(' ', ""));
+        }
+        for text in
+            ["", "5", "err", "warning", "verbose", "bogus level", "info,", ",", "neffos", "neffos=", "=info", "a=infoo"]
+        {
+            let err = text.parse::<LogFilter>().unwrap_err();
+            assert!(LEVELS.iter().all(|level| err.contains(level)), "{text}: {err}");
         }
     }
 

@@ -59,6 +59,25 @@ async fn settings_that_contradict_each_other_are_an_error() {
 }
 
 #[tokio::test]
+async fn a_misspelt_log_level_is_an_error_that_names_the_key_and_the_levels_wherever_it_is_written() {
+    for level in ["warning", "verbose", "5", "bogus level", "info,hyper"] {
+        let file = File::with(&format!("log = '{level}'"));
+        let flag = format!("--log={level}");
+        for (flags, variables, key) in [
+            (&[flag.as_str()][..], &[][..], "--log"),
+            (&[], &[("NEFFOS_LOG", level)], "NEFFOS_LOG: "),
+            (&["--config", file.path()], &[], "log = "),
+        ] {
+            let ended = run_to_end(&[&["serve", "--addr=127.0.0.1:0"], flags].concat(), variables).await;
+            assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{level}: {}", ended.errors);
+            for part in [key, "off, error, warn, info, debug or trace"] {
+                assert!(ended.errors.contains(part), "{level}: {part} is not in {}", ended.errors);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_help_is_the_manual() {
     let ended = run_to_end(&["serve", "--help"], &[]).await;
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
