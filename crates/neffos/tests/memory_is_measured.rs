@@ -1,6 +1,6 @@
 //! The budget holds for the memory that the process really takes, as the system reports it. One test: it is about all of the process.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 const MIB: usize = 1024 * 1024;
 const BUDGET: usize = 32 * MIB;
-/// What connections take that are there, and what the allocator keeps.
+/// The memory of idle connections and of the allocator.
 const REST: usize = 12 * MIB;
 const READERS: usize = 300;
 const CLIENTS: usize = 1_000;

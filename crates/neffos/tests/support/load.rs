@@ -1,5 +1,5 @@
-//! Clients that load the memory of a server, and what it says of it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Clients that load the memory of a server, and a watcher of its use.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
