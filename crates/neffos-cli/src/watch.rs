@@ -32,7 +32,7 @@ fn tell_closed(end: &Closed, sampler: &Sampler) {
     match sampler.admit(Instant::now()) {
         true => tracing::info!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, missed, "closed"),
         false => {
-            tracing::debug!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, missed, "closed")
+            tracing::debug!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, missed, "closed");
         }
     }
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use neffos::{Events, MemoryBudget, Message, NsConn, Reply, Server, ServerBuilder};
@@ -75,7 +75,13 @@ async fn a_broadcast_counts_once_for_all_who_do_not_read_it_and_nothing_counts_w
 async fn readers_that_never_read_stay_within_the_budget_and_healthy_ones_miss_nothing() {
     const READERS: usize = 300;
     const NEWS: usize = 100;
-    let running = start(builder(events()).memory_budget(16 * MIB)).await;
+    let [missed, missed_by_healthy]: [Arc<AtomicU64>; 2] = Default::default();
+    let counts = [missed.clone(), missed_by_healthy.clone()];
+    let builder = builder(events()).memory_budget(16 * MIB).on_closed(move |closed| {
+        let count = &counts[usize::from(closed.id() == "healthy")];
+        count.fetch_add(closed.missed().into(), Ordering::Relaxed);
+    });
+    let running = start(builder).await;
     let mut healthy = Vec::new();
     for _ in 0..8 {
         healthy.push(Healthy::start(&running, "healthy", NEWS).await);
@@ -104,6 +110,10 @@ async fn readers_that_never_read_stay_within_the_budget_and_healthy_ones_miss_no
     assert!(running.server.counters().dropped_memory() > 0);
     drop(readers);
     running.until_connections(0).await;
+    // The hook of a connection runs after it is counted out.
+    let dropped = running.server.counters().dropped_memory() + running.server.counters().dropped_full();
+    until(|| missed.load(Ordering::Relaxed) == dropped).await;
+    assert_eq!(missed_by_healthy.load(Ordering::Relaxed), 0);
     until_nothing_is_in_use(&running.server).await;
 }
 
