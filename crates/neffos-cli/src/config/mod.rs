@@ -135,10 +135,10 @@ clients send in them. Without a file, that is:
                          \"body\" or \"body_base64\", \"to\", \"except\"
     POST /api/ask        the same without \"except\"; \"timeout_ms\" up to 60000;
                          answers with the first reply
-    POST /api/disconnect {\"id\": …} and, as needed, \"code\" and \"reason\". With the
-                         default code, 1008, clients stay away. After other
-                         codes, such as 4001, they come back: docs/deploy.md has
-                         a table of close codes.
+    POST /api/disconnect {\"id\": …} and, as needed, \"code\" and \"reason\". With
+                         the default code, 1008, clients stay away. After
+                         other codes, such as 4001, they come back:
+                         docs/deploy.md has a table of close codes.
                          Broadcasts and disconnects answer with \"local\", the
                          number of connections of this server they are for.
                          Those of other servers are not counted.

@@ -329,11 +329,15 @@ mod tests {
         [&[0x81, length], text.as_bytes()].concat()
     }
 
-    /// The payloads of short client frames.
+    /// The payloads of client frames of less than 64 KiB, which are masked with zeros.
     fn texts(mut bytes: &[u8]) -> Vec<String> {
         let mut texts = Vec::new();
         while let [_, length, rest @ ..] = bytes {
-            let (payload, behind) = rest[4..].split_at(usize::from(length & 0x7F));
+            let (length, rest) = match (length & 0x7F, rest) {
+                (126, [high, low, rest @ ..]) => (u16::from_be_bytes([*high, *low]), rest),
+                (short, rest) => (u16::from(short), rest),
+            };
+            let (payload, behind) = rest[4..].split_at(usize::from(length));
             texts.push(String::from_utf8_lossy(payload).into_owned());
             bytes = behind;
         }
