@@ -3,7 +3,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use brokers::{Flow, Proxy, Redis};
+use neffos::Server;
 use neffos_redis::RedisExchange;
 use peer::{Peer, within};
 use support::{PUBLISHING, SUBSCRIPTIONS, connections, id_of};
@@ -98,6 +101,34 @@ async fn a_way_to_redis_that_swallows_everything_ends_the_link() {
     ada.say("there again");
     assert_eq!(bob.up_to("there again").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_is_kept_no_longer_after_an_outage_is_counted_to_the_message() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::to(redis.port()).await;
+    // It keeps as many messages as may be queued.
+    let few = Server::builder().exchange_queue(KEPT, 1 << 20, Duration::from_secs(60));
+    let ada = Peer::of(few, RedisExchange::new(redis.url()).unwrap()).await;
+    let mut bob = Peer::new(RedisExchange::new(format!("redis://127.0.0.1:{}", proxy.port())).unwrap()).await;
+    ada.say("before");
+    assert_eq!((bob.next().await.as_str(), bob.status().missed), ("before", 0));
+    proxy.refuse();
+    bob.lost().await;
+    for nth in 0..3 * KEPT {
+        ada.say(nth.to_string());
+        ada.until("room in the queue", |status| status.queued == 0).await;
+    }
+    proxy.accept().await;
+    bob.back().await;
+    ada.say("after");
+    let heard = bob.up_to("after").await;
+    let missed = 3 * KEPT - heard.len();
+    assert_eq!(heard, (missed..3 * KEPT).map(|nth| nth.to_string()).collect::<Vec<_>>());
+    assert!(missed >= 2 * KEPT && bob.status().missed == missed as u64, "{missed} missed: {:?}", bob.status());
+    assert_eq!((ada.status().dropped, ada.status().missed), (0, 0));
+}
+
+const KEPT: usize = 100;
 
 #[tokio::test]
 async fn who_reads_too_slowly_is_cut_by_redis_and_comes_back() {

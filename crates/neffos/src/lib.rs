@@ -22,7 +22,7 @@
 //! - It never blocks: a slow client holds up neither new connections, nor other receivers, nor other broadcasts.
 //! - At most once: a connection that is saturated or closing misses it, and the [`Counters`] show it.
 //! - Each receiver gets A before B when one caller broadcast A before B; with
-//!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers see one order.
+//!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers on one server see one order.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod budget;

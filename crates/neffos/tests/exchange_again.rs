@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use neffos::LinkState;
 use support::frail::{pair, until};
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn what_is_said_while_only_the_receivers_link_is_lost_arrives_when_it_is_back() {
@@ -48,6 +48,40 @@ async fn what_nobody_can_say_again_holds_newer_messages_back_for_a_moment_only()
     one.say("after");
     assert_eq!(other.hears().await, "after");
     assert!(said.elapsed() <= Duration::from_secs(3), "it was held back for {:?}", said.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_no_longer_when_a_link_is_back_is_counted_and_the_rest_arrives() {
+    let (one, mut other) = pair().await;
+    // A brief fault loses nothing, so nothing is counted.
+    other.exchange.cut();
+    one.say("brief");
+    assert_eq!((other.hears().await.as_str(), other.status().missed), ("brief", 0));
+    other.exchange.refuse(true);
+    for text in ["missed", "missed, too", "and this"] {
+        one.say(text);
+    }
+    sleep(Duration::from_secs(6)).await;
+    one.say("kept");
+    sleep(Duration::from_secs(6)).await;
+    other.exchange.refuse(false);
+    assert_eq!(other.hears().await, "kept");
+    one.say("after");
+    assert_eq!(other.hears().await, "after");
+    assert_eq!((other.status().missed, other.status().recovered), (3, 2));
+    assert_eq!((one.status().missed, one.status().dropped, one.status().uncertain), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_is_counted_also_if_nothing_of_it_is_kept() {
+    let (one, mut other) = pair().await;
+    other.exchange.refuse(true);
+    one.say("missed");
+    sleep(Duration::from_secs(12)).await;
+    other.exchange.refuse(false);
+    until(|| other.status().missed == 1).await;
+    one.say("after");
+    assert_eq!((other.hears().await.as_str(), other.status().missed), ("after", 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,8 +43,13 @@ their path.
   node are held until then, for three seconds at most.
 
 A run fails if a message is lost, doubled or out of order. It also fails if connections were only cut and messages between the nodes do
-not flow again at once. A longer outage, or more data than is kept, loses messages. `Cluster::status` counts them: `dropped` at the
-sender, and `uncertain`.
+not flow again at once. A longer outage, or more data than is kept, loses messages. `Cluster::status` counts them:
+
+- `dropped`, at the sender: messages that found no room in its queue, or waited too long.
+- `uncertain`, at the sender: messages that were on their way when its link broke. Other nodes request them on a new link.
+- `missed`, at the receiver: messages that the sender no longer kept when the receiver requested them. Their receivers are unknown by
+  then, so this is an upper bound for the node. A warning in the log has the sender and the number. A node that was silent for more than a
+  minute counts as a new one: what it published meanwhile is not counted.
 
 ";
 

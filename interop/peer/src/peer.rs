@@ -55,7 +55,8 @@ impl Peer {
         Self::of(Server::builder().id_generator(move |_| id.clone()), exchange).await
     }
 
-    async fn of(server: ServerBuilder, exchange: impl Exchange) -> Self {
+    /// A server with more settings than those of the exchange.
+    pub async fn of(server: ServerBuilder, exchange: impl Exchange) -> Self {
         let (tell_news, news) = watch::channel(None);
         let faults = Faults::default();
         let told = faults.clone();

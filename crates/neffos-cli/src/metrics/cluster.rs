@@ -26,6 +26,7 @@ pub(super) fn describe() {
         RECOVERED,
         "Messages of other servers that were missed without a link, and came when they were asked for."
     );
+    describe_counter!(MISSED, "Messages of other servers that were no longer kept when this one requested them.");
     describe_counter!(STALE, "Messages dropped because later ones of the same server had arrived before.");
     describe_counter!(REJECTED, "What arrived and was none of ours: not signed, of another version, or broken.");
     describe_counter!(REPLAYED, "Signed envelopes dropped as replayed, too old, or of a node that does not answer.");
@@ -56,6 +57,7 @@ pub(super) fn update(cluster: &Cluster) {
         (REFUSED, status.refused),
         (UNCERTAIN, status.uncertain),
         (RECOVERED, status.recovered),
+        (MISSED, status.missed),
         (STALE, status.stale),
         (REJECTED, status.rejected),
         (REPLAYED, status.replayed),
@@ -81,6 +83,7 @@ const DROPPED: &str = "neffos_cluster_dropped_total";
 const REFUSED: &str = "neffos_cluster_refused_total";
 const UNCERTAIN: &str = "neffos_cluster_uncertain_total";
 const RECOVERED: &str = "neffos_cluster_recovered_total";
+const MISSED: &str = "neffos_cluster_missed_total";
 const STALE: &str = "neffos_cluster_stale_total";
 const REJECTED: &str = "neffos_cluster_rejected_total";
 const REPLAYED: &str = "neffos_cluster_replayed_total";

@@ -232,6 +232,7 @@ fn status(node: &Node) -> ClusterStatus {
         refused: tallies.refused.read(),
         received: tallies.received.read(),
         recovered: tallies.recovered.read(),
+        missed: tallies.missed.read(),
         stale: tallies.stale.read(),
         rejected: tallies.rejected.read(),
         replayed: tallies.replayed.read(),

@@ -112,6 +112,10 @@ pub(super) enum What {
         parcels: Vec<Parcel>,
         ends: Option<u64>,
     },
+    /// Of the messages up to this one, all are lost that the sender does not repeat.
+    NotKept {
+        until: u64,
+    },
     /// A node asks for a proof that the envelopes of another one are no recordings.
     Challenge {
         nonce: u64,

@@ -89,6 +89,10 @@ pub(super) enum Body<'a> {
         room: Option<&'a str>,
         id: &'a str,
     },
+    /// Goes before the last `Resent` of a request. Nodes of an earlier version do not count what they have missed.
+    NotKept {
+        until: u64,
+    },
 }
 
 /// An envelope within another.
@@ -238,6 +242,7 @@ fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
             let parcel = |Enclosed { channel, envelope }| Parcel::new(channel, whole.slice_ref(envelope));
             What::Resent { parcels: parcels.into_iter().map(parcel).collect(), ends }
         }
+        Body::NotKept { until } => What::NotKept { until },
         Body::Challenge { nonce } => What::Challenge { nonce },
         Body::Proof { nonce } => What::Proof { nonce },
     })

@@ -159,12 +159,16 @@ async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
     let mut beat = interval(PROBE_INTERVAL);
     for round in 0_u32.. {
         beat.tick().await;
-        if round % BEATS_PER_ALIVE == 0 {
+        let is_alive_due = round % BEATS_PER_ALIVE == 0;
+        if is_alive_due {
             node.tell_all(&Body::Alive { connections: node.own_connections() });
-            node.forget_silent();
             node.forget_old();
         }
         returned(node, node.probe()).await?;
+        if is_alive_due {
+            // Only now: after this node stood still, what the others said meanwhile has come before the probe, or the link is over.
+            node.forget_silent();
+        }
     }
     Ok(())
 }

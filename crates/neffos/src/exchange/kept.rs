@@ -60,6 +60,11 @@ impl Kept {
         (due.take(count).map(|published| published.parcel.clone()).collect(), last)
     }
 
+    /// Whether a message is still kept.
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.published.binary_search_by_key(&number, |published| published.number).is_ok()
+    }
+
     /// Forgets what is too old, or too much.
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some(oldest) = self.published.front() {
@@ -85,7 +90,7 @@ fn size(parcel: &Parcel) -> usize {
 
 /// What brokers let wait for one subscriber before they give it up is several times as much.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Who has been silent for longer is taken for gone.
+/// How long messages are kept at most.
 const LONGEST: Duration = Duration::from_secs(10);
 const FEW: usize = 64;
 

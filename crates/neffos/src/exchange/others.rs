@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::draft::{Sender, What};
+use super::draft::{Said, Sender, What};
 use super::progress::{Gap, Progress, Turn};
 
 /// What a server calls itself: random, and new with every start.
@@ -45,6 +45,14 @@ pub(super) struct Others {
     nodes: HashMap<NodeId, Other>,
     /// How many pauses there have been. No two requests for a resend have the same number.
     pauses: u64,
+    warnings: Warnings,
+}
+
+/// The lines in the log about missed messages: a storm of links must not fill it.
+#[derive(Debug, Default)]
+struct Warnings {
+    since: Option<Instant>,
+    count: u32,
 }
 
 #[derive(Debug)]
@@ -58,6 +66,8 @@ struct Other {
     progress: Progress,
     /// Whether a task sees to it that its pause ends.
     is_awaited: bool,
+    /// It has been silent for long, and counts as gone. How far it was heard is remembered: it may only have been cut off.
+    is_silent: bool,
 }
 
 /// What to do with an envelope.
@@ -92,20 +102,28 @@ impl Others {
                 return Freshness::Stale;
             }
             let is_new = epoch > other.epoch;
+            let was_silent = std::mem::take(&mut other.is_silent);
             (other.epoch, other.heard) = (epoch, now);
             other.hears = if is_new { over } else { other.hears };
-            if is_new && (other.progress.is_behind(said) || other.progress.gap().is_some()) {
+            if (is_new || was_silent) && (other.progress.is_behind(said) || other.progress.gap().is_some()) {
                 self.pauses += 1;
                 other.progress.pause(self.pauses);
                 return Freshness::Behind;
             }
             other.progress.note(said);
-        } else if self.nodes.len() < MOST {
-            let progress = Progress::begin(said);
-            self.nodes
-                .insert(id, Other { epoch, heard: now, hears: over, connections: None, progress, is_awaited: false });
+        } else {
+            self.insert(id, Other::begin(epoch, over, said, now));
         }
         Freshness::Fresh
+    }
+
+    fn insert(&mut self, id: NodeId, other: Other) {
+        if self.nodes.len() >= MOST {
+            self.nodes.retain(|_, other| !other.is_silent);
+        }
+        if self.nodes.len() < MOST {
+            self.nodes.insert(id, other);
+        }
     }
 
     /// Our link is over: from here on everybody may have said something that is missed.
@@ -163,6 +181,21 @@ impl Others {
         self.nodes.get_mut(&id).map(|other| &mut other.progress)
     }
 
+    /// How many messages of a node were missed since the last call.
+    pub(super) fn take_missed(&mut self, id: NodeId) -> u64 {
+        self.progress(id).map_or(0, Progress::take_missed)
+    }
+
+    /// Whether the log may have another line about missed messages.
+    pub(super) fn is_warning_due(&mut self, now: Instant) -> bool {
+        let Warnings { since, count } = &mut self.warnings;
+        if since.is_none_or(|since| now.duration_since(since) >= WARNINGS_TIME) {
+            (*since, *count) = (Some(now), 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= MOST_WARNINGS
+    }
+
     /// Notes that `id` has answered what was said over our link number `over`.
     pub(super) fn note_answer(&mut self, id: NodeId, over: u32) {
         if let Some(other) = self.nodes.get_mut(&id) {
@@ -177,26 +210,43 @@ impl Others {
     }
 
     pub(super) fn knows(&self, id: NodeId) -> bool {
-        self.nodes.contains_key(&id)
+        self.nodes.get(&id).is_some_and(|other| !other.is_silent)
     }
 
     /// Forgets a server; false when it is not known.
     pub(super) fn forget(&mut self, id: NodeId) -> bool {
-        self.nodes.remove(&id).is_some()
+        self.nodes.remove(&id).is_some_and(|other| !other.is_silent)
     }
 
-    /// Forgets servers that have been silent for so long, and names them.
+    /// Servers that have been silent for so long count as gone; names those that did not before. How far they were heard is
+    /// remembered for longer.
     pub(super) fn expire(&mut self, silence: Duration, now: Instant) -> Vec<NodeId> {
-        self.nodes.extract_if(|_, other| now.duration_since(other.heard) > silence).map(|(id, _)| id).collect()
+        let is_over = |other: &Other, time| now.duration_since(other.heard) > time;
+        let mut gone = Vec::new();
+        for (id, other) in self.nodes.iter_mut().filter(|(_, other)| !other.is_silent && is_over(other, silence)) {
+            (other.is_silent, other.connections) = (true, None);
+            gone.push(*id);
+        }
+        self.nodes.retain(|_, other| !is_over(other, silence.max(MEMORY)));
+        gone
     }
 
     /// Whether everyone who was there hears what is said over our link number `over`, too.
     pub(super) fn are_back(&self, over: u32) -> bool {
-        self.nodes.values().all(|other| other.hears == over)
+        self.here().all(|(_, other)| other.hears == over)
     }
 
     pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.here().map(|(id, _)| *id).collect()
+    }
+
+    /// Also those that count as gone.
+    pub(super) fn remembered(&self) -> Vec<NodeId> {
         self.nodes.keys().copied().collect()
+    }
+
+    fn here(&self) -> impl Iterator<Item = (&NodeId, &Other)> {
+        self.nodes.iter().filter(|(_, other)| !other.is_silent)
     }
 
     /// Those who were heard within `silence`.
@@ -210,7 +260,14 @@ impl Others {
         let (connections, age) = counted.fold((0, Duration::ZERO), |(sum, age), (connections, told)| {
             (sum + connections, age.max(now.duration_since(told)))
         });
-        Census { servers: self.nodes.len(), connections, age }
+        Census { servers: self.here().count(), connections, age }
+    }
+}
+
+impl Other {
+    fn begin(epoch: u32, hears: u32, said: Said, heard: Instant) -> Self {
+        let progress = Progress::begin(said);
+        Self { epoch, heard, hears, connections: None, progress, is_awaited: false, is_silent: false }
     }
 }
 
@@ -218,10 +275,14 @@ impl Others {
 const MOST: usize = 4096;
 /// How much may be held back of all of them together.
 const MOST_BYTES_HELD: usize = 16 * 1024 * 1024;
+/// How long it is remembered how far a silent node was heard.
+const MEMORY: Duration = Duration::from_secs(60);
+/// How many lines about missed messages the log may have in which time.
+const MOST_WARNINGS: u32 = 16;
+const WARNINGS_TIME: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::super::draft::Said;
     use super::*;
 
     const ONE: NodeId = NodeId([1; 16]);
@@ -336,6 +397,29 @@ mod tests {
         assert_eq!(others.expire(Duration::from_secs(7), later), [ONE]);
         assert!(!others.knows(ONE) && others.knows(TWO));
         assert_eq!(others.census(later), Census { servers: 1, connections: 7, age: Duration::ZERO });
+        assert!(others.ids() == [TWO] && others.remembered().len() == 2 && others.are_back(1));
+        others.expire(Duration::from_secs(7), later + MEMORY);
+        assert_eq!(others.remembered(), [TWO]);
+    }
+
+    #[test]
+    fn a_node_that_was_silent_is_asked_for_what_it_has_said_since_it_was_heard() {
+        let (mut others, start) = (Others::default(), Instant::now());
+        let said = |number| Sender { said: Said { number, is_message: false }, ..from(ONE, 1) };
+        others.hear(said(5), 1, start);
+        let later = start + Duration::from_secs(12);
+        others.expire(Duration::from_secs(10), later);
+        assert_eq!(others.hear(said(9), 1, later), Freshness::Behind);
+        assert_eq!((others.gaps(), others.ids()), (vec![(ONE, Gap { pause: 1, after: 5 })], vec![ONE]));
+    }
+
+    #[test]
+    fn a_storm_of_gaps_writes_only_so_many_lines() {
+        let (mut others, start) = (Others::default(), Instant::now());
+        let lines = |others: &mut Others, now| (0..100).filter(|_| others.is_warning_due(now)).count();
+        assert_eq!(lines(&mut others, start), 16);
+        assert_eq!(lines(&mut others, start + Duration::from_secs(9)), 0);
+        assert_eq!(lines(&mut others, start + Duration::from_secs(10)), 16);
     }
 
     #[test]

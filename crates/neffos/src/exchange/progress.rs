@@ -14,6 +14,10 @@ pub(super) struct Progress {
     /// The last one that was said again. One that is not newer has come by both ways.
     repeated: u64,
     pause: Option<Pause>,
+    /// The last pause ended without an answer: what comes next tells how many messages were missed.
+    is_unsure: bool,
+    /// How many messages were missed for good, and not counted yet.
+    missed: u64,
 }
 
 /// Newer messages are held back.
@@ -22,6 +26,9 @@ struct Pause {
     nth: u64,
     held: Vec<Held>,
     bytes: usize,
+    /// The last message that the sender no longer keeps, if it has said so.
+    not_kept: u64,
+    is_answered: bool,
 }
 
 /// A message that waits for those before it.
@@ -56,7 +63,7 @@ pub(super) enum Turn {
 impl Progress {
     /// Of a server that was never heard before: what it said until then is not missed.
     pub(super) fn begin(said: Said) -> Self {
-        Self { last: said.before(), repeated: 0, pause: None }
+        Self { last: said.before(), repeated: 0, pause: None, is_unsure: false, missed: 0 }
     }
 
     /// Whether it has said something that was not heard.
@@ -66,16 +73,20 @@ impl Progress {
 
     /// Everything before this was heard, or was for nobody here: what a link brings is in order.
     pub(super) fn note(&mut self, said: Said) {
-        if self.pause.is_none() {
-            self.last = self.last.max(said.before());
+        if self.pause.is_some() {
+            return;
         }
+        if std::mem::take(&mut self.is_unsure) {
+            self.miss(said.before().saturating_sub(self.last));
+        }
+        self.last = self.last.max(said.before());
     }
 
     /// Holds newer messages back from now on. Messages that are held already stay held.
     pub(super) fn pause(&mut self, nth: u64) {
         let before = self.pause.take();
         let (held, bytes) = before.map_or_else(Default::default, |before| (before.held, before.bytes));
-        self.pause = Some(Pause { nth, held, bytes });
+        self.pause = Some(Pause { nth, held, bytes, not_kept: 0, is_answered: false });
     }
 
     /// What to ask for, during a pause.
@@ -105,22 +116,53 @@ impl Progress {
         self.pause.as_ref().map_or(0, |pause| pause.bytes)
     }
 
-    /// Whether a message that is said again was missed.
+    /// Whether a message that is said again was missed. A sender repeats all that it still keeps, in order: it keeps none of
+    /// those in between.
     pub(super) fn repeat(&mut self, number: u64) -> bool {
         let was_missed = self.pause.is_some() && number > self.last;
         if was_missed {
+            self.miss(number - self.last - 1);
             (self.last, self.repeated) = (number, number);
         }
         was_missed
     }
 
+    /// The sender keeps none of the messages up to this one but those that it repeats.
+    pub(super) fn note_not_kept(&mut self, until: u64) {
+        if let Some(pause) = &mut self.pause {
+            pause.not_kept = pause.not_kept.max(until);
+        }
+    }
+
+    /// Everything that the sender repeats in a pause was heard.
+    pub(super) fn note_answer(&mut self, pause: u64) {
+        if let Some(pause) = self.pause.as_mut().filter(|current| current.nth == pause) {
+            pause.is_answered = true;
+        }
+    }
+
     /// Ends a pause, if it is still that one: what was held back has its turn.
     pub(super) fn resume(&mut self, pause: u64) -> Vec<Held> {
         let Some(pause) = self.pause.take_if(|current| current.nth == pause) else { return Vec::new() };
-        let mut held = pause.held;
+        let (not_kept, is_answered, mut held) = (pause.not_kept, pause.is_answered, pause.held);
         held.retain(|held| held.number > self.repeated);
-        self.last = held.iter().map(|held| held.number).fold(self.last, u64::max);
+        let first = held.iter().map(|held| held.number).min();
+        self.is_unsure = !is_answered && first.is_none();
+        // Without an answer, those before the first message of this link may have been for somebody here.
+        let until = if is_answered { not_kept } else { first.map_or(0, |first| first.saturating_sub(1)) };
+        let came = held.iter().filter(|held| held.number > self.last && held.number <= until).count();
+        self.miss(until.saturating_sub(self.last).saturating_sub(came as u64));
+        self.last = held.iter().map(|held| held.number).fold(self.last.max(until), u64::max);
         held
+    }
+
+    fn miss(&mut self, count: u64) {
+        self.missed = self.missed.saturating_add(count);
+    }
+
+    /// How many messages were missed since the last call.
+    pub(super) fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
     }
 }
 
@@ -187,6 +229,59 @@ mod tests {
         assert_eq!(numbers(&progress.resume(2)), [7]);
         assert!(progress.resume(2).is_empty());
         assert!(!progress.is_behind(Said { number: 7, is_message: false }));
+    }
+
+    #[test]
+    fn messages_that_the_sender_keeps_no_longer_are_counted_once() {
+        let mut progress = heard(5);
+        progress.pause(1);
+        assert!(progress.repeat(9) && progress.repeat(10));
+        assert_eq!((progress.take_missed(), progress.take_missed()), (3, 0));
+        // The answer to an earlier request repeats the same.
+        assert!(!progress.repeat(9));
+        progress.note_not_kept(14);
+        assert!(matches!(take(&mut progress, 13), Turn::Later(1)));
+        progress.note_answer(1);
+        assert_eq!(numbers(&progress.resume(1)), [13]);
+        assert_eq!(progress.take_missed(), 3, "11, 12 and 14");
+        progress.note(Said { number: 20, is_message: false });
+        assert_eq!(progress.take_missed(), 0, "those were for nobody here");
+    }
+
+    #[test]
+    fn an_answered_pause_without_a_loss_counts_nothing() {
+        let mut progress = heard(5);
+        progress.pause(1);
+        assert!(progress.repeat(6) && progress.repeat(7));
+        assert!(matches!(take(&mut progress, 12), Turn::Later(1)));
+        progress.note_answer(1);
+        assert_eq!((numbers(&progress.resume(1)), progress.take_missed()), (vec![12], 0));
+    }
+
+    #[test]
+    fn without_an_answer_the_next_message_of_the_sender_tells_how_many_were_missed() {
+        let mut progress = heard(5);
+        progress.pause(1);
+        assert!(matches!(take(&mut progress, 9), Turn::Later(1)));
+        progress.resume(1);
+        assert_eq!(progress.take_missed(), 3);
+        progress.pause(2);
+        assert!(progress.resume(2).is_empty() && progress.take_missed() == 0);
+        progress.note(Said { number: 12, is_message: true });
+        assert_eq!(progress.take_missed(), 2);
+        progress.note(Said { number: 19, is_message: true });
+        assert_eq!(progress.take_missed(), 0);
+    }
+
+    #[test]
+    fn numbers_at_their_end_are_counted_without_an_overflow() {
+        let mut progress = heard(0);
+        progress.pause(1);
+        assert!(progress.repeat(u64::MAX));
+        progress.note_not_kept(u64::MAX);
+        progress.note_answer(1);
+        progress.resume(1);
+        assert_eq!(progress.take_missed(), u64::MAX - 1);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) struct Piece {
     pub(super) parcels: Vec<Parcel>,
     /// Which pause of that node ends with it, if it is the last piece.
     pub(super) ends: Option<u64>,
+    /// The last message that was requested, if it is no longer kept.
+    pub(super) not_kept: Option<u64>,
 }
 
 impl Resends {
@@ -73,11 +75,13 @@ impl Resends {
         match last {
             Some(last) => {
                 resend.after = last;
-                Some(Piece { to, parcels, ends: None })
+                Some(Piece { to, parcels, ends: None, not_kept: None })
             }
             None => {
+                let is_lost = resend.until > resend.after && !kept.has(resend.until);
+                let not_kept = is_lost.then_some(resend.until);
                 self.due.pop_front();
-                Some(Piece { to, parcels, ends: Some(pause) })
+                Some(Piece { to, parcels, ends: Some(pause), not_kept })
             }
         }
     }
@@ -145,6 +149,20 @@ mod tests {
         assert_eq!(ends(&mut resends, &mut kept, now), expected);
         resends.request((ONE, 2), 5, 5, now);
         assert_eq!(ends(&mut resends, &mut kept, now), [(ONE, 0, Some(2))]);
+    }
+
+    #[test]
+    fn the_answer_tells_that_the_last_messages_are_no_longer_kept() {
+        let now = Instant::now();
+        let (mut resends, mut kept) = (Resends::new(now), kept(&[10, 10], now));
+        let mut not_kept = |pause, after, until| {
+            resends.request((ONE, pause), after, until, now);
+            resends.next(&mut kept, now).unwrap().not_kept
+        };
+        assert_eq!([not_kept(1, 0, 2), not_kept(2, 1, 3), not_kept(3, 3, 3)], [None, Some(3), None]);
+        resends.request((ONE, 4), 0, 2, now);
+        let piece = resends.next(&mut kept, now + Duration::from_secs(1)).unwrap();
+        assert_eq!((piece.parcels.len(), piece.not_kept), (2, None));
     }
 
     #[test]

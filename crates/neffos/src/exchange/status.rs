@@ -72,6 +72,9 @@ pub struct ClusterStatus {
     pub received: u64,
     /// Messages of the other servers that were missed while there was no link, and came when they were asked for.
     pub recovered: u64,
+    /// Messages of the other servers that were published while there was no link, and that they no longer kept when they were asked
+    /// for them. Nobody knows any more for whom they were: so many at most are lost to connections of this server.
+    pub missed: u64,
     /// Messages that arrived behind later ones of the same server, and were dropped for the sake of the order.
     pub stale: u64,
     /// What arrived and was none of ours: not signed with the key, of another version, or broken.

@@ -17,6 +17,7 @@ use super::{Client, attach};
 pub(crate) struct Frail {
     exchange: MemoryExchange,
     link: Arc<Mutex<Weak<Strand>>>,
+    refuses: Arc<AtomicBool>,
 }
 
 struct Strand {
@@ -30,7 +31,7 @@ pub(crate) struct FrailLink(Arc<Strand>);
 
 impl Frail {
     fn over(exchange: &MemoryExchange) -> Self {
-        Self { exchange: exchange.clone(), link: Arc::default() }
+        Self { exchange: exchange.clone(), link: Arc::default(), refuses: Arc::default() }
     }
 
     /// That of the link, while there is one.
@@ -41,6 +42,14 @@ impl Frail {
     pub(crate) fn cut(&self) {
         if let Some(strand) = self.strand() {
             strand.is_cut.send_replace(true);
+        }
+    }
+
+    /// From now on there is no link, or may be one again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Relaxed);
+        if refuses {
+            self.cut();
         }
     }
 
@@ -63,6 +72,9 @@ impl Exchange for Frail {
     type Link = FrailLink;
 
     async fn connect(&self, inbox: Inbox) -> Result<FrailLink, LinkError> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err("refused".into());
+        }
         let link = self.exchange.connect(inbox).await?;
         let strand = Arc::new(Strand {
             link,

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::pin;
 use tokio::runtime::{Builder, Handle};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep};
 
 use super::super::dialect::Dialect;
@@ -20,7 +22,10 @@ use crate::message::Message;
 use crate::websocket::CloseFrame;
 
 /// Whatever happens to broker links, no node delivers a message twice, or the messages of one node in another order. Once all
-/// links work, every message arrives, and at once. After short faults, the messages sent meanwhile are complete, too.
+/// links work, every message arrives, and at once. After short faults, the messages sent meanwhile are complete, too. After long
+/// ones, everything that did not arrive was counted: as missed by its receiver, or as dropped or uncertain by its sender.
+///
+/// A node can also stand still, as a paused machine does, with its link cut or not. Its clock goes on.
 ///
 /// Where envelopes are signed, that also holds while an adversary replays them. One who can withhold envelopes can delay
 /// and suppress messages. But even then none comes twice or out of order, also not at a server that was restarted. And no node
@@ -51,12 +56,15 @@ async fn live(data: &[u8]) {
         steps = rest;
         world.step(*step, *whom).await;
     }
-    world.bus.heal();
+    world.heal().await;
     sleep(SETTLED).await;
     world.assert_once_and_in_order();
     world.assert_nothing_was_from_before();
     if world.kind.is_brief && !world.kind.withholds && !world.was_restarted() {
         world.assert_complete();
+    }
+    if !world.kind.withholds && !world.was_restarted() {
+        world.assert_losses_are_counted();
     }
     (0..SERVERS).for_each(|server| world.say(server, None));
     sleep(SETTLED).await;
@@ -94,6 +102,7 @@ struct Running {
     nth: usize,
     node: Arc<Node>,
     keeper: JoinHandle<()>,
+    stands_still: watch::Sender<bool>,
     /// None when the node has ended.
     ear: Option<Arc<Ear>>,
 }
@@ -140,12 +149,33 @@ impl World {
             node.came(&Place::Room(NAMESPACE, ROOM));
         }
         let way = Way { bus: self.bus.clone(), server };
-        Running { nth, node: node.clone(), keeper: tokio::spawn(keep(node, way)), ear: Some(ear) }
+        let stands_still = watch::Sender::new(false);
+        let keeper = tokio::spawn(interrupted(keep(node.clone(), way), stands_still.subscribe()));
+        Running { nth, node, keeper, stands_still, ear: Some(ear) }
+    }
+
+    /// Has a server stand still, or go on. What its socket holds then is not read until later.
+    async fn stand_still(&self, server: usize, is_still: bool) {
+        let was_still = self.running[server].stands_still.send_replace(is_still);
+        if is_still {
+            self.bus.delay(server, true);
+        } else if was_still {
+            // Its timers run before it reads.
+            yield_now().await;
+            self.bus.delay(server, false);
+        }
+    }
+
+    async fn heal(&self) {
+        for server in 0..SERVERS {
+            self.stand_still(server, false).await;
+        }
+        self.bus.heal();
     }
 
     async fn step(&mut self, step: u8, whom: u8) {
         let (server, is_on) = (usize::from(whom % SERVERS as u8), whom & 0x80 > 0);
-        match step % 17 {
+        match step % STEPS {
             0 | 1 => self.say(server, None),
             2 => self.say(server, Some(ROOM)),
             3 if is_on => (0..SERVERS).for_each(|server| self.bus.cut(server)),
@@ -158,7 +188,13 @@ impl World {
             9 => self.bus.stall(server, is_on),
             10 => self.go_in_or_out(),
             11 => self.restart(server).await,
-            12..16 if self.kind.is_signed => self.attack(step % 17, whom),
+            12..=15 if self.kind.is_signed => self.attack(step % STEPS, whom),
+            17 => {
+                self.stand_still(server, is_on).await;
+                if is_on && whom & 0x40 > 0 {
+                    self.bus.cut(server);
+                }
+            }
             _ => sleep(Duration::from_millis(u64::from(whom) * if self.kind.is_brief { 1 } else { 80 } / 8)).await,
         }
     }
@@ -237,16 +273,28 @@ impl World {
 
     fn assert_complete(&self) {
         for (ear, of) in Self::pairs() {
-            let mut heard = self.heard(ear, of);
-            let is_for_room = |number: &usize| self.said[of][*number].is_for_room;
-            let mut expected: Vec<_> = (0..self.said[of].len()).collect();
-            if ear == SERVERS - 1 {
-                // It was not in the room all the time.
-                heard.retain(|number| !is_for_room(number));
-                expected.retain(|number| !is_for_room(number));
-            }
-            assert_eq!(heard, expected, "{ear} of {of}");
+            assert_eq!(self.lost(ear, of), [0; 0], "{ear} of {of}");
         }
+    }
+
+    fn assert_losses_are_counted(&self) {
+        for ear in 0..SERVERS {
+            let node = &self.running[ear].node;
+            let others = (0..SERVERS).filter(|of| *of != ear);
+            let at_senders = others.clone().map(|of| &self.running[of].node);
+            let at_senders = at_senders.map(|node| node.queue().dropped() + node.tallies.uncertain.read()).sum::<u64>();
+            let missed = node.tallies.missed.read();
+            let lost = others.map(|of| self.lost(ear, of).len() as u64).sum::<u64>();
+            assert!(lost <= missed + at_senders, "{ear} lost {lost}, and counted {missed}; its senders {at_senders}");
+            assert!(!self.kind.is_brief || missed == 0, "{ear} counted {missed} after short faults");
+        }
+    }
+
+    /// The messages of server `of` that a server did not hear, as far as it was in their place all the time.
+    fn lost(&self, ear: usize, of: usize) -> Vec<usize> {
+        let heard = self.heard(ear, of);
+        let is_for_it = |number: &usize| ear != SERVERS - 1 || !self.said[of][*number].is_for_room;
+        (0..self.said[of].len()).filter(|number| is_for_it(number) && !heard.contains(number)).collect()
     }
 
     fn assert_nothing_was_late(&self) {
@@ -256,6 +304,19 @@ impl World {
     fn assert_last_is_everywhere(&self) {
         for (ear, of) in Self::pairs() {
             assert_eq!(self.heard(ear, of).last(), Some(&(self.said[of].len() - 1)), "{ear} of {of}");
+        }
+    }
+}
+
+/// Runs a node's task except while it stands still.
+async fn interrupted(work: impl Future<Output = ()>, mut stands_still: watch::Receiver<bool>) {
+    pin!(work);
+    // An error means that nobody can have it stand still any more.
+    while stands_still.wait_for(|is_still| !is_still).await.is_ok() {
+        tokio::select! {
+            biased;
+            _ = stands_still.wait_for(|is_still| *is_still) => {}
+            () = &mut work => return,
         }
     }
 }
@@ -349,6 +410,8 @@ pub(super) const SERVERS: usize = 3;
 const NAMESPACE: &str = "default";
 const ROOM: &str = "lobby";
 const MOST_STEPS: usize = 64;
+/// How many kinds of steps there are.
+const STEPS: u8 = 18;
 /// After this, all that may still happen has happened.
 const SETTLED: Duration = Duration::from_secs(30);
 /// How long a message may take while every link works.
@@ -362,12 +425,14 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use super::*;
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
         #[test]
         fn whatever_becomes_of_links_and_whatever_is_replayed_everything_arrives_once_and_in_order(data in vec(any::<u8>(), 0..130)) {
-            super::links(&data);
+            links(&data);
         }
     }
 
@@ -375,19 +440,59 @@ mod tests {
     fn after_all_links_were_cut_at_once_messages_flow_when_the_last_is_back() {
         for round in 0..30 {
             let say = [0, round];
-            super::links(&[&[0], &say[..], &CUT_ALL, &wait(round), &say, &wait(9), &say].concat());
+            links(&[&[0], &say[..], &CUT_ALL, &wait(round), &say, &wait(9), &say].concat());
         }
+    }
+
+    #[test]
+    fn a_server_that_stood_still_gets_what_was_said_in_the_last_seconds_and_counts_the_rest() {
+        for (is_signed, is_cut) in [(false, true), (false, false), (true, true), (true, false)] {
+            // Its timers are in another state in each round.
+            (0..14_u64).for_each(|round| stand_still(round, is_signed, is_cut));
+        }
+    }
+
+    fn stand_still(round: u64, is_signed: bool, is_cut: bool) {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::new(Kind { is_brief: false, is_signed, withholds: false });
+            sleep(SETTLED + Duration::from_millis(230 * round)).await;
+            world.stand_still(0, true).await;
+            if is_cut {
+                world.bus.cut(0);
+            }
+            if round % 2 == 0 {
+                // The others have new links, too.
+                world.bus.cut(1);
+                world.bus.cut(2);
+            }
+            let pause = 100 * (11 + round);
+            for _ in 0..10 {
+                world.say(1, None);
+                sleep(Duration::from_millis(pause)).await;
+            }
+            world.stand_still(0, false).await;
+            sleep(SETTLED).await;
+            world.say(1, None);
+            sleep(SETTLED).await;
+            let (lost, missed) = (world.lost(0, 1), world.running[0].node.tallies.missed.read());
+            let kept_from = 10_u64.saturating_sub(9_900 / pause) as usize;
+            assert!(lost.iter().all(|number| *number < kept_from), "round {round}, {is_signed}, {is_cut}: {lost:?}");
+            assert_eq!(lost.len() as u64, missed, "round {round}, {is_signed}, {is_cut}");
+            world.assert_once_and_in_order();
+        });
     }
 
     #[test]
     fn a_server_that_has_just_started_does_not_deliver_recorded_messages() {
         for nth in 0..3 {
             let (say, restart) = ([0, 0], [11, nth]);
-            super::links(&[&[2], &say[..], &say, &restart, &REPLAY_ALL, &wait(9), &REPLAY_ALL, &say].concat());
+            links(&[&[2], &say[..], &say, &restart, &REPLAY_ALL, &wait(9), &REPLAY_ALL, &say].concat());
             // The sender's own envelopes are late, so the recorded ones are the first that the new server receives of it.
             let (stall, resume) = ([9, 0x81], [9, 0]);
             let replays = [&stall[..], &wait(1), &REPLAY_ALL, &wait(1), &REPLAY_ALL, &resume, &wait(9)].concat();
-            super::links(&[&[2], &say[..], &say, &restart, &replays, &say].concat());
+            links(&[&[2], &say[..], &say, &restart, &replays, &say].concat());
         }
     }
 

@@ -85,15 +85,16 @@ impl Node {
     /// Hears an envelope that is new. Names a pause that ends with it.
     pub(super) fn accept(self: &Arc<Self>, link: u32, heard: Heard<'_>) -> Option<(NodeId, u64)> {
         let from = heard.from;
-        let (freshness, has_joined) = {
+        let (freshness, has_joined, missed) = {
             let mut others = lock(&self.others);
             let was_known = others.knows(from.id);
             let freshness = others.hear(from, link, Instant::now());
-            (freshness, !was_known && others.knows(from.id))
+            (freshness, !was_known && others.knows(from.id), others.take_missed(from.id))
         };
         if has_joined {
             self.tell_joined(from.id);
         }
+        self.note_missed(from.id, missed);
         match freshness {
             Freshness::Fresh => {}
             Freshness::Behind => self.request_resend(from.id),
@@ -177,6 +178,9 @@ impl Node {
             }
             (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
             (What::RequestResend { pause, after }, Some(id)) => self.resend(id, Gap { pause, after }),
+            (What::NotKept { until }, Some(id)) => {
+                lock(&self.others).progress(id).into_iter().for_each(|progress| progress.note_not_kept(until));
+            }
             // A probe is of interest to who sent it; the rest comes from nobody.
             _ => {}
         }

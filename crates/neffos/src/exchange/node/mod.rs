@@ -229,7 +229,7 @@ impl Node {
         let now = Instant::now();
         let (gone, ids) = {
             let mut others = lock(&self.others);
-            (others.expire(SILENCE, now), others.ids())
+            (others.expire(SILENCE, now), others.remembered())
         };
         gone.into_iter().for_each(|id| self.tell_left(id, "it was silent for 10 s"));
         lock(&self.resends).keep(&ids);
@@ -282,7 +282,10 @@ impl Node {
     pub(super) fn next_batch(&self) -> Batch {
         let now = Instant::now();
         let piece = lock(&self.resends).next(&mut lock(&self.kept), now);
-        let resend = piece.map(|Piece { to, parcels, ends }| {
+        let resend = piece.map(|Piece { to, parcels, ends, not_kept }| {
+            if let Some(until) = not_kept {
+                self.control(&self.dialect.of_server(to), &Body::NotKept { until });
+            }
             let parcels = parcels.iter().map(Enclosed::of).collect();
             envelope::write(&self.dialect.of_server(to), self.id, &Body::Resent { parcels, ends })
         });

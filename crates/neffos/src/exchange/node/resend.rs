@@ -74,6 +74,7 @@ impl Node {
         match what {
             What::Resent { parcels, ends } => {
                 parcels.iter().for_each(|parcel| self.take_resent(id, parcel));
+                self.note_resent(id, ends);
                 return ends.map(|pause| (id, pause));
             }
             what if said.is_message => {
@@ -106,10 +107,39 @@ impl Node {
         }
     }
 
+    /// A piece of a resend was heard, and perhaps the last of a pause.
+    fn note_resent(&self, id: NodeId, ends: Option<u64>) {
+        let missed = {
+            let mut others = lock(&self.others);
+            if let (Some(pause), Some(progress)) = (ends, others.progress(id)) {
+                progress.note_answer(pause);
+            }
+            others.take_missed(id)
+        };
+        self.note_missed(id, missed);
+    }
+
+    /// Counts messages of a node that nobody keeps any more, and warns of them.
+    pub(super) fn note_missed(&self, from: NodeId, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.tallies.missed.add(count);
+        let total = self.tallies.missed.read();
+        let is_due = lock(&self.others).is_warning_due(Instant::now());
+        if is_due {
+            tracing::warn!(node = %from, count, total, "missed messages of another server: it keeps them no longer");
+        }
+    }
+
     /// Ends a pause: what was held back has its turn, before anything else that a link brings.
     pub(super) fn resume(self: &Arc<Self>, id: NodeId, pause: u64) {
         let _alone = self.link.write().unwrap_or_else(PoisonError::into_inner);
-        let held = lock(&self.others).progress(id).map(|progress| progress.resume(pause));
+        let (held, missed) = {
+            let mut others = lock(&self.others);
+            (others.progress(id).map(|progress| progress.resume(pause)), others.take_missed(id))
+        };
+        self.note_missed(id, missed);
         for held in held.into_iter().flatten() {
             self.take(Some(id), &held.channel, held.what);
         }

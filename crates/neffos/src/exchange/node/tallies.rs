@@ -12,6 +12,8 @@ pub(in crate::exchange) struct Tallies {
     pub(in crate::exchange) received: Tally,
     /// Said again by others after they were missed.
     pub(in crate::exchange) recovered: Tally,
+    /// Not kept any more when they were to be said again.
+    pub(in crate::exchange) missed: Tally,
     pub(in crate::exchange) stale: Tally,
     pub(in crate::exchange) rejected: Tally,
     /// Signed envelopes that had been accepted before, or whose sender did not prove itself.
