@@ -49,7 +49,7 @@ not flow again at once. A longer outage, or more data than is kept, loses messag
 - `uncertain`, at the sender: messages that were on their way when its link broke. Other nodes request them on a new link.
 - `missed`, at the receiver: messages that the sender no longer kept when the receiver requested them. Their receivers are unknown by
   then, so this is an upper bound for the node. A warning in the log has the sender and the number. A node that was silent for more than a
-  minute counts as a new one: what it published meanwhile is not counted.
+  minute counts as a new one: messages that it published meanwhile are not counted.
 
 ";
 

@@ -214,7 +214,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) shutdown_timeout: Option<Period>,
 
-    /// Let all clients of this server see all broadcasts in one order; each server of a cluster has its own [default: false: in order for each sender]
+    /// Let all clients of one server see all broadcasts in one order (not those of a whole cluster) [default: false: in order for each sender]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = NETWORK)]
     pub(crate) ordered: Option<bool>,
 

@@ -14,9 +14,9 @@ pub(super) struct Progress {
     /// The last one that was said again. One that is not newer has come by both ways.
     repeated: u64,
     pause: Option<Pause>,
-    /// The last pause ended without an answer: what comes next tells how many messages were missed.
+    /// The last pause ended without an answer: the next envelope tells how many messages were missed.
     is_unsure: bool,
-    /// How many messages were missed for good, and not counted yet.
+    /// How many messages are lost, and not counted yet.
     missed: u64,
 }
 
@@ -116,7 +116,7 @@ impl Progress {
         self.pause.as_ref().map_or(0, |pause| pause.bytes)
     }
 
-    /// Whether a message that is said again was missed. A sender repeats all that it still keeps, in order: it keeps none of
+    /// Whether a message of a resend was missed. A sender repeats all that it still keeps, in order: it keeps none of
     /// those in between.
     pub(super) fn repeat(&mut self, number: u64) -> bool {
         let was_missed = self.pause.is_some() && number > self.last;
@@ -148,7 +148,7 @@ impl Progress {
         held.retain(|held| held.number > self.repeated);
         let first = held.iter().map(|held| held.number).min();
         self.is_unsure = !is_answered && first.is_none();
-        // Without an answer, those before the first message of this link may have been for somebody here.
+        // Without an answer, those before the first message of this link are lost.
         let until = if is_answered { not_kept } else { first.map_or(0, |first| first.saturating_sub(1)) };
         let came = held.iter().filter(|held| held.number > self.last && held.number <= until).count();
         self.miss(until.saturating_sub(self.last).saturating_sub(came as u64));
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(numbers(&progress.resume(1)), [13]);
         assert_eq!(progress.take_missed(), 3, "11, 12 and 14");
         progress.note(Said { number: 20, is_message: false });
-        assert_eq!(progress.take_missed(), 0, "those were for nobody here");
+        assert_eq!(progress.take_missed(), 0, "those had no receivers here");
     }
 
     #[test]

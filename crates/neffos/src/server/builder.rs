@@ -403,7 +403,7 @@ impl ServerBuilder {
     /// Whether all receivers on this server see all broadcasts in one order. By default two receivers may see broadcasts of different
     /// callers in different order; those of one caller are in order in any case.
     ///
-    /// With an exchange, each server has an order of its own; there is none for the whole cluster. A server delivers a broadcast to
+    /// With an exchange, each server has its own order; there is none for the whole cluster. A server delivers a broadcast to
     /// its own connections at once, and those of other servers when they arrive. So receivers on two servers can see two
     /// broadcasts of different servers in different orders.
     pub fn ordered_broadcast(mut self, ordered: bool) -> Self {

@@ -25,7 +25,7 @@ use crate::websocket::CloseFrame;
 /// links work, every message arrives, and at once. After short faults, the messages sent meanwhile are complete, too. After long
 /// ones, everything that did not arrive was counted: as missed by its receiver, or as dropped or uncertain by its sender.
 ///
-/// A node can also stand still, as a paused machine does, with its link cut or not. Its clock goes on.
+/// A node can also stand still, as a paused machine does, with its link cut or not. Its clock continues.
 ///
 /// Where envelopes are signed, that also holds while an adversary replays them. One who can withhold envelopes can delay
 /// and suppress messages. But even then none comes twice or out of order, also not at a server that was restarted. And no node
@@ -154,7 +154,7 @@ impl World {
         Running { nth, node, keeper, stands_still, ear: Some(ear) }
     }
 
-    /// Has a server stand still, or go on. What its socket holds then is not read until later.
+    /// Stops a server, or resumes it. A stopped server reads nothing from its socket.
     async fn stand_still(&self, server: usize, is_still: bool) {
         let was_still = self.running[server].stands_still.send_replace(is_still);
         if is_still {
@@ -311,7 +311,7 @@ impl World {
 /// Runs a node's task except while it stands still.
 async fn interrupted(work: impl Future<Output = ()>, mut stands_still: watch::Receiver<bool>) {
     pin!(work);
-    // An error means that nobody can have it stand still any more.
+    // An error means that its sender is dropped, and so the node.
     while stands_still.wait_for(|is_still| !is_still).await.is_ok() {
         tokio::select! {
             biased;
@@ -462,7 +462,7 @@ mod tests {
             if is_cut {
                 world.bus.cut(0);
             }
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 // The others have new links, too.
                 world.bus.cut(1);
                 world.bus.cut(2);

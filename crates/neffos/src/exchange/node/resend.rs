@@ -119,7 +119,7 @@ impl Node {
         self.note_missed(id, missed);
     }
 
-    /// Counts messages of a node that nobody keeps any more, and warns of them.
+    /// Counts messages that a node no longer keeps, and warns of them.
     pub(super) fn note_missed(&self, from: NodeId, count: u64) {
         if count == 0 {
             return;

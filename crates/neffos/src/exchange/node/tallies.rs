@@ -12,7 +12,7 @@ pub(in crate::exchange) struct Tallies {
     pub(in crate::exchange) received: Tally,
     /// Said again by others after they were missed.
     pub(in crate::exchange) recovered: Tally,
-    /// Not kept any more when they were to be said again.
+    /// Not kept any more when they were requested.
     pub(in crate::exchange) missed: Tally,
     pub(in crate::exchange) stale: Tally,
     pub(in crate::exchange) rejected: Tally,
