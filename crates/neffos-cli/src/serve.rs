@@ -13,7 +13,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use neffos::{Rate, Server};
 use tokio::net::TcpListener;
 use tokio::task::JoinError;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::api::Keys;
@@ -27,8 +27,9 @@ use crate::{cluster, files, listener, log, metrics, reload, server};
 
 /// Serves until a signal ends it.
 pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
-    let settings = config::load(args, std::env::vars_os(), |path| std::fs::read_to_string(path))?;
+    let settings = config::load(args, std::env::vars_os(), config::read_file)?;
     log::start(settings.log.as_ref(), settings.log_format);
+    settings.check_files()?;
     let tls = Certificate::load(&settings)?;
     let keys = settings.read_api_keys()?;
     if settings.is_key_exposed {
@@ -86,11 +87,10 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
     }
     tracing::info!(connections = server.total_connections(), "draining; a second signal ends at once");
     tokio::select! {
-        () = server.shutdown() => {}
+        // The listeners give the answers that are being written what is left of the time.
+        () = async { server.shutdown().await; serving.await.ok(); } => {}
         () = signals.next() => return Err(Failure::run("ended by a second signal")),
     }
-    // What is left are answers that are being written.
-    timeout(LAST_ANSWERS, serving).await.ok();
     reloading.abort();
     tracing::info!("ended");
     Ok(())
@@ -194,5 +194,3 @@ fn greet(text: &str) {
     // Whoever closed stdout does not want to know.
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
 }
-
-const LAST_ANSWERS: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::future::{Future, pending};
 use std::time::Duration;
 
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The limit, if there is one.
 pub(crate) fn of(setting: Duration) -> Option<Duration> {
@@ -22,6 +22,14 @@ pub(crate) fn end(start: Instant, setting: Duration) -> Option<Instant> {
 pub(crate) async fn elapsed(setting: Duration) {
     match of(setting) {
         Some(limit) => sleep(limit).await,
+        None => pending().await,
+    }
+}
+
+/// Resolves at that instant; never when there is none.
+pub(crate) async fn reached(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
         None => pending().await,
     }
 }

@@ -190,6 +190,22 @@ async fn asks_end_at_their_deadline_and_a_late_answer_harms_nothing() {
 }
 
 #[tokio::test]
+async fn an_ask_of_all_connections_ends_when_the_last_that_was_asked_is_gone_and_not_before() {
+    let running = start(builder().ask_timeout(Duration::ZERO)).await;
+    let (mut first, mut second) = (running.enter().await, running.enter().await);
+    let mut asking = Box::pin(running.server.ask(Message::new("question", "").in_namespace("default")));
+    assert!(futures_util::poll!(&mut asking).is_pending());
+    (first.text().await, second.text().await);
+    // A connection that was not asked changes nothing.
+    let _late = running.enter().await;
+    drop(first);
+    support::until(|| running.server.total_connections() == 2).await;
+    assert!(futures_util::poll!(&mut asking).is_pending());
+    drop(second);
+    assert!(within(asking).await.unwrap_err().is_closed());
+}
+
+#[tokio::test]
 async fn who_waits_for_an_answer_is_told_when_the_connection_ends() {
     let running = start(builder()).await;
     let mut client = running.enter().await;

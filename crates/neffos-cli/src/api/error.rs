@@ -42,8 +42,11 @@ impl ApiError {
 /// The error of an ask.
 impl From<neffos::Error> for ApiError {
     fn from(err: neffos::Error) -> Self {
-        match err.is_timeout() {
-            true => Self::nobody_answered(),
+        if err.is_timeout() {
+            return Self::nobody_answered();
+        }
+        match err.is_closed() {
+            true => Self::new(StatusCode::SERVICE_UNAVAILABLE, "every connection that was asked is gone"),
             false => Self::new(StatusCode::BAD_GATEWAY, err.to_string()),
         }
     }

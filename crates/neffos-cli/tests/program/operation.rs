@@ -1,6 +1,9 @@
 //! What operators see and do: numbers, health, signals.
 
-use crate::support::{Frame, Program, bearer, request, run_to_end, soon};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{Frame, KEY, Program, bearer, request, run_to_end, soon};
 
 #[tokio::test]
 async fn the_page_can_read_the_live_numbers_without_a_key() {
@@ -58,6 +61,46 @@ async fn a_signal_drains_and_ends_well() {
         drop(ada);
         assert_eq!(program.code().await, Some(0));
     }
+}
+
+#[tokio::test]
+async fn an_ask_whose_client_is_closed_by_the_drain_is_answered_with_503() {
+    let program = Program::start(&["--drain-window=0s"]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    let drain = async {
+        ada.text().await;
+        program.signal("TERM").await;
+        assert_eq!(ada.frame().await, Frame::Close(1012));
+        drop(ada);
+    };
+    let (answer, ()) = tokio::join!(program.post("/api/ask", r#"{"event":"q","timeout_ms":60000}"#), drain);
+    assert_eq!((answer.status, answer.error().as_str()), (503, "every connection that was asked is gone"));
+    assert_eq!(program.code().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_ask_whose_client_leaves_is_answered_at_once() {
+    let program = Program::start(&[]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    let leave = async {
+        ada.text().await;
+        drop(ada);
+    };
+    let (answer, ()) = tokio::join!(program.post("/api/ask", r#"{"event":"q","timeout_ms":60000}"#), leave);
+    assert_eq!(answer.status, 503, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_holds_up_no_end_beyond_the_shutdown_timeout() {
+    let program = Program::start(&["--drain-window=0s", "--shutdown-timeout=1500ms"]).await;
+    let mut slow = TcpStream::connect(program.address).await.unwrap();
+    let head = format!("POST /api/broadcast HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n", bearer(KEY));
+    slow.write_all(format!("{head}Content-Length: 99\r\nExpect: 100-continue\r\n\r\n").as_bytes()).await.unwrap();
+    let mut go_on = [0; 12];
+    soon(slow.read_exact(&mut go_on)).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+    program.signal("TERM").await;
+    assert_eq!(program.code().await, Some(0));
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ type Answer = Result<Message, Error>;
 pub(crate) enum Waiter {
     /// Whoever asked this connection.
     One(Arc<Slot>),
-    /// Whoever asked several: the first reply counts.
+    /// A caller that asked several: the first reply counts. When the last of these is dropped, the caller learns that no
+    /// connection is left to reply.
     First(Arc<Slot>),
 }
 
@@ -96,18 +97,26 @@ impl Request {
     }
 }
 
-/// Asks all of `peers` the same; the first reply counts, be it an error. Who cannot be asked is left out.
+/// Asks all of `peers` the same; the first reply counts, be it an error. A peer that cannot be asked is left out.
+///
+/// `is_closed` as soon as every peer that was asked has ended. If none could be asked, waits for the deadline.
 pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadline: Duration) -> Answer {
     let (slot, wait) = slot();
     let token = new_token();
     let mut asked = Asked::default();
+    let mut is_asked = false;
     for peer in &peers {
         let message = Message { token: token.clone(), ..message.clone() };
-        // One that is closing or has too many open asks is as if it were not there.
-        open(peer, message, &Effect::Nothing, Waiter::First(slot.clone()), &mut asked).ok();
+        // A peer that is closing or has too many open asks is skipped.
+        match open(peer, message, &Effect::Nothing, Waiter::First(slot.clone()), &mut asked) {
+            Ok(()) => is_asked = true,
+            // It will not reply, so it must not hold the slot.
+            Err(_) => drop(peer.session().asks.close(&token)),
+        }
     }
     drop(peers);
-    // `slot` stays, so that nobody to ask means to wait for the deadline, as it does elsewhere.
+    // The peers that were asked hold the slot. If there are none, it stays until the deadline.
+    let slot = (!is_asked).then_some(slot);
     let answer = answered(wait, deadline).await;
     drop(slot);
     answer

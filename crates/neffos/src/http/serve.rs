@@ -39,8 +39,8 @@ use crate::server::Gate;
 use crate::server::Server;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
-/// last connection is gone. A request that is being answered by then has another second. Connections on which nothing is being answered
-/// are closed as soon as the server begins to end.
+/// last connection is gone. A request that is being answered by then has what is left of `shutdown_timeout`, or a second when the
+/// server is closed. Connections on which nothing is being answered are closed as soon as the server begins to end.
 ///
 /// A listener whose port other processes share (`SO_REUSEPORT`) is closed then, too, so that new clients come to those. Any other
 /// listener stays open until the last connection is gone, so that the server's state can be asked for.
@@ -123,7 +123,7 @@ where
     // When that has ended, the listener is closed.
     accepting.await.map_err(io::Error::other)?;
     server.gate().all_gone_after_shut().await;
-    // Each has `LAST_ANSWER` at most.
+    // Each ends when `Gate::answers_are_late` says so.
     answers.close();
     answers.wait().await;
     Ok(())
@@ -345,11 +345,19 @@ async fn wind_down<C: Http>(mut connection: Pin<&mut C>, handover: &Handover, se
         }
     }
     connection.as_mut().shut_down();
+    let is_asked = handover.has_begun();
+    let late = async {
+        match is_asked {
+            true => server.gate().answers_are_late().await,
+            // Its request has not arrived.
+            false => server.gate().gone_for_a_second().await,
+        }
+    };
     tokio::select! {
         biased;
         _ended = connection.as_mut() => {}
         () = handover.overdue(SHUT_GRACE) => {}
-        () = server.gate().all_gone_after_shut().then(|()| sleep(LAST_ANSWER)) => {}
+        () = late => {}
     }
 }
 
@@ -420,8 +428,6 @@ const EVICTION_REST: Duration = Duration::from_millis(5);
 const ACCEPT_REST: Duration = Duration::from_millis(250);
 /// How many connections a listener takes in at most that the system has accepted when it is closed.
 const MAX_BACKLOG: usize = 65_536;
-/// How long the answers may take that are being written when the server ends.
-const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -431,13 +437,13 @@ mod tests {
     use super::*;
     use crate::connection::Events;
 
-    /// The other end of a stream that an application answers: with 4 KiB to every request, or never.
-    fn visitor(server: &Server, answers: bool, buffer: usize) -> (tokio::io::DuplexStream, JoinHandle<()>) {
+    /// The other end of a stream that an application answers: with 4 KiB to every request after some time, or never.
+    fn visitor(server: &Server, after: Option<Duration>, buffer: usize) -> (tokio::io::DuplexStream, JoinHandle<()>) {
         let (client, stream) = duplex(buffer);
         let porch = porch_of(server);
         let address = "127.0.0.1:1".parse().unwrap();
         let caller = porch.caller(address, porch.enter(address).unwrap());
-        let app = App(answers);
+        let app = App(after);
         let server = server.clone();
         let answering = tokio::spawn(async move {
             assert!(answer(stream, caller, server, app).await.is_none());
@@ -446,7 +452,10 @@ mod tests {
     }
 
     #[derive(Clone)]
-    struct App(bool);
+    struct App(Option<Duration>);
+
+    const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+    const NEVER: Option<Duration> = None;
 
     impl Service<Request<Incoming>> for App {
         type Response = Response<http_body_util::Full<Bytes>>;
@@ -459,8 +468,8 @@ mod tests {
 
         fn call(&mut self, _request: Request<Incoming>) -> Self::Future {
             match self.0 {
-                true => Box::pin(async { Ok(Response::new(vec![b'x'; 4096].into())) }),
-                false => Box::pin(std::future::pending()),
+                Some(time) => Box::pin(sleep(time).map(|()| Ok(Response::new(vec![b'x'; 4096].into())))),
+                None => Box::pin(std::future::pending()),
             }
         }
     }
@@ -481,7 +490,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_is_closed_after_75_s() {
-        let (mut client, answering) = visitor(&server(), true, 1 << 16);
+        let (mut client, answering) = visitor(&server(), AT_ONCE, 1 << 16);
         client.write_all(REQUEST).await.unwrap();
         let (seconds, bytes) = end_of(&mut client).await;
         assert!(seconds == 75 && bytes > 4096, "{seconds} s, {bytes} bytes");
@@ -490,10 +499,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_has_10_s_however_late_it_begins() {
-        let (mut client, answering) = visitor(&server(), true, 1 << 16);
+        let (mut client, answering) = visitor(&server(), AT_ONCE, 1 << 16);
         assert_eq!(end_of(&mut client).await.0, 10);
         answering.await.unwrap();
-        let (mut client, answering) = visitor(&server(), true, 1 << 16);
+        let (mut client, answering) = visitor(&server(), AT_ONCE, 1 << 16);
         client.write_all(REQUEST).await.unwrap();
         sleep(Duration::from_secs(70)).await;
         client.write_all(b"GET / HT").await.unwrap();
@@ -503,15 +512,45 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_never_comes_is_given_up_after_two_minutes() {
-        let (mut client, answering) = visitor(&server(), false, 1 << 16);
+        let (mut client, answering) = visitor(&server(), NEVER, 1 << 16);
         client.write_all(REQUEST).await.unwrap();
         assert_eq!(end_of(&mut client).await, (120, 0));
         answering.await.unwrap();
     }
 
+    /// A visitor that has asked before the server begins to shut down; how the stream ends, seen from then.
+    async fn end_in_a_shutdown(after: Option<Duration>, limit: Duration) -> (u64, usize) {
+        let builder = Server::builder().namespace("default", Events::new());
+        let server = builder.drain_window(Duration::ZERO).shutdown_timeout(limit).build().unwrap();
+        let (mut client, answering) = visitor(&server, after, 1 << 16);
+        client.write_all(REQUEST).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        server.shutdown().await;
+        let end = end_of(&mut client).await;
+        answering.await.unwrap();
+        end
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_being_answered_has_the_rest_of_the_shutdown_timeout() {
+        let (seconds, bytes) = end_in_a_shutdown(Some(Duration::from_secs(12)), Duration::from_secs(15)).await;
+        assert!((11..=12).contains(&seconds) && bytes > 4096, "{seconds} s, {bytes} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_never_answered_holds_up_no_end_beyond_the_shutdown_timeout() {
+        assert_eq!(end_in_a_shutdown(NEVER, Duration::from_secs(15)).await, (15, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_shutdown_timeout_a_request_has_its_response_timeout() {
+        let (seconds, bytes) = end_in_a_shutdown(NEVER, Duration::ZERO).await;
+        assert!((119..=120).contains(&seconds) && bytes == 0, "{seconds} s, {bytes} bytes");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_no_byte_is_cut_after_10_s() {
-        let (mut client, answering) = visitor(&server(), true, 1024);
+        let (mut client, answering) = visitor(&server(), AT_ONCE, 1024);
         client.write_all(&REQUEST.repeat(8)).await.unwrap();
         let begin = tokio::time::Instant::now();
         answering.await.unwrap();

@@ -229,7 +229,8 @@ impl ServerBuilder {
 
     /// How many bytes one client may send, counted on the wire. Beyond, the same happens as with
     /// [`ServerBuilder::message_rate`]. No limit by default. A burst smaller than the largest message slows down every client that
-    /// sends such a message.
+    /// sends such a message. Give 16 KiB or more, as much as one read takes: with a burst below a third of that, one read can
+    /// exceed four bursts, and the client is closed.
     pub fn byte_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.bytes = rate;
         self

@@ -22,12 +22,15 @@ use super::subprotocols::Subprotocols;
 use crate::connection::Rate;
 use crate::http::UpgradeError;
 use crate::sampled::Sampled;
+use crate::time_limit;
 
 /// What the doors ask before they let a client in.
 pub(crate) struct Gate {
     pub(crate) settings: GateSettings,
     /// No new client is let in.
     shut: CancellationToken,
+    /// When that began.
+    shut_at: OnceLock<Instant>,
     /// Nor does any client stay.
     closed: CancellationToken,
     guests: TaskTracker,
@@ -126,6 +129,7 @@ impl Gate {
         let (all, failed) = (settings.handshake_rate, settings.failed_handshake_rate);
         Self {
             shut: CancellationToken::new(),
+            shut_at: OnceLock::new(),
             closed: CancellationToken::new(),
             guests,
             addresses: Mutex::default(),
@@ -152,6 +156,7 @@ impl Gate {
 
     /// Refuses new clients.
     pub(super) fn begin_to_end(&self) {
+        self.shut_at.get_or_init(Instant::now);
         self.shut.cancel();
     }
 
@@ -183,6 +188,23 @@ impl Gate {
     pub(crate) async fn all_gone_after_shut(&self) {
         self.shut().await;
         self.all_gone().await;
+    }
+
+    /// Resolves a second after new clients are refused and no connection is left.
+    pub(crate) async fn gone_for_a_second(&self) {
+        self.all_gone_after_shut().await;
+        sleep(LAST_ANSWER).await;
+    }
+
+    /// Resolves when requests that are being answered have no more time: `shutdown_timeout` after the end began, or a second
+    /// after a server that was closed has no connection left.
+    pub(crate) async fn answers_are_late(&self) {
+        self.shut().await;
+        let begun = *self.shut_at.get_or_init(Instant::now);
+        tokio::select! {
+            () = self.closed.cancelled() => self.gone_for_a_second().await,
+            () = time_limit::reached(time_limit::end(begun, self.settings.shutdown_timeout)) => {}
+        }
     }
 
     /// Resolves when no connection is left.
@@ -325,6 +347,8 @@ fn shortened(text: &str) -> &str {
 
 /// In characters.
 const LONGEST_ORIGIN: usize = 100;
+/// How long answers may take that are being written when a server is closed.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 const BETWEEN_ORIGINS: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -127,12 +127,13 @@ impl Server {
 
     /// Asks everyone whom `message` selects ([`Message::to`]: one id), and returns the first reply.
     ///
-    /// Waits as long as `ask_timeout` says (10 s by default), also when there is nobody to ask: somebody elsewhere might
-    /// have been. A reply counts only from a connection that was asked, once.
+    /// Waits as long as `ask_timeout` says (10 s by default), also when no connection is selected: another server might have
+    /// one. A reply counts only from a connection that was asked, once.
     ///
     /// # Errors
     ///
-    /// The first reply when it is an error (`is_remote`); `is_timeout`.
+    /// The first reply when it is an error (`is_remote`); `is_timeout`; `is_closed` as soon as every connection that was asked
+    /// has ended and no other server could reply, or when this server has ended.
     ///
     /// # Cancel safety
     ///
@@ -140,12 +141,19 @@ impl Server {
     pub async fn ask(&self, message: Message) -> Result<Message, Error> {
         let peers = self.hub.audience_of(&message);
         let patience = self.hub.limits.ask_timeout;
-        match &self.hub.exchange {
-            None => first_answer(peers, message, patience).await,
-            Some(exchange) => tokio::select! {
-                answer = first_answer(peers, message.clone(), patience) => answer,
-                answer = answer_from_elsewhere(exchange.node(), message, patience) => answer,
-            },
+        let answer = async {
+            match &self.hub.exchange {
+                None => first_answer(peers, message, patience).await,
+                Some(exchange) => tokio::select! {
+                    answer = answer_from_here(peers, message.clone(), patience) => answer,
+                    answer = answer_from_elsewhere(exchange.node(), message, patience) => answer,
+                },
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = self.gate.all_gone_after_shut() => Err(Error::closed()),
         }
     }
 
@@ -332,6 +340,14 @@ impl Server {
 
     fn cast(&self, messages: Vec<Message>, except: &Except) {
         self.hub.broadcast(messages, except);
+    }
+}
+
+/// The first answer from connections of this server. Never an error about their end: other servers may still answer.
+async fn answer_from_here(peers: Vec<Arc<Peer>>, message: Message, patience: Duration) -> Result<Message, Error> {
+    match first_answer(peers, message, patience).await {
+        Err(err) if err.is_closed() => pending().await,
+        answer => answer,
     }
 }
 
