@@ -1,21 +1,62 @@
 //! Log lines to stderr, and a limit for those that clients can cause.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFilter, LogFormat};
+use crate::terminal::escape::is_unsafe;
 
 /// Writes log lines from now on.
 pub(crate) fn start(filter: Option<&LogFilter>, format: Option<LogFormat>) {
     let filter = EnvFilter::new(filter.map_or("info", LogFilter::as_str));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter);
     match format {
-        Some(LogFormat::Json) => lines.json().with_span_list(false).init(),
-        Some(LogFormat::Text) | None => lines.with_ansi(io::stderr().is_terminal()).init(),
+        Some(LogFormat::Json) => {
+            let lines = lines.with_writer(|| Escaped { out: io::stderr(), escape: as_json });
+            lines.json().with_span_list(false).init();
+        }
+        Some(LogFormat::Text) | None => {
+            let lines = lines.with_writer(|| Escaped { out: io::stderr(), escape: as_text });
+            lines.with_ansi(io::stderr().is_terminal()).init();
+        }
     }
+}
+
+/// Writes out what could break a line, or turn it round, beyond ASCII. The formats escape the control characters of ASCII.
+struct Escaped<W> {
+    out: W,
+    escape: fn(char) -> String,
+}
+
+impl<W: Write> Write for Escaped<W> {
+    /// Each call has whole lines.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let is_unsafe = |character: char| !character.is_ascii() && is_unsafe(character);
+        match str::from_utf8(line) {
+            Ok(text) if text.contains(is_unsafe) => {
+                let escaped =
+                    |character| if is_unsafe(character) { (self.escape)(character) } else { character.into() };
+                self.out.write_all(text.chars().map(escaped).collect::<String>().as_bytes())?;
+            }
+            _ => self.out.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn as_text(character: char) -> String {
+    character.escape_unicode().to_string()
+}
+
+fn as_json(character: char) -> String {
+    character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 /// Admits a hundred lines of one kind each second. Callers log the rest at level `debug`; metrics count all.
@@ -47,6 +88,20 @@ const LINES_A_SECOND: u32 = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn characters_that_break_or_turn_a_line_are_written_out_and_all_others_stay() {
+        let written = |escape, line: &str| {
+            let mut out = Escaped { out: Vec::new(), escape };
+            out.write_all(line.as_bytes()).unwrap();
+            String::from_utf8(out.out).unwrap()
+        };
+        let line = "ä\u{85}日\u{2028}\u{202e}\u{e0041}\x1b[0m\n";
+        assert_eq!(written(as_text, line), "ä\\u{85}日\\u{2028}\\u{202e}\\u{e0041}\x1b[0m\n");
+        let json = written(as_json, "\"ä\u{85}\u{202e}\u{e0041}\"");
+        assert_eq!(json, "\"ä\\u0085\\u202e\\udb40\\udc41\"");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), "ä\u{85}\u{202e}\u{e0041}");
+    }
 
     #[test]
     fn a_flood_writes_a_hundred_lines_a_second() {

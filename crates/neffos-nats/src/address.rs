@@ -33,13 +33,23 @@ impl Address {
         // The part before the comma may be the beginning of a password: it must be neither shown nor dialled.
         if parts.windows(2).any(|pair| !pair[0].contains('@') && pair[1].contains('@') && !pair[1].contains("://")) {
             let fault = "write %2C for a comma in a user or password, and nats:// before each url with a user";
-            return Err(Error::config(format!("nats url {:?}: {fault}", redact(urls))));
+            return Err(Error::config(format!("nats url {:?}: {fault}", shown(urls))));
         }
         parts.into_iter().map(Self::read).collect()
     }
 
     fn read(text: &str) -> Result<Self, Error> {
-        read(text).map_err(|fault| Error::config(format!("nats url {:?}: {fault}", redact(text))))
+        read(text).map_err(|fault| Error::config(format!("nats url {:?}: {fault}", shown(text))))
+    }
+}
+
+/// The url without its secrets and its path: a password may stand there by mistake.
+fn shown(url: &str) -> String {
+    let shown = redact(url);
+    let start = shown.find("://").map_or(0, |at| at + 3);
+    match shown[start..].find('/') {
+        Some(path) => format!("{}/…", &shown[..start + path]),
+        None => shown,
     }
 }
 
@@ -177,6 +187,7 @@ mod tests {
             "nats://ada:secret?@host",
             "nats://ada:secret/x@host",
             "nats://ada:secret",
+            "nats://h:1/secret",
             "ada:secret@://@host",
         ] {
             let err = Address::read_all(url).unwrap_err().to_string();

@@ -52,7 +52,22 @@ impl Address {
     ///
     /// `is_config` when the url makes no sense; the text has no secret in it.
     pub(crate) fn read(url: &str) -> Result<Self, Error> {
-        read(url).map_err(|fault| Error::config(format!("redis url {:?}: {fault}", redact(url))))
+        read(url).map_err(|fault| Error::config(format!("redis url {:?}: {fault}", shown(url))))
+    }
+}
+
+/// The url without its secrets and its path: a password may stand there by mistake.
+fn shown(url: &str) -> String {
+    let shown = redact(url);
+    // Without a scheme it is no url, and may be the password alone.
+    let start = match shown.find("://") {
+        Some(at) => at + 3,
+        None if shown.contains('@') => 0,
+        None => return "…".to_owned(),
+    };
+    match shown[start..].find('/') {
+        Some(path) => format!("{}/…", &shown[..start + path]),
+        None => shown,
     }
 }
 
@@ -284,7 +299,15 @@ mod tests {
             let err = Address::read(url).unwrap_err().to_string();
             assert!(!err.contains("secret") && err.contains("host"), "{err}");
         }
-        for url in ["xyz://secret@host", "redis://:secret?@host", "redis://:sec/secret@host", "redis://ada:secret"] {
+        for url in [
+            "xyz://secret@host",
+            "redis://:secret?@host",
+            "redis://:sec/secret@host",
+            "redis://ada:secret",
+            "redis://h:1/secret",
+            "redis://h/0/secret",
+            "secret",
+        ] {
             let err = Address::read(url).unwrap_err().to_string();
             assert!(!err.contains("sec"), "{err}");
         }

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::paths;
 use super::settings::Settings;
 use super::values::hidden;
 use crate::failure::Failure;
@@ -211,8 +212,10 @@ impl Settings {
             let key = self.cluster_key.clone().map(ClusterKey::checked).transpose();
             return key.map_err(|err| Failure::config(format!("cluster_key: {err}")));
         };
-        let unusable = |err: String| Failure::config(format!("cluster_key_file {}: {err}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|err| unusable(err.to_string()))?;
+        let unusable = |err: String| {
+            Failure::config(format!("cluster_key_file {}: {err}", paths::shown("cluster_key_file", path)))
+        };
+        let text = paths::read(path).map_err(|err| unusable(err.to_string()))?;
         ClusterKey(text.trim().to_owned()).checked().map(Some).map_err(unusable)
     }
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::paths;
 use super::settings::Settings;
 use super::values::hidden;
 use crate::failure::Failure;
@@ -78,8 +79,9 @@ impl Settings {
 }
 
 fn read_file(path: &Path) -> Result<Vec<NamedKey>, Failure> {
-    let unusable = |err: String| Failure::config(format!("api_keys_file {}: {err}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|err| unusable(err.to_string()))?;
+    let unusable =
+        |err: String| Failure::config(format!("api_keys_file {}: {err}", paths::shown("api_keys_file", path)));
+    let text = paths::read(path).map_err(|err| unusable(err.to_string()))?;
     let keys = parse(&text).map_err(unusable)?;
     if keys.is_empty() {
         return Err(unusable("there is no key in it".to_owned()));

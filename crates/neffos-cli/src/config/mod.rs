@@ -5,12 +5,14 @@
 //! - `values.rs`: values that can only be right.
 //! - `keys.rs`: the keys of the HTTP API.
 //! - `brokers.rs`: those about other servers, some of which hold secrets.
+//! - `paths.rs`: the files that settings name, which are small.
 //! - `environment.rs`: the environment as a source.
 //! - `defaults.toml`: the last source.
 
 mod brokers;
 mod environment;
 mod keys;
+mod paths;
 mod settings;
 mod values;
 
@@ -23,6 +25,7 @@ use clap::{Args, Command};
 
 pub(crate) use brokers::{AtStart, Broker, BrokerUrl, Compat};
 pub(crate) use keys::{ApiKey, NamedKey};
+pub(crate) use paths::read as read_file;
 pub(crate) use settings::Settings;
 pub(crate) use values::{LogFilter, LogFormat, Origin, OverflowPolicy, Period, RateSetting};
 
@@ -60,6 +63,11 @@ pub(crate) fn load(
     let given = flags.settings.or(variables.settings).or(file);
     given.check_brokers()?;
     let settings = given.or(defaults());
+    if settings.byte_rate.is_some_and(|rate| rate.is_below(LEAST_BURST_OF_BYTES)) {
+        return Err(Failure::config(format!(
+            "byte_rate: with a burst below {LEAST_BURST_OF_BYTES}, a client is closed for one message that max_message allows"
+        )));
+    }
     match settings.namespaces.as_ref().is_none_or(BTreeMap::is_empty) {
         true => Err(Failure::config("namespaces: there is none, so nobody could connect to one")),
         false => Ok(Settings { is_key_exposed, ..settings }),
@@ -96,8 +104,27 @@ fn defaults() -> Settings {
     toml::from_str(DEFAULTS).expect("a test reads the same text")
 }
 
-/// Keys whose values are not shown, also when they are wrong.
-const SECRETS: [&str; 4] = ["api_key", "cluster_key", "redis", "nats"];
+/// Whether errors must not show the value of this flag.
+pub(crate) fn is_secret_flag(flag: &str) -> bool {
+    SECRETS.contains(&flag.replace('-', "_").as_str())
+}
+
+/// Keys whose values are not shown, also when they are wrong. To the names of files with secrets, users give the secret itself by
+/// mistake.
+const SECRETS: [&str; 9] = [
+    "api_key",
+    "api_keys_file",
+    "cluster_cert_key",
+    "cluster_key",
+    "cluster_key_file",
+    "nats",
+    "nats_credentials",
+    "redis",
+    "tls_key",
+];
+
+/// As much as the server reads at once: what a client has sent counts before it is looked at.
+const LEAST_BURST_OF_BYTES: u32 = 16 * 1024;
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 

@@ -81,11 +81,19 @@ const PERIOD_FORM: &str = "write a time like \"10s\", \"500ms\" or \"2m\"";
 
 /// How much a client may send: a number a second, and how many at once, written like `200` or `200:400`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RateSetting(Rate);
+pub(crate) struct RateSetting {
+    per_second: u32,
+    burst: u32,
+}
 
 impl RateSetting {
     pub(crate) fn rate(self) -> Rate {
-        self.0
+        Rate::per_second(self.per_second).with_burst(self.burst)
+    }
+
+    /// Whether it limits anything, and to a burst below `least`.
+    pub(crate) fn is_below(self, least: u32) -> bool {
+        self.per_second > 0 && self.burst < least
     }
 }
 
@@ -94,9 +102,13 @@ impl FromStr for RateSetting {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |text: &str| text.parse::<u32>().map_err(|err| format!("{text:?}: {err}; {RATE_FORM}"));
-        match text.split_once(':') {
-            None => Ok(Self(Rate::per_second(number(text)?))),
-            Some((average, burst)) => Ok(Self(Rate::per_second(number(average)?).with_burst(number(burst)?))),
+        let (per_second, burst) = match text.split_once(':') {
+            None => number(text).map(|count| (count, count.saturating_mul(2).max(1)))?,
+            Some((average, burst)) => (number(average)?, number(burst)?),
+        };
+        match burst {
+            0 => Err(format!("a burst of 0 lets nothing through; {RATE_FORM}")),
+            burst => Ok(Self { per_second, burst }),
         }
     }
 }
@@ -204,6 +216,17 @@ mod tests {
     fn an_address_names_its_port() {
         for (text, is_good) in [("127.0.0.1:0", true), ("[::1]:80", true), ("host:http", false), (":80", false)] {
             assert_eq!(text.parse::<Address>().is_ok(), is_good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_burst_is_one_or_more() {
+        assert_eq!("5:1".parse::<RateSetting>().unwrap().rate(), Rate::per_second(5).with_burst(1));
+        for text in ["1:0", "0:0"] {
+            assert!(
+                text.parse::<RateSetting>().unwrap_err().starts_with("a burst of 0 lets nothing through"),
+                "{text}"
+            );
         }
     }
 

@@ -45,7 +45,7 @@ fn push(safe: &mut String, character: char) {
 }
 
 /// Joiners stay: scripts and emoji need them, and they only change how their neighbours look.
-fn is_unsafe(character: char) -> bool {
+pub(crate) fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

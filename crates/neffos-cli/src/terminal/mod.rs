@@ -15,7 +15,7 @@ mod command;
 mod connection;
 mod dial;
 mod editor;
-mod escape;
+pub(crate) mod escape;
 mod focus;
 mod happening;
 mod input;

@@ -145,6 +145,17 @@ async fn a_reason_of_a_client_makes_no_line_of_its_own_in_a_text_log() {
 }
 
 #[tokio::test]
+async fn a_reason_of_a_client_turns_no_line_round_in_any_log() {
+    for format in ["--log-format=json", "--log-format=text"] {
+        let mut program = Program::start_logged(&[format]).await;
+        program.client().await.close(1000, "a\u{85}b\u{2028}c\u{202e}d").await;
+        let line = program.logged("202e").await;
+        assert!(!line.contains(['\u{85}', '\u{2028}', '\u{202e}']), "{line}");
+        assert!(line.contains("2028") && line.contains("202e"), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
     let program = Program::start(&[]).await;
     let before = program.get("/metrics").await.body;

@@ -25,7 +25,7 @@ async fn a_wrong_setting_is_named_and_nothing_is_served() {
         (&["--nats=nats://a", "--cluster-cert=/gone", "--cluster-cert-key=/gone"], "cluster_cert: "),
         (&["--redis=redis://a", "--redis-spread"], "redis_spread: "),
         (&["--nats=nats://a", "--redis-spread"], "redis_spread: redis is not given"),
-        (&["--nats=nats://a", "--cluster-key-file=/gone"], "cluster_key_file /gone: "),
+        (&["--nats=nats://a", "--cluster-key-file=/gone"], "cluster_key_file: /gone: "),
         (&["--nats=nats://a", "--cluster-key-file", short.path()], "cluster_key_file "),
         (&["--nats=nats://a", "--cluster-queue-age=0s"], "cluster_queue_age: "),
         (&["--nats=nats://a", "--cluster-key=a-key-of-sixteen-bytes"], "cluster_key: not as a flag"),

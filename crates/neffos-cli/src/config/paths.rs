@@ -1,0 +1,86 @@
+//! The files that settings name: small ones, read whole. What stands in the place of a file that holds a secret may be the secret
+//! itself, so an error shows such a name only if it is that of a file or of one beside others.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::is_secret_flag;
+use super::settings::Settings;
+use crate::failure::Failure;
+
+impl Settings {
+    /// Fails if a file that is named cannot be read, is no file, or is too large. `--config` has been read by now.
+    pub(crate) fn check_files(&self) -> Result<(), Failure> {
+        let files: [(&str, Option<&PathBuf>); 8] = [
+            ("tls_cert", self.tls_cert.as_ref().filter(|_| self.tls_key.is_some())),
+            ("tls_key", self.tls_key.as_ref().filter(|_| self.tls_cert.is_some())),
+            ("api_keys_file", self.api_keys_file.as_ref()),
+            ("nats_credentials", self.nats_credentials.as_ref()),
+            ("cluster_ca", self.cluster_ca.as_ref()),
+            ("cluster_cert", self.cluster_cert.as_ref()),
+            ("cluster_cert_key", self.cluster_cert_key.as_ref()),
+            ("cluster_key_file", self.cluster_key_file.as_ref()),
+        ];
+        let named = files.into_iter().filter_map(|(key, path)| path.map(|path| (key, path)));
+        named.into_iter().try_for_each(|(key, path)| {
+            check(path).map_err(|err| Failure::config(format!("{key}: {}: {err}", shown(key, path))))
+        })
+    }
+}
+
+/// Reads a file of at most a mebibyte.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST { Err(too_large()) } else { Ok(text) }
+}
+
+fn check(path: &Path) -> io::Result<()> {
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::other("this is no regular file"));
+    }
+    if about.len() > LARGEST { Err(too_large()) } else { File::open(path).map(drop) }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!("larger than {LARGEST} bytes"))
+}
+
+/// How errors name a file.
+pub(crate) fn shown(key: &str, path: &Path) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match !is_secret_flag(key) || path.exists() || folder.is_some_and(Path::is_dir) {
+        true => path.display().to_string(),
+        false => "…".to_owned(),
+    }
+}
+
+const LARGEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_the_place_of_a_file_is_not_shown_and_a_path_is() {
+        for key in ["api_keys_file", "cluster_key_file", "nats_credentials", "tls_key", "cluster_cert_key"] {
+            for secret in ["s3cr3t-of-sixteen", "s3cr/3t+of/sixteen==", "-----BEGIN PRIVATE KEY-----\ns3cr3t"] {
+                assert_eq!(shown(key, Path::new(secret)), "…", "{key}");
+            }
+            assert_eq!(shown(key, Path::new("/gone")), "/gone");
+            assert_eq!(shown(key, Path::new("Cargo.toml")), "Cargo.toml");
+        }
+        assert_eq!(shown("tls_cert", Path::new("gone.pem")), "gone.pem");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_and_a_folder_are_refused() {
+        assert_eq!(read(Path::new("/dev/zero")).unwrap_err().to_string(), "larger than 1048576 bytes");
+        for path in ["/dev/zero", "/"] {
+            assert_eq!(check(Path::new(path)).unwrap_err().to_string(), "this is no regular file");
+        }
+    }
+}
