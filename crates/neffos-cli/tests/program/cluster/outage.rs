@@ -1,6 +1,6 @@
 //! What happens while the broker is away.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{member, metric, pair, until, until_ready, until_status};
 use crate::support::{Brand, Broker, Client, Program, run_to_end};
@@ -17,8 +17,10 @@ async fn while_the_broker_is_away_a_server_is_alive_and_not_ready() {
         assert_eq!((one.get("/healthz").await.status, one.get("/readyz/alone").await.status), (200, 200));
         assert_eq!(metric(&one, "neffos_cluster_up").await, 0.0);
         assert!(metric(&one, "neffos_cluster_lag_seconds").await.is_nan());
+        assert_eq!(metric(&one, "neffos_cluster_missed_total").await, 0.0);
         assert_eq!(one.get("/api/live").await.json()["cluster"]["linked"], false);
-        until(&one, |cluster| cluster["state"] == "down" && cluster["fault"].is_string()).await;
+        let is_told = |cluster: &Value| cluster["fault"].is_string() && cluster["missed"] == 0;
+        until(&one, |cluster| cluster["state"] == "down" && is_told(cluster)).await;
 
         broker.restart().await;
         until_ready(&one).await;
