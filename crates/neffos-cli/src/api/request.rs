@@ -259,7 +259,7 @@ mod tests {
             ("hello", "the body is not JSON: expected value at line 1 column 1"),
             (r#"{"event":"#, "the body ends in the middle of its JSON, at line 1 column 9"),
             (r#"{"event":"e","body":[1"#, "the body ends in the middle of its JSON, at line 1"),
-            (r#"{"event":"e","body":tru}"#, "the body is not JSON: expected ident at line 1"),
+            (r#"{"event":"e","body":nul}"#, "the body is not JSON: expected ident at line 1"),
         ];
         for (json, part) in faults {
             let err = broadcast(json).unwrap_err();
