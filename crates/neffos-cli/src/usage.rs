@@ -28,7 +28,7 @@ fn without_secrets(text: &str, arguments: impl Iterator<Item = String>) -> Strin
     arguments.fold(text.to_owned(), |text, argument| {
         let (flag, value) = argument.split_once('=').unwrap_or((&argument, ""));
         let begins_secret = flag.strip_prefix("--").is_some_and(is_secret_flag);
-        // What stands behind such a flag is its value, and then the rest of a value that lacks its quotes.
+        // The next argument is the value of such a flag. Those after it may be the rest of a value that lacks its quotes.
         let text = match (begins_secret, is_secret) {
             (true, _) => hidden(text, value),
             (false, true) => hidden(text, &argument),

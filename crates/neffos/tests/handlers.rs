@@ -195,7 +195,8 @@ async fn an_ask_of_all_connections_ends_when_the_last_that_was_asked_is_gone_and
     let (mut first, mut second) = (running.enter().await, running.enter().await);
     let mut asking = Box::pin(running.server.ask(Message::new("question", "").in_namespace("default")));
     assert!(futures_util::poll!(&mut asking).is_pending());
-    (first.text().await, second.text().await);
+    first.text().await;
+    second.text().await;
     // A connection that was not asked changes nothing.
     let _late = running.enter().await;
     drop(first);

@@ -1,5 +1,5 @@
-//! The files that settings name: small ones, read whole. What stands in the place of a file that holds a secret may be the secret
-//! itself, so an error shows such a name only if it is that of a file or of one beside others.
+//! The files that settings name: small ones, read whole. Users may give a secret itself in the place of its file. So an error shows
+//! such a path only if the file or its folder exists.
 
 use std::fs::File;
 use std::io::{self, Read};
