@@ -119,13 +119,13 @@ pub(crate) struct Settings {
     pub(crate) max_message: Option<usize>,
 
     /// Messages that a client may send in a second, and in a burst, 0: no limit. A client that sends faster is slowed down: the
-    /// server reads from it more slowly. One that has sent more than four bursts before that is closed with 1008
-    /// [default: 200:400]
+    /// server reads from it more slowly. It loses nothing [default: 200:400]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) message_rate: Option<RateSetting>,
 
-    /// Bytes that a client may send in a second, and in a burst, 0: no limit. The burst is 16384 or more. A client beyond is treated
-    /// as with --message-rate [default: 1048576:4194304]
+    /// Bytes that a client may send in a second, and in a burst, 0: no limit. The burst is 16384 or more. A client that sends
+    /// faster is slowed down; one of which a single read has more than four bursts is closed with 1008
+    /// [default: 1048576:4194304]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) byte_rate: Option<RateSetting>,
 

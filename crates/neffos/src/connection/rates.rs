@@ -8,8 +8,10 @@ use tokio::time::Instant;
 /// How much one client may send: `per_second` on average, and up to `burst` at once.
 ///
 /// A client that sends faster is slowed down: the server stops reading from it until the average holds again. So nothing that
-/// it sent is lost, and TCP makes the client wait. A client that has sent more than four bursts before reading stops is closed
-/// with 1008.
+/// it sent is lost, and TCP makes the client wait.
+///
+/// Reading stops with the first message beyond the burst. Bytes are counted after each read of up to 16 KiB: a client is closed
+/// with 1008 when one read has more than four bursts.
 ///
 /// Handshakes have a rate for each address ([`handshake_rate`](crate::ServerBuilder::handshake_rate)): beyond it, they are refused.
 ///
@@ -97,7 +99,7 @@ impl RateLimited {
         self.paused[RateKind::Joins as usize]
     }
 
-    /// How many clients were closed with 1008, since they had sent more than four bursts.
+    /// How many clients were closed with 1008, since one read of their bytes had more than four bursts.
     pub fn closed(&self) -> u64 {
         self.closed
     }

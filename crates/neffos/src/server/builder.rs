@@ -220,8 +220,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How many messages and control frames one client may send. Beyond, the server stops reading from it for a while; a client
-    /// that has sent more than four bursts before that is closed with 1008. No limit by default. See [`Rate`].
+    /// How many messages and control frames one client may send. Beyond, the server stops reading from it for a while. No
+    /// limit by default. See [`Rate`].
     pub fn message_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.messages = rate;
         self
