@@ -1,7 +1,7 @@
 //! An exchange of one's own: over plain TCP, with a broker that takes forty lines.
 //!
-//! `cargo run -p neffos --example exchange --features testing` starts a broker, and holds servers that share it up against every promise
-//! about several servers.
+//! `cargo run -p neffos --example exchange --features testing` starts a broker, and checks every promise about several servers
+//! with servers that share it.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::collections::HashSet;

@@ -97,7 +97,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Centrifugo answers 200 to what it refuses, too.
+    /// Centrifugo also answers 200 when it refuses a message.
     fn check(&self) -> Result<(), String> {
         match self.status.starts_with('2') && !self.body.contains(r#""error":"#) {
             true => Ok(()),

@@ -28,7 +28,7 @@ async fn no_client_is_refused_while_servers_are_replaced(brand: &str) {
     let servers = [Program::start(&FLAGS).await, Program::start(&FLAGS).await];
     let balancer = Balancer::start(brand, servers.each_ref().map(|server| server.address)).await;
     let address = balancer.address;
-    // With nobody there, a drain would be over before a client could be refused.
+    // Without clients, a drain would be over before it could refuse a new one.
     let _there = crowd(address).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let dialling = tokio::spawn(dial_again_and_again(address, is_over.clone()));

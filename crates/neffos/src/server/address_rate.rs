@@ -24,7 +24,7 @@ use crate::connection::Rate;
 /// use http::{HeaderMap, StatusCode};
 /// use neffos::{AddressRate, Server};
 ///
-/// /// Ten failed logins a minute would be `Rate::per_second(1)` with a burst of ten.
+/// /// `Rate::per_second(1).with_burst(10)` allows ten failed logins at once, and then one each second.
 /// fn login(failures: &AddressRate, server: &Server, headers: &HeaderMap, socket: SocketAddr) -> StatusCode {
 ///     let client = server.counted_ip(headers, Some(socket));
 ///     if client.is_some_and(|client| !failures.wait(client).is_zero()) {

@@ -96,7 +96,7 @@ impl Reader {
         self.message.as_ref().map_or(0, |message| message.data.len())
     }
 
-    /// Passes over all that comes from now on, and forgets what has come of a message.
+    /// Discards all later bytes, and the part of a message that it has.
     pub(crate) fn finish(&mut self) {
         self.finished = true;
         (self.frame, self.message, self.control) = (None, None, None);

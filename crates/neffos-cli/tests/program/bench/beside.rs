@@ -1,4 +1,4 @@
-//! What can come beside a broadcast, around it or before it: connections that join and leave, TLS, the HTTP API.
+//! Measurements of broadcasts with other connections that join and leave, over TLS, and through the HTTP API.
 
 use serde_json::Value;
 

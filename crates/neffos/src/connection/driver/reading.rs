@@ -30,7 +30,7 @@ impl Driver {
             return self.read_on(unread, cx);
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            // In small pieces when memory is short: what is read by all connections at once has to fit.
+            // In small pieces when memory is short: the bytes that all connections read at once have to fit.
             let most = if pressure == Pressure::Calm { READ_BUFFER_BYTES } else { SHORT_READ_BYTES };
             let moved = io::poll(&self.peer, cx, (!is_paused).then_some(&mut buffer[..most]));
             self.note_written(moved.written);
