@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use neffos::{Events, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange, MemoryLink, Parcel, Server};
-use tokio::time::advance;
+use neffos::{
+    Dialect, Events, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange, MemoryLink, Parcel, Server,
+};
+use tokio::time::{advance, sleep};
 
 /// A broker that is away; it counts how often it is dialled.
 #[derive(Default, Clone)]
@@ -55,6 +57,63 @@ async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
         assert_eq!(cluster.status().servers, 0);
     }
     assert_eq!(other.cluster().unwrap().status().state, LinkState::Down);
+}
+
+/// Within the process; a broker that takes its time for what is published.
+struct Leisurely(MemoryExchange);
+
+struct LeisurelyLink(MemoryLink);
+
+impl Exchange for Leisurely {
+    type Link = LeisurelyLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<LeisurelyLink, LinkError> {
+        self.0.connect(inbox).await.map(LeisurelyLink)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.0.dialect()
+    }
+}
+
+impl Link for LeisurelyLink {
+    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+        self.0.publish(parcels).await?;
+        sleep(Duration::from_millis(300)).await;
+        Ok(())
+    }
+
+    async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.0.subscribe(channels).await
+    }
+
+    async fn unsubscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
+        self.0.unsubscribe(channels).await
+    }
+
+    async fn closed(&self) -> LinkError {
+        self.0.closed().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_said_goodbye_greets_none_that_starts_meanwhile() {
+    let exchange = MemoryExchange::new();
+    let server = || Server::builder().namespace("default", Events::new());
+    let one = server().exchange(exchange.clone()).build().unwrap();
+    let leaving = server().exchange(Leisurely(exchange.clone())).build().unwrap();
+    leaving.joined().await.unwrap();
+    let servers = |server: &Server| server.cluster().unwrap().status().servers;
+    assert_eq!(servers(&one), 1);
+    let (_, later) = tokio::join!(leaving.shutdown(), async {
+        while servers(&one) == 1 {
+            advance(Duration::from_millis(10)).await;
+        }
+        let later = server().exchange(exchange.clone()).build().unwrap();
+        later.joined().await.unwrap();
+        later
+    });
+    assert_eq!((servers(&one), servers(&later)), (1, 1));
 }
 
 /// Within the process, on which nothing can be published: subscribing works.

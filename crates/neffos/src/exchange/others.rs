@@ -68,6 +68,8 @@ struct Other {
     is_awaited: bool,
     /// It has been silent for long, and counts as gone. How far it was heard is remembered: it may only have been cut off.
     is_silent: bool,
+    /// It has said goodbye. What it said before may still come, and does not bring it back.
+    has_left: bool,
 }
 
 /// What to do with an envelope.
@@ -102,7 +104,8 @@ impl Others {
                 return Freshness::Stale;
             }
             let is_new = epoch > other.epoch;
-            let was_silent = std::mem::take(&mut other.is_silent);
+            let was_silent = other.is_silent && !other.has_left;
+            other.is_silent = other.has_left;
             (other.epoch, other.heard) = (epoch, now);
             other.hears = if is_new { over } else { other.hears };
             if (is_new || was_silent) && (other.progress.is_behind(said) || other.progress.gap().is_some()) {
@@ -204,7 +207,7 @@ impl Others {
     }
 
     pub(super) fn count(&mut self, id: NodeId, connections: u64, now: Instant) {
-        if let Some(other) = self.nodes.get_mut(&id) {
+        if let Some(other) = self.nodes.get_mut(&id).filter(|other| !other.has_left) {
             other.connections = Some((connections, now));
         }
     }
@@ -213,9 +216,11 @@ impl Others {
         self.nodes.get(&id).is_some_and(|other| !other.is_silent)
     }
 
-    /// Forgets a server; false when it is not known.
-    pub(super) fn forget(&mut self, id: NodeId) -> bool {
-        self.nodes.remove(&id).is_some_and(|other| !other.is_silent)
+    /// A server has said goodbye, and is gone for good: its next start has another id. False when it counted as gone before.
+    pub(super) fn leave(&mut self, id: NodeId) -> bool {
+        let Some(other) = self.nodes.get_mut(&id) else { return false };
+        (other.has_left, other.connections) = (true, None);
+        !std::mem::replace(&mut other.is_silent, true)
     }
 
     /// Servers that have been silent for so long count as gone; names those that did not before. How far they were heard is
@@ -267,7 +272,7 @@ impl Others {
 impl Other {
     fn begin(epoch: u32, hears: u32, said: Said, heard: Instant) -> Self {
         let progress = Progress::begin(said);
-        Self { epoch, heard, hears, connections: None, progress, is_awaited: false, is_silent: false }
+        Self { epoch, heard, hears, connections: None, progress, is_awaited: false, is_silent: false, has_left: false }
     }
 }
 
@@ -400,6 +405,23 @@ mod tests {
         assert!(others.ids() == [TWO] && others.remembered().len() == 2 && others.are_back(1));
         others.expire(Duration::from_secs(7), later + MEMORY);
         assert_eq!(others.remembered(), [TWO]);
+    }
+
+    #[test]
+    fn a_node_that_has_left_does_not_come_back_by_what_it_said_before() {
+        let (mut others, now) = (Others::default(), Instant::now());
+        others.hear(from(ONE, 1), 1, now);
+        others.count(ONE, 5, now);
+        assert_eq!([others.leave(ONE), others.leave(ONE), others.leave(TWO)], [true, false, false]);
+        // A message that another way has brought later is delivered as any other.
+        assert_eq!(
+            others.hear(Sender { said: Said { number: 9, is_message: true }, ..from(ONE, 1) }, 1, now),
+            Freshness::Fresh
+        );
+        others.count(ONE, 5, now);
+        assert!(!others.knows(ONE) && others.census(now) == Census::default(), "{others:?}");
+        others.expire(Duration::from_secs(10), now + MEMORY + Duration::from_secs(1));
+        assert_eq!(others.remembered(), []);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) struct Queue {
     dropped: u64,
     /// How many messages have gone out.
     said: u64,
+    /// The last message of this server waits or has gone out.
+    is_over: bool,
 }
 
 /// How much may wait to be published while the broker is slow or away.
@@ -79,7 +81,14 @@ impl Queue {
             flow: Flow::Held,
             dropped: 0,
             said: 0,
+            is_over: false,
         }
+    }
+
+    /// Adds the last message of this server. No control follows it: the others would take this server for one that has come back.
+    pub(super) fn push_last(&mut self, draft: Draft, now: Instant) {
+        self.push(draft, now);
+        self.is_over = true;
     }
 
     /// Adds a message behind all others, unless there is no room: then it is dropped and counted.
@@ -109,6 +118,9 @@ impl Queue {
 
     /// Adds what goes first. There is little of it; beyond a bound the oldest is dropped, which the next one replaces.
     pub(super) fn push_control(&mut self, draft: Draft) {
+        if self.is_over {
+            return;
+        }
         self.control_bytes += draft.size();
         self.control.push_back(draft);
         while self.control.len() > MAX_CONTROL || self.control_bytes > MAX_CONTROL_BYTES {

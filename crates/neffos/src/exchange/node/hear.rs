@@ -161,7 +161,7 @@ impl Node {
             }
             (What::Alive { connections }, Some(id)) => lock(&self.others).count(id, connections, Instant::now()),
             (What::Bye, Some(id)) => {
-                let was_known = lock(&self.others).forget(id);
+                let was_known = lock(&self.others).leave(id);
                 if was_known {
                     self.tell_left(id, "it ended");
                 }

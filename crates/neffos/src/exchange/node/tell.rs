@@ -58,7 +58,8 @@ impl Node {
 
     /// Says goodbye behind everything that waits, and returns when the broker has taken that.
     pub(in crate::exchange) async fn farewell(&self) {
-        self.publish([envelope::write(&self.dialect.of_servers(), self.id, &Body::Bye)]);
+        let bye = envelope::write(&self.dialect.of_servers(), self.id, &Body::Bye);
+        lock(&self.queue).push_last(bye, Instant::now());
         let probe = self.probe();
         self.until_published(probe).await;
     }
