@@ -138,6 +138,11 @@ impl Budget {
         self.used() >= self.thresholds.far
     }
 
+    /// One part of so many of the limit; at least one byte, and any number without a limit.
+    pub(crate) fn share(&self, parts: usize) -> usize {
+        self.limit().map_or(usize::MAX, |limit| (limit / parts).max(1))
+    }
+
     /// Adds connections that may hold memory.
     pub(crate) fn add_source(&self, source: Weak<dyn Source>) {
         let mut sources = self.sources();
@@ -215,6 +220,11 @@ pub(crate) struct Charge {
 impl Charge {
     pub(crate) fn budget(&self) -> Option<&Arc<Budget>> {
         self.budget.as_ref()
+    }
+
+    /// As [`Budget::share`]; any number when it counts nowhere.
+    pub(crate) fn share(&self, parts: usize) -> usize {
+        self.budget.as_ref().map_or(usize::MAX, |budget| budget.share(parts))
     }
 
     /// Makes it a charge of about so many bytes, a multiple of 4 KiB. Most calls change nothing, and cost nothing.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::draft::{Sender, What};
 use super::others::NodeId;
+use crate::budget::Charge;
 
 /// When an envelope was sealed, among the envelopes of its node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,6 +82,7 @@ pub(super) struct Gate {
     known: HashMap<NodeId, Known>,
     unproven: HashMap<NodeId, Unproven>,
     held_bytes: usize,
+    charge: Charge,
     warned: Option<Instant>,
 }
 
@@ -104,7 +106,7 @@ struct Unproven {
 }
 
 impl Gate {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, charge: Charge) -> Self {
         Self {
             start: now,
             linked: now,
@@ -112,6 +114,7 @@ impl Gate {
             known: HashMap::new(),
             unproven: HashMap::new(),
             held_bytes: 0,
+            charge,
             warned: None,
         }
     }
@@ -120,7 +123,7 @@ impl Gate {
     pub(super) fn link_up(&mut self, order: Order, now: Instant) {
         (self.linked, self.order) = (now, order);
         self.unproven.clear();
-        self.held_bytes = 0;
+        self.set_held(0);
     }
 
     pub(super) fn screen(&mut self, id: NodeId, seal: Seal, now: Instant) -> Verdict {
@@ -146,7 +149,9 @@ impl Gate {
     pub(super) fn hold(&mut self, envelope: Held, nonce: u64) -> Holding {
         let (id, size) = (envelope.from.id, envelope.size + size_of::<Held>());
         let is_first = !self.unproven.contains_key(&id);
-        if (is_first && self.unproven.len() >= MOST_UNPROVEN) || self.held_bytes + size > MOST_BYTES {
+        if (is_first && self.unproven.len() >= MOST_UNPROVEN)
+            || self.held_bytes + size > self.charge.share(16).min(MOST_BYTES)
+        {
             return Holding::Dropped;
         }
         let unproven = self.unproven.entry(id).or_insert(Unproven { nonce, held: Vec::new(), bytes: 0 });
@@ -154,8 +159,8 @@ impl Gate {
             return Holding::Dropped;
         }
         unproven.bytes += size;
-        self.held_bytes += size;
         unproven.held.push(envelope);
+        self.set_held(self.held_bytes + size);
         if is_first { Holding::First } else { Holding::Another }
     }
 
@@ -201,8 +206,13 @@ impl Gate {
             return None;
         }
         let unproven = self.unproven.remove(&id)?;
-        self.held_bytes -= unproven.bytes;
+        self.set_held(self.held_bytes - unproven.bytes);
         Some(unproven)
+    }
+
+    fn set_held(&mut self, bytes: usize) {
+        self.held_bytes = bytes;
+        self.charge.set_about(bytes);
     }
 
     /// Whether the log may have another line about dropped envelopes: an adversary must not fill it.
@@ -334,7 +344,7 @@ mod tests {
     /// A gate that has accepted the proof with serial number 10, sealed when the other node was 50 seconds old.
     fn proven(order: Order) -> (Gate, Instant) {
         let now = Instant::now();
-        let mut gate = Gate::new(now);
+        let mut gate = Gate::new(now, Charge::default());
         gate.link_up(order, now);
         assert!(is_held(&mut gate, envelope(9, 50_000), now));
         let admission = gate.prove(ONE, NONCE, Seal { serial: 10, sealed_at: 50_000 }, now).unwrap();
@@ -381,7 +391,7 @@ mod tests {
     #[test]
     fn envelopes_from_before_the_broker_link_are_dropped_when_their_sender_proves_itself() {
         let start = Instant::now();
-        let mut gate = Gate::new(start);
+        let mut gate = Gate::new(start, Charge::default());
         let linked = start + Duration::from_secs(3);
         gate.link_up(Order::Total, linked);
         // The other node is 60 seconds old when this one is linked.
@@ -413,7 +423,7 @@ mod tests {
     #[test]
     fn the_log_has_a_warning_every_ten_seconds_at_most() {
         let start = Instant::now();
-        let mut gate = Gate::new(start);
+        let mut gate = Gate::new(start, Charge::default());
         let due = [0, 1, 9, 10, 19, 21].map(|second| gate.is_warning_due(start + Duration::from_secs(second)));
         assert_eq!(due, [true, false, false, true, false, true]);
     }
@@ -421,7 +431,7 @@ mod tests {
     #[test]
     fn only_the_right_number_is_a_proof_and_it_counts_once() {
         let now = Instant::now();
-        let mut gate = Gate::new(now);
+        let mut gate = Gate::new(now, Charge::default());
         assert_eq!(gate.hold(envelope(1, 0), NONCE), Holding::First);
         assert_eq!(gate.hold(envelope(2, 0), NONCE), Holding::Another);
         let seal = Seal { serial: 3, sealed_at: 0 };
@@ -434,7 +444,7 @@ mod tests {
     #[test]
     fn a_node_that_does_not_prove_itself_takes_little_room_and_not_for_long() {
         let now = Instant::now();
-        let mut gate = Gate::new(now);
+        let mut gate = Gate::new(now, Charge::default());
         let large = |serial| Held { size: 100_000, ..envelope(serial, 0) };
         assert_eq!((1..100).filter(|serial| is_held(&mut gate, large(*serial), now)).count(), 10);
         for nth in 0..2_000_u128 {

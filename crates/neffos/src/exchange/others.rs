@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::draft::{Said, Sender, What};
-use super::progress::{Gap, Progress, Turn};
+use super::progress::{Gap, Held, Progress, Turn};
+use crate::budget::Charge;
 
 /// What a server calls itself: random, and new with every start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +47,8 @@ pub(super) struct Others {
     /// How many pauses there have been. No two requests for a resend have the same number.
     pauses: u64,
     warnings: Warnings,
+    /// For the messages that are held back.
+    charge: Charge,
 }
 
 /// The lines in the log about missed messages: a storm of links must not fill it.
@@ -94,6 +97,10 @@ pub(in crate::exchange) struct Census {
 }
 
 impl Others {
+    pub(super) fn new(charge: Charge) -> Self {
+        Self { charge, ..Self::default() }
+    }
+
     /// Notes that a server was heard over our link number `over`, with what it sent over its own. A link that we have not heard
     /// of is new, and began with its subscriptions. What comes over one that we know may be old, and the last
     /// of it: a broker that stood still takes what waited in its sockets, also of those who are gone.
@@ -170,14 +177,23 @@ impl Others {
     pub(super) fn take(&mut self, (id, number): (NodeId, u64), channel: &str, what: What, size: usize) -> Turn {
         let Some(progress) = self.progress(id) else { return Turn::Now(what) };
         match progress.take(number, channel, what, size) {
-            Turn::Later(pause) if self.held_bytes() > MOST_BYTES_HELD => Turn::TooMuch(pause),
+            Turn::Later(pause) if self.account() > self.charge.share(4).min(MOST_BYTES_HELD) => Turn::TooMuch(pause),
             turn => turn,
         }
     }
 
-    /// About how many bytes are held back of all servers.
-    fn held_bytes(&self) -> usize {
-        self.nodes.values().map(|other| other.progress.held_bytes()).sum()
+    /// Ends a pause of a node, if it is still that one: what was held back has its turn.
+    pub(super) fn resume(&mut self, id: NodeId, pause: u64) -> Vec<Held> {
+        let held = self.progress(id).map_or_else(Vec::new, |progress| progress.resume(pause));
+        self.account();
+        held
+    }
+
+    /// Charges the budget for all messages that are held back; about how many bytes they take.
+    fn account(&mut self) -> usize {
+        let held = self.nodes.values().map(|other| other.progress.held_bytes()).sum();
+        self.charge.set_about(held);
+        held
     }
 
     pub(super) fn progress(&mut self, id: NodeId) -> Option<&mut Progress> {
@@ -233,6 +249,7 @@ impl Others {
             gone.push(*id);
         }
         self.nodes.retain(|_, other| !is_over(other, silence.max(MEMORY)));
+        self.account();
         gone
     }
 
@@ -289,6 +306,7 @@ const WARNINGS_TIME: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     const ONE: NodeId = NodeId([1; 16]);
     const TWO: NodeId = NodeId([2; 16]);
@@ -384,10 +402,30 @@ mod tests {
             others.hear(from(*id, 1), 1, now);
         }
         others.pause();
-        let mut take = |id: &NodeId| others.take((*id, 1), "c", What::Bye, 1024 * 1024);
+        let mut take = |id: &NodeId| others.take((*id, 1), "c", What::Bye, 1024 * 1024 - size_of::<Held>());
         assert!(ids[..16].iter().all(|id| matches!(take(id), Turn::Later(1))));
         assert!(matches!(take(&ids[16]), Turn::TooMuch(1)));
         assert!(matches!(others.take((NodeId([9; 16]), 1), "c", What::Bye, 1), Turn::Now(_)));
+    }
+
+    #[test]
+    fn what_is_held_back_is_charged_and_takes_a_quarter_of_the_budget_at_most() {
+        const PIECE: usize = 64 * 1024;
+        let budget = Budget::new(16 * PIECE);
+        let (mut others, now) = (Others::new(budget.charge(0)), Instant::now());
+        others.hear(from(ONE, 1), 1, now);
+        others.pause();
+        for number in 1..=4 {
+            assert!(matches!(others.take((ONE, number), "c", What::Bye, PIECE - size_of::<Held>()), Turn::Later(1)));
+        }
+        assert!(matches!(others.take((ONE, 5), "c", What::Bye, 1), Turn::TooMuch(1)));
+        assert!((4 * PIECE..5 * PIECE).contains(&budget.used()), "{}", budget.used());
+        assert_eq!(others.resume(ONE, 1).len(), 5);
+        assert_eq!(budget.used(), 0);
+        others.pause();
+        others.take((ONE, 6), "c", What::Bye, PIECE);
+        others.expire(Duration::ZERO, now + MEMORY + Duration::from_secs(1));
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Progress {
             return Turn::Now(what);
         };
         pause.held.push(Held { number, channel: channel.into(), what });
-        pause.bytes += size;
+        pause.bytes += size + size_of::<Held>();
         match pause.held.len() > MOST_HELD || pause.bytes > MOST_BYTES_HELD {
             true => Turn::TooMuch(pause.nth),
             false => Turn::Later(pause.nth),
@@ -207,7 +207,7 @@ mod tests {
         for number in [8, 9] {
             assert!(matches!(take(&mut progress, number), Turn::Later(1)));
         }
-        assert_eq!(progress.held_bytes(), 2);
+        assert_eq!(progress.held_bytes(), 2 * (1 + size_of::<Held>()));
         let repeated = [5, 6, 7, 8].map(|number| progress.repeat(number));
         assert_eq!(repeated, [false, true, true, true]);
         progress.note(Said { number: 12, is_message: false });
@@ -288,7 +288,7 @@ mod tests {
     fn only_so_much_is_held_back() {
         let mut progress = heard(0);
         progress.pause(1);
-        assert!(matches!(progress.take(1, "c", What::Bye, MOST_BYTES_HELD), Turn::Later(1)));
+        assert!(matches!(progress.take(1, "c", What::Bye, MOST_BYTES_HELD - size_of::<Held>()), Turn::Later(1)));
         assert!(matches!(take(&mut progress, 2), Turn::TooMuch(1)));
         assert_eq!(numbers(&progress.resume(1)), [1, 2]);
     }

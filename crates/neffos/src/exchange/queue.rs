@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::draft::{Draft, Said};
-use crate::budget::Charge;
+use crate::budget::{Budget, Charge};
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -41,9 +41,8 @@ impl Default for QueueLimits {
 
 impl QueueLimits {
     /// The same limits, but not more bytes than a quarter of `budget`.
-    pub(super) fn within(self, budget: Option<usize>) -> Self {
-        let most = budget.map_or(usize::MAX, |budget| (budget / 4).max(1));
-        Self { bytes: self.bytes.min(most), ..self }
+    pub(super) fn within(self, budget: &Budget) -> Self {
+        Self { bytes: self.bytes.min(budget.share(4)), ..self }
     }
 }
 

@@ -136,7 +136,7 @@ impl Default for Notices {
 
 impl Node {
     pub(super) fn new(dialect: Dialect, (limits, budget): (QueueLimits, &Arc<Budget>), runtime: Handle) -> Arc<Self> {
-        let limits = limits.within(budget.limit());
+        let limits = limits.within(budget);
         let (id, now) = (NodeId::random(), Instant::now());
         let node = Self {
             id,
@@ -148,9 +148,9 @@ impl Node {
             veiled: Mutex::default(),
             queue: Mutex::new(Queue::new(limits, budget.charge(0))),
             kept: Mutex::new(Kept::new(limits, budget.charge(0))),
-            others: Mutex::default(),
+            others: Mutex::new(Others::new(budget.charge(0))),
             resends: Mutex::new(Resends::new(now)),
-            gate: Mutex::new(Gate::new(now)),
+            gate: Mutex::new(Gate::new(now, budget.charge(0))),
             start: now,
             serial: AtomicU64::new(0),
             asks: Mutex::default(),

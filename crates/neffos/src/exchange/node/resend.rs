@@ -137,10 +137,10 @@ impl Node {
         let _alone = self.link.write().unwrap_or_else(PoisonError::into_inner);
         let (held, missed) = {
             let mut others = lock(&self.others);
-            (others.progress(id).map(|progress| progress.resume(pause)), others.take_missed(id))
+            (others.resume(id, pause), others.take_missed(id))
         };
         self.note_missed(id, missed);
-        for held in held.into_iter().flatten() {
+        for held in held {
             self.take(Some(id), &held.channel, held.what);
         }
     }
