@@ -1,11 +1,14 @@
 //! Who a link is to a server, and how it proves that.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use neffos::{Error, LinkError};
+use neffos_tls::read_file;
+use tokio::task::spawn_blocking;
 
 use crate::hello::Proof;
 use crate::key::Key;
@@ -31,7 +34,7 @@ impl Login {
     }
 
     pub(crate) fn file(path: PathBuf) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(&path).map_err(|err| err.to_string());
+        let text = read(&path).map_err(|err| err.to_string());
         match text.and_then(|text| Credentials::read(&text).map(drop).map_err(str::to_owned)) {
             Ok(()) => Ok(Self::File(path)),
             Err(fault) => Err(Error::config(format!("nats credentials {}: {fault}", path.display()))),
@@ -51,12 +54,18 @@ impl Login {
             }
             Self::File(path) => {
                 let fault = |err: &dyn fmt::Display| format!("the credentials {}: {err}", path.display());
-                let text = tokio::fs::read_to_string(path).await.map_err(|err| fault(&err))?;
+                let file = path.clone();
+                let read = spawn_blocking(move || read(&file)).await.map_err(|err| fault(&err))?;
+                let text = read.map_err(|err| fault(&err))?;
                 let Credentials { token, key } = Credentials::read(&text).map_err(|err| fault(&err))?;
                 Proof { jwt: Some(token.to_owned()), sig: Some(signature(&key, nonce)?), ..Proof::default() }
             }
         })
     }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_file(path)?).map_err(|err| io::Error::other(err.utf8_error()))
 }
 
 fn signature(key: &Key, nonce: &str) -> Result<String, LinkError> {

@@ -23,16 +23,18 @@
 //!
 //! - `pem.rs`: [`Pem`], where certificates and keys are; `error.rs`: [`Error`], why they cannot be used.
 //! - `client.rs`: [`ClientTls`], whom a client trusts, and who it says it is; `server.rs`: [`server_config`], who a server is.
-//! - `handshake.rs`: [`explain`], why a handshake failed.
+//! - `handshake.rs`: [`explain`], why a handshake failed; `file.rs`: [`read_file`], small files and nothing else.
 
 mod client;
 mod error;
+mod file;
 mod handshake;
 mod pem;
 mod server;
 
 pub use client::ClientTls;
 pub use error::Error;
+pub use file::{check_file, read_file};
 pub use handshake::explain;
 pub use pem::Pem;
 pub use server::server_config;

@@ -9,6 +9,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::Error;
+use crate::file::read_file;
 
 /// Certificates or a key as PEM, in a file or in memory, and what errors call them: the name of the setting.
 ///
@@ -26,7 +27,7 @@ enum Place {
 }
 
 impl Pem {
-    /// A file, read each time that it is used: it may be replaced.
+    /// A regular file of at most 1 MiB, read each time that it is used: it may be replaced.
     pub fn file(name: &'static str, path: impl Into<PathBuf>) -> Self {
         Self { name, place: Place::File(path.into()) }
     }
@@ -38,11 +39,8 @@ impl Pem {
 
     /// All certificates in it, of which there is one at least.
     pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
-        let found = match &self.place {
-            Place::File(path) => CertificateDer::pem_file_iter(path).and_then(Iterator::collect),
-            Place::Memory(pem) => CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>(),
-        };
-        match found.map_err(|err| self.unreadable(&err))? {
+        let found = CertificateDer::pem_slice_iter(&self.bytes()?).collect::<Result<Vec<_>, _>>();
+        match found.map_err(|err| self.fault(err))? {
             none if none.is_empty() => {
                 Err(self.fault("there is no certificate in it; one begins with -----BEGIN CERTIFICATE-----"))
             }
@@ -52,16 +50,19 @@ impl Pem {
 
     /// The first key in it.
     pub(crate) fn key(&self) -> Result<PrivateKeyDer<'static>, Error> {
-        let found = match &self.place {
-            Place::File(path) => PrivateKeyDer::from_pem_file(path),
-            Place::Memory(pem) => PrivateKeyDer::from_pem_slice(pem),
-        };
-        found.map_err(|err| match err {
+        PrivateKeyDer::from_pem_slice(&self.bytes()?).map_err(|err| match err {
             pem::Error::NoItemsFound => self.fault(
                 "there is no key in it that can be used; one begins with -----BEGIN PRIVATE KEY-----, and is not encrypted",
             ),
-            err => self.unreadable(&err),
+            err => self.fault(err),
         })
+    }
+
+    fn bytes(&self) -> Result<Arc<[u8]>, Error> {
+        match &self.place {
+            Place::File(path) => read_file(path).map(Arc::from).map_err(|err| self.fault(err)),
+            Place::Memory(pem) => Ok(pem.clone()),
+        }
     }
 
     /// Why rustls takes these certificates not, or not with `key`.
@@ -75,13 +76,6 @@ impl Pem {
 
     pub(crate) fn fault(&self, text: impl Display) -> Error {
         Error::new(format!("{self}: {text}"))
-    }
-
-    fn unreadable(&self, err: &pem::Error) -> Error {
-        match err {
-            pem::Error::Io(err) => self.fault(err),
-            err => self.fault(err),
-        }
     }
 }
 

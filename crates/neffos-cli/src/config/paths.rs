@@ -1,9 +1,10 @@
 //! The files that settings name: small ones, read whole. Users may give a secret itself in the place of its file. So an error shows
 //! such a path only if the file or its folder exists.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use neffos_tls::{check_file, read_file};
 
 use super::is_secret_flag;
 use super::settings::Settings;
@@ -24,28 +25,14 @@ impl Settings {
         ];
         let named = files.into_iter().filter_map(|(key, path)| path.map(|path| (key, path)));
         named.into_iter().try_for_each(|(key, path)| {
-            check(path).map_err(|err| Failure::config(format!("{key}: {}: {err}", shown(key, path))))
+            check_file(path).map_err(|err| Failure::config(format!("{key}: {}: {err}", shown(key, path))))
         })
     }
 }
 
-/// Reads a file of at most a mebibyte.
+/// Reads a regular file of at most 1 MiB.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST { Err(too_large()) } else { Ok(text) }
-}
-
-fn check(path: &Path) -> io::Result<()> {
-    let about = std::fs::metadata(path)?;
-    if !about.is_file() {
-        return Err(io::Error::other("this is no regular file"));
-    }
-    if about.len() > LARGEST { Err(too_large()) } else { File::open(path).map(drop) }
-}
-
-fn too_large() -> io::Error {
-    io::Error::other(format!("larger than {LARGEST} bytes"))
+    String::from_utf8(read_file(path)?).map_err(|err| io::Error::other(err.utf8_error()))
 }
 
 /// How errors name a file.
@@ -56,8 +43,6 @@ pub(crate) fn shown(key: &str, path: &Path) -> String {
         false => "…".to_owned(),
     }
 }
-
-const LARGEST: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -73,14 +58,5 @@ mod tests {
             assert_eq!(shown(key, Path::new("Cargo.toml")), "Cargo.toml");
         }
         assert_eq!(shown("tls_cert", Path::new("gone.pem")), "gone.pem");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_file_without_an_end_and_a_folder_are_refused() {
-        assert_eq!(read(Path::new("/dev/zero")).unwrap_err().to_string(), "larger than 1048576 bytes");
-        for path in ["/dev/zero", "/"] {
-            assert_eq!(check(Path::new(path)).unwrap_err().to_string(), "this is no regular file");
-        }
     }
 }

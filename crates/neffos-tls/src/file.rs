@@ -1,0 +1,73 @@
+//! The files that settings name: small ones, read whole.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Reads a regular file of at most 1 MiB. A device, a pipe or a larger file is an error: reading one could take for ever.
+///
+/// This blocks. In a task, call it through `tokio::task::spawn_blocking`.
+///
+/// # Errors
+/// When there is no such file, it cannot be read, or it is one of those.
+///
+/// ```
+/// let fault = neffos_tls::read_file("/dev".as_ref()).unwrap_err();
+/// assert_eq!(fault.to_string(), "this is no regular file");
+/// ```
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// Whether [`read_file`] would read a file, as far as that can be told without reading it.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn check_file(path: &Path) -> io::Result<()> {
+    open(path).map(drop)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // Before it is opened: that of a pipe waits for a writer.
+    let about = path.metadata()?;
+    match about.is_file() {
+        false => Err(io::Error::other("this is no regular file")),
+        true if about.len() > LARGEST => Err(too_large()),
+        true => File::open(path),
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!("larger than {LARGEST} bytes"))
+}
+
+const LARGEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_and_a_folder_are_refused() {
+        for path in ["/dev/zero", "/"] {
+            for fault in [read_file(Path::new(path)).unwrap_err(), check_file(Path::new(path)).unwrap_err()] {
+                assert_eq!(fault.to_string(), "this is no regular file");
+            }
+        }
+    }
+
+    /// Files of `/proc` say that they are empty, and are not.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_read_is_bounded_whatever_the_size_says() {
+        assert_eq!(read_file(Path::new("/proc/kallsyms")).unwrap_err().to_string(), "larger than 1048576 bytes");
+    }
+
+    #[test]
+    fn a_small_file_is_read() {
+        assert!(read_file(Path::new("Cargo.toml")).unwrap().starts_with(b"[package]"));
+    }
+}
