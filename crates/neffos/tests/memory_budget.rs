@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use neffos::{Events, MemoryBudget, Message, NsConn, Reply, Server, ServerBuilder};
 use support::load::{
-    Healthy, Watcher, bound, close_code, deaf, event, flood, frame, in_memory, news, until_nothing_is_in_use,
+    Healthy, Watcher, bound, close_code, deaf, event, flood, frame, in_memory, joins, news, not_greetings,
+    send_and_read, until_nothing_is_in_use,
 };
-use support::{named, start, until, within};
+use support::{attach_as, named, start, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -173,6 +174,64 @@ async fn messages_that_never_end_stay_within_the_budget_and_the_largest_are_clos
         assert_eq!(close_code(within(flood).await.unwrap()).await, Some(1013));
     }
     open.into_iter().for_each(|(flood, _)| flood.abort());
+    until_nothing_is_in_use(&running.server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_that_clients_join_stay_within_the_budget_and_those_in_most_are_closed() {
+    const CLIENTS: usize = 40;
+    let running = start(builder(events()).memory_budget(MIB)).await;
+    let healthy = Healthy::start(&running, "healthy", 100).await;
+    let mut modest = running.enter_as("modest").await;
+    modest.join("lobby").await;
+    let watcher = Watcher::start(&running.server);
+    let mut crowd = Vec::new();
+    for nth in 0..CLIENTS {
+        let (stream, _driving) = in_memory(&running.server, "crowd").await;
+        crowd.push(tokio::spawn(send_and_read(stream, joins(nth, 200))));
+    }
+    until(|| running.server.memory().closed() > 0).await;
+    for _ in 0..100 {
+        running.server.broadcast(news("healthy"));
+    }
+    assert_eq!(healthy.end().await.0, 100);
+    until(|| crowd.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    for closed in crowd.extract_if(.., |reading| reading.is_finished()) {
+        assert_eq!(within(closed).await.unwrap(), Some(1013));
+    }
+    modest.ask("echo", "still here").await;
+    drop(modest);
+    let most = watcher.end().await;
+    assert!(most <= bound(running.server.memory()), "{most} bytes were in use");
+    crowd.iter().for_each(tokio::task::JoinHandle::abort);
+    running.until_connections(0).await;
+    until_nothing_is_in_use(&running.server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_before_the_greeting_stay_within_the_budget_and_the_largest_are_closed() {
+    const CLIENTS: usize = 100;
+    let running = start(builder(events()).memory_budget(MIB)).await;
+    let healthy = Healthy::start(&running, "healthy", 100).await;
+    let watcher = Watcher::start(&running.server);
+    let mut crowd = Vec::new();
+    for _ in 0..CLIENTS {
+        let (stream, _driving) = attach_as(&running.server, "crowd", 4096);
+        crowd.push(tokio::spawn(send_and_read(stream, not_greetings())));
+    }
+    until(|| running.server.memory().closed() > 0).await;
+    for _ in 0..100 {
+        running.server.broadcast(news("healthy"));
+    }
+    assert_eq!(healthy.end().await.0, 100);
+    until(|| crowd.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    for closed in crowd.extract_if(.., |reading| reading.is_finished()) {
+        assert_eq!(within(closed).await.unwrap(), Some(1013));
+    }
+    let most = watcher.end().await;
+    assert!(most <= bound(running.server.memory()), "{most} bytes were in use");
+    crowd.iter().for_each(tokio::task::JoinHandle::abort);
+    running.until_connections(0).await;
     until_nothing_is_in_use(&running.server).await;
 }
 

@@ -7,12 +7,17 @@ mod support;
 use std::sync::Arc;
 
 use neffos::{Events, Message, Reply, Server, ServerBuilder};
-use support::load::{Healthy, deaf, event, flood, in_memory, news, until_nothing_is_in_use};
-use support::{named, start, until};
+use support::load::{
+    Healthy, deaf, event, flood, in_memory, joins, news, not_greetings, send_and_read, until_nothing_is_in_use,
+};
+use support::{attach_as, named, start, until};
+use tokio::io::DuplexStream;
 use tokio::sync::Semaphore;
 
 const MIB: usize = 1024 * 1024;
 const BUDGET: usize = 32 * MIB;
+/// Of connections over streams in memory, which take memory of the test, too.
+const SMALL_BUDGET: usize = 8 * MIB;
 /// The memory of idle connections and of the allocator.
 const REST: usize = 12 * MIB;
 const READERS: usize = 300;
@@ -84,10 +89,57 @@ async fn slow_handlers() -> usize {
     most.saturating_sub(before)
 }
 
+/// Clients send something, and read. Returns by how much the process grew until it closed an eighth of them.
+async fn crowd<F: Iterator<Item = Vec<u8>> + Send + 'static>(
+    count: usize,
+    connected: impl AsyncFn(&Server) -> DuplexStream,
+    frames: impl Fn(usize) -> F,
+) -> usize {
+    let running = start(builder(Events::new()).max_name_length(1000).memory_budget(SMALL_BUDGET)).await;
+    let healthy = Healthy::start(&running, "healthy", 10).await;
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        streams.push(connected(&running.server).await);
+    }
+    let before = resident();
+    let each = streams.into_iter().enumerate();
+    let crowd: Vec<_> = each.map(|(nth, stream)| tokio::spawn(send_and_read(stream, frames(nth)))).collect();
+    let mut most = 0;
+    until(|| {
+        most = most.max(resident());
+        running.server.memory().closed() >= count as u64 / 8
+    })
+    .await;
+    for _ in 0..10 {
+        running.server.broadcast(news("healthy"));
+    }
+    assert_eq!(healthy.end().await.0, 10);
+    most = most.max(resident());
+    crowd.iter().for_each(tokio::task::JoinHandle::abort);
+    until_nothing_is_in_use(&running.server).await;
+    most.saturating_sub(before)
+}
+
+/// 500 clients each join 100 rooms with names of 900 bytes: 43 MiB of names.
+async fn rooms() -> usize {
+    crowd(500, async |server| in_memory(server, "crowd").await.0, |nth| joins(nth, 900)).await
+}
+
+/// 700 clients that never greet send 15 messages of 4,000 bytes each: 40 MiB.
+async fn messages_before_the_greeting() -> usize {
+    crowd(700, async |server| attach_as(server, "crowd", 4096).0, |_| not_greetings()).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_grows_by_no_more_than_the_budget_and_a_tenth() {
-    let most = BUDGET / 10 * 11 + REST;
-    for (what, grown) in [("slow handlers", slow_handlers().await), ("readers", readers_that_never_read().await)] {
+    let grown = [
+        ("messages before the greeting", SMALL_BUDGET, messages_before_the_greeting().await),
+        ("rooms", SMALL_BUDGET, rooms().await),
+        ("slow handlers", BUDGET, slow_handlers().await),
+        ("readers", BUDGET, readers_that_never_read().await),
+    ];
+    for (what, budget, grown) in grown {
+        let most = budget / 10 * 11 + REST;
         println!("{what}: {} KiB", grown / 1024);
         assert!(grown <= most, "{what}: the process grew by {grown} bytes");
     }

@@ -1,4 +1,5 @@
-//! How much one connection has received and not yet handled, as the memory budget counts it.
+//! How much memory the bytes that one connection has received and not yet handled take, and its places, as the memory
+//! budget counts it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,20 +13,19 @@ pub(super) struct Input {
     all: AtomicU32,
     /// The message that a handler has: it is not taken away.
     handled: AtomicU32,
+    /// The namespaces and rooms that it is in.
+    places: AtomicU32,
 }
 
 impl Input {
     /// Notes that it is so many bytes.
     pub(super) fn set(&self, bytes: usize, budget: &Arc<Budget>) {
-        let (before, now) = (self.all.load(Ordering::Relaxed), kib(bytes));
-        if now == before {
-            return;
-        }
-        self.all.store(now, Ordering::Relaxed);
-        match now.checked_sub(before) {
-            Some(more) => budget.add(in_bytes(more)),
-            None => budget.subtract(in_bytes(before - now)),
-        }
+        set(&self.all, bytes, budget);
+    }
+
+    /// Notes that its places take so many bytes.
+    pub(super) fn set_places(&self, bytes: usize, budget: &Arc<Budget>) {
+        set(&self.places, bytes, budget);
     }
 
     /// Notes how large the message is that a handler has.
@@ -39,7 +39,20 @@ impl Input {
 
     /// How many bytes would be free without the connection.
     pub(super) fn held(&self) -> usize {
-        in_bytes(self.all.load(Ordering::Relaxed)).saturating_sub(self.handled())
+        let places = in_bytes(self.places.load(Ordering::Relaxed));
+        in_bytes(self.all.load(Ordering::Relaxed)).saturating_sub(self.handled()).saturating_add(places)
+    }
+}
+
+fn set(count: &AtomicU32, bytes: usize, budget: &Arc<Budget>) {
+    let (before, now) = (count.load(Ordering::Relaxed), kib(bytes));
+    if now == before {
+        return;
+    }
+    count.store(now, Ordering::Relaxed);
+    match now.checked_sub(before) {
+        Some(more) => budget.add(in_bytes(more)),
+        None => budget.subtract(in_bytes(before - now)),
     }
 }
 
@@ -69,5 +82,17 @@ mod tests {
         assert_eq!((budget.used(), input.held()), (2048, 0));
         input.set(0, &budget);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn places_count_from_one_kib_on_and_are_held() {
+        let (input, budget) = (Input::default(), Budget::unlimited());
+        input.set_places(1023, &budget);
+        assert_eq!((budget.used(), input.held()), (0, 0));
+        input.set_places(1025, &budget);
+        input.set(2048, &budget);
+        assert_eq!((budget.used(), input.held()), (4096, 4096));
+        input.set_places(0, &budget);
+        assert_eq!((budget.used(), input.held()), (2048, 2048));
     }
 }

@@ -343,9 +343,16 @@ impl Peer {
         is_new
     }
 
+    /// Tells the memory budget how much the places take, before a change of them goes to the fan-out.
+    fn account_places(&self) {
+        let bytes = self.session().membership.bytes();
+        self.input.set_places(bytes, &self.hub.budget);
+    }
+
     /// Connects a namespace, and then queues `reply`.
     pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
         self.session().membership.connect(namespace);
+        self.account_places();
         self.hub.fanout.connect(self, namespace, reply);
         if let Some(line) = self.hub.line() {
             line.entered();
@@ -356,6 +363,7 @@ impl Peer {
     pub(super) fn exit(self: &Arc<Self>, namespace: &Arc<str>) -> Vec<Arc<str>> {
         let rooms = self.session().membership.disconnect(namespace).unwrap_or_default();
         self.hub.fanout.disconnect(self, namespace, rooms.clone());
+        self.account_places();
         rooms
     }
 
@@ -363,6 +371,7 @@ impl Peer {
     /// was disconnected.
     pub(super) fn join_for_peer(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>, reply: Bytes) -> bool {
         let is_new = self.session().begin_membership(namespace, Some(room));
+        self.account_places();
         match is_new {
             true => self.hub.fanout.join(self, namespace, room, Some(reply)),
             false => self.reply(reply),
@@ -372,6 +381,7 @@ impl Peer {
 
     pub(super) fn join(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
         if self.session().membership.join(namespace, room) {
+            self.account_places();
             self.hub.fanout.join(self, namespace, room, None);
         }
     }
@@ -379,6 +389,7 @@ impl Peer {
     pub(super) fn leave(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
         if self.session().membership.leave(namespace, room) {
             self.hub.fanout.leave(self, namespace, room);
+            self.account_places();
         }
     }
 

@@ -1,5 +1,6 @@
 //! Members in one place: walked like an array, found and removed by key in constant time.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
@@ -17,6 +18,13 @@ pub(super) struct ByKey<M>(pub(super) Arc<M>);
 pub(super) fn release<M: Member>(group: &mut Group<M>) {
     if group.capacity() > 64 && group.len() * 4 < group.capacity() {
         group.shrink_to(group.len() * 2);
+    }
+}
+
+/// Gives memory back after a crowd of groups has gone.
+pub(super) fn release_map<M>(groups: &mut HashMap<Arc<str>, Group<M>>) {
+    if groups.capacity() > 64 && groups.len() * 4 < groups.capacity() {
+        groups.shrink_to(groups.len() * 2);
     }
 }
 

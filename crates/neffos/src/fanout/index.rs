@@ -4,14 +4,23 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::group::{ByKey, Group, release};
+use super::group::{ByKey, Group, release, release_map};
 use super::holders::{At, Everybody};
 use super::{Audience, Except, Member, Place, Watch};
+use crate::budget::{Budget, Charge};
 
 pub(crate) struct Index<M> {
     everybody: Everybody<M>,
     namespaces: HashMap<Arc<str>, Namespace<M>>,
     watch: Option<Arc<dyn Watch>>,
+    rooms: RoomMemory,
+}
+
+/// What the rooms of all namespaces take beside what counts for the connections that are in them.
+#[derive(Debug, Default)]
+struct RoomMemory {
+    bytes: usize,
+    charge: Charge,
 }
 
 #[derive(Debug)]
@@ -21,8 +30,11 @@ struct Namespace<M> {
 }
 
 impl<M: Member> Index<M> {
-    pub(crate) fn new(watch: Option<Arc<dyn Watch>>) -> Self {
-        Self { everybody: Everybody::default(), namespaces: HashMap::new(), watch }
+    /// An index that counts in `budget`, if there is one, and notifies `watch` which places have members.
+    pub(crate) fn new(budget: Option<&Arc<Budget>>, watch: Option<Arc<dyn Watch>>) -> Self {
+        let charge = budget.map(|budget| budget.charge(0)).unwrap_or_default();
+        let rooms = RoomMemory { bytes: 0, charge };
+        Self { everybody: Everybody::default(), namespaces: HashMap::new(), watch, rooms }
     }
 
     pub(crate) fn insert(&mut self, member: &Arc<M>) {
@@ -67,7 +79,9 @@ impl<M: Member> Index<M> {
         namespace.members.swap_remove(&key);
         release(&mut namespace.members);
         if namespace.members.is_empty() {
+            let before = namespace.room_bytes();
             self.namespaces.remove(name);
+            self.rooms.change(before, 0);
             went(self.watch.as_ref(), &Place::Namespace(name));
         }
     }
@@ -75,12 +89,17 @@ impl<M: Member> Index<M> {
     pub(crate) fn join(&mut self, member: &Arc<M>, name: &str, room: &Arc<str>) {
         let Some(namespace) = self.namespaces.get_mut(name) else { return };
         if namespace.members.contains(&member.key()) {
+            let before = namespace.room_bytes();
             let group = namespace.rooms.entry(room.clone()).or_default();
             // None is without members.
-            if group.is_empty() {
+            let is_new = group.is_empty();
+            if is_new {
                 came(self.watch.as_ref(), &Place::Room(name, room));
             }
             group.insert(ByKey(member.clone()));
+            if is_new {
+                self.rooms.change(before, namespace.room_bytes());
+            }
         }
     }
 
@@ -90,7 +109,10 @@ impl<M: Member> Index<M> {
         group.swap_remove(&key);
         release(group);
         if group.is_empty() {
+            let before = namespace.room_bytes();
             namespace.rooms.remove(room);
+            release_map(&mut namespace.rooms);
+            self.rooms.change(before, namespace.room_bytes());
             went(self.watch.as_ref(), &Place::Room(name, room));
         }
     }
@@ -156,6 +178,21 @@ impl<M: Member> Index<M> {
     }
 }
 
+impl<M> Namespace<M> {
+    /// About how many bytes its rooms take: the table of them, and their groups. Names and members count for the connections.
+    fn room_bytes(&self) -> usize {
+        self.rooms.capacity() * size_of::<(Arc<str>, Group<M>)>() / 7 * 8 + self.rooms.len() * GROUP_BYTES
+    }
+}
+
+impl RoomMemory {
+    /// Notes that a namespace whose rooms took `before` bytes takes `after` now.
+    fn change(&mut self, before: usize, after: usize) {
+        self.bytes = (self.bytes + after).saturating_sub(before);
+        self.charge.set_about(if self.bytes < UNCOUNTED_BYTES { 0 } else { self.bytes });
+    }
+}
+
 fn came(watch: Option<&Arc<dyn Watch>>, place: &Place<'_>) {
     if let Some(watch) = watch {
         watch.came(place);
@@ -192,3 +229,8 @@ impl Except {
         }
     }
 }
+
+/// About how much a group takes beside its members.
+const GROUP_BYTES: usize = 96;
+/// So much memory of rooms does not count: few rooms change no shared number.
+const UNCOUNTED_BYTES: usize = 16 * 1024;

@@ -41,12 +41,14 @@ pub(crate) use chunk::Chunk;
 pub use counters::Counters;
 pub(crate) use counters::{Received, Tally, Totals};
 use holders::At;
+use index::Index;
 pub use outbox::Overflow;
 pub(crate) use outbox::{Offer, Outbox, OutboxLimits};
 use runtimes::Runtimes;
 use shard::Shard;
 pub(crate) use watch::{Place, Watch};
 
+use crate::budget::Budget;
 use crate::websocket::Packing;
 
 /// One connection, as the engine sees it.
@@ -81,14 +83,22 @@ pub(crate) struct Fanout<M> {
 
 impl<M: Member> Fanout<M> {
     pub(crate) fn new(shards: NonZeroUsize, ordered: bool) -> Self {
-        Self::watched(shards, ordered, None)
+        Self::counted(shards, ordered, None, None)
     }
 
-    /// An engine that notifies `watch` which places have members.
-    pub(crate) fn watched(shards: NonZeroUsize, ordered: bool, watch: Option<&Arc<dyn Watch>>) -> Self {
+    /// An engine that counts its rooms in `budget`, and notifies `watch` which places have members.
+    pub(crate) fn counted(
+        shards: NonZeroUsize,
+        ordered: bool,
+        budget: Option<&Arc<Budget>>,
+        watch: Option<&Arc<dyn Watch>>,
+    ) -> Self {
         let totals = Arc::new(Totals::default());
         let runtimes = Arc::new(Runtimes::default());
-        let shard = |_| Arc::new(Shard::new(totals.clone(), runtimes.clone(), watch.cloned()));
+        let shard = |_| {
+            let index = Index::new(budget, watch.cloned());
+            Arc::new(Shard::new(totals.clone(), runtimes.clone(), index))
+        };
         Self {
             shards: (0..shards.get()).map(shard).collect(),
             sequencer: ordered.then(Mutex::default),

@@ -22,7 +22,7 @@ use super::index::Index;
 use super::pending::{Batch, Pending};
 use super::runtimes::Runtimes;
 use super::walk::{Progress, Surroundings, Walk};
-use super::{Member, Watch, lock};
+use super::{Member, lock};
 
 pub(crate) struct Shard<M> {
     /// Locked after `state`, when both are.
@@ -43,8 +43,8 @@ pub(crate) struct State<M> {
 }
 
 impl<M: Member> Shard<M> {
-    pub(super) fn new(totals: Arc<Totals>, runtimes: Arc<Runtimes>, watch: Option<Arc<dyn Watch>>) -> Self {
-        let state = State { index: Index::new(watch), touched: Vec::new(), walk: None };
+    pub(super) fn new(totals: Arc<Totals>, runtimes: Arc<Runtimes>, index: Index<M>) -> Self {
+        let state = State { index, touched: Vec::new(), walk: None };
         Self { pending: Mutex::default(), state: Mutex::new(state), len: AtomicUsize::new(0), totals, runtimes }
     }
 

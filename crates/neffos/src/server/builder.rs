@@ -261,7 +261,7 @@ impl ServerBuilder {
     }
 
     /// How many bytes everything that is queued may take, of all connections together: received and not yet handled, waiting
-    /// to be sent, or kept for other servers. The default is half of the memory that the process may take (the least limit of its
+    /// to be sent, or kept for other servers. The rooms of connections count, too, beyond 1 KiB each. The default is half of the memory that the process may take (the least limit of its
     /// control groups, or the machine's memory), and no limit where the system tells neither. Zero is no limit.
     ///
     /// From four fifths of it on, the server stops reading from connections whose handlers lag; nothing is lost by that. From all
@@ -476,7 +476,7 @@ impl ServerBuilder {
         let exchange = self.exchange.begin(&budget)?;
         let node = exchange.as_ref().map(|membership| membership.node().clone());
         let watch = node.clone().map(|node| node as Arc<dyn Watch>);
-        let fanout = Fanout::watched(shards, self.ordered, watch.as_ref());
+        let fanout = Fanout::counted(shards, self.ordered, Some(&budget), watch.as_ref());
         let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
         (hub.on_connect, hub.on_disconnect, hub.exchange) = (self.on_connect, self.on_disconnect, exchange);
         (hub.observers, hub.budget) = (self.observers, budget);

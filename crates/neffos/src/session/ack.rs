@@ -83,9 +83,16 @@ impl Ack {
         self.opening.is_none()
     }
 
-    /// How many bytes wait for the answer.
+    /// About how many bytes the messages take that wait for the answer.
     pub(crate) fn held(&self) -> usize {
-        self.opening.as_ref().map_or(0, |opening| opening.bytes)
+        self.opening.as_ref().map_or(0, |opening| opening.bytes + opening.frames.len() * FRAME_BYTES)
+    }
+
+    /// Gives up the messages that wait for the answer: the connection ends.
+    pub(crate) fn clear(&mut self) {
+        if let Some(opening) = &mut self.opening {
+            (opening.frames, opening.bytes) = (Vec::new(), 0);
+        }
     }
 
     /// Takes one frame of the client.
@@ -131,6 +138,9 @@ impl Ack {
         }
     }
 }
+
+/// About how much a message that waits takes beside its bytes.
+const FRAME_BYTES: usize = 96;
 
 #[cfg(test)]
 mod tests {

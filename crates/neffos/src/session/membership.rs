@@ -84,6 +84,13 @@ impl Membership {
         self.places.iter().find(|(name, _)| **name == *namespace).map(|(_, rooms)| &rooms[..])
     }
 
+    /// About how many bytes the places take, here and in the index of the fan-out. Names of namespaces are shared by all
+    /// connections.
+    pub(crate) fn bytes(&self) -> usize {
+        let names: usize = self.places.iter().flat_map(|(_, rooms)| rooms).map(|room| room.len()).sum();
+        names + (self.namespaces() + self.rooms()) * PLACE_BYTES
+    }
+
     /// How many namespaces.
     pub(crate) fn namespaces(&self) -> usize {
         self.places.len()
@@ -94,3 +101,6 @@ impl Membership {
         self.places.iter().map(|(_, rooms)| rooms.len()).sum()
     }
 }
+
+/// About how much a place takes without its name: in the list here, and the connection's entry in the index of the fan-out.
+const PLACE_BYTES: usize = 96;

@@ -24,6 +24,39 @@ pub(crate) fn frame(payload: &[u8], announced: usize) -> Vec<u8> {
     bytes
 }
 
+/// The frame of a whole text message.
+fn frame_of(text: &str) -> Vec<u8> {
+    frame(text.as_bytes(), text.len())
+}
+
+/// Requests of the client `nth` to join 100 rooms, whose names have at least so many bytes.
+pub(crate) fn joins(nth: usize, name_bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+    let names = (0..100).map(move |room| format!("{nth}-{room}-{:0>name_bytes$}", ""));
+    names.map(|room| frame_of(&format!("$1;default;{room};_OnRoomJoin;0;0;")))
+}
+
+/// 15 messages of 4,000 bytes of a client that has not greeted.
+pub(crate) fn not_greetings() -> impl Iterator<Item = Vec<u8>> {
+    (0..15).map(|_| frame_of(&"z".repeat(4000)))
+}
+
+/// Sends `frames` while it reads, until the other side ends the stream; returns the code of the close frame, if one comes.
+pub(crate) async fn send_and_read(stream: DuplexStream, frames: impl Iterator<Item = Vec<u8>>) -> Option<u16> {
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let sending = async {
+        for frame in frames {
+            // The other side may end the stream before all is sent.
+            writing.write_all(&frame).await.ok();
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut read = Vec::new();
+    tokio::select! {
+        _ = reading.read_to_end(&mut read) => code_at_the_end(&read),
+        () = sending => None,
+    }
+}
+
 pub(crate) fn event(name: &str, body: &str) -> Vec<u8> {
     let text = format!(";default;;{name};0;0;{body}");
     frame(text.as_bytes(), text.len())
@@ -140,6 +173,10 @@ pub(crate) fn flood(mut stream: DuplexStream, bytes: Vec<u8>, times: usize) -> J
 pub(crate) async fn close_code(mut stream: DuplexStream) -> Option<u16> {
     let mut bytes = Vec::new();
     super::within(stream.read_to_end(&mut bytes)).await.ok()?;
+    code_at_the_end(&bytes)
+}
+
+fn code_at_the_end(bytes: &[u8]) -> Option<u16> {
     let [.., 0x88, _, high, low] = bytes[..bytes.iter().rposition(|byte| *byte == 0x88)? + 4] else { return None };
     Some(u16::from_be_bytes([high, low]))
 }

@@ -75,7 +75,7 @@ impl Driver {
         self.job = None;
         self.peer.input().set_handled(0);
         if self.stage == Stage::Telling {
-            self.stage = Stage::Over;
+            self.note_told();
         } else {
             self.deadlines.end_handlers(time_limit::end(Instant::now(), self.peer.hub().limits.handler_grace));
         }

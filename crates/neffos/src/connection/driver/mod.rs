@@ -104,7 +104,9 @@ impl Drop for Driver {
             self.begin_the_end();
         }
         self.lose_socket();
-        self.peer.input().set(0, &self.peer.hub().budget);
+        let budget = &self.peer.hub().budget;
+        self.peer.input().set(0, budget);
+        self.peer.input().set_places(0, budget);
         self.peer.hub().observers.tell_closed(|| self.closed());
     }
 }
@@ -170,20 +172,22 @@ impl Driver {
     fn account(&self) {
         let peer = &self.peer;
         let unread = self.unread.as_ref().map_or(0, |bytes| bytes.len());
-        let opening = if self.deadlines.is_opening() { peer.session().ack.held() } else { 0 };
+        let may_be_opening = self.deadlines.is_opening() || self.stage != Stage::Open;
+        let opening = if may_be_opening { peer.session().ack.held() } else { 0 };
         let held = self.inbox.bytes() + unread + self.reader.room() + opening + peer.input().handled();
         peer.input().set(held, &peer.hub().budget);
     }
 
     /// Gives up what it holds, when the server needs the memory.
     fn give_up_memory(&mut self) {
-        if !self.peer.is_shed() || self.is_lost {
+        if !self.peer.is_shed() {
             return;
         }
         self.inbox.clear();
+        self.peer.session().ack.clear();
         self.unread = None;
         self.reader.finish();
-        if self.peer.is_broken() {
+        if self.peer.is_broken() && !self.is_lost {
             self.lose_socket();
         }
     }
@@ -235,15 +239,21 @@ impl Driver {
             self.job = None;
             self.peer.input().set_handled(0);
             self.note_open();
-            if self.stage == Stage::Telling {
-                self.stage = Stage::Over;
-            }
+            self.note_told();
         }
         let step = {
             let ack = &mut self.peer.session().ack;
             if ack.is_done() { AckStep::Wait } else { ack.advance() }
         };
         self.follow(step) | done
+    }
+
+    /// When the handlers were told of the end, the connection remembers no place any more.
+    pub(super) fn note_told(&mut self) {
+        if self.stage == Stage::Telling {
+            self.stage = Stage::Over;
+            self.peer.input().set_places(0, &self.peer.hub().budget);
+        }
     }
 
     /// Without a greeting, a connection is open when `on_connect` has decided.

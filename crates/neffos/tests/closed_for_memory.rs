@@ -1,0 +1,50 @@
+//! A connection that is closed since memory is short gives up what its client has sent, though the client goes on to hold it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+
+mod support;
+
+use std::time::Duration;
+
+use neffos::{Events, Reply, Server};
+use support::load::{Healthy, news, not_greetings, until_nothing_is_in_use};
+use support::{named, start, until};
+use tokio::io::AsyncWriteExt;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const MIB: usize = 1024 * 1024;
+/// Each sends 60,000 bytes before it greets: 11 MiB.
+const CLIENTS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_before_the_greeting_take_no_more_than_the_budget_on_the_heap() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let events = Events::new().on("echo", async |body: String| Reply::text(body));
+    let builder =
+        Server::builder().namespace("default", events).memory_budget(MIB).close_timeout(Duration::from_secs(60));
+    let running = start(named(builder)).await;
+    let healthy = Healthy::start(&running, "healthy", 100).await;
+    let before = dhat::HeapStats::get().curr_bytes;
+    let mut streams = Vec::new();
+    for _ in 0..CLIENTS {
+        streams.push(running.upgrade(&[]).await.into_stream());
+    }
+    for stream in &mut streams {
+        for frame in not_greetings() {
+            // It may be closed by now.
+            stream.write_all(&frame).await.ok();
+        }
+    }
+    until(|| running.server.memory().closed() > 150 && running.server.memory().used() < MIB).await;
+    // No client answers the close frame, and the server waits for that.
+    let grown = dhat::HeapStats::get().max_bytes - before;
+    assert!(grown < MIB / 10 * 11 + CLIENTS * 4096, "the heap grew by {grown} bytes");
+    for _ in 0..100 {
+        running.server.broadcast(news("healthy"));
+    }
+    assert_eq!(healthy.end().await.0, 100);
+    drop(streams);
+    running.until_connections(0).await;
+    until_nothing_is_in_use(&running.server).await;
+}

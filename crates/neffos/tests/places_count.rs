@@ -1,0 +1,58 @@
+//! The rooms that clients make the server remember count in the memory budget, about as much as they take, until they are gone.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+
+mod support;
+
+use std::net::TcpStream;
+
+use neffos::{Events, Server};
+use support::load::until_nothing_is_in_use;
+use support::{Running, start};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const CONNECTIONS: usize = 64;
+const ROOMS: usize = 127;
+
+fn heap() -> usize {
+    dhat::HeapStats::get().curr_bytes
+}
+
+/// Connections that are each in many rooms, with names of so many bytes that no other connection joins.
+async fn crowd(running: &Running, name_bytes: usize) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for connection in 0..CONNECTIONS {
+        let mut client = running.enter().await;
+        for room in 0..ROOMS {
+            client.join(&format!("{:0>name_bytes$}", connection * ROOMS + room)).await;
+        }
+        streams.push(client.into_stream().into_std().unwrap());
+    }
+    streams
+}
+
+#[tokio::test]
+async fn rooms_count_about_what_they_take_and_leave_nothing_behind() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let running = start(Server::builder().namespace("default", Events::new())).await;
+    // What is made once for all is made now.
+    let mut others = running.enter().await;
+    others.join("lobby").await;
+    drop(crowd(&running, 4).await);
+    running.until_connections(1).await;
+    until_nothing_is_in_use(&running.server).await;
+    for name_bytes in [4, 249] {
+        let before = heap();
+        let streams = crowd(&running, name_bytes).await;
+        let grown = heap() - before - CONNECTIONS * 1_536;
+        let used = running.server.memory().used();
+        println!("{name_bytes}: {used} of {grown} bytes, {} a room", grown / CONNECTIONS / ROOMS);
+        assert!((grown / 10 * 8..grown / 10 * 14).contains(&used), "{used} of {grown} bytes count");
+        drop(streams);
+        running.until_connections(1).await;
+        until_nothing_is_in_use(&running.server).await;
+        let left = heap().saturating_sub(before);
+        assert!(left < 64 * 1024, "{left} bytes are left behind");
+    }
+}
