@@ -222,6 +222,11 @@ impl Charge {
         self.budget.as_ref()
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// As [`Budget::share`]; any number when it counts nowhere.
     pub(crate) fn share(&self, parts: usize) -> usize {
         self.budget.as_ref().map_or(usize::MAX, |budget| budget.share(parts))

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use neffos_tls::{ClientTls, Pem, explain};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::target::Target;
+use crate::connection::{Metered, Secured};
 use crate::error::Error;
 
 /// How to make a stream secret.
@@ -50,10 +50,12 @@ impl Tls {
         Ok(Self(config.into()))
     }
 
-    pub(super) async fn connect(&self, stream: TcpStream, target: &Target) -> Result<TlsStream<TcpStream>, Error> {
+    pub(super) async fn connect(&self, stream: TcpStream, target: &Target) -> Result<Secured, Error> {
         let name = ServerName::try_from(target.host.clone()).map_err(|err| Error::config(format!("url: {err}")))?;
-        let secret = self.0.connect(name, stream).await;
-        secret.map_err(|err| Error::unreachable(format!("no TLS with {}: {}", target.shown(), explain(&err))))
+        let secret = self.0.connect(name, Metered::dialled(stream)).await;
+        secret
+            .map(Secured::new)
+            .map_err(|err| Error::unreachable(format!("no TLS with {}: {}", target.shown(), explain(&err))))
     }
 }
 

@@ -7,6 +7,7 @@
 //! - The budget of the task that polls it does not count: a used-up budget would look like a socket without room.
 //! - A panic breaks this connection only. The stream is not polled again.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,13 +19,15 @@ use futures_util::future::lazy;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::unconstrained;
 
+#[cfg(feature = "tls")]
+use super::secured::Secured;
 use super::socket::MAX_PIECES;
 use crate::fanout::{Outbox, Tally};
 
 /// Anything that can be read from and written to.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + Any {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + Any> Stream for T {}
 
 pub(crate) struct Driven<S: ?Sized> {
     /// Wakes the connection's own task. It wakes nothing before that task has run once.
@@ -94,6 +97,13 @@ impl Driven<dyn Stream> {
             self.give_up(panic);
             Poll::Ready(())
         })
+    }
+
+    /// TLS that counts what it holds.
+    #[cfg(feature = "tls")]
+    pub(super) fn secured(&self) -> Option<&Secured> {
+        let stream: &dyn Any = &self.stream;
+        stream.downcast_ref()
     }
 
     fn give_up(&mut self, Panic: Panic) -> io::Error {

@@ -3,7 +3,8 @@
 //! - `hub.rs`: what all connections of a server share.
 //! - `side.rs`: the two sides; `accepted.rs`, `line.rs`: what the handles of a server and those of a client hold.
 //! - `limits.rs`: bounds and deadlines.
-//! - `peer.rs`: the shared state of one connection: session, outbox, socket; `socket.rs`: TCP or another stream; `driven.rs`: the latter.
+//! - `peer.rs`: the shared state of one connection: session, outbox, socket; `socket.rs`: TCP or another stream; `driven.rs`: the latter;
+//!   `secured.rs`: TLS.
 //! - `closed.rs`: how a connection ended, and the hooks that observe connections.
 //! - `conn.rs`, `namespace.rs`: the handles `Conn`, `NsConn`, `Room`.
 //! - `ask.rs`: requests to the peer, and what their replies agree to; `requests.rs`: those for namespaces and rooms.
@@ -38,6 +39,8 @@ mod protobuf;
 mod rates;
 mod reply;
 mod requests;
+#[cfg(feature = "tls")]
+mod secured;
 mod side;
 mod socket;
 
@@ -63,5 +66,7 @@ pub use protobuf::Protobuf;
 pub use rates::{Rate, RateLimited};
 pub use reply::{IntoDecision, IntoReply, Reply};
 pub(crate) use requests::{connect, join};
+#[cfg(feature = "tls")]
+pub(crate) use secured::{Metered, Secured};
 pub use side::{ClientSide, ServerSide, Side};
 pub(crate) use socket::Socket;

@@ -483,7 +483,16 @@ impl Outgoing {
     pub(super) fn write(&mut self, tally: &mut Tally) -> bool {
         let Self { outbox, socket } = self;
         socket.write(outbox, tally);
-        matches!(socket, Socket::Gone) || outbox.is_blocked() || outbox.is_closed()
+        matches!(socket, Socket::Gone) || outbox.is_blocked() || outbox.is_closed() || socket.unsent() > 0
+    }
+
+    /// How many bytes would be free without it.
+    fn held(&self) -> usize {
+        self.outbox.held() + self.socket.held()
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
     }
 
     pub(super) fn parts(&mut self) -> (&mut Outbox, &mut Socket) {
@@ -559,8 +568,8 @@ impl Holder for Peer {
         if self.is_shed() {
             return 0;
         }
-        let outbox = self.outgoing().outbox.held();
-        outbox + self.input.held()
+        let sending = self.outgoing().held();
+        sending + self.input.held()
     }
 
     fn shed(&self) {

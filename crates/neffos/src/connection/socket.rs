@@ -11,6 +11,8 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::driven::{Driven, Stream};
+#[cfg(feature = "tls")]
+use super::secured::Secured;
 use crate::fanout::{Outbox, Tally};
 
 /// Where the bytes go.
@@ -60,13 +62,41 @@ impl Socket {
     /// Continues what others could not write, until all of it is gone or the socket will tell when it accepts more. Only the
     /// connection's own task calls this.
     pub(super) fn poll_write(&mut self, outbox: &mut Outbox, cx: &mut Context<'_>, tally: &mut Tally) -> Written {
-        let before = outbox.len();
+        let before = (outbox.len(), self.unsent());
         match self {
             Self::Tcp(stream) => poll_write_tcp(stream, outbox, cx, tally),
             Self::Stream(stream) => stream.poll_write(outbox, cx, tally),
             Self::Gone => return Written::default(),
         }
-        Written { some: outbox.len() < before, stuck: outbox.is_blocked() }
+        let unsent = self.unsent();
+        Written { some: outbox.len() < before.0 || unsent < before.1, stuck: outbox.is_blocked() || unsent > 0 }
+    }
+
+    /// How many bytes lie between the outbox and the socket's buffer, as far as that is known: those that TLS has to send.
+    pub(super) fn unsent(&self) -> usize {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Stream(stream) => stream.secured().map_or(0, Secured::unsent),
+            _ => 0,
+        }
+    }
+
+    /// Whether it has read something that is not handed out, as far as that is known.
+    pub(super) fn has_received(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Stream(stream) => stream.secured().is_some_and(Secured::has_received),
+            _ => false,
+        }
+    }
+
+    /// How many bytes it holds in both directions, as far as that is known.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Stream(stream) => stream.secured().map_or(0, Secured::buffered),
+            _ => 0,
+        }
     }
 
     /// Reads what has come, as far as it fits into `buffer`; no bytes at the end.
@@ -83,7 +113,7 @@ impl Socket {
     pub(super) fn probe(&self, outbox: &mut Outbox, tally: &mut Tally) -> Written {
         match self {
             Self::Tcp(stream) => probe_tcp(stream, outbox, tally),
-            Self::Stream(_) => Written { some: false, stuck: outbox.is_blocked() },
+            Self::Stream(_) => Written { some: false, stuck: outbox.is_blocked() || self.unsent() > 0 },
             Self::Gone => Written::default(),
         }
     }

@@ -11,11 +11,11 @@ use hyper::body::{Body, Incoming};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::serve::{Caller, accept_all, answer};
 use super::upgrade::SHUT_GRACE;
+use crate::connection::{Metered, Secured};
 use crate::server::{Refusal, Server};
 use crate::time_limit;
 
@@ -87,11 +87,14 @@ where
         Ok(stream) => stream,
         Err(err) => {
             tracing::debug!(%err, "no TLS");
-            gate.handshake_rates().count_failure(client);
-            gate.refusals().add(match err.kind() {
+            let refusal = match err.kind() {
+                // The budget has counted it. It says nothing of the client.
+                io::ErrorKind::OutOfMemory => return None,
                 io::ErrorKind::TimedOut => Refusal::TlsTimeout,
                 _ => Refusal::TlsFailure,
-            });
+            };
+            gate.handshake_rates().count_failure(client);
+            gate.refusals().add(refusal);
             return None;
         }
     };
@@ -108,11 +111,12 @@ async fn handshake(
     config: Arc<ServerConfig>,
     caller: &Caller,
     server: &Server,
-) -> io::Result<TlsStream<TcpStream>> {
+) -> io::Result<Secured> {
     let gate = server.gate();
+    let stream = Metered::accepted(stream, server.hub().budget.charge(0));
     tokio::select! {
         biased;
-        stream = TlsAcceptor::from(config).accept(stream) => stream,
+        stream = TlsAcceptor::from(config).accept(stream) => stream.map(Secured::new),
         () = time_limit::elapsed(caller.handshake_timeout(server)) => Err(io::ErrorKind::TimedOut.into()),
         () = gate.shut_for(SHUT_GRACE) => Err(io::Error::other("the server ended")),
     }

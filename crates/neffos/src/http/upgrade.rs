@@ -19,13 +19,13 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-#[cfg(feature = "tls")]
-use tokio_rustls::server::TlsStream;
 
 use super::handshake::{self, Agreed, Reason, UpgradeError};
 use super::paced::PacedStream;
 use super::sockets::SocketOptions;
 use super::url_headers;
+#[cfg(feature = "tls")]
+use crate::connection::Secured;
 use crate::connection::{Identity, Peer, Socket, Start, drive};
 use crate::server::{Admission, Server};
 use crate::time_limit;
@@ -300,8 +300,12 @@ fn tcp_of(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
 /// Any other stream, without what HTTP has put around it where that is known.
 fn stream_of(upgraded: Upgraded) -> (Socket, Bytes) {
     #[cfg(feature = "tls")]
-    let upgraded = match upgraded.downcast::<TokioIo<PacedStream<TlsStream<TcpStream>>>>() {
-        Ok(parts) => return (Socket::over(parts.io.into_inner().into_inner()), parts.read_buf),
+    let upgraded = match upgraded.downcast::<TokioIo<PacedStream<Secured>>>() {
+        Ok(parts) => {
+            let mut stream = parts.io.into_inner().into_inner();
+            stream.open();
+            return (Socket::over(stream), parts.read_buf);
+        }
         Err(upgraded) => upgraded,
     };
     (Socket::over(TokioIo::new(upgraded)), Bytes::new())

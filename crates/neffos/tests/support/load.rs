@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use neffos::{MemoryUsage, Message, Server};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -90,7 +90,13 @@ pub(crate) struct Healthy {
 impl Healthy {
     /// It ends once `news` events of that name have come.
     pub(crate) async fn start(running: &Running, id: &str, news: usize) -> Self {
-        let client = running.enter_as(id).await;
+        Self::over(running.enter_as(id).await, news)
+    }
+
+    pub(crate) fn over<S>(client: Client<S>, news: usize) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         Self { task: tokio::spawn(hear_and_ask(client, news)) }
     }
 
@@ -100,7 +106,7 @@ impl Healthy {
     }
 }
 
-async fn hear_and_ask(mut client: Client<TcpStream>, news: usize) -> (usize, usize) {
+async fn hear_and_ask<S: AsyncRead + AsyncWrite + Unpin>(mut client: Client<S>, news: usize) -> (usize, usize) {
     const QUESTION: &str = "$q;default;;echo;0;0;x";
     let (mut heard, mut answers) = (0, 0);
     client.send(QUESTION).await;

@@ -1,11 +1,13 @@
 //! Certificates for TLS, and a listener over it.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use neffos::Server;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
@@ -63,9 +65,85 @@ impl Door {
 
     /// The stream of a client whose websocket is open, and that has said nothing yet.
     pub(crate) async fn upgrade(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let connector = TlsConnector::from(self.certified.trusted.clone());
-        let stream = within(connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap();
-        Box::pin(Client::upgrade(stream, self.address, &[])).await.socket.into_inner()
+        Box::pin(Client::upgrade(self.connect().await, self.address, &[])).await.socket.into_inner()
     }
+
+    /// The stream of a client that has sent nothing yet.
+    pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
+        self.secure(TcpStream::connect(self.address).await.unwrap()).await
+    }
+
+    /// A client that is connected to `default`, for servers that are named.
+    pub(crate) async fn enter_as(&self, id: &str) -> Client<TlsStream<TcpStream>> {
+        self.enter_over(TcpStream::connect(self.address).await.unwrap(), id).await
+    }
+
+    /// A client that is connected to `default` and never reads again. The kernel holds little for it.
+    pub(crate) async fn deaf(&self, id: &str) -> TlsStream<TcpStream> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(2048).unwrap();
+        self.enter_over(socket.connect(self.address).await.unwrap(), id).await.socket.into_inner()
+    }
+
+    async fn enter_over(&self, stream: TcpStream, id: &str) -> Client<TlsStream<TcpStream>> {
+        let stream = self.secure(stream).await;
+        let mut client = Box::pin(Client::upgrade(stream, self.address, &[("x-id", id)])).await;
+        client.greet().await;
+        client.connect("default").await;
+        client
+    }
+
+    async fn secure(&self, stream: TcpStream) -> TlsStream<TcpStream> {
+        let connector = TlsConnector::from(self.certified.trusted.clone());
+        within(connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap()
+    }
+
+    /// A client that sends the end of its handshake and `request` in one write.
+    pub(crate) async fn hurry(&self, request: &[u8]) -> TcpStream {
+        let name = "localhost".try_into().unwrap();
+        let mut tls = ClientConnection::new(self.certified.trusted.clone(), name).unwrap();
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut bytes = Vec::new();
+        tls.write_tls(&mut bytes).unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        while tls.is_handshaking() {
+            let mut buffer = vec![0; 4096];
+            let count = within(stream.read(&mut buffer)).await.unwrap();
+            tls.read_tls(&mut &buffer[..count]).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        tls.writer().write_all(request).unwrap();
+        let mut bytes = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut bytes).unwrap();
+        }
+        stream.write_all(&bytes).await.unwrap();
+        stream
+    }
+
+    /// A client that sends so many bytes of a greeting that announces 60,000, in several records.
+    pub(crate) async fn greet_without_end(&self, count: usize) -> TcpStream {
+        let mut greeting = [&[1, 0, 0xea, 0x60, 3, 3][..], &vec![b'x'; count]].concat();
+        greeting.truncate(count);
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        for part in greeting.chunks(16_000) {
+            let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+            // The server may have cut it.
+            stream.write_all(&[&[22, 3, 1][..], &length, part].concat()).await.ok();
+        }
+        stream
+    }
+}
+
+/// Sends a record of 16 KiB whose last bytes are missing. The client's TLS state is dropped, so it can send nothing more.
+pub(crate) async fn send_record_without_end(stream: TlsStream<TcpStream>) -> TcpStream {
+    let (mut socket, mut tls) = stream.into_inner();
+    tls.writer().write_all(&[b'x'; 16_300]).unwrap();
+    let mut record = Vec::new();
+    while tls.wants_write() {
+        tls.write_tls(&mut record).unwrap();
+    }
+    // The server may have cut it.
+    socket.write_all(&record[..record.len() - 5]).await.ok();
+    socket
 }

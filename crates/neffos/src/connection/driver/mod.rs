@@ -187,7 +187,8 @@ impl Driver {
         self.peer.session().ack.clear();
         self.unread = None;
         self.reader.finish();
-        if self.peer.is_broken() && !self.is_lost {
+        // What TLS holds goes with the socket only.
+        if !self.is_lost && (self.peer.is_broken() || self.peer.outgoing().socket().held() > 0) {
             self.lose_socket();
         }
     }

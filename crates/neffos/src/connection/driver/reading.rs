@@ -131,7 +131,12 @@ impl Driver {
         let holds_some = match pressure {
             Pressure::Calm => false,
             Pressure::Tight => !self.inbox.is_empty(),
-            Pressure::Over => !self.inbox.is_empty() || self.reader.room() > 0 || self.deadlines.is_stalled(),
+            Pressure::Over => {
+                !self.inbox.is_empty()
+                    || self.reader.room() > 0
+                    || self.deadlines.is_stalled()
+                    || self.peer.outgoing().socket().has_received()
+            }
         };
         let may_pause = || self.inbox_is_full(1, 1) || self.peer.session().asks.pause_reading();
         holds_some && self.stage == Stage::Open && may_pause()

@@ -1,0 +1,298 @@
+//! TLS over a socket. The memory budget counts what TLS holds for one connection, and both directions have a bound.
+//!
+//! TLS buffers in two places: bytes of a record that is incomplete, and records that the socket has not taken. [`Metered`] lies
+//! below TLS and counts the bytes that pass. [`Secured`] lies above it and knows when plaintext comes out. It hands TLS nothing more
+//! to send while the socket has not taken what TLS has: the rest stays in the outbox, which the budget counts, too.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+
+use crate::budget::{Budget, Charge};
+
+/// A TCP socket below TLS.
+#[derive(Debug)]
+pub(crate) struct Metered {
+    stream: TcpStream,
+    stage: Stage,
+    /// Bytes that were read since plaintext came out last, and plaintext that was left then. In a handshake: all that were read.
+    received: usize,
+    /// Bytes that TLS has to send and the socket has not taken.
+    unsent: usize,
+    /// Whether nothing more may be read in this turn.
+    is_done: bool,
+    charge: Charge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The handshake of TLS, on the side of a server.
+    Handshake,
+    /// HTTP comes over it.
+    Http,
+    /// It is a websocket, or the connection of a client.
+    Open,
+}
+
+impl Metered {
+    /// The socket of a client that begins its handshake.
+    pub(crate) fn accepted(stream: TcpStream, charge: Charge) -> Self {
+        let mut metered = Self::over(stream, Stage::Handshake, charge);
+        metered.charge.set_about(metered.held());
+        metered
+    }
+
+    /// The socket of a connection that this process has made. Its server is trusted.
+    pub(crate) fn dialled(stream: TcpStream) -> Self {
+        Self::over(stream, Stage::Open, Charge::default())
+    }
+
+    fn over(stream: TcpStream, stage: Stage, charge: Charge) -> Self {
+        Self { stream, stage, received: 0, unsent: 0, is_done: false, charge }
+    }
+
+    /// How many bytes TLS holds. The few KiB that each connection over TLS has count until it is a websocket: idle websockets do not
+    /// count.
+    fn held(&self) -> usize {
+        let session = if self.stage == Stage::Open { 0 } else { SESSION_BYTES };
+        session + self.buffered()
+    }
+
+    /// How many bytes are neither handled nor sent.
+    fn buffered(&self) -> usize {
+        // The buffer of an idle connection has room for so many.
+        let received = if self.received <= READ_BYTES { 0 } else { self.received.min(MOST_JOINED) };
+        received + self.unsent
+    }
+
+    /// Tells the memory budget.
+    ///
+    /// # Errors
+    ///
+    /// When a client that is no websocket yet needs more memory, and far too much is in use.
+    fn settle(&mut self) -> io::Result<()> {
+        let before = self.charge.bytes();
+        self.charge.set_about(self.held());
+        if self.stage == Stage::Open || self.charge.bytes() <= before {
+            return Ok(());
+        }
+        match self.charge.budget() {
+            Some(budget) if budget.is_far_over() => {
+                budget.count_refusal();
+                Err(ErrorKind::OutOfMemory.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether TLS may read once in a turn only. By itself it reads on, until plaintext comes out. In a handshake that would read
+    /// what comes behind it, and when memory is short, the connection's task decides whether to read on.
+    fn reads_once(&self) -> bool {
+        match self.stage {
+            Stage::Handshake => true,
+            Stage::Http => false,
+            Stage::Open => self.charge.budget().is_some_and(Budget::is_over),
+        }
+    }
+
+    /// Notes that so many bytes were read.
+    fn read(&mut self, count: usize) -> io::Result<()> {
+        self.received = self.received.saturating_add(count);
+        if self.stage != Stage::Handshake {
+            return Ok(());
+        }
+        if self.received > MOST_IN_HANDSHAKE {
+            return Err(io::Error::new(ErrorKind::InvalidData, "the handshake of TLS is too long"));
+        }
+        self.settle()
+    }
+
+    /// Notes how many of the bytes that TLS had to send the socket took.
+    fn wrote(&mut self, offered: usize, written: &Poll<io::Result<usize>>) {
+        let taken = if let Poll::Ready(Ok(taken)) = written { *taken } else { 0 };
+        self.unsent = offered.saturating_sub(taken);
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.is_done) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.is_done = self.reads_once();
+        Poll::Ready(self.read(buffer.filled().len() - before))
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(bytes.len(), &written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.wrote(parts.iter().map(|part| part.len()).sum(), &written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A connection over TLS whose handshake is over.
+#[derive(Debug)]
+pub(crate) struct Secured(TlsStream<Metered>);
+
+impl Secured {
+    pub(crate) fn new(stream: impl Into<TlsStream<Metered>>) -> Self {
+        let mut secured = Self(stream.into());
+        match &mut secured.0 {
+            TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(MOST_TO_SEND)),
+            TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(MOST_TO_SEND)),
+        }
+        let meter = secured.meter();
+        (meter.received, meter.is_done) = (0, false);
+        if meter.stage == Stage::Handshake {
+            meter.stage = Stage::Http;
+        }
+        secured.account();
+        secured
+    }
+
+    /// From now on it is a websocket.
+    pub(crate) fn open(&mut self) {
+        self.meter().stage = Stage::Open;
+        self.account();
+    }
+
+    /// How many bytes are received and not handled, or not sent.
+    pub(super) fn buffered(&self) -> usize {
+        self.0.get_ref().0.buffered()
+    }
+
+    /// Whether something has come that is not handled.
+    pub(super) fn has_received(&self) -> bool {
+        self.0.get_ref().0.received > 0
+    }
+
+    /// How many bytes the socket has not taken.
+    pub(super) fn unsent(&self) -> usize {
+        self.0.get_ref().0.unsent
+    }
+
+    fn meter(&mut self) -> &mut Metered {
+        self.0.get_mut().0
+    }
+
+    /// Tells the memory budget what has changed. A connection that needs more for sending is not cut for it: the bound is tight.
+    fn account(&mut self) {
+        self.meter().settle().ok();
+    }
+
+    /// How much plaintext waits to be read.
+    fn decrypted(&mut self) -> usize {
+        // All that came is processed: this says how it stands.
+        let state = match &mut self.0 {
+            TlsStream::Client(stream) => stream.get_mut().1.process_new_packets(),
+            TlsStream::Server(stream) => stream.get_mut().1.process_new_packets(),
+        };
+        state.map_or(0, |state| state.plaintext_bytes_to_read())
+    }
+
+    /// Sends what TLS has to send, before it is given more.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.0.get_ref().1.wants_write() {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = Pin::new(&mut self.0).poll_flush(cx);
+        self.account();
+        sent
+    }
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        self.meter().is_done = false;
+        let read = Pin::new(&mut self.0).poll_read(cx, buffer);
+        let count = buffer.filled().len() - before;
+        if count > 0 {
+            // Less than there is room for is all that there was.
+            let left = if count == room { self.decrypted() } else { 0 };
+            self.meter().received = left;
+        }
+        match self.meter().settle() {
+            Err(err) if read.is_pending() => Poll::Ready(Err(err)),
+            _ => read,
+        }
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_sent(cx))?;
+        let written = Pin::new(&mut self.0).poll_write(cx, bytes);
+        self.account();
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_sent(cx))?;
+        let written = Pin::new(&mut self.0).poll_write_vectored(cx, parts);
+        self.account();
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.0).poll_flush(cx);
+        self.account();
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut_down = Pin::new(&mut self.0).poll_shutdown(cx);
+        self.account();
+        shut_down
+    }
+}
+
+/// The most that a client may send before the handshake of TLS is over: its greeting is 0.5 to 4 KiB, and certificates may follow.
+const MOST_IN_HANDSHAKE: usize = 16 * 1024;
+/// About what TLS takes for a connection on which nothing is under way.
+const SESSION_BYTES: usize = 8 * 1024;
+/// How many bytes TLS reads at once. It keeps a buffer of that size.
+const READ_BYTES: usize = 4096;
+/// TLS keeps no more than that of messages of its own which come in several records.
+const MOST_JOINED: usize = 64 * 1024;
+/// How much TLS takes before the socket has taken it: one record.
+const MOST_TO_SEND: usize = 16 * 1024;
