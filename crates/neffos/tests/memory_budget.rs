@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use neffos::{Events, MemoryBudget, Message, NsConn, Reply, Server, ServerBuilder};
+use neffos::{Error, Events, MemoryBudget, Message, NsConn, Reply, Server, ServerBuilder};
 use support::load::{
     Healthy, Watcher, bound, close_code, deaf, event, flood, frame, in_memory, joins, news, not_greetings,
     send_and_read, until_nothing_is_in_use,
 };
-use support::{attach_as, named, start, until, within};
+use support::{Running, attach_as, named, start, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 const MIB: usize = 1024 * 1024;
 
@@ -195,7 +196,7 @@ async fn rooms_that_clients_join_stay_within_the_budget_and_those_in_most_are_cl
         running.server.broadcast(news("healthy"));
     }
     assert_eq!(healthy.end().await.0, 100);
-    until(|| crowd.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    until(|| crowd.iter().any(JoinHandle::is_finished)).await;
     for closed in crowd.extract_if(.., |reading| reading.is_finished()) {
         assert_eq!(within(closed).await.unwrap(), Some(1013));
     }
@@ -203,7 +204,7 @@ async fn rooms_that_clients_join_stay_within_the_budget_and_those_in_most_are_cl
     drop(modest);
     let most = watcher.end().await;
     assert!(most <= bound(running.server.memory()), "{most} bytes were in use");
-    crowd.iter().for_each(tokio::task::JoinHandle::abort);
+    crowd.iter().for_each(JoinHandle::abort);
     running.until_connections(0).await;
     until_nothing_is_in_use(&running.server).await;
 }
@@ -224,13 +225,13 @@ async fn messages_before_the_greeting_stay_within_the_budget_and_the_largest_are
         running.server.broadcast(news("healthy"));
     }
     assert_eq!(healthy.end().await.0, 100);
-    until(|| crowd.iter().any(tokio::task::JoinHandle::is_finished)).await;
+    until(|| crowd.iter().any(JoinHandle::is_finished)).await;
     for closed in crowd.extract_if(.., |reading| reading.is_finished()) {
         assert_eq!(within(closed).await.unwrap(), Some(1013));
     }
     let most = watcher.end().await;
     assert!(most <= bound(running.server.memory()), "{most} bytes were in use");
-    crowd.iter().for_each(tokio::task::JoinHandle::abort);
+    crowd.iter().for_each(JoinHandle::abort);
     running.until_connections(0).await;
     until_nothing_is_in_use(&running.server).await;
 }
@@ -287,6 +288,40 @@ async fn servers_that_share_a_budget_close_the_largest_of_all_their_connections(
     assert_eq!((one.server.memory().closed(), other.server.total_connections()), (1, others.len()));
 }
 
+/// Asks the client `silent` so often; returns when it has been sent all of the questions.
+async fn ask_silent(running: &Running, count: usize) -> Vec<JoinHandle<Result<Message, Error>>> {
+    let before = running.server.counters().delivered();
+    let mut asked = Vec::new();
+    for _ in 0..count {
+        let server = running.server.clone();
+        let question = Message::new("question", "?").in_namespace("default").to("silent");
+        asked.push(tokio::spawn(async move { server.ask(question).await }));
+    }
+    until(|| running.server.counters().delivered() >= before + count as u64).await;
+    asked
+}
+
+#[tokio::test]
+async fn asks_that_clients_do_not_answer_count_until_they_end() {
+    const ASKS: usize = 900;
+    let running = start(builder(events()).max_asks(1000).ask_timeout(Duration::from_secs(60))).await;
+    let client = running.enter_as("silent").await;
+    let few = ask_silent(&running, 1).await;
+    assert_eq!(running.server.memory().used(), 0);
+    let many = ask_silent(&running, ASKS).await;
+    assert!(running.server.memory().used() > ASKS * 256);
+    many.iter().chain(&few).for_each(JoinHandle::abort);
+    until_nothing_is_in_use(&running.server).await;
+    let many = ask_silent(&running, ASKS).await;
+    assert!(running.server.memory().used() > ASKS * 256);
+    drop(client);
+    for asked in many {
+        assert!(within(asked).await.unwrap().unwrap_err().is_closed());
+    }
+    running.until_connections(0).await;
+    until_nothing_is_in_use(&running.server).await;
+}
+
 #[tokio::test]
 async fn a_reply_is_read_although_reading_pauses_for_memory() {
     let (gate, events) = Gate::new();
@@ -336,7 +371,7 @@ async fn clients_that_come_fill_the_memory_and_go_leave_nothing_behind() {
         running.server.broadcast(news("healthy"));
         running.server.broadcast(news("healthy"));
         tokio::task::yield_now().await;
-        clients.iter().for_each(tokio::task::JoinHandle::abort);
+        clients.iter().for_each(JoinHandle::abort);
     }
     assert_eq!(healthy.end().await.0, 100);
     running.until_connections(0).await;

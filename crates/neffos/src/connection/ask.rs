@@ -111,7 +111,7 @@ pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadli
         match open(peer, message, &Effect::Nothing, Waiter::First(slot.clone()), &mut asked) {
             Ok(()) => is_asked = true,
             // It will not reply, so it must not hold the slot.
-            Err(_) => drop(peer.session().asks.close(&token)),
+            Err(_) => drop(peer.with_asks(|asks| asks.close(&token))),
         }
     }
     drop(peers);
@@ -132,7 +132,7 @@ struct Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         for peer in &self.peers {
-            drop(peer.session().asks.close(&self.token));
+            drop(peer.with_asks(|asks| asks.close(&self.token)));
         }
     }
 }
@@ -152,7 +152,8 @@ fn open(
     }
     asked.token = message.token.clone();
     let pending = Pending { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
-    let ends_a_pause = peer.session().asks.open(message.token.clone(), pending, peer.hub().limits.max_asks)?;
+    let most = peer.hub().limits.max_asks;
+    let ends_a_pause = peer.with_asks(|asks| asks.open(message.token.clone(), pending, most))?;
     asked.peers.push(peer.clone());
     let sent = peer.send_request(&message, effect);
     if ends_a_pause {
@@ -164,7 +165,7 @@ fn open(
 /// Fails when nobody would ever tell the waiter: the request was not sent, or the connection had ended before it was noted.
 /// A request that is open no more was told of, maybe by an answer that the end came right behind.
 fn will_be_told(peer: &Peer, token: &str, sent: Result<(), Error>) -> Result<(), Error> {
-    let is_forgotten = peer.is_closed() && peer.session().asks.close(token).is_some();
+    let is_forgotten = peer.is_closed() && peer.with_asks(|asks| asks.close(token)).is_some();
     if is_forgotten { Err(Error::closed()) } else { sent }
 }
 

@@ -1,20 +1,19 @@
-//! How much memory the bytes that one connection has received and not yet handled take, and its places, as the memory
-//! budget counts it.
+//! How much memory one connection takes, as the budget counts it: bytes that are not yet handled, places and open requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::budget::Budget;
 
-/// Set by the connection's own task alone. In KiB, so that small changes cost nothing; less than one KiB counts as none.
+/// Set by the connection's own task alone, but for `session`. In KiB, so that small changes cost nothing; less than one KiB counts as none.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// Bytes that were read, partial messages, queued events, and the message that a handler has.
     all: AtomicU32,
     /// The message that a handler has: it is not taken away.
     handled: AtomicU32,
-    /// The namespaces and rooms that it is in.
-    places: AtomicU32,
+    /// The namespaces and rooms that it is in, and the requests that are open.
+    session: AtomicU32,
 }
 
 impl Input {
@@ -23,9 +22,9 @@ impl Input {
         set(&self.all, bytes, budget);
     }
 
-    /// Notes that its places take so many bytes.
-    pub(super) fn set_places(&self, bytes: usize, budget: &Arc<Budget>) {
-        set(&self.places, bytes, budget);
+    /// Notes that its places and open requests take so many bytes. Under the lock of the session: several tasks do it.
+    pub(super) fn set_session(&self, bytes: usize, budget: &Arc<Budget>) {
+        set(&self.session, bytes, budget);
     }
 
     /// Notes how large the message is that a handler has.
@@ -39,8 +38,8 @@ impl Input {
 
     /// How many bytes would be free without the connection.
     pub(super) fn held(&self) -> usize {
-        let places = in_bytes(self.places.load(Ordering::Relaxed));
-        in_bytes(self.all.load(Ordering::Relaxed)).saturating_sub(self.handled()).saturating_add(places)
+        let session = in_bytes(self.session.load(Ordering::Relaxed));
+        in_bytes(self.all.load(Ordering::Relaxed)).saturating_sub(self.handled()).saturating_add(session)
     }
 }
 
@@ -85,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn places_count_from_one_kib_on_and_are_held() {
+    fn what_a_session_remembers_counts_from_one_kib_on_and_is_held() {
         let (input, budget) = (Input::default(), Budget::unlimited());
-        input.set_places(1023, &budget);
+        input.set_session(1023, &budget);
         assert_eq!((budget.used(), input.held()), (0, 0));
-        input.set_places(1025, &budget);
+        input.set_session(1025, &budget);
         input.set(2048, &budget);
         assert_eq!((budget.used(), input.held()), (4096, 4096));
-        input.set_places(0, &budget);
+        input.set_session(0, &budget);
         assert_eq!((budget.used(), input.held()), (2048, 2048));
     }
 }

@@ -343,16 +343,31 @@ impl Peer {
         is_new
     }
 
-    /// Tells the memory budget how much the places take, before a change of them goes to the fan-out.
-    fn account_places(&self) {
-        let bytes = self.session().membership.bytes();
-        self.input.set_places(bytes, &self.hub.budget);
+    /// Tells the memory budget how much the places and the open requests take.
+    pub(super) fn account(&self) {
+        self.account_of(&self.session());
+    }
+
+    /// The same, under the lock of the session: several tasks do it.
+    fn account_of(&self, session: &Session<Waiter>) {
+        self.input.set_session(session.membership.bytes() + session.asks.bytes(), &self.hub.budget);
+    }
+
+    /// Changes the open requests, and accounts for that when they take more memory or less.
+    pub(super) fn with_asks<R>(&self, change: impl FnOnce(&mut Asks<Waiter>) -> R) -> R {
+        let mut session = self.session();
+        let before = session.asks.bytes();
+        let result = change(&mut session.asks);
+        if session.asks.bytes() != before {
+            self.account_of(&session);
+        }
+        result
     }
 
     /// Connects a namespace, and then queues `reply`.
     pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
         self.session().membership.connect(namespace);
-        self.account_places();
+        self.account();
         self.hub.fanout.connect(self, namespace, reply);
         if let Some(line) = self.hub.line() {
             line.entered();
@@ -363,7 +378,7 @@ impl Peer {
     pub(super) fn exit(self: &Arc<Self>, namespace: &Arc<str>) -> Vec<Arc<str>> {
         let rooms = self.session().membership.disconnect(namespace).unwrap_or_default();
         self.hub.fanout.disconnect(self, namespace, rooms.clone());
-        self.account_places();
+        self.account();
         rooms
     }
 
@@ -371,7 +386,7 @@ impl Peer {
     /// was disconnected.
     pub(super) fn join_for_peer(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>, reply: Bytes) -> bool {
         let is_new = self.session().begin_membership(namespace, Some(room));
-        self.account_places();
+        self.account();
         match is_new {
             true => self.hub.fanout.join(self, namespace, room, Some(reply)),
             false => self.reply(reply),
@@ -381,7 +396,7 @@ impl Peer {
 
     pub(super) fn join(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
         if self.session().membership.join(namespace, room) {
-            self.account_places();
+            self.account();
             self.hub.fanout.join(self, namespace, room, None);
         }
     }
@@ -389,7 +404,7 @@ impl Peer {
     pub(super) fn leave(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
         if self.session().membership.leave(namespace, room) {
             self.hub.fanout.leave(self, namespace, room);
-            self.account_places();
+            self.account();
         }
     }
 

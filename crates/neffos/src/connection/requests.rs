@@ -133,7 +133,7 @@ impl Drop for Agreed {
     fn drop(&mut self) {
         let Some(rest) = self.rest.take() else { return };
         // Whoever takes the request out, this or the reply, decides which came first.
-        let is_unanswered = self.peer.session().asks.close(&self.token).is_some();
+        let is_unanswered = self.peer.with_asks(|asks| asks.close(&self.token)).is_some();
         if !is_unanswered {
             self.peer.hub().fanout.spawn(rest.map(drop));
         }

@@ -261,8 +261,10 @@ impl ServerBuilder {
     }
 
     /// How many bytes everything that is queued may take, of all connections together: received and not yet handled, waiting
-    /// to be sent, or kept for other servers. The rooms of connections count, too, beyond 1 KiB each. The default is half of the memory that the process may take (the least limit of its
-    /// control groups, or the machine's memory), and no limit where the system tells neither. Zero is no limit.
+    /// to be sent, or kept for other servers. The rooms and open asks of each connection count beyond 1 KiB.
+    ///
+    /// The default is half of the memory that the process may take (the least limit of its control groups, or the machine's
+    /// memory), and no limit where the system tells neither. Zero is no limit.
     ///
     /// From four fifths of it on, the server stops reading from connections whose handlers lag; nothing is lost by that. From all
     /// of it on, connections whose sockets are full get no more broadcasts, and those that hold most are closed with 1013, the

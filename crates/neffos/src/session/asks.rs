@@ -122,6 +122,12 @@ impl<W> Asks<W> {
         self.open.take().map(|open| open.into_values().collect()).unwrap_or_default()
     }
 
+    /// About how many bytes the open requests take; none while they are few.
+    pub(crate) fn bytes(&self) -> usize {
+        let room = self.open.as_ref().map_or(0, |open| open.capacity());
+        if room <= FEW { 0 } else { room * ASK_BYTES }
+    }
+
     /// Whether a token looks like one that was made here.
     fn is_own(&self, token: &str) -> bool {
         match self.tokens {
@@ -156,6 +162,10 @@ pub(crate) fn new_token() -> SmolStr {
 /// What the tokens of all clients begin with.
 pub(crate) const CLIENT_TOKEN: char = '$';
 const SERVER_TOKEN: char = 'n';
+/// The table of open requests begins with so much room.
+const FEW: usize = 3;
+/// About how many bytes an open request takes: its entry, its token, and the place for its reply.
+const ASK_BYTES: usize = 384;
 
 #[cfg(test)]
 mod tests {

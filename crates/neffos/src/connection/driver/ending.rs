@@ -11,6 +11,7 @@ use crate::connection::deadlines::{Due, EndLimits};
 use crate::connection::io;
 use crate::connection::peer::too_slow;
 use crate::fanout::{Member, Tally};
+use crate::session::Asks;
 use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
@@ -111,10 +112,8 @@ impl Driver {
     /// From here on the connection is counted out: it gets no broadcast, and its open asks fail.
     pub(super) fn begin_the_end(&mut self) {
         let limits = &self.peer.hub().limits;
-        let (asks, memberships) = {
-            let mut session = self.peer.session();
-            (session.asks.close_all(), session.membership.all().clone())
-        };
+        let asks = self.peer.with_asks(Asks::close_all);
+        let memberships = self.peer.session().membership.all().clone();
         if let Some(line) = self.peer.hub().line() {
             line.parted(&memberships);
         }

@@ -104,9 +104,9 @@ impl Drop for Driver {
             self.begin_the_end();
         }
         self.lose_socket();
-        let budget = &self.peer.hub().budget;
-        self.peer.input().set(0, budget);
-        self.peer.input().set_places(0, budget);
+        self.peer.input().set(0, &self.peer.hub().budget);
+        drop(self.peer.session().membership.take());
+        self.peer.account();
         self.peer.hub().observers.tell_closed(|| self.closed());
     }
 }
@@ -253,7 +253,7 @@ impl Driver {
     pub(super) fn note_told(&mut self) {
         if self.stage == Stage::Telling {
             self.stage = Stage::Over;
-            self.peer.input().set_places(0, &self.peer.hub().budget);
+            self.peer.account();
         }
     }
 

@@ -290,7 +290,7 @@ impl Driver {
 
     /// Hands a reply to the caller that asked; false when it is no reply.
     fn take_reply(&mut self, message: &Message) -> bool {
-        let matched = self.peer.session().asks.answer(message);
+        let matched = self.peer.with_asks(|asks| asks.answer(message));
         match matched {
             Match::Reply(Pending { effect, waiter, .. }) => {
                 if message.error().is_none() {
