@@ -55,11 +55,12 @@ impl Metered {
         Self { stream, stage, received: 0, unsent: 0, is_done: false, charge }
     }
 
-    /// How many bytes TLS holds. The few KiB that each connection over TLS has count until it is a websocket: idle websockets do not
-    /// count.
+    /// How many bytes TLS holds, as the memory budget counts them. An idle websocket counts as none; any other connection counts with
+    /// the few KiB that TLS always takes.
     fn held(&self) -> usize {
-        let session = if self.stage == Stage::Open { 0 } else { SESSION_BYTES };
-        session + self.buffered()
+        let buffered = self.buffered();
+        let is_idle = self.stage == Stage::Open && buffered == 0;
+        if is_idle { 0 } else { SESSION_BYTES + buffered }
     }
 
     /// How many bytes are neither handled nor sent.
@@ -90,7 +91,7 @@ impl Metered {
     }
 
     /// Whether TLS may read once in a turn only. By itself it reads on, until plaintext comes out. In a handshake that would read
-    /// what comes behind it, and when memory is short, the connection's task decides whether to read on.
+    /// the request behind it, and when memory is short, the connection's task decides whether to read on.
     fn reads_once(&self) -> bool {
         match self.stage {
             Stage::Handshake => true,
@@ -187,9 +188,9 @@ impl Secured {
         self.account();
     }
 
-    /// How many bytes are received and not handled, or not sent.
-    pub(super) fn buffered(&self) -> usize {
-        self.0.get_ref().0.buffered()
+    /// How many bytes of the memory budget would be free without it.
+    pub(super) fn held(&self) -> usize {
+        self.0.get_ref().0.held()
     }
 
     /// Whether something has come that is not handled.
@@ -292,7 +293,7 @@ const MOST_IN_HANDSHAKE: usize = 16 * 1024;
 const SESSION_BYTES: usize = 8 * 1024;
 /// How many bytes TLS reads at once. It keeps a buffer of that size.
 const READ_BYTES: usize = 4096;
-/// TLS keeps no more than that of messages of its own which come in several records.
+/// TLS keeps no more than that of an unfinished message of the TLS protocol.
 const MOST_JOINED: usize = 64 * 1024;
 /// How much TLS takes before the socket has taken it: one record.
 const MOST_TO_SEND: usize = 16 * 1024;

@@ -94,7 +94,7 @@ impl Socket {
     pub(super) fn held(&self) -> usize {
         match self {
             #[cfg(feature = "tls")]
-            Self::Stream(stream) => stream.secured().map_or(0, Secured::buffered),
+            Self::Stream(stream) => stream.secured().map_or(0, Secured::held),
             _ => 0,
         }
     }
