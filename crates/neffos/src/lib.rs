@@ -48,7 +48,7 @@ pub mod testing;
 mod time_limit;
 mod websocket;
 
-pub use budget::{MemoryBudget, MemoryUsage};
+pub use budget::{MemoryBudget, MemoryUsage, Reservation};
 pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
 #[cfg(feature = "protobuf")]
 pub use connection::Protobuf;

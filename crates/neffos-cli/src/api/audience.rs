@@ -47,6 +47,13 @@ fn is_settled(cluster: &Cluster) -> bool {
     status.state == LinkState::Up && status.lasted >= SETTLING
 }
 
+/// A message for the same connections, which keeps no body.
+pub(super) fn without_body(message: &Message) -> Message {
+    let copy = Message::new(message.event(), "").in_namespace(message.namespace());
+    let copy = message.room().into_iter().fold(copy, Message::to_room);
+    message.recipient().into_iter().fold(copy, Message::to)
+}
+
 /// How many connections of this server a message is for, at this moment.
 pub(super) fn here(server: &Server, message: &Message, except: Option<&str>) -> usize {
     let (namespace, room) = (message.namespace(), message.room());

@@ -14,7 +14,7 @@ mod request;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -39,7 +39,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/ask", post(ask))
         .route("/api/disconnect", post(disconnect))
         .route("/api/stats", get(stats))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 /// The answer where there is no route.
@@ -55,7 +54,8 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
 }
 
 async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
-    let Broadcast { message, except } = Broadcast::check(read(request).await?, &app.namespaces)?;
+    let (fields, _held) = read(request, &app.server.memory_budget()).await?;
+    let Broadcast { message, except } = Broadcast::check(fields, &app.namespaces)?;
     check_size(&message, app.outbox_bytes)?;
     log(&message, "broadcast");
     let local = audience::here(&app.server, &message, except.as_deref());
@@ -67,10 +67,12 @@ async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCo
 }
 
 async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, ApiError> {
-    let Ask { message, patience } = Ask::check(read(request).await?, &app.namespaces)?;
+    // The message counts until there is an answer.
+    let (fields, _held) = read(request, &app.server.memory_budget()).await?;
+    let Ask { message, patience } = Ask::check(fields, &app.namespaces)?;
     check_size(&message, app.outbox_bytes)?;
     log(&message, "ask");
-    let nobody = audience::absent(&app, message.clone());
+    let nobody = audience::absent(&app, audience::without_body(&message));
     let asked = timeout(patience, app.server.ask(message));
     tokio::select! {
         biased;
@@ -90,7 +92,7 @@ fn check_size(message: &Message, outbox_bytes: usize) -> Result<(), ApiError> {
 }
 
 async fn disconnect(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
-    let Disconnect { id, frame } = Disconnect::check(read(request).await?)?;
+    let Disconnect { id, frame } = Disconnect::check(read(request, &app.server.memory_budget()).await?.0)?;
     let code = frame.code().as_u16();
     tracing::info!(target: AUDIT, id, code, reason = frame.reason(), "disconnect");
     let local = app.server.connections_with_id(&id).len();

@@ -3,25 +3,68 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
 use http::StatusCode;
-use neffos::{CloseCode, CloseFrame, Message};
+use http_body_util::BodyExt;
+use neffos::{CloseCode, CloseFrame, MemoryBudget, Message, Reservation};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use super::MAX_ASK_TIMEOUT;
 use super::error::ApiError;
-use crate::body::{Body, any_value};
+use super::{MAX_ASK_TIMEOUT, MAX_BODY};
+use crate::body::{self, any_value};
 
-/// Reads a request's body as JSON, of whatever content type.
-pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+/// Reads a request's body as JSON, of any content type. The body and the fields count in `budget` until the reservation is dropped.
+pub(super) async fn read<T: DeserializeOwned>(
+    request: Request,
+    budget: &MemoryBudget,
+) -> Result<(T, Reservation), ApiError> {
     let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive");
-    let body = timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await.map_err(late)?;
-    parse(&body.map_err(|rejection| ApiError::new(rejection.status(), rejection.body_text()))?)
+    let mut held = budget.reserve(0).ok_or_else(ApiError::no_memory)?;
+    let body = timeout(BODY_TIMEOUT, collect(request.into_body(), &mut held)).await.map_err(late)??;
+    // The fields are a copy of it.
+    grow(&mut held, body.len().saturating_mul(2))?;
+    Ok((parse(&body)?, held))
+}
+
+/// Copies the body into one buffer, which grows as chunks arrive. A chunk as such may keep a buffer that is far larger.
+async fn collect(mut body: Body, held: &mut Reservation) -> Result<Vec<u8>, ApiError> {
+    let too_large = || {
+        let text = format!("the body is larger than {MAX_BODY} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > MAX_BODY {
+        return Err(too_large());
+    }
+    // A call for which there is no room is refused before it is read.
+    grow(held, announced)?;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|err| ApiError::bad_request(format!("the body cannot be read: {err}")))?;
+        let Ok(chunk) = frame.into_data() else { continue };
+        let length = bytes.len() + chunk.len();
+        if length > MAX_BODY {
+            return Err(too_large());
+        }
+        if length > bytes.capacity() {
+            let capacity = length.max(bytes.capacity().saturating_mul(2)).min(MAX_BODY);
+            grow(held, capacity)?;
+            bytes.reserve_exact(capacity - bytes.len());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Makes a reservation of at least so many bytes.
+fn grow(held: &mut Reservation, bytes: usize) -> Result<(), ApiError> {
+    let has_room = bytes <= held.bytes() || held.resize(bytes);
+    has_room.then_some(()).ok_or_else(ApiError::no_memory)
 }
 
 /// A broadcast that can be made.
@@ -133,7 +176,7 @@ struct Place {
 }
 
 impl Place {
-    fn message(self, body: Body, namespaces: &BTreeSet<String>) -> Result<Message, ApiError> {
+    fn message(self, body: body::Body, namespaces: &BTreeSet<String>) -> Result<Message, ApiError> {
         if !namespaces.contains(&self.namespace) {
             let known = namespaces.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
             return Err(ApiError::bad_request(format!(
@@ -151,8 +194,8 @@ impl Place {
     }
 }
 
-fn read_body(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<Body, ApiError> {
-    Body::of(json, base64).map_err(ApiError::bad_request)
+fn read_body(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<body::Body, ApiError> {
+    body::Body::of(json, base64).map_err(ApiError::bad_request)
 }
 
 /// A name that is given and empty was meant to be something: to take it for none would reach too many.
@@ -208,6 +251,7 @@ const DEFAULT_ASK_TIMEOUT: Duration = Duration::from_secs(10);
 mod tests {
     use std::convert::Infallible;
 
+    use axum::body::Bytes;
     use axum::response::IntoResponse;
 
     use super::*;
@@ -286,8 +330,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_arrive_is_not_waited_for() {
-        let body = axum::body::Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
-        let err = read::<BroadcastFields>(Request::new(body)).await.unwrap_err();
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+        let err = read::<BroadcastFields>(Request::new(body), &MemoryBudget::new(0)).await.unwrap_err();
         assert_eq!(err.into_response().status(), StatusCode::REQUEST_TIMEOUT);
     }
 

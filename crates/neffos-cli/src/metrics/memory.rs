@@ -13,7 +13,7 @@ pub(super) fn describe() {
         "Connections that were closed, since they held most while the memory budget was used up."
     );
     describe_counter!(PAUSES, "Pauses of reading from a connection, since the memory budget was nearly used up.");
-    describe_counter!(REFUSED, "Clients that were refused, since the memory budget was used up.");
+    describe_counter!(REFUSED, "Clients and API calls that were refused, since the memory budget had no room.");
 }
 
 pub(super) fn update(memory: MemoryUsage) {

@@ -2,6 +2,8 @@
 
 use neffos::{Client, Events, Message, State};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::support::{
@@ -248,4 +250,25 @@ async fn the_stats_count_connections_and_messages() {
     assert_eq!(stats["dropped"], json!({"full": 0, "closed": 0}));
     assert_eq!(stats["version"], env!("CARGO_PKG_VERSION"));
     assert!(stats["uptime_seconds"].is_u64());
+}
+
+#[tokio::test]
+async fn calls_that_are_pipelined_before_a_half_close_are_all_done_and_answered() {
+    const CALLS: usize = 50;
+    let program = Program::start(&[]).await;
+    let mut ada = program.client().await.join_namespace().await;
+    let mut stream = TcpStream::connect(program.address).await.unwrap();
+    let head = format!("POST /api/broadcast HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\n", bearer(KEY));
+    for nth in 0..CALLS {
+        let body = json!({"event": "news", "body": nth}).to_string();
+        let call = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(call.as_bytes()).await.unwrap();
+    }
+    stream.shutdown().await.unwrap();
+    let mut answers = String::new();
+    soon(stream.read_to_string(&mut answers)).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 202 ").count(), CALLS);
+    for nth in 0..CALLS {
+        assert_eq!(ada.text().await, format!(";default;;news;0;!;{nth}"));
+    }
 }

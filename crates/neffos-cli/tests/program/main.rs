@@ -11,6 +11,7 @@ mod documents;
 mod internal;
 mod journal;
 mod keys;
+mod memory;
 mod operation;
 mod page;
 mod pressure;

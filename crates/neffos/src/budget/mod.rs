@@ -4,10 +4,12 @@
 //!
 //! - `mod.rs`: [`Budget`], the shared count; [`Charge`], a part of it. Pure.
 //! - `machine.rs`: how much memory the process may take.
+//! - `reservation.rs`: what the application itself charges, [`Reservation`].
 //! - `shed.rs`: the task that closes the connections that hold most.
 //! - `usage.rs`: the public view, [`MemoryBudget`] and [`MemoryUsage`].
 
 mod machine;
+mod reservation;
 mod shed;
 mod usage;
 
@@ -16,6 +18,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+pub use reservation::Reservation;
 use shed::Shedder;
 pub(crate) use shed::{Holder, Source, Steps};
 pub use usage::{MemoryBudget, MemoryUsage};
@@ -23,6 +26,8 @@ pub use usage::{MemoryBudget, MemoryUsage};
 /// The bytes in use, out of a limit.
 pub(crate) struct Budget {
     used: AtomicUsize,
+    /// How much of it the application has reserved in small parts.
+    small: AtomicUsize,
     /// The pressure that follows from `used`. It is alone in its cache line: it is read often and rarely changes.
     level: Level,
     thresholds: Thresholds,
@@ -72,6 +77,7 @@ impl Budget {
         };
         Arc::new(Self {
             used: AtomicUsize::new(0),
+            small: AtomicUsize::new(0),
             level: Level(AtomicU8::new(Pressure::Calm as u8)),
             thresholds,
             is_shedding: AtomicBool::new(false),

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Budget;
 
-/// How much memory servers may take for everything that is queued. Several servers of one process can share one.
+/// How much memory servers may take for everything that is queued, and for what the application [reserves](Self::reserve). Several servers of one process can share one.
 ///
 /// # Examples
 ///
@@ -80,7 +80,7 @@ impl MemoryUsage {
         self.pauses
     }
 
-    /// Clients that were refused, since use was over the limit.
+    /// Clients that were refused, since use was over the limit, and reservations for which there was no room.
     pub fn refused(&self) -> u64 {
         self.refused
     }

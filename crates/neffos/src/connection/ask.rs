@@ -114,7 +114,8 @@ pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadli
             Err(_) => drop(peer.with_asks(|asks| asks.close(&token))),
         }
     }
-    drop(peers);
+    // It is in the outboxes: to keep it, too, until there is an answer would take as much memory again.
+    drop((peers, message));
     // The peers that were asked hold the slot. If there are none, it stays until the deadline.
     let slot = (!is_asked).then_some(slot);
     let answer = answered(wait, deadline).await;

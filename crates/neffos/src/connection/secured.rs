@@ -167,6 +167,11 @@ impl AsyncWrite for Metered {
 pub(crate) struct Secured(TlsStream<Metered>);
 
 impl Secured {
+    /// The socket below TLS.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.0.get_ref().0.stream
+    }
+
     pub(crate) fn new(stream: impl Into<TlsStream<Metered>>) -> Self {
         let mut secured = Self(stream.into());
         match &mut secured.0 {

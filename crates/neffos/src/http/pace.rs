@@ -13,7 +13,7 @@ pub(super) struct PaceLimits {
     pub(super) head: Duration,
     /// A request and its answer, from the end of the head to the last byte.
     pub(super) answer: Duration,
-    /// The socket, while it takes no byte of an answer.
+    /// The socket, while it takes no byte of an answer; a client that sends nothing more, while it is sent nothing.
     pub(super) stall: Duration,
     /// A connection, from an answer to the next request.
     pub(super) idle: Duration,
@@ -24,6 +24,8 @@ pub(super) struct PaceLimits {
 pub(super) struct Pace {
     stage: Stage,
     stalled: Option<Instant>,
+    /// Since when the client has sent all that it will send, or the last time that it took bytes after that.
+    half_closed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +40,23 @@ enum Stage {
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { stage: Stage::Head(now), stalled: None }
+        Self { stage: Stage::Head(now), stalled: None, half_closed: None }
     }
 
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle(_))
+    }
+
+    /// For how long nothing has been asked; zero: something is.
+    pub(super) fn idle_for(&self, now: Instant) -> Duration {
+        match self.stage {
+            Stage::Idle(since) => now.saturating_duration_since(since),
+            Stage::Head(_) | Stage::Answer(_) => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.stage, Stage::Answer(_))
     }
 
     /// Whether nothing is asked, and nothing waits to be written.
@@ -79,8 +93,14 @@ impl Pace {
     }
 
     /// The socket has taken bytes.
-    pub(super) fn flowing(&mut self) {
+    pub(super) fn flowing(&mut self, now: Instant) {
         self.stalled = None;
+        self.half_closed = self.half_closed.map(|_| now);
+    }
+
+    /// The client sends nothing more. It may wait for its answers, or be gone: only a socket that takes bytes tells.
+    pub(super) fn half_closed(&mut self, now: Instant) {
+        self.half_closed.get_or_insert(now);
     }
 
     /// When the connection is given up, if nothing changes.
@@ -91,7 +111,8 @@ impl Pace {
             Stage::Answer(since) => after(since, limits.answer),
             Stage::Idle(since) => after(since, limits.idle),
         };
-        let stall = self.stalled.and_then(|since| after(since, limits.stall));
+        let silent = self.stalled.or(self.half_closed.filter(|_| self.is_answering()));
+        let stall = silent.and_then(|since| after(since, limits.stall));
         stage.into_iter().chain(stall).min()
     }
 }
@@ -135,8 +156,22 @@ mod tests {
         pace.stalled(start);
         pace.stalled(start + Duration::from_secs(19));
         assert_eq!(pace.deadline(&LIMITS), after(start, 20));
-        pace.flowing();
+        pace.flowing(start);
         assert_eq!(pace.deadline(&LIMITS), after(start, 120));
+    }
+
+    #[test]
+    fn a_client_that_sends_nothing_more_is_given_up_when_it_is_sent_nothing_for_as_long() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.asked(start);
+        pace.half_closed(start + Duration::from_secs(1));
+        pace.half_closed(start + Duration::from_secs(2));
+        assert_eq!(pace.deadline(&LIMITS), after(start, 21));
+        pace.flowing(start + Duration::from_secs(15));
+        assert_eq!(pace.deadline(&LIMITS), after(start, 35));
+        pace.answered(start + Duration::from_secs(16));
+        assert_eq!(pace.deadline(&LIMITS), after(start, 91));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Porch {
 
     /// Makes room when the process has no file descriptor left.
     pub(super) fn make_room(&self) -> Room {
-        let evicted = (0..EVICTED_AT_ONCE).take_while(|_| self.evict()).count();
+        let evicted = (0..EVICTED_AT_ONCE).take_while(|_| self.evict(Duration::ZERO)).count();
         match evicted {
             0 => self.seats.take().map_or(Room::None, Room::Seat),
             _ => Room::Soon,
@@ -81,9 +81,9 @@ impl Porch {
         seat
     }
 
-    /// Closes the connection that has been without a request for longest; false when there is none.
-    fn evict(&self) -> bool {
-        let is_evicted = self.idle.evict();
+    /// Closes the connection that has been without a request for longest; false when there is none that has been so for `rest`.
+    fn evict(&self, rest: Duration) -> bool {
+        let is_evicted = self.idle.evict(rest);
         if is_evicted {
             self.refusals.add(Refusal::Evicted);
         }
@@ -99,11 +99,11 @@ impl Porch {
         {
             return None;
         }
-        if self.budget.is_far_over() && !self.evict() {
+        if self.budget.is_far_over() && !self.frees_memory(counts.all) {
             self.budget.count_refusal();
             return None;
         }
-        if self.limits.all > 0 && counts.all >= self.limits.all && !self.evict() {
+        if self.limits.all > 0 && counts.all >= self.limits.all && !self.evict(Duration::ZERO) {
             return None;
         }
         counts.all += 1;
@@ -111,6 +111,12 @@ impl Porch {
             *counts.addresses.entry(address).or_default() += 1;
         }
         Some(Place { porch: self.clone(), address, charge: self.budget.charge(CLIENT_BYTES) })
+    }
+
+    /// Whether a connection is closed to free memory. None is when the clients of this listener, so many, hold little: then
+    /// others use the memory, and it is these that have to give it back.
+    fn frees_memory(&self, clients: usize) -> bool {
+        clients.saturating_mul(CLIENT_BYTES) >= self.budget.share(LARGE_SHARE) && self.evict(REST)
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -219,14 +225,20 @@ impl Complaint {
     }
 }
 
-/// About how many bytes a client takes while it speaks HTTP: a buffer for the head of its request, and the task that answers.
-const CLIENT_BYTES: usize = 16 * 1024;
+/// About how many bytes a client takes while it speaks HTTP: a buffer for the head of its request (16 KiB), one for the heads of
+/// answers (8 KiB), and the task that answers.
+const CLIENT_BYTES: usize = 28 * 1024;
+/// Which part of the budget the clients of a listener must hold before one of them is closed to free memory.
+const LARGE_SHARE: usize = 20;
+/// A connection on which an answer ended less than this ago is in use: it is not closed to free memory.
+const REST: Duration = Duration::from_secs(1);
 const SEATS: usize = 16;
 const EVICTED_AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use super::super::visit::Visit;
     use super::*;
 
     fn porch(all: usize, per_address: usize) -> Arc<Porch> {
@@ -277,6 +289,33 @@ mod tests {
         drop(entries);
         assert_eq!(budget.used(), 0);
         assert!(is_place(porch.enter(from("192.0.2.1")).as_ref()));
+    }
+
+    /// A client of `porch` to whom an answer has just ended.
+    fn answered(porch: &Arc<Porch>) -> (Option<Entry>, Arc<Visit>) {
+        let (entry, visit) = (porch.enter(from("192.0.2.1")), Arc::new(Visit::new(porch.idle().clone())));
+        visit.asked();
+        drop(visit.answering());
+        (entry, visit)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_in_use_or_of_a_listener_that_holds_little_is_not_closed_for_the_memory_that_others_take() {
+        let budget = Budget::new(100 * CLIENT_BYTES);
+        let limits = PorchLimits { all: 0, per_address: None };
+        let [internal, public] = [(); 2].map(|()| Porch::new(limits, Arc::default(), budget.clone()));
+        let _operator = answered(&internal);
+        let strangers: Vec<_> = (0..5).map(|_| answered(&public)).collect();
+        let _load = budget.charge(100 * CLIENT_BYTES);
+        let evicted = |porch: &Porch| porch.refusals.of(Refusal::Evicted);
+        // All are in use: a new client is answered once.
+        assert!(!is_place(public.enter(from("192.0.2.2")).as_ref()) && evicted(&public) == 0);
+        tokio::time::advance(REST).await;
+        assert!(is_place(public.enter(from("192.0.2.2")).as_ref()) && evicted(&public) == 1);
+        // The operator's connection is idle, too, but to close it would free next to nothing.
+        assert!(matches!(internal.enter(from("192.0.2.2")), Some(Entry::Seat(_))));
+        assert_eq!(evicted(&internal), 0);
+        drop(strangers);
     }
 
     #[test]

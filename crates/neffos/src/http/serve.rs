@@ -29,7 +29,7 @@ use tower_service::Service;
 
 use super::handshake;
 use super::pace::PaceLimits;
-use super::paced::PacedStream;
+use super::paced::{PacedStream, Watched};
 use super::porch::{Complaint, Entry, Porch, PorchLimits, Room, is_out_of_files};
 use super::sockets::SocketOptions;
 use super::upgrade::{Handover, SHUT_GRACE};
@@ -48,6 +48,9 @@ use crate::server::Server;
 /// A client has the server's `handshake_timeout` (10 s) from its connection to the end of its request, whose head may be
 /// 16 KiB with 100 headers; `response_timeout` (2 min) from there to the last byte of its answer, and `slow_consumer_timeout` (10 s)
 /// while it takes no byte of that; and `keep_alive_timeout` (75 s) to its next request.
+///
+/// A client that half-closes its connection gets all its answers. It is closed when it has been sent nothing for
+/// `slow_consumer_timeout`, because it may be gone.
 ///
 /// As many clients as there may be websockets, in all and from each address, may be there without being one. When there is no room,
 /// or the process has no file descriptor left, connections without a request are closed, the oldest first. Sixteen descriptors are
@@ -273,7 +276,7 @@ pub(super) async fn answer<S, A, B>(
     app: A,
 ) -> Option<impl Future<Output = ()> + Send>
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Watched + Send + Unpin + 'static,
     A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
     A::Error: Into<Box<dyn StdError + Send + Sync>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + 'static,
@@ -281,24 +284,26 @@ where
     let patience = server.gate().settings.handshake_timeout;
     let handover = &Arc::new(Handover::default());
     let visit = &Arc::new(Visit::new(caller.porch.idle().clone()));
-    let (gate, address) = (server.gate(), caller.address);
+    let (gate, address, budget) = (server.gate(), caller.address, &server.hub().budget);
     let (limits, is_brief) = (caller.limits(&server), caller.is_brief());
     let _present = visit.present();
     let service = service_fn(move |mut request: Request<Incoming>| {
         handover.begin();
         visit.asked();
+        let charge = budget.charge(bytes_of(&request));
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(handover.clone());
         let answer = app.clone().call(request);
         async move {
             let answer = answer.await.map_err(|err| NoAnswer(err.into()))?;
             let answer = last_if(is_brief || gate.is_shut(), answer)?;
-            Ok::<_, NoAnswer>(until_its_end(answer, visit.answering()))
+            Ok::<_, NoAnswer>(until_its_end(answer, (visit.answering(), charge)))
         }
     });
     let mut http = http1::Builder::new();
     // How long a request may take is known to the visit.
-    http.header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    // A client that has sent its last request still gets the answer; the stream notes when it is gone.
+    http.half_close(true).header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     {
         let stream = PacedStream::new(stream, visit.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
@@ -318,6 +323,13 @@ where
     }
     drop(caller);
     handover.take()?.complete().await
+}
+
+/// About how many bytes a request takes until it is answered, beside its connection: its headers, and the buffer into
+/// which its body is read.
+fn bytes_of(request: &Request<Incoming>) -> usize {
+    let buffer = if request.body().is_end_stream() { 0 } else { MAX_HEAD };
+    buffer + request.headers().capacity() * HEADER_BYTES
 }
 
 /// Keeps `held` for as long as the body of the answer.
@@ -420,6 +432,8 @@ fn shares_port(_listener: &TcpListener) -> bool {
 /// What a request may be before its body.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
+/// How much a header takes in a map, without its text.
+const HEADER_BYTES: usize = 112;
 /// How long a client may take for each step when there was no room for it.
 const BRIEF: Duration = Duration::from_secs(2);
 /// How long accepting rests while connections are being closed to make room.

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
 use tokio::time::{Instant, sleep_until};
@@ -56,9 +57,18 @@ impl Visit {
     /// The socket has taken bytes, or does not.
     pub(super) fn wrote(&self, has_taken: bool) {
         match has_taken {
-            true => self.pace().flowing(),
+            true => self.pace().flowing(Instant::now()),
             false => self.pace().stalled(Instant::now()),
         }
+    }
+
+    pub(super) fn is_answering(&self) -> bool {
+        self.pace().is_answering()
+    }
+
+    /// The client sends nothing more.
+    pub(super) fn half_closed(&self) {
+        self.pace().half_closed(Instant::now());
     }
 
     /// Resolves when the client is given up: a deadline has passed, or its place is needed. To be polled behind the connection,
@@ -151,13 +161,20 @@ impl Idle {
         }
     }
 
-    /// Closes the connection that has been idle for longest; false when there is none.
-    pub(super) fn evict(&self) -> bool {
-        let longest = lock(&self.queue).pop_first();
-        longest.is_some_and(|(_, visit)| {
+    /// Closes the connection that has been idle for longest; false when there is none that has been so for `rest`.
+    pub(super) fn evict(&self, rest: Duration) -> bool {
+        let longest = self.pop_longest(rest);
+        longest.is_some_and(|visit| {
             visit.evict();
             true
         })
+    }
+
+    fn pop_longest(&self, rest: Duration) -> Option<Arc<Visit>> {
+        let mut queue = lock(&self.queue);
+        let longest = queue.first_entry()?;
+        let idle = longest.get().pace().idle_for(Instant::now());
+        (idle >= rest).then(|| longest.remove())
     }
 }
 

@@ -275,6 +275,11 @@ impl Server {
         MemoryBudget(self.hub.budget.clone()).usage()
     }
 
+    /// The budget in which everything that is queued counts, and in which the application may reserve memory for its own queues.
+    pub fn memory_budget(&self) -> MemoryBudget {
+        MemoryBudget(self.hub.budget.clone())
+    }
+
     /// What became of all messages since the start.
     pub fn counters(&self) -> Counters {
         self.hub.fanout.totals().read()
