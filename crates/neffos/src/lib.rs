@@ -25,6 +25,7 @@
 //!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers on one server see one order.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod admission;
 mod budget;
 mod client;
 mod connection;
@@ -34,12 +35,15 @@ mod fanout;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod handlers;
+mod handles;
 mod http;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
 mod message;
 pub mod net;
+mod rate;
 mod sampled;
 mod server;
 mod session;
@@ -48,27 +52,28 @@ pub mod testing;
 mod time_limit;
 mod websocket;
 
+pub use admission::{AddressRate, RefusedConnections, UpgradeError, random_id};
 pub use budget::{MemoryBudget, MemoryUsage, Reservation};
 pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
-#[cfg(feature = "protobuf")]
-pub use connection::Protobuf;
-pub use connection::{
-    ClientSide, Closed, ClosedBy, Conn, Event, Events, Extensions, FromEvent, Handler, IntoDecision, IntoReply, Json,
-    NsConn, Rate, RateLimited, Reply, Room, ServerSide, Setup, Side, State,
-};
+pub use connection::{Closed, ClosedBy, RateLimited};
 pub use error::{CloseError, Error};
 pub use exchange::{
     Cluster, ClusterCount, ClusterStatus, Dialect, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange,
     MemoryLink, Parcel,
 };
 pub use fanout::{Counters, Overflow};
+#[cfg(feature = "protobuf")]
+pub use handlers::Protobuf;
+pub use handlers::{Event, Events, FromEvent, Handler, IntoDecision, IntoReply, Json, Reply, Setup, State};
+pub use handles::{ClientSide, Conn, Extensions, NsConn, Room, ServerSide, Side};
 #[cfg(feature = "tls")]
 pub use http::serve_tls;
 #[cfg(feature = "axum")]
 pub use http::{Asset, browser_client};
-pub use http::{UpgradeError, UpgradeService, serve, serve_app};
+pub use http::{UpgradeService, serve, serve_app};
 pub use message::{IntoMessages, Message, Sender};
-pub use server::{AddressRate, Exclude, RefusedConnections, Server, ServerBuilder, random_id};
+pub use rate::Rate;
+pub use server::{Exclude, Server, ServerBuilder};
 #[cfg(feature = "deflate")]
 pub use websocket::Compression;
 pub use websocket::{CloseCode, CloseFrame};

@@ -1,9 +1,11 @@
 //! `cargo xtask layers`: the modules of the library depend one way, and those that hold rules touch no world.
 //!
 //! - `rules`: who may use what, and what the pure modules may not name
+//! - `cycles`: files that use each other in a circle
 //! - `scan`: the paths that source names
 //! - `lexer`: source cut into words and signs
 
+mod cycles;
 mod lexer;
 mod rules;
 mod scan;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 use crate::steps;
 use crate::workspace::Workspace;
+use cycles::Graph;
 use rules::Place;
 
 /// Checks every source file of the library, and the manifests of the workspace.
@@ -29,11 +32,28 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
         let at = |(line, fault)| format!("{}:{line}: {fault}", path.display());
         faults.extend(found.iter().flat_map(|mention| place.faults(mention)).map(at));
     }
+    for source in [LIBRARY, PROGRAM] {
+        faults.extend(circles(source)?);
+    }
     if faults.is_empty() {
         println!("{} files depend one way", sources.len());
         return Ok(());
     }
     Err(faults.join("\n").into())
+}
+
+/// The circles of files below `source`, but those that are allowed.
+fn circles(source: &str) -> Result<Vec<String>> {
+    let mut graph = Graph::default();
+    for path in sources(Path::new(source))? {
+        let file = path.strip_prefix(source)?;
+        graph.add(file, &scan::mentions(&steps::read(&path)?, Place::new(file).depth()));
+    }
+    let cycles = graph.cycles(MOST_FILES_IN_A_CIRCLE);
+    Ok(cycles
+        .iter()
+        .map(|files| format!("{source}: these files use each other in a circle: {}", files.join(", ")))
+        .collect())
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -51,3 +71,5 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 const LIBRARY: &str = "crates/neffos/src";
+const PROGRAM: &str = "crates/neffos-cli/src";
+const MOST_FILES_IN_A_CIRCLE: usize = 2;

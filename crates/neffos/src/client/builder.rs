@@ -18,8 +18,10 @@ use super::reconnect::{Change, Reconnect};
 use super::target::{Security, Target};
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsSettings};
-use crate::connection::{ClientSide, Conn, Events, Hub, Limits, Line, Namespaces, Recovery, Setup, StateMap};
+use crate::connection::{Hub, Limits, StateMap};
 use crate::error::Error;
+use crate::handlers::{ClientApplication, Events, Namespaces, Setup};
+use crate::handles::{ClientSide, Conn, Line, Recovery};
 use crate::net::redact;
 use crate::session::ForeignRooms;
 
@@ -47,7 +49,7 @@ use crate::session::ForeignRooms;
 #[must_use]
 pub struct ClientBuilder {
     url: String,
-    namespaces: Namespaces,
+    namespaces: Namespaces<ClientSide>,
     state: StateMap,
     limits: Limits,
     headers: HeaderMap,
@@ -70,7 +72,7 @@ impl ClientBuilder {
         limits.max_message = MAX_MESSAGE;
         Self {
             url: url.to_owned(),
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces::new(),
             state: StateMap::default(),
             limits,
             headers: HeaderMap::new(),
@@ -381,8 +383,11 @@ impl ClientBuilder {
 
     /// One that makes nothing secret.
     fn into_dialer(self, target: Target) -> Dialer {
+        let native = self.namespaces.native_mode();
+        let app = Arc::new(ClientApplication::new(self.namespaces));
         Dialer {
-            hub: Arc::new(Hub::of_client(self.limits, self.namespaces, self.state)),
+            hub: Arc::new(Hub::of_client(self.limits, (app.clone(), native), self.state)),
+            app,
             target,
             headers: self.headers,
             before_dial: self.before_dial,
@@ -399,6 +404,7 @@ impl ClientBuilder {
 fn begin(dialer: Dialer, first: Dialled, reconnect: Option<Reconnect>, on_change: Option<ChangeHook>) -> Client {
     let recovery = reconnect.as_ref().map_or(Recovery::Never, |policy| Recovery::With(policy.away()));
     let line = Line::new(&dialer.hub, &first.peer, recovery);
+    dialer.app.set_line(&line);
     tokio::spawn(Keeper { line: line.clone(), dialer, reconnect, on_change }.run(first));
     Client { conn: Conn::from_link(line) }
 }

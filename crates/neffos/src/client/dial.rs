@@ -19,6 +19,7 @@ use super::tls::Tls;
 use super::upgrade::{self, Opening};
 use crate::connection::{Hub, Identity, Peer, Socket, Start, Stream};
 use crate::error::Error;
+use crate::handlers::ClientApplication;
 use crate::message::wire::NativeMode;
 use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame, Reader, Role};
@@ -26,6 +27,7 @@ use crate::websocket::{self, CloseCode, CloseFrame, Reader, Role};
 /// What every attempt needs.
 pub(super) struct Dialer {
     pub(super) hub: Arc<Hub>,
+    pub(super) app: Arc<ClientApplication>,
     pub(super) target: Target,
     pub(super) headers: HeaderMap,
     pub(super) before_dial: Option<DialHook>,
@@ -113,7 +115,7 @@ impl Dialer {
             Identity { id: welcome.id.into(), reconnect_tries: 0, address: None, client_ip: None, deflate: None };
         let peer = Peer::new(&self.hub, identity, socket);
         if self.hub.native == NativeMode::Only
-            && let Some(name) = self.hub.namespaces.name("")
+            && let Some(name) = self.hub.app.namespace("")
         {
             peer.enter(&name, None);
         }

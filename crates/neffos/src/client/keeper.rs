@@ -7,9 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use super::dial::{Dialer, Dialled};
 use super::reconnect::{Change, Loss, Missing, Reconnect};
-use crate::connection::{Line, Peer, connect, drive, join};
+use crate::connection::requests::{connect, join};
+use crate::connection::{Peer, drive};
 use crate::error::Error;
 use crate::fanout::Member;
+use crate::handles::Line;
 use crate::websocket::{CloseCode, CloseFrame};
 
 pub(super) type ChangeHook = Arc<dyn Fn(&Change) + Send + Sync>;

@@ -28,8 +28,8 @@ pub use attempt::Attempt;
 pub use builder::{ClientBuilder, IntoNamespaces};
 pub use reconnect::{Change, Loss, Missing, Reconnect};
 
-use crate::connection::{ClientSide, Conn, NsConn};
 use crate::error::Error;
+use crate::handles::{ClientSide, Conn, NsConn};
 use crate::websocket::{CloseCode, CloseFrame};
 
 /// A connection to a server, and its owner: dropping the client closes it.

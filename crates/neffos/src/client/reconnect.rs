@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connection::Away;
 use crate::error::Error;
+use crate::handles::Away;
 use crate::websocket::{CloseCode, CloseFrame};
 
 /// How a lost connection is dialled again: after how long, how often, and when not at all.

@@ -1,73 +1,24 @@
 //! Requests to the peer, and what their replies agree to.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 use super::peer::Peer;
+use super::waiter::{Answer, Slot, Waiter};
 use crate::error::Error;
 use crate::message::Message;
 use crate::session::{Effect, Pending, new_token};
 use crate::time_limit;
-
-type Answer = Result<Message, Error>;
-
-/// Who waits for a reply.
-#[derive(Debug, Clone)]
-pub(crate) enum Waiter {
-    /// Whoever asked this connection.
-    One(Arc<Slot>),
-    /// A caller that asked several: the first reply counts. When the last of these is dropped, the caller learns that no
-    /// connection is left to reply.
-    First(Arc<Slot>),
-}
-
-/// Room for one answer.
-#[derive(Debug)]
-pub(crate) struct Slot(Mutex<Option<oneshot::Sender<Answer>>>);
-
-impl Waiter {
-    /// Hands over the peer's reply.
-    pub(super) fn answer(self, reply: Message) {
-        let (Self::One(slot) | Self::First(slot)) = self;
-        let answer = match reply.error() {
-            Some(text) => Err(Error::from_wire(text)),
-            None => Ok(reply),
-        };
-        slot.put(answer);
-    }
-
-    /// Says that the connection ended. When several were asked, the others may still answer.
-    pub(super) fn abandon(self) {
-        if let Self::One(slot) = self {
-            slot.put(Err(Error::closed()));
-        }
-    }
-}
-
-impl Slot {
-    fn put(&self, answer: Answer) {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Nobody may wait any more: then the answer is late.
-        if let Some(told) = told {
-            told.send(answer).ok();
-        }
-    }
-}
-
-fn slot() -> (Arc<Slot>, oneshot::Receiver<Answer>) {
-    let (told, wait) = oneshot::channel();
-    (Arc::new(Slot(Mutex::new(Some(told)))), wait)
-}
 
 /// Asks the peer, and lets `effect` take place with a reply that is not an error.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future forgets the request: a later reply changes nothing here.
-pub(super) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) -> Answer {
+pub(crate) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) -> Answer {
     Request::send(peer, message, &effect)?.answer().await
 }
 
@@ -80,7 +31,7 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn send(peer: &Arc<Peer>, message: Message, effect: &Effect) -> Result<Self, Error> {
-        let (slot, wait) = slot();
+        let (slot, wait) = Slot::new();
         let mut asked = Asked::default();
         open(peer, message, effect, Waiter::One(slot), &mut asked)?;
         Ok(Self { peer: peer.clone(), asked, wait })
@@ -101,7 +52,7 @@ impl Request {
 ///
 /// `is_closed` as soon as every peer that was asked has ended. If none could be asked, waits for the deadline.
 pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadline: Duration) -> Answer {
-    let (slot, wait) = slot();
+    let (slot, wait) = Slot::new();
     let token = new_token();
     let mut asked = Asked::default();
     let mut is_asked = false;
@@ -181,7 +132,7 @@ mod tests {
     use super::*;
 
     fn noted(peer: &Peer) -> (SmolStr, oneshot::Receiver<Answer>) {
-        let (slot, wait) = slot();
+        let (slot, wait) = Slot::new();
         let token = new_token();
         let pending = Pending { namespace: "default".into(), effect: Effect::Nothing, waiter: Waiter::One(slot) };
         peer.session().asks.open(token.clone(), pending, 1).unwrap();

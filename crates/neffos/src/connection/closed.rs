@@ -1,12 +1,9 @@
-//! [`Closed`]: how a connection ended, for logs and metrics. The hooks that observe connections.
+//! [`Closed`]: how a connection ended, for logs and metrics.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conn::Conn;
 use crate::websocket::{CloseCode, CloseFrame};
 
 /// How a connection ended.
@@ -102,49 +99,5 @@ impl Closed {
     /// Which side ended it.
     pub fn by(&self) -> ClosedBy {
         self.by
-    }
-}
-
-/// The application's hooks.
-#[derive(Clone, Default)]
-pub(crate) struct Observers {
-    pub(crate) opened: Option<Hook<Conn>>,
-    pub(crate) closed: Option<Hook<Closed>>,
-    /// Gets the address of each client that `on_connect` refuses.
-    pub(crate) refused: Option<Hook<IpAddr>>,
-}
-
-type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
-
-impl Observers {
-    pub(super) fn tell_opened(&self, conn: impl FnOnce() -> Conn) {
-        if let Some(hook) = &self.opened {
-            guarded("on_opened", || hook(&conn()));
-        }
-    }
-
-    pub(super) fn tell_refused(&self, client: Option<IpAddr>) {
-        if let (Some(hook), Some(client)) = (&self.refused, client) {
-            hook(&client);
-        }
-    }
-
-    pub(super) fn tell_closed(&self, closed: impl FnOnce() -> Closed) {
-        if let Some(hook) = &self.closed {
-            guarded("on_closed", || hook(&closed()));
-        }
-    }
-}
-
-impl fmt::Debug for Observers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observers").finish_non_exhaustive()
-    }
-}
-
-/// A hook may run while its connection's task is dropped, where a panic would end the process.
-fn guarded(name: &str, hook: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(hook)).is_err() {
-        tracing::error!(hook = name, "a hook panicked");
     }
 }

@@ -1,47 +1,44 @@
-//! What all connections of one server share, or all that one client has one after the other.
+//! What all connections of one server share, or all that one client has one after the other; and what their tasks ask of the
+//! application. [`handlers`](crate::handlers) holds the answers.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
+use http::request::Parts;
 
-use super::ask::first_answer;
-use super::closed::Observers;
-use super::events::Namespaces;
-use super::handler::{ConnectHook, DisconnectHook};
+use super::casts::casts;
+use super::closed::Closed;
 use super::limits::Limits;
-use super::line::Line;
-use super::namespace::casts;
+use super::outcome::{OutcomeFuture, Running};
 use super::peer::Peer;
 use super::rates::{RateCounts, RateLimited};
+use super::values::StateMap;
+use crate::admission::{Gate, GateSettings};
 use crate::budget::{Budget, Holder, Source, Steps};
-use crate::exchange::{Here, Membership, Selection};
+use crate::exchange::Membership;
 use crate::fanout::{Audience, Cursor, Except, Fanout};
 use crate::message::Message;
 use crate::message::wire::NativeMode;
 use crate::sampled::Sampled;
-use crate::websocket::{CloseFrame, Role};
+use crate::session::Memberships;
+use crate::websocket::Role;
 
 pub(crate) struct Hub {
     pub(crate) role: Role,
     pub(crate) limits: Limits,
-    pub(crate) namespaces: Namespaces,
+    /// Whether the server is open, and for whom. A client's lets nobody in.
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) app: Arc<dyn Application>,
     pub(crate) native: NativeMode,
     pub(crate) state: StateMap,
     pub(crate) fanout: Fanout<Peer>,
-    pub(crate) on_connect: Option<ConnectHook>,
-    pub(crate) on_disconnect: Option<DisconnectHook>,
-    pub(crate) observers: Observers,
     /// The way to other servers, where there is one.
     pub(crate) exchange: Option<Membership>,
-    /// What a client's handles hold; a server has none.
-    line: OnceLock<Weak<Line>>,
     pub(super) rate_counts: RateCounts,
     /// What everything that is queued here counts in.
     pub(crate) budget: Arc<Budget>,
@@ -51,19 +48,23 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(limits: Limits, namespaces: Namespaces, state: StateMap, fanout: Fanout<Peer>) -> Self {
+    /// A server's. `native` says which frames the application takes that have no envelope.
+    pub(crate) fn new(
+        limits: Limits,
+        app: (Arc<dyn Application>, NativeMode),
+        state: StateMap,
+        fanout: Fanout<Peer>,
+    ) -> Self {
+        let (app, native) = app;
         Self {
             role: Role::Server,
             limits,
-            native: namespaces.native_mode(),
-            namespaces,
+            gate: Arc::new(Gate::new(GateSettings::default())),
+            app,
+            native,
             state,
             fanout,
-            on_connect: None,
-            on_disconnect: None,
-            observers: Observers::default(),
             exchange: None,
-            line: OnceLock::new(),
             rate_counts: RateCounts::default(),
             budget: Budget::unlimited(),
             missing: Sampled::every(Duration::from_secs(1)),
@@ -72,18 +73,9 @@ impl Hub {
     }
 
     /// A client's. Its engine never has more than one member: it keeps the counters.
-    pub(crate) fn of_client(limits: Limits, namespaces: Namespaces, state: StateMap) -> Self {
+    pub(crate) fn of_client(limits: Limits, app: (Arc<dyn Application>, NativeMode), state: StateMap) -> Self {
         let fanout = Fanout::new(NonZeroUsize::MIN, false);
-        Self { role: Role::Client, ..Self::new(limits, namespaces, state, fanout) }
-    }
-
-    pub(super) fn set_line(&self, line: &Arc<Line>) {
-        // There is one line, which is set once.
-        self.line.set(Arc::downgrade(line)).ok();
-    }
-
-    pub(super) fn line(&self) -> Option<Arc<Line>> {
-        self.line.get()?.upgrade()
+        Self { role: Role::Client, ..Self::new(limits, app, state, fanout) }
     }
 
     /// Offers messages to everyone whom they are for, here and elsewhere, and returns at once.
@@ -94,7 +86,7 @@ impl Hub {
         self.cast(messages, except);
     }
 
-    fn cast(&self, messages: Vec<Message>, except: &Except) {
+    pub(super) fn cast(&self, messages: Vec<Message>, except: &Except) {
         casts(messages, except, &self.budget).iter().for_each(|cast| self.fanout.broadcast(cast));
     }
 
@@ -119,46 +111,6 @@ impl Hub {
     }
 }
 
-impl Here for Hub {
-    fn deliver(&self, messages: Vec<Message>, except: &Except) {
-        self.cast(messages, except);
-    }
-
-    fn ask(&self, message: Message, patience: Option<Duration>) -> BoxFuture<'static, Option<Message>> {
-        let peers = self.audience_of(&message);
-        if peers.is_empty() {
-            return ready(None).boxed();
-        }
-        let patience = patience.unwrap_or(self.limits.ask_timeout);
-        let mut ask = message.clone();
-        async move {
-            match first_answer(peers, message, patience).await {
-                Ok(answer) => Some(answer),
-                Err(err) if err.is_timeout() || err.is_closed() => None,
-                Err(err) => {
-                    ask.turn_into_error_reply(err.to_string());
-                    Some(ask)
-                }
-            }
-        }
-        .boxed()
-    }
-
-    fn close(&self, id: &str, frame: &CloseFrame) {
-        self.fanout.with_id(id).iter().for_each(|peer| peer.close(Some(frame)));
-    }
-
-    fn connections(&self) -> usize {
-        self.fanout.len()
-    }
-
-    fn count(&self, Selection { namespace, room, id }: Selection<'_>) -> usize {
-        let Some(id) = id else { return self.fanout.count(namespace, room) };
-        let (namespace, room, id) = (namespace.into(), room.map(Into::into), Some(id.into()));
-        self.fanout.members(&Audience { namespace, room, id, except: Except::Nobody }).len()
-    }
-}
-
 impl Source for Hub {
     fn walk(self: Arc<Self>) -> Steps {
         let mut cursor = Cursor::default();
@@ -173,28 +125,42 @@ impl Source for Hub {
     }
 }
 
+/// One side's namespaces, handlers and hooks.
+///
+/// The future of a handler and of a hook may panic: each is run where that fails its own event only.
+pub(crate) trait Application: Send + Sync {
+    /// The shared name of a namespace, when it is declared.
+    fn namespace(&self, name: &str) -> Option<Arc<str>>;
+
+    /// Starts the handler of an event. When there is none, the message comes back.
+    fn start(&self, peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Result<Running, Box<Message>>;
+
+    /// Starts the hook that decides whether a connection is wanted, if there is one.
+    fn open(&self, _peer: &Arc<Peer>, _request: &Arc<Parts>) -> Option<OutcomeFuture> {
+        None
+    }
+
+    /// Starts the hook that follows the end of an admitted connection, if there is one.
+    fn end(&self, _peer: &Arc<Peer>) -> Option<OutcomeFuture> {
+        None
+    }
+
+    fn note_opened(&self, _peer: &Arc<Peer>) {}
+
+    fn note_closed(&self, _closed: &dyn Fn() -> Closed) {}
+
+    /// `on_connect` has refused a client with this address.
+    fn note_refused(&self, _client: Option<IpAddr>) {}
+
+    /// A namespace was connected.
+    fn note_connected(&self) {}
+
+    /// The connection has ended, and was in these namespaces and rooms.
+    fn note_parted(&self, _memberships: &Memberships) {}
+}
+
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("fanout", &self.fanout).finish_non_exhaustive()
-    }
-}
-
-/// What the application shares with its handlers: at most one value of each type.
-#[derive(Default)]
-pub(crate) struct StateMap(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
-
-impl StateMap {
-    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: T) {
-        self.0.insert(TypeId::of::<T>(), Box::new(value));
-    }
-
-    pub(crate) fn get<T: Any>(&self) -> Option<&T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref()
-    }
-}
-
-impl fmt::Debug for StateMap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StateMap").field(&self.0.len()).finish()
     }
 }

@@ -13,11 +13,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::ask::Waiter;
-use super::extensions::Values;
 use super::hub::Hub;
 use super::input::Input;
 use super::socket::Socket;
+use super::values::Values;
+use super::waiter::Waiter;
 use crate::budget::{Budget, Holder};
 use crate::error::Error;
 use crate::exchange::Claim;
@@ -39,7 +39,7 @@ pub(crate) struct Peer {
     id: Arc<str>,
     session: Mutex<Session<Waiter>>,
     /// Wakes the connection's own task.
-    pub(super) waker: AtomicWaker,
+    pub(crate) waker: AtomicWaker,
     /// The socket is no longer for messages. Set under the lock of `life`.
     ended: AtomicBool,
     draining: AtomicBool,
@@ -169,7 +169,7 @@ impl Peer {
         lock(&self.outgoing)
     }
 
-    pub(super) fn values(&self) -> &Mutex<Values> {
+    pub(crate) fn values(&self) -> &Mutex<Values> {
         &self.values
     }
 
@@ -289,7 +289,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn admit(&self) {
+    pub(crate) fn admit(&self) {
         lock(&self.life).admitted = true;
     }
 
@@ -369,9 +369,7 @@ impl Peer {
         self.session().membership.connect(namespace);
         self.account();
         self.hub.fanout.connect(self, namespace, reply);
-        if let Some(line) = self.hub.line() {
-            line.entered();
-        }
+        self.hub.app.note_connected();
     }
 
     /// Disconnects a namespace; returns the rooms that were left with it.

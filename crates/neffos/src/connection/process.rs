@@ -11,10 +11,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use smol_str::SmolStr;
 
-use super::conn::Conn;
-use super::handler::Running;
+use super::outcome::{Outcome, OutcomeFuture};
 use super::peer::Peer;
-use super::reply::{Kind, Reply};
 use crate::error::{BAD_NAMESPACE, Error};
 use crate::fanout::Member;
 use crate::message::wire::{self, NativeMode};
@@ -23,24 +21,24 @@ use crate::session::{Memberships, Refusal, Step, Verdict};
 use crate::websocket::{CloseCode, CloseFrame, Role};
 
 /// Says whether the connection is wanted: at once, unless there is an `on_connect` to ask or a place to wait for.
-pub(super) fn open(peer: &Arc<Peer>, request: Arc<http::request::Parts>) -> Option<Job> {
-    if peer.hub().on_connect.is_some() || peer.hub().native == NativeMode::Only {
-        return Some(Box::pin(decide_opening(Conn::opening(peer.clone()), request)));
+pub(super) fn open(peer: &Arc<Peer>, request: &Arc<http::request::Parts>) -> Option<Job> {
+    let decision = peer.hub().app.open(peer, request);
+    if decision.is_some() || peer.hub().native == NativeMode::Only {
+        return Some(Box::pin(decide_opening(peer.clone(), decision)));
     }
     welcome(peer);
     None
 }
 
-async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
-    let peer = conn.peer().clone();
-    let reply = match &peer.hub().on_connect {
-        Some(hook) => guarded(hook(conn, request)).await,
-        None => Reply::none(),
+async fn decide_opening(peer: Arc<Peer>, decision: Option<OutcomeFuture>) {
+    let outcome = match decision {
+        Some(decision) => guarded(decision).await,
+        None => Outcome::Nothing,
     };
     let native_only = peer.hub().native == NativeMode::Only;
-    let Some(refusal) = refusal(reply) else {
+    let Some(refusal) = refusal(outcome) else {
         welcome(&peer);
-        if native_only && let Some(name) = peer.hub().namespaces.name("") {
+        if native_only && let Some(name) = peer.hub().app.namespace("") {
             let _claim = peer.reach(&name, None).await;
             peer.enter(&name, None);
             peer.settled().await;
@@ -48,7 +46,7 @@ async fn decide_opening(conn: Conn, request: Arc<http::request::Parts>) {
         return;
     };
     tracing::debug!(conn = &**peer.id(), reason = refusal.text.as_str(), "refused");
-    peer.hub().observers.tell_refused(peer.client_ip());
+    peer.hub().app.note_refused(peer.client_ip());
     // Without a greeting, or after a welcome that was given too early, a close frame is all there is to say it with.
     if native_only || peer.is_admitted() {
         return peer.close(Some(&refusal.close));
@@ -91,9 +89,10 @@ pub(super) async fn teardown(peer: Arc<Peer>, memberships: Memberships) {
         tell_left(&peer, namespace, rooms, Cause::LocalForced).await;
         tell(&peer, namespace, Message::system(events::DISCONNECT, namespace, Cause::LocalForced)).await;
     }
-    let hook = peer.hub().on_disconnect.clone();
-    if let Some(hook) = hook.filter(|_| peer.is_admitted()) {
-        guarded(hook(Conn::new(peer))).await;
+    if peer.is_admitted()
+        && let Some(hook) = peer.hub().app.end(&peer)
+    {
+        guarded(hook).await;
     }
 }
 
@@ -128,15 +127,15 @@ impl Denial {
 
 /// As [`decide`], and hands the message back. It closes nothing: the error reply goes first.
 async fn consent(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> (Box<Message>, Result<(), Denial>) {
-    let (message, reply) = run(peer, namespace, message).await;
-    let decision = match reply.0 {
-        Kind::Nothing | Kind::Body(_) | Kind::Binary(_) => Ok(()),
-        Kind::Error(text) => Err(Denial { text, close: None }),
-        Kind::Close(close) => {
+    let (message, outcome) = run(peer, namespace, message).await;
+    let decision = match outcome {
+        Outcome::Nothing | Outcome::Body(_) | Outcome::Binary(_) => Ok(()),
+        Outcome::Error(text) => Err(Denial { text, close: None }),
+        Outcome::Close(close) => {
             let frame = CloseFrame::new(close.code(), close.text());
             Err(Denial { text: close.to_wire(), close: Some(frame) })
         }
-        Kind::Panicked => Err(Denial { text: PANICKED.to_owned(), close: None }),
+        Outcome::Panicked => Err(Denial { text: PANICKED.to_owned(), close: None }),
     };
     (message, decision)
 }
@@ -216,60 +215,52 @@ async fn leave(peer: Arc<Peer>, namespace: Arc<str>, room: Arc<str>, message: Bo
 
 /// Runs a handler. Most are done at once: only what waits becomes a job.
 fn event(peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>, cx: &mut Context<'_>) -> Option<Job> {
-    let mut running = start(peer, namespace, message).ok()?;
+    let mut running = peer.hub().app.start(peer, namespace, message).ok()?;
     match running.poll_unpin(cx) {
-        Poll::Ready((message, reply)) => {
-            answer(peer, message, reply);
+        Poll::Ready((message, outcome)) => {
+            answer(peer, message, outcome);
             None
         }
         Poll::Pending => {
             let peer = peer.clone();
-            Some(Box::pin(running.map(move |(message, reply)| answer(&peer, message, reply))))
+            Some(Box::pin(running.map(move |(message, outcome)| answer(&peer, message, outcome))))
         }
     }
 }
 
 /// Runs a handler to its end; the message comes back.
-async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> (Box<Message>, Reply) {
-    match start(peer, namespace.clone(), message) {
+async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> (Box<Message>, Outcome) {
+    match peer.hub().app.start(peer, namespace.clone(), message) {
         Ok(running) => {
-            let (message, reply) = running.await;
-            report_panic(peer, &message, &reply);
-            (message, reply)
+            let (message, outcome) = running.await;
+            report_panic(peer, &message, &outcome);
+            (message, outcome)
         }
-        Err(message) => (message, Reply::none()),
+        Err(message) => (message, Outcome::Nothing),
     }
 }
 
-/// Begins with an event, or gives it back when it has no handler.
-fn start(peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Result<Running, Box<Message>> {
-    match peer.hub().namespaces.handler(&namespace, message.event()) {
-        Some(handler) => Ok(handler.start(peer, namespace, message)),
-        None => Err(message),
-    }
-}
-
-fn report_panic(peer: &Peer, message: &Message, reply: &Reply) {
-    if matches!(reply.0, Kind::Panicked) {
+fn report_panic(peer: &Peer, message: &Message, outcome: &Outcome) {
+    if matches!(outcome, Outcome::Panicked) {
         tracing::error!(conn = &**peer.id(), event = message.event(), "a handler panicked");
     }
 }
 
 /// Sends what the handler of an event returned.
-fn answer(peer: &Peer, message: Box<Message>, reply: Reply) {
-    report_panic(peer, &message, &reply);
+fn answer(peer: &Peer, message: Box<Message>, outcome: Outcome) {
+    report_panic(peer, &message, &outcome);
     let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
-    match reply.0 {
-        Kind::Nothing => {}
-        Kind::Body(body) => answer_with(peer, message, |ask| ask.turn_into_reply(body, plain)),
-        Kind::Binary(body) => answer_with(peer, message, |ask| ask.turn_into_reply(body, Encoding::Binary)),
-        Kind::Error(text) => answer_with(peer, message, |ask| ask.turn_into_error_reply(text)),
-        Kind::Close(close) => {
+    match outcome {
+        Outcome::Nothing => {}
+        Outcome::Body(body) => answer_with(peer, message, |ask| ask.turn_into_reply(body, plain)),
+        Outcome::Binary(body) => answer_with(peer, message, |ask| ask.turn_into_reply(body, Encoding::Binary)),
+        Outcome::Error(text) => answer_with(peer, message, |ask| ask.turn_into_error_reply(text)),
+        Outcome::Close(close) => {
             answer_with(peer, message, |ask| ask.turn_into_error_reply(close.to_wire()));
             peer.close(Some(&CloseFrame::new(close.code(), close.text())));
         }
-        Kind::Panicked if message.is_ask() => answer_with(peer, message, |ask| ask.turn_into_error_reply(PANICKED)),
-        Kind::Panicked => peer.close(Some(&CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED))),
+        Outcome::Panicked if message.is_ask() => answer_with(peer, message, |ask| ask.turn_into_error_reply(PANICKED)),
+        Outcome::Panicked => peer.close(Some(&CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED))),
     }
 }
 
@@ -321,21 +312,23 @@ fn renamed(mut message: Box<Message>, event: impl Into<SmolStr>) -> Box<Message>
 
 /// What `on_connect` returned, when it was a refusal. The answer to the greeting names the code of a `CloseError`, as
 /// Go's does.
-fn refusal(reply: Reply) -> Option<Refusal> {
+fn refusal(outcome: Outcome) -> Option<Refusal> {
     let plain = |code, text: String| Refusal { close: CloseFrame::new(code, text.clone()), text };
-    match reply.0 {
-        Kind::Nothing | Kind::Body(_) | Kind::Binary(_) => None,
-        Kind::Error(text) => Some(plain(CloseCode::POLICY, text)),
-        Kind::Close(close) => Some(Refusal { text: close.to_wire(), ..plain(close.code(), close.text().to_owned()) }),
-        Kind::Panicked => Some(plain(CloseCode::INTERNAL_ERROR, PANICKED.to_owned())),
+    match outcome {
+        Outcome::Nothing | Outcome::Body(_) | Outcome::Binary(_) => None,
+        Outcome::Error(text) => Some(plain(CloseCode::POLICY, text)),
+        Outcome::Close(close) => {
+            Some(Refusal { text: close.to_wire(), ..plain(close.code(), close.text().to_owned()) })
+        }
+        Outcome::Panicked => Some(plain(CloseCode::INTERNAL_ERROR, PANICKED.to_owned())),
     }
 }
 
-async fn guarded(hook: impl Future<Output = Reply>) -> Reply {
-    let reply = AssertUnwindSafe(hook).catch_unwind().await;
-    reply.unwrap_or_else(|_panic| {
+async fn guarded(hook: OutcomeFuture) -> Outcome {
+    let outcome = AssertUnwindSafe(hook).catch_unwind().await;
+    outcome.unwrap_or_else(|_panic| {
         tracing::error!("a connect or disconnect callback panicked");
-        Reply(Kind::Panicked)
+        Outcome::Panicked
     })
 }
 

@@ -21,7 +21,7 @@ use crate::time_limit;
 
 /// Connects a namespace. Its events wait until `on_connected` has run here.
 pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str>, Error> {
-    let name = peer.hub().namespaces.name(namespace).ok_or_else(Error::bad_namespace)?;
+    let name = peer.hub().app.namespace(namespace).ok_or_else(Error::bad_namespace)?;
     within(peer.hub().limits.ack_timeout, peer.acknowledged()).await??;
     check_open(peer)?;
 

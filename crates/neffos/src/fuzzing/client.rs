@@ -11,8 +11,9 @@ use tokio::time::{sleep, timeout};
 use super::guest::{PATIENCE, Stranger};
 use super::script::{MOST_STEPS, Script, text};
 use crate::client::{Client, ClientBuilder};
-use crate::connection::{ClientSide, Events, NsConn, Reply};
 use crate::error::Error;
+use crate::handlers::{Events, Reply};
+use crate::handles::{ClientSide, NsConn};
 use crate::message::Message;
 use crate::websocket::{Kind, Role, accept_key, message, ping};
 

@@ -7,7 +7,8 @@ use tokio::time::{sleep, timeout};
 
 use super::guest::{Neighbour, Stranger, attach};
 use super::script::{MOST_STEPS, Script, text};
-use crate::connection::{Events, NsConn, Reply};
+use crate::handlers::{Events, Reply};
+use crate::handles::NsConn;
 use crate::message::Message;
 use crate::server::Server;
 use crate::websocket::{CloseCode, Kind, Role, message, ping, pong};

@@ -9,7 +9,7 @@ use http::{Method, Request, StatusCode, Version};
 
 use super::handshake::{Agreed, MAX_URL, check, switching_protocols};
 use super::url_headers;
-use crate::server::GateSettings;
+use crate::admission::GateSettings;
 
 /// A request that is let in is a handshake, from a page of this server if it is from a page; any other is told why, in words
 /// that hold nothing of it unescaped. A URL changes no header that is there, and sets none that anything relies on. What is

@@ -1,6 +1,5 @@
 //! What a request must be to become a websocket, and what it is told when it is not. Pure.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -10,105 +9,15 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Response, StatusCode, Version};
 use http_body_util::Full;
 
-use crate::server::{BadId, GateSettings, Origin, TooFast, from_header};
+use crate::admission::{GateSettings, Origin, Reason, UpgradeError, from_header};
 use crate::websocket::{Answer, Compression, accept_key, is_valid_key};
 
-/// Why a request did not become a websocket. Its text is the body of the answer.
-///
-/// # Examples
-///
-/// ```
-/// # use neffos::{Events, Server};
-/// let server = Server::builder()
-///     .namespace("default", Events::new())
-///     .on_upgrade_error(|err| {
-///         if !err.is_retry_probe() {
-///             eprintln!("no websocket ({}): {err}", err.status());
-///         }
-///     })
-///     .build()?;
-/// # Ok::<(), neffos::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct UpgradeError(Reason);
-
-#[derive(Debug)]
-pub(super) enum Reason {
-    /// The server is closed, or about to be.
-    Closed,
-    /// The server is closed, or about to be, and a client asks whether it is back before it dials: any answer would mean yes.
-    ClosedToProbe,
-    /// A client asks whether the server is back before it dials.
-    RetryProbe,
-    Method,
-    Version,
-    Header(&'static str),
-    WebsocketVersion,
-    /// The page is of `origin`, and the request came to `own`, as far as it says where.
-    Origin {
-        origin: String,
-        own: String,
-    },
-    /// The server may not be reached by this name.
-    Host(String),
-    /// No place is left, for anybody or for this address.
-    Full,
-    /// The address has sent too many handshakes.
-    TooFast(TooFast),
-    /// The same, and a client asks whether the server is back before it dials: any answer would mean yes.
-    TooFastToProbe,
-    /// More memory is in use than may be.
-    Memory,
-    UrlTooLong,
-    Id(BadId),
-    /// A function of the application panicked.
-    Panic,
-    /// The handshake was fine, and then the socket was not handed over.
-    Lost(Box<dyn std::error::Error + Send + Sync>),
-}
-
 impl UpgradeError {
-    pub(super) fn new(reason: Reason) -> Self {
-        Self(reason)
-    }
-
-    /// The status of the answer.
-    pub fn status(&self) -> StatusCode {
-        match self.0 {
-            Reason::Closed | Reason::ClosedToProbe | Reason::Full | Reason::Memory => StatusCode::SERVICE_UNAVAILABLE,
-            Reason::TooFast(_) | Reason::TooFastToProbe => StatusCode::TOO_MANY_REQUESTS,
-            Reason::RetryProbe => StatusCode::FOUND,
-            Reason::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Reason::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Reason::Header(_) | Reason::Id(BadId::Header { .. }) => StatusCode::BAD_REQUEST,
-            Reason::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
-            Reason::Origin { .. } => StatusCode::FORBIDDEN,
-            Reason::Host(_) => StatusCode::MISDIRECTED_REQUEST,
-            Reason::UrlTooLong => StatusCode::URI_TOO_LONG,
-            Reason::Panic | Reason::Id(BadId::Made { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
-            Reason::Lost(_) => StatusCode::SWITCHING_PROTOCOLS,
-        }
-    }
-
-    /// Whether this was no attempt at all: some clients send `HEAD`, or a `GET` that asks for no websocket, to learn whether the
-    /// server is back, before they dial.
-    pub fn is_retry_probe(&self) -> bool {
-        matches!(self.0, Reason::RetryProbe | Reason::ClosedToProbe | Reason::TooFastToProbe)
-    }
-
-    /// The origin that was refused, and the server's own.
-    pub(super) fn origin(&self) -> Option<(&str, &str)> {
-        match &self.0 {
-            Reason::Origin { origin, own } => Some((origin, own)),
-            _ => None,
-        }
-    }
-
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
-        if matches!(self.0, Reason::ClosedToProbe | Reason::TooFastToProbe) {
+        if matches!(self.reason(), Reason::ClosedToProbe | Reason::TooFastToProbe) {
             return silence();
         }
-        let text = match self.0 {
+        let text = match self.reason() {
             Reason::RetryProbe => String::new(),
             Reason::Method => "Method Not Allowed\n".to_owned(),
             _ => self.to_string(),
@@ -119,7 +28,7 @@ impl UpgradeError {
         if !self.is_retry_probe() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         }
-        match self.0 {
+        match self.reason() {
             Reason::Closed | Reason::Full | Reason::Memory => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -139,58 +48,10 @@ impl UpgradeError {
     }
 }
 
-impl fmt::Display for UpgradeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Reason::Closed => f.write_str("server closed"),
-            Reason::ClosedToProbe => {
-                f.write_str("server closed; a client asked whether it is back, and gets no answer")
-            }
-            Reason::RetryProbe => f.write_str("a client asked whether the server is back"),
-            Reason::Method => f.write_str("method not allowed: a websocket begins with GET"),
-            Reason::Version => f.write_str("handshake error: bad HTTP protocol version"),
-            Reason::Header(name) => write!(f, "handshake error: bad {name:?} header"),
-            Reason::WebsocketVersion => f.write_str("handshake error: bad \"Sec-WebSocket-Version\" header"),
-            Reason::Origin { origin, own } => write!(
-                f,
-                "origin {origin:?} is not allowed, as the request came to {own:?}; the server's option allow_origin lets its \
-                 pages in. Behind a proxy that ends TLS, list your own there, or set scheme_header"
-            ),
-            Reason::Host(host) => {
-                write!(f, "host {host:?} is not one of those that the server's option allow_host names")
-            }
-            Reason::Full => f.write_str("too many connections"),
-            Reason::TooFast(too_fast @ TooFast::Handshakes(_)) => {
-                write!(f, "too many handshakes from this address; try again in {} s", too_fast.seconds())
-            }
-            Reason::TooFast(too_fast @ TooFast::FailedHandshakes(_)) => {
-                write!(f, "too many failed handshakes from this address; try again in {} s", too_fast.seconds())
-            }
-            Reason::TooFastToProbe => f.write_str(
-                "too many handshakes from this address; a client asked whether the server is back, and gets no answer",
-            ),
-            Reason::Memory => f.write_str("the server is short of memory"),
-            Reason::UrlTooLong => f.write_str("the URL is too long"),
-            Reason::Id(bad) => bad.fmt(f),
-            Reason::Panic => f.write_str("internal error"),
-            Reason::Lost(_) => f.write_str("the socket was lost during the upgrade"),
-        }
-    }
-}
-
-impl std::error::Error for UpgradeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Reason::Lost(source) => Some(&**source),
-            _ => None,
-        }
-    }
-}
-
 /// Says whether `request` is a websocket handshake that the settings allow.
 pub(super) fn check(request: &Parts, settings: &GateSettings) -> Result<(), UpgradeError> {
     let form = check_form(request).and_then(|()| check_host(request, settings));
-    form.and_then(|()| check_origin(request, settings)).map_err(UpgradeError)
+    form.and_then(|()| check_origin(request, settings)).map_err(UpgradeError::new)
 }
 
 /// What the server took of what the client offered.
@@ -362,7 +223,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::connection::Events;
+    use crate::handlers::Events;
     use crate::server::{Server, ServerBuilder};
 
     fn request() -> Parts {

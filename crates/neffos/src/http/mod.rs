@@ -32,7 +32,6 @@ mod visit;
 
 #[cfg(feature = "axum")]
 pub use asset::{Asset, browser_client};
-pub use handshake::UpgradeError;
 pub use serve::{serve, serve_app};
 pub use service::UpgradeService;
 #[cfg(feature = "tls")]

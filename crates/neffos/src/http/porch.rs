@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::visit::Idle;
+use crate::admission::{Refusal, RefusalCounts, network};
 use crate::budget::{Budget, Charge};
-use crate::server::{Refusal, RefusalCounts, network};
 
 /// What a listener knows of its clients until they are websockets or gone.
 pub(super) struct Porch {

@@ -35,7 +35,7 @@ use super::sockets::SocketOptions;
 use super::upgrade::{Handover, SHUT_GRACE};
 use super::visit::Visit;
 #[cfg(feature = "tls")]
-use crate::server::Gate;
+use crate::admission::Gate;
 use crate::server::Server;
 
 /// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
@@ -449,7 +449,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::connection::Events;
+    use crate::handlers::Events;
 
     /// The other end of a stream that an application answers: with 4 KiB to every request after some time, or never.
     fn visitor(server: &Server, after: Option<Duration>, buffer: usize) -> (tokio::io::DuplexStream, JoinHandle<()>) {

@@ -50,7 +50,7 @@ const LARGEST: usize = i32::MAX as usize / 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::Events;
+    use crate::handlers::Events;
 
     async fn accepted(send_buffer_bytes: usize) -> TcpStream {
         let builder = Server::builder().namespace("default", Events::new());

@@ -15,8 +15,9 @@ use tower_service::Service;
 
 use super::serve::{Caller, accept_all, answer};
 use super::upgrade::SHUT_GRACE;
+use crate::admission::Refusal;
 use crate::connection::{Metered, Secured};
-use crate::server::{Refusal, Server};
+use crate::server::Server;
 use crate::time_limit;
 
 /// As [`serve_app`](crate::serve_app), over TLS.
@@ -153,8 +154,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::connection::{Events, Rate};
+    use crate::handlers::Events;
     use crate::http::serve::porch_of;
+    use crate::rate::Rate;
 
     fn server() -> Server {
         let rate = Rate::per_second(1).with_burst(2);

@@ -20,14 +20,15 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::handshake::{self, Agreed, Reason, UpgradeError};
+use super::handshake::{self, Agreed};
 use super::paced::PacedStream;
 use super::sockets::SocketOptions;
 use super::url_headers;
+use crate::admission::{Admission, Reason, UpgradeError};
 #[cfg(feature = "tls")]
 use crate::connection::Secured;
 use crate::connection::{Identity, Peer, Socket, Start, drive};
-use crate::server::{Admission, Server};
+use crate::server::Server;
 use crate::time_limit;
 use crate::websocket::Answer;
 

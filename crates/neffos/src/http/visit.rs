@@ -12,7 +12,7 @@ use atomic_waker::AtomicWaker;
 use tokio::time::{Instant, sleep_until};
 
 use super::pace::{Pace, PaceLimits};
-use crate::server::{Refusal, RefusalCounts};
+use crate::admission::{Refusal, RefusalCounts};
 
 /// The HTTP of one client.
 pub(super) struct Visit {

@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::gate::{Gate, GateSettings};
 use super::{Server, default_shards};
+use crate::admission::{Gate, GateSettings, UpgradeError};
 use crate::budget::{Budget, MemoryBudget, Source};
-use crate::connection::{
-    Closed, Conn, ConnectHook, DisconnectHook, Events, Hub, IntoDecision, Limits, Namespaces, Observers, Rate, Setup,
-    StateMap, connect_hook, disconnect_hook,
-};
+use crate::connection::{Closed, Hub, Limits, StateMap};
 use crate::error::Error;
 use crate::exchange::{ClusterStatus, Exchange, Here, Plan, QueueLimits};
 use crate::fanout::{Fanout, Overflow, Watch};
-use crate::http::UpgradeError;
+use crate::handlers::{
+    Events, Hooks, IntoDecision, Namespaces, ServerApplication, Setup, connect_hook, disconnect_hook,
+};
+use crate::handles::{Conn, ServerSide};
+use crate::rate::Rate;
 use crate::session::ForeignRooms;
 use crate::time_limit;
 
@@ -52,13 +53,11 @@ use crate::time_limit;
 /// ```
 #[must_use]
 pub struct ServerBuilder {
-    namespaces: Namespaces,
+    namespaces: Namespaces<ServerSide>,
     state: StateMap,
     pub(super) limits: Limits,
     pub(super) gate: GateSettings,
-    on_connect: Option<ConnectHook>,
-    on_disconnect: Option<DisconnectHook>,
-    observers: Observers,
+    hooks: Hooks,
     shards: Option<usize>,
     ordered: bool,
     exchange: Plan,
@@ -69,13 +68,11 @@ pub struct ServerBuilder {
 impl ServerBuilder {
     pub(super) fn new() -> Self {
         Self {
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces::new(),
             state: StateMap::default(),
             limits: Limits::default(),
             gate: GateSettings::default(),
-            on_connect: None,
-            on_disconnect: None,
-            observers: Observers::default(),
+            hooks: Hooks::default(),
             shards: None,
             ordered: false,
             exchange: Plan::default(),
@@ -104,7 +101,7 @@ impl ServerBuilder {
         F: Fn(Conn, Arc<Parts>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoDecision> + Send + 'static,
     {
-        self.on_connect = Some(connect_hook(hook));
+        self.hooks.on_connect = Some(connect_hook(hook));
         self
     }
 
@@ -114,21 +111,21 @@ impl ServerBuilder {
         F: Fn(Conn) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.on_disconnect = Some(disconnect_hook(hook));
+        self.hooks.on_disconnect = Some(disconnect_hook(hook));
         self
     }
 
     /// Runs when a request has become a websocket, before `on_connect` decides about it: for logs and metrics. Must not block; a
     /// panic is logged.
     pub fn on_opened(mut self, hook: impl Fn(&Conn) + Send + Sync + 'static) -> Self {
-        self.observers.opened = Some(Arc::new(hook));
+        self.hooks.observers.opened = Some(Arc::new(hook));
         self
     }
 
     /// Runs once for every connection that was opened, after its last handler, with the reason of its end: for logs and metrics.
     /// Connections that were refused are among them. Must not block; a panic is logged.
     pub fn on_closed(mut self, hook: impl Fn(&Closed) + Send + Sync + 'static) -> Self {
-        self.observers.closed = Some(Arc::new(hook));
+        self.hooks.observers.closed = Some(Arc::new(hook));
         self
     }
 
@@ -474,19 +471,20 @@ impl ServerBuilder {
             return Err(Error::config("drain_window: longer than shutdown_timeout"));
         }
         let gate = Arc::new(Gate::new(self.gate));
-        self.state.insert(gate.clone());
         let budget = self.budget.unwrap_or_else(Budget::of_machine);
         let exchange = self.exchange.begin(&budget)?;
         let node = exchange.as_ref().map(|membership| membership.node().clone());
         let watch = node.clone().map(|node| node as Arc<dyn Watch>);
         let fanout = Fanout::counted(shards, self.ordered, Some(&budget), watch.as_ref());
-        let mut hub = Hub::new(self.limits, self.namespaces, self.state, fanout);
-        (hub.on_connect, hub.on_disconnect, hub.exchange) = (self.on_connect, self.on_disconnect, exchange);
-        (hub.observers, hub.budget) = (self.observers, budget);
         let counting = gate.clone();
-        hub.observers.refused = Some(Arc::new(move |client: &IpAddr| {
+        self.hooks.observers.refused = Some(Arc::new(move |client: &IpAddr| {
             counting.handshake_rates().count_failure(counting.counted(Some(*client)));
         }));
+        let native = self.namespaces.native_mode();
+        let app = Arc::new(ServerApplication { namespaces: self.namespaces, hooks: self.hooks });
+        let mut hub = Hub::new(self.limits, (app, native), self.state, fanout);
+        hub.gate = gate;
+        (hub.exchange, hub.budget) = (exchange, budget);
         let hub = Arc::new(hub);
         let source: Arc<dyn Source> = hub.clone();
         hub.budget.add_source(Arc::downgrade(&source));
@@ -494,7 +492,7 @@ impl ServerBuilder {
             let here: Arc<dyn Here> = hub.clone();
             node.settle(Arc::downgrade(&here));
         }
-        Ok(Server { hub, gate })
+        Ok(Server { hub })
     }
 }
 

@@ -7,8 +7,7 @@ use http::header::{self, HeaderName};
 use http::request::Parts;
 
 use super::ServerBuilder;
-use super::ids::Ids;
-use super::origins::HostPattern;
+use crate::admission::{HostPattern, Ids};
 
 impl ServerBuilder {
     /// Makes the id of a connection from its request. The default is a random UUID. Ids need not be unique.

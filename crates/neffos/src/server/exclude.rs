@@ -1,7 +1,7 @@
 //! Whom a broadcast leaves out.
 
-use crate::connection::{Conn, NsConn, Room};
 use crate::fanout::{Except, Member};
+use crate::handles::{Conn, NsConn, Room};
 
 /// Whom a broadcast leaves out: one connection, or all that share an id.
 ///

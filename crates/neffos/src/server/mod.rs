@@ -5,29 +5,12 @@
 //! - `compression.rs`: the builder's switch for it.
 //! - `doors.rs`: the builder's settings for ids, origins, the proxy in front, and subprotocols.
 //! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
-//! - `forwarded.rs`: what the proxy in front says about a request. Pure.
-//! - `address_rate.rs`: how often the client at each address may do something; `buckets.rs`: its table, pure.
-//! - `gate.rs`: who may come in: origins, ids, caps, and whether the server is open at all.
-//! - `handshake_rates.rs`: how often the client at each address may send handshakes.
-//! - `ids.rs`: where a connection's id comes from, and what an id may be.
-//! - `origins.rs`: whose pages may connect, and by which names the server may be reached. Pure.
-//! - `refusals.rs`: why connections were refused, and how often.
-//! - `subprotocols.rs`: which subprotocol the server chooses. Pure.
 
-mod address_rate;
-mod buckets;
 mod builder;
 #[cfg(feature = "deflate")]
 mod compression;
 mod doors;
 mod exclude;
-mod forwarded;
-mod gate;
-mod handshake_rates;
-mod ids;
-mod origins;
-mod refusals;
-mod subprotocols;
 
 use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr};
@@ -39,24 +22,17 @@ use http::HeaderMap;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-pub use address_rate::AddressRate;
-pub(crate) use buckets::network;
 pub use builder::ServerBuilder;
 pub use exclude::Exclude;
-use gate::Phase;
-pub use gate::random_id;
-pub(crate) use gate::{Admission, Gate, GateSettings};
-pub(crate) use handshake_rates::TooFast;
-pub(crate) use ids::BadId;
-pub(crate) use origins::{Origin, from_header};
-pub use refusals::RefusedConnections;
-pub(crate) use refusals::{Refusal, RefusalCounts};
 
+use crate::admission::{Gate, Phase, Refusal, RefusedConnections};
 use crate::budget::{MemoryBudget, MemoryUsage};
-use crate::connection::{Conn, Event, FromEvent, Hub, Peer, RateLimited, first_answer};
+use crate::connection::{Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;
 use crate::exchange::{Cluster, Node};
 use crate::fanout::{Audience, Counters, Except};
+use crate::handlers::{Event, FromEvent};
+use crate::handles::Conn;
 use crate::message::{IntoMessages, Message};
 use crate::session::new_token;
 use crate::time_limit;
@@ -81,7 +57,6 @@ use crate::websocket::{CloseCode, CloseFrame};
 #[derive(Debug, Clone)]
 pub struct Server {
     hub: Arc<Hub>,
-    gate: Arc<Gate>,
 }
 
 impl Server {
@@ -95,7 +70,7 @@ impl Server {
     }
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {
-        &self.gate
+        &self.hub.gate
     }
 
     /// Offers messages to everyone whom their namespace, room and recipient select, and returns at once.
@@ -153,7 +128,7 @@ impl Server {
         tokio::select! {
             biased;
             answer = answer => answer,
-            () = self.gate.all_gone_after_shut() => Err(Error::closed()),
+            () = self.gate().all_gone_after_shut() => Err(Error::closed()),
         }
     }
 
@@ -246,28 +221,28 @@ impl Server {
 
     /// How often clients were faster than the server's rates allow, since the start.
     pub fn rate_limited(&self) -> RateLimited {
-        let count = |reason| self.gate.refusals().of(reason);
+        let count = |reason| self.gate().refusals().of(reason);
         let (all, failed) = (count(Refusal::TooManyHandshakes), count(Refusal::TooManyFailures));
         self.hub.rate_limited().with_handshakes(all, failed)
     }
 
     /// How many connections were refused, or cut before they were websockets, since the start; by reason.
     pub fn refused_connections(&self) -> RefusedConnections {
-        self.gate.refusals().read()
+        self.gate().refusals().read()
     }
 
     /// The IP address of the client that sent a request: the one that a trusted proxy names
     /// ([`address_header`](ServerBuilder::address_header)), or else that of the socket. For routes of the application beside
     /// the websocket.
     pub fn client_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
-        self.gate.client_ip(headers, socket)
+        self.gate().client_ip(headers, socket)
     }
 
     /// The address under which the limits for each address count a client: that of [`Server::client_ip`], and with IPv6 its
     /// network (/64). None when they do not hold for it: the address is unknown, or a loopback address without
     /// [`address_header`](ServerBuilder::address_header), since a proxy on this machine may bring everyone.
     pub fn counted_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
-        self.gate.counted(self.client_ip(headers, socket))
+        self.gate().counted(self.client_ip(headers, socket))
     }
 
     /// The memory that is in use for everything that is queued, and the actions taken because of it.
@@ -287,19 +262,19 @@ impl Server {
 
     /// Whether new clients are refused: the server is closed or shutting down.
     pub fn is_closed(&self) -> bool {
-        self.gate.is_shut()
+        self.gate().is_shut()
     }
 
     /// Closes every connection with 1001 and refuses new ones with 503. Returns at once. A client whose handshake is in flight is
     /// closed as soon as its handshake is done.
     pub fn close(&self) {
-        self.gate.close();
+        self.gate().close();
         self.hub.fanout.all().iter().for_each(close_for_good);
     }
 
     /// Ends a connection that joined while the server was ending: the call that ended the server may have missed it.
     pub(crate) fn end_if_late(&self, peer: &Arc<Peer>) {
-        match self.gate.phase() {
+        match self.gate().phase() {
             Phase::Open => {}
             Phase::Draining => peer.drain(),
             Phase::Closed => close_for_good(peer),
@@ -315,8 +290,8 @@ impl Server {
     ///
     /// Dropped early, no more connections are closed; new ones stay refused.
     pub async fn shutdown(&self) {
-        self.gate.begin_to_end();
-        if time_limit::within(self.gate.shutdown_timeout(), self.drain()).await.is_err() {
+        self.gate().begin_to_end();
+        if time_limit::within(self.gate().shutdown_timeout(), self.drain()).await.is_err() {
             tracing::warn!(left = self.total_connections(), "the shutdown deadline passed");
             self.close();
         }
@@ -329,7 +304,7 @@ impl Server {
     async fn drain(&self) {
         let start = Instant::now();
         let peers = self.hub.fanout.all();
-        let step = self.gate.drain_window() / u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX);
+        let step = self.gate().drain_window() / u32::try_from(peers.len().max(1)).unwrap_or(u32::MAX);
         for (nth, peer) in (0..).zip(&peers) {
             match start.checked_add(step.saturating_mul(nth)) {
                 Some(due) if due <= Instant::now() + TICK => {}
@@ -340,7 +315,7 @@ impl Server {
             peer.drain();
         }
         drop(peers);
-        self.gate.all_gone().await;
+        self.gate().all_gone().await;
     }
 
     fn cast(&self, messages: Vec<Message>, except: &Except) {
@@ -376,13 +351,8 @@ impl FromEvent for Server {
 impl Conn {
     /// The server of this connection: for callbacks that broadcast.
     pub fn server(&self) -> Server {
-        let hub = self.peer().hub();
-        Server { hub: hub.clone(), gate: gate_of(hub) }
+        Server { hub: self.peer().hub().clone() }
     }
-}
-
-fn gate_of(hub: &Hub) -> Arc<Gate> {
-    hub.state.get::<Arc<Gate>>().expect("the builder puts the gate beside the application's state").clone()
 }
 
 fn close_for_good(peer: &Arc<Peer>) {

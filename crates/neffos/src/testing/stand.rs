@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::client::Client;
-use crate::connection::{ClientSide, Events, NsConn, Reply, Room, State};
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::handlers::{Events, Reply, State};
+use crate::handles::{ClientSide, NsConn, Room};
 use crate::http::serve;
 use crate::message::Message;
 use crate::server::Server;

@@ -114,9 +114,7 @@ impl Driver {
         let limits = &self.peer.hub().limits;
         let asks = self.peer.with_asks(Asks::close_all);
         let memberships = self.peer.session().membership.all().clone();
-        if let Some(line) = self.peer.hub().line() {
-            line.parted(&memberships);
-        }
+        self.peer.hub().app.note_parted(&memberships);
         asks.into_iter().for_each(|pending| pending.waiter.abandon());
         self.peer.hub().fanout.remove(&self.peer, memberships);
         let is_cut = self.peer.outgoing().outbox.is_cut();

@@ -20,7 +20,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::conn::Conn;
 use super::deadlines::Deadlines;
 use super::inbox::{self, Inbox};
 use super::peer::Peer;
@@ -107,7 +106,7 @@ impl Drop for Driver {
         self.peer.input().set(0, &self.peer.hub().budget);
         drop(self.peer.session().membership.take());
         self.peer.account();
-        self.peer.hub().observers.tell_closed(|| self.closed());
+        self.peer.hub().app.note_closed(&|| self.closed());
     }
 }
 
@@ -142,8 +141,8 @@ impl Driver {
     fn begin(&mut self, start: Start) {
         match start {
             Start::Requested(request, early) => {
-                self.peer.hub().observers.tell_opened(|| Conn::new(self.peer.clone()));
-                self.job = process::open(&self.peer, request);
+                self.peer.hub().app.note_opened(&self.peer);
+                self.job = process::open(&self.peer, &request);
                 self.note_open();
                 self.feed(&early);
             }
@@ -301,7 +300,7 @@ impl Driver {
             if self.stage == Stage::Open && session.is_held(next) {
                 return None;
             }
-            session.decide(next, &hub.limits.bounds, |name| hub.namespaces.name(name))
+            session.decide(next, &hub.limits.bounds, |name| hub.app.namespace(name))
         };
         self.inbox.pop().map(|message| (message, step))
     }

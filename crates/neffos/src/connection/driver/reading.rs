@@ -339,7 +339,7 @@ impl Driver {
         let is_request = message.is_ask() && !message.no_op;
         message.event() == events::DISCONNECT
             && is_request
-            && self.peer.hub().namespaces.name(message.namespace()).is_none()
+            && self.peer.hub().app.namespace(message.namespace()).is_none()
     }
 }
 

@@ -11,10 +11,24 @@ use tokio::task::yield_now;
 use super::super::io;
 use super::super::peer::Outgoing;
 use super::super::socket::{READS, WRITES};
-use super::super::{Hub, Identity, Limits, Namespaces, Socket, StateMap};
+use super::super::{Application, Hub, Identity, Limits, Running, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
+use crate::message::wire::NativeMode;
 use crate::websocket::{self, Kind, Role};
+
+/// An application that declares nothing.
+struct Nothing;
+
+impl Application for Nothing {
+    fn namespace(&self, _name: &str) -> Option<Arc<str>> {
+        None
+    }
+
+    fn start(&self, _peer: &Arc<Peer>, _namespace: Arc<str>, message: Box<Message>) -> Result<Running, Box<Message>> {
+        Err(message)
+    }
+}
 
 /// A connection that is driven, and the client's side of its stream.
 pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
@@ -26,7 +40,7 @@ pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
 
 fn hub() -> Arc<Hub> {
     let fanout = Fanout::new(NonZeroUsize::MIN, false);
-    Arc::new(Hub::new(Limits::default(), Namespaces::default(), StateMap::default(), fanout))
+    Arc::new(Hub::new(Limits::default(), (Arc::new(Nothing), NativeMode::Off), StateMap::default(), fanout))
 }
 
 fn identity() -> Identity {

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::conn::Conn;
-use super::requests;
 use super::side::{Link, ServerSide, Side};
-use crate::budget::Budget;
+use crate::connection::requests;
 use crate::error::Error;
-use crate::fanout::{Audience, Cast, Chunk, Except, Member};
-use crate::message::{Cause, IntoMessages, Message, wire};
-use crate::websocket::Role;
+use crate::fanout::{Except, Member};
+use crate::message::{Cause, IntoMessages, Message};
 
 /// A connection inside one namespace: cheap to clone.
 ///
@@ -32,7 +30,7 @@ pub struct NsConn<S: Side = ServerSide> {
 }
 
 impl<S: Side> NsConn<S> {
-    pub(super) fn new(conn: Conn<S>, namespace: Arc<str>) -> Self {
+    pub(crate) fn new(conn: Conn<S>, namespace: Arc<str>) -> Self {
         Self { conn, namespace }
     }
 
@@ -208,7 +206,7 @@ pub struct Room<S: Side = ServerSide> {
 }
 
 impl<S: Side> Room<S> {
-    pub(super) fn new(ns: NsConn<S>, name: Arc<str>) -> Self {
+    pub(crate) fn new(ns: NsConn<S>, name: Arc<str>) -> Self {
         Self { ns, name }
     }
 
@@ -283,28 +281,4 @@ impl<S: Side> fmt::Debug for Room<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("ns", &self.ns).field("name", &self.name).finish()
     }
-}
-
-/// The broadcasts that `messages` make: neighbours with one audience are one, so that nothing comes between them.
-pub(super) fn casts(messages: Vec<Message>, except: &Except, budget: &Arc<Budget>) -> Vec<Arc<Cast>> {
-    let mut casts: Vec<Cast> = Vec::with_capacity(1);
-    for message in messages {
-        let audience = Audience {
-            namespace: message.namespace.clone(),
-            room: (!message.room.is_empty()).then(|| message.room.clone()),
-            id: message.recipient.clone(),
-            except: except.clone(),
-        };
-        // A token is between two: everyone else gets the message without it.
-        let chunk = Chunk::charged(wire::encode_with_token(&message, "", Role::Server), budget);
-        let private = message
-            .asker
-            .filter(|_| message.is_ask())
-            .map(|asker| (asker, Chunk::charged(wire::encode(&message, Role::Server), budget)));
-        match casts.last_mut().filter(|last| last.audience == audience && last.private.is_none() && private.is_none()) {
-            Some(last) => last.chunk = Chunk::joined([&last.chunk, &chunk].into_iter()),
-            None => casts.push(Cast::new(audience, chunk, private)),
-        }
-    }
-    casts.into_iter().map(Arc::new).collect()
 }

@@ -9,14 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::extensions::Values;
-use super::hub::Hub;
-use super::peer::Peer;
-use super::requests::within;
 use super::side::Link;
+use crate::connection::{Hub, Peer, Values};
 use crate::error::Error;
 use crate::message::Message;
 use crate::session::{Membership, Memberships};
+use crate::time_limit;
 use crate::websocket::CloseFrame;
 
 pub(crate) struct Line {
@@ -76,7 +74,7 @@ impl Line {
             kept: VecDeque::new(),
             kept_bytes: 0,
         };
-        let line = Arc::new(Self {
+        Arc::new(Self {
             hub: hub.clone(),
             recovery,
             state: Mutex::new(state),
@@ -84,13 +82,11 @@ impl Line {
             changed: Notify::new(),
             closing: CancellationToken::new(),
             end: watch::Sender::new(None),
-        });
-        hub.set_line(&line);
-        line
+        })
     }
 
     /// The connection has ended; it was in these places.
-    pub(super) fn parted(&self, memberships: &Memberships) {
+    pub(crate) fn parted(&self, memberships: &Memberships) {
         let mut state = self.state();
         state.phase = Phase::Broken;
         for (namespace, rooms) in memberships {
@@ -148,7 +144,7 @@ impl Line {
     }
 
     /// A namespace was connected.
-    pub(super) fn entered(&self) {
+    pub(crate) fn entered(&self) {
         self.changed.notify_waiters();
     }
 
@@ -163,8 +159,9 @@ impl Line {
 
     /// Waits until the server has connected `namespace`.
     pub(super) async fn wait_for(&self, namespace: &str) -> Result<Arc<str>, Error> {
-        let name = self.hub.namespaces.name(namespace).ok_or_else(Error::bad_namespace)?;
-        within(self.hub.limits.ask_timeout, self.connected(&name)).await??;
+        let name = self.hub.app.namespace(namespace).ok_or_else(Error::bad_namespace)?;
+        let connected = time_limit::within(self.hub.limits.ask_timeout, self.connected(&name)).await;
+        connected.map_err(|_| Error::timeout())??;
         Ok(name)
     }
 
@@ -238,10 +235,6 @@ impl State {
 }
 
 impl Link for Arc<Line> {
-    fn of(peer: &Arc<Peer>) -> Option<Self> {
-        peer.hub().line()
-    }
-
     fn peer(&self) -> Arc<Peer> {
         self.peer_of_now()
     }

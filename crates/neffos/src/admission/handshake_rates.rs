@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::address_rate::AddressRate;
 use super::refusals::{Refusal, RefusalCounts};
-use crate::connection::Rate;
+use crate::rate::Rate;
 
 /// How often the client at each address may send handshakes. A client without a counted address has no limit.
 pub(crate) struct HandshakeRates {
@@ -32,7 +32,7 @@ impl TooFast {
 }
 
 impl HandshakeRates {
-    pub(super) fn new(all: Rate, failed: Rate, refusals: Arc<RefusalCounts>) -> Self {
+    pub(crate) fn new(all: Rate, failed: Rate, refusals: Arc<RefusalCounts>) -> Self {
         Self { all: AddressRate::new(all), failed: AddressRate::new(failed), refusals, is_logged: OnceLock::new() }
     }
 

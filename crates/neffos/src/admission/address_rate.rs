@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::buckets::Buckets;
-use crate::connection::Rate;
+use crate::rate::Rate;
 
 /// How often the client at each address may do something: for logins and other requests of an application that an attacker
 /// could repeat. Handshakes have such rates ([`handshake_rate`](crate::ServerBuilder::handshake_rate)).

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::extract::Json;
+use crate::connection::Outcome;
 use crate::error::{CloseError, Error};
 
 /// What goes back to the peer when a handler is done.
@@ -20,29 +21,17 @@ use crate::error::{CloseError, Error};
 /// let events: Events = Events::new().on("version", async || Reply::text("1.0"));
 /// ```
 #[derive(Debug)]
-pub struct Reply(pub(super) Kind);
-
-#[derive(Debug)]
-pub(super) enum Kind {
-    Nothing,
-    /// In a frame of the request's type.
-    Body(Bytes),
-    Binary(Bytes),
-    Error(String),
-    Close(CloseError),
-    /// The handler panicked.
-    Panicked,
-}
+pub struct Reply(pub(super) Outcome);
 
 impl Reply {
     /// Nothing goes back. Whoever asks waits until its deadline.
     pub fn none() -> Self {
-        Self(Kind::Nothing)
+        Self(Outcome::Nothing)
     }
 
     /// `body` goes back, in a frame of the same type as the request's.
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self(Kind::Body(body.into()))
+        Self(Outcome::Body(body.into()))
     }
 
     /// `text` goes back.
@@ -52,12 +41,12 @@ impl Reply {
 
     /// `body` goes back in a binary frame.
     pub fn binary(body: impl Into<Bytes>) -> Self {
-        Self(Kind::Binary(body.into()))
+        Self(Outcome::Binary(body.into()))
     }
 
     /// An error with this text goes back.
     pub fn error(text: impl Into<String>) -> Self {
-        Self(Kind::Error(text.into()))
+        Self(Outcome::Error(text.into()))
     }
 }
 
@@ -95,7 +84,7 @@ impl<T: Serialize> IntoReply for Json<T> {
 
 impl IntoReply for CloseError {
     fn into_reply(self) -> Reply {
-        Reply(Kind::Close(self))
+        Reply(Outcome::Close(self))
     }
 }
 

@@ -6,12 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::conn::Conn;
-use super::hub::StateMap;
-use super::namespace::{NsConn, Room};
-use super::peer::Peer;
-use super::side::{Link, ServerSide, Side};
+use crate::connection::StateMap;
 use crate::error::Error;
+use crate::handles::{Conn, Link, NsConn, Room, ServerSide, Side};
 use crate::message::Message;
 
 /// One message and where it came from: what arguments of handlers are taken from.
@@ -23,12 +20,8 @@ pub struct Event<S: Side = ServerSide> {
 }
 
 impl<S: Side> Event<S> {
-    /// The message comes back when nobody holds the connection any more.
-    pub(super) fn new(peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Result<Self, Box<Message>> {
-        match S::Link::of(peer) {
-            Some(link) => Ok(Self { ns: NsConn::new(Conn::from_link(link), namespace), message }),
-            None => Err(message),
-        }
+    pub(super) fn new(link: S::Link, namespace: Arc<str>, message: Box<Message>) -> Self {
+        Self { ns: NsConn::new(Conn::from_link(link), namespace), message }
     }
 
     pub(super) fn into_message(self) -> Box<Message> {

@@ -1,7 +1,6 @@
 //! The table of handlers: namespace, then event.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -10,8 +9,8 @@ use rustc_hash::FxBuildHasher;
 use super::extract::Setup;
 use super::handler::{BoxedHandler, Handler};
 use super::reply::{IntoDecision, IntoReply};
-use super::side::{ServerSide, Side};
 use crate::error::Error;
+use crate::handles::{ServerSide, Side};
 use crate::message::events;
 use crate::message::wire::NativeMode;
 use crate::session::check_name;
@@ -36,21 +35,20 @@ use crate::session::check_name;
 ///     });
 /// ```
 pub struct Events<S: Side = ServerSide> {
-    table: Table,
-    side: PhantomData<fn() -> S>,
+    table: Table<S>,
 }
 
 /// The handlers of one namespace.
-#[derive(Debug, Default)]
-struct Table {
-    handlers: ByName<Box<str>, BoxedHandler>,
+#[derive(Debug)]
+struct Table<S: Side> {
+    handlers: ByName<Box<str>, BoxedHandler<S>>,
     faults: Vec<String>,
 }
 
 impl<S: Side> Events<S> {
     /// A namespace that can be connected, whose rooms can be joined, and that handles no events.
     pub fn new() -> Self {
-        Self { table: Table::default(), side: PhantomData }
+        Self { table: Table { handlers: ByName::default(), faults: Vec::new() } }
     }
 
     /// Handles `event`. Names that begin with `_On` belong to the protocol: giving one, or one twice, makes `build`
@@ -64,7 +62,7 @@ impl<S: Side> Events<S> {
         if event.starts_with("_On") {
             self.table.faults.push(format!("event {event:?}: the name belongs to the protocol"));
         }
-        self.add(event, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(event, BoxedHandler::new(handler))
     }
 
     /// Handles every event, system events included, that has no handler of its own.
@@ -74,7 +72,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoReply>,
         Args: 'static,
     {
-        self.add(events::ANY, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::ANY, BoxedHandler::new(handler))
     }
 
     /// Handles native messages: those without an envelope. Only the empty namespace gets them. When this is all that the
@@ -85,7 +83,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoReply>,
         Args: 'static,
     {
-        self.add(events::NATIVE, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::NATIVE, BoxedHandler::new(handler))
     }
 
     /// Before the namespace is connected; an error refuses.
@@ -95,7 +93,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::CONNECT, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::CONNECT, BoxedHandler::new(handler))
     }
 
     /// After the namespace is connected: what is sent from here arrives after the reply.
@@ -105,7 +103,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::CONNECTED, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::CONNECTED, BoxedHandler::new(handler))
     }
 
     /// When the namespace is to be disconnected; an error refuses, unless the message is forced or local: then it tells.
@@ -115,7 +113,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::DISCONNECT, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::DISCONNECT, BoxedHandler::new(handler))
     }
 
     /// Before a room is joined; an error refuses.
@@ -125,7 +123,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::JOIN, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::JOIN, BoxedHandler::new(handler))
     }
 
     /// After a room is joined.
@@ -135,7 +133,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::JOINED, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::JOINED, BoxedHandler::new(handler))
     }
 
     /// Before a room is left; an error refuses, unless the message is forced.
@@ -145,7 +143,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::LEAVE, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::LEAVE, BoxedHandler::new(handler))
     }
 
     /// After a room is left.
@@ -155,10 +153,10 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoDecision>,
         Args: 'static,
     {
-        self.add(events::LEFT, BoxedHandler::new::<S, H, Args>(handler))
+        self.add(events::LEFT, BoxedHandler::new(handler))
     }
 
-    fn add(mut self, event: &str, handler: BoxedHandler) -> Self {
+    fn add(mut self, event: &str, handler: BoxedHandler<S>) -> Self {
         if self.table.handlers.insert(event.into(), handler).is_some() {
             self.table.faults.push(format!("event {event:?} has two handlers"));
         }
@@ -178,9 +176,9 @@ impl<S: Side> fmt::Debug for Events<S> {
     }
 }
 
-impl Table {
+impl<S: Side> Table<S> {
     /// The handler of `event`, or the one for any event.
-    fn handler(&self, event: &str) -> Option<&BoxedHandler> {
+    fn handler(&self, event: &str) -> Option<&BoxedHandler<S>> {
         self.handlers.get(event).or_else(|| match event {
             events::NATIVE => None,
             _ => self.handlers.get(events::ANY),
@@ -196,16 +194,20 @@ impl Table {
 type ByName<N, T> = IndexMap<N, T, FxBuildHasher>;
 
 /// All namespaces that are declared here.
-#[derive(Debug, Default)]
-pub(crate) struct Namespaces {
-    tables: ByName<Arc<str>, Table>,
+#[derive(Debug)]
+pub(crate) struct Namespaces<S: Side> {
+    tables: ByName<Arc<str>, Table<S>>,
     /// Declares all other names.
-    rest: Option<Table>,
+    rest: Option<Table<S>>,
     faults: Vec<String>,
 }
 
-impl Namespaces {
-    pub(crate) fn add<S: Side>(&mut self, name: &str, events: Events<S>) {
+impl<S: Side> Namespaces<S> {
+    pub(crate) fn new() -> Self {
+        Self { tables: ByName::default(), rest: None, faults: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, name: &str, events: Events<S>) {
         let table = events.table;
         if let Err(reason) = check_name(name, MAX_NAME) {
             self.faults.push(format!("namespace {name:?}: {reason}"));
@@ -221,7 +223,7 @@ impl Namespaces {
     }
 
     /// Declares every name that is not added by itself.
-    pub(crate) fn add_rest<S: Side>(&mut self, events: Events<S>) {
+    pub(crate) fn add_rest(&mut self, events: Events<S>) {
         let table = events.table;
         if table.has_native() {
             self.faults.push("any namespace: only the empty namespace gets native messages".to_owned());
@@ -250,7 +252,7 @@ impl Namespaces {
         by_itself.or_else(|| (self.rest.is_some() && check_name(name, MAX_NAME).is_ok()).then(|| name.into()))
     }
 
-    pub(super) fn handler(&self, namespace: &str, event: &str) -> Option<&BoxedHandler> {
+    pub(super) fn handler(&self, namespace: &str, event: &str) -> Option<&BoxedHandler<S>> {
         self.tables.get(namespace).or(self.rest.as_ref())?.handler(event)
     }
 

@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use super::accepted::Accepted;
-use super::extensions::Values;
 use super::line::Line;
-use super::peer::Peer;
+use crate::connection::{Peer, Values};
 use crate::error::Error;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
@@ -46,7 +45,7 @@ pub enum ClientSide {}
 impl Side for ServerSide {}
 impl Side for ClientSide {}
 
-pub(crate) trait Sealed: Sized + Send + Sync + 'static {
+pub(crate) trait Sealed: Sized + fmt::Debug + Send + Sync + 'static {
     type Link: Link;
 }
 
@@ -60,9 +59,6 @@ impl Sealed for ClientSide {
 
 /// What a handle holds of its connection.
 pub(crate) trait Link: Clone + fmt::Debug + Send + Sync + 'static {
-    /// What handlers of `peer` hold; none when there is nothing left to hold.
-    fn of(peer: &Arc<Peer>) -> Option<Self>;
-
     /// The connection of this moment.
     fn peer(&self) -> Arc<Peer>;
 

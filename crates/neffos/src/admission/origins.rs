@@ -133,16 +133,16 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    pub(super) fn add(&mut self, text: &str) -> Result<(), &'static str> {
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), &'static str> {
         self.patterns.push(OriginPattern::parse(text)?);
         Ok(())
     }
 
-    pub(super) fn add_predicate(&mut self, predicate: impl Fn(&str, &Parts) -> bool + Send + Sync + 'static) {
+    pub(crate) fn add_predicate(&mut self, predicate: impl Fn(&str, &Parts) -> bool + Send + Sync + 'static) {
         self.predicates.push(Arc::new(predicate));
     }
 
-    pub(super) fn add_any(&mut self) {
+    pub(crate) fn add_any(&mut self) {
         self.allow_any = true;
     }
 

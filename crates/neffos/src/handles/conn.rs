@@ -5,12 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::accepted::Accepted;
-use super::ask;
 use super::extensions::Extensions;
 use super::namespace::NsConn;
-use super::peer::Peer;
-use super::requests;
 use super::side::{ClientSide, Link, ServerSide, Side};
+use crate::connection::{Peer, ask, requests};
 use crate::error::Error;
 use crate::fanout::Member;
 use crate::message::Message;
@@ -37,7 +35,7 @@ impl<S: Side> Conn<S> {
         Self { link }
     }
 
-    pub(super) fn link(&self) -> &S::Link {
+    pub(crate) fn link(&self) -> &S::Link {
         &self.link
     }
 
@@ -156,7 +154,7 @@ impl Conn {
         Self { link: Accepted::new(peer) }
     }
 
-    pub(super) fn opening(peer: Arc<Peer>) -> Self {
+    pub(crate) fn opening(peer: Arc<Peer>) -> Self {
         Self { link: Accepted::opening(peer) }
     }
 

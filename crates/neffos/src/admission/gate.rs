@@ -19,8 +19,8 @@ use super::ids::Ids;
 use super::origins::{HostPattern, Origins};
 use super::refusals::{Refusal, RefusalCounts};
 use super::subprotocols::Subprotocols;
-use crate::connection::Rate;
-use crate::http::UpgradeError;
+use super::upgrade_error::UpgradeError;
+use crate::rate::Rate;
 use crate::sampled::Sampled;
 use crate::time_limit;
 
@@ -155,21 +155,21 @@ impl Gate {
     }
 
     /// Refuses new clients.
-    pub(super) fn begin_to_end(&self) {
+    pub(crate) fn begin_to_end(&self) {
         self.shut_at.get_or_init(Instant::now);
         self.shut.cancel();
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.begin_to_end();
         self.closed.cancel();
     }
 
-    pub(super) fn drain_window(&self) -> Duration {
+    pub(crate) fn drain_window(&self) -> Duration {
         self.settings.drain_window
     }
 
-    pub(super) fn shutdown_timeout(&self) -> Duration {
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
         self.settings.shutdown_timeout
     }
 
@@ -208,7 +208,7 @@ impl Gate {
     }
 
     /// Resolves when no connection is left.
-    pub(super) async fn all_gone(&self) {
+    pub(crate) async fn all_gone(&self) {
         self.guests.wait().await;
     }
 

@@ -2,8 +2,8 @@
 
 use super::extract::{Event, FromEvent};
 use super::reply::{IntoReply, Reply};
-use super::side::Side;
 use crate::error::Error;
+use crate::handles::Side;
 
 /// The body as protobuf, and a value that goes back as protobuf, in a binary frame. A body that is no `T` is an error to the
 /// sender that names the field.

@@ -16,17 +16,17 @@ pub(crate) struct Subprotocols {
 }
 
 impl Subprotocols {
-    pub(super) fn add(&mut self, name: &str) -> Result<(), &'static str> {
+    pub(crate) fn add(&mut self, name: &str) -> Result<(), &'static str> {
         let value = HeaderValue::from_str(name).ok().filter(|_| is_token(name)).ok_or("not a token")?;
         self.names.push(value);
         Ok(())
     }
 
-    pub(super) fn choose_with(&mut self, choice: impl Fn(&[&str], &Parts) -> Option<String> + Send + Sync + 'static) {
+    pub(crate) fn choose_with(&mut self, choice: impl Fn(&[&str], &Parts) -> Option<String> + Send + Sync + 'static) {
         self.choice = Some(Arc::new(choice));
     }
 
-    pub(super) fn is_ambiguous(&self) -> bool {
+    pub(crate) fn is_ambiguous(&self) -> bool {
         self.choice.is_some() && !self.names.is_empty()
     }
 

@@ -92,7 +92,7 @@ impl RefusalCounts {
         self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> RefusedConnections {
+    pub(crate) fn read(&self) -> RefusedConnections {
         RefusedConnections(self.0.each_ref().map(|count| count.load(Ordering::Relaxed)))
     }
 

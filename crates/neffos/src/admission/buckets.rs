@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::connection::Rate;
+use crate::rate::Rate;
 
 /// The clients that have used their rate lately. A client that is not in the table has a full bucket.
 #[derive(Debug, Default)]
-pub(super) struct Buckets {
+pub(crate) struct Buckets {
     /// When the bucket of each client is full again, on the clock of the caller.
     full_at: IndexMap<IpAddr, Duration>,
     /// Where the next look for clients with a full bucket begins.
@@ -22,7 +22,7 @@ impl Buckets {
     /// # Errors
     ///
     /// The time until there is a token, when there is none. Nothing is taken then.
-    pub(super) fn take(&mut self, client: IpAddr, rate: Rate, now: Duration) -> Result<(), Duration> {
+    pub(crate) fn take(&mut self, client: IpAddr, rate: Rate, now: Duration) -> Result<(), Duration> {
         let client = network(client);
         match self.wait(client, rate, now) {
             Duration::ZERO if !rate.is_limit() => Ok(()),
@@ -36,7 +36,7 @@ impl Buckets {
     }
 
     /// The time until the bucket of a client has a token; zero: it has one.
-    pub(super) fn wait(&self, client: IpAddr, rate: Rate, now: Duration) -> Duration {
+    pub(crate) fn wait(&self, client: IpAddr, rate: Rate, now: Duration) -> Duration {
         if !rate.is_limit() {
             return Duration::ZERO;
         }

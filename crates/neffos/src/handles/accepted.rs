@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::extensions::Values;
-use super::peer::Peer;
 use super::side::Link;
+use crate::connection::{Peer, Values};
 use crate::error::Error;
 use crate::message::Message;
 use crate::session::Verdict;
@@ -26,7 +25,7 @@ enum Stage {
 }
 
 impl Accepted {
-    pub(super) fn new(peer: Arc<Peer>) -> Self {
+    pub(crate) fn new(peer: Arc<Peer>) -> Self {
         Self { peer, stage: Stage::Open }
     }
 
@@ -40,10 +39,6 @@ impl Accepted {
 }
 
 impl Link for Accepted {
-    fn of(peer: &Arc<Peer>) -> Option<Self> {
-        Some(Self::new(peer.clone()))
-    }
-
     fn peer(&self) -> Arc<Peer> {
         self.peer.clone()
     }

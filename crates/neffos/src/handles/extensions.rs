@@ -1,8 +1,9 @@
 //! What an application keeps with a connection: values by type, and counters by name.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::connection::Values;
 
 /// Values that live as long as the connection: one of each type, and counters by name.
 ///
@@ -26,14 +27,6 @@ pub struct Extensions<'a> {
     pub(super) values: &'a Mutex<Values>,
 }
 
-/// The storage; empty costs two words.
-#[derive(Default)]
-pub(crate) struct Values {
-    typed: http::Extensions,
-    #[expect(clippy::box_collection, reason = "hardly any connection counts anything: then this is one word")]
-    counters: Option<Box<HashMap<String, i64>>>,
-}
-
 impl Extensions<'_> {
     /// Keeps `value`, and returns what was kept of this type before.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
@@ -52,28 +45,17 @@ impl Extensions<'_> {
 
     /// Adds one to the counter `name`, which starts at zero, and returns it.
     pub fn increment(&self, name: &str) -> i64 {
-        self.add(name, 1)
+        self.values().add(name, 1)
     }
 
     /// Takes one from the counter `name`, which starts at zero, and returns it.
     pub fn decrement(&self, name: &str) -> i64 {
-        self.add(name, -1)
+        self.values().add(name, -1)
     }
 
     /// No code of users runs under this lock but their `clone` and `drop`, whose panics spoil nothing.
     fn values(&self) -> MutexGuard<'_, Values> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, name: &str, step: i64) -> i64 {
-        let mut values = self.values();
-        let counters = values.counters.get_or_insert_default();
-        if let Some(count) = counters.get_mut(name) {
-            *count += step;
-            return *count;
-        }
-        counters.insert(name.to_owned(), step);
-        step
     }
 }
 

@@ -1,0 +1,50 @@
+//! What a handler decided, and a handler at work.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use crate::error::CloseError;
+use crate::message::Message;
+
+/// What a handler decided.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Nothing,
+    /// In a frame of the request's type.
+    Body(Bytes),
+    Binary(Bytes),
+    Error(String),
+    Close(CloseError),
+    /// The handler panicked.
+    Panicked,
+}
+
+pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A handler at work, and the message that it is at work on. It may be moved after it was polled: a handler that is done at once
+/// needs no place of its own.
+pub(crate) struct Running {
+    /// None: it is done.
+    message: Option<Box<Message>>,
+    outcome: OutcomeFuture,
+}
+
+impl Running {
+    pub(crate) fn new(message: Box<Message>, outcome: OutcomeFuture) -> Self {
+        Self { message: Some(message), outcome }
+    }
+}
+
+impl Future for Running {
+    type Output = (Box<Message>, Outcome);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.outcome.poll_unpin(cx));
+        let message = self.message.take().expect("a future is not polled after its end");
+        Poll::Ready((message, outcome))
+    }
+}

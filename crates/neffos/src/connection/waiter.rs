@@ -1,0 +1,58 @@
+//! The caller that waits for the reply to an ask.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::message::Message;
+
+pub(super) type Answer = Result<Message, Error>;
+
+/// A caller that waits for a reply.
+#[derive(Debug, Clone)]
+pub(crate) enum Waiter {
+    /// It asked this connection.
+    One(Arc<Slot>),
+    /// It asked several connections: the first reply counts. When the last of these is dropped, the caller learns that no
+    /// connection is left to reply.
+    First(Arc<Slot>),
+}
+
+/// Room for one answer.
+#[derive(Debug)]
+pub(crate) struct Slot(Mutex<Option<oneshot::Sender<Answer>>>);
+
+impl Waiter {
+    /// Hands over the peer's reply.
+    pub(super) fn answer(self, reply: Message) {
+        let (Self::One(slot) | Self::First(slot)) = self;
+        let answer = match reply.error() {
+            Some(text) => Err(Error::from_wire(text)),
+            None => Ok(reply),
+        };
+        slot.put(answer);
+    }
+
+    /// Says that the connection ended. When several were asked, the others may still answer.
+    pub(super) fn abandon(self) {
+        if let Self::One(slot) = self {
+            slot.put(Err(Error::closed()));
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new() -> (Arc<Self>, oneshot::Receiver<Answer>) {
+        let (told, wait) = oneshot::channel();
+        (Arc::new(Self(Mutex::new(Some(told)))), wait)
+    }
+
+    fn put(&self, answer: Answer) {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The caller may have given up: then the answer is late.
+        if let Some(told) = told {
+            told.send(answer).ok();
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Async functions as handlers: their arguments are taken out of the event, what they return goes back.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use super::extract::{Event, FromEvent, Setup};
+use super::reply::IntoReply;
+use crate::connection::{Outcome, OutcomeFuture, Running};
+use crate::error::Error;
+use crate::handles::{Sealed, ServerSide, Side};
+use crate::message::Message;
+
+/// An async function or closure of up to six arguments, each taken out of the event ([`FromEvent`]).
+///
+/// A closure that captures something must hand copies into its future, since it may be called again before that is done:
+/// `move |ns: NsConn| { let db = db.clone(); async move { … } }`. `State` saves that.
+pub trait Handler<Args, S: Side = ServerSide>: Send + Sync + 'static {
+    /// What it returns.
+    type Output;
+
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be taken out of `event`; it has not run then.
+    fn call(&self, event: &Event<S>) -> Result<impl Future<Output = Self::Output> + Send + 'static, Error>;
+
+    /// Says whether what its arguments need is there.
+    ///
+    /// # Errors
+    ///
+    /// The first argument's that lacks something.
+    fn check(setup: &Setup<'_>) -> Result<(), Error>;
+}
+
+macro_rules! impl_handler {
+    ($($arg:ident),*) => {
+        impl<S, F, Fut, $($arg,)*> Handler<($($arg,)*), S> for F
+        where
+            S: Side,
+            F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future + Send + 'static,
+            $($arg: FromEvent<S>,)*
+        {
+            type Output = Fut::Output;
+
+            fn call(&self, event: &Event<S>) -> Result<impl Future<Output = Fut::Output> + Send + 'static, Error> {
+                let _unused = event;
+                Ok(self($($arg::from_event(event)?),*))
+            }
+
+            fn check(setup: &Setup<'_>) -> Result<(), Error> {
+                let _unused = setup;
+                $($arg::check(setup)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+impl_handler!();
+impl_handler!(A);
+impl_handler!(A, B);
+impl_handler!(A, B, C);
+impl_handler!(A, B, C, D);
+impl_handler!(A, B, C, D, E);
+impl_handler!(A, B, C, D, E, G);
+
+type Start<S> = dyn Fn(<S as Sealed>::Link, Arc<str>, Box<Message>) -> Running + Send + Sync;
+
+/// A handler without its type.
+pub(crate) struct BoxedHandler<S: Side> {
+    start: Box<Start<S>>,
+    check: fn(&Setup<'_>) -> Result<(), Error>,
+}
+
+impl<S: Side> BoxedHandler<S> {
+    pub(super) fn new<H, Args>(handler: H) -> Self
+    where
+        H: Handler<Args, S>,
+        H::Output: IntoReply,
+        Args: 'static,
+    {
+        let start = move |link: S::Link, namespace: Arc<str>, message: Box<Message>| {
+            let event = Event::new(link, namespace, message);
+            let called = catch_unwind(AssertUnwindSafe(|| match handler.call(&event) {
+                Ok(running) => guarded(running.map(|returned| returned.into_reply().0)),
+                Err(err) => refused(err),
+            }));
+            // Also after a panic: what it is answered with depends on the message.
+            Running::new(event.into_message(), called.unwrap_or_else(|_panic| at_once(Outcome::Panicked)))
+        };
+        Self { start: Box::new(start), check: H::check }
+    }
+
+    pub(super) fn check(&self, setup: &Setup<'_>) -> Result<(), Error> {
+        (self.check)(setup)
+    }
+
+    /// Begins with an event. A panic is its outcome, and harms nothing else.
+    pub(super) fn start(&self, link: S::Link, namespace: Arc<str>, message: Box<Message>) -> Running {
+        (self.start)(link, namespace, message)
+    }
+}
+
+fn guarded(running: impl Future<Output = Outcome> + Send + 'static) -> OutcomeFuture {
+    let caught = AssertUnwindSafe(running).catch_unwind();
+    Box::pin(caught.map(|outcome| outcome.unwrap_or(Outcome::Panicked)))
+}
+
+pub(super) fn refused(err: Error) -> OutcomeFuture {
+    at_once(Err::<(), _>(err).into_reply().0)
+}
+
+fn at_once(outcome: Outcome) -> OutcomeFuture {
+    Box::pin(std::future::ready(outcome))
+}
+
+impl<S: Side> std::fmt::Debug for BoxedHandler<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handler")
+    }
+}

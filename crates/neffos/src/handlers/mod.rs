@@ -1,0 +1,26 @@
+//! What an application registers: handlers of events, the arguments that they take, what they return, and hooks.
+//!
+//! - `events.rs`: the table of handlers.
+//! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: what they return; `protobuf.rs`: one
+//!   more of both.
+//! - `hooks.rs`: the hooks of a server.
+//! - `application.rs`: all of it, as connections see it ([`Application`](crate::connection::Application)).
+
+mod application;
+mod events;
+mod extract;
+mod handler;
+mod hooks;
+#[cfg(feature = "protobuf")]
+mod protobuf;
+mod reply;
+
+pub(crate) use application::{ClientApplication, Hooks, ServerApplication};
+pub use events::Events;
+pub(crate) use events::Namespaces;
+pub use extract::{Event, FromEvent, Json, Setup, State};
+pub use handler::Handler;
+pub(crate) use hooks::{connect_hook, disconnect_hook};
+#[cfg(feature = "protobuf")]
+pub use protobuf::Protobuf;
+pub use reply::{IntoDecision, IntoReply, Reply};

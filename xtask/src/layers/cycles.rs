@@ -1,0 +1,159 @@
+//! Files that use each other in a circle. Nobody can read one of them without the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::scan::Mention;
+
+/// Which files of a crate use which.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    /// The module that each file is, below the root of the crate.
+    files: Vec<(String, Vec<String>)>,
+    mentions: Vec<Vec<Vec<String>>>,
+}
+
+impl Graph {
+    /// Adds a file, named as it lies below `src`, with the paths that it names.
+    pub(crate) fn add(&mut self, file: &Path, found: &[Mention]) {
+        let module = module(file);
+        let outside_tests = found.iter().filter(|mention| !mention.in_test);
+        self.mentions.push(outside_tests.map(|mention| absolute(&module, &mention.segments)).collect());
+        self.files.push((file.display().to_string(), module));
+    }
+
+    /// The groups of more than `most` files of which each uses all others, directly or not.
+    pub(crate) fn cycles(&self, most: usize) -> Vec<Vec<&str>> {
+        let edges = self.edges();
+        let reach: Vec<_> = (0..self.files.len()).map(|from| reach(&edges, from)).collect();
+        let mut groups = BTreeSet::new();
+        for from in 0..self.files.len() {
+            let group: BTreeSet<_> = reach[from].iter().copied().filter(|&to| reach[to].contains(&from)).collect();
+            if group.len() > most {
+                groups.insert(group);
+            }
+        }
+        groups.into_iter().map(|group| group.into_iter().map(|file| &*self.files[file].0).collect()).collect()
+    }
+
+    fn edges(&self) -> Vec<BTreeSet<usize>> {
+        let modules: BTreeMap<&[String], usize> =
+            self.files.iter().enumerate().map(|(file, (_, module))| (&**module, file)).collect();
+        let edges = self.mentions.iter().enumerate().map(|(from, paths)| {
+            let used = paths.iter().filter(|path| !self.is_only_passed_on(from, path));
+            let targets = used.filter_map(|path| self.target(&modules, path, MOST_STEPS));
+            targets.filter(|&to| to != from).collect()
+        });
+        edges.collect()
+    }
+
+    /// Whether a file names a module or an item below it without a use of its own: it declares the module, or exports the item.
+    fn is_only_passed_on(&self, file: usize, path: &[String]) -> bool {
+        let module = &self.files[file].1;
+        let Some([_, rest @ ..]) = path.strip_prefix(&**module) else { return false };
+        let Some(name) = rest.last() else { return true };
+        let own = [&**module, std::slice::from_ref(name)].concat();
+        !self.mentions[file].iter().any(|other| other.starts_with(&own))
+    }
+
+    /// The file that an item is in. A folder's `mod.rs` may only pass it on.
+    fn target(&self, modules: &BTreeMap<&[String], usize>, path: &[String], steps: usize) -> Option<usize> {
+        let length = (1..=path.len()).rev().find(|&length| modules.contains_key(&path[..length]))?;
+        let file = modules[&path[..length]];
+        let Some(name) = path.get(length) else { return Some(file) };
+        let module = &self.files[file].1;
+        let passed_on = self.mentions[file].iter().find(|other| {
+            other.len() > module.len() + 1 && other.starts_with(module) && other.last() == Some(name) && *other != path
+        });
+        match passed_on.filter(|_| steps > 0) {
+            Some(other) => self.target(modules, other, steps - 1),
+            None => Some(file),
+        }
+    }
+}
+
+/// All files that `from` uses, directly or not.
+fn reach(edges: &[BTreeSet<usize>], from: usize) -> BTreeSet<usize> {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+    while let Some(file) = next.pop() {
+        next.extend(edges[file].iter().copied().filter(|to| seen.insert(*to)));
+    }
+    seen
+}
+
+fn module(file: &Path) -> Vec<String> {
+    let mut names: Vec<_> = file.iter().map(|part| part.to_string_lossy().trim_end_matches(".rs").to_owned()).collect();
+    if names.last().is_some_and(|name| ["mod", "lib", "main"].contains(&&**name)) {
+        names.pop();
+    }
+    names
+}
+
+/// A path from the root of the crate on, if it leads through it; else one from this module on.
+fn absolute(module: &[String], segments: &[String]) -> Vec<String> {
+    let ups = segments.iter().take_while(|word| *word == "super").count();
+    match segments.first().map(String::as_str) {
+        Some("crate") => segments[1..].to_vec(),
+        Some("super") => [&module[..module.len().saturating_sub(ups)], &segments[ups..]].concat(),
+        Some("self") => [module, &segments[1..]].concat(),
+        _ => [module, segments].concat(),
+    }
+}
+
+/// How many times a name may be passed on.
+const MOST_STEPS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan::mentions;
+    use super::*;
+
+    fn cycles(files: &[(&str, &str)]) -> Vec<Vec<String>> {
+        let mut graph = Graph::default();
+        for (file, source) in files {
+            let names_its_folder = file.ends_with("mod.rs") || file.ends_with("lib.rs");
+            let depth = Path::new(file).components().count() - usize::from(names_its_folder);
+            graph.add(Path::new(file), &mentions(source, depth));
+        }
+        graph.cycles(2).into_iter().map(|group| group.into_iter().map(str::to_owned).collect()).collect()
+    }
+
+    #[test]
+    fn a_circle_of_three_files_is_found_and_two_may_use_each_other() {
+        let two = [
+            ("a/mod.rs", "mod one; mod two;"),
+            ("a/one.rs", "use super::two::Two;"),
+            ("a/two.rs", "use super::one::One;"),
+        ];
+        assert_eq!(cycles(&two), Vec::<Vec<String>>::new());
+        let three = [
+            ("a/mod.rs", "mod one; mod two; mod three;"),
+            ("a/one.rs", "use super::two::Two;"),
+            ("a/two.rs", "fn f(_: crate::a::three::Three) {}"),
+            ("a/three.rs", "use super::one::One;"),
+        ];
+        assert_eq!(cycles(&three), [["a/one.rs", "a/two.rs", "a/three.rs"]]);
+    }
+
+    #[test]
+    fn a_name_that_a_folder_passes_on_counts_as_a_use_of_the_file_behind_it() {
+        let files = [
+            ("a/mod.rs", "mod one; mod two; mod three; pub(crate) use one::One;"),
+            ("a/one.rs", "use super::two::Two;"),
+            ("a/two.rs", "use super::three::Three;"),
+            ("a/three.rs", "use super::One;"),
+        ];
+        assert_eq!(cycles(&files), [["a/one.rs", "a/two.rs", "a/three.rs"]]);
+    }
+
+    #[test]
+    fn tests_may_use_anything() {
+        let files = [
+            ("a/mod.rs", "mod one; mod two; mod three;"),
+            ("a/one.rs", "use super::two::Two;"),
+            ("a/two.rs", "use super::three::Three;"),
+            ("a/three.rs", "#[cfg(test)] mod tests { use super::super::one::One; }"),
+        ];
+        assert_eq!(cycles(&files), Vec::<Vec<String>>::new());
+    }
+}
