@@ -5,8 +5,11 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Dialect, Events, MemoryExchange, Message, Server};
-use support::{Running, named, start, until};
+use neffos::{Dialect, Error, Events, MemoryExchange, Message, Server};
+use support::{Client, Running, attach_as, named, start, until};
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 async fn member(exchange: &MemoryExchange, dialect: &Dialect) -> Running {
     let builder = named(Server::builder().namespace("default", Events::new()));
@@ -96,3 +99,80 @@ async fn a_server_that_dies_is_missing_until_it_is_forgotten_and_one_that_leaves
 }
 
 const TICK: Duration = Duration::from_millis(10);
+
+/// Servers that know each other, on a clock that the test moves, and a client with the id `ada` at the last of them.
+async fn with_ada(count: usize) -> (Vec<Server>, Client<DuplexStream>) {
+    let exchange = MemoryExchange::new();
+    let server = || {
+        let builder = named(Server::builder().namespace("default", Events::new()));
+        builder.ask_timeout(ASK_TIMEOUT).exchange(exchange.clone()).build().unwrap()
+    };
+    let servers: Vec<_> = (0..count).map(|_| server()).collect();
+    for server in &servers {
+        server.joined().await.unwrap();
+    }
+    let mut ada = Client::over(attach_as(&servers[count - 1], "ada", 1024).0).await;
+    ada.greet().await;
+    ada.connect("default").await;
+    (servers, ada)
+}
+
+/// An ask of this server, and how long it took.
+fn ask(server: &Server) -> JoinHandle<(Result<Message, Error>, Duration)> {
+    let (server, asked) = (server.clone(), Instant::now());
+    let question = Message::new("question", "?").in_namespace("default").to("ada");
+    tokio::spawn(async move { (server.ask(question).await, asked.elapsed()) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ask_ends_soon_after_the_last_connection_that_was_asked_is_gone_from_all_servers() {
+    for asking in 0..3 {
+        for leaves in [false, true] {
+            let (servers, mut ada) = with_ada(3).await;
+            let asked = ask(&servers[asking]);
+            assert_eq!(ada.event("question").await, "?");
+            sleep(Duration::from_secs(5)).await;
+            assert!(!asked.is_finished());
+            if leaves {
+                ada.ask_past_events("default", "", "_OnNamespaceDisconnect").await;
+            } else {
+                drop(ada);
+            }
+            let (answer, took) = asked.await.unwrap();
+            assert!(answer.unwrap_err().is_closed());
+            assert!(took < Duration::from_secs(8), "{took:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ask_of_a_connection_that_is_there_waits_for_its_reply_also_while_others_come_and_go() {
+    for asking in 0..3 {
+        let (servers, mut ada) = with_ada(3).await;
+        let asked = ask(&servers[asking]);
+        let question = ada.text().await;
+        for nth in 0..50 {
+            let mut other = Client::over(attach_as(&servers[nth % 3], "other", 1024).0).await;
+            other.greet().await;
+            other.connect("default").await;
+            sleep(Duration::from_millis(200)).await;
+        }
+        ada.send(question.replace("?", "yes")).await;
+        assert_eq!(asked.await.unwrap().0.unwrap().body(), "yes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ask_waits_for_its_timeout_while_a_server_does_not_say_what_it_has() {
+    let (mut servers, ada) = with_ada(3).await;
+    // Without a word: it may still be there.
+    drop(servers.remove(1));
+    let asked = ask(&servers[0]);
+    drop(ada);
+    sleep(Duration::from_secs(4)).await;
+    assert!(!asked.is_finished());
+    let (answer, _) = asked.await.unwrap();
+    assert!(answer.unwrap_err().is_closed(), "it is forgotten by now");
+}
+
+const ASK_TIMEOUT: Duration = Duration::from_secs(60);

@@ -177,6 +177,11 @@ impl Cluster {
         self.count(Selection { namespace, room, id }).await
     }
 
+    /// Whether all other servers say what they have. Those in Go do not.
+    pub(crate) fn knows_all(&self) -> bool {
+        self.0.speaks_natively()
+    }
+
     async fn count(&self, selection: Selection<'_>) -> ClusterCount {
         let started = tokio::time::Instant::now();
         let others = self.0.others();

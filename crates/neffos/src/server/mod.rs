@@ -1,18 +1,20 @@
 //! The server: what it is told before it starts, what it can do while it runs, and how it ends.
 //!
 //! - `mod.rs`: [`Server`], the handle.
+//! - `asks.rs`: asks that other servers may answer.
 //! - `builder.rs`: [`ServerBuilder`].
 //! - `compression.rs`: the builder's switch for it.
 //! - `doors.rs`: the builder's settings for ids, origins, the proxy in front, and subprotocols.
 //! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
 
+mod asks;
 mod builder;
 #[cfg(feature = "deflate")]
 mod compression;
 mod doors;
 mod exclude;
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -29,12 +31,11 @@ use crate::admission::{Gate, Phase, Refusal, RefusedConnections};
 use crate::budget::{MemoryBudget, MemoryUsage};
 use crate::connection::{Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;
-use crate::exchange::{Cluster, Node};
+use crate::exchange::Cluster;
 use crate::fanout::{Audience, Counters, Except};
 use crate::handlers::{Event, FromEvent};
 use crate::handles::Conn;
 use crate::message::{IntoMessages, Message};
-use crate::session::new_token;
 use crate::time_limit;
 use crate::websocket::{CloseCode, CloseFrame};
 
@@ -102,13 +103,15 @@ impl Server {
 
     /// Asks everyone whom `message` selects ([`Message::to`]: one id), and returns the first reply.
     ///
-    /// Waits as long as `ask_timeout` says (10 s by default), also when no connection is selected: another server might have
-    /// one. A reply counts only from a connection that was asked, once.
+    /// Waits as long as `ask_timeout` says (10 s by default), also when no connection is selected. A reply counts only from a
+    /// connection that was asked, once.
     ///
     /// # Errors
     ///
-    /// The first reply when it is an error (`is_remote`); `is_timeout`; `is_closed` as soon as every connection that was asked
-    /// has ended and no other server could reply, or when this server has ended.
+    /// The first reply when it is an error (`is_remote`); `is_timeout`; `is_closed` when this server has ended, or as soon as every
+    /// connection that was asked has ended. With an exchange, this server asks the others once a second whether they have a
+    /// connection that `message` selects, and the error comes when all of them have said that they have none. Servers in Go do not say so:
+    /// with them, the ask waits for its timeout.
     ///
     /// # Cancel safety
     ///
@@ -119,10 +122,7 @@ impl Server {
         let answer = async {
             match &self.hub.exchange {
                 None => first_answer(peers, message, patience).await,
-                Some(exchange) => tokio::select! {
-                    answer = answer_from_here(peers, message.clone(), patience) => answer,
-                    answer = answer_from_elsewhere(exchange.node(), message, patience) => answer,
-                },
+                Some(exchange) => asks::first_of_all(exchange.node(), peers, message, patience).await,
             }
         };
         tokio::select! {
@@ -320,24 +320,6 @@ impl Server {
 
     fn cast(&self, messages: Vec<Message>, except: &Except) {
         self.hub.broadcast(messages, except);
-    }
-}
-
-/// The first answer from connections of this server. Never an error about their end: other servers may still answer.
-async fn answer_from_here(peers: Vec<Arc<Peer>>, message: Message, patience: Duration) -> Result<Message, Error> {
-    match first_answer(peers, message, patience).await {
-        Err(err) if err.is_closed() => pending().await,
-        answer => answer,
-    }
-}
-
-/// The first answer from other servers.
-async fn answer_from_elsewhere(node: &Arc<Node>, message: Message, patience: Duration) -> Result<Message, Error> {
-    let asked = node.clone().ask(message, new_token(), patience);
-    let answer = time_limit::within(patience, asked).await.map_err(|_| Error::timeout())?;
-    match answer.error() {
-        Some(text) => Err(Error::from_wire(text)),
-        None => Ok(answer),
     }
 }
 

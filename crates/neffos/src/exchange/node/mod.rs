@@ -29,7 +29,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Form};
 use super::draft::{Draft, Said, Stamp};
 use super::envelope::{self, Body, Enclosed};
 use super::gate::{Gate, Seal};
@@ -189,6 +189,11 @@ impl Node {
     /// How many connections this server has.
     pub(super) fn own_connections(&self) -> u64 {
         self.here().map_or(0, |here| here.connections() as u64)
+    }
+
+    /// Whether the other servers are servers of this library.
+    pub(super) fn speaks_natively(&self) -> bool {
+        self.dialect.form() == Form::Native
     }
 
     // ---- the other servers

@@ -1,0 +1,66 @@
+//! Asks that other servers may answer.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::connection::{Peer, first_answer};
+use crate::error::Error;
+use crate::exchange::{Cluster, LinkState, Node};
+use crate::message::Message;
+use crate::session::new_token;
+use crate::time_limit;
+
+/// The first answer from connections of this server and of all others.
+pub(super) async fn first_of_all(
+    node: &Arc<Node>,
+    peers: Vec<Arc<Peer>>,
+    message: Message,
+    patience: Duration,
+) -> Result<Message, Error> {
+    tokio::select! {
+        biased;
+        answer = answer_from_here(peers, message.clone(), patience) => answer,
+        answer = answer_from_elsewhere(node, message.clone(), patience) => answer,
+        () = no_receiver_left(&Cluster::new(node.clone()), &message) => Err(Error::closed()),
+    }
+}
+
+/// The first answer from connections of this server. Never an error about their end: other servers may still answer.
+async fn answer_from_here(peers: Vec<Arc<Peer>>, message: Message, patience: Duration) -> Result<Message, Error> {
+    match first_answer(peers, message, patience).await {
+        Err(err) if err.is_closed() => pending().await,
+        answer => answer,
+    }
+}
+
+/// The first answer from other servers.
+async fn answer_from_elsewhere(node: &Arc<Node>, message: Message, patience: Duration) -> Result<Message, Error> {
+    let asked = node.clone().ask(message, new_token(), patience);
+    let answer = time_limit::within(patience, asked).await.map_err(|_| Error::timeout())?;
+    match answer.error() {
+        Some(text) => Err(Error::from_wire(text)),
+        None => Ok(answer),
+    }
+}
+
+/// Resolves when no server has a connection that could answer. Never when there may be servers that do not say so.
+async fn no_receiver_left(cluster: &Cluster, message: &Message) {
+    if !cluster.knows_all() {
+        return pending().await;
+    }
+    loop {
+        sleep(BETWEEN_COUNTS).await;
+        let found = cluster.count_receivers(message).await;
+        let status = cluster.status();
+        // A server that is gone without a word is missing until it is forgotten. One that has just come has not greeted all yet.
+        let knows_all = status.state == LinkState::Up && status.lasted >= BETWEEN_COUNTS;
+        if found.count == 0 && found.missing == 0 && knows_all {
+            return;
+        }
+    }
+}
+
+const BETWEEN_COUNTS: Duration = Duration::from_secs(1);
