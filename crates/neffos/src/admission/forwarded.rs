@@ -69,19 +69,57 @@ impl Forwarded {
 }
 
 /// The entries of a list, the last one first.
-///
-/// Quotes do not keep a comma in its entry: otherwise a quote that a client opens would swallow what the proxy adds. No address
-/// and no scheme contains a comma.
 fn entries_from_last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> + use<'a> {
     let values = headers.get_all(name).into_iter().rev();
+    let separator = Separator { sign: ',', is_quotable: *name == header::FORWARDED };
     // A value that is not text is one entry, which names nothing.
-    values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(',')).map(str::trim)
+    values.flat_map(move |value| separator.parts_from_last(value.to_str().unwrap_or("?"))).map(str::trim)
 }
 
 /// The value of `name` in one element of `Forwarded`: `for=192.0.2.1;proto=https`.
 fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
-    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let pairs = Separator { sign: ';', is_quotable: true }.parts_from_last(element);
+    let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+/// What stands between the parts of a header's value.
+#[derive(Debug, Clone, Copy)]
+struct Separator {
+    sign: char,
+    /// Between quotes, it separates nothing: a proxy may quote what a client sent, such as its `Host`.
+    is_quotable: bool,
+}
+
+impl Separator {
+    /// The parts of `text`, the last one first. They are read from the end on, where the trusted proxy wrote: a quote that a client
+    /// opened before cannot change what the proxy added.
+    fn parts_from_last(self, text: &str) -> impl Iterator<Item = &str> {
+        let mut rest = Some(text);
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let Some(at) = self.last_in(text) else { return rest.take() };
+            rest = Some(&text[..at]);
+            Some(&text[at + self.sign.len_utf8()..])
+        })
+    }
+
+    /// Where the last separator is that is not between quotes.
+    fn last_in(self, text: &str) -> Option<usize> {
+        let mut is_quoted = false;
+        text.char_indices().rev().find_map(|(at, sign)| {
+            if self.is_quotable && sign == '"' && !(is_quoted && is_escaped(text, at)) {
+                is_quoted = !is_quoted;
+            }
+            (sign == self.sign && !is_quoted).then_some(at)
+        })
+    }
+}
+
+/// Whether an odd number of backslashes stands before this place.
+fn is_escaped(text: &str, at: usize) -> bool {
+    let before = &text[..at];
+    (before.len() - before.trim_end_matches('\\').len()) % 2 == 1
 }
 
 /// Reads an address, with or without a port, brackets, quotes and a zone.
@@ -170,6 +208,24 @@ mod tests {
         assert_eq!(named("x-forwarded-for", 2, &["198.51.100.1, 192.0.2.7", "10.0.0.1"]), ip("192.0.2.7"));
         assert_eq!(named("x-forwarded-for", 1, &["\"open, 192.0.2.7"]), ip("192.0.2.7"));
         assert_eq!(named("forwarded", 1, &["for=\"open, for=192.0.2.7"]), ip("192.0.2.7"));
+    }
+
+    #[test]
+    fn what_a_proxy_quotes_of_a_client_names_nobody() {
+        for element in [
+            r#"for=192.0.2.7;host="a,for=6.6.6.6;b=\"""#,
+            r#"for=192.0.2.7;host="a, for=6.6.6.6""#,
+            r#"host="a;for=6.6.6.6";for=192.0.2.7"#,
+            r#"for=192.0.2.7;host="a;for=6.6.6.6""#,
+            r#"for=192.0.2.7;host="a\\""#,
+            r#"for=192.0.2.7;host="\",for=6.6.6.6;\"""#,
+        ] {
+            assert_eq!(named("forwarded", 1, &[element]), ip("192.0.2.7"), "{element}");
+            for before in ["for=\"open", r#"for=6.6.6.6;host="a\"#, "\"", "\\"] {
+                let line = format!("{before}, {element}");
+                assert_eq!(named("forwarded", 1, &[&line]), ip("192.0.2.7"), "{line}");
+            }
+        }
     }
 
     #[test]
