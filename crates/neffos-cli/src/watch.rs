@@ -16,24 +16,31 @@ pub(crate) fn connections(builder: ServerBuilder) -> ServerBuilder {
 
 fn tell_opened(conn: &Conn, sampler: &Sampler) {
     metrics::count_opened();
-    let (id, (address, socket)) = (conn.id(), addresses(conn.client_ip(), conn.remote_addr()));
+    let (id, from) = (conn.id(), Addresses { client: conn.client_ip(), socket: conn.remote_addr() });
     match sampler.admit(Instant::now()) {
-        true => tracing::info!(target: TARGET, conn = id, address, socket, "connected"),
-        false => tracing::debug!(target: TARGET, conn = id, address, socket, "connected"),
+        true => tracing::info!(target: TARGET, conn = id, address = from.client(), socket = from.socket(), "connected"),
+        false => {
+            tracing::debug!(target: TARGET, conn = id, address = from.client(), socket = from.socket(), "connected");
+        }
     }
 }
 
 fn tell_closed(end: &Closed, sampler: &Sampler) {
     metrics::count_closed(end);
     let (id, seconds) = (end.id(), rounded(end.lasted().as_secs_f64()));
-    let (address, socket) = addresses(end.client_ip(), end.remote_addr());
+    let from = Addresses { client: end.client_ip(), socket: end.remote_addr() };
     let missed = end.missed();
     let (by, code, reason) = (name(end.by()), end.code().map(CloseCode::as_u16), reason(end));
+    macro_rules! tell {
+        ($level:ident) => {
+            tracing::$level!(
+                target: TARGET, conn = id, address = from.client(), socket = from.socket(), seconds, by, code, reason, missed, "closed"
+            )
+        };
+    }
     match sampler.admit(Instant::now()) {
-        true => tracing::info!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, missed, "closed"),
-        false => {
-            tracing::debug!(target: TARGET, conn = id, address, socket, seconds, by, code, reason, missed, "closed");
-        }
+        true => tell!(info),
+        false => tell!(debug),
     }
 }
 
@@ -54,16 +61,31 @@ pub(crate) fn name(by: ClosedBy) -> &'static str {
     }
 }
 
-/// The address of a client for the log. When a proxy names another one than that of the socket, it is that one, and the second text
-/// is the socket's.
-pub(crate) fn addresses(client: Option<IpAddr>, socket: Option<SocketAddr>) -> (String, Option<String>) {
-    match (client, socket) {
-        (Some(client), Some(socket)) if client != socket.ip().to_canonical() => {
-            (client.to_string(), Some(socket.to_string()))
+/// The addresses of a client, for the log. Their texts are made when a line is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    /// That of the client: it is the socket's, or the one that a proxy names.
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) socket: Option<SocketAddr>,
+}
+
+impl Addresses {
+    pub(crate) fn client(&self) -> String {
+        match (self.client, self.socket) {
+            (Some(client), Some(_)) if self.is_behind_a_proxy() => client.to_string(),
+            (_, Some(socket)) => socket.to_string(),
+            (Some(client), None) => client.to_string(),
+            (None, None) => "unknown".to_owned(),
         }
-        (_, Some(socket)) => (socket.to_string(), None),
-        (Some(client), None) => (client.to_string(), None),
-        (None, None) => ("unknown".to_owned(), None),
+    }
+
+    /// The address of the socket, when a proxy names another one for the client.
+    pub(crate) fn socket(&self) -> Option<String> {
+        self.socket.filter(|_| self.is_behind_a_proxy()).map(|socket| socket.to_string())
+    }
+
+    fn is_behind_a_proxy(&self) -> bool {
+        self.client.zip(self.socket).is_some_and(|(client, socket)| client != socket.ip().to_canonical())
     }
 }
 
@@ -81,8 +103,8 @@ mod tests {
     #[test]
     fn an_address_is_that_of_the_client_and_of_the_socket_where_they_differ() {
         let told = |client: &str, socket: &str| {
-            let (address, socket) = addresses(client.parse().ok(), socket.parse().ok());
-            format!("{address} {}", socket.unwrap_or_default())
+            let from = Addresses { client: client.parse().ok(), socket: socket.parse().ok() };
+            format!("{} {}", from.client(), from.socket().unwrap_or_default())
         };
         assert_eq!(told("192.0.2.1", "192.0.2.1:4711"), "192.0.2.1:4711 ");
         assert_eq!(told("192.0.2.1", "[::ffff:192.0.2.1]:4711"), "[::ffff:192.0.2.1]:4711 ");

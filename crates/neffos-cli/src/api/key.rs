@@ -16,8 +16,9 @@ use tracing::Instrument;
 use super::error::ApiError;
 use crate::config::NamedKey;
 use crate::log::Sampler;
+use crate::metrics;
 use crate::routes::App;
-use crate::{metrics, watch};
+use crate::watch::Addresses;
 
 /// The keys of this moment.
 #[derive(Debug, Clone)]
@@ -70,11 +71,18 @@ impl Keys {
     }
 
     /// Logs a refused request, and returns its error.
-    fn refuse(&self, refusal: Refusal, path: &str, (address, socket): &(String, Option<String>)) -> ApiError {
+    fn refuse(&self, refusal: Refusal, path: &str, from: Addresses) -> ApiError {
         let reason = refusal.reason();
+        macro_rules! tell {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: AUDIT, address = from.client(), socket = from.socket(), path, reason, "API call refused"
+                )
+            };
+        }
         match self.refusals.admit(Instant::now()) {
-            true => tracing::warn!(target: AUDIT, address, socket, path, reason, "API call refused"),
-            false => tracing::debug!(target: AUDIT, address, socket, path, reason, "API call refused"),
+            true => tell!(warn),
+            false => tell!(debug),
         }
         match refusal {
             Refusal::TooManyWrong(wait) => ApiError::too_fast("too many wrong API keys from this address", wait),
@@ -109,15 +117,15 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     // Only requests to a route of the API get here, so paths are few.
     let path = request.uri().path().to_owned();
     let socket = request.extensions().get::<SocketAddr>().copied();
-    let addresses = watch::addresses(app.server.client_ip(request.headers(), socket), socket);
+    let from = Addresses { client: app.server.client_ip(request.headers(), socket), socket };
     let client = app.server.counted_ip(request.headers(), socket);
     let response = match app.keys.admit(bearer(request.headers()), client) {
         Ok(key) => {
-            let (address, socket) = addresses;
+            let (address, socket) = (from.client(), from.socket());
             let span = tracing::info_span!(target: AUDIT, "call", key, address, socket, path);
             logged(next.run(request)).instrument(span).await
         }
-        Err(refusal) => app.keys.refuse(refusal, &path, &addresses).into_response(),
+        Err(refusal) => app.keys.refuse(refusal, &path, from).into_response(),
     };
     metrics::count_api_request(&path, response.status());
     response

@@ -234,6 +234,7 @@ fn fault(text: &[u8], path: &str, err: &serde_json::Error) -> String {
             format!("the body ends in the middle of its JSON, at line {} column {}", err.line(), err.column())
         }
         Category::Syntax | Category::Io => format!("the body is not JSON: {err}"),
+        Category::Data if !text.trim_ascii_start().starts_with(b"{") => "a JSON object is wanted".to_owned(),
         Category::Data if matches!(path, "." | "?") => err.to_string(),
         Category::Data => format!("{path}: {err}"),
     }
@@ -296,6 +297,9 @@ mod tests {
             (r#"{"event":"_OnRoomJoin"}"#, "event: "),
             (r#"{"event":""}"#, "event: "),
             (r#" ["default", null, "e", "hello"]"#, "a JSON object is wanted, not an array"),
+            ("null", "a JSON object is wanted"),
+            (" 1", "a JSON object is wanted"),
+            (r#""x""#, "a JSON object is wanted"),
             ("{}", "missing field `event`"),
             (r#"{"event":"e"} x"#, "the body is not JSON: trailing characters at line 1 column 15"),
             ("", "the body is empty; a JSON object is wanted"),
