@@ -36,7 +36,7 @@ use crate::failure::Failure;
 /// Serves websockets at /ws, a page at /, the browser client at /neffos.js and an HTTP API below /api, until SIGTERM or
 /// SIGINT; then clients are asked to come back later (close code 1012). A second signal ends at once.
 #[derive(Debug, Clone, Default, Args)]
-#[command(after_long_help = MANUAL)]
+#[command(after_long_help = MANUAL, allow_negative_numbers = true)]
 pub(crate) struct ServeArgs {
     /// A TOML file with the options that are given neither as flags nor in the environment [default: none]
     #[arg(long, value_name = "FILE")]
@@ -86,11 +86,18 @@ fn told(err: &toml::de::Error, text: &str) -> String {
     let lines_before = text.get(..start).unwrap_or(text).matches('\n').count();
     let line = text.lines().nth(lines_before).unwrap_or_default();
     let number = lines_before + 1;
-    match line.split_once('=').map(|(key, _)| key.trim()) {
-        Some(key) if is_harmless(key) => err.to_string().trim_end().to_owned(),
-        Some(key) if SECRETS.contains(&key) => format!("line {number}: {key}: {}", err.message()),
+    // A table has the name of its key in brackets.
+    let key = line.split_once('=').map_or(line, |(key, _)| key).trim_matches(['[', ']', ' ', '\t', '"', '\'']);
+    match key {
+        key if is_harmless(key) => err.to_string().trim_end().to_owned(),
+        key if SECRETS.contains(&key) || has_default(key) => format!("line {number}: {key}: {}", err.message()),
         _ => format!("line {number}: {}", err.message()),
     }
+}
+
+/// Whether this is a key with a default. Some of them have a flag of another name.
+fn has_default(key: &str) -> bool {
+    DEFAULTS.parse::<toml::Table>().is_ok_and(|table| table.contains_key(key))
 }
 
 /// Whether this is a key whose value may be shown.

@@ -162,7 +162,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "POLICY", help_heading = LIMITS)]
     pub(crate) overflow: Option<OverflowPolicy>,
 
-    /// Bytes that everything queued may take, of all connections together, 0: no limit. Beyond it, connections whose sockets are
+    /// Bytes that everything queued may take, of all connections together, at least 65536, 0: no limit. Beyond it, connections whose sockets are
     /// full get no more broadcasts, and those that hold most are closed with 1013 [default: half of the memory that the process
     /// may take: the least limit of its control groups, or the machine's memory]
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]

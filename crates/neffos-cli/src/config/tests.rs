@@ -95,6 +95,23 @@ fn a_bad_value_names_its_key_and_its_source() {
 }
 
 #[test]
+fn a_value_of_another_type_names_its_key() {
+    let err = load_from(&["--memory-budget", "-1"], &[], "").unwrap_err();
+    assert!(err.contains("--memory-budget") && err.contains("-1"), "{err}");
+    for (line, key) in [
+        ("page = 'x'", "page"),
+        ("page = 1", "page"),
+        ("namespaces = 1", "namespaces"),
+        ("[memory_budget]", "memory_budget"),
+        ("[page]", "page"),
+        ("\"page\" = 1", "page"),
+    ] {
+        let err = with_file(line).unwrap_err();
+        assert!(err.contains("line 1") && err.contains(key), "{line}: {err}");
+    }
+}
+
+#[test]
 fn a_key_that_can_be_guessed_is_refused_wherever_it_comes_from() {
     let short = "fifteen-letters";
     assert!(load_from(&["--api-key", short], &[], "").unwrap_err().contains("--api-key"));

@@ -269,7 +269,7 @@ impl ServerBuilder {
     ///
     /// What TLS holds for a connection of `serve_tls` counts, too. Idle connections (about 1.5 KiB each, and 9.25 KiB
     /// over TLS), buffers of the kernel and allocations of handlers do not count. Each server has a separate budget, unless
-    /// [`ServerBuilder::share_memory_budget`] is called.
+    /// [`ServerBuilder::share_memory_budget`] is called. With less than 64 KiB, no client could connect: [`ServerBuilder::build`] fails.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.budget = Some(Budget::new(bytes));
         self
@@ -472,6 +472,9 @@ impl ServerBuilder {
         }
         let gate = Arc::new(Gate::new(self.gate));
         let budget = self.budget.unwrap_or_else(Budget::of_machine);
+        if budget.limit().is_some_and(|limit| limit < LEAST_BUDGET) {
+            return Err(Error::config(format!("memory_budget: at least {LEAST_BUDGET} bytes, or 0 for no limit")));
+        }
         let exchange = self.exchange.begin(&budget)?;
         let node = exchange.as_ref().map(|membership| membership.node().clone());
         let watch = node.clone().map(|node| node as Arc<dyn Watch>);
@@ -498,6 +501,8 @@ impl ServerBuilder {
 
 /// Each shard allocates a queue and an index at the start.
 const MAX_SHARDS: usize = 1024;
+/// Room for a few handshakes.
+const LEAST_BUDGET: usize = 64 * 1024;
 
 impl std::fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
