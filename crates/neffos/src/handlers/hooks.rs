@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http::request::Parts;
 
 use super::reply::{IntoDecision, IntoReply};
-use crate::connection::{Closed, OutcomeFuture};
+use crate::connection::{Closed, Outcome, OutcomeFuture};
 use crate::handles::Conn;
 
 pub(crate) type ConnectHook = Arc<dyn Fn(Conn, Arc<Parts>) -> OutcomeFuture + Send + Sync>;
@@ -38,7 +38,11 @@ where
     let hook = Arc::new(hook);
     Arc::new(move |conn| {
         let hook = hook.clone();
-        async move { hook(conn).await.into_reply().0 }.boxed()
+        async move {
+            hook(conn).await;
+            Outcome::Nothing
+        }
+        .boxed()
     })
 }
 

@@ -20,11 +20,12 @@ pub(super) async fn first_of_all(
     message: Message,
     patience: Duration,
 ) -> Result<Message, Error> {
+    let cluster = Cluster::new(node.clone());
     tokio::select! {
         biased;
         answer = answer_from_here(peers, message.clone(), patience) => answer,
         answer = answer_from_elsewhere(node, message.clone(), patience) => answer,
-        () = no_receiver_left(&Cluster::new(node.clone()), &message) => Err(Error::closed()),
+        () = no_receiver_left(&cluster, &message) => Err(Error::closed()),
     }
 }
 

@@ -14,7 +14,7 @@ mod compression;
 mod doors;
 mod exclude;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
