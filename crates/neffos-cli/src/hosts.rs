@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderValue, StatusCode, header};
 
-use crate::routes::App;
+use crate::api::App;
 
 /// Answers requests by a name that `allow_host` lists. The handshake of a websocket is checked by the server itself, which
 /// refuses addresses, too.

@@ -1,47 +1,16 @@
 //! All routes: the websocket, health and metrics, the page, and the API behind its keys.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Router, middleware};
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
-use metrics_exporter_prometheus::PrometheusHandle;
 use neffos::Server;
 
-use crate::api::{self, Keys};
-use crate::cluster::{Detail, Extent, Readiness};
+use crate::api::{self, App};
+use crate::cluster::{Detail, Extent};
 use crate::live::Live;
 use crate::{hosts, metrics, page};
-
-/// What handlers of requests share.
-#[derive(Clone)]
-pub(crate) struct App {
-    pub(crate) server: Server,
-    pub(crate) namespaces: Arc<BTreeSet<String>>,
-    pub(crate) metrics: PrometheusHandle,
-    pub(crate) keys: Keys,
-    /// The most that may be queued for one client.
-    pub(crate) outbox_bytes: usize,
-    /// Whether every other server says that it is there: those in Go do not.
-    pub(crate) knows_all_servers: bool,
-    pub(crate) started: Instant,
-    /// Whether the program has been told to end: no new client should come.
-    pub(crate) leaving: Arc<AtomicBool>,
-}
-
-impl App {
-    fn readiness(&self, extent: Extent) -> Readiness {
-        match self.leaving.load(Ordering::Relaxed) {
-            true => Readiness::Draining,
-            false => Readiness::of(&self.server, extent),
-        }
-    }
-}
 
 /// Whether people are served, or programs only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,11 +16,12 @@ use tokio::task::JoinError;
 use tokio::time::sleep;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::api::App;
 use crate::api::Keys;
 use crate::config::{self, ApiKey, Compat, NamedKey, Period, RateSetting, ServeArgs, Settings};
 use crate::failure::Failure;
 use crate::listener::Sharing;
-use crate::routes::{self, App, Operators, Page};
+use crate::routes::{self, Operators, Page};
 use crate::signals::{Hangups, Signals};
 use crate::tls::Certificate;
 use crate::{cluster, files, listener, log, metrics, reload, server};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use neffos::{Cluster, Conn, LinkState, Message, Server};
 use tokio::time::sleep;
 
-use crate::routes::App;
+use super::app::App;
 
 /// Resolves when no connection could answer `message`. Never while that is not certain: one server has not said so, or there may
 /// be servers that are not known.

@@ -13,11 +13,11 @@ use http::{HeaderValue, StatusCode};
 use neffos::{AddressRate, Rate};
 use tracing::Instrument;
 
+use super::app::App;
 use super::error::ApiError;
 use crate::config::NamedKey;
 use crate::log::Sampler;
 use crate::metrics;
-use crate::routes::App;
 use crate::watch::Addresses;
 
 /// The keys of this moment.

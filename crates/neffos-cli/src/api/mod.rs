@@ -1,11 +1,13 @@
 //! The HTTP API: any program that can send a request can broadcast, ask, disconnect and count.
 //!
+//! - `app.rs`: what handlers of requests share.
 //! - `mod.rs`: the routes and what they do.
 //! - `request.rs`: what they take.
 //! - `audience.rs`: whether any connection could answer.
 //! - `error.rs`: what they say when it was wrong.
 //! - `key.rs`: who may use them.
 
+mod app;
 mod audience;
 mod error;
 mod key;
@@ -26,7 +28,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::cluster::ClusterNumbers;
-use crate::routes::App;
+pub(crate) use app::App;
 use error::ApiError;
 use key::AUDIT;
 pub(crate) use key::{Keys, guard};

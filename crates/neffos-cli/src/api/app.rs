@@ -1,0 +1,37 @@
+//! [`App`]: what handlers of requests share.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use neffos::Server;
+
+use super::key::Keys;
+use crate::cluster::{Extent, Readiness};
+
+/// What handlers of requests share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) server: Server,
+    pub(crate) namespaces: Arc<BTreeSet<String>>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) keys: Keys,
+    /// The most that may be queued for one client.
+    pub(crate) outbox_bytes: usize,
+    /// Whether every other server says that it is there: those in Go do not.
+    pub(crate) knows_all_servers: bool,
+    pub(crate) started: Instant,
+    /// Whether the program has been told to end: no new client should come.
+    pub(crate) leaving: Arc<AtomicBool>,
+}
+
+impl App {
+    pub(crate) fn readiness(&self, extent: Extent) -> Readiness {
+        match self.leaving.load(Ordering::Relaxed) {
+            true => Readiness::Draining,
+            false => Readiness::of(&self.server, extent),
+        }
+    }
+}
