@@ -1,4 +1,4 @@
-//! Who may use what. A change here is a change of the architecture: ARCHITECTURE.md changes with it.
+//! Which module may use which. A change here changes the architecture: ARCHITECTURE.md changes with it.
 
 use std::path::Path;
 
