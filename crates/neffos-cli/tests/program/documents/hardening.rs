@@ -33,7 +33,7 @@ fn cells(row: &str) -> [&str; 4] {
 }
 
 /// The code in a text.
-fn spans(text: &str) -> Vec<&str> {
+pub(super) fn spans(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 

@@ -3,7 +3,9 @@
 //!
 //! - `mod.rs`: the list; `steps.rs`: the blocks that are run here; `shell.rs`: where.
 //! - `hardening.rs`: the tests and settings that the page about attacks names.
+//! - `architecture.rs`: the types, files and folders that ARCHITECTURE.md, the decisions and `interop/README.md` name.
 
+mod architecture;
 mod hardening;
 mod shell;
 mod steps;
