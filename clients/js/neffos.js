@@ -1,76 +1,24 @@
 /**
  * A neffos client for browsers and Node: namespaces, rooms, events and asks over one websocket.
  *
- * Reading order: the wire (pure), the asks that wait for an answer, the turns that handlers take, the heartbeat, the line
- * (one socket after another), the session (who is in what, and what a frame means), and the three handles that an
- * application holds: Conn, NsConn, Room.
- *
- * One file, so that a page can import it as it is served: no build step, no second request.
+ * `cargo xtask client` builds this file from the modules in `clients/js/src`: change those. It is one file, so that a
+ * page can import it without a build step.
  *
  * @module
  */
 
-/**
- * @import {
- *   AskOptions, Backoff, BinaryBody, Body, Bytes, CloseInfo, DialOptions, EmitOptions, ErrorKind, Handler, Limits,
- *   Missing, Origin, StateChange, WebSocketLike
- * } from "./neffos.js"
- */
-/** @import * as Api from "./neffos.js" */
-
-/** The keys of a handler table that are not events of the application. */
-export const SystemEvent = Object.freeze({
-  connect: "_OnNamespaceConnect",
-  connected: "_OnNamespaceConnected",
-  disconnect: "_OnNamespaceDisconnect",
-  join: "_OnRoomJoin",
-  joined: "_OnRoomJoined",
-  leave: "_OnRoomLeave",
-  left: "_OnRoomLeft",
-  any: "_OnAnyEvent",
-  native: "_OnNativeMessage",
-});
-
-const BAD_NAMESPACE = "bad namespace";
-const BAD_ROOM = "bad room";
+/** Owns the errors of the client: their kinds, and the texts that both sides of the wire know. */
 
 /** The texts that both sides of the wire know. */
 const KNOWN_ERRORS = {
-  [BAD_NAMESPACE]: "bad-namespace",
-  [BAD_ROOM]: "bad-room",
+  "bad namespace": "bad-namespace",
+  "bad room": "bad-room",
   "write closed": "closed",
   "invalid payload": "invalid-payload",
 };
 
-const MAX_HELD_FRAMES = 16;
-const CLOSE_DEADLINE = 5_000;
-// A connection that lived this long counts as healthy: the next loss starts again with the shortest delay.
-const STABLE_AFTER = 5_000;
-const LATE_TIMER = 2_000;
-// What a timer can wait for at most.
-const FOREVER = 2 ** 31;
-
-/** @type {Backoff} */
-const DEFAULT_BACKOFF = {
-  minDelay: 500,
-  maxDelay: 30_000,
-  factor: 2,
-  jitter: 0.2,
-  maxTries: Infinity,
-  restartDelay: 5_000,
-};
-
-// Browsers let only servers close with 1006, 1008 and 1009; these stand for them.
-const NO_ANSWER = 4006;
-const TOO_MANY_EVENTS = 4008;
-const TOO_LARGE = 4009;
-const POLICY_VIOLATION = 1008;
-const SERVICE_RESTART = 1012;
-// The closes after which the same client would be closed again: a good-bye, and violations of rules.
-const FINAL_CLOSE_CODES = new Set([1000, 1002, 1003, 1007, 1008, 1010]);
-
 /** @implements {Api.NeffosError} */
-export class NeffosError extends Error {
+class NeffosError extends Error {
   /**
    * @param {ErrorKind} kind
    * @param {string} message
@@ -82,243 +30,40 @@ export class NeffosError extends Error {
   }
 }
 
-const badNamespace = () => new NeffosError("bad-namespace", BAD_NAMESPACE);
-const badRoom = () => new NeffosError("bad-room", BAD_ROOM);
+// The same errors as when the server sends these texts.
+const badNamespace = () => remoteError("bad namespace");
+const badRoom = () => remoteError("bad room");
 
-/**
- * @typedef {object} MessageFields
- * @property {string} [namespace]
- * @property {string} [room]
- * @property {string} [event]
- * @property {string | Bytes} [body]
- * @property {NeffosError | undefined} [error]
- * @property {boolean} [isNative]
- * @property {boolean} [isAsk]
- * @property {Origin} [origin]
- * @property {string} [mark] the sixth field: the sender, as the server states
- */
+/** @param {string} [text] */
+const closed = (text = "the connection was closed") => new NeffosError("closed", text);
 
-/** @implements {Api.Message} */
-class Message {
-  /** @param {MessageFields} fields */
-  constructor({
-    namespace = "",
-    room = "",
-    event = "",
-    body = "",
-    error,
-    isNative = false,
-    isAsk = false,
-    origin = "remote",
-    mark = "",
-  }) {
-    this.namespace = namespace;
-    this.room = room;
-    this.event = event;
-    this.body = body;
-    this.error = error;
-    this.isBinary = typeof body !== "string";
-    this.isNative = isNative;
-    this.isAsk = isAsk;
-    this.origin = origin;
-    this.sender = mark.startsWith("@") ? mark.slice(1) : undefined;
-    this.isFromProgram = mark === "!";
-  }
-
-  text() {
-    return textOf(this.body);
-  }
-
-  /**
-   * @template [T=unknown]
-   * @returns {T}
-   */
-  json() {
-    return JSON.parse(this.text().replace(/^\uFEFF/, ""));
-  }
+/** @param {unknown} error */
+function asNeffosError(error) {
+  return error instanceof NeffosError ? error : new NeffosError("unreachable", errorText(error));
 }
 
-// ---- the wire ----
-
-const SEPARATOR = ";";
-const SEPARATOR_CODE = 0x3b;
-const SEPARATOR_ESCAPE = "@%!semicolon@%!";
-const HEADER_FIELDS = 6;
-
-/**
- * @typedef {object} Frame
- * @property {string} [wait]
- * @property {string} [namespace]
- * @property {string} [room]
- * @property {string} [event]
- * @property {boolean} [isError]
- * @property {string | Bytes} [body]
- */
-/** @typedef {Required<Frame> & { isNoOp: boolean, mark: string }} Incoming */
-/** @typedef {string | Bytes | Blob} Data what a socket can send: text, or one of the two forms of bytes */
-/** @typedef {Omit<Frame, "body"> & { body?: Data }} Outgoing */
+/** @param {unknown} error */
+function errorText(error) {
+  const text = error instanceof Error ? error.message : String(error);
+  return text === "" ? "error" : text;
+}
 
 /**
- * Writes one envelope: text when the body is a string, else bytes.
+ * Makes an error of a text that the server sent.
  *
- * @param {Outgoing} frame
- * @returns {Data}
+ * @param {string} text
+ * @param {DialOptions} [options] its `errors` give the kinds of the application's texts
  */
-function encode({ wait = "", namespace = "", room = "", event = "", isError, body = "" }) {
-  const names = [namespace, room, event].map((name) => name.replaceAll(SEPARATOR, SEPARATOR_ESCAPE));
-  const header = [wait, ...names, isError ? "1" : "0", "0", ""].join(SEPARATOR);
-  if (typeof body === "string") return header + body;
-
-  const head = toUtf8(header);
-  if (!(body instanceof Uint8Array)) return new Blob([head, body]);
-  const bytes = new Uint8Array(head.length + body.length);
-  bytes.set(head);
-  bytes.set(body, head.length);
-  return bytes;
+function remoteError(text, { errors } = {}) {
+  /** @type {Record<string, string | null>} */
+  const kinds = { __proto__: null, ...errors, ...KNOWN_ERRORS };
+  return new NeffosError(kinds[text] ?? "remote", text);
 }
 
-/**
- * Reads one envelope; undefined when the data is not one.
- *
- * @param {string | Bytes} data
- * @returns {Incoming | undefined}
- */
-function decode(data) {
-  const end = headerEnd(data);
-  if (end < 0) return undefined;
+/** Owns waiting: a promise with a deadline, which a signal may end before. */
 
-  const header = textOf(data.slice(0, end));
-  const [wait = "", ...fields] = header.split(SEPARATOR);
-  const [namespace = "", room = "", event = "", isError, mark = ""] = fields.map(unescapeName);
-  return {
-    wait,
-    namespace,
-    room,
-    event,
-    isError: isError === "1",
-    isNoOp: mark === "1",
-    mark,
-    body: data.slice(end + 1),
-  };
-}
-
-/**
- * @param {string | Bytes} data
- * @returns {number} where the sixth separator stands, or -1
- */
-function headerEnd(data) {
-  let end = -1;
-  for (let field = 0; field < HEADER_FIELDS; field += 1) {
-    end = typeof data === "string" ? data.indexOf(SEPARATOR, end + 1) : data.indexOf(SEPARATOR_CODE, end + 1);
-    if (end < 0) return -1;
-  }
-  return end;
-}
-
-/** @param {string} name */
-function unescapeName(name) {
-  return name.replaceAll(SEPARATOR_ESCAPE, SEPARATOR);
-}
-
-/** @param {string} token */
-function emptyReply(token) {
-  return token + SEPARATOR.repeat(HEADER_FIELDS);
-}
-
-/**
- * @param {unknown} body
- * @returns {Data}
- */
-function toBody(body) {
-  if (body === undefined || body === null) return "";
-  if (typeof body === "string") return body;
-  // A copy: the view may lie on shared memory, which sockets refuse.
-  if (ArrayBuffer.isView(body)) return new Uint8Array(new Uint8Array(body.buffer, body.byteOffset, body.byteLength));
-  // Tags rather than classes: an object of another realm (an iframe, a `vm` context) has other classes.
-  const tag = Object.prototype.toString.call(body).slice(8, -1);
-  switch (tag) {
-    case "ArrayBuffer":
-      return new Uint8Array(/** @type {ArrayBuffer} */ (body));
-    case "SharedArrayBuffer":
-      return new Uint8Array(new Uint8Array(/** @type {SharedArrayBuffer} */ (body)));
-    case "Blob":
-    case "File":
-      return /** @type {Blob} */ (body);
-    default:
-      return toJson(body, tag);
-  }
-}
-
-/**
- * Refuses what JSON has no form for: of a map or a promise it would make `{}`.
- *
- * @param {unknown} body
- * @param {string} tag
- */
-function toJson(body, tag) {
-  const json = /** @type {string | undefined} */ (JSON.stringify(body));
-  if (json === undefined || (json === "{}" && tag !== "Object")) {
-    throw new TypeError(`a body of type ${tag} cannot be sent: JSON has no form for it`);
-  }
-  return json;
-}
-
-/** @param {string} text */
-function toUtf8(text) {
-  return new TextEncoder().encode(text);
-}
-
-/** @param {string | Bytes} data */
-function textOf(data) {
-  // A byte order mark is part of the message, as in a text frame.
-  return typeof data === "string" ? data : new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
-}
-
-// ---- the address and the pace of dialling ----
-
-/**
- * The query stays as it was given, byte for byte: a signature may depend on it. `searchParams` would write it anew.
- *
- * @param {string} url absolute, or relative to the page
- * @param {Record<string, string>} headers
- * @param {number} tries
- */
-function dialUrl(url, headers, tries) {
-  const target = new URL(url, globalThis.location?.href);
-  target.protocol = target.protocol.replace("http", "ws");
-  target.hash = "";
-
-  const parameters = tries > 0 ? { ...headers, "X-Websocket-Reconnect": String(tries) } : headers;
-  const added = Object.entries(parameters).map(
-    ([name, value]) => `X-Websocket-Header-${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
-  );
-  if (added.length > 0) target.search = [target.search.slice(1), ...added].filter((part) => part !== "").join("&");
-  return target.href;
-}
-
-/**
- * What an option says for this try: its value, or what the application's function returns.
- *
- * @template T
- * @param {T | ((tries: number) => T | Promise<T>)} option
- * @param {number} tries
- */
-function forTry(option, tries) {
-  return typeof option === "function" ? /** @type {(tries: number) => T | Promise<T>} */ (option)(tries) : option;
-}
-
-/**
- * How long to wait before the given try, the first being 1. The jitter only shortens, so `maxDelay` holds.
- *
- * @param {number} tries
- * @param {Backoff} backoff
- */
-function backoffDelay(tries, { minDelay, maxDelay, factor, jitter }) {
-  const delay = Math.min(maxDelay, minDelay * factor ** (tries - 1));
-  return Math.round(delay * (1 - jitter * Math.random()));
-}
-
-// ---- waiting ----
+/** What a timer can wait for at most. */
+const FOREVER = 2 ** 31;
 
 /**
  * A promise with a deadline, which a signal may end before.
@@ -352,6 +97,8 @@ function limited({ timeout, signal }, late, begin) {
     signal?.addEventListener("abort", abort);
   });
 }
+
+/** Owns the open asks of this side: their tokens, deadlines and number. */
 
 /**
  * @typedef {object} OpenAsk
@@ -421,55 +168,70 @@ function randomHex(bytes) {
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// ---- turns ----
+/**
+ * Whether a token asks us for an answer: those that begin with `$` were made by clients, and such a message only
+ * passes by.
+ *
+ * @param {string} wait
+ */
+function isAskOfServer(wait) {
+  return wait !== "" && !wait.startsWith("$");
+}
 
-/** @typedef {() => unknown} Work gives a promise when it takes time; never fails */
+/** Owns bodies of messages: conversions from values of an application, and to text. Pure. */
 
-/** One piece of work after the other. What nobody is before runs at once. */
-class Turns {
-  /** @type {{ work: Work, load: number }[]} */
-  #waiting = [];
-  #isBusy = false;
-  load = 0;
+/** @typedef {string | Bytes | Blob} Data what a socket can send: text, or one of the two forms of bytes */
 
-  /**
-   * @param {Work} work
-   * @param {number} [load]
-   */
-  add(work, load = 0) {
-    this.load += load;
-    this.#waiting.push({ work, load });
-    void this.#run();
-  }
-
-  /**
-   * Called from within a turn: what belongs to it, before all that waits.
-   *
-   * @param {Work[]} works
-   */
-  addNext(works) {
-    this.#waiting.unshift(...works.map((work) => ({ work, load: 0 })));
-  }
-
-  clear() {
-    this.#waiting = [];
-    this.load = 0;
-  }
-
-  async #run() {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    try {
-      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-        this.load -= next.load;
-        const running = next.work();
-        if (running) await running;
-      }
-    } finally {
-      this.#isBusy = false;
-    }
+/**
+ * @param {unknown} body
+ * @returns {Data}
+ */
+function toBody(body) {
+  if (body === undefined || body === null) return "";
+  if (typeof body === "string") return body;
+  // A copy: the view may lie on shared memory, which sockets refuse.
+  if (ArrayBuffer.isView(body)) return new Uint8Array(new Uint8Array(body.buffer, body.byteOffset, body.byteLength));
+  // Tags rather than classes: an object of another realm (an iframe, a `vm` context) has other classes.
+  const tag = Object.prototype.toString.call(body).slice(8, -1);
+  switch (tag) {
+    case "ArrayBuffer":
+      return new Uint8Array(/** @type {ArrayBuffer} */ (body));
+    case "SharedArrayBuffer":
+      return new Uint8Array(new Uint8Array(/** @type {SharedArrayBuffer} */ (body)));
+    case "Blob":
+    case "File":
+      return /** @type {Blob} */ (body);
+    default:
+      return toJson(body, tag);
   }
 }
+
+/**
+ * Refuses what JSON has no form for: of a map or a promise it would make `{}`.
+ *
+ * @param {unknown} body
+ * @param {string} tag
+ */
+function toJson(body, tag) {
+  const json = /** @type {string | undefined} */ (JSON.stringify(body));
+  if (json === undefined || (json === "{}" && tag !== "Object")) {
+    throw new TypeError(`a body of type ${tag} cannot be sent: JSON has no form for it`);
+  }
+  return json;
+}
+
+/** @param {string} text */
+function toUtf8(text) {
+  return new TextEncoder().encode(text);
+}
+
+/** @param {string | Bytes} data */
+function textOf(data) {
+  // A byte order mark is part of the message, as in a text frame.
+  return typeof data === "string" ? data : new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
+}
+
+/** Owns what follows an act that may take time: a result, or a promise of one. */
 
 /**
  * An error that a handler returns counts as one that it throws: as an answer it would say nothing.
@@ -503,7 +265,183 @@ function isPromise(value) {
   return typeof (/** @type {{ then?: unknown } | null | undefined} */ (value)?.then) === "function";
 }
 
-// ---- the heartbeat ----
+/**
+ * Shares one running act among all who ask for it.
+ *
+ * @template T
+ * @param {Map<string, Promise<T>>} running
+ * @param {string} key
+ * @param {() => Promise<T>} start
+ */
+function once(running, key, start) {
+  const known = running.get(key);
+  if (known) return known;
+  const act = start().finally(() => running.delete(key));
+  running.set(key, act);
+  return act;
+}
+
+/** Owns one try to open a connection: its address, its socket, and the greeting by which the server accepts it. */
+
+const MAX_HELD_FRAMES = 16;
+const POLICY_VIOLATION = 1008;
+
+/**
+ * @typedef {object} Target what is dialled, and how
+ * @property {Api.ForEachTry<string>} url
+ * @property {DialOptions} options
+ * @property {boolean} isNativeOnly such a connection is open without a greeting
+ * @property {number} maxMessage
+ */
+/** @typedef {(data: string | Bytes) => void} Reader */
+/** @typedef {(socket: WebSocketLike, id: string) => Reader} Accept takes the socket, and gives the function that reads from then on */
+
+/**
+ * Opens a socket and has it accepted; frames that came early are handled right after.
+ *
+ * @param {Target} target
+ * @param {number} tries
+ * @param {Accept} adopt
+ * @param {(error: unknown) => void} fail
+ * @returns {() => void} ends the try, unless the socket was accepted
+ */
+function open(target, tries, adopt, fail) {
+  /** @type {WebSocketLike | undefined} */
+  let pending;
+  let isOver = false;
+  /** @type {Accept} */
+  const accept = (socket, id) => {
+    pending = undefined;
+    return adopt(socket, id);
+  };
+  /**
+   * @param {string} url
+   * @param {Record<string, string>} parameters
+   */
+  const greetAt = (url, parameters) => {
+    if (!isOver) pending = greet(dialUrl(url, parameters, tries), target, accept, fail);
+  };
+  const { headers = {} } = target.options;
+  const url = forTry(target.url, tries);
+  const parameters = forTry(headers, tries);
+  if (isPromise(url) || isPromise(parameters)) {
+    Promise.all([url, parameters])
+      .then((parts) => greetAt(...parts))
+      .catch(fail);
+  } else {
+    greetAt(/** @type {string} */ (url), /** @type {Record<string, string>} */ (parameters));
+  }
+  return () => {
+    isOver = true;
+    if (pending) abandon(pending);
+  };
+}
+
+/**
+ * Opens a socket that waits for the answer of the server.
+ *
+ * @param {string} url
+ * @param {Target} target
+ * @param {Accept} accept
+ * @param {(error: unknown) => void} fail
+ * @returns {WebSocketLike}
+ */
+function greet(url, { options, isNativeOnly, maxMessage }, accept, fail) {
+  const { WebSocket = globalThis.WebSocket, protocols = [] } = options;
+  /** @type {WebSocketLike} */
+  const socket = new WebSocket(url, protocols);
+  /** @type {(string | Bytes)[]} */
+  const held = [];
+  let size = 0;
+  let isDenied = false;
+  const tooMuch = () => new NeffosError("protocol", "too much before the answer");
+  /** @param {string} id */
+  const accepted = (id) => {
+    read = accept(socket, id);
+    for (const data of held) read(data);
+  };
+  /** @type {Reader} */
+  let read = (data) => {
+    size += data.length;
+    if (size > maxMessage) return fail(tooMuch());
+    if (typeof data === "string" && data[0] === "A") return accepted(data.slice(1));
+    if (typeof data === "string" && data[0] === "H") return fail(new NeffosError("refused", data.slice(1)));
+    if (held.push(data) > MAX_HELD_FRAMES) fail(tooMuch());
+  };
+
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => (isNativeOnly ? accepted("") : socket.send("M"));
+  socket.onclose = ({ code, reason }) => {
+    const kind = isDenied || code === POLICY_VIOLATION ? "refused" : "unreachable";
+    fail(new NeffosError(kind, reason || `not accepted, ${code}`));
+  };
+  // A close event follows every error.
+  socket.onerror = (event) => {
+    isDenied = isDenial(event);
+  };
+  socket.onmessage = ({ data }) =>
+    read(typeof data === "string" ? data : new Uint8Array(/** @type {ArrayBuffer} */ (data)));
+  return socket;
+}
+
+/**
+ * The query stays as it was given, byte for byte: a signature may depend on it. `searchParams` would write it anew.
+ *
+ * @param {string} url absolute, or relative to the page
+ * @param {Record<string, string>} headers
+ * @param {number} tries
+ */
+function dialUrl(url, headers, tries) {
+  const target = new URL(url, globalThis.location?.href);
+  target.protocol = target.protocol.replace("http", "ws");
+  target.hash = "";
+
+  const parameters = tries > 0 ? { ...headers, "X-Websocket-Reconnect": String(tries) } : headers;
+  const added = Object.entries(parameters).map(
+    ([name, value]) => `X-Websocket-Header-${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+  );
+  if (added.length > 0) target.search = [target.search.slice(1), ...added].filter((part) => part !== "").join("&");
+  return target.href;
+}
+
+/**
+ * What an option says for this try: its value, or what the application's function returns.
+ *
+ * @template T
+ * @param {T | ((tries: number) => T | Promise<T>)} option
+ * @param {number} tries
+ */
+function forTry(option, tries) {
+  return typeof option === "function" ? /** @type {(tries: number) => T | Promise<T>} */ (option)(tries) : option;
+}
+
+/**
+ * Closes a socket that is not listened to any longer.
+ *
+ * @param {WebSocketLike} socket
+ * @param {number} [code]
+ * @param {string} [reason]
+ */
+function abandon(socket, code, reason) {
+  socket.onopen = null;
+  socket.onmessage = null;
+  socket.onclose = null;
+  socket.close(code, reason);
+}
+
+/**
+ * Whether a server answered 401 or 403 rather than upgrade. The package `ws` says so in its message; browsers do not.
+ *
+ * @param {unknown} event
+ */
+function isDenial(event) {
+  const { message } = /** @type {{ message?: unknown }} */ (event ?? {});
+  return typeof message === "string" && /\b40[13]$/.test(message);
+}
+
+/** Owns the heartbeat: it notices a server that is gone. */
+
+const LATE_TIMER = 2_000;
 
 /**
  * Notices a server that is gone without a word. After a silence it sends a probe, which every server answers; when
@@ -578,27 +516,61 @@ class Heartbeat {
   }
 }
 
-// ---- the line ----
+/** Owns when to dial again after a loss, and after which pause. Pure. */
+
+/** A connection that lived this long counts as healthy: the next loss starts again with the shortest delay. */
+const STABLE_AFTER = 5_000;
+
+const SERVICE_RESTART = 1012;
+/** The same client would be closed again: it was told to go, or it broke a rule. */
+const FINAL_CLOSE_CODES = new Set([1000, 1002, 1003, 1007, 1008, 1010]);
+
+/** @type {Backoff} */
+const DEFAULT_BACKOFF = {
+  minDelay: 500,
+  maxDelay: 30_000,
+  factor: 2,
+  jitter: 0.2,
+  maxTries: Infinity,
+  restartDelay: 5_000,
+};
 
 /**
- * @typedef {object} LineEvents what the line tells its session; each is called at once, before the next frame is read
+ * How long to wait before the given try, the first being 1. The jitter only shortens, so `maxDelay` holds.
+ *
+ * @param {number} tries
+ * @param {number | undefined} code the close code, for the first try: all clients of a restarted server return at once
+ * @param {Backoff} backoff
+ */
+function delayBefore(tries, code, { minDelay, maxDelay, factor, jitter, restartDelay }) {
+  if (code === SERVICE_RESTART) return Math.round(restartDelay * Math.random());
+  const delay = Math.min(maxDelay, minDelay * factor ** (tries - 1));
+  return Math.round(delay * (1 - jitter * Math.random()));
+}
+
+/** Owns the connection to the server: one socket after another, from the first dial to the last close. */
+
+// Browsers let only servers close with 1006 and 1009; these stand for them.
+const NO_ANSWER = 4006;
+const TOO_LARGE = 4009;
+const CLOSE_DEADLINE = 5_000;
+
+/**
+ * @typedef {object} ConnectionEvents calls of a connection to its session, each at once, before the next frame is read
  * @property {() => void} opened
  * @property {(data: string | Bytes) => void} received
  * @property {(error: NeffosError) => void} lost
- * @property {(line: WebSocketLike) => Promise<Missing[]>} reopened
- * @property {() => void} silent nothing was heard for a while: something is to be sent that the server answers
+ * @property {(socket: WebSocketLike) => Promise<Missing[]>} reopened
+ * @property {() => void} silent the server was silent for a while: the session sends something that the server answers
  * @property {() => void} finished
  */
 
-/** The way to the server: one socket after another, each accepted by the server before anything else travels. */
-class Line {
-  #url;
-  #options;
-  #isNativeOnly;
+/** One socket after another, each accepted by the server before anything else travels. */
+class Connection {
+  #target;
   #events;
   /** @type {Backoff} */
   #backoff;
-  #maxMessage;
   #maxUnsent;
   #heartbeat;
 
@@ -622,16 +594,13 @@ class Line {
   /**
    * @param {Api.ForEachTry<string>} url
    * @param {DialOptions} options
-   * @param {boolean} isNativeOnly such a line is open without a handshake
-   * @param {LineEvents} events
+   * @param {boolean} isNativeOnly such a connection is open without a greeting
+   * @param {ConnectionEvents} events
    */
   constructor(url, options, isNativeOnly, events) {
-    this.#url = url;
-    this.#options = options;
-    this.#isNativeOnly = isNativeOnly;
+    this.#target = { url, options, isNativeOnly, maxMessage: options.maxMessage ?? 1_048_576 };
     this.#events = events;
     this.#backoff = { ...DEFAULT_BACKOFF, ...(typeof options.reconnect === "object" ? options.reconnect : {}) };
-    this.#maxMessage = options.maxMessage ?? 1_048_576;
     this.#maxUnsent = options.maxUnsent ?? 16_777_216;
     this.#heartbeat = new Heartbeat(
       options,
@@ -652,7 +621,7 @@ class Line {
 
   /** Why nothing can be sent at the moment. */
   get obstacle() {
-    if (this.#socket?.readyState !== 1) return new NeffosError("closed", "not connected");
+    if (this.#socket?.readyState !== 1) return closed("not connected");
     const isStuck = this.#socket.bufferedAmount > this.#maxUnsent;
     return isStuck ? new NeffosError("busy", "the server does not read") : undefined;
   }
@@ -665,95 +634,27 @@ class Line {
   }
 
   /**
-   * Opens a socket and has it accepted; frames that came early are handled right after.
+   * Opens a socket and has it accepted.
    *
    * @returns {Promise<WebSocketLike>}
    */
   dial() {
-    const { headers = {}, handshakeTimeout: timeout = 10_000 } = this.#options;
+    const { handshakeTimeout: timeout = 10_000 } = this.#target.options;
     return limited({ timeout }, "not accepted in time", (resolve, fail) => {
-      /** @type {WebSocketLike | undefined} */
-      let socket;
-      let isOver = false;
-      /**
-       * @param {string} url
-       * @param {Record<string, string>} parameters
-       */
-      const open = (url, parameters) => {
-        if (!isOver) socket = this.#open(dialUrl(url, parameters, this.#tries), resolve, fail);
+      this.#interrupt = () => fail(closed("closed while dialling"));
+      /** @type {Accept} */
+      const adopt = (socket, id) => {
+        resolve(socket);
+        return this.#adopt(socket, id);
       };
-      this.#interrupt = () => fail(new NeffosError("closed", "closed while dialling"));
-      const url = forTry(this.#url, this.#tries);
-      const parameters = forTry(headers, this.#tries);
-      if (isPromise(url) || isPromise(parameters)) {
-        Promise.all([url, parameters])
-          .then((parts) => open(...parts))
-          .catch(fail);
-      } else {
-        open(/** @type {string} */ (url), /** @type {Record<string, string>} */ (parameters));
-      }
-      return () => {
-        isOver = true;
-        if (socket && this.#socket !== socket) abandon(socket);
-      };
+      return open(this.#target, this.#tries, adopt, fail);
     });
-  }
-
-  /**
-   * @param {string} url
-   * @param {(socket: WebSocketLike) => void} resolve
-   * @param {(error: unknown) => void} fail
-   * @returns {WebSocketLike}
-   */
-  #open(url, resolve, fail) {
-    const { WebSocket = globalThis.WebSocket, protocols = [] } = this.#options;
-    /** @type {WebSocketLike} */
-    const socket = new WebSocket(url, protocols);
-    /** @type {(string | Bytes)[]} */
-    const held = [];
-    let size = 0;
-    let isDenied = false;
-    const tooMuch = () => new NeffosError("protocol", "too much before the answer");
-    /** @param {string} id */
-    const accept = (id) => {
-      this.#adopt(socket, id);
-      resolve(socket);
-      for (const data of held) {
-        if (this.#socket === socket) this.#events.received(data);
-      }
-    };
-    /** @param {string | Bytes} data */
-    const read = (data) => {
-      size += data.length;
-      if (size > this.#maxMessage) return fail(tooMuch());
-      if (typeof data === "string" && data[0] === "A") return accept(data.slice(1));
-      if (typeof data === "string" && data[0] === "H") return fail(new NeffosError("refused", data.slice(1)));
-      if (held.push(data) > MAX_HELD_FRAMES) fail(tooMuch());
-    };
-
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => (this.#isNativeOnly ? accept("") : socket.send("M"));
-    socket.onclose = ({ code, reason }) => {
-      const kind = isDenied || code === POLICY_VIOLATION ? "refused" : "unreachable";
-      fail(new NeffosError(kind, reason || `not accepted, ${code}`));
-    };
-    // A close event follows every error.
-    socket.onerror = (event) => {
-      isDenied = isDenial(event);
-    };
-    socket.onmessage = ({ data: raw }) => {
-      const data = typeof raw === "string" ? raw : new Uint8Array(/** @type {ArrayBuffer} */ (raw));
-      if (this.#socket !== socket) return read(data);
-      this.#heartbeat.heard();
-      if (data.length > this.#maxMessage) this.cut(TOO_LARGE, `a message of ${data.length}`);
-      else this.#events.received(data);
-    };
-    return socket;
   }
 
   /**
    * @param {WebSocketLike} socket
    * @param {string} id
+   * @returns {Reader}
    */
   #adopt(socket, id) {
     this.#socket = socket;
@@ -761,8 +662,14 @@ class Line {
     this.#interrupt = () => {};
     this.id = id;
     socket.onclose = (event) => this.#lose(closeInfoOf(event));
-    if (!this.#isNativeOnly) this.#heartbeat.start();
+    if (!this.#target.isNativeOnly) this.#heartbeat.start();
     this.#events.opened();
+    return (data) => {
+      if (this.#socket !== socket) return;
+      this.#heartbeat.heard();
+      if (data.length > this.#target.maxMessage) this.cut(TOO_LARGE, `a message of ${data.length}`);
+      else this.#events.received(data);
+    };
   }
 
   /**
@@ -794,25 +701,25 @@ class Line {
    * @param {NeffosError} [refusal]
    */
   #shouldReconnect(closeInfo, refusal) {
-    const { reconnect, shouldReconnect } = this.#options;
+    const { reconnect, shouldReconnect } = this.#target.options;
     if (reconnect === false) return false;
-    const isFinal = refusal !== undefined || FINAL_CLOSE_CODES.has(closeInfo.code);
+    const isFinal = refusal ?? FINAL_CLOSE_CODES.has(closeInfo.code);
     return this.#attempt(() => shouldReconnect?.(closeInfo, refusal) ?? !isFinal);
   }
 
   /** @param {CloseInfo} closeInfo */
   async #redial(closeInfo) {
     if (performance.now() - this.#openedAt > STABLE_AFTER) this.#tries = 0;
-    const { maxTries, restartDelay } = this.#backoff;
-    let pause = closeInfo.code === SERVICE_RESTART ? Math.round(restartDelay * Math.random()) : undefined;
+    /** @type {number | undefined} */
+    let code = closeInfo.code;
     /** @type {NeffosError | undefined} */
     let error;
 
     // Hooks of the application run in between, and may close the connection.
-    while (this.#tries < maxTries && !this.isOver) {
+    while (this.#tries < this.#backoff.maxTries && !this.isOver) {
       this.#tries += 1;
-      await this.#pause(closeInfo, pause ?? backoffDelay(this.#tries, this.#backoff));
-      pause = undefined;
+      await this.#pause(closeInfo, delayBefore(this.#tries, code, this.#backoff));
+      code = undefined;
       if (!this.isOver) this.#become({ state: "trying", tries: this.#tries });
       if (this.isOver) return;
 
@@ -861,7 +768,7 @@ class Line {
     this.state = "closing";
     this.#socket = undefined;
     this.#interrupt();
-    this.#events.lost(new NeffosError("closed", "the connection was closed"));
+    this.#events.lost(closed());
     if (socket) this.#awaitClose(socket);
     else this.#finish({ code, reason, wasClean: true });
     return this.closed;
@@ -891,11 +798,11 @@ class Line {
   /** @param {StateChange} change */
   #become(change) {
     this.state = change.state;
-    this.#attempt(() => this.#options.onStateChange?.(change));
+    this.#attempt(() => this.#target.options.onStateChange?.(change));
   }
 
   /**
-   * Runs a hook of the application. What it throws is reported, and must not keep the line from going on.
+   * Runs a hook of the application. An error that it throws is reported, and does not stop the connection.
    *
    * @template T
    * @param {() => T} hook
@@ -911,7 +818,7 @@ class Line {
 
   /** @param {unknown} error */
   report(error) {
-    const { onError = console.error } = this.#options;
+    const { onError = console.error } = this.#target.options;
     try {
       onError(error);
     } catch (fault) {
@@ -920,675 +827,91 @@ class Line {
   }
 }
 
-// ---- the session ----
+/** @param {CloseInfo} event */
+function closeInfoOf({ code, reason, wasClean }) {
+  return { code, reason, wasClean };
+}
 
-/** @typedef {{ handle: Room, live: boolean }} Seat a room that is joined, or was and will be again */
-/**
- * @typedef {object} Member a namespace that is connected, or was and will be again
- * @property {NsConn} handle
- * @property {Map<string, Handler>} events
- * @property {boolean} live
- * @property {Map<string, Seat>} rooms
- * @property {Map<string, Promise<Room>>} joining
- */
-/** @typedef {{ member: Member, place: Member | Seat, data: Data }} Kept an emit that waits for its place */
-/** @typedef {MessageFields & { event: string }} Notice */
+/** Owns `Message`, which handlers and askers receive. */
 
 /**
- * Who is in which namespace and room, and what every frame means.
- *
- * @implements {LineEvents}
+ * @typedef {object} MessageFields
+ * @property {string} [namespace]
+ * @property {string} [room]
+ * @property {string} [event]
+ * @property {string | Bytes} [body]
+ * @property {NeffosError | undefined} [error]
+ * @property {boolean} [isNative]
+ * @property {boolean} [isAsk]
+ * @property {Origin} [origin]
+ * @property {string} [mark] the sixth field: the sender, as the server states
  */
-class Session {
-  #askTimeout;
-  #keepEmits;
-  #maxWaitingEvents;
-  #maxRooms;
-  /** @type {Map<string, Map<string, Handler>>} */
-  #handlers;
-  /** @type {Map<string, string>} */
-  #errorKinds;
-  #allowsNative;
-  #isNativeOnly;
-  /** A namespace that is never connected. */
-  #nowhere = "_nowhere";
 
-  #asks;
-  #turns = new Turns();
-  /** @type {Map<string, Member>} */
-  #members = new Map();
-  /** @type {Map<string, Promise<NsConn>>} */
-  #connecting = new Map();
-  /** @type {Set<{ namespace: string, resolve: (ns: NsConn) => void, fail: (error: unknown) => void }>} */
-  #expected = new Set();
-  /** From a loss until everything is entered again. */
-  #isAway = false;
-  /** @type {Kept[]} */
-  #kept = [];
-
-  /** @type {Line} */
-  line;
-  conn = new Conn(this);
-
-  /**
-   * @param {Api.ForEachTry<string>} url
-   * @param {Api.Handlers} handlers
-   * @param {DialOptions} options
-   */
-  constructor(url, handlers, options) {
-    const { askTimeout = 10_000, keepEmits = 0, maxWaitingEvents = 4_096, maxRooms = 128, maxAsks = 64 } = options;
-    this.#askTimeout = askTimeout;
-    this.#keepEmits = keepEmits;
-    this.#maxWaitingEvents = maxWaitingEvents;
-    this.#maxRooms = maxRooms;
-    this.#asks = new OpenAsks(maxAsks);
-    this.#errorKinds = new Map(Object.entries({ ...options.errors, ...KNOWN_ERRORS }));
-    this.#handlers = handlerTable(handlers);
-    while (this.#handlers.has(this.#nowhere)) this.#nowhere += "_";
-    const native = this.#handlers.get("");
-    this.#allowsNative = native?.has(SystemEvent.native) ?? false;
-    this.#isNativeOnly = this.#allowsNative && this.#handlers.size === 1 && native?.size === 1;
-    this.line = new Line(url, options, this.#isNativeOnly, this);
+/** @implements {Api.Message} */
+class Message {
+  /** @param {MessageFields} fields */
+  constructor({
+    namespace = "",
+    room = "",
+    event = "",
+    body = "",
+    error,
+    isNative = false,
+    isAsk = false,
+    origin = "remote",
+    mark = "",
+  }) {
+    this.namespace = namespace;
+    this.room = room;
+    this.event = event;
+    this.body = body;
+    this.error = error;
+    this.isBinary = typeof body !== "string";
+    this.isNative = isNative;
+    this.isAsk = isAsk;
+    this.origin = origin;
+    this.sender = mark.startsWith("@") ? mark.slice(1) : undefined;
+    this.isFromProgram = mark === "!";
   }
 
-  // -- what the line tells --
-
-  /** Without a handshake nobody connects to the only namespace there is: it is connected from the start. */
-  opened() {
-    if (!this.#isNativeOnly) return;
-    const member = this.#member("");
-    member.live = true;
-    this.#members.set("", member);
+  text() {
+    return textOf(this.body);
   }
 
   /**
-   * The socket is gone: memberships end, asks fail. Entries stay, to be restored.
-   *
-   * @param {NeffosError} error
+   * @template [T=unknown]
+   * @returns {T}
    */
-  lost(error) {
-    this.#isAway = true;
-    // Whoever closes wants to hear of no more events.
-    if (this.line.isOver) this.#turns.clear();
-    for (const member of this.#members.values()) {
-      if (member.live) this.#depart(member, "forced");
-    }
-    this.#asks.failAll(error);
-  }
-
-  /**
-   * Enters again what was entered before the loss, in the same order, and then sends what was kept. What the server
-   * refuses now is given up.
-   *
-   * @param {WebSocketLike} socket
-   */
-  async reopened(socket) {
-    /** @type {Missing[]} */
-    const missing = [];
-    for (const [namespace, member] of [...this.#members]) {
-      const rooms = [...member.rooms.keys()];
-      /**
-       * @param {string} room
-       * @param {() => Promise<unknown>} enter
-       * @param {() => void} giveUp
-       */
-      const reenter = async (room, enter, giveUp) => {
-        try {
-          if (this.line.socket === socket) await enter();
-        } catch (error) {
-          if (this.line.socket !== socket) return;
-          giveUp();
-          missing.push({ namespace, room, error });
-          this.line.report(error);
-        }
-      };
-      await reenter(
-        "",
-        () => this.connect(namespace),
-        () => this.#forget(member),
-      );
-      for (const room of rooms) {
-        if (!member.rooms.has(room)) continue;
-        await reenter(
-          room,
-          () => this.join(namespace, room),
-          () => member.rooms.delete(room),
-        );
-      }
-    }
-    if (this.line.socket === socket) this.#sendKept();
-    return missing;
-  }
-
-  #sendKept() {
-    this.#isAway = false;
-    for (const { member, place, data } of this.#kept.splice(0)) {
-      if (member.live && place.live) this.line.send(data);
-    }
-  }
-
-  /** Every server answers a request to disconnect a namespace that is not connected, and does nothing else. */
-  silent() {
-    this.line.send(encode({ wait: this.#asks.token(), namespace: this.#nowhere, event: SystemEvent.disconnect }));
-  }
-
-  finished() {
-    this.#kept = [];
-    for (const { fail } of this.#expected) fail(new NeffosError("closed", "the connection was closed"));
-  }
-
-  // -- namespaces and rooms, entered and left by this side --
-
-  /**
-   * @param {string} namespace
-   * @returns {Promise<NsConn>}
-   */
-  async connect(namespace) {
-    const member = this.#member(namespace);
-    if (member.live) return member.handle;
-    const { obstacle } = this.line;
-    if (obstacle) throw obstacle;
-    return once(this.#connecting, namespace, () =>
-      this.#propose(member, { event: SystemEvent.connect }, () => this.#enter(member, "local")),
-    );
-  }
-
-  /**
-   * @param {string} namespace
-   * @param {Limits} limits
-   * @returns {Promise<NsConn>}
-   */
-  async waitServerConnect(namespace, { timeout = this.#askTimeout, signal }) {
-    const member = this.#member(namespace);
-    if (member.live) return member.handle;
-    if (this.line.isOver) throw new NeffosError("closed", "the connection was closed");
-    return limited({ timeout, signal }, "the server did not connect it in time", (resolve, fail) => {
-      const waiter = { namespace, resolve, fail };
-      this.#expected.add(waiter);
-      return () => this.#expected.delete(waiter);
-    });
-  }
-
-  /** @param {string} namespace */
-  async disconnect(namespace) {
-    const member = this.#members.get(namespace);
-    if (!member) throw badNamespace();
-    if (!member.live) return this.#forget(member);
-    await this.#request({ namespace, event: SystemEvent.disconnect }, {}, () => this.#exit(member, "local"));
-  }
-
-  /**
-   * @param {string} namespace
-   * @param {string} room
-   * @returns {Promise<Room>}
-   */
-  async join(namespace, room) {
-    const member = this.#liveMember(namespace);
-    if (room === "") throw badRoom();
-
-    const seat = member.rooms.get(room);
-    if (seat?.live) return seat.handle;
-    return once(member.joining, room, () =>
-      this.#propose(member, { room, event: SystemEvent.join }, () => this.#sit(member, room, "local")),
-    );
-  }
-
-  /**
-   * @param {string} namespace
-   * @param {string} room
-   */
-  async leave(namespace, room) {
-    const member = this.#members.get(namespace);
-    const seat = member?.rooms.get(room);
-    if (!member || !seat) throw badRoom();
-    if (seat.live) {
-      return this.#propose(member, { room, event: SystemEvent.leave }, () => this.#stand(member, room, "local"));
-    }
-    member.rooms.delete(room);
-  }
-
-  /**
-   * The local handler may object before the server is asked, so that both sides always agree on who is in.
-   *
-   * @template T
-   * @param {Member} member
-   * @param {Notice} notice
-   * @param {() => T} onAnswer
-   */
-  async #propose(member, notice, onAnswer) {
-    thrown(await this.#call(member, { ...notice, origin: "local" }));
-    return this.#request({ ...notice, namespace: member.handle.namespace }, {}, onAnswer);
-  }
-
-  /** @param {string} namespace */
-  namespace(namespace) {
-    return this.#entered(namespace)?.handle;
-  }
-
-  /** @param {string} namespace */
-  rooms(namespace) {
-    const seats = this.#members.get(namespace)?.rooms.values() ?? [];
-    return [...seats].filter((seat) => seat.live).map((seat) => seat.handle);
-  }
-
-  /** @param {string} namespace */
-  #entered(namespace) {
-    const member = this.#members.get(namespace);
-    return member?.live ? member : undefined;
-  }
-
-  /**
-   * The known member, or one that becomes known by entering.
-   *
-   * @param {string} namespace
-   * @returns {Member}
-   */
-  #member(namespace) {
-    const known = this.#members.get(namespace);
-    if (known) return known;
-    const events = this.#handlers.get(namespace);
-    if (!events) throw badNamespace();
-    return { handle: new NsConn(this, namespace), events, live: false, rooms: new Map(), joining: new Map() };
-  }
-
-  /**
-   * @param {string} namespace
-   * @param {string} [room]
-   */
-  #liveMember(namespace, room = "") {
-    const { member, place } = this.#place(namespace, room);
-    // What is known and not live is lost, and may come back.
-    if (!this.line.socket || place?.live === false) throw new NeffosError("closed", "not connected");
-    if (!member) throw badNamespace();
-    if (!place) throw badRoom();
-    return member;
-  }
-
-  /**
-   * @param {string} namespace
-   * @param {string} room
-   */
-  #place(namespace, room) {
-    const member = this.#members.get(namespace);
-    return { member, place: room === "" ? member : member?.rooms.get(room) };
-  }
-
-  /**
-   * @param {Member} member
-   * @param {Origin} origin
-   */
-  #enter(member, origin) {
-    const { namespace } = member.handle;
-    // The server may have connected us while we asked.
-    const known = this.#entered(namespace);
-    if (known) return known.handle;
-    member.live = true;
-    this.#members.set(namespace, member);
-    this.#announce(member, origin, [{ event: SystemEvent.connected }]);
-    for (const waiter of this.#expected) {
-      if (waiter.namespace === namespace) waiter.resolve(member.handle);
-    }
-    return member.handle;
-  }
-
-  /**
-   * @param {Member} member
-   * @param {Origin} origin
-   */
-  #exit(member, origin) {
-    if (!member.live) return;
-    this.#depart(member, origin);
-    this.#forget(member);
-  }
-
-  /**
-   * @param {Member} member
-   * @param {Origin} origin
-   */
-  #depart(member, origin) {
-    member.live = false;
-    if (this.#isNativeOnly) return;
-    /** @type {Notice[]} */
-    const notices = [];
-    for (const [room, seat] of member.rooms) {
-      if (!seat.live) continue;
-      seat.live = false;
-      for (const event of [SystemEvent.leave, SystemEvent.left]) notices.push({ room, event, origin: "forced" });
-    }
-    this.#announce(member, origin, [...notices, { event: SystemEvent.disconnect }]);
-  }
-
-  /**
-   * @param {Member} member
-   * @param {string} room
-   * @param {Origin} origin
-   */
-  #sit(member, room, origin) {
-    const seat = member.rooms.get(room) ?? { handle: new Room(member.handle, room), live: false };
-    if (seat.live) return seat.handle;
-    seat.live = true;
-    member.rooms.set(room, seat);
-    this.#announce(member, origin, [{ room, event: SystemEvent.joined }]);
-    return seat.handle;
-  }
-
-  /**
-   * @param {Member} member
-   * @param {string} room
-   * @param {Origin} origin
-   */
-  #stand(member, room, origin) {
-    if (member.rooms.delete(room)) this.#announce(member, origin, [{ room, event: SystemEvent.left }]);
-  }
-
-  /** @param {Member} member */
-  #forget(member) {
-    member.rooms.clear();
-    this.#members.delete(member.handle.namespace);
-  }
-
-  // -- sending --
-
-  /**
-   * @param {string} namespace
-   * @param {string} event
-   * @param {Body} body
-   * @param {EmitOptions} options
-   */
-  emit(namespace, event, body, { room = "" }) {
-    return this.#post(namespace, room, () => encode({ namespace, room, event, body: toBody(body) }));
-  }
-
-  /** @param {Body} body */
-  emitNative(body) {
-    return this.#allowsNative && this.#post("", "", () => toBody(body));
-  }
-
-  /**
-   * @param {string} namespace
-   * @param {string} room
-   * @param {() => Data} data
-   */
-  #post(namespace, room, data) {
-    const { member, place } = this.#place(namespace, room);
-    if (!member || !place) return false;
-    if (!this.#isAway || this.#keepEmits === 0) return member.live && place.live && this.line.send(data());
-    if (this.line.isOver || this.#kept.length >= this.#keepEmits) return false;
-    this.#kept.push({ member, place, data: data() });
-    return true;
-  }
-
-  /**
-   * @param {string} namespace
-   * @param {string} event
-   * @param {Body} body
-   * @param {AskOptions} options
-   * @returns {Promise<Message>}
-   */
-  async ask(namespace, event, body, { room = "", ...limits }) {
-    this.#liveMember(namespace, room);
-    return this.#request({ namespace, room, event, body: toBody(body) }, limits, (answer) => answer);
-  }
-
-  /**
-   * @template T
-   * @param {Outgoing} frame
-   * @param {Limits} limits
-   * @param {(answer: Message) => T} onAnswer
-   */
-  async #request(frame, { timeout = this.#askTimeout, signal }, onAnswer) {
-    if (this.#isNativeOnly) throw badNamespace();
-    /** @param {string} wait */
-    const send = (wait) => {
-      if (!this.line.send(encode({ ...frame, wait }))) throw this.line.obstacle;
-    };
-    return this.#asks.begin(send, onAnswer, { timeout, signal });
-  }
-
-  // -- receiving --
-
-  /** @param {string | Bytes} data */
-  received(data) {
-    if (data.length === 0) return;
-    const work = this.#understand(data);
-    if (!work) return;
-
-    const load = 1 + (data.length >> 10);
-    if (this.#turns.load + load <= this.#maxWaitingEvents) return this.#turns.add(work, load);
-    this.#turns.clear();
-    this.line.cut(TOO_MANY_EVENTS, "too many events wait for a handler");
-  }
-
-  /**
-   * What is to be done about a frame when its turn has come. Answers to asks have no turn: they are settled at once.
-   *
-   * @param {string | Bytes} data
-   * @returns {Work | undefined}
-   */
-  #understand(data) {
-    if (this.#isNativeOnly) return this.#hearNative(data);
-    const frame = decode(data);
-    if (!frame) return this.#settleShort(data) ? undefined : this.#hearNative(data);
-
-    const { body, ...rest } = frame;
-    const message = frame.isError ? { ...rest, error: this.#remoteError(textOf(body)) } : { ...rest, body };
-    if (frame.wait !== "" && this.#asks.settle(frame.wait, new Message(message))) return undefined;
-
-    switch (frame.event) {
-      case SystemEvent.connect:
-        return this.#grantConnect(frame);
-      case SystemEvent.disconnect:
-        return this.#grantDisconnect(frame);
-      case SystemEvent.join:
-        return this.#grantJoin(frame);
-      case SystemEvent.leave:
-        return this.#grantLeave(frame);
-      // Each side tells itself these; whoever sends them means nothing that is agreed.
-      case SystemEvent.connected:
-      case SystemEvent.joined:
-      case SystemEvent.left:
-        return undefined;
-      case SystemEvent.native:
-        return this.#hearNative(frame.body);
-      default:
-        return this.#hear(frame, message);
-    }
-  }
-
-  /** @param {string} text */
-  #remoteError(text) {
-    return new NeffosError(this.#errorKinds.get(text) ?? "remote", text);
-  }
-
-  /**
-   * The empty answer: some peers shorten it to the token and fewer separators than an envelope has.
-   *
-   * @param {string | Bytes} data
-   */
-  #settleShort(data) {
-    return this.#asks.settle(textOf(data).replace(/;+$/, ""), new Message({}));
-  }
-
-  /**
-   * Who hears what arrives now: who is in the namespace at this moment, or else when the turn comes, for the server may
-   * have asked us in just before.
-   *
-   * @param {string} name
-   */
-  #hearer(name) {
-    const now = this.#entered(name);
-    return () => now ?? this.#entered(name);
-  }
-
-  /**
-   * @param {string | Bytes} body
-   * @returns {Work | undefined}
-   */
-  #hearNative(body) {
-    if (!this.#allowsNative) return undefined;
-    const hearer = this.#hearer("");
-    return () => {
-      const member = hearer();
-      return member && this.#notify(member, { event: SystemEvent.native, body, isNative: true });
-    };
-  }
-
-  /**
-   * @param {Incoming} frame
-   * @param {Notice} message
-   * @returns {Work}
-   */
-  #hear(frame, message) {
-    const { socket } = this.line;
-    const hearer = this.#hearer(frame.namespace);
-    const isAsk = isAskOfServer(frame.wait);
-    return () => {
-      const member = hearer();
-      const act = () => {
-        if (!member) throw badNamespace();
-        return this.#call(member, { ...message, isAsk });
-      };
-      /** @param {unknown} result */
-      const done = (result) => {
-        if (isAsk && result !== undefined) this.#answer(socket, frame, result);
-      };
-      /** @param {unknown} error */
-      const failed = (error) => {
-        // An error is never answered with an error: two sides could go on for ever.
-        if (isAsk && !frame.isError) this.#refuse(socket, frame, error);
-        else if (member) this.line.report(error);
-      };
-      return follow(act, done, failed);
-    };
-  }
-
-  /**
-   * Answers a system request of the server: `decide` may throw to refuse, `apply` runs when the answer is on its way.
-   *
-   * @param {Incoming} frame
-   * @param {() => unknown} decide
-   * @param {(member: Member) => unknown} apply
-   * @returns {Work | undefined}
-   */
-  #grant(frame, decide, apply) {
-    if (frame.wait === "" || frame.isNoOp || frame.isError) return undefined;
-    const { socket } = this.line;
-    const done = () => {
-      if (this.line.socket !== socket) return;
-      const member = this.#member(frame.namespace);
-      this.line.send(emptyReply(frame.wait));
-      apply(member);
-    };
-    /** @param {unknown} error */
-    const failed = (error) => this.#refuse(socket, frame, error);
-    return () => this.line.socket === socket && follow(decide, done, failed);
-  }
-
-  /** @param {Incoming} frame */
-  #grantConnect(frame) {
-    const { namespace, body } = frame;
-    const decide = () => {
-      const member = this.#member(namespace);
-      return member.live || this.#call(member, { body, event: SystemEvent.connect });
-    };
-    return this.#grant(frame, decide, (member) => this.#enter(member, "remote"));
-  }
-
-  /** @param {Incoming} frame */
-  #grantDisconnect(frame) {
-    return this.#grant(
-      frame,
-      () => {},
-      (member) => this.#exit(member, "remote"),
-    );
-  }
-
-  /** @param {Incoming} frame */
-  #grantJoin(frame) {
-    const { namespace, room, body } = frame;
-    const decide = () => {
-      const member = this.#liveMember(namespace);
-      if (room === "") throw badRoom();
-      if (member.rooms.get(room)?.live) return undefined;
-      if (member.rooms.size >= this.#maxRooms) throw new NeffosError("busy", "too many rooms");
-      return this.#call(member, { room, body, event: SystemEvent.join });
-    };
-    return this.#grant(frame, decide, (member) => member.live && this.#sit(member, room, "remote"));
-  }
-
-  /** @param {Incoming} frame */
-  #grantLeave(frame) {
-    const { namespace, room } = frame;
-    const decide = () => {
-      const member = this.#liveMember(namespace);
-      return member.rooms.get(room)?.live && this.#notify(member, { room, event: SystemEvent.leave });
-    };
-    return this.#grant(frame, decide, (member) => this.#stand(member, room, "remote"));
-  }
-
-  /**
-   * @param {WebSocketLike | undefined} socket the one that asked: another one knows nothing of the token
-   * @param {Incoming} frame
-   * @param {unknown} result
-   */
-  #answer(socket, { wait, namespace, room, event }, result) {
-    if (this.line.socket !== socket) return;
-    const body = toBody(result);
-    const size = typeof body === "string" || body instanceof Uint8Array ? body.length : body.size;
-    this.line.send(size === 0 ? emptyReply(wait) : encode({ wait, namespace, room, event, body }));
-  }
-
-  /**
-   * @param {WebSocketLike | undefined} socket
-   * @param {Incoming} frame
-   * @param {unknown} error
-   */
-  #refuse(socket, { wait, namespace, room, event }, error) {
-    if (this.line.socket !== socket) return;
-    this.line.send(encode({ wait, namespace, room, event, isError: true, body: errorText(error) }));
-  }
-
-  // -- the application's code --
-
-  /**
-   * @param {Member} member
-   * @param {Notice} fields
-   */
-  #call({ events, handle }, fields) {
-    const handler = events.get(fields.event) ?? events.get(SystemEvent.any);
-    return handler?.(handle, new Message({ ...fields, namespace: handle.namespace }));
-  }
-
-  /**
-   * @param {Member} member
-   * @param {Notice} fields
-   */
-  #notify(member, fields) {
-    return follow(
-      () => this.#call(member, fields),
-      () => {},
-      (error) => this.line.report(error),
-    );
-  }
-
-  /**
-   * Tells handlers what has changed, when it is their turn: at once after the request that the server made, else after
-   * all that arrived before.
-   *
-   * @param {Member} member
-   * @param {Origin} origin
-   * @param {Notice[]} notices
-   */
-  #announce(member, origin, notices) {
-    const works = notices.map((fields) => () => this.#notify(member, { origin, ...fields }));
-    if (origin === "remote") this.#turns.addNext(works);
-    else for (const work of works) this.#turns.add(work);
+  json() {
+    return JSON.parse(this.text().replace(/^\uFEFF/, ""));
   }
 }
 
+/** Owns the names of the system events. */
+
+/** The keys of a handler table that are not events of the application. */
+const SystemEvent = Object.freeze({
+  connect: "_OnNamespaceConnect",
+  connected: "_OnNamespaceConnected",
+  disconnect: "_OnNamespaceDisconnect",
+  join: "_OnRoomJoin",
+  joined: "_OnRoomJoined",
+  leave: "_OnRoomLeave",
+  left: "_OnRoomLeft",
+  any: "_OnAnyEvent",
+  native: "_OnNativeMessage",
+});
+
+/** Owns the handlers of the application: their table, and how they are called. */
+
+/** @typedef {Map<string, Map<string, Handler>>} HandlerTable namespace → event → handler; names come from the server */
+/** @typedef {{ handle: NsConn, events: Map<string, Handler> }} Hearer */
+/** @typedef {MessageFields & { event: string }} Notice */
+/** @typedef {{ connection: Connection, turns: Turns }} Side this side of the connection */
+
 /**
  * @param {Api.Handlers} handlers
- * @returns {Map<string, Map<string, Handler>>} maps, because the names that are looked up come from the server
+ * @returns {HandlerTable}
  */
 function handlerTable(handlers) {
   const table = new Map();
@@ -1603,90 +926,81 @@ function handlerTable(handlers) {
 }
 
 /**
- * Shares one running act among all who ask for it.
- *
- * @template T
- * @param {Map<string, Promise<T>>} running
- * @param {string} key
- * @param {() => Promise<T>} start
+ * @param {Hearer} hearer
+ * @param {Notice} fields
  */
-function once(running, key, start) {
-  const known = running.get(key);
-  if (known) return known;
-  const act = start().finally(() => running.delete(key));
-  running.set(key, act);
-  return act;
+function call({ events, handle }, fields) {
+  const handler = events.get(fields.event) ?? events.get(SystemEvent.any);
+  return handler?.(handle, new Message({ ...fields, namespace: handle.namespace }));
 }
 
 /**
- * Whether a token asks us for an answer: those that begin with `$` were made by clients, and such a message only
- * passes by.
+ * Calls a handler that owes no answer. An error that it throws is reported.
  *
- * @param {string} wait
+ * @param {Side} side
+ * @param {Hearer} hearer
+ * @param {Notice} fields
  */
-function isAskOfServer(wait) {
-  return wait !== "" && !wait.startsWith("$");
+function notify({ connection }, hearer, fields) {
+  return follow(
+    () => call(hearer, fields),
+    () => {},
+    (error) => connection.report(error),
+  );
 }
 
 /**
- * @param {WebSocketLike} socket
- * @param {number} [code]
- * @param {string} [reason]
+ * Tells handlers of a change of the membership. After a request of the server that is the next turn; otherwise it is the
+ * last.
+ *
+ * @param {Side} side
+ * @param {Hearer} hearer
+ * @param {Origin} origin
+ * @param {Notice[]} notices
  */
-function abandon(socket, code, reason) {
-  socket.onopen = null;
-  socket.onmessage = null;
-  socket.onclose = null;
-  socket.close(code, reason);
+function announce(side, hearer, origin, notices) {
+  const works = notices.map((fields) => () => notify(side, hearer, { origin, ...fields }));
+  if (origin === "remote") side.turns.addNext(works);
+  else for (const work of works) side.turns.add(work);
 }
 
-/** @param {CloseInfo} event */
-function closeInfoOf({ code, reason, wasClean }) {
-  return { code, reason, wasClean };
-}
+/** Owns the handles that an application holds: Conn, NsConn and Room. */
 
 /**
- * Whether a server answered 401 or 403 rather than upgrade. The package `ws` says so in its message; browsers do not.
- *
- * @param {unknown} event
+ * @typedef {object} Owner a session, as its handles use it
+ * @property {Conn} conn
+ * @property {Pick<Api.Conn, "id" | "state" | "closed"> & { close(code: number, reason: string): Promise<CloseInfo> }} connection
+ * @property {(namespace: string) => Promise<NsConn>} connect
+ * @property {(namespace: string, limits: Limits) => Promise<NsConn>} waitServerConnect
+ * @property {(namespace: string) => Promise<void>} disconnect
+ * @property {(namespace: string) => NsConn | undefined} namespace
+ * @property {(namespace: string) => Room[]} rooms
+ * @property {(namespace: string, room: string) => Promise<Room>} join
+ * @property {(namespace: string, room: string) => Promise<void>} leave
+ * @property {(namespace: string, event: string, body: Body, options: EmitOptions) => boolean} emit
+ * @property {(body: Body) => boolean} emitNative
+ * @property {(namespace: string, event: string, body: Body, options: AskOptions) => Promise<Message>} ask
  */
-function isDenial(event) {
-  const { message } = /** @type {{ message?: unknown }} */ (event ?? {});
-  return typeof message === "string" && /\b40[13]$/.test(message);
-}
-
-/** @param {unknown} error */
-function asNeffosError(error) {
-  return error instanceof NeffosError ? error : new NeffosError("unreachable", errorText(error));
-}
-
-/** @param {unknown} error */
-function errorText(error) {
-  const text = error instanceof Error ? error.message : String(error);
-  return text === "" ? "error" : text;
-}
-
-// ---- the handles, as neffos.d.ts describes them ----
 
 /** @implements {Api.Conn} */
 class Conn {
   #session;
 
-  /** @param {Session} session */
+  /** @param {Owner} session */
   constructor(session) {
     this.#session = session;
   }
 
   get id() {
-    return this.#session.line.id;
+    return this.#session.connection.id;
   }
 
   get state() {
-    return this.#session.line.state;
+    return this.#session.connection.state;
   }
 
   get closed() {
-    return this.#session.line.closed;
+    return this.#session.connection.closed;
   }
 
   /** @param {string} namespace */
@@ -1733,7 +1047,7 @@ class Conn {
   }
 
   close(code = 1000, reason = "") {
-    return this.#session.line.close(code, reason);
+    return this.#session.connection.close(code, reason);
   }
 }
 
@@ -1742,7 +1056,7 @@ class NsConn {
   #session;
 
   /**
-   * @param {Session} session
+   * @param {Owner} session
    * @param {string} namespace
    */
   constructor(session, namespace) {
@@ -1841,9 +1155,821 @@ class Room {
   }
 }
 
+/** Owns the membership: which namespaces and rooms this connection is in, or was in and will be again. */
+
+/** @typedef {{ handle: Room, live: boolean }} RoomEntry a room that is joined, or was and will be again */
+/**
+ * @typedef {object} Entry a namespace that is connected, or was and will be again
+ * @property {NsConn} handle
+ * @property {Map<string, Handler>} events
+ * @property {boolean} live
+ * @property {Map<string, RoomEntry>} rooms
+ * @property {Map<string, Promise<Room>>} joining
+ */
+/** @typedef {{ namespace: string, resolve: (ns: NsConn) => void, fail: (error: unknown) => void }} Waiter */
+/**
+ * @typedef {object} Membership
+ * @property {HandlerTable} handlers
+ * @property {Map<string, Entry>} entries in the order of connecting
+ * @property {Set<Waiter>} waiters
+ */
+/** @typedef {Side & Owner & Membership} MemberSide */
+
+/**
+ * The known entry, or one that becomes known by connecting.
+ *
+ * @param {MemberSide} side
+ * @param {string} namespace
+ * @returns {Entry}
+ */
+function entryOf(side, namespace) {
+  const known = side.entries.get(namespace);
+  if (known) return known;
+  const events = side.handlers.get(namespace);
+  if (!events) throw badNamespace();
+  return { handle: new NsConn(side, namespace), events, live: false, rooms: new Map(), joining: new Map() };
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {string} namespace
+ * @param {string} [room]
+ */
+function placeOf(side, namespace, room = "") {
+  const entry = side.entries.get(namespace);
+  return { entry, place: room === "" ? entry : entry?.rooms.get(room) };
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {string} namespace
+ * @param {string} [room]
+ */
+function liveEntry(side, namespace, room) {
+  const { entry, place } = placeOf(side, namespace, room);
+  // A place that is known and not live was lost, and may come back.
+  if (!side.connection.socket || place?.live === false) throw closed("not connected");
+  if (!entry) throw badNamespace();
+  if (!place) throw badRoom();
+  return entry;
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {string} namespace
+ */
+function connectedEntry(side, namespace) {
+  const entry = side.entries.get(namespace);
+  return entry?.live ? entry : undefined;
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {Entry} entry
+ * @param {Origin} origin
+ */
+function markConnected(side, entry, origin) {
+  const { namespace } = entry.handle;
+  // The server may have connected us while we asked.
+  const known = connectedEntry(side, namespace);
+  if (known) return known.handle;
+  entry.live = true;
+  side.entries.set(namespace, entry);
+  announce(side, entry, origin, [{ event: SystemEvent.connected }]);
+  for (const waiter of side.waiters) {
+    if (waiter.namespace === namespace) waiter.resolve(entry.handle);
+  }
+  return entry.handle;
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {Entry} entry
+ * @param {Origin} origin
+ */
+function markDisconnected(side, entry, origin) {
+  if (!entry.live) return;
+  end(side, entry, origin);
+  forget(side, entry);
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {Entry} entry
+ * @param {string} room
+ * @param {Origin} origin
+ */
+function markJoined(side, entry, room, origin) {
+  const joined = entry.rooms.get(room) ?? { handle: new Room(entry.handle, room), live: false };
+  if (joined.live) return joined.handle;
+  joined.live = true;
+  entry.rooms.set(room, joined);
+  announce(side, entry, origin, [{ room, event: SystemEvent.joined }]);
+  return joined.handle;
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {Entry} entry
+ * @param {string} room
+ * @param {Origin} origin
+ */
+function markLeft(side, entry, room, origin) {
+  if (entry.rooms.delete(room)) announce(side, entry, origin, [{ room, event: SystemEvent.left }]);
+}
+
+/**
+ * The socket is gone: memberships end. Entries stay, to be restored.
+ *
+ * @param {MemberSide} side
+ */
+function endAll(side) {
+  for (const entry of side.entries.values()) {
+    if (entry.live) end(side, entry, "forced");
+  }
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {Entry} entry
+ */
+function forget(side, entry) {
+  entry.rooms.clear();
+  side.entries.delete(entry.handle.namespace);
+}
+
+/**
+ * @param {MemberSide} side
+ * @param {Entry} entry
+ * @param {Origin} origin
+ */
+function end(side, entry, origin) {
+  entry.live = false;
+  /** @type {Notice[]} */
+  const notices = [];
+  for (const [room, joined] of entry.rooms) {
+    if (!joined.live) continue;
+    joined.live = false;
+    for (const event of [SystemEvent.leave, SystemEvent.left]) notices.push({ room, event, origin: "forced" });
+  }
+  announce(side, entry, origin, [...notices, { event: SystemEvent.disconnect }]);
+}
+
+/** Owns emits, and those that are kept while the connection is lost. */
+
+/** @typedef {{ entry: Entry, place: Entry | RoomEntry, data: Data }} Kept an emit that waits until its place is live */
+/** @typedef {MemberSide & { options: DialOptions, kept: Kept[] | undefined }} EmitSide */
+
+/**
+ * @param {EmitSide} side
+ * @param {string} namespace
+ * @param {string} room
+ * @param {() => Data} data
+ */
+function post(side, namespace, room, data) {
+  const {
+    connection,
+    kept,
+    options: { keepEmits = 0 },
+  } = side;
+  const { entry, place } = placeOf(side, namespace, room);
+  if (!entry || !place) return false;
+  if (!kept || keepEmits === 0) return entry.live && place.live && connection.send(data());
+  if (connection.isOver || kept.length >= keepEmits) return false;
+  kept.push({ entry, place, data: data() });
+  return true;
+}
+
+/** @param {EmitSide} side */
+function sendKept(side) {
+  const { connection, kept = [] } = side;
+  side.kept = undefined;
+  for (const { entry, place, data } of kept) {
+    if (entry.live && place.live) connection.send(data);
+  }
+}
+
+/** Owns the envelope: the header of six fields before a body. Pure. */
+
+const SEPARATOR = ";";
+const SEPARATOR_CODE = 0x3b;
+const SEPARATOR_ESCAPE = "@%!semicolon@%!";
+const HEADER_FIELDS = 6;
+
+/**
+ * @typedef {object} Frame
+ * @property {string} [wait]
+ * @property {string} [namespace]
+ * @property {string} [room]
+ * @property {string} [event]
+ * @property {boolean} [isError]
+ * @property {string | Bytes} [body]
+ */
+/** @typedef {Required<Frame> & { isNoOp: boolean, mark: string }} Incoming */
+/** @typedef {Omit<Frame, "body"> & { body?: Data }} Outgoing */
+
+/**
+ * Writes one envelope: text when the body is a string, else bytes.
+ *
+ * @param {Outgoing} frame
+ * @returns {Data}
+ */
+function encode({ wait = "", namespace = "", room = "", event = "", isError, body = "" }) {
+  const names = [namespace, room, event].map((name) => name.replaceAll(SEPARATOR, SEPARATOR_ESCAPE));
+  const header = [wait, ...names, isError ? "1" : "0", "0", ""].join(SEPARATOR);
+  if (typeof body === "string") return header + body;
+
+  const head = toUtf8(header);
+  if (!(body instanceof Uint8Array)) return new Blob([head, body]);
+  const bytes = new Uint8Array(head.length + body.length);
+  bytes.set(head);
+  bytes.set(body, head.length);
+  return bytes;
+}
+
+/**
+ * Reads one envelope; undefined when the data is not one.
+ *
+ * @param {string | Bytes} data
+ * @returns {Incoming | undefined}
+ */
+function decode(data) {
+  const end = headerEnd(data);
+  if (end < 0) return undefined;
+
+  const header = textOf(data.slice(0, end));
+  const [wait = "", ...fields] = header.split(SEPARATOR);
+  const [namespace = "", room = "", event = "", isError, mark = ""] = fields.map(unescapeName);
+  return {
+    wait,
+    namespace,
+    room,
+    event,
+    isError: isError === "1",
+    isNoOp: mark === "1",
+    mark,
+    body: data.slice(end + 1),
+  };
+}
+
+/**
+ * @param {string | Bytes} data
+ * @returns {number} where the sixth separator stands, or -1
+ */
+function headerEnd(data) {
+  let end = -1;
+  for (let field = 0; field < HEADER_FIELDS; field += 1) {
+    end = typeof data === "string" ? data.indexOf(SEPARATOR, end + 1) : data.indexOf(SEPARATOR_CODE, end + 1);
+    if (end < 0) return -1;
+  }
+  return end;
+}
+
+/** @param {string} name */
+function unescapeName(name) {
+  return name.replaceAll(SEPARATOR_ESCAPE, SEPARATOR);
+}
+
+/** @param {string} token */
+function emptyReply(token) {
+  return token + SEPARATOR.repeat(HEADER_FIELDS);
+}
+
+/** Owns replies to asks and requests of the server. */
+
+/**
+ * Makes a function that replies to a frame, on the socket that it came from. A later connection does not know the token.
+ *
+ * @param {Side} side
+ * @param {Incoming} frame
+ * @returns {(fields: { isError?: boolean, body: Data }) => void}
+ */
+function replier({ connection }, frame) {
+  const { socket } = connection;
+  return (fields) => {
+    if (connection.socket !== socket) return;
+    // Blobs have a size, strings and bytes a length.
+    const { length, size = length } = /** @type {{ length?: number, size?: number }} */ (fields.body);
+    connection.send(size === 0 ? emptyReply(frame.wait) : encode({ ...frame, isError: false, ...fields }));
+  };
+}
+
+/** Owns the requests of the server to connect and disconnect this side, and to have it join and leave rooms. */
+
+/** @typedef {MemberSide & { options: DialOptions }} GrantSide */
+
+/**
+ * Answers a request of the server when its turn has come.
+ *
+ * @param {GrantSide} side
+ * @param {Incoming} frame
+ * @returns {Work | undefined}
+ */
+function grant(side, frame) {
+  if (frame.wait === "" || frame.isNoOp || frame.isError) return undefined;
+  const { connection } = side;
+  const { socket } = connection;
+  const reply = replier(side, frame);
+  const done = () => {
+    if (connection.socket !== socket) return;
+    const entry = entryOf(side, frame.namespace);
+    reply({ body: "" });
+    apply(side, entry, frame);
+  };
+  /** @param {unknown} error */
+  const failed = (error) => reply({ isError: true, body: errorText(error) });
+  return () => connection.socket === socket && follow(() => decide(side, frame), done, failed);
+}
+
+/**
+ * Throws an error to refuse the request. Handlers cannot refuse to disconnect or to leave.
+ *
+ * @param {GrantSide} side
+ * @param {Incoming} frame
+ */
+function decide(side, { namespace, room, event, body }) {
+  if (event === SystemEvent.disconnect) return undefined;
+  if (event === SystemEvent.connect) {
+    const entry = entryOf(side, namespace);
+    return entry.live || call(entry, { body, event });
+  }
+
+  const entry = liveEntry(side, namespace);
+  const isJoined = entry.rooms.get(room)?.live;
+  if (event === SystemEvent.leave) return isJoined && notify(side, entry, { room, event });
+  if (room === "") throw badRoom();
+  if (isJoined) return undefined;
+  const { maxRooms = 128 } = side.options;
+  if (entry.rooms.size >= maxRooms) throw new NeffosError("busy", "too many rooms");
+  return call(entry, { room, body, event });
+}
+
+/**
+ * Changes the membership, when the answer is on its way.
+ *
+ * @param {GrantSide} side
+ * @param {Entry} entry
+ * @param {Incoming} frame
+ */
+function apply(side, entry, { room, event }) {
+  if (event === SystemEvent.connect) markConnected(side, entry, "remote");
+  else if (event === SystemEvent.disconnect) markDisconnected(side, entry, "remote");
+  else if (event === SystemEvent.leave) markLeft(side, entry, room, "remote");
+  else if (entry.live) markJoined(side, entry, room, "remote");
+}
+
+/** Owns the inbox: the meaning of each frame of the server, and the limit of events that wait. */
+
+// Browsers let only servers close with 1008; this stands for it.
+const TOO_MANY_EVENTS = 4008;
+
+/**
+ * @typedef {object} Reading
+ * @property {OpenAsks} asks
+ * @property {boolean} allowsNative
+ * @property {boolean} isNativeOnly
+ */
+/** @typedef {GrantSide & Reading} InboxSide */
+
+/**
+ * @param {InboxSide} side
+ * @param {string | Bytes} data
+ */
+function receive(side, data) {
+  if (data.length === 0) return;
+  const work = understand(side, data);
+  if (!work) return;
+
+  const { maxWaitingEvents = 4_096 } = side.options;
+  const load = 1 + (data.length >> 10);
+  if (side.turns.load + load <= maxWaitingEvents) return side.turns.add(work, load);
+  side.turns.clear();
+  side.connection.cut(TOO_MANY_EVENTS, "too many events wait for a handler");
+}
+
+/**
+ * Reads a frame, and gives the work for its turn. Answers to asks have no turn: they are settled at once.
+ *
+ * @param {InboxSide} side
+ * @param {string | Bytes} data
+ * @returns {Work | undefined}
+ */
+function understand(side, data) {
+  if (side.isNativeOnly) return hearNative(side, data);
+  const frame = decode(data);
+  if (!frame) {
+    // The empty answer: some peers shorten it to the token and fewer separators than an envelope has.
+    const token = textOf(data).replace(/;+$/, "");
+    return side.asks.settle(token, new Message({})) ? undefined : hearNative(side, data);
+  }
+
+  const { body, ...rest } = frame;
+  const message = frame.isError ? { ...rest, error: remoteError(textOf(body), side.options) } : { ...rest, body };
+  if (frame.wait !== "" && side.asks.settle(frame.wait, new Message(message))) return undefined;
+
+  switch (frame.event) {
+    case SystemEvent.connect:
+    case SystemEvent.disconnect:
+    case SystemEvent.join:
+    case SystemEvent.leave:
+      return grant(side, frame);
+    // Each side tells itself these; sent by the other, they mean nothing.
+    case SystemEvent.connected:
+    case SystemEvent.joined:
+    case SystemEvent.left:
+      return undefined;
+    case SystemEvent.native:
+      return hearNative(side, frame.body);
+    default:
+      return hear(side, frame, message);
+  }
+}
+
+/**
+ * Finds the namespace that hears a frame: at once, or else in its turn, because the server may have connected it just
+ * before.
+ *
+ * @param {InboxSide} side
+ * @param {string} name
+ */
+function hearerOf(side, name) {
+  const now = connectedEntry(side, name);
+  return () => now ?? connectedEntry(side, name);
+}
+
+/**
+ * @param {InboxSide} side
+ * @param {string | Bytes} body
+ * @returns {Work | undefined}
+ */
+function hearNative(side, body) {
+  if (!side.allowsNative) return undefined;
+  const hearer = hearerOf(side, "");
+  return () => {
+    const entry = hearer();
+    return entry && notify(side, entry, { event: SystemEvent.native, body, isNative: true });
+  };
+}
+
+/**
+ * @param {InboxSide} side
+ * @param {Incoming} frame
+ * @param {Notice} message
+ * @returns {Work}
+ */
+function hear(side, frame, message) {
+  const reply = replier(side, frame);
+  const hearer = hearerOf(side, frame.namespace);
+  const isAsk = isAskOfServer(frame.wait);
+  return () => {
+    const entry = hearer();
+    const act = () => {
+      if (!entry) throw badNamespace();
+      return call(entry, { ...message, isAsk });
+    };
+    /** @param {unknown} result */
+    const done = (result) => {
+      if (isAsk && result !== undefined) reply({ body: toBody(result) });
+    };
+    /** @param {unknown} error */
+    const failed = (error) => {
+      // An error is never answered with an error: two sides could continue for ever.
+      if (isAsk && !frame.isError) reply({ isError: true, body: errorText(error) });
+      else if (entry) side.connection.report(error);
+    };
+    return follow(act, done, failed);
+  };
+}
+
+/** Owns what follows a reconnection: namespaces are connected again, rooms joined, and kept emits sent. */
+
+/**
+ * Restores the membership in the order from before the loss, and then sends the emits that were kept. A place that the
+ * server refuses now is given up.
+ *
+ * @param {EmitSide} side
+ * @param {WebSocketLike} socket another loss ends it
+ */
+async function restore(side, socket) {
+  const { connection } = side;
+  /** @type {Missing[]} */
+  const missing = [];
+  for (const entry of [...side.entries.values()]) {
+    const { namespace } = entry.handle;
+    const rooms = [...entry.rooms.keys()];
+    /**
+     * @param {string} room
+     * @param {() => Promise<unknown>} act
+     * @param {() => void} giveUp
+     */
+    const attempt = async (room, act, giveUp) => {
+      try {
+        if (connection.socket === socket) await act();
+      } catch (error) {
+        if (connection.socket !== socket) return;
+        giveUp();
+        missing.push({ namespace, room, error });
+        connection.report(error);
+      }
+    };
+    await attempt(
+      "",
+      () => side.connect(namespace),
+      () => forget(side, entry),
+    );
+    for (const room of rooms) {
+      if (!entry.rooms.has(room)) continue;
+      await attempt(
+        room,
+        () => side.join(namespace, room),
+        () => entry.rooms.delete(room),
+      );
+    }
+  }
+  if (connection.socket === socket) sendKept(side);
+  return missing;
+}
+
+/** Owns the turns that handlers take: one at a time, in the order of arrival. */
+
+/** @typedef {() => unknown} Work gives a promise when it takes time; never fails */
+
+/** One piece of work after the other. If nothing runs, new work runs at once. */
+class Turns {
+  /** @type {{ work: Work, load: number }[]} */
+  #waiting = [];
+  #isBusy = false;
+  load = 0;
+
+  /**
+   * @param {Work} work
+   * @param {number} [load]
+   */
+  add(work, load = 0) {
+    this.load += load;
+    this.#waiting.push({ work, load });
+    void this.#run();
+  }
+
+  /**
+   * Called within a turn, for work that belongs to it: it runs before all other work.
+   *
+   * @param {Work[]} works
+   */
+  addNext(works) {
+    this.#waiting.unshift(...works.map((work) => ({ work, load: 0 })));
+  }
+
+  clear() {
+    this.#waiting = [];
+    this.load = 0;
+  }
+
+  async #run() {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+        this.load -= next.load;
+        const running = next.work();
+        if (running) await running;
+      }
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+}
+
+/** Owns the session: the requests of this side, and the state that the other modules of the protocol work on. */
+
+/**
+ * The functions of other modules take it as their `side`. Fields without `#` are theirs, too: each module names in a type
+ * those that it needs.
+ *
+ * @implements {ConnectionEvents}
+ * @implements {EmitSide}
+ * @implements {InboxSide}
+ * @implements {Owner}
+ */
+class Session {
+  #askTimeout;
+  /** A namespace that is never connected. */
+  #nowhere = "_nowhere";
+  /** @type {Map<string, Promise<NsConn>>} */
+  #connecting = new Map();
+
+  /** @type {Map<string, Entry>} */
+  entries = new Map();
+  /** @type {Set<Waiter>} */
+  waiters = new Set();
+  /** @type {Kept[] | undefined} */
+  kept;
+  turns = new Turns();
+  conn = new Conn(this);
+
+  /**
+   * @param {Api.ForEachTry<string>} url
+   * @param {Api.Handlers} handlers
+   * @param {DialOptions} options
+   */
+  constructor(url, handlers, options) {
+    const { askTimeout = 10_000, maxAsks = 64 } = options;
+    const table = handlerTable(handlers);
+    const native = table.get("");
+    this.allowsNative = native?.has(SystemEvent.native) ?? false;
+    this.isNativeOnly = this.allowsNative && table.size === 1 && native?.size === 1;
+    this.asks = new OpenAsks(maxAsks);
+    this.connection = new Connection(url, options, this.isNativeOnly, this);
+    this.handlers = table;
+    this.options = options;
+    this.#askTimeout = askTimeout;
+    while (table.has(this.#nowhere)) this.#nowhere += "_";
+  }
+
+  // -- calls of the connection --
+
+  /** Without a greeting there are no requests to connect: the only namespace is connected from the start. */
+  opened() {
+    if (this.isNativeOnly) markConnected(this, entryOf(this, ""), "local");
+  }
+
+  /** @param {string | Bytes} data */
+  received(data) {
+    receive(this, data);
+  }
+
+  /** @param {NeffosError} error */
+  lost(error) {
+    this.kept ??= [];
+    // An application that closes the connection gets no more events.
+    if (this.connection.isOver) this.turns.clear();
+    endAll(this);
+    this.asks.failAll(error);
+  }
+
+  /** @param {WebSocketLike} socket */
+  reopened(socket) {
+    return restore(this, socket);
+  }
+
+  /** Every server answers a request to disconnect a namespace that is not connected, and does nothing else. */
+  silent() {
+    const wait = this.asks.token();
+    this.connection.send(encode({ wait, namespace: this.#nowhere, event: SystemEvent.disconnect }));
+  }
+
+  finished() {
+    this.kept = undefined;
+    for (const { fail } of this.waiters) fail(closed());
+  }
+
+  // -- requests about the membership --
+
+  /**
+   * @param {string} namespace
+   * @returns {Promise<NsConn>}
+   */
+  async connect(namespace) {
+    const entry = entryOf(this, namespace);
+    if (entry.live) return entry.handle;
+    const { obstacle } = this.connection;
+    if (obstacle) throw obstacle;
+    return once(this.#connecting, namespace, () =>
+      this.#propose(entry, { event: SystemEvent.connect }, () => markConnected(this, entry, "local")),
+    );
+  }
+
+  /**
+   * @param {string} namespace
+   * @param {Limits} limits
+   * @returns {Promise<NsConn>}
+   */
+  async waitServerConnect(namespace, { timeout = this.#askTimeout, signal }) {
+    const entry = entryOf(this, namespace);
+    if (entry.live) return entry.handle;
+    if (this.connection.isOver) throw closed();
+    return limited({ timeout, signal }, "the server did not connect it in time", (resolve, fail) => {
+      const waiter = { namespace, resolve, fail };
+      this.waiters.add(waiter);
+      return () => this.waiters.delete(waiter);
+    });
+  }
+
+  /** @param {string} namespace */
+  async disconnect(namespace) {
+    const { entry } = placeOf(this, namespace);
+    if (!entry) throw badNamespace();
+    if (!entry.live) return forget(this, entry);
+    await this.#request({ namespace, event: SystemEvent.disconnect }, {}, () => markDisconnected(this, entry, "local"));
+  }
+
+  /**
+   * @param {string} namespace
+   * @param {string} room
+   * @returns {Promise<Room>}
+   */
+  async join(namespace, room) {
+    const entry = liveEntry(this, namespace);
+    if (room === "") throw badRoom();
+
+    const joined = entry.rooms.get(room);
+    if (joined?.live) return joined.handle;
+    return once(entry.joining, room, () =>
+      this.#propose(entry, { room, event: SystemEvent.join }, () => markJoined(this, entry, room, "local")),
+    );
+  }
+
+  /**
+   * @param {string} namespace
+   * @param {string} room
+   */
+  async leave(namespace, room) {
+    const { entry } = placeOf(this, namespace);
+    const joined = entry?.rooms.get(room);
+    if (!entry || !joined) throw badRoom();
+    if (joined.live) {
+      const leave = () => markLeft(this, entry, room, "local");
+      return this.#propose(entry, { room, event: SystemEvent.leave }, leave);
+    }
+    entry.rooms.delete(room);
+  }
+
+  /** @param {string} namespace */
+  namespace(namespace) {
+    return connectedEntry(this, namespace)?.handle;
+  }
+
+  /** @param {string} namespace */
+  rooms(namespace) {
+    const rooms = this.entries.get(namespace)?.rooms.values() ?? [];
+    return [...rooms].filter((room) => room.live).map((room) => room.handle);
+  }
+
+  /**
+   * The local handler may object before the server is asked, so that both sides always have the same membership.
+   *
+   * @template T
+   * @param {Entry} entry
+   * @param {Notice} notice
+   * @param {() => T} onAnswer
+   */
+  async #propose(entry, notice, onAnswer) {
+    thrown(await call(entry, { ...notice, origin: "local" }));
+    return this.#request({ ...notice, namespace: entry.handle.namespace }, {}, onAnswer);
+  }
+
+  // -- events --
+
+  /**
+   * @param {string} namespace
+   * @param {string} event
+   * @param {Body} body
+   * @param {EmitOptions} options
+   */
+  emit(namespace, event, body, { room = "" }) {
+    return post(this, namespace, room, () => encode({ namespace, room, event, body: toBody(body) }));
+  }
+
+  /** @param {Body} body */
+  emitNative(body) {
+    return this.allowsNative && post(this, "", "", () => toBody(body));
+  }
+
+  /**
+   * @param {string} namespace
+   * @param {string} event
+   * @param {Body} body
+   * @param {AskOptions} options
+   * @returns {Promise<Message>}
+   */
+  async ask(namespace, event, body, { room = "", ...limits }) {
+    liveEntry(this, namespace, room);
+    return this.#request({ namespace, room, event, body: toBody(body) }, limits, (answer) => answer);
+  }
+
+  /**
+   * @template T
+   * @param {Outgoing} frame
+   * @param {Limits} limits
+   * @param {(answer: Message) => T} onAnswer
+   */
+  async #request(frame, { timeout = this.#askTimeout, signal }, onAnswer) {
+    if (this.isNativeOnly) throw badNamespace();
+    /** @param {string} wait */
+    const send = (wait) => {
+      if (!this.connection.send(encode({ ...frame, wait }))) throw this.connection.obstacle;
+    };
+    return this.asks.begin(send, onAnswer, { timeout, signal });
+  }
+}
+
+/** Owns what the package exports. */
+
 /** @type {typeof Api.dial<Api.AnyEvents>} */
-export async function dial(url, handlers, options = {}) {
+async function dial(url, handlers, options = {}) {
   const session = new Session(url, handlers, options);
-  await session.line.dial();
+  await session.connection.dial();
   return session.conn;
 }
+
+export { NeffosError, SystemEvent, dial };

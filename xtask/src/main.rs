@@ -56,7 +56,7 @@ fn run(arguments: &[&str]) -> Result {
         ["go"] => go::run(&mut steps, &workspace)?,
         ["bench", arguments @ ..] => return bench::run(&mut steps, &workspace, arguments),
         ["scaling", arguments @ ..] => return scaling::run(arguments),
-        ["client"] => test::minify_client(&mut steps)?,
+        ["client"] => test::build_client(&mut steps)?,
         ["layers"] => return layers::check(&workspace),
         ["autobahn"] => {
             return autobahn::check(&workspace, autobahn::Extent::All)
@@ -77,7 +77,7 @@ cargo xtask ci         `test`, and before it format, layers, spelling and lints;
 cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, the packed crates, miri, fuzzing
 cargo xtask fuzz       looks for bytes that break a promise: five minutes for each program of `fuzz`, with --brief seconds
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
-cargo xtask client     minifies clients/js/neffos.js into the file that servers carry; `test` checks that it was done
+cargo xtask client     builds clients/js/neffos.js from clients/js/src, and minifies it for servers; `test` checks that it was done
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
 cargo xtask autobahn   runs all of Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected
 cargo xtask bench      builds our server and others, measures all, and writes docs/benchmarks.md: about an hour

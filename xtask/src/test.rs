@@ -61,13 +61,13 @@ fn javascript(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.command(command("npm test").current_dir(CLIENT))
 }
 
-/// Writes the browser client as servers carry it.
+/// Builds the browser client from its modules: the file that its package ships, and the minified one that servers carry.
 ///
 /// # Errors
-/// When Node or its packages cannot be had, or the client cannot be parsed.
-pub(crate) fn minify_client(steps: &mut Steps) -> Result {
+/// When Node or its packages cannot be had, or the modules cannot be parsed or form a cycle.
+pub(crate) fn build_client(steps: &mut Steps) -> Result {
     machine::need_node_modules(INTEROP)?;
-    steps.command(command("node minify.js").current_dir(INTEROP))
+    steps.command(command("node build-client.js").current_dir(INTEROP))
 }
 
 pub(crate) const INTEROP: &str = "interop/js";

@@ -86,6 +86,22 @@ test("a loss does not end the wait", async (t) => {
   assert.equal(await waited, conn.namespace("default"));
 });
 
+test("the wait of a client of native messages alone ends when it is connected again", async (t) => {
+  const options = { WebSocket: FakeSocket, reconnect: { minDelay: 1, jitter: 0 } };
+  const dialling = dial("ws://127.0.0.1:1/ws", { "": { _OnNativeMessage: () => {} } }, options);
+  const socket = FakeSocket.opened.at(-1);
+  socket.open();
+  const conn = await dialling;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  socket.drop();
+  const waited = conn.waitServerConnect("", { timeout: 10 });
+  t.mock.timers.tick(1);
+  await settled();
+  FakeSocket.opened.at(-1).open();
+  t.mock.timers.tick(10);
+  assert.equal(await waited, conn.namespace(""));
+});
+
 test("the end of the connection ends the wait", async () => {
   const { conn, socket } = await connected(dial, { default: {} });
   const waited = conn.waitServerConnect("default", { timeout: Infinity });

@@ -12,7 +12,6 @@ import { constants, gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 
 import { launchChromium, openPage } from "../chromium.js";
-import { CARRIED, minified } from "../minify.js";
 import { requiredPath, startServer } from "../servers.js";
 
 const CLIENT = fileURLToPath(new URL("../../../clients/js", import.meta.url));
@@ -93,11 +92,6 @@ describe("the package", { timeout: 300_000 }, () => {
     const bytes = gzipSync(code, { level: constants.Z_BEST_COMPRESSION }).length;
     t.diagnostic(`neffos.js: ${code.length} bytes minified, ${bytes} of ${MOST_BYTES} compressed`);
     assert.ok(bytes <= MOST_BYTES, `${bytes} bytes are more than ${MOST_BYTES}`);
-  });
-
-  test("servers carry it as it is, minified", async () => {
-    const carried = await readFile(CARRIED, "utf8");
-    assert.ok(carried === (await minified()), "run `cargo xtask client`, and commit what it wrote");
   });
 
   test("Node uses it with the constructor of ws", { timeout: PATIENCE }, async () => {

@@ -133,7 +133,7 @@ fn words<'a>(request: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// Made of `clients/js/neffos.js` by `cargo xtask client`.
+/// Built from `clients/js/src` by `cargo xtask client`.
 const CLIENT: &str = include_str!("neffos.min.js");
 
 #[cfg(test)]
