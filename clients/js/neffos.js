@@ -44,8 +44,7 @@ function asNeffosError(error) {
 
 /** @param {unknown} error */
 function errorText(error) {
-  const text = error instanceof Error ? error.message : String(error);
-  return text === "" ? "error" : text;
+  return (error instanceof Error ? error.message : String(error)) || "error";
 }
 
 /**
@@ -641,13 +640,17 @@ class Connection {
   dial() {
     const { handshakeTimeout: timeout = 10_000 } = this.#target.options;
     return limited({ timeout }, "not accepted in time", (resolve, fail) => {
-      this.#interrupt = () => fail(closed("closed while dialling"));
       /** @type {Accept} */
       const adopt = (socket, id) => {
         resolve(socket);
         return this.#adopt(socket, id);
       };
-      return open(this.#target, this.#tries, adopt, fail);
+      const end = open(this.#target, this.#tries, adopt, fail);
+      this.#interrupt = () => fail(closed("closed while dialling"));
+      if (!this.isOver) return end;
+      // A function of the application has closed the connection meanwhile.
+      end();
+      throw closed();
     });
   }
 
@@ -1450,7 +1453,7 @@ function replier({ connection }, frame) {
     if (connection.socket !== socket) return;
     // Blobs have a size, strings and bytes a length.
     const { length, size = length } = /** @type {{ length?: number, size?: number }} */ (fields.body);
-    connection.send(size === 0 ? emptyReply(frame.wait) : encode({ ...frame, isError: false, ...fields }));
+    connection.send(size ? encode({ ...frame, isError: false, ...fields }) : emptyReply(frame.wait));
   };
 }
 
@@ -1466,7 +1469,7 @@ function replier({ connection }, frame) {
  * @returns {Work | undefined}
  */
 function grant(side, frame) {
-  if (frame.wait === "" || frame.isNoOp || frame.isError) return undefined;
+  if (!frame.wait || frame.isNoOp || frame.isError) return undefined;
   const { connection } = side;
   const { socket } = connection;
   const reply = replier(side, frame);
@@ -1565,7 +1568,7 @@ function understand(side, data) {
 
   const { body, ...rest } = frame;
   const message = frame.isError ? { ...rest, error: remoteError(textOf(body), side.options) } : { ...rest, body };
-  if (frame.wait !== "" && side.asks.settle(frame.wait, new Message(message))) return undefined;
+  if (frame.wait && side.asks.settle(frame.wait, new Message(message))) return undefined;
 
   switch (frame.event) {
     case SystemEvent.connect:

@@ -102,13 +102,17 @@ export class Connection {
   dial() {
     const { handshakeTimeout: timeout = 10_000 } = this.#target.options;
     return limited({ timeout }, "not accepted in time", (resolve, fail) => {
-      this.#interrupt = () => fail(closed("closed while dialling"));
       /** @type {Accept} */
       const adopt = (socket, id) => {
         resolve(socket);
         return this.#adopt(socket, id);
       };
-      return open(this.#target, this.#tries, adopt, fail);
+      const end = open(this.#target, this.#tries, adopt, fail);
+      this.#interrupt = () => fail(closed("closed while dialling"));
+      if (!this.isOver) return end;
+      // A function of the application has closed the connection meanwhile.
+      end();
+      throw closed();
     });
   }
 

@@ -38,8 +38,7 @@ export function asNeffosError(error) {
 
 /** @param {unknown} error */
 export function errorText(error) {
-  const text = error instanceof Error ? error.message : String(error);
-  return text === "" ? "error" : text;
+  return (error instanceof Error ? error.message : String(error)) || "error";
 }
 
 /**

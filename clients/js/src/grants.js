@@ -22,7 +22,7 @@ import { SystemEvent } from "./system-events.js";
  * @returns {Work | undefined}
  */
 export function grant(side, frame) {
-  if (frame.wait === "" || frame.isNoOp || frame.isError) return undefined;
+  if (!frame.wait || frame.isNoOp || frame.isError) return undefined;
   const { connection } = side;
   const { socket } = connection;
   const reply = replier(side, frame);

@@ -64,7 +64,7 @@ function understand(side, data) {
 
   const { body, ...rest } = frame;
   const message = frame.isError ? { ...rest, error: remoteError(textOf(body), side.options) } : { ...rest, body };
-  if (frame.wait !== "" && side.asks.settle(frame.wait, new Message(message))) return undefined;
+  if (frame.wait && side.asks.settle(frame.wait, new Message(message))) return undefined;
 
   switch (frame.event) {
     case SystemEvent.connect:

@@ -19,6 +19,6 @@ export function replier({ connection }, frame) {
     if (connection.socket !== socket) return;
     // Blobs have a size, strings and bytes a length.
     const { length, size = length } = /** @type {{ length?: number, size?: number }} */ (fields.body);
-    connection.send(size === 0 ? emptyReply(frame.wait) : encode({ ...frame, isError: false, ...fields }));
+    connection.send(size ? encode({ ...frame, isError: false, ...fields }) : emptyReply(frame.wait));
   };
 }

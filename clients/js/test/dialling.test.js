@@ -205,6 +205,19 @@ test("closing while headers are awaited ends the tries", async (t) => {
   assert.deepEqual([FakeSocket.opened.length, conn.state], [known, "closed"]);
 });
 
+for (const option of ["url", "headers"]) {
+  test(`closing in the function for ${option} ends the tries`, async (t) => {
+    let act = () => {};
+    const call = (result) => () => (act(), result);
+    const url = option === "url" ? call("ws://host/ws") : "ws://host/ws";
+    const { conn, tick } = await lost(t, url, option === "headers" ? { headers: call({}) } : {});
+    act = () => void conn.close();
+    const socket = await tick();
+    assert.deepEqual([conn.state, socket?.readyState ?? 2], ["closed", 2]);
+    await conn.closed;
+  });
+}
+
 test("subprotocols are offered in every dial", () => {
   dialled("ws://127.0.0.1:9/ws", { protocols: ["chat.v2", "chat.v1"] });
   assert.deepEqual(FakeSocket.opened.at(-1).protocols, ["chat.v2", "chat.v1"]);
