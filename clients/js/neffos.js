@@ -428,6 +428,11 @@ function abandon(socket, code, reason) {
   socket.close(code, reason);
 }
 
+/** @param {CloseInfo} event */
+function closeInfoOf({ code, reason, wasClean }) {
+  return { code, reason, wasClean };
+}
+
 /**
  * Whether a server answered 401 or 403 rather than upgrade. The package `ws` says so in its message; browsers do not.
  *
@@ -828,11 +833,6 @@ class Connection {
       console.error(fault);
     }
   }
-}
-
-/** @param {CloseInfo} event */
-function closeInfoOf({ code, reason, wasClean }) {
-  return { code, reason, wasClean };
 }
 
 /** Owns `Message`, which handlers and askers receive. */

@@ -1,7 +1,7 @@
 /** Owns the connection to the server: one socket after another, from the first dial to the last close. */
 
 import { limited } from "./deadline.js";
-import { abandon, open } from "./dial.js";
+import { abandon, closeInfoOf, open } from "./dial.js";
 import { asNeffosError, closed, NeffosError } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
 import { DEFAULT_BACKOFF, delayBefore, FINAL_CLOSE_CODES, STABLE_AFTER } from "./reconnect.js";
@@ -290,9 +290,4 @@ export class Connection {
       console.error(fault);
     }
   }
-}
-
-/** @param {CloseInfo} event */
-function closeInfoOf({ code, reason, wasClean }) {
-  return { code, reason, wasClean };
 }

@@ -3,7 +3,7 @@
 import { NeffosError } from "./errors.js";
 import { isPromise } from "./promises.js";
 
-/** @import { Bytes, DialOptions, WebSocketLike } from "../neffos.js" */
+/** @import { Bytes, CloseInfo, DialOptions, WebSocketLike } from "../neffos.js" */
 /** @import * as Api from "../neffos.js" */
 
 const MAX_HELD_FRAMES = 16;
@@ -150,6 +150,11 @@ export function abandon(socket, code, reason) {
   socket.onmessage = null;
   socket.onclose = null;
   socket.close(code, reason);
+}
+
+/** @param {CloseInfo} event */
+export function closeInfoOf({ code, reason, wasClean }) {
+  return { code, reason, wasClean };
 }
 
 /**
