@@ -1657,7 +1657,8 @@ async function restore(side, socket) {
   const { connection } = side;
   /** @type {Missing[]} */
   const missing = [];
-  for (const entry of [...side.entries.values()]) {
+  // No copy: a namespace that the application disconnects meanwhile is left out.
+  for (const entry of side.entries.values()) {
     const { namespace } = entry.handle;
     const rooms = [...entry.rooms.keys()];
     /**

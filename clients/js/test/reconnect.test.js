@@ -255,6 +255,22 @@ test("what is left while reconnecting does not come back", async (t) => {
   assert.deepEqual(ns.rooms, []);
 });
 
+test("a namespace that is disconnected while others are restored does not come back", async (t) => {
+  const { conn, socket } = await connected(dial, { one: {}, two: {} }, { reconnect: { minDelay: 1000, jitter: 0 } });
+  await entered(conn, socket, "one");
+  const two = await entered(conn, socket, "two");
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  socket.drop();
+  const again = await redialled(t, 1000);
+  again.accept();
+  await settled();
+  await two.disconnect();
+  again.grant();
+  await settled();
+  assert.equal(again.sent.length, 2);
+  assert.deepEqual([conn.state, conn.namespace("two")], ["connected", undefined]);
+});
+
 test("handlers learn of a loss as forced", async (t) => {
   const lines = [];
   const events = {
