@@ -70,7 +70,7 @@ export class Connection {
     );
   }
 
-  /** The socket that is open now; an answer must go out on the one that asked. */
+  /** the socket that is open now; an answer must travel on the one that asked. */
   get socket() {
     return this.#socket;
   }

@@ -1,4 +1,4 @@
-/** What is built of the client's modules, as it stands in the repository, and the order of the modules. Needs no server. */
+/** The committed files of the client against its modules, and the order of the modules. Needs no server. */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
@@ -22,7 +22,7 @@ describe("the client", { timeout: 60_000 }, () => {
     assert.ok((await readFile(SHIPPED, "utf8")) === (await bundled()), REMEDY);
   });
 
-  test("is carried by servers as it is shipped, minified", async () => {
+  test("is carried by servers minified, and otherwise as shipped", async () => {
     const shipped = await readFile(SHIPPED, "utf8");
     assert.ok((await readFile(CARRIED, "utf8")) === (await minified(shipped)), REMEDY);
   });
