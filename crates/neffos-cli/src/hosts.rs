@@ -1,6 +1,7 @@
 //! Defends all routes against DNS rebinding: a page whose name suddenly leads to this server must not read them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -12,10 +13,10 @@ use crate::api::App;
 
 /// Answers requests by a name that `allow_host` lists. The handshake of a websocket is checked by the server itself, which
 /// refuses addresses, too.
-pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(header::HOST);
-    let is_fine = is_open(parts.uri.path()) || host.is_none_or(is_address) || app.server.allows_host(&parts);
+    let is_fine = is_open(parts.uri.path()) || app.server.allows_host(&parts) || host.is_none_or(is_address);
     match is_fine {
         true => next.run(Request::from_parts(parts, body)).await,
         false => (StatusCode::MISDIRECTED_REQUEST, REFUSAL).into_response(),

@@ -1,5 +1,7 @@
 //! All routes: the websocket, health and metrics, the page, and the API behind its keys.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -29,7 +31,7 @@ pub(crate) enum Operators {
 }
 
 /// The routes of the public address. With the page it starts a task, so it must run inside a runtime.
-pub(crate) fn public(app: App, page: Page, operators: Operators) -> Router {
+pub(crate) fn public(app: Arc<App>, page: Page, operators: Operators) -> Router {
     let router = Router::new()
         .route("/ws", app.server.axum())
         .route("/neffos.js", neffos::browser_client())
@@ -46,35 +48,35 @@ pub(crate) fn public(app: App, page: Page, operators: Operators) -> Router {
 }
 
 /// The routes of the internal address.
-pub(crate) fn internal(app: App) -> Router {
+pub(crate) fn internal(app: Arc<App>) -> Router {
     finished(health(Detail::Told).merge(operations(&app)), app)
 }
 
-fn finished(router: Router<App>, app: App) -> Router {
+fn finished(router: Router<Arc<App>>, app: Arc<App>) -> Router {
     let router = router.method_not_allowed_fallback(api::wrong_method).fallback(api::no_such_path);
     router.layer(middleware::from_fn_with_state(app.clone(), hosts::guard)).with_state(app)
 }
 
 /// Whether it lives, and whether clients should come.
-fn health(detail: Detail) -> Router<App> {
-    let ready = |extent| get(async move |State(app): State<App>| app.readiness(extent).answer(detail));
+fn health(detail: Detail) -> Router<Arc<App>> {
+    let ready = |extent| get(async move |State(app): State<Arc<App>>| app.readiness(extent).answer(detail));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", ready(Extent::All))
         .route("/readyz/alone", ready(Extent::Alone))
 }
 
-fn operations(app: &App) -> Router<App> {
+fn operations(app: &Arc<App>) -> Router<Arc<App>> {
     let api = api::routes().route_layer(middleware::from_fn_with_state(app.clone(), api::guard));
     Router::new().route("/metrics", get(scrape)).merge(api)
 }
 
-fn live(server: &Server) -> Router<App> {
+fn live(server: &Server) -> Router<Arc<App>> {
     let live = Live::start(server);
     Router::new().route("/api/live", get(async move || live.numbers()))
 }
 
-async fn scrape(State(app): State<App>) -> ([(HeaderName, &'static str); 1], String) {
+async fn scrape(State(app): State<Arc<App>>) -> ([(HeaderName, &'static str); 1], String) {
     let text = metrics::render(&app.metrics, &app.server, app.namespaces.iter());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -58,27 +58,26 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
     let config = tls.as_ref().map(Certificate::server_config).transpose()?;
     let greeting = listeners.greeting(Transport::of(config.as_deref()), page, made.as_ref());
     let address = listeners.address;
-    let app = App {
+    let app = Arc::new(App {
         server: server.clone(),
-        namespaces: Arc::new(settings.namespaces.iter().flatten().map(|(name, _)| name.clone()).collect()),
+        namespaces: settings.namespaces.iter().flatten().map(|(name, _)| name.clone()).collect(),
         metrics,
         keys: Keys::new(keys, settings.failed_key_rate.map_or_else(Rate::default, RateSetting::rate)),
         outbox_bytes: settings.outbox_bytes.map_or(usize::MAX, NonZeroUsize::get),
         knows_all_servers: settings.cluster_compat == Some(Compat::Native),
         started: Instant::now(),
-        leaving: Arc::default(),
-    };
-    let leaving = app.leaving.clone();
+        leaving: AtomicBool::default(),
+    });
     let delay = settings.drain_delay.map_or(Duration::ZERO, Period::duration);
     let reloading = tokio::spawn(reload::follow(hangups, Arc::new(settings), app.keys.clone(), tls));
-    let mut serving = tokio::spawn(listeners.serve(app, page, config));
+    let mut serving = tokio::spawn(listeners.serve(app.clone(), page, config));
     greet(&greeting);
     tracing::info!(%address, "serving");
     tokio::select! {
         () = signals.next() => {}
         ended = &mut serving => return Err(early_end(ended)),
     }
-    leaving.store(true, Ordering::Relaxed);
+    app.leaving.store(true, Ordering::Relaxed);
     if delay > Duration::ZERO {
         tracing::info!(?delay, "not ready; draining begins after the delay");
         tokio::select! {
@@ -125,7 +124,7 @@ impl Listeners {
     }
 
     /// Serves until the server has ended.
-    async fn serve(self, app: App, page: Page, config: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    async fn serve(self, app: Arc<App>, page: Page, config: Option<Arc<ServerConfig>>) -> io::Result<()> {
         let server = app.server.clone();
         let Some((internal, _)) = self.internal else {
             return accept(self.public, server, routes::public(app, page, Operators::Here), config).await;

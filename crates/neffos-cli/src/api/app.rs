@@ -1,7 +1,6 @@
 //! [`App`]: what handlers of requests share.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -12,10 +11,9 @@ use super::key::Keys;
 use crate::cluster::{Extent, Readiness};
 
 /// What handlers of requests share.
-#[derive(Clone)]
 pub(crate) struct App {
     pub(crate) server: Server,
-    pub(crate) namespaces: Arc<BTreeSet<String>>,
+    pub(crate) namespaces: BTreeSet<String>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) keys: Keys,
     /// The most that may be queued for one client.
@@ -24,7 +22,7 @@ pub(crate) struct App {
     pub(crate) knows_all_servers: bool,
     pub(crate) started: Instant,
     /// Whether the program has been told to end: no new client should come.
-    pub(crate) leaving: Arc<AtomicBool>,
+    pub(crate) leaving: AtomicBool,
 }
 
 impl App {

@@ -113,7 +113,7 @@ impl Refusal {
 }
 
 /// Lets requests with a key through, and counts and logs all of them.
-pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     // Only requests to a route of the API get here, so paths are few.
     let path = request.uri().path().to_owned();
     let socket = request.extensions().get::<SocketAddr>().copied();

@@ -14,6 +14,7 @@ mod key;
 mod request;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -35,7 +36,7 @@ pub(crate) use key::{Keys, guard};
 use request::{Ask, Broadcast, Disconnect, read};
 
 /// The routes below `/api`, behind [`guard`].
-pub(crate) fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/broadcast", post(broadcast))
         .route("/api/ask", post(ask))
@@ -55,7 +56,7 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text).into_response()
 }
 
-async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+async fn broadcast(State(app): State<Arc<App>>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let (fields, _held) = read(request, &app.server.memory_budget()).await?;
     let Broadcast { message, except } = Broadcast::check(fields, &app.namespaces)?;
     check_size(&message, app.outbox_bytes)?;
@@ -68,7 +69,7 @@ async fn broadcast(State(app): State<App>, request: Request) -> Result<(StatusCo
     Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true, local })))
 }
 
-async fn ask(State(app): State<App>, request: Request) -> Result<Json<Answer>, ApiError> {
+async fn ask(State(app): State<Arc<App>>, request: Request) -> Result<Json<Answer>, ApiError> {
     // The message counts until there is an answer.
     let (fields, _held) = read(request, &app.server.memory_budget()).await?;
     let Ask { message, patience } = Ask::check(fields, &app.namespaces)?;
@@ -93,7 +94,7 @@ fn check_size(message: &Message, outbox_bytes: usize) -> Result<(), ApiError> {
     Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text))
 }
 
-async fn disconnect(State(app): State<App>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+async fn disconnect(State(app): State<Arc<App>>, request: Request) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let Disconnect { id, frame } = Disconnect::check(read(request, &app.server.memory_budget()).await?.0)?;
     let code = frame.code().as_u16();
     tracing::info!(target: AUDIT, id, code, reason = frame.reason(), "disconnect");
@@ -102,7 +103,7 @@ async fn disconnect(State(app): State<App>, request: Request) -> Result<(StatusC
     Ok((StatusCode::ACCEPTED, Json(Accepted { ok: true, local })))
 }
 
-async fn stats(State(app): State<App>) -> Json<Stats> {
+async fn stats(State(app): State<Arc<App>>) -> Json<Stats> {
     let counters = app.server.counters();
     let count = |name: &String| (name.clone(), app.server.count_in(name, None));
     Json(Stats {
