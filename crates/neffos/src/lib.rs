@@ -41,6 +41,7 @@ mod http;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+mod lock;
 mod message;
 pub mod net;
 mod rate;

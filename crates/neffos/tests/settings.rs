@@ -286,7 +286,7 @@ fn settings_of(block: &str) -> Vec<(String, String)> {
     let owner = head.rsplit(' ').find(|word| word.starts_with(char::is_uppercase)).unwrap_or_default();
     let owner = owner.split('<').next().unwrap();
     let signatures = block.split("pub fn ").skip(1).filter_map(|method| method.split_once('{')).map(|(head, _)| head);
-    let settings = signatures.filter(|signature| signature.contains("mut self") && takes_a_number(signature));
+    let settings = signatures.filter(|signature| signature.contains("(mut self") && takes_a_number(signature));
     settings.map(|signature| (owner.to_owned(), signature.split('(').next().unwrap().to_owned())).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Files that use each other in a circle. Nobody can read one of them without the others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use super::scan::Mention;
@@ -13,17 +14,32 @@ pub(crate) struct Graph {
     mentions: Vec<Vec<Vec<String>>>,
 }
 
+/// Files that use each other in a circle.
+#[derive(Debug)]
+pub(crate) struct Cycle<'a> {
+    pub(crate) files: Vec<&'a str>,
+    /// Which of them uses which.
+    uses: Vec<(&'a str, &'a str)>,
+}
+
+impl fmt::Display for Cycle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("these files use each other in a circle:")?;
+        self.uses.iter().try_for_each(|(from, to)| write!(f, "\n    {from} uses {to}"))
+    }
+}
+
 impl Graph {
     /// Adds a file, named as it lies below `src`, with the paths that it names.
     pub(crate) fn add(&mut self, file: &Path, found: &[Mention]) {
         let module = module(file);
-        let outside_tests = found.iter().filter(|mention| !mention.in_test);
-        self.mentions.push(outside_tests.map(|mention| absolute(&module, &mention.segments)).collect());
+        let uses = found.iter().filter(|mention| !mention.in_test && !names_nothing(mention));
+        self.mentions.push(uses.map(|mention| absolute(&module, &mention.segments)).collect());
         self.files.push((file.display().to_string(), module));
     }
 
     /// The groups of more than `most` files of which each uses all others, directly or not.
-    pub(crate) fn cycles(&self, most: usize) -> Vec<Vec<&str>> {
+    pub(crate) fn cycles(&self, most: usize) -> Vec<Cycle<'_>> {
         let edges = self.edges();
         let reach: Vec<_> = (0..self.files.len()).map(|from| reach(&edges, from)).collect();
         let mut groups = BTreeSet::new();
@@ -33,14 +49,23 @@ impl Graph {
                 groups.insert(group);
             }
         }
-        groups.into_iter().map(|group| group.into_iter().map(|file| &*self.files[file].0).collect()).collect()
+        groups.iter().map(|group| self.cycle(group, &edges)).collect()
+    }
+
+    fn cycle(&self, group: &BTreeSet<usize>, edges: &[BTreeSet<usize>]) -> Cycle<'_> {
+        let name = |file: usize| &*self.files[file].0;
+        let inner = |from: usize| edges[from].intersection(group).map(move |&to| (name(from), name(to)));
+        Cycle {
+            files: group.iter().map(|&file| name(file)).collect(),
+            uses: group.iter().flat_map(|&from| inner(from)).collect(),
+        }
     }
 
     fn edges(&self) -> Vec<BTreeSet<usize>> {
         let modules: BTreeMap<&[String], usize> =
             self.files.iter().enumerate().map(|(file, (_, module))| (&**module, file)).collect();
         let edges = self.mentions.iter().enumerate().map(|(from, paths)| {
-            let used = paths.iter().filter(|path| !self.is_only_passed_on(from, path));
+            let used = paths.iter().filter(|path| !self.is_only_passed_on(&modules, from, path));
             let targets = used.filter_map(|path| self.target(&modules, path, MOST_STEPS));
             targets.filter(|&to| to != from).collect()
         });
@@ -48,12 +73,13 @@ impl Graph {
     }
 
     /// Whether a file names a module or an item below it without a use of its own: it declares the module, or exports the item.
-    fn is_only_passed_on(&self, file: usize, path: &[String]) -> bool {
+    fn is_only_passed_on(&self, modules: &BTreeMap<&[String], usize>, file: usize, path: &[String]) -> bool {
         let module = &self.files[file].1;
         let Some([_, rest @ ..]) = path.strip_prefix(&**module) else { return false };
         let Some(name) = rest.last() else { return true };
         let own = [&**module, std::slice::from_ref(name)].concat();
-        !self.mentions[file].iter().any(|other| other.starts_with(&own))
+        // An item may be called as a module that is declared there.
+        modules.contains_key(&*own) || !self.mentions[file].iter().any(|other| other.starts_with(&own))
     }
 
     /// The file that an item is in. A folder's `mod.rs` may only pass it on.
@@ -63,13 +89,19 @@ impl Graph {
         let Some(name) = path.get(length) else { return Some(file) };
         let module = &self.files[file].1;
         let passed_on = self.mentions[file].iter().find(|other| {
-            other.len() > module.len() + 1 && other.starts_with(module) && other.last() == Some(name) && *other != path
+            let is_below = other.starts_with(module) && other.len() > module.len() + 1;
+            is_below && modules.contains_key(&other[..=module.len()]) && other.last() == Some(name) && *other != path
         });
         match passed_on.filter(|_| steps > 0) {
             Some(other) => self.target(modules, other, steps - 1),
             None => Some(file),
         }
     }
+}
+
+/// `pub(super)` names nothing, and only tests take all that is there: `use super::*`.
+fn names_nothing(mention: &Mention) -> bool {
+    mention.segments.iter().all(|word| ["crate", "super", "*"].contains(&&**word))
 }
 
 /// All files that `from` uses, directly or not.
@@ -115,7 +147,7 @@ mod tests {
             let depth = Path::new(file).components().count() - usize::from(names_its_folder);
             graph.add(Path::new(file), &mentions(source, depth));
         }
-        graph.cycles(2).into_iter().map(|group| group.into_iter().map(str::to_owned).collect()).collect()
+        graph.cycles(2).into_iter().map(|cycle| cycle.files.into_iter().map(str::to_owned).collect()).collect()
     }
 
     #[test]
@@ -144,6 +176,16 @@ mod tests {
             ("a/three.rs", "use super::One;"),
         ];
         assert_eq!(cycles(&files), [["a/one.rs", "a/two.rs", "a/three.rs"]]);
+    }
+
+    #[test]
+    fn who_may_see_an_item_is_no_use_of_the_folder() {
+        let files = [
+            ("a/mod.rs", "mod one; mod two; fn f() { one::f(); two::f(); }"),
+            ("a/one.rs", "pub(super) fn f() {}"),
+            ("a/two.rs", "pub(crate) fn f() {}"),
+        ];
+        assert_eq!(cycles(&files), Vec::<Vec<String>>::new());
     }
 
     #[test]

@@ -50,11 +50,8 @@ fn circles(source: &str) -> Result<Vec<String>> {
         graph.add(file, &scan::mentions(&steps::read(&path)?, Place::new(file).depth()));
     }
     let mut cycles = graph.cycles(MOST_FILES_IN_A_CIRCLE);
-    cycles.retain(|files| !rules::may_be_a_circle(files));
-    Ok(cycles
-        .iter()
-        .map(|files| format!("{source}: these files use each other in a circle: {}", files.join(", ")))
-        .collect())
+    cycles.retain(|cycle| !rules::may_be_a_circle(&cycle.files));
+    Ok(cycles.iter().map(|cycle| format!("{source}: {cycle}")).collect())
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {

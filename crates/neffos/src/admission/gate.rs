@@ -15,7 +15,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::buckets::network;
 use super::forwarded::Forwarded;
 use super::handshake_rates::HandshakeRates;
-use super::ids::Ids;
+use super::ids::{Ids, random_id};
 use super::origins::{HostPattern, Origins};
 use super::refusals::{Refusal, RefusalCounts};
 use super::subprotocols::Subprotocols;
@@ -327,19 +327,6 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// A random connection id, as servers make them by default: a version 4 UUID.
-///
-/// # Examples
-///
-/// ```
-/// let user = |request: &http::request::Parts| request.headers.get("x-user")?.to_str().ok().map(str::to_owned);
-/// let builder = neffos::Server::builder().id_generator(move |request| user(request).unwrap_or_else(neffos::random_id));
-/// ```
-pub fn random_id() -> String {
-    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-    id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
-}
-
 /// The beginning of a text that a client has chosen.
 fn shortened(text: &str) -> &str {
     text.char_indices().nth(LONGEST_ORIGIN).map_or(text, |(end, _)| &text[..end])
@@ -388,13 +375,5 @@ mod tests {
         let same = ["2001:db8::1", "2001:db8::2"].map(|text| network(text.parse().unwrap()));
         assert_eq!(same[0], same[1]);
         assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
-    }
-
-    #[test]
-    fn a_random_id_is_a_version_4_uuid() {
-        let id = random_id();
-        assert_eq!((id.len(), &id[14..15]), (36, "4"));
-        assert!(["8", "9", "a", "b"].contains(&&id[19..20]), "{id}");
-        assert_ne!(id, random_id());
     }
 }

@@ -46,7 +46,7 @@ fn id_in(request: &Parts, name: &HeaderName) -> Result<String, &'static str> {
     let id = str::from_utf8(value).map_err(|_| "it is not UTF-8")?.trim();
     match fault(id) {
         Some(fault) => Err(fault),
-        None if id.is_empty() => Ok(super::random_id()),
+        None if id.is_empty() => Ok(random_id()),
         None => Ok(id.to_owned()),
     }
 }
@@ -68,6 +68,19 @@ impl fmt::Display for BadId {
 }
 
 const MAX_ID: usize = 255;
+
+/// A random connection id, as servers make them by default: a version 4 UUID.
+///
+/// # Examples
+///
+/// ```
+/// let user = |request: &http::request::Parts| request.headers.get("x-user")?.to_str().ok().map(str::to_owned);
+/// let builder = neffos::Server::builder().id_generator(move |request| user(request).unwrap_or_else(neffos::random_id));
+/// ```
+pub fn random_id() -> String {
+    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
+}
 
 #[cfg(test)]
 mod tests {
@@ -115,5 +128,13 @@ mod tests {
         let made = |id: &'static str| Ids::Made(Arc::new(move |_| id.to_owned())).id(&Request::new(()).into_parts().0);
         assert_eq!(made(""), Ok(String::new()));
         assert!(made("a\nb").unwrap_err().to_string().contains("the id generator"));
+    }
+
+    #[test]
+    fn a_random_id_is_a_version_4_uuid() {
+        let id = random_id();
+        assert_eq!((id.len(), &id[14..15]), (36, "4"));
+        assert!(["8", "9", "a", "b"].contains(&&id[19..20]), "{id}");
+        assert_ne!(id, random_id());
     }
 }

@@ -23,9 +23,9 @@ mod upgrade_error;
 
 pub use address_rate::AddressRate;
 pub(crate) use buckets::network;
-pub use gate::random_id;
 pub(crate) use gate::{Admission, Gate, GateSettings, Phase};
 pub(crate) use ids::Ids;
+pub use ids::random_id;
 pub(crate) use origins::{HostPattern, Origin, from_header};
 pub use refusals::RefusedConnections;
 pub(crate) use refusals::{Refusal, RefusalCounts};

@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::attempt::{Attempt, DialHook};
 use super::greeting::{Greeting, Step, Welcome};
@@ -16,6 +15,7 @@ use super::proxy::Proxies;
 use super::target::Target;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
+use super::transport::Transport;
 use super::upgrade::{self, Opening};
 use crate::connection::{Hub, Identity, Peer, Socket, Start, Stream};
 use crate::error::Error;
@@ -44,12 +44,6 @@ pub(super) struct Dialer {
 pub(super) struct Dialled {
     pub(super) peer: Arc<Peer>,
     pub(super) start: Start,
-}
-
-/// An open websocket, and what came behind its handshake.
-pub(super) enum Transport {
-    Tcp(TcpStream, Bytes),
-    Other(Box<dyn Stream>, Bytes),
 }
 
 impl Dialer {

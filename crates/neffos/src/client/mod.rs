@@ -3,7 +3,7 @@
 //! - `mod.rs`: [`Client`], who owns the connection.
 //! - `builder.rs`: [`ClientBuilder`]; `target.rs`: where to; `attempt.rs`: [`Attempt`], what one attempt says.
 //! - `dial.rs`: from a target to a connection that the server has welcomed, within one deadline. On the way, `proxy.rs`
-//!   reaches the host, `tls.rs` makes it secret, `upgrade.rs` makes it a websocket, `greeting.rs` says hello.
+//!   reaches the host, `tls.rs` makes it secret, `upgrade.rs` makes it a websocket (`transport.rs`), `greeting.rs` says hello.
 //! - `fuzzing.rs`: the promise about URLs that fuzzers test.
 //! - `reconnect.rs`: [`Reconnect`], when a lost connection is dialled again; `keeper.rs`: the task that does it and asks for
 //!   namespaces and rooms again.
@@ -20,6 +20,7 @@ mod reconnect;
 mod target;
 #[cfg(feature = "tls")]
 mod tls;
+mod transport;
 mod upgrade;
 
 use std::sync::Arc;

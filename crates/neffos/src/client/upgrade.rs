@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::dial::Transport;
 use super::target::Target;
+use super::transport::Transport;
 use crate::connection::Stream;
 use crate::error::Error;
 use crate::websocket::accept_key;

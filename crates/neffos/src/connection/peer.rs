@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::budget::{Budget, Holder};
 use crate::error::Error;
 use crate::exchange::Claim;
 use crate::fanout::{Chunk, Member, Offer, Outbox, OutboxLimits, Place, Tally};
+use crate::lock::lock;
 use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
 use crate::session::{Ack, Asks, Effect, Membership, Session};
@@ -608,9 +609,4 @@ impl fmt::Debug for Peer {
 
 pub(super) fn too_slow() -> CloseFrame {
     CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "reads too slowly")
-}
-
-/// Locks without regard to poisoning: no code of users runs under these locks, except for a stream that they provide, whose panics are caught.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::others::NodeId;
+use super::node_id::NodeId;
 use crate::error::Error;
 use crate::fanout::Place;
 

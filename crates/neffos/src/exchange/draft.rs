@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
-use super::gate::Seal;
-use super::others::NodeId;
-use super::seam::Parcel;
+use super::node_id::NodeId;
+use super::parcel::Parcel;
+use super::seal::Seal;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 

@@ -18,9 +18,9 @@ use sha2::Sha256;
 use smol_str::SmolStr;
 
 use super::draft::{Arrival, Draft, Fault, Question, Said, Sender, Stamp, What};
-use super::gate::Seal;
-use super::others::NodeId;
-use super::seam::Parcel;
+use super::node_id::NodeId;
+use super::parcel::Parcel;
+use super::seal::Seal;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
 use crate::websocket::{CloseCode, CloseFrame, Kind};

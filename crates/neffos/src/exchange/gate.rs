@@ -15,17 +15,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::draft::{Sender, What};
-use super::others::NodeId;
+use super::node_id::NodeId;
+use super::seal::Seal;
 use crate::budget::Charge;
-
-/// When an envelope was sealed, among the envelopes of its node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Seal {
-    /// Grows by one with every envelope of a node.
-    pub(super) serial: u64,
-    /// Milliseconds since the node started.
-    pub(super) sealed_at: u64,
-}
 
 /// In which order a broker delivers the envelopes of one node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

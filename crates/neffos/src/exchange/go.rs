@@ -10,7 +10,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 
 use super::draft::{Arrival, Draft, Fault, Question, Said, Sender, Stamp, What};
-use super::others::NodeId;
+use super::node_id::NodeId;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
 use crate::websocket::Kind;

@@ -13,7 +13,8 @@ use super::draft::{Draft, Said, Stamp};
 use super::envelope::Body;
 use super::gate::Order;
 use super::node::Node;
-use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
+use super::parcel::Parcel;
+use super::seam::{Exchange, Inbox, Link, LinkError};
 use super::status::{LinkState, Situation};
 
 /// Keeps `node` linked, for ever.

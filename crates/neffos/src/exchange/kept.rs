@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::parcel::Parcel;
 use super::queue::QueueLimits;
-use super::seam::Parcel;
 use crate::budget::Charge;
 
 #[derive(Debug)]

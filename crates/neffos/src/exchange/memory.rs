@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dialect::Dialect;
-use super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
+use super::parcel::Parcel;
+use super::seam::{Exchange, Inbox, Link, LinkError};
 
 /// An [`Exchange`] between servers of one process: they share it by cloning. It is never away, and keeps nothing: what is
 /// published is with all subscribers when that is done.

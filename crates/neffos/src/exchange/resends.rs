@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::kept::Kept;
-use super::others::NodeId;
-use super::seam::Parcel;
+use super::node_id::NodeId;
+use super::parcel::Parcel;
 
 #[derive(Debug)]
 pub(super) struct Resends {

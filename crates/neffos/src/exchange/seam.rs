@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::dialect::Dialect;
 use super::node::Node;
+use super::parcel::Parcel;
 
 /// A way from one server to the others: something that carries bytes on named channels to all who subscribed to them, at most
 /// once, and in the order in which a link publishes them, on whatever channels. (One that keeps the order on each channel alone
@@ -93,23 +94,6 @@ pub trait Link: Send + Sync + 'static {
 
 /// Why there is no link: for people.
 pub type LinkError = Box<dyn StdError + Send + Sync>;
-
-/// Bytes for a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Parcel {
-    /// Where they go.
-    pub channel: Arc<str>,
-    /// What they are: nothing that a broker needs to look at.
-    pub payload: Bytes,
-}
-
-impl Parcel {
-    /// `payload` for `channel`.
-    pub fn new(channel: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
-        Self { channel: channel.into(), payload: payload.into() }
-    }
-}
 
 /// Where a link puts what arrives.
 #[derive(Debug, Clone)]

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use smol_str::SmolStr;
 
+use super::Member;
 use super::chunk::Chunk;
 use super::counters::Tally;
-use super::{Member, lock};
+use crate::lock::lock;
 use crate::websocket::Packing;
 
 /// Whom a broadcast is for.

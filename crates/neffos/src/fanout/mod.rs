@@ -8,6 +8,7 @@
 //!   `change.rs`: one such change; `walk.rs`: applies a batch of broadcasts in short steps.
 //! - `dispatch.rs`: the task that applies them; `runtimes.rs`: the runtimes that can run it.
 //! - `index.rs`: namespace and room to members, in groups (`group.rs`); `holders.rs`: ids to members.
+//! - `member.rs`: [`Member`], one connection.
 //! - `cast.rs`: one broadcast, in the forms that its receivers take.
 //! - `chunk.rs`: encoded frames, shared by all their receivers.
 //! - `outbox.rs`: the bounded queue of outgoing frames of one connection; `queue.rs`: its storage.
@@ -21,6 +22,7 @@ mod dispatch;
 mod group;
 mod holders;
 mod index;
+mod member;
 mod outbox;
 mod pending;
 mod queue;
@@ -30,7 +32,7 @@ mod walk;
 mod watch;
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -42,6 +44,7 @@ pub use counters::Counters;
 pub(crate) use counters::{Received, Tally, Totals};
 use holders::At;
 use index::Index;
+pub(crate) use member::Member;
 pub use outbox::Overflow;
 pub(crate) use outbox::{Offer, Outbox, OutboxLimits};
 use runtimes::Runtimes;
@@ -49,28 +52,7 @@ use shard::Shard;
 pub(crate) use watch::{Place, Watch};
 
 use crate::budget::Budget;
-use crate::websocket::Packing;
-
-/// One connection, as the engine sees it.
-pub(crate) trait Member: Send + Sync + 'static {
-    /// Unique in this process.
-    fn key(&self) -> u64;
-
-    /// The public id, which several members may share.
-    fn id(&self) -> &Arc<str>;
-
-    /// How messages to it are compressed, if they are.
-    fn packing(&self) -> Option<Packing>;
-
-    /// Takes `chunk` into the outbox, or drops it, and counts which. Never waits. True: [`Member::write`] is due.
-    fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool;
-
-    /// Queues a reply, for which room is reserved. Never waits. True: [`Member::write`] is due.
-    fn offer_reply(&self, frame: Bytes) -> bool;
-
-    /// Writes what the socket takes without waiting, and counts what has gone.
-    fn write(&self, tally: &mut Tally);
-}
+use crate::lock::lock;
 
 /// All connections of one server.
 pub(crate) struct Fanout<M> {
@@ -159,7 +141,7 @@ impl<M: Member> Fanout<M> {
 
     /// Hands `cast` to all shards and returns. Waits for no socket.
     pub(crate) fn broadcast(&self, cast: &Arc<Cast>) {
-        let turn = self.sequencer.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
+        let turn = self.sequencer.as_ref().map(lock);
         let mut touched = Vec::new();
         for shard in &self.shards {
             shard.cast(cast, &mut touched);
@@ -244,11 +226,6 @@ impl<M> std::fmt::Debug for Fanout<M> {
 
 /// How many connections one step of a walk takes.
 const MEMBERS_PER_STEP: usize = 64;
-
-/// Locks without regard to poisoning: no code of users runs under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[cfg(test)]
 mod promises;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use tokio::runtime::{Handle, Id};
 
-use super::lock;
+use crate::lock::lock;
 
 /// The runtimes on which connections were inserted, the latest last.
 #[derive(Debug, Default)]

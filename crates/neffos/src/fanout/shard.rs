@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::Member;
 use super::cast::{Cast, Forms};
 use super::change::Change;
 use super::counters::{Tally, Totals};
@@ -22,7 +23,7 @@ use super::index::Index;
 use super::pending::{Batch, Pending};
 use super::runtimes::Runtimes;
 use super::walk::{Progress, Surroundings, Walk};
-use super::{Member, lock};
+use crate::lock::lock;
 
 pub(crate) struct Shard<M> {
     /// Locked after `state`, when both are.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::yield_now;
 
 use super::*;
+use crate::websocket::Packing;
 
 pub(super) struct Probe {
     key: u64,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::side::Link;
+use super::link::Link;
 use crate::connection::{Peer, Values};
 use crate::error::Error;
 use crate::message::Message;

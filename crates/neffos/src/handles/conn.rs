@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::accepted::Accepted;
 use super::extensions::Extensions;
+use super::link::Link;
 use super::namespace::NsConn;
-use super::side::{ClientSide, Link, ServerSide, Side};
+use super::side::{ClientSide, ServerSide, Side};
 use crate::connection::{Peer, ask, requests};
 use crate::error::Error;
 use crate::fanout::Member;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::side::Link;
+use super::link::Link;
 use crate::connection::{Hub, Peer, Values};
 use crate::error::Error;
 use crate::message::Message;

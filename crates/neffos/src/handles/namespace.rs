@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::conn::Conn;
-use super::side::{Link, ServerSide, Side};
+use super::link::Link;
+use super::side::{ServerSide, Side};
 use crate::connection::requests;
 use crate::error::Error;
 use crate::fanout::{Except, Member};

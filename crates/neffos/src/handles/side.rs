@@ -2,14 +2,11 @@
 //! server can do does not exist on a client.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::accepted::Accepted;
 use super::line::Line;
-use crate::connection::{Peer, Values};
-use crate::error::Error;
-use crate::message::Message;
-use crate::websocket::CloseFrame;
+use super::link::Link;
 
 /// A side of a connection: [`ServerSide`] or [`ClientSide`].
 ///
@@ -55,36 +52,6 @@ impl Sealed for ServerSide {
 
 impl Sealed for ClientSide {
     type Link = Arc<Line>;
-}
-
-/// What a handle holds of its connection.
-pub(crate) trait Link: Clone + fmt::Debug + Send + Sync + 'static {
-    /// The connection of this moment.
-    fn peer(&self) -> Arc<Peer>;
-
-    /// What the application keeps.
-    fn values(&self) -> &Mutex<Values>;
-
-    fn is_same(&self, other: &Self) -> bool;
-
-    /// Before a request to connect: a connection that waits for its welcome is welcome.
-    fn admit(&self);
-
-    /// Sends a message, or keeps it until that is possible.
-    fn send(&self, message: Message) -> Result<(), Error>;
-
-    /// Drops the wish to be in a place, when that is all there is of it at this moment; false when there is more.
-    fn renounce(&self, namespace: &str, room: Option<&str>) -> bool;
-
-    /// What a call reports to which the connection's end came first.
-    fn gone(&self) -> Error;
-
-    fn close(&self, frame: &CloseFrame);
-
-    fn is_closed(&self) -> bool;
-
-    /// Waits for the end, and returns the close frame that it came with.
-    fn closed(&self) -> impl Future<Output = Option<CloseFrame>> + Send;
 }
 
 /// What only servers can do does not exist on the handles of a client. All of this compiles:

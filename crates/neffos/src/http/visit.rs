@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::pace::{Pace, PaceLimits};
 use crate::admission::{Refusal, RefusalCounts};
+use crate::lock::lock;
 
 /// The HTTP of one client.
 pub(super) struct Visit {
@@ -176,8 +177,4 @@ impl Idle {
         let idle = longest.get().pace().idle_for(Instant::now());
         (idle >= rest).then(|| longest.remove())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

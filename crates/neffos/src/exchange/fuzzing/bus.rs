@@ -9,8 +9,10 @@ use tokio::time::Instant;
 
 use super::super::draft::{Arrival, What};
 use super::super::envelope;
-use super::super::seam::{Exchange, Inbox, Link, LinkError, Parcel};
-use super::links::{KEY, SERVERS, lock};
+use super::super::parcel::Parcel;
+use super::super::seam::{Exchange, Inbox, Link, LinkError};
+use super::links::{KEY, SERVERS};
+use crate::lock::lock;
 
 /// A broker, with a line to each server, and an adversary who may publish on it.
 #[derive(Debug, Default)]

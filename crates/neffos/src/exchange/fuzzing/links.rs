@@ -1,6 +1,6 @@
 //! Nodes that share an exchange, over broker links that fail in any way and in any order.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -18,6 +18,7 @@ use super::super::queue::QueueLimits;
 use super::bus::{Bus, Fate, Way};
 use crate::budget::Budget;
 use crate::fanout::{Except, Place, Watch};
+use crate::lock::lock;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
@@ -400,10 +401,6 @@ impl Here for Ear {
     fn count(&self, _selection: Selection<'_>) -> usize {
         1
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) const SERVERS: usize = 3;

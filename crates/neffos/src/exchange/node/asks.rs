@@ -13,8 +13,9 @@ use super::super::dialect::Form;
 use super::super::draft::{Draft, Question};
 use super::super::envelope::{self, Body, Packed};
 use super::super::go;
-use super::super::others::NodeId;
-use super::{Node, lock};
+use super::super::node_id::NodeId;
+use super::Node;
+use crate::lock::lock;
 use crate::message::Message;
 
 /// An ask that waits; it is forgotten with it.

@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::super::envelope::Body;
-use super::super::others::NodeId;
-use super::{Node, Selection, lock};
+use super::super::node_id::NodeId;
+use super::{Node, Selection};
+use crate::lock::lock;
 
 /// The questions that wait for answers. Pure.
 #[derive(Debug, Default)]

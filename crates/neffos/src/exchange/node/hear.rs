@@ -10,10 +10,12 @@ use super::super::dialect::Form;
 use super::super::draft::{Arrival, Fault, Sender, What};
 use super::super::envelope::{self, Body};
 use super::super::go;
-use super::super::others::{Freshness, NodeId};
+use super::super::node_id::NodeId;
+use super::super::others::Freshness;
 use super::super::progress::Gap;
-use super::{Node, Selection, lock};
+use super::{Node, Selection};
 use crate::fanout::{Except, Place};
+use crate::lock::lock;
 use crate::message::Message;
 
 /// An envelope of another node that has arrived.

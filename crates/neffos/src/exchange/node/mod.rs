@@ -32,17 +32,20 @@ use tokio::time::Instant;
 use super::dialect::{Dialect, Form};
 use super::draft::{Draft, Said, Stamp};
 use super::envelope::{self, Body, Enclosed};
-use super::gate::{Gate, Seal};
+use super::gate::Gate;
 use super::go;
 use super::interest::Interest;
 use super::kept::Kept;
-use super::others::{Census, NodeId, Others};
+use super::node_id::NodeId;
+use super::others::{Census, Others};
+use super::parcel::Parcel;
 use super::queue::{Batch, Queue, QueueLimits};
 use super::resends::{Piece, Resends};
-use super::seam::Parcel;
+use super::seal::Seal;
 use super::status::{LinkState, Situation};
 use crate::budget::Budget;
 use crate::fanout::Except;
+use crate::lock::lock;
 use crate::message::Message;
 use crate::sampled::Sampled;
 use crate::websocket::CloseFrame;
@@ -369,11 +372,6 @@ impl Node {
             heard.await;
         }
     }
-}
-
-/// Locks without regard to poisoning: no code of users runs under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// After which silence another server is taken for gone.

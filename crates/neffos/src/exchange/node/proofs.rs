@@ -7,10 +7,12 @@ use tokio::time::{Instant, sleep};
 
 use super::super::draft::{Sender, What};
 use super::super::envelope::Body;
-use super::super::gate::{Admission, Held, Holding, Order, Seal, Verdict};
-use super::super::others::NodeId;
+use super::super::gate::{Admission, Held, Holding, Order, Verdict};
+use super::super::node_id::NodeId;
+use super::super::seal::Seal;
+use super::Node;
 use super::hear::Heard;
-use super::{Node, lock};
+use crate::lock::lock;
 
 impl Node {
     /// A broker link is open, and nothing is subscribed to yet.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::super::dialect::Form;
-use super::{Node, lock};
+use super::Node;
 use crate::fanout::{Place, Watch};
+use crate::lock::lock;
 
 /// Keeps channels subscribed to.
 #[derive(Debug)]

@@ -13,12 +13,13 @@ use tokio::time::{Instant, sleep};
 
 use super::super::draft::{Arrival, What};
 use super::super::envelope::{self, Body};
-use super::super::others::NodeId;
+use super::super::node_id::NodeId;
+use super::super::parcel::Parcel;
 use super::super::progress::{Gap, Turn};
 use super::super::resends::PATIENCE;
-use super::super::seam::Parcel;
 use super::hear::Heard;
-use super::{Node, PoisonError, lock};
+use super::{Node, PoisonError};
+use crate::lock::lock;
 
 impl Node {
     // ---- what this server has said

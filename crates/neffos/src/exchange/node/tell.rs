@@ -8,8 +8,9 @@ use super::super::dialect::Form;
 use super::super::draft::{Draft, same_receivers};
 use super::super::envelope::{self, Body, Packed};
 use super::super::go;
-use super::{Node, lock};
+use super::Node;
 use crate::fanout::{Except, Place};
+use crate::lock::lock;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
