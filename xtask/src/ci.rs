@@ -47,6 +47,7 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
 /// At the first step that fails.
 pub(crate) fn run_long(steps: &mut Steps, workspace: &Workspace) -> Result {
     run_with(steps, workspace, Extent::All)?;
+    oldest_rust(steps, workspace)?;
     advisories(steps, workspace)?;
     steps.run("installation of cargo-hack", || Tool::HACK.install(workspace))?;
     steps.command(&mut Tool::HACK.command(workspace, "hack check --workspace --each-feature --no-dev-deps"))?;
@@ -58,6 +59,18 @@ pub(crate) fn run_long(steps: &mut Steps, workspace: &Workspace) -> Result {
 fn typos(workspace: &Workspace) -> Result {
     let environment = Environment::new(workspace.target().join("typos"), "typos==1.52.0")?;
     steps::run(&mut Command::new(environment.program("typos")))
+}
+
+/// Checks what is published with the oldest Rust that its manifests name. Each has a folder of its own, which only this uses.
+fn oldest_rust(steps: &mut Steps, workspace: &Workspace) -> Result {
+    for (version, packages) in workspace.oldest_rust() {
+        steps.command(command("rustup toolchain install --profile minimal --no-self-update").arg(version))?;
+        let mut cargo = command("cargo");
+        cargo.arg(format!("+{version}")).args(["check", "--locked", "--all-features"]);
+        packages.iter().for_each(|package| _ = cargo.args(["-p", package]));
+        steps.command(cargo.env("CARGO_TARGET_DIR", workspace.target().join("oldest-rust")))?;
+    }
+    Ok(())
 }
 
 /// Runs each bench once, to see that it works. That needs no optimised build of everything.

@@ -1,5 +1,6 @@
 //! What cargo knows about this workspace.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -39,6 +40,18 @@ impl Workspace {
     /// Names of the targets of one kind: `bench`, `bin`, `test`.
     pub(crate) fn targets(&self, kind: &str) -> Vec<&str> {
         targets(&self.metadata, kind)
+    }
+
+    /// The packages that are published, by the oldest Rust that builds them.
+    pub(crate) fn oldest_rust(&self) -> BTreeMap<&str, Vec<&str>> {
+        let published = array(&self.metadata["packages"]).filter(|package| package["publish"].is_null());
+        let mut found = BTreeMap::<_, Vec<_>>::new();
+        for package in published {
+            if let (Some(version), Some(name)) = (package["rust_version"].as_str(), package["name"].as_str()) {
+                found.entry(version).or_default().push(name);
+            }
+        }
+        found
     }
 
     /// Which package names which other package in its manifest, for whatever purpose.
