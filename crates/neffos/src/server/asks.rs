@@ -20,12 +20,12 @@ pub(super) async fn first_of_all(
     message: Message,
     patience: Duration,
 ) -> Result<Message, Error> {
-    let cluster = Cluster::new(node.clone());
+    let (cluster, is_here) = (Cluster::new(node.clone()), !peers.is_empty());
     tokio::select! {
         biased;
         answer = answer_from_here(peers, message.clone(), patience) => answer,
         answer = answer_from_elsewhere(node, message.clone(), patience) => answer,
-        () = no_receiver_left(&cluster, &message) => Err(Error::closed()),
+        () = no_receiver_left(&cluster, &message, is_here) => Err(Error::closed()),
     }
 }
 
@@ -47,21 +47,31 @@ async fn answer_from_elsewhere(node: &Arc<Node>, message: Message, patience: Dur
     }
 }
 
-/// Resolves when no server has a connection that could answer. Never when there may be servers that do not say so.
-async fn no_receiver_left(cluster: &Cluster, message: &Message) {
+/// Resolves when no server has a connection that could answer, and there was one. When none was ever seen, this takes longer.
+/// Never resolves when there may be servers that do not say so.
+async fn no_receiver_left(cluster: &Cluster, message: &Message, mut was_seen: bool) {
     if !cluster.knows_all() {
         return pending().await;
     }
+    let mut counts_of_none = 0;
     loop {
         sleep(BETWEEN_COUNTS).await;
         let found = cluster.count_receivers(message).await;
+        was_seen |= found.count > 0;
         let status = cluster.status();
         // A server that is gone without a word is missing until it is forgotten. One that has just come has not greeted all yet.
         let knows_all = status.state == LinkState::Up && status.lasted >= BETWEEN_COUNTS;
-        if found.count == 0 && found.missing == 0 && knows_all {
+        if found.count > 0 || found.missing > 0 || !knows_all {
+            counts_of_none = 0;
+            continue;
+        }
+        counts_of_none += 1;
+        if was_seen || counts_of_none == COUNTS_OF_NONE {
             return;
         }
     }
 }
 
 const BETWEEN_COUNTS: Duration = Duration::from_secs(1);
+/// How often in succession no receiver is found when none was seen before. It may have been there for less than a second.
+const COUNTS_OF_NONE: u32 = 3;
