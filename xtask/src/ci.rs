@@ -61,7 +61,7 @@ fn typos(workspace: &Workspace) -> Result {
     steps::run(&mut Command::new(environment.program("typos")))
 }
 
-/// Checks what is published with the oldest Rust that its manifests name. Each has a folder of its own, which only this uses.
+/// Checks what is published with the oldest Rust that its manifests name. Their builds have a separate folder.
 fn oldest_rust(steps: &mut Steps, workspace: &Workspace) -> Result {
     for (version, packages) in workspace.oldest_rust() {
         steps.command(command("rustup toolchain install --profile minimal --no-self-update").arg(version))?;

@@ -1,4 +1,4 @@
-//! Locking a mutex whatever became of the last holder.
+//! Locks a mutex, also after its last holder panicked.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

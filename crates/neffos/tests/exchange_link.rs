@@ -59,7 +59,7 @@ async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
     assert_eq!(other.cluster().unwrap().status().state, LinkState::Down);
 }
 
-/// Within the process; a broker that takes its time for what is published.
+/// Within the process; a broker that is slow to take messages.
 struct Leisurely(MemoryExchange);
 
 struct LeisurelyLink(MemoryLink);

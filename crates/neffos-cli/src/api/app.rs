@@ -1,4 +1,4 @@
-//! [`App`]: what handlers of requests share.
+//! [`App`]: the state that handlers of requests share.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use neffos::Server;
 use super::key::Keys;
 use crate::cluster::{Extent, Readiness};
 
-/// What handlers of requests share.
+/// The state that handlers of requests share.
 pub(crate) struct App {
     pub(crate) server: Server,
     pub(crate) namespaces: BTreeSet<String>,

@@ -1,6 +1,6 @@
 //! The HTTP API: any program that can send a request can broadcast, ask, disconnect and count.
 //!
-//! - `app.rs`: what handlers of requests share.
+//! - `app.rs`: the state that handlers of requests share.
 //! - `mod.rs`: the routes and what they do.
 //! - `request.rs`: what they take.
 //! - `audience.rs`: whether any connection could answer.

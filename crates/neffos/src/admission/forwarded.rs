@@ -83,7 +83,7 @@ fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// What stands between the parts of a header's value.
+/// The sign between the parts of a header's value.
 #[derive(Debug, Clone, Copy)]
 struct Separator {
     sign: char,

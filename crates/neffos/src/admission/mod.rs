@@ -1,4 +1,4 @@
-//! Who may come in: what a server checks before a connection is a websocket.
+//! Admission: the checks of a server before a connection becomes a websocket.
 //!
 //! - `gate.rs`: [`Gate`]: origins, ids, caps, and whether the server is open at all.
 //! - `origins.rs`: whose pages may connect, and by which names the server may be reached. Pure.

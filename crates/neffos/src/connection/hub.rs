@@ -31,7 +31,7 @@ use crate::websocket::Role;
 pub(crate) struct Hub {
     pub(crate) role: Role,
     pub(crate) limits: Limits,
-    /// Whether the server is open, and for whom. A client's lets nobody in.
+    /// Whether the server is open, and for whom. A client has one, too, and does not use it.
     pub(crate) gate: Arc<Gate>,
     pub(crate) app: Arc<dyn Application>,
     pub(crate) native: NativeMode,

@@ -1,6 +1,6 @@
 //! One live connection, and the task that drives it.
 //!
-//! - `hub.rs`: what all connections of a server share, and what their tasks ask of the application; `values.rs`: what applications keep; `casts.rs`: broadcasts out of messages.
+//! - `hub.rs`: what all connections of a server share, and what their tasks ask of the application; `values.rs`: values that applications keep; `casts.rs`: broadcasts out of messages.
 //! - `outcome.rs`: what a handler decided; `here.rs`: the connections of a server, as the exchange sees them.
 //! - `limits.rs`: bounds and deadlines.
 //! - `peer.rs`: the shared state of one connection: session, outbox, socket; `socket.rs`: TCP or another stream; `driven.rs`: the latter;

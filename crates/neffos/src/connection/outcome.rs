@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
 pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A handler at work, and the message that it is at work on. It may be moved after it was polled: a handler that is done at once
-/// needs no place of its own.
+/// needs no separate allocation.
 pub(crate) struct Running {
     /// None: it is done.
     message: Option<Box<Message>>,

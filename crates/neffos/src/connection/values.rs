@@ -4,7 +4,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 
-/// What is kept with one connection: at most one value of each type, and counters by name. Empty, it costs two words.
+/// The values that are kept with one connection: at most one value of each type, and counters by name. Empty, it costs two words.
 #[derive(Default)]
 pub(crate) struct Values {
     pub(crate) typed: http::Extensions,

@@ -40,7 +40,7 @@ struct Other {
     is_awaited: bool,
     /// It has been silent for long, and counts as gone. How far it was heard is remembered: it may only have been cut off.
     is_silent: bool,
-    /// It has said goodbye. What it said before may still come, and does not bring it back.
+    /// It has left. Its earlier messages may still arrive, and do not bring it back.
     has_left: bool,
 }
 
@@ -201,7 +201,7 @@ impl Others {
         self.nodes.get(&id).is_some_and(|other| !other.is_silent)
     }
 
-    /// A server has said goodbye, and is gone for good: its next start has another id. False when it counted as gone before.
+    /// A node has left, and does not come back: its next start has another id. False when it counted as gone before.
     pub(super) fn leave(&mut self, id: NodeId) -> bool {
         let Some(other) = self.nodes.get_mut(&id) else { return false };
         (other.has_left, other.connections) = (true, None);

@@ -84,7 +84,7 @@ impl Queue {
         }
     }
 
-    /// Adds the last message of this server. No control follows it: the others would take this server for one that has come back.
+    /// Adds the last message of this node. No control follows it: other nodes would count this node again.
     pub(super) fn push_last(&mut self, draft: Draft, now: Instant) {
         self.push(draft, now);
         self.is_over = true;

@@ -1,4 +1,4 @@
-//! [`Seal`]: what tells whether a signed envelope is new. Pure.
+//! [`Seal`]: the serial number and the time of a signed envelope. Pure.
 
 /// When an envelope was sealed, among the envelopes of its node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

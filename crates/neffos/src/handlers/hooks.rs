@@ -1,4 +1,4 @@
-//! The hooks of a server: who is wanted, and observers of connections.
+//! The hooks of a server: one that decides about connections, and observers.
 
 use std::fmt;
 use std::future::Future;
@@ -46,7 +46,7 @@ where
     })
 }
 
-/// What observes the connections of a server.
+/// The observers of a server's connections.
 #[derive(Clone, Default)]
 pub(crate) struct Observers {
     pub(crate) opened: Option<Hook<Conn>>,

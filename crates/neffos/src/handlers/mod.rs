@@ -1,4 +1,4 @@
-//! What an application registers: handlers of events, the arguments that they take, what they return, and hooks.
+//! The parts that an application registers: handlers of events, their arguments, their results, and hooks.
 //!
 //! - `events.rs`: the table of handlers.
 //! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: what they return; `protobuf.rs`: one
