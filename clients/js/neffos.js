@@ -107,7 +107,7 @@ function limited({ timeout, signal }, late, begin) {
 
 /** The asks that wait for their answer, each with a deadline. */
 class OpenAsks {
-  // Tokens made here share a prefix, so that an answer that came too late is told from another client's token.
+  // Tokens made here share a prefix, so that a late answer is distinguished from another client's token.
   #prefix = `$${randomHex(8)}`;
   #most;
   /** @type {Map<string, OpenAsk>} */
@@ -618,7 +618,7 @@ class Connection {
     return this.#socket;
   }
 
-  /** Whether it is closed for good, or about to be. */
+  /** Whether it is closed permanently, or about to be. */
   get isOver() {
     return this.state === "closing" || this.state === "closed";
   }
@@ -698,7 +698,7 @@ class Connection {
     this.#socket = undefined;
     this.state = "lost";
     this.#events.lost(new NeffosError("lost", `the connection was lost: ${closeInfo.code} ${closeInfo.reason}`.trim()));
-    // A handler that learnt of the loss may have closed the connection for good.
+    // A handler that learnt of the loss may have closed the connection permanently.
     if (this.isOver) return;
     if (!this.#shouldReconnect(closeInfo)) return this.#finish(closeInfo);
     void this.#redial(closeInfo);

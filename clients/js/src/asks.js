@@ -13,7 +13,7 @@ import { NeffosError } from "./errors.js";
 
 /** The asks that wait for their answer, each with a deadline. */
 export class OpenAsks {
-  // Tokens made here share a prefix, so that an answer that came too late is told from another client's token.
+  // Tokens made here share a prefix, so that a late answer is distinguished from another client's token.
   #prefix = `$${randomHex(8)}`;
   #most;
   /** @type {Map<string, OpenAsk>} */

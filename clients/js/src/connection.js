@@ -75,7 +75,7 @@ export class Connection {
     return this.#socket;
   }
 
-  /** Whether it is closed for good, or about to be. */
+  /** Whether it is closed permanently, or about to be. */
   get isOver() {
     return this.state === "closing" || this.state === "closed";
   }
@@ -155,7 +155,7 @@ export class Connection {
     this.#socket = undefined;
     this.state = "lost";
     this.#events.lost(new NeffosError("lost", `the connection was lost: ${closeInfo.code} ${closeInfo.reason}`.trim()));
-    // A handler that learnt of the loss may have closed the connection for good.
+    // A handler that learnt of the loss may have closed the connection permanently.
     if (this.isOver) return;
     if (!this.#shouldReconnect(closeInfo)) return this.#finish(closeInfo);
     void this.#redial(closeInfo);

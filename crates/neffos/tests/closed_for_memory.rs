@@ -1,4 +1,4 @@
-//! A connection that is closed since memory is short gives up what its client has sent, though the client goes on to hold it.
+//! A connection that is closed since memory is short gives up what its client has sent, while the client keeps it open.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;

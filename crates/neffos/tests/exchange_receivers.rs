@@ -169,7 +169,7 @@ async fn an_ask_of_a_connection_that_is_there_waits_for_its_reply_also_while_oth
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ask_waits_for_its_timeout_while_a_server_does_not_say_what_it_has() {
+async fn an_ask_waits_while_a_server_does_not_say_what_it_has_and_ends_when_that_server_is_forgotten() {
     let (mut servers, ada) = with_ada(3).await;
     // Without a word: it may still be there.
     drop(servers.remove(1));
@@ -178,7 +178,26 @@ async fn an_ask_waits_for_its_timeout_while_a_server_does_not_say_what_it_has() 
     sleep(Duration::from_secs(4)).await;
     assert!(!asked.is_finished());
     let (answer, _) = asked.await.unwrap();
-    assert!(answer.unwrap_err().is_closed(), "it is forgotten by now");
+    assert!(answer.unwrap_err().is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ask_whose_receiver_is_at_the_same_server_is_put_to_the_others_once() {
+    let (servers, mut ada) = with_ada(3).await;
+    let cluster = servers[2].cluster().unwrap();
+    let published_meanwhile = async || {
+        let before = cluster.status().published;
+        sleep(Duration::from_secs(30)).await;
+        cluster.status().published - before
+    };
+    let quiet = published_meanwhile().await;
+    let asked = ask(&servers[2]);
+    let question = ada.text().await;
+    // The ask itself, and a message of the heartbeat more or less.
+    let asking = published_meanwhile().await;
+    assert!(asking <= quiet + 3, "{asking} {quiet}");
+    ada.send(question.replace("?", "yes")).await;
+    assert!(asked.await.unwrap().0.is_ok());
 }
 
 const ASK_TIMEOUT: Duration = Duration::from_secs(60);

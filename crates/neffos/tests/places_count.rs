@@ -36,7 +36,7 @@ async fn crowd(running: &Running, name_bytes: usize) -> Vec<TcpStream> {
 async fn rooms_count_about_what_they_take_and_leave_nothing_behind() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let running = start(Server::builder().namespace("default", Events::new())).await;
-    // What is made once for all is made now.
+    // Memory that all connections share is allocated now.
     let mut others = running.enter().await;
     others.join("lobby").await;
     drop(crowd(&running, 4).await);

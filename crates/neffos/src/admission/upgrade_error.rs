@@ -45,7 +45,7 @@ pub(crate) enum Reason {
     },
     /// The server may not be reached by this name.
     Host(String),
-    /// No place is left, for anybody or for this address.
+    /// No place is left, for any client or for this address.
     Full,
     /// The address has sent too many handshakes.
     TooFast(TooFast),

@@ -383,10 +383,9 @@ impl ClientBuilder {
 
     /// One that makes nothing secret.
     fn into_dialer(self, target: Target) -> Dialer {
-        let native = self.namespaces.native_mode();
         let app = Arc::new(ClientApplication::new(self.namespaces));
         Dialer {
-            hub: Arc::new(Hub::of_client(self.limits, (app.clone(), native), self.state)),
+            hub: Arc::new(Hub::of_client(self.limits, app.clone(), self.state)),
             app,
             target,
             headers: self.headers,

@@ -48,20 +48,14 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// A server's. `native` says which frames the application takes that have no envelope.
-    pub(crate) fn new(
-        limits: Limits,
-        app: (Arc<dyn Application>, NativeMode),
-        state: StateMap,
-        fanout: Fanout<Peer>,
-    ) -> Self {
-        let (app, native) = app;
+    /// A server's.
+    pub(crate) fn new(limits: Limits, app: Arc<dyn Application>, state: StateMap, fanout: Fanout<Peer>) -> Self {
         Self {
             role: Role::Server,
             limits,
             gate: Arc::new(Gate::new(GateSettings::default())),
+            native: app.native_mode(),
             app,
-            native,
             state,
             fanout,
             exchange: None,
@@ -73,7 +67,7 @@ impl Hub {
     }
 
     /// A client's. Its engine never has more than one member: it keeps the counters.
-    pub(crate) fn of_client(limits: Limits, app: (Arc<dyn Application>, NativeMode), state: StateMap) -> Self {
+    pub(crate) fn of_client(limits: Limits, app: Arc<dyn Application>, state: StateMap) -> Self {
         let fanout = Fanout::new(NonZeroUsize::MIN, false);
         Self { role: Role::Client, ..Self::new(limits, app, state, fanout) }
     }
@@ -129,6 +123,9 @@ impl Source for Hub {
 ///
 /// The future of a handler and of a hook may panic: each is run where that fails its own event only.
 pub(crate) trait Application: Send + Sync {
+    /// Which messages without an envelope it takes. It never changes.
+    fn native_mode(&self) -> NativeMode;
+
     /// The shared name of a namespace, when it is declared.
     fn namespace(&self, name: &str) -> Option<Arc<str>>;
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::budget::Budget;
 
-/// Set by the connection's own task alone, but for `session`. In KiB, so that small changes cost nothing; less than one KiB counts as none.
+/// Set by the connection's own task alone, but for `session`. In KiB, so that small changes cost nothing; less than one KiB counts
+/// as none.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// Bytes that were read, partial messages, queued events, and the message that a handler has.

@@ -173,8 +173,12 @@ impl Cluster {
     ///
     /// When the count is zero and no server is [missing](ClusterCount::missing), no connection can answer an ask with this message.
     pub async fn count_receivers(&self, message: &Message) -> ClusterCount {
-        let (namespace, room, id) = (message.namespace(), message.room(), message.recipient());
-        self.count(Selection { namespace, room, id }).await
+        self.count(receivers_of(message)).await
+    }
+
+    /// Whether this server has a receiver of `message`. Asks nobody.
+    pub(crate) fn has_own_receiver(&self, message: &Message) -> bool {
+        self.0.own_count(receivers_of(message)) > 0
     }
 
     /// Whether all other servers say what they have. Those in Go do not.
@@ -213,6 +217,10 @@ impl Cluster {
             Err(_) => Err(Error::closed()),
         }
     }
+}
+
+fn receivers_of(message: &Message) -> Selection<'_> {
+    Selection { namespace: message.namespace(), room: message.room(), id: message.recipient() }
 }
 
 fn status(node: &Node) -> ClusterStatus {

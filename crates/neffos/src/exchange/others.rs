@@ -151,7 +151,7 @@ impl Others {
         }
     }
 
-    /// Ends a pause of a node, if it is still that one: what was held back has its turn.
+    /// Ends a pause of a node, if it is still that one. Returns the messages that were held back.
     pub(super) fn resume(&mut self, id: NodeId, pause: u64) -> Vec<Held> {
         let held = self.progress(id).map_or_else(Vec::new, |progress| progress.resume(pause));
         self.account();

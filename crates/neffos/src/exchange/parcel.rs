@@ -8,9 +8,9 @@ use bytes::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parcel {
-    /// Where they go.
+    /// The channel that they go to.
     pub channel: Arc<str>,
-    /// What they are: nothing that a broker needs to look at.
+    /// The bytes. A broker need not look at them.
     pub payload: Bytes,
 }
 

@@ -13,6 +13,7 @@ use crate::connection::{Application, Closed, OutcomeFuture, Peer, Running};
 use crate::error::Error;
 use crate::handles::{Accepted, ClientSide, Conn, Line, ServerSide};
 use crate::message::Message;
+use crate::message::wire::NativeMode;
 use crate::session::Memberships;
 
 /// A server's handlers and hooks.
@@ -30,6 +31,10 @@ pub(crate) struct Hooks {
 }
 
 impl Application for ServerApplication {
+    fn native_mode(&self) -> NativeMode {
+        self.namespaces.native_mode()
+    }
+
     fn namespace(&self, name: &str) -> Option<Arc<str>> {
         self.namespaces.name(name)
     }
@@ -88,6 +93,10 @@ impl ClientApplication {
 }
 
 impl Application for ClientApplication {
+    fn native_mode(&self) -> NativeMode {
+        self.namespaces.native_mode()
+    }
+
     fn namespace(&self, name: &str) -> Option<Arc<str>> {
         self.namespaces.name(name)
     }

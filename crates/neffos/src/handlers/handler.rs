@@ -1,4 +1,4 @@
-//! Async functions as handlers: their arguments are taken out of the event, what they return goes back.
+//! Async functions as handlers: their arguments are taken out of the event, and their results are sent back.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ use crate::message::Message;
 /// A closure that captures something must hand copies into its future, since it may be called again before that is done:
 /// `move |ns: NsConn| { let db = db.clone(); async move { … } }`. `State` saves that.
 pub trait Handler<Args, S: Side = ServerSide>: Send + Sync + 'static {
-    /// What it returns.
+    /// The result of the function.
     type Output;
 
     /// Runs it.
@@ -90,7 +90,7 @@ impl<S: Side> BoxedHandler<S> {
                 Ok(running) => guarded(running.map(|returned| returned.into_reply().0)),
                 Err(err) => refused(err),
             }));
-            // Also after a panic: what it is answered with depends on the message.
+            // Also after a panic: the reply depends on the message.
             Running::new(event.into_message(), called.unwrap_or_else(|_panic| at_once(Outcome::Panicked)))
         };
         Self { start: Box::new(start), check: H::check }

@@ -1,7 +1,7 @@
 //! The parts that an application registers: handlers of events, their arguments, their results, and hooks.
 //!
 //! - `events.rs`: the table of handlers.
-//! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: what they return; `protobuf.rs`: one
+//! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: their results; `protobuf.rs`: one
 //!   more of both.
 //! - `hooks.rs`: the hooks of a server.
 //! - `application.rs`: all of it, as connections see it ([`Application`](crate::connection::Application)).

@@ -56,6 +56,11 @@ async fn no_receiver_left(cluster: &Cluster, message: &Message, mut was_seen: bo
     let mut counts_of_none = 0;
     loop {
         sleep(BETWEEN_COUNTS).await;
+        // The others need not be asked.
+        if cluster.has_own_receiver(message) {
+            (was_seen, counts_of_none) = (true, 0);
+            continue;
+        }
         let found = cluster.count_receivers(message).await;
         was_seen |= found.count > 0;
         let status = cluster.status();

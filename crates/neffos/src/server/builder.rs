@@ -483,9 +483,8 @@ impl ServerBuilder {
         self.hooks.observers.refused = Some(Arc::new(move |client: &IpAddr| {
             counting.handshake_rates().count_failure(counting.counted(Some(*client)));
         }));
-        let native = self.namespaces.native_mode();
         let app = Arc::new(ServerApplication { namespaces: self.namespaces, hooks: self.hooks });
-        let mut hub = Hub::new(self.limits, (app, native), self.state, fanout);
+        let mut hub = Hub::new(self.limits, app, self.state, fanout);
         hub.gate = gate;
         (hub.exchange, hub.budget) = (exchange, budget);
         let hub = Arc::new(hub);

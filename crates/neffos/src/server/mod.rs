@@ -109,9 +109,9 @@ impl Server {
     /// # Errors
     ///
     /// The first reply when it is an error (`is_remote`); `is_timeout`; `is_closed` when this server has ended, or as soon as every
-    /// connection that was asked has ended. With an exchange, this server asks the others once a second whether they have a
-    /// connection that `message` selects, and the error comes when all of them have said that they have none (three times, if no connection was seen before). Servers in Go do not say so:
-    /// with them, the ask waits for its timeout.
+    /// connection that was asked has ended. With an exchange and no such connection here, this server asks the others once a second
+    /// whether they have one. The error comes when all of them have said no; three times, if there never was such a connection.
+    /// Servers in Go do not say so: with them, the ask waits for its timeout.
     ///
     /// # Cancel safety
     ///

@@ -21,6 +21,10 @@ use crate::websocket::{self, Kind, Role};
 struct Nothing;
 
 impl Application for Nothing {
+    fn native_mode(&self) -> NativeMode {
+        NativeMode::Off
+    }
+
     fn namespace(&self, _name: &str) -> Option<Arc<str>> {
         None
     }
@@ -40,7 +44,7 @@ pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
 
 fn hub() -> Arc<Hub> {
     let fanout = Fanout::new(NonZeroUsize::MIN, false);
-    Arc::new(Hub::new(Limits::default(), (Arc::new(Nothing), NativeMode::Off), StateMap::default(), fanout))
+    Arc::new(Hub::new(Limits::default(), Arc::new(Nothing), StateMap::default(), fanout))
 }
 
 fn identity() -> Identity {
