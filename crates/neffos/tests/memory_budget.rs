@@ -212,7 +212,7 @@ async fn rooms_that_clients_join_stay_within_the_budget_and_those_in_most_are_cl
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_before_the_greeting_stay_within_the_budget_and_the_largest_are_closed() {
     const CLIENTS: usize = 100;
-    let running = start(builder(events()).memory_budget(MIB)).await;
+    let running = start(builder(events()).memory_budget(4 * MIB)).await;
     let healthy = Healthy::start(&running, "healthy", 100).await;
     let watcher = Watcher::start(&running.server);
     let mut crowd = Vec::new();

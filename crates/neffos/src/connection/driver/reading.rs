@@ -136,6 +136,7 @@ impl Driver {
                     || self.reader.room() > 0
                     || self.deadlines.is_stalled()
                     || self.peer.outgoing().socket().has_received()
+                    || self.peer.session().ack.held() > 0
             }
         };
         let may_pause = || self.inbox_is_full(1, 1) || self.peer.session().asks.pause_reading();
