@@ -28,7 +28,7 @@ use crate::{cluster, files, listener, log, metrics, reload, server};
 
 /// Serves until a signal ends it.
 pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
-    let settings = config::load(args, std::env::vars_os(), config::read_file)?;
+    let settings = config::load(args, std::env::vars_os(), config::read_config)?;
     log::start(settings.log.as_ref(), settings.log_format);
     settings.check_files()?;
     let tls = Certificate::load(&settings)?;

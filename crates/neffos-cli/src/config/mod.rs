@@ -25,7 +25,7 @@ use clap::{Args, Command};
 
 pub(crate) use brokers::{AtStart, Broker, BrokerUrl, Compat};
 pub(crate) use keys::{ApiKey, NamedKey};
-pub(crate) use paths::read as read_file;
+pub(crate) use paths::read_config;
 pub(crate) use settings::Settings;
 pub(crate) use values::{LogFilter, LogFormat, Origin, OverflowPolicy, Period, RateSetting};
 

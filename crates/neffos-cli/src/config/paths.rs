@@ -1,7 +1,8 @@
 //! The files that settings name: small ones, read whole. Users may give a secret itself in the place of its file. So an error shows
 //! such a path only if the file or its folder exists.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use neffos_tls::{check_file, read_file};
@@ -30,6 +31,16 @@ impl Settings {
     }
 }
 
+/// Reads the file of `--config`, of at most 1 MiB. It may be a pipe, such as `<(…)` of a shell makes.
+pub(crate) fn read_config(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > LARGEST {
+        true => Err(io::Error::other(format!("larger than {LARGEST} bytes"))),
+        false => Ok(text),
+    }
+}
+
 /// Reads a regular file of at most 1 MiB.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     String::from_utf8(read_file(path)?).map_err(|err| io::Error::other(err.utf8_error()))
@@ -44,9 +55,18 @@ pub(crate) fn shown(key: &str, path: &Path) -> String {
     }
 }
 
+const LARGEST: u64 = 1 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_config_need_not_be_a_regular_file_but_it_must_end() {
+        assert_eq!(read_config(Path::new("/dev/null")).unwrap(), "");
+        assert_eq!(read_config(Path::new("/dev/zero")).unwrap_err().to_string(), "larger than 1048576 bytes");
+    }
 
     #[test]
     fn a_secret_in_the_place_of_a_file_is_not_shown_and_a_path_is() {

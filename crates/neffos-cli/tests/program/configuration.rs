@@ -99,7 +99,7 @@ async fn no_secret_that_cannot_be_used_is_shown_be_it_a_flag_a_variable_or_a_lin
 #[tokio::test]
 async fn a_file_that_is_too_large_or_none_is_an_error_that_names_its_key() {
     for (flags, start) in [
-        (&["--config=/dev/zero"][..], "/dev/zero: this is no regular file"),
+        (&["--config=/dev/zero"][..], "/dev/zero: larger than 1048576 bytes"),
         (&["--api-keys-file=/dev/zero"], "api_keys_file: /dev/zero: this is no regular file"),
         (&["--tls-cert=/dev/zero", "--tls-key=/dev/zero"], "tls_cert: /dev/zero: this is no regular file"),
         (&["--nats=nats://a", "--cluster-key-file=/dev/zero"], "cluster_key_file: /dev/zero: this is no regular file"),
