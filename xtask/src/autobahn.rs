@@ -10,13 +10,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use xtask::Result;
+use xtask::background::Background;
+use xtask::machine::ends_well;
+use xtask::steps::{self, command};
+use xtask::workspace::Workspace;
 
-use crate::Result;
-use crate::background::Background;
-use crate::machine::ends_well;
 use crate::python::Environment;
-use crate::steps::{self, command};
-use crate::workspace::Workspace;
 
 /// How each case ended.
 pub(crate) type Report = BTreeMap<String, String>;

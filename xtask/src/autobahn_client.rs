@@ -11,13 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use xtask::Result;
+use xtask::background::Background;
+use xtask::steps::{self, command};
+use xtask::workspace::Workspace;
 
-use crate::Result;
 use crate::autobahn::{Report, differences, python2, read, refuse};
-use crate::background::Background;
 use crate::python::Environment;
-use crate::steps::{self, command};
-use crate::workspace::Workspace;
 
 /// Runs the cases and compares how they end with what is written down.
 ///

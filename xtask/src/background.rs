@@ -10,7 +10,7 @@ use crate::Result;
 
 /// A running program. Dropping it ends the program.
 #[derive(Debug)]
-pub(crate) struct Background {
+pub struct Background {
     name: String,
     child: Child,
     lines: Receiver<String>,
@@ -21,7 +21,7 @@ impl Background {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+    pub fn start(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child = started.map_err(|fault| format!("{name}: {fault}"))?;
@@ -37,7 +37,7 @@ impl Background {
     }
 
     /// Of its process.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -45,7 +45,7 @@ impl Background {
     ///
     /// # Errors
     /// When the program ends before it, or it does not come in time.
-    pub(crate) fn line_after(&self, words: &str, patience: Duration) -> Result<String> {
+    pub fn line_after(&self, words: &str, patience: Duration) -> Result<String> {
         let deadline = Instant::now() + patience;
         while let Some(line) = self.line(deadline)? {
             if let Some(rest) = line.strip_prefix(words) {
@@ -59,7 +59,7 @@ impl Background {
     ///
     /// # Errors
     /// When it does not end in time.
-    pub(crate) fn end(mut self, patience: Duration) -> Result<ExitStatus> {
+    pub fn end(mut self, patience: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + patience;
         while self.line(deadline)?.is_some() {}
         Ok(self.child.wait()?)

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use xtask::steps::{Steps, command, output, run};
+use xtask::workspace::Workspace;
+
 use crate::autobahn::Extent;
 use crate::python::Environment;
-use crate::steps::{Steps, command, output, run};
-use crate::workspace::Workspace;
-use crate::{Result, go, machine};
+use xtask::{Result, go, machine};
 
 /// Installs them below the target folder, and runs tests of both exchanges over them: those of every promise, or all.
 ///

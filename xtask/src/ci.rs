@@ -2,13 +2,15 @@
 
 use std::process::Command;
 
+use xtask::machine::ends_well;
+use xtask::steps::{self, Steps, command};
+use xtask::workspace::Workspace;
+use xtask::{Result, go};
+
 use crate::autobahn::Extent;
-use crate::machine::ends_well;
 use crate::python::Environment;
-use crate::steps::{self, Steps, command};
-use crate::tools::Tool;
-use crate::workspace::Workspace;
-use crate::{Result, autobahn, autobahn_client, bench, brokers, fuzz, go, layers, scaling, test};
+use crate::subcommands::Subcommand;
+use crate::{autobahn, autobahn_client, brokers, fuzz, layers, test};
 
 /// What runs for every change: within half an hour on two cores, from nothing.
 ///
@@ -24,7 +26,6 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
     steps.command(&mut command("cargo fmt --check --manifest-path fuzz/Cargo.toml"))?;
     steps.command(&mut command("cargo fmt --check --manifest-path interop/yardsticks/Cargo.toml"))?;
     steps.run("layers", || layers::check(workspace))?;
-    steps.run("tables of docs/scaling.md", scaling::check)?;
     steps.run("typos", || typos(workspace))?;
     test::prepare(steps)?;
     steps.command(command("npm run check").current_dir(test::INTEROP))?;
@@ -34,11 +35,11 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
     brokers::check(steps, workspace, extent)?;
     steps.command(command("cargo doc --no-deps --all-features --workspace").env("RUSTDOCFLAGS", "-D warnings"))?;
     benches(steps, workspace)?;
-    bench::run(steps, workspace, &["--brief"])?;
+    steps.command(&mut command("cargo tools bench --brief"))?;
     steps.run("autobahn", || autobahn::check(workspace, extent))?;
     steps.run("autobahn, the client", || autobahn_client::check(workspace))?;
-    steps.run("installation of cargo-deny", || Tool::DENY.install(workspace))?;
-    steps.command(&mut Tool::DENY.command(workspace, "deny check bans licenses sources"))
+    steps.run("installation of cargo-deny", || Subcommand::DENY.install(workspace))?;
+    steps.command(&mut Subcommand::DENY.command(workspace, "deny check bans licenses sources"))
 }
 
 /// What runs for every change, and what takes longer to install or to run than it finds faults.
@@ -49,8 +50,8 @@ pub(crate) fn run_long(steps: &mut Steps, workspace: &Workspace) -> Result {
     run_with(steps, workspace, Extent::All)?;
     oldest_rust(steps, workspace)?;
     advisories(steps, workspace)?;
-    steps.run("installation of cargo-hack", || Tool::HACK.install(workspace))?;
-    steps.command(&mut Tool::HACK.command(workspace, "hack check --workspace --each-feature --no-dev-deps"))?;
+    steps.run("installation of cargo-hack", || Subcommand::HACK.install(workspace))?;
+    steps.command(&mut Subcommand::HACK.command(workspace, "hack check --workspace --each-feature --no-dev-deps"))?;
     steps.command(&mut command(PACKED))?;
     miri(steps)?;
     fuzz::run(steps, workspace, fuzz::LONG)
@@ -87,11 +88,11 @@ fn benches(steps: &mut Steps, workspace: &Workspace) -> Result {
 }
 
 fn advisories(steps: &mut Steps, workspace: &Workspace) -> Result {
-    if !ends_well(&mut Tool::DENY.command(workspace, "deny fetch db")) {
+    if !ends_well(&mut Subcommand::DENY.command(workspace, "deny fetch db")) {
         steps.skip("advisories", "their database cannot be fetched");
         return Ok(());
     }
-    steps.command(&mut Tool::DENY.command(workspace, "deny check advisories"))
+    steps.command(&mut Subcommand::DENY.command(workspace, "deny check advisories"))
 }
 
 /// Looks for undefined behaviour below the pure modules. Miri cannot run the others.

@@ -1,20 +1,21 @@
 //! `cargo xtask fuzz`: looks for bytes that break a promise, with every program of `fuzz` in turn.
 
-use crate::Result;
-use crate::steps::{Steps, command};
-use crate::tools::Tool;
-use crate::workspace::{Workspace, programs_of};
+use xtask::Result;
+use xtask::steps::{Steps, command};
+use xtask::workspace::{Workspace, programs_of};
+
+use crate::subcommands::Subcommand;
 
 /// Runs each program for so many seconds, beginning with all that is in its corpus.
 ///
 /// # Errors
 /// When one cannot be built, or finds something: its output says what, and where the bytes are kept.
 pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, seconds: u32) -> Result {
-    steps.run("installation of cargo-fuzz", || Tool::FUZZ.install(workspace))?;
-    steps.command(&mut Tool::FUZZ.command(workspace, &format!("fuzz build {HOW}")))?;
+    steps.run("installation of cargo-fuzz", || Subcommand::FUZZ.install(workspace))?;
+    steps.command(&mut Subcommand::FUZZ.command(workspace, &format!("fuzz build {HOW}")))?;
     for program in programs_of(MANIFEST)? {
         let line = format!("fuzz run {HOW} {program} -- -max_total_time={seconds} {LIMITS}");
-        steps.command(&mut Tool::FUZZ.command(workspace, &line))?;
+        steps.command(&mut Subcommand::FUZZ.command(workspace, &line))?;
     }
     Ok(())
 }

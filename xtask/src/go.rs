@@ -11,7 +11,7 @@ use crate::{Result, machine};
 ///
 /// # Errors
 /// At the first that fails.
-pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
+pub fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.run("what the tests need", || {
         machine::need_brokers()?;
         machine::need_go()
@@ -26,7 +26,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
 ///
 /// # Errors
 /// At the first that fails.
-pub(crate) fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
+pub fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
     for version in VERSIONS {
         steps.command(version.go("build", "-o").arg(servers(workspace).join(version.program)).arg("./server"))?;
         let mut tests = version.go("test", "-count=1 -parallel=8 ./...");
@@ -43,7 +43,7 @@ pub(crate) fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
 ///
 /// # Errors
 /// When there are any.
-pub(crate) fn check(steps: &mut Steps) -> Result {
+pub fn check(steps: &mut Steps) -> Result {
     steps.run("gofmt", || {
         let root = output(command("go env GOROOT").env("GOTOOLCHAIN", YOUNGER.toolchain))?;
         let unformed = output(Command::new(Path::new(root.trim()).join("bin/gofmt")).args(["-l", FOLDER, CENTRIFUGE]))?;
@@ -56,7 +56,7 @@ pub(crate) fn check(steps: &mut Steps) -> Result {
 ///
 /// # Errors
 /// When one cannot be built.
-pub(crate) fn build_loads(steps: &mut Steps, workspace: &Workspace) -> Result {
+pub fn build_loads(steps: &mut Steps, workspace: &Workspace) -> Result {
     VERSIONS.iter().try_for_each(|version| {
         let program = servers(workspace).join(version.program.replace("server", "load"));
         steps.command(version.go("build", "-o").arg(program).arg("./load"))
@@ -67,7 +67,7 @@ pub(crate) fn build_loads(steps: &mut Steps, workspace: &Workspace) -> Result {
 ///
 /// # Errors
 /// When it cannot be built.
-pub(crate) fn build_centrifuge(steps: &mut Steps, workspace: &Workspace) -> Result {
+pub fn build_centrifuge(steps: &mut Steps, workspace: &Workspace) -> Result {
     let mut go = pinned(YOUNGER.toolchain, "go build -o");
     steps.command(go.current_dir(CENTRIFUGE).arg(servers(workspace).join("centrifuge")).arg("."))
 }
@@ -76,30 +76,30 @@ pub(crate) fn build_centrifuge(steps: &mut Steps, workspace: &Workspace) -> Resu
 ///
 /// # Errors
 /// When it cannot be built.
-pub(crate) fn build_centrifugo(steps: &mut Steps, workspace: &Workspace) -> Result {
+pub fn build_centrifugo(steps: &mut Steps, workspace: &Workspace) -> Result {
     let mut go = pinned(OLDER.toolchain, "go build -ldflags=-s -o");
     go.env("CGO_ENABLED", "0").current_dir(CENTRIFUGO).arg(servers(workspace).join("centrifugo"));
     steps.command(go.arg("github.com/centrifugal/centrifugo/v6"))
 }
 
 /// Builds a program whose module and version are named, into the folder that the variable `GOBIN` is set to.
-pub(crate) fn install(module: &str) -> Command {
+pub fn install(module: &str) -> Command {
     let mut command = command("go install");
     command.env("GOTOOLCHAIN", YOUNGER.toolchain).env("GOFLAGS", "-buildvcs=false").arg(module);
     command
 }
 
 /// The folder of the built servers: `server-v0.0.24` and `server-v0.0.25`.
-pub(crate) fn servers(workspace: &Workspace) -> PathBuf {
+pub fn servers(workspace: &Workspace) -> PathBuf {
     workspace.target().join("go")
 }
 
 /// A version of neffos, and what builds it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Version {
+pub struct Version {
     program: &'static str,
     /// Any younger Go would do for the older version, too: this is for the same result everywhere.
-    pub(crate) toolchain: &'static str,
+    pub toolchain: &'static str,
     flags: &'static str,
 }
 
@@ -121,8 +121,9 @@ fn pinned(toolchain: &str, line: &str) -> Command {
 const FOLDER: &str = "interop/go";
 const CENTRIFUGE: &str = "interop/yardsticks/centrifuge";
 /// A module that pins a version, and has no source of its own.
-pub(crate) const CENTRIFUGO: &str = "interop/yardsticks/centrifugo";
-pub(crate) const VERSIONS: [Version; 2] = [OLDER, YOUNGER];
+pub const CENTRIFUGO: &str = "interop/yardsticks/centrifugo";
+/// The versions that are tested and measured.
+pub const VERSIONS: [Version; 2] = [OLDER, YOUNGER];
 const OLDER: Version = Version { program: "server-v0.0.24", toolchain: "go1.26.8", flags: "" };
 const YOUNGER: Version =
     Version { program: "server-v0.0.25", toolchain: "go1.27.1", flags: "-modfile=v0.0.25.mod -tags=v0025" };

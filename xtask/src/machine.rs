@@ -9,7 +9,7 @@ use crate::Result;
 use crate::steps::{command, output, run};
 
 /// The browser that the tests drive: the one that `NEFFOS_CHROMIUM` names, or Debian's.
-pub(crate) fn chromium() -> PathBuf {
+pub fn chromium() -> PathBuf {
     env::var_os("NEFFOS_CHROMIUM").map_or_else(|| DEBIANS_CHROMIUM.into(), PathBuf::from)
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn chromium() -> PathBuf {
 ///
 /// # Errors
 /// When it cannot be installed; the text says what to install by hand.
-pub(crate) fn need_chromium() -> Result {
+pub fn need_chromium() -> Result {
     let chromium = chromium();
     match chromium.exists() {
         true => Ok(()),
@@ -31,7 +31,7 @@ pub(crate) fn need_chromium() -> Result {
 ///
 /// # Errors
 /// When one cannot be installed; the text says what to install by hand.
-pub(crate) fn need_brokers() -> Result {
+pub fn need_brokers() -> Result {
     need(&BROKERS)
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn need_brokers() -> Result {
 ///
 /// # Errors
 /// When one cannot be installed; the text says what to install by hand.
-pub(crate) fn need_proxies() -> Result {
+pub fn need_proxies() -> Result {
     need(&PROXIES)
 }
 
@@ -50,7 +50,7 @@ fn need(programs: &[&str]) -> Result {
 }
 
 /// The program of this name, on the path or where Debian puts servers.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(&path).chain([PathBuf::from(DEBIANS_SERVERS)]);
     folders.find_map(|folder| Some(folder.join(program)).filter(|program| program.is_file()))
@@ -60,7 +60,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be installed; the text says what to install by hand.
-pub(crate) fn need_python() -> Result {
+pub fn need_python() -> Result {
     let usable = ends_well(command("python3").args(["-c", "import ensurepip, venv"]));
     if usable { Ok(()) } else { install(&["python3", "python3-venv"]) }
 }
@@ -69,7 +69,7 @@ pub(crate) fn need_python() -> Result {
 ///
 /// # Errors
 /// When it cannot be installed or is too old; the text says what to install by hand.
-pub(crate) fn need_go() -> Result {
+pub fn need_go() -> Result {
     if go_fetches_others() {
         return Ok(());
     }
@@ -96,7 +96,7 @@ fn go_minor(text: &str) -> Option<u32> {
 ///
 /// # Errors
 /// When npm fails.
-pub(crate) fn need_node_modules(folder: &str) -> Result {
+pub fn need_node_modules(folder: &str) -> Result {
     let folder = Path::new(folder);
     let [wanted, installed] = ["package-lock.json", "node_modules/.package-lock.json"]
         .map(|lock| folder.join(lock).metadata().and_then(|lock| lock.modified()).ok());
@@ -132,7 +132,7 @@ fn as_root() -> Option<Command> {
 }
 
 /// Whether `command` exists and ends with 0. What it prints is dropped.
-pub(crate) fn ends_well(command: &mut Command) -> bool {
+pub fn ends_well(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }

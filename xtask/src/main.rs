@@ -4,29 +4,19 @@
 
 mod autobahn;
 mod autobahn_client;
-mod background;
-mod bench;
 mod brokers;
 mod ci;
 mod fuzz;
-mod go;
 mod layers;
-mod machine;
 mod python;
-mod scaling;
-mod steps;
+mod subcommands;
 mod test;
-mod tools;
-mod workspace;
 
-use std::error::Error;
 use std::process::ExitCode;
 
-use steps::Steps;
-use workspace::Workspace;
-
-/// Every fault ends the run, so its text is all that matters.
-type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+use xtask::steps::{Steps, command};
+use xtask::workspace::Workspace;
+use xtask::{Result, go};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -54,8 +44,7 @@ fn run(arguments: &[&str]) -> Result {
         ["fuzz"] => fuzz::run(&mut steps, &workspace, fuzz::LONG)?,
         ["fuzz", "--brief"] => fuzz::run(&mut steps, &workspace, fuzz::BRIEF)?,
         ["go"] => go::run(&mut steps, &workspace)?,
-        ["bench", arguments @ ..] => return bench::run(&mut steps, &workspace, arguments),
-        ["scaling", arguments @ ..] => return scaling::run(arguments),
+        ["bench" | "scaling", ..] => return moved(arguments),
         ["client"] => test::build_client(&mut steps)?,
         ["layers"] => return layers::check(&workspace),
         ["autobahn"] => {
@@ -71,6 +60,11 @@ fn run(arguments: &[&str]) -> Result {
     Ok(())
 }
 
+/// Runs a command that has moved to the measuring tools.
+fn moved(arguments: &[&str]) -> Result {
+    xtask::steps::run(command("cargo tools").args(arguments))
+}
+
 const HELP: &str = "\
 cargo xtask test       installs what the tests need and lacks (chromium, brokers, proxies, Go, npm packages), then runs them all
 cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, benches, `bench` and Autobahn in brief, cargo-deny, and whether fuzzers compile
@@ -80,13 +74,4 @@ cargo xtask go         builds the servers in Go, and holds the Go client up agai
 cargo xtask client     builds clients/js/neffos.js from clients/js/src, and minifies it for servers; `test` checks that it was done
 cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
 cargo xtask autobahn   runs all of Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected
-cargo xtask bench      builds our server and others, measures all, and writes docs/benchmarks.md: about an hour
-                       --repeat N          so often instead of five times
-                       --only NAME,…       only these servers, these measures; the page goes below target/
-                       --brief             only ours and the floor, once, in debug builds: shows that it works
-                       --page              measures nothing, and writes the page anew from the last whole run
-                       --against COMMIT    our servers only, of this commit and of another: the figures of both, and their ratios
-cargo xtask scaling    what a cluster does and takes, from what was measured: --servers N --connections N --rooms N --room-size N --rate N
-                       --page              writes the tables of docs/scaling.md anew
-                       --measure           measures what Redis and NATS cost, and servers that share them
-cargo xtask help       prints this";
+cargo xtask help       prints this, and `cargo tools help` how to measure";

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Result;
-use crate::machine;
-use crate::steps::{command, run};
+use xtask::Result;
+use xtask::machine;
+use xtask::steps::{command, run};
 
 /// A Python environment.
 #[derive(Debug)]

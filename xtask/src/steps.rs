@@ -9,7 +9,7 @@ use crate::Result;
 
 /// The steps so far.
 #[derive(Debug, Default)]
-pub(crate) struct Steps {
+pub struct Steps {
     done: Vec<(String, Duration)>,
     skipped: Vec<String>,
 }
@@ -19,7 +19,7 @@ impl Steps {
     ///
     /// # Errors
     /// When it fails; the text begins with `name`.
-    pub(crate) fn run(&mut self, name: &str, step: impl FnOnce() -> Result) -> Result {
+    pub fn run(&mut self, name: &str, step: impl FnOnce() -> Result) -> Result {
         println!("\n==> {name}");
         let start = Instant::now();
         let outcome = step();
@@ -34,18 +34,18 @@ impl Steps {
     ///
     /// # Errors
     /// When the program cannot be started or does not end with 0.
-    pub(crate) fn command(&mut self, command: &mut Command) -> Result {
+    pub fn command(&mut self, command: &mut Command) -> Result {
         self.run(&command_line(command), || run(command))
     }
 
     /// Leaves a step out, for a reason that lies outside the project.
-    pub(crate) fn skip(&mut self, name: &str, reason: &str) {
+    pub fn skip(&mut self, name: &str, reason: &str) {
         println!("\n==> {name}: skipped, {reason}");
         self.skipped.push(format!("{name}: {reason}"));
     }
 
     /// Prints how long each step took, and what was left out.
-    pub(crate) fn print_times(&self) {
+    pub fn print_times(&self) {
         println!("\nall steps passed");
         for skipped in &self.skipped {
             println!("  skipped  {skipped}");
@@ -58,7 +58,7 @@ impl Steps {
 }
 
 /// A command from its words. Words do not contain blanks.
-pub(crate) fn command(line: &str) -> Command {
+pub fn command(line: &str) -> Command {
     let mut words = line.split_whitespace();
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words);
@@ -69,7 +69,7 @@ pub(crate) fn command(line: &str) -> Command {
 ///
 /// # Errors
 /// When it cannot be started or does not end with 0.
-pub(crate) fn run(command: &mut Command) -> Result {
+pub fn run(command: &mut Command) -> Result {
     let program = command.get_program().to_string_lossy().into_owned();
     let status = command.status().map_err(|fault| format!("{program}: {fault}"))?;
     if !status.success() {
@@ -82,7 +82,7 @@ pub(crate) fn run(command: &mut Command) -> Result {
 ///
 /// # Errors
 /// When it cannot be started or does not end with 0.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|fault| format!("{program}: {fault}"))?;
     if !output.status.success() {
@@ -95,7 +95,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// When it cannot be read; the text names it.
-pub(crate) fn read(path: impl AsRef<Path>) -> Result<String> {
+pub fn read(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     Ok(fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?)
 }

@@ -1,9 +1,10 @@
 //! `cargo xtask test`: everything that a change must pass to be right.
 
-use crate::machine;
-use crate::steps::{Steps, command};
-use crate::workspace::Workspace;
-use crate::{Result, go};
+use xtask::machine;
+use xtask::steps::{Steps, command};
+use xtask::workspace::Workspace;
+
+use xtask::{Result, go};
 
 /// Installs what is missing, builds, and runs the tests of every language.
 ///

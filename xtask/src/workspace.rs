@@ -10,7 +10,7 @@ use crate::steps::{command, output};
 
 /// The workspace as `cargo metadata` describes it.
 #[derive(Debug)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     metadata: Value,
     target: PathBuf,
 }
@@ -20,7 +20,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When cargo cannot read it.
-    pub(crate) fn enter() -> Result<Self> {
+    pub fn enter() -> Result<Self> {
         let metadata = metadata("Cargo.toml")?;
         std::env::set_current_dir(text(&metadata["workspace_root"])?)?;
         let target = PathBuf::from(text(&metadata["target_directory"])?);
@@ -28,22 +28,22 @@ impl Workspace {
     }
 
     /// The folder of everything built, wherever the user has put it.
-    pub(crate) fn target(&self) -> &Path {
+    pub fn target(&self) -> &Path {
         &self.target
     }
 
     /// Where a program of ours is after `cargo build`.
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
+    pub fn program(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)
     }
 
     /// Names of the targets of one kind: `bench`, `bin`, `test`.
-    pub(crate) fn targets(&self, kind: &str) -> Vec<&str> {
+    pub fn targets(&self, kind: &str) -> Vec<&str> {
         targets(&self.metadata, kind)
     }
 
     /// The packages that are published, by the oldest Rust that builds them.
-    pub(crate) fn oldest_rust(&self) -> BTreeMap<&str, Vec<&str>> {
+    pub fn oldest_rust(&self) -> BTreeMap<&str, Vec<&str>> {
         let published = array(&self.metadata["packages"]).filter(|package| package["publish"].is_null());
         let mut found = BTreeMap::<_, Vec<_>>::new();
         for package in published {
@@ -55,7 +55,7 @@ impl Workspace {
     }
 
     /// Which package names which other package in its manifest, for whatever purpose.
-    pub(crate) fn dependencies(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn dependencies(&self) -> impl Iterator<Item = (&str, &str)> {
         array(&self.metadata["packages"]).flat_map(|package| {
             let name = package["name"].as_str().unwrap_or_default();
             let needs = array(&package["dependencies"]).filter_map(|dependency| dependency["name"].as_str());
@@ -68,7 +68,7 @@ impl Workspace {
 ///
 /// # Errors
 /// When cargo cannot read it.
-pub(crate) fn programs_of(manifest: &str) -> Result<Vec<String>> {
+pub fn programs_of(manifest: &str) -> Result<Vec<String>> {
     let metadata = metadata(manifest)?;
     Ok(targets(&metadata, "bin").into_iter().map(str::to_owned).collect())
 }

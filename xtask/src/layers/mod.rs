@@ -13,11 +13,11 @@ mod scan;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Result;
-use crate::steps;
-use crate::workspace::Workspace;
 use cycles::Graph;
 use rules::Place;
+use xtask::Result;
+use xtask::steps;
+use xtask::workspace::Workspace;
 
 /// Checks every source file of the library, and the manifests of the workspace.
 ///

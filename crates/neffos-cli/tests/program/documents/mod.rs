@@ -66,7 +66,7 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
             ),
         ],
     ),
-    ("docs/benchmarks.md", &[("sh\ncargo xtask bench", LONG)]),
+    ("docs/benchmarks.md", &[("sh\ncargo tools bench", LONG)]),
     (
         "docs/deploy.md",
         &[
@@ -112,10 +112,10 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
     (
         "docs/scaling.md",
         &[
-            ("sh\ncargo xtask scaling", By("xtask/src/scaling/page.rs", "docs/scaling.md")),
+            ("sh\ncargo tools scaling", By("tools/src/scaling/page.rs", "docs/scaling.md")),
             ("nginx\n", Here),
             ("haproxy\n", Here),
-            ("sh\ncargo xtask scaling --measure", LONG),
+            ("sh\ncargo tools scaling --measure", LONG),
         ],
     ),
     (

@@ -1,0 +1,35 @@
+//! A certificate for `localhost`, made once for a run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use xtask::Result;
+
+/// Where it is.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Files {
+    /// As `neffos serve` is told.
+    pub(super) fn flags(&self) -> [String; 4] {
+        let name = |path: &Path| path.display().to_string();
+        ["--tls-cert".to_owned(), name(&self.certificate), "--tls-key".to_owned(), name(&self.key)]
+    }
+}
+
+/// Those in `folder`, made where they are missing.
+///
+/// # Errors
+/// When they cannot be made or written.
+pub(super) fn files(folder: &Path) -> Result<Files> {
+    let files = Files { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
+    if !files.certificate.exists() || !files.key.exists() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        fs::write(&files.key, made.signing_key.serialize_pem())?;
+        fs::write(&files.certificate, made.cert.pem())?;
+    }
+    Ok(files)
+}

@@ -1,0 +1,37 @@
+//! Connections over memory: the program `crowd` of `interop/fixture`, whose lines the page shows as they are.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use xtask::Result;
+use xtask::workspace::Workspace;
+
+use super::options::Extent;
+use super::{Place, build};
+
+/// Lets each of the crowds come and go.
+///
+/// # Errors
+/// When one does not: it has lost a message, or this machine has not enough memory.
+pub(super) fn measure(workspace: &Workspace, extent: Extent, place: &Place) -> Result {
+    let folder = build::own(workspace, extent);
+    let lines = CROWDS.iter().map(|connections| run(&folder, connections)).collect::<Result<String>>()?;
+    Ok(fs::write(&place.in_memory, lines)?)
+}
+
+/// One crowd with the program in `folder`: a line of JSON.
+///
+/// # Errors
+/// Of [`measure`].
+pub(super) fn run(folder: &Path, connections: &str) -> Result<String> {
+    let mut crowd = Command::new(folder.join("crowd"));
+    let outcome = crowd.args(["--connections", connections, "--json"]).stderr(Stdio::inherit()).output()?;
+    match outcome.status.success() {
+        true => Ok(String::from_utf8(outcome.stdout)?),
+        false => Err(format!("crowd of {connections}: {}", outcome.status).into()),
+    }
+}
+
+/// How many there are.
+pub(super) const CROWDS: [&str; 2] = ["100000", "1000000"];

@@ -1,0 +1,149 @@
+//! `cargo tools bench`: measures our server beside others with `neffos bench`, and writes down what came out.
+//!
+//! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what.
+//! - `build.rs`: makes the programs; `foreign.rs`: configures those of others; `certificate.rs`: for TLS.
+//! - `run.rs`: one measurement, `cluster.rs`: one between servers, `crowd.rs`: without sockets.
+//! - `against.rs`: ours of this commit beside ours of another.
+//! - `facts.rs`: where and with what it was measured.
+//! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
+//! - `page.rs`, `text.rs`: the page and its words.
+
+mod against;
+mod bars;
+mod build;
+mod certificate;
+mod cluster;
+mod contestants;
+mod crowd;
+mod facts;
+mod foreign;
+mod measures;
+mod obstacles;
+mod options;
+mod page;
+mod results;
+mod run;
+mod text;
+
+use std::path::PathBuf;
+
+use contestants::Contestant;
+use measures::{Measure, together};
+use options::{Extent, Options};
+use results::Results;
+use run::Stand;
+use serde_json::json;
+use xtask::Result;
+use xtask::steps::Steps;
+use xtask::workspace::Workspace;
+
+use crate::figures::Figure;
+use crate::{costs, scaling};
+
+/// Builds, measures and writes the page, as `arguments` say.
+///
+/// # Errors
+/// When an argument is unknown, when our own programs cannot be built, and, after everything is written, when our server did
+/// not come up or lost a message.
+pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) -> Result {
+    let options = Options::parse(arguments)?;
+    let place = Place::of(workspace, &options);
+    std::fs::create_dir_all(&place.logs)?;
+    if options.extent == Extent::PageOnly {
+        return page::write(&Results::load(&place.results)?, &place);
+    }
+    let contestants = options.contestants();
+    let faults = build::all(steps, workspace, &options, &contestants)?;
+    let stand = Stand::new(workspace, &options, &place);
+    let facts = facts::of(&stand, arguments)?;
+    if options.against.is_some() {
+        return against::run(steps, workspace, &stand, &options, &facts);
+    }
+    let mut results = Results::begin(facts, &faults);
+    let present: Vec<_> = contestants.iter().copied().filter(|who| !faults.contains_key(who.name)).collect();
+    for measures in together(&options.measures()) {
+        let name = measures.iter().map(|measure| measure.name).collect::<Vec<_>>().join(", ");
+        steps.run(&name, || take(&stand, measures, &present, options.repeat, &mut results))?;
+        results.save(&place.results)?;
+    }
+    if options.is_whole() {
+        steps.run("in memory", || crowd::measure(workspace, options.extent, &place))?;
+    }
+    page::write(&results, &place)?;
+    if options.is_whole() {
+        note_costs(&results)?;
+        scaling::write_page()?;
+    }
+    println!("\nsee {}", place.page.display());
+    results.faults_of_ours()
+}
+
+/// Hands the model of a cluster what it needs of this.
+fn note_costs(results: &Results) -> Result {
+    let ours = |measure, figure| results.spread(measure, contestants::OURS, figure).map(|spread| spread.median);
+    let both_ends = ours("crowd-19000", Figure::KernelEach);
+    let facts = ["commit", "date", "processor"].map(|name| (name, results.fact(name).clone()));
+    let numbers = [
+        ("delivery_us", ours("paced-1000", Figure::Cost)),
+        ("burst_us", ours("burst-1000-long", Figure::Cost)),
+        ("ask_us", ours("ask", Figure::Cost)),
+        ("connect_us", ours("connect", Figure::Cost)),
+        ("memory_kib", ours("idle", Figure::MemoryEach)),
+        ("kernel_kib", both_ends.map(|kib| kib / 2.0)),
+    ];
+    let numbers = numbers.map(|(name, number)| (name, json!(number)));
+    let found = facts.into_iter().chain(numbers).map(|(name, value)| (name.to_owned(), value)).collect();
+    costs::note("node", &found)
+}
+
+/// Everybody once in each repetition, in an order that turns: what the machine does meanwhile hits all alike.
+fn take(
+    stand: &Stand<'_>,
+    measures: &[&Measure],
+    present: &[Contestant],
+    repeat: usize,
+    results: &mut Results,
+) -> Result {
+    let parts =
+        |measure| present.iter().filter(move |who| Measure::is_for(measure, who)).map(move |who| (measure, who));
+    let mut turn: Vec<_> = measures.iter().copied().flat_map(parts).collect();
+    for repetition in 0..repeat {
+        for (measure, who) in &turn {
+            let outcome = stand.measure(measure, who);
+            println!("{repetition} {:<14} {}", who.name, results::summary(&outcome));
+            results.add(measure, who, repetition, outcome);
+        }
+        if !turn.is_empty() {
+            turn.rotate_left(1);
+        }
+    }
+    Ok(())
+}
+
+/// Where everything is written. Only a whole run changes the project's page.
+#[derive(Debug)]
+struct Place {
+    results: PathBuf,
+    page: PathBuf,
+    plots: PathBuf,
+    logs: PathBuf,
+    /// Lines of JSON, one for each crowd.
+    in_memory: PathBuf,
+}
+
+impl Place {
+    fn of(workspace: &Workspace, options: &Options) -> Self {
+        let folder = workspace.target().join("bench");
+        let (results, docs) = match options.is_whole() {
+            true => ("RESULTS.json", PathBuf::from("docs")),
+            false => ("PART.json", folder.clone()),
+        };
+        Self {
+            results: folder.join(results),
+            page: docs.join("benchmarks.md"),
+            plots: docs.join("bench"),
+            logs: folder.join("logs"),
+            in_memory: folder.join("in-memory.json"),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The machine that measures: what its kernel says, and which commit it measures.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use xtask::steps::{command, output};
+
+/// When, where and of what something was measured.
+pub(crate) fn stamp() -> Value {
+    json!({ "commit": commit(), "date": said("date -u +%F"), "processor": field("/proc/cpuinfo", "model name") })
+}
+
+/// How many files a process may open; programs that we start inherit it.
+pub(crate) fn open_files() -> u64 {
+    let limit = field("/proc/self/limits", "Max open files");
+    limit.split_whitespace().next().and_then(|limit| limit.parse().ok()).unwrap_or(u64::MAX)
+}
+
+/// Bytes that the kernel has taken for sockets and all else of its own.
+pub(crate) fn kernel_memory() -> u64 {
+    let slab = kib("/proc/meminfo", "Slab");
+    let sockets = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
+    let tcp = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or_default();
+    let pages = tcp.split_whitespace().skip_while(|word| *word != "mem").nth(1);
+    slab * 1024 + pages.and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE
+}
+
+/// What stands behind a name in one of the kernel's files; nothing where there is no such file.
+pub(crate) fn field(path: &str, name: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.unwrap_or_default().trim_start_matches([' ', '\t', ':']).trim().to_owned()
+}
+
+/// A number of the kernel's in KiB; 0 where it is missing.
+pub(crate) fn kib(path: &str, name: &str) -> u64 {
+    field(path, name).split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
+}
+
+/// With a mark when something is not committed that could change a figure.
+pub(crate) fn commit() -> String {
+    let changed = said("git status --porcelain --untracked-files=no -- . :!docs");
+    let mark = if changed.is_empty() { "" } else { " and changes" };
+    said("git rev-parse --short HEAD") + mark
+}
+
+/// What a command prints; nothing when it cannot.
+pub(crate) fn said(line: &str) -> String {
+    output(&mut command(line)).unwrap_or_default().trim().to_owned()
+}
+
+const PAGE: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_kernel_is_read() {
+        assert!(open_files() > 0);
+        assert_eq!(field("/proc/self/status", "Nothing"), "");
+    }
+}

@@ -1,0 +1,59 @@
+//! The project's measuring tools: `cargo tools help` lists them.
+//!
+//! - `bench/`: our server beside others; `scaling/`: what a cluster takes, by a model
+//! - `broker/`: a Redis or a NATS to measure; `host.rs`: the machine that measures
+//! - `costs.rs`: the measured costs, which `bench` writes and `scaling` reads
+//! - `figures.rs`: what is read off a run; `plot.rs`: pictures of that
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal: printing is its work")]
+
+mod bench;
+mod broker;
+mod costs;
+mod figures;
+mod host;
+mod plot;
+mod scaling;
+
+use std::process::ExitCode;
+
+use xtask::Result;
+use xtask::steps::Steps;
+use xtask::workspace::Workspace;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("\n{fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result {
+    if let [] | ["help" | "--help" | "-h"] = arguments {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let workspace = Workspace::enter()?;
+    match arguments {
+        ["bench", arguments @ ..] => bench::run(&mut Steps::default(), &workspace, arguments),
+        ["scaling", arguments @ ..] => scaling::run(arguments),
+        unknown => Err(format!("no such command: {}\n\n{HELP}", unknown.join(" ")).into()),
+    }
+}
+
+const HELP: &str = "\
+cargo tools bench      builds our server and others, measures all, and writes docs/benchmarks.md: about an hour
+                       --repeat N          so often instead of five times
+                       --only NAME,…       only these servers, these measures; the page goes below target/
+                       --brief             only ours and the floor, once, in debug builds: shows that it works
+                       --page              measures nothing, and writes the page anew from the last whole run
+                       --against COMMIT    our servers only, of this commit and of another: the figures of both, and their ratios
+cargo tools scaling    what a cluster does and takes, from what was measured: --servers N --connections N --rooms N --room-size N --rate N
+                       --page              writes the tables of docs/scaling.md anew; so does a whole `bench`
+                       --measure           measures what Redis and NATS cost, and servers that share them
+cargo tools help       prints this";

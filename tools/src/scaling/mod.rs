@@ -1,0 +1,38 @@
+//! `cargo tools scaling`: what a number of servers does and takes, by a model that is fed with what was measured.
+//!
+//! - `options.rs`: what is asked; `load.rs`: what clients do; `traffic.rs`: what servers then say, hear and deliver; `needs.rs`:
+//!   what that takes; all three are the model, and pure.
+//! - `measure.rs`: measures what brokers cost, and servers that share one.
+//! - `tables.rs`: the tables; `page.rs`: their places in `docs/scaling.md`.
+
+mod load;
+mod measure;
+mod needs;
+mod options;
+mod page;
+mod tables;
+mod traffic;
+
+use options::{Options, Task};
+use xtask::Result;
+
+use crate::costs::Costs;
+
+/// # Errors
+/// When an argument is unknown, a file is missing, or a broker cannot be measured.
+pub(crate) fn run(arguments: &[&str]) -> Result {
+    match Options::parse(arguments)?.task {
+        Task::Print(load) => print!("{}", tables::one(&load, &Costs::read()?)),
+        Task::Page => write_page()?,
+        Task::Measure => measure::brokers()?,
+    }
+    Ok(())
+}
+
+/// Writes the page's tables, after the costs have changed.
+///
+/// # Errors
+/// When a file is missing or cannot be written.
+pub(crate) fn write_page() -> Result {
+    page::write(&Costs::read()?)
+}
