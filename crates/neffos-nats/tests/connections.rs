@@ -3,9 +3,9 @@
 mod support;
 
 use brokers::Nats;
-use peer::{Peer, within};
 use serde_json::Value;
 use support::{at, monitored};
+use test_node::{TestNode, within};
 
 async fn connections(nats: &Nats) -> Vec<Value> {
     monitored(nats, "/connz?subs=true").await["connections"].as_array().cloned().unwrap_or_default()
@@ -14,18 +14,18 @@ async fn connections(nats: &Nats) -> Vec<Value> {
 #[tokio::test]
 async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_and_id() {
     let nats = Nats::start().await;
-    let mut peer = Peer::new(at(nats.url()).name("chat 7")).await;
-    let _lobby = peer.join("lobby").await;
-    let before = peer.status().subscriptions;
+    let mut node = TestNode::new(at(nats.url()).name("chat 7")).await;
+    let _lobby = node.join("lobby").await;
+    let before = node.status().subscriptions;
     for _ in 0..30 {
-        let ns = peer.crowd().await;
+        let ns = node.crowd().await;
         within("joining", ns.join("lobby")).await.unwrap();
     }
     let connections = connections(&nats).await;
     assert_eq!(connections.len(), 1, "{connections:?}");
     assert_eq!(connections[0]["name"], "chat 7");
     // Places are shared; each has an id of its own.
-    assert_eq!(peer.status().subscriptions, before + 30);
+    assert_eq!(node.status().subscriptions, before + 30);
     let subjects = connections[0]["subscriptions_list"].as_array().unwrap();
     assert_eq!(subjects.len(), before + 30);
     assert!(subjects.iter().all(|subject| subject.as_str().unwrap().starts_with("neffos.")), "{subjects:?}");
@@ -34,9 +34,9 @@ async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_a
 #[tokio::test]
 async fn a_place_that_everybody_has_left_is_unsubscribed_from() {
     let nats = Nats::start().await;
-    let peer = Peer::new(at(nats.url())).await;
+    let node = TestNode::new(at(nats.url())).await;
     let before = connections(&nats).await[0]["subscriptions"].as_u64();
-    let lobby = peer.join("lobby").await;
+    let lobby = node.join("lobby").await;
     assert_eq!(connections(&nats).await[0]["subscriptions"].as_u64(), before.map(|count| count + 1));
     within("leaving", lobby.leave()).await.unwrap();
     let gone = async { while connections(&nats).await[0]["subscriptions"].as_u64() != before {} };
@@ -46,10 +46,10 @@ async fn a_place_that_everybody_has_left_is_unsubscribed_from() {
 #[tokio::test]
 async fn a_server_that_is_gone_has_no_connection_and_never_comes_back() {
     let nats = Nats::start().await;
-    let peer = Peer::new(at(nats.url())).await;
-    let other = Peer::new(at(nats.url()).name("other")).await;
+    let node = TestNode::new(at(nats.url())).await;
+    let other = TestNode::new(at(nats.url()).name("other")).await;
     assert_eq!(connections(&nats).await.len(), 2);
-    drop(peer);
+    drop(node);
     within("the end of the connection", async { while connections(&nats).await.len() > 1 {} }).await;
     // For as long as the other has many probes go around.
     let published = other.status().published;

@@ -3,8 +3,8 @@
 mod support;
 
 use brokers::Nats;
-use peer::{Peer, refused};
 use support::at;
+use test_node::{TestNode, refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -77,7 +77,7 @@ async fn who_accepts_and_says_nothing_is_given_up_and_the_next_is_tried() {
     let silent = format!("nats://{}", silent.local_addr().unwrap());
     // Whichever is tried first.
     let urls = [silent.as_str(), &silent, &silent, &silent, &nats.url()].join(",");
-    Peer::new(at(urls)).await;
+    TestNode::new(at(urls)).await;
     let err = refused(at(&silent)).await;
     assert!(err.to_string().contains(&format!("{silent}: no answer")), "{err}");
 }
@@ -85,8 +85,8 @@ async fn who_accepts_and_says_nothing_is_given_up_and_the_next_is_tried() {
 #[tokio::test]
 async fn pings_of_nats_are_answered() {
     let nats = Nats::with("ping_interval: \"100ms\"\nping_max: 1").await;
-    let peer = Peer::new(at(nats.url())).await;
-    let before = peer.status().published;
-    peer.until("some seconds", |status| status.published >= before + 2).await;
-    assert_eq!(peer.status().links, 1, "{}", peer.faults());
+    let node = TestNode::new(at(nats.url())).await;
+    let before = node.status().published;
+    node.until("some seconds", |status| status.published >= before + 2).await;
+    assert_eq!(node.status().links, 1, "{}", node.faults());
 }

@@ -4,19 +4,19 @@ mod support;
 
 use brokers::{Nats, Proxy};
 use neffos::LinkState;
-use peer::Peer;
 use support::at;
+use test_node::TestNode;
 
 #[tokio::test]
 async fn before_a_server_of_nats_leaves_the_link_moves_on_and_nothing_that_was_said_is_lost() {
     let cluster = Nats::cluster(2, "").await;
     let (staying, leaving) = (&cluster[0], &cluster[1]);
-    let mut there = Peer::new(at(staying.url())).await;
+    let mut there = TestNode::new(at(staying.url())).await;
     // At first there is one way only.
     let other_way = Proxy::to(staying.port()).await;
     other_way.refuse();
     let both = format!("{},nats://127.0.0.1:{}", leaving.url(), other_way.port());
-    let here = Peer::new(at(both)).await;
+    let here = TestNode::new(at(both)).await;
     other_way.accept().await;
     here.until("the other server", |status| status.servers == 1).await;
 

@@ -6,9 +6,9 @@ use brokers::{Folder, Nats};
 use neffos::testing::conformance;
 use neffos::{Dialect, LinkState};
 use neffos_nats::NatsExchange;
-use peer::{Peer, refused};
 use support::at;
 use support::credentials::{Keys, credentials, stranger};
+use test_node::{TestNode, refused};
 
 #[tokio::test]
 async fn a_user_who_may_do_no_more_than_what_the_prefix_begins_is_enough_for_every_promise() {
@@ -37,7 +37,7 @@ async fn among_servers_in_go_a_user_needs_no_more_than_the_prefix() {
 async fn a_token_lets_a_server_in() {
     let nats = Nats::with("authorization { token: s3cret }").await;
     for exchange in [at(nats.url_as("s3cret")), at(nats.url()).token("s3cret")] {
-        Peer::new(exchange).await;
+        TestNode::new(exchange).await;
     }
 }
 
@@ -45,7 +45,7 @@ async fn a_token_lets_a_server_in() {
 async fn a_key_lets_a_server_in_and_another_does_not() {
     let (ours, theirs) = (Keys::user(1), Keys::user(2));
     let nats = Nats::with(&format!("authorization {{ users = [{{ nkey: {} }}] }}", ours.public())).await;
-    Peer::new(at(nats.url()).key(ours.seed()).unwrap()).await;
+    TestNode::new(at(nats.url()).key(ours.seed()).unwrap()).await;
     let err = refused(at(nats.url()).key(theirs.seed()).unwrap()).await;
     assert!(err.is_unreachable() && err.to_string().contains("Authorization Violation"), "{err}");
 }
@@ -56,14 +56,14 @@ async fn a_file_of_credentials_lets_a_server_in_and_is_read_anew_for_each_link()
     let mut nats = Nats::with(&keys.config).await;
     let folder = Folder::new("credentials");
     let file = folder.write("chat.creds", &keys.file(1));
-    let peer = Peer::new(at(nats.url()).credentials_file(&file).unwrap()).await;
+    let node = TestNode::new(at(nats.url()).credentials_file(&file).unwrap()).await;
     // A user of no account that the server knows: the next link does not come about.
     folder.write("chat.creds", &stranger().file(1));
     nats.restart().await;
-    peer.until("the refusal", |status| status.fault.as_deref().is_some_and(|text| text.contains("Authorization")))
+    node.until("the refusal", |status| status.fault.as_deref().is_some_and(|text| text.contains("Authorization")))
         .await;
     folder.write("chat.creds", &keys.file(2));
-    peer.until("the new credentials", |status| status.state == LinkState::Up).await;
+    node.until("the new credentials", |status| status.state == LinkState::Up).await;
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ mod support;
 
 use brokers::Nats;
 use neffos::{Dialect, LinkState};
-use peer::{Peer, message, refused};
 use support::at;
+use test_node::{TestNode, message, refused};
 
 async fn nats(permissions: &str) -> Nats {
     let user = format!("{{ user: chat, password: secret, permissions {{ {permissions} }} }}");
@@ -30,8 +30,8 @@ async fn who_may_not_publish_is_told_so_and_what() {
 async fn a_room_that_is_not_allowed_ends_the_link_and_says_why_and_the_next_goes_on_once_it_is() {
     let mut nats = nats(r#"publish: "app.>", subscribe: { allow: "app.>", deny: "app.r.>" }"#).await;
     let exchange = at(nats.url_as("chat:secret")).dialect(Dialect::native("app"));
-    let here = Peer::new(exchange.clone()).await;
-    let mut there = Peer::new(exchange).await;
+    let here = TestNode::new(exchange.clone()).await;
+    let mut there = TestNode::new(exchange).await;
     let lobby = there.join("lobby").await;
     there.until("the refusal", |status| status.fault.is_some()).await;
     assert!(there.faults().contains(r#"Subscription to "app.r.default.lobby""#), "{}", there.faults());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use brokers::{Authority, Nats};
 use neffos::testing::conformance;
 use neffos_tls::{Pem, server_config};
-use peer::{Peer, refused};
 use support::at;
+use test_node::{TestNode, refused};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -36,7 +36,7 @@ async fn every_promise_is_kept_over_tls() {
 async fn a_server_of_nats_that_requires_tls_gets_it_without_being_asked() {
     let authority = Authority::new("one");
     let nats = nats(&authority, "").await;
-    Peer::new(at(url(&nats, "nats")).ca_file(authority.file()).unwrap()).await;
+    TestNode::new(at(url(&nats, "nats")).ca_file(authority.file()).unwrap()).await;
     // Whom the system trusts has not vouched for it.
     let err = refused(at(url(&nats, "nats"))).await;
     assert!(err.to_string().contains("no TLS: "), "{err}");
@@ -75,7 +75,7 @@ async fn a_certificate_of_ones_own_lets_a_server_in_where_nats_asks_for_one() {
     let nats = nats(&authority, &format!("ca_file: {:?}, verify: true", ca.display().to_string())).await;
     let (certificate, key) = authority.vouch_for("chat");
     let exchange = at(url(&nats, "tls")).ca_file(ca).unwrap();
-    Peer::new(exchange.clone().client_certificate(certificate, key).unwrap()).await;
+    TestNode::new(exchange.clone().client_certificate(certificate, key).unwrap()).await;
     let err = refused(exchange).await;
     assert!(err.is_unreachable(), "{err}");
 }
@@ -103,6 +103,6 @@ async fn tls_can_begin_before_the_server_greets() {
     let port = secret_way(&nats, &authority).await;
     for scheme in ["tls", "nats"] {
         let exchange = at(format!("{scheme}://127.0.0.1:{port}")).ca_file(authority.file()).unwrap();
-        Peer::new(exchange.tls_first()).await;
+        TestNode::new(exchange.tls_first()).await;
     }
 }

@@ -4,15 +4,15 @@ mod support;
 
 use brokers::{Flow, Nats, Proxy};
 use neffos::LinkState;
-use peer::{Peer, within};
 use support::{at, monitored};
+use test_node::{TestNode, within};
 
 #[tokio::test]
 async fn a_server_that_does_not_read_is_cut_by_nats_and_begins_anew_and_what_it_hears_is_in_order() {
     let nats = Nats::with("max_payload: 100000\nmax_pending: 100000\nwrite_deadline: \"1s\"").await;
     let way = Proxy::to(nats.port()).await;
-    let here = Peer::new(at(nats.url())).await;
-    let mut there = Peer::new(at(format!("nats://127.0.0.1:{}", way.port()))).await;
+    let here = TestNode::new(at(nats.url())).await;
+    let mut there = TestNode::new(at(format!("nats://127.0.0.1:{}", way.port()))).await;
     here.until("the other", |status| status.servers == 1).await;
 
     way.flow(Flow::Stall);

@@ -4,15 +4,15 @@ mod support;
 
 use brokers::Nats;
 use neffos::{Dialect, LinkState};
-use peer::{Peer, message, until};
 use support::at;
+use test_node::{TestNode, message, until};
 
 #[tokio::test]
 async fn a_message_beyond_max_payload_is_dropped_and_counted_and_those_around_it_arrive() {
     let nats = Nats::with("max_payload: 2000").await;
     for dialect in [Dialect::native("neffos"), Dialect::go_nats("other")] {
         let exchange = at(nats.url()).dialect(dialect);
-        let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+        let (here, mut there) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
         for body in ["before", &"x".repeat(2000), &"y".repeat(1800), "after"] {
             here.say(body);
         }
@@ -26,7 +26,7 @@ async fn a_message_beyond_max_payload_is_dropped_and_counted_and_those_around_it
 async fn when_nats_allows_less_than_it_did_one_link_is_lost_and_no_more() {
     let mut nats = Nats::with("max_payload: 5000").await;
     let exchange = at(nats.url());
-    let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+    let (here, mut there) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
     nats.reconfigure("max_payload: 2000");
     // It tells nobody: the first that is too large finds out, perhaps not at once.
     until("the link to be lost", || {
@@ -47,10 +47,10 @@ async fn when_nats_allows_less_than_it_did_one_link_is_lost_and_no_more() {
 async fn the_longest_id_is_reached() {
     let nats = Nats::start().await;
     let exchange = at(nats.url());
-    let here = Peer::new(exchange.clone()).await;
+    let here = TestNode::new(exchange.clone()).await;
     // 255 bytes, none of which a subject may hold as it is.
     let id = "é ".repeat(85);
-    let mut there = Peer::with_id(exchange, &id).await;
+    let mut there = TestNode::with_id(exchange, &id).await;
     here.server.broadcast(message("to a long id").to(id));
     assert_eq!(there.next().await, "to a long id");
 }
@@ -60,7 +60,7 @@ async fn a_message_to_an_id_that_makes_no_subject_costs_nobody_the_link() {
     let nats = Nats::start().await;
     for dialect in [Dialect::native("neffos"), Dialect::go_nats("other")] {
         let exchange = at(nats.url()).dialect(dialect);
-        let (here, mut there) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+        let (here, mut there) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
         here.server.broadcast(message("to an id that no connection can have").to("a".repeat(6000)));
         here.say("to all");
         assert_eq!(there.next().await, "to all");

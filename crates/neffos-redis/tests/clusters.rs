@@ -4,18 +4,18 @@
 use brokers::RedisCluster;
 use neffos::Dialect;
 use neffos_redis::RedisExchange;
-use peer::{Peer, message};
+use test_node::{TestNode, message};
 
 #[tokio::test]
 async fn a_slot_that_moves_ends_the_link_and_the_next_is_at_its_new_owner() {
     let cluster = RedisCluster::start().await;
     let exchange = RedisExchange::new(cluster.url()).unwrap();
-    let (mut ada, mut bob) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+    let (mut ada, mut bob) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
     let slot = cluster.slot_of("{neffos}").await;
     let to = (cluster.owner(slot).await + 1) % 3;
     cluster.move_slot(slot, to).await;
-    for peer in [&mut ada, &mut bob] {
-        let fault = peer.lost().await;
+    for node in [&mut ada, &mut bob] {
+        let fault = node.lost().await;
         assert!(fault.contains("its slot has moved") || fault.contains("MOVED"), "{fault}");
     }
     ada.say("said meanwhile");
@@ -28,7 +28,7 @@ async fn a_slot_that_moves_ends_the_link_and_the_next_is_at_its_new_owner() {
 #[tokio::test]
 async fn a_foreign_slot_that_moves_is_no_matter() {
     let cluster = RedisCluster::start().await;
-    let ada = Peer::new(RedisExchange::new(cluster.url()).unwrap()).await;
+    let ada = TestNode::new(RedisExchange::new(cluster.url()).unwrap()).await;
     let slot = cluster.slot_of("{neffos}").await;
     cluster.move_slot((slot + 1) % 16384, (cluster.owner(slot).await + 1) % 3).await;
     ada.join("lobby").await;
@@ -40,7 +40,7 @@ async fn a_cluster_is_found_by_any_of_the_nodes_that_the_url_names() {
     let cluster = RedisCluster::start().await;
     let url = format!("redis+cluster://127.0.0.1:1,127.0.0.1:{}", cluster.nodes()[2].port());
     for _ in 0..4 {
-        Peer::new(RedisExchange::new(&url).unwrap()).await;
+        TestNode::new(RedisExchange::new(&url).unwrap()).await;
     }
 }
 
@@ -50,11 +50,11 @@ async fn spread_over_shards_everything_arrives_and_each_place_has_its_order() {
     let signed = Dialect::native("signed").with_key("0123456789abcdef");
     for dialect in [Dialect::native("neffos"), signed, Dialect::go_redis("app")] {
         let exchange = RedisExchange::new(cluster.url()).unwrap().dialect(dialect).spread_over_shards().unwrap();
-        each_room_has_its_order(Peer::new(exchange.clone()).await, Peer::new(exchange).await).await;
+        each_room_has_its_order(TestNode::new(exchange.clone()).await, TestNode::new(exchange).await).await;
     }
 }
 
-async fn each_room_has_its_order(from: Peer, mut to: Peer) {
+async fn each_room_has_its_order(from: TestNode, mut to: TestNode) {
     const EACH: usize = 100;
     let rooms = ["a", "b", "c", "d", "e", "f"];
     for room in rooms {
@@ -77,7 +77,7 @@ async fn each_room_has_its_order(from: Peer, mut to: Peer) {
 async fn a_slot_that_moves_ends_a_link_that_is_spread_and_the_next_is_complete() {
     let cluster = RedisCluster::start().await;
     let exchange = RedisExchange::new(cluster.url()).unwrap().spread_over_shards().unwrap();
-    let (ada, mut bob) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+    let (ada, mut bob) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
     let slot = cluster.slot_of("neffos.n.default").await;
     let to = (cluster.owner(slot).await + 1) % 3;
     cluster.move_slot(slot, to).await;

@@ -5,13 +5,13 @@ mod support;
 
 use brokers::{Redis, RedisCluster};
 use neffos_redis::RedisExchange;
-use peer::{Peer, within};
 use support::{PUBLISHING, SUBSCRIPTIONS, connections};
+use test_node::{TestNode, within};
 
 #[tokio::test]
 async fn a_server_has_two_whatever_the_number_of_its_websockets() {
     let redis = Redis::start().await;
-    let mut ada = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    let mut ada = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     assert_eq!(connections(&redis).await, [PUBLISHING, SUBSCRIPTIONS]);
     for nth in 0..50 {
         let ns = ada.crowd().await;
@@ -26,7 +26,7 @@ async fn a_server_has_two_whatever_the_number_of_its_websockets() {
 #[tokio::test]
 async fn a_server_that_is_gone_has_none() {
     let redis = Redis::start().await;
-    let ada = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    let ada = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     drop(ada);
     within("the end of the connections", async { while !connections(&redis).await.is_empty() {} }).await;
 }
@@ -34,7 +34,7 @@ async fn a_server_that_is_gone_has_none() {
 #[tokio::test]
 async fn in_a_cluster_a_server_has_two_in_all() {
     let cluster = RedisCluster::start().await;
-    let ada = Peer::new(RedisExchange::new(cluster.url()).unwrap()).await;
+    let ada = TestNode::new(RedisExchange::new(cluster.url()).unwrap()).await;
     for nth in 0..20 {
         ada.join(&format!("room {nth}")).await;
     }
@@ -44,7 +44,7 @@ async fn in_a_cluster_a_server_has_two_in_all() {
 #[tokio::test]
 async fn spread_over_shards_a_server_has_two_for_each() {
     let cluster = RedisCluster::start().await;
-    let ada = Peer::new(RedisExchange::new(cluster.url()).unwrap().spread_over_shards().unwrap()).await;
+    let ada = TestNode::new(RedisExchange::new(cluster.url()).unwrap().spread_over_shards().unwrap()).await;
     for nth in 0..20 {
         ada.join(&format!("room {nth}")).await;
     }

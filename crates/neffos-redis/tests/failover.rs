@@ -8,13 +8,13 @@ use std::time::Duration;
 use brokers::RedisCluster;
 use neffos::{Dialect, LinkState};
 use neffos_redis::RedisExchange;
-use peer::{Peer, within};
 use support::{PUBLISHING, SUBSCRIPTIONS, connections};
+use test_node::{TestNode, within};
 use tokio::time::interval;
 
 /// Two servers, which say the number of each round to all; each has a client.
 struct Pair {
-    peers: [Peer; 2],
+    nodes: [TestNode; 2],
     rounds: usize,
 }
 
@@ -24,15 +24,15 @@ type Heard = [Vec<usize>; 2];
 impl Pair {
     /// At the beginning nothing is on its way between them.
     async fn at(exchange: RedisExchange) -> Self {
-        let peers = [Peer::new(exchange.clone()).await, Peer::new(exchange).await];
-        let mut pair = Self { peers, rounds: 0 };
+        let nodes = [TestNode::new(exchange.clone()).await, TestNode::new(exchange).await];
+        let mut pair = Self { nodes, rounds: 0 };
         pair.say();
         pair.heard().await;
         pair
     }
 
     fn say(&mut self) {
-        self.peers.iter().enumerate().for_each(|(sender, peer)| peer.say(format!("{sender} {}", self.rounds)));
+        self.nodes.iter().enumerate().for_each(|(sender, node)| node.say(format!("{sender} {}", self.rounds)));
         self.rounds += 1;
     }
 
@@ -50,13 +50,13 @@ impl Pair {
 
     /// Rounds, fifty in a second, until both servers have another link and know each other.
     async fn say_until_both_are_back(&mut self) {
-        let is_back = |peer: &Peer| {
-            let status = peer.status();
+        let is_back = |node: &TestNode| {
+            let status = node.status();
             status.state == LinkState::Up && status.links > 1 && status.servers == 1
         };
         let mut pace = interval(Duration::from_millis(20));
         within("the return of both", async {
-            while !self.peers.iter().all(is_back) {
+            while !self.nodes.iter().all(is_back) {
                 pace.tick().await;
                 self.say();
             }
@@ -67,10 +67,10 @@ impl Pair {
     /// What each client has heard, up to the last round of each server.
     async fn heard(&mut self) -> [Heard; 2] {
         let mut heard = [Heard::default(), Heard::default()];
-        for (peer, heard) in self.peers.iter_mut().zip(&mut heard) {
+        for (node, heard) in self.nodes.iter_mut().zip(&mut heard) {
             let is_last = |numbers: &Vec<usize>| numbers.last() == Some(&(self.rounds - 1));
             while !heard.iter().all(is_last) {
-                let said = peer.next().await;
+                let said = node.next().await;
                 let (sender, round) = said.split_once(' ').unwrap();
                 heard[sender.parse::<usize>().unwrap()].push(round.parse().unwrap());
             }
@@ -87,7 +87,7 @@ impl Pair {
             let heard = &heard[own][other];
             assert!(heard.is_sorted_by(|one, next| one < next), "doubled or reordered: {heard:?}");
             let lost: Vec<_> = (from..self.rounds).filter(|round| heard.binary_search(round).is_err()).collect();
-            let status = self.peers[other].status();
+            let status = self.nodes[other].status();
             let counted = usize::try_from(status.uncertain + status.dropped).unwrap();
             assert!(lost.len() <= counted && lost.iter().all(|round| *round < back), "{lost:?}: {status:?}");
         }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use brokers::{Flow, Proxy, Redis};
 use neffos::Server;
 use neffos_redis::RedisExchange;
-use peer::{Peer, within};
 use support::{PUBLISHING, SUBSCRIPTIONS, connections, id_of};
+use test_node::{TestNode, within};
 
 /// Two servers, and that the first still reaches the second.
-async fn two(url: &str) -> (Peer, Peer) {
+async fn two(url: &str) -> (TestNode, TestNode) {
     let exchange = RedisExchange::new(url).unwrap();
-    let (ada, mut bob) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+    let (ada, mut bob) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
     ada.say("hello");
     assert_eq!(bob.next().await, "hello");
     (ada, bob)
@@ -22,9 +22,9 @@ async fn two(url: &str) -> (Peer, Peer) {
 
 async fn a_killed_connection_ends_the_link(name: &str) {
     let redis = Redis::start().await;
-    let mut ada = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    let mut ada = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     let id = id_of(&redis, name).await;
-    let mut bob = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    let mut bob = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     assert_eq!(redis.command(&format!("CLIENT KILL ID {id}")).await, ":1");
     let fault = ada.lost().await;
     assert!(fault.contains(name), "{fault}");
@@ -108,8 +108,8 @@ async fn what_is_kept_no_longer_after_an_outage_is_counted_to_the_message() {
     let proxy = Proxy::to(redis.port()).await;
     // It keeps as many messages as may be queued.
     let few = Server::builder().exchange_queue(KEPT, 1 << 20, Duration::from_secs(60));
-    let ada = Peer::of(few, RedisExchange::new(redis.url()).unwrap()).await;
-    let mut bob = Peer::new(RedisExchange::new(format!("redis://127.0.0.1:{}", proxy.port())).unwrap()).await;
+    let ada = TestNode::of(few, RedisExchange::new(redis.url()).unwrap()).await;
+    let mut bob = TestNode::new(RedisExchange::new(format!("redis://127.0.0.1:{}", proxy.port())).unwrap()).await;
     ada.say("before");
     assert_eq!((bob.next().await.as_str(), bob.status().missed), ("before", 0));
     proxy.refuse();
@@ -134,8 +134,8 @@ const KEPT: usize = 100;
 async fn who_reads_too_slowly_is_cut_by_redis_and_comes_back() {
     let redis = Redis::with(&["--client-output-buffer-limit", "pubsub 1mb 512kb 1"]).await;
     let proxy = Proxy::to(redis.port()).await;
-    let mut slow = Peer::new(RedisExchange::new(format!("redis://127.0.0.1:{}", proxy.port())).unwrap()).await;
-    let quick = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    let mut slow = TestNode::new(RedisExchange::new(format!("redis://127.0.0.1:{}", proxy.port())).unwrap()).await;
+    let quick = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     let (mut flood, text) = (0, "x".repeat(30_000));
     proxy.flow(Flow::Stall);
     let cut = async {
@@ -169,7 +169,7 @@ async fn a_redis_without_memory_goes_on_publishing() {
 async fn what_redis_refuses_ends_the_link_with_its_words() {
     let redis = Redis::start().await;
     assert_eq!(redis.command("ACL SETUSER chat on >s3cret allchannels resetkeys +@all").await, "+OK");
-    let mut ada = Peer::new(RedisExchange::new(redis.url().replace("://", "://chat:s3cret@")).unwrap()).await;
+    let mut ada = TestNode::new(RedisExchange::new(redis.url().replace("://", "://chat:s3cret@")).unwrap()).await;
     // Who is connected stays so: only what it does is refused.
     assert_eq!(redis.command("ACL SETUSER chat -publish").await, "+OK");
     let fault = ada.lost().await;
@@ -181,7 +181,7 @@ async fn what_redis_refuses_ends_the_link_with_its_words() {
 #[tokio::test]
 async fn a_redis_that_becomes_a_replica_is_left_within_moments() {
     let (redis, other) = (Redis::start().await, Redis::start().await);
-    let mut ada = Peer::new(RedisExchange::new(redis.url()).unwrap()).await;
+    let mut ada = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     assert_eq!(redis.command(&format!("REPLICAOF 127.0.0.1 {}", other.port())).await, "+OK");
     let fault = within("the end of the link", ada.lost()).await;
     assert!(fault.contains("that is a replica"), "{fault}");

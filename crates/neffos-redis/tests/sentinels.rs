@@ -5,13 +5,13 @@ mod support;
 
 use brokers::{Redis, Sentinel};
 use neffos_redis::RedisExchange;
-use peer::{Peer, refused};
 use support::{PUBLISHING, SUBSCRIPTIONS, connections};
+use test_node::{TestNode, refused};
 
 /// Two servers that each know of the other.
-async fn two(sentinel: &Sentinel) -> (Peer, Peer) {
+async fn two(sentinel: &Sentinel) -> (TestNode, TestNode) {
     let exchange = RedisExchange::new(sentinel.url()).unwrap();
-    let (mut ada, mut bob) = (Peer::new(exchange.clone()).await, Peer::new(exchange).await);
+    let (mut ada, mut bob) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
     ada.say("hello");
     bob.up_to("hello").await;
     bob.say("hello, too");
@@ -20,9 +20,9 @@ async fn two(sentinel: &Sentinel) -> (Peer, Peer) {
     (ada, bob)
 }
 
-async fn nothing_is_lost_from_then_on(ada: &mut Peer, bob: &mut Peer, master: &Redis) {
-    for peer in [&mut *ada, &mut *bob] {
-        peer.lost().await;
+async fn nothing_is_lost_from_then_on(ada: &mut TestNode, bob: &mut TestNode, master: &Redis) {
+    for node in [&mut *ada, &mut *bob] {
+        node.lost().await;
     }
     ada.back().await;
     (0..1000).for_each(|nth| ada.say(format!("{nth}")));
@@ -54,7 +54,7 @@ async fn a_sentinel_that_does_not_answer_is_passed_over() {
     let sentinel = Sentinel::start().await;
     let url = sentinel.url().replace("://", "://127.0.0.1:1,");
     for _ in 0..4 {
-        Peer::new(RedisExchange::new(&url).unwrap()).await;
+        TestNode::new(RedisExchange::new(&url).unwrap()).await;
     }
 }
 
@@ -67,5 +67,5 @@ async fn sentinels_have_a_login_of_their_own() {
     let err = refused(RedisExchange::new(sentinel.url()).unwrap()).await;
     assert!(err.to_string().contains("NOAUTH"), "{err}");
     let url = format!("{}?sentinel_user=chat&sentinel_password=s3cret", sentinel.url());
-    Peer::new(RedisExchange::new(url).unwrap()).await;
+    TestNode::new(RedisExchange::new(url).unwrap()).await;
 }

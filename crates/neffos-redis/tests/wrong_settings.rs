@@ -3,7 +3,7 @@
 
 use brokers::{Authority, Redis, Sentinel, free_port};
 use neffos_redis::RedisExchange;
-use peer::refused;
+use test_node::refused;
 
 /// Why there is no link.
 async fn refusal(exchange: RedisExchange) -> String {

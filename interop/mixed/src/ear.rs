@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use test_client::{BINARY, Client, Frame};
 use tokio::time::timeout;
-use wire::{BINARY, Client, Frame};
 
 use crate::node::Node;
 

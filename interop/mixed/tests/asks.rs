@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use mixed::{Cluster, Ear, Node, OLDER, SETTINGS, Setting, YOUNGER, text};
-use wire::Frame;
+use test_client::Frame;
 
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]

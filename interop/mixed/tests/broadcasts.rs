@@ -5,7 +5,7 @@
 
 use futures_util::future::join_all;
 use mixed::{Cluster, Ear, Node, OLDER, SETTINGS, Setting, Way, text};
-use wire::Frame;
+use test_client::Frame;
 
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]

@@ -4,7 +4,7 @@
 //! - `build.rs`: makes the programs; `foreign.rs`: configures those of others; `certificate.rs`: for TLS.
 //! - `run.rs`: one measurement, `cluster.rs`: one between servers, `crowd.rs`: without sockets.
 //! - `against.rs`: ours of this commit beside ours of another.
-//! - `facts.rs`: where and with what it was measured.
+//! - `facts.rs`: the machine and the versions of a run.
 //! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
 //! - `page.rs`, `text.rs`: the page and its words.
 

@@ -1,6 +1,6 @@
 //! A broker that runs for a measurement, and connections to it.
 //!
-//! - `language.rs`: what is said to it, and what it answers
+//! - `language.rs`: its commands and replies
 
 mod language;
 

@@ -1,4 +1,4 @@
-//! `cargo tools scaling`: what a number of servers does and takes, by a model that is fed with what was measured.
+//! `cargo tools scaling`: the load and the resources of a cluster, computed from measured costs.
 //!
 //! - `options.rs`: what is asked; `load.rs`: what clients do; `traffic.rs`: what servers then say, hear and deliver; `needs.rs`:
 //!   what that takes; all three are the model, and pure.

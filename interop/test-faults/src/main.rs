@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::thread::available_parallelism;
 
-use cluster::{Fault, Kind, Report, trial};
+use test_faults::{Fault, Kind, Report, trial};
 use tokio::join;
 
 #[tokio::main(flavor = "current_thread")]
@@ -61,7 +61,7 @@ broadcast after that. Half-open connections end when nothing has come back for t
 
 Over NATS, envelopes were signed.
 
-Written by `cargo run -p cluster` (MACHINE). `cargo test -p cluster` runs the same faults
+Written by `cargo run -p test-faults` (MACHINE). `cargo test -p test-faults` runs the same faults
 with the same checks, and more: a broker that is not there at the start, a node that dies, queues that are full.
 
 For comparison, neffos in Go (v0.0.25) loses 357 of 6,000 deliveries over Redis and 1,035 over NATS in 3 s without a broker.

@@ -14,7 +14,7 @@ use crate::{until, within};
 
 /// A server with an exchange, and a client of it that writes down what it hears in the namespace `default`. Both end with this.
 #[derive(Debug)]
-pub struct Peer {
+pub struct TestNode {
     /// The server.
     pub server: Server,
     /// The client, in the namespace.
@@ -43,7 +43,7 @@ pub async fn refused(exchange: impl Exchange) -> Error {
     within("the refusal", server.joined()).await.expect_err("it does not join others")
 }
 
-impl Peer {
+impl TestNode {
     /// One that has joined the others.
     pub async fn new(exchange: impl Exchange) -> Self {
         Self::of(Server::builder(), exchange).await
@@ -148,7 +148,7 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for TestNode {
     fn drop(&mut self) {
         self.server.close();
         self.serving.abort();

@@ -8,7 +8,7 @@ mod queues;
 mod redis;
 
 use brokers::Toward;
-use cluster::{Fault, Kind, Reach, trial};
+use test_faults::{Fault, Kind, Reach, trial};
 use tokio::join;
 
 async fn with_both(fault: Fault) {

@@ -1,4 +1,4 @@
-//! Servers that share a broker, clients that keep books on what they hear, and every fault between them.
+//! A cluster under every fault of its broker, and clients that record each message.
 //!
 //! - `trial.rs`: [`trial`], one fault of one broker from beginning to end, with every promise about it.
 //! - `fault.rs`: [`Fault`], what goes wrong; `report.rs`: [`Report`], what came of it.
@@ -6,7 +6,7 @@
 //! - `broker.rs`: [`Broker`], a Redis or a NATS; `node.rs`: [`Node`], a server; `ear.rs`: [`Ear`], a client.
 //! - `ledger.rs`: [`Ledger`], what a client has heard of each sender: what is lost, doubled, out of order.
 //!
-//! What cannot go on panics, and says why: a test has failed then. `cargo run -p cluster` writes `docs/faults.md`.
+//! What cannot go on panics, and says why: a test has failed then. `cargo run -p test-faults` writes `docs/faults.md`.
 #![allow(clippy::missing_panics_doc, reason = "all of this is for tests, which end so")]
 
 mod broker;

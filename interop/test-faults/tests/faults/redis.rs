@@ -1,8 +1,8 @@
 //! What only Redis does: it runs out of memory, and it cuts off who reads too slowly.
 
 use brokers::{Flow, Redis};
-use cluster::{Broker, Node, Stand};
 use neffos::Message;
+use test_faults::{Broker, Node, Stand};
 
 #[tokio::test]
 async fn a_redis_without_memory_for_anything_else_goes_on_carrying_messages() {

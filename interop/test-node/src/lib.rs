@@ -1,11 +1,11 @@
-//! A server of neffos with an exchange, and a client that writes down what it hears: for tests of exchanges.
+//! A server with an exchange, and a client that records each message: for tests of exchanges.
 //!
 //! What cannot go on panics, and says why: a test has failed then. Nothing waits for longer than twenty seconds.
 #![allow(clippy::missing_panics_doc, reason = "what cannot go on panics, as is said above")]
 
-mod peer;
+mod node;
 
-pub use peer::{Peer, message, refused};
+pub use node::{TestNode, message, refused};
 
 use std::time::Duration;
 

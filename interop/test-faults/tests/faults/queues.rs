@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster::{Broker, Kind, Node, Stand};
+use test_faults::{Broker, Kind, Node, Stand};
 use tokio::join;
 
 const ROOM: usize = 100;

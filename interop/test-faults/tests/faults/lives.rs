@@ -1,7 +1,7 @@
 //! Servers that are there before their broker, and servers that die.
 
-use cluster::{Broker, Kind, Stand, within};
 use neffos::LinkState;
+use test_faults::{Broker, Kind, Stand, within};
 use tokio::join;
 
 async fn comes_late(kind: Kind) {
