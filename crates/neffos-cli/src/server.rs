@@ -2,21 +2,38 @@
 
 use std::time::Duration;
 
-use neffos::{Overflow, Server, ServerBuilder};
+use neffos::{Limits, Overflow, Server, ServerBuilder};
 
 use crate::api::MAX_ASK_TIMEOUT;
-use crate::config::{Origin, OverflowPolicy, Settings};
+use crate::config::{Origin, OverflowPolicy, Period, Settings};
 use crate::failure::Failure;
 use crate::{cluster, metrics, watch};
 
 /// Builds the server. To be called inside a runtime, in which it joins other servers.
 pub(crate) fn build(settings: &Settings) -> Result<Server, Failure> {
-    let builder = Server::builder().on_upgrade_error(metrics::count_upgrade_error).ask_timeout(MAX_ASK_TIMEOUT);
+    let builder = Server::builder().on_upgrade_error(metrics::count_upgrade_error).limits(limits(settings));
     let builder = with_namespaces(watch::connections(builder), settings);
     let builder = with_doors(builder, settings);
     let builder = with_outbox(builder, settings);
     let builder = with_deadlines(builder, settings);
     cluster::with_exchange(builder, settings)?.build().map_err(Failure::config)
+}
+
+/// The limits of each connection.
+fn limits(settings: &Settings) -> Limits {
+    let limits = Limits::default().ask_timeout(MAX_ASK_TIMEOUT);
+    let limits = with(limits, settings.max_message, Limits::max_message);
+    let outbox = settings.outbox_messages.zip(settings.outbox_bytes);
+    let limits = with(limits, outbox, |limits, (messages, bytes)| limits.outbox(messages.get(), bytes.get()));
+    with_periods(
+        limits,
+        &[
+            (settings.slow_consumer_timeout, Limits::slow_consumer_timeout),
+            (settings.message_timeout, Limits::message_timeout),
+            (settings.ping_interval, Limits::ping_interval),
+            (settings.pong_timeout, Limits::pong_timeout),
+        ],
+    )
 }
 
 fn with_namespaces(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
@@ -52,12 +69,9 @@ fn with_proxy(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
 
 /// What may come in and wait to go out.
 fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
-    let bounds = settings.outbox_messages.zip(settings.outbox_bytes);
-    let builder = with(builder, bounds, |builder, (messages, bytes)| builder.outbox(messages.get(), bytes.get()));
     let builder = with(builder, settings.overflow, |builder, policy| builder.overflow(overflow(policy)));
     let builder = with(builder, settings.send_buffer_bytes, ServerBuilder::send_buffer_bytes);
     let builder = with(builder, settings.memory_budget, ServerBuilder::memory_budget);
-    let builder = with(builder, settings.max_message, ServerBuilder::max_message);
     let builder = with(builder, settings.message_rate, |builder, rate| builder.message_rate(rate.rate()));
     let builder = with(builder, settings.byte_rate, |builder, rate| builder.byte_rate(rate.rate()));
     let builder = with(builder, settings.join_rate, |builder, rate| builder.join_rate(rate.rate()));
@@ -68,30 +82,30 @@ fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     with(builder, settings.shards, |builder, count| builder.shards(count.get()))
 }
 
-fn with_deadlines(mut builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
-    type Setter = fn(ServerBuilder, Duration) -> ServerBuilder;
-    let deadlines: [(_, Setter); 9] = [
-        (settings.slow_consumer_timeout, ServerBuilder::slow_consumer_timeout),
-        (settings.message_timeout, ServerBuilder::message_timeout),
-        (settings.ping_interval, ServerBuilder::ping_interval),
-        (settings.pong_timeout, ServerBuilder::pong_timeout),
-        (settings.handshake_timeout, ServerBuilder::handshake_timeout),
-        (settings.response_timeout, ServerBuilder::response_timeout),
-        (settings.keep_alive_timeout, ServerBuilder::keep_alive_timeout),
-        (settings.drain_window, ServerBuilder::drain_window),
-        (settings.shutdown_timeout, ServerBuilder::shutdown_timeout),
-    ];
-    for (period, set) in deadlines {
-        builder = with(builder, period, |builder, period| set(builder, period.duration()));
-    }
-    builder
+fn with_deadlines(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
+    with_periods(
+        builder,
+        &[
+            (settings.handshake_timeout, ServerBuilder::handshake_timeout),
+            (settings.response_timeout, ServerBuilder::response_timeout),
+            (settings.keep_alive_timeout, ServerBuilder::keep_alive_timeout),
+            (settings.drain_window, ServerBuilder::drain_window),
+            (settings.shutdown_timeout, ServerBuilder::shutdown_timeout),
+        ],
+    )
 }
 
-fn with<T>(
-    builder: ServerBuilder,
-    value: Option<T>,
-    set: impl FnOnce(ServerBuilder, T) -> ServerBuilder,
-) -> ServerBuilder {
+/// A period, if there is one, and the method that sets it.
+type PeriodSetter<B> = (Option<Period>, fn(B, Duration) -> B);
+
+fn with_periods<B>(builder: B, periods: &[PeriodSetter<B>]) -> B {
+    periods.iter().fold(builder, |builder, (period, set)| {
+        with(builder, *period, |builder, period| set(builder, period.duration()))
+    })
+}
+
+/// Sets `value`, if there is one, on a builder of a server or of its limits.
+fn with<B, T>(builder: B, value: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
     match value {
         Some(value) => set(builder, value),
         None => builder,

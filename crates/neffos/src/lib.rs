@@ -56,7 +56,7 @@ mod websocket;
 pub use admission::{AddressRate, RefusedConnections, UpgradeError, random_id};
 pub use budget::{MemoryBudget, MemoryUsage, Reservation};
 pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
-pub use connection::{Closed, ClosedBy, RateLimited};
+pub use connection::{Closed, ClosedBy, Limits, RateLimited};
 pub use error::{CloseError, Error};
 pub use exchange::{
     Cluster, ClusterCount, ClusterStatus, Dialect, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange,

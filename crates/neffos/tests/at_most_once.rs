@@ -3,7 +3,7 @@
 
 mod support;
 
-use neffos::{Events, Message, Overflow, Reply, Server, ServerBuilder};
+use neffos::{Events, Limits, Message, Overflow, Reply, Server, ServerBuilder};
 use support::{Client, Running, attach, start, until, within};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -42,7 +42,7 @@ fn numbers(bytes: &[u8]) -> Vec<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_of_10_000_reaches_200_clients_with_none_missing_and_none_doubled() {
-    let running = start(builder().outbox(MESSAGES, MESSAGES * FRAME)).await;
+    let running = start(builder().limits(Limits::default().outbox(MESSAGES, MESSAGES * FRAME))).await;
     let sockets = sockets(&running, CLIENTS).await;
     let before = running.server.counters();
     let readers: Vec<_> = sockets
@@ -99,20 +99,20 @@ const MANY: usize = 1_000;
 
 #[tokio::test]
 async fn a_full_outbox_drops_the_newest_and_counts_them() {
-    let found = starved(builder().outbox(100, 1 << 20)).await;
+    let found = starved(builder().limits(Limits::default().outbox(100, 1 << 20))).await;
     assert!(found.len() >= 100);
     assert!(found.iter().copied().eq(0..found.len()), "{found:?}");
 }
 
 #[tokio::test]
 async fn a_bound_in_bytes_counts_as_well() {
-    let found = starved(builder().outbox(MANY, 1_000)).await;
+    let found = starved(builder().limits(Limits::default().outbox(MANY, 1_000))).await;
     assert!(found.iter().copied().eq(0..found.len()), "{found:?}");
 }
 
 #[tokio::test]
 async fn or_it_drops_the_oldest_that_are_not_on_their_way() {
-    let found = starved(builder().outbox(100, 1 << 20).overflow(Overflow::DropOldest)).await;
+    let found = starved(builder().limits(Limits::default().outbox(100, 1 << 20)).overflow(Overflow::DropOldest)).await;
     assert!(found.ends_with(&Vec::from_iter(MANY - 99..MANY)), "{found:?}");
 }
 
@@ -120,7 +120,7 @@ async fn or_it_drops_the_oldest_that_are_not_on_their_way() {
 async fn how_many_messages_a_connection_missed_is_told_when_it_ends() {
     for overflow in [Overflow::DropNewest, Overflow::DropOldest, Overflow::Disconnect] {
         let (told, mut ends) = mpsc::channel(4);
-        let builder = builder().shards(1).outbox(100, 1 << 20).overflow(overflow);
+        let builder = builder().shards(1).limits(Limits::default().outbox(100, 1 << 20)).overflow(overflow);
         let server = builder.on_closed(move |closed| told.try_send(closed.missed()).unwrap()).build().unwrap();
         let (stream, deaf_driving) = attach(&server, 256);
         let mut deaf = Client::over(stream).await;
@@ -147,7 +147,8 @@ async fn how_many_messages_a_connection_missed_is_told_when_it_ends() {
 
 #[tokio::test]
 async fn or_the_client_is_disconnected() {
-    let server = builder().outbox(100, 1 << 20).overflow(Overflow::Disconnect).build().unwrap();
+    let server =
+        builder().limits(Limits::default().outbox(100, 1 << 20)).overflow(Overflow::Disconnect).build().unwrap();
     let (stream, driving) = attach(&server, 256);
     let mut deaf = Client::over(stream).await;
     deaf.greet().await;
@@ -163,7 +164,7 @@ async fn or_the_client_is_disconnected() {
 
 #[tokio::test]
 async fn a_message_larger_than_the_bound_still_reaches_a_client_that_reads() {
-    let running = start(builder().outbox(10, 100)).await;
+    let running = start(builder().limits(Limits::default().outbox(10, 100))).await;
     let mut client = running.enter().await;
     running.server.broadcast(Message::new("big", "x".repeat(10_000)).in_namespace("default"));
     assert_eq!(client.event("big").await.len(), 10_000);
@@ -183,7 +184,12 @@ async fn what_a_closed_connection_misses_is_counted_too() {
 #[tokio::test]
 async fn replies_have_room_where_broadcasts_have_none_left() {
     let events = Events::new().on("echo", async |body: String| Reply::text(body));
-    let server = Server::builder().namespace("default", events).outbox(10, 1 << 20).shards(1).build().unwrap();
+    let server = Server::builder()
+        .namespace("default", events)
+        .limits(Limits::default().outbox(10, 1 << 20))
+        .shards(1)
+        .build()
+        .unwrap();
     let (stream, _driving) = attach(&server, 256);
     let mut deaf = Client::over(stream).await;
     deaf.greet().await;

@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use neffos::{
-    Client, ClientSide, CloseCode, CloseError, Conn, Error, Events, Json, Message, NsConn, Reconnect, Reply, Room,
-    Server, Side, State,
+    Client, ClientSide, CloseCode, CloseError, Conn, Error, Events, Json, Limits, Message, NsConn, Reconnect, Reply,
+    Room, Server, Side, State,
 };
 use support::ours::{Heard, dial, heard, next, telling, url};
 use support::{named, reserve, start, until, within};
@@ -256,7 +256,10 @@ async fn events_wait_until_the_handlers_know_that_the_namespace_is_connected() {
         told.send("connected".to_owned()).await.unwrap();
     });
     let builder = Client::builder(&url(&running)).state(told).namespace("default", events);
-    let client = within(builder.ask_timeout(std::time::Duration::from_millis(300)).no_proxy().dial()).await.unwrap();
+    let client =
+        within(builder.limits(Limits::default().ask_timeout(std::time::Duration::from_millis(300))).no_proxy().dial())
+            .await
+            .unwrap();
     within(client.connect("default")).await.unwrap();
     assert_eq!(next(&mut heard).await, "_OnNamespaceConnect (local)");
     assert_eq!(next(&mut heard).await, "connected");
@@ -392,7 +395,7 @@ async fn settings_that_make_no_sense_fail_before_anything_is_dialled() {
     fault(builder().header("host", "example.com"), "host").await;
     fault(builder().header("bad name", "x"), "bad name").await;
     fault(builder().subprotocol("not a token"), "subprotocol").await;
-    fault(builder().outbox(0, 0), "outbox").await;
+    fault(builder().limits(Limits::default().outbox(0, 0)), "outbox").await;
     fault(builder().reconnect(Reconnect::new().max_tries(0)), "max_tries").await;
     fault(Client::builder("ftp://x").namespace("default", Events::new()), "ftp").await;
     let events = || Events::<ClientSide>::new().on("e", async |State(_): State<u8>| ());

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Events, Reply, Server};
+use neffos::{Events, Limits, Reply, Server};
 use support::load::{Healthy, news, not_greetings, until_nothing_is_in_use};
 use support::{named, start, until};
 use tokio::io::AsyncWriteExt;
@@ -21,8 +21,10 @@ const CLIENTS: usize = 200;
 async fn messages_before_the_greeting_take_no_more_than_the_budget_on_the_heap() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let events = Events::new().on("echo", async |body: String| Reply::text(body));
-    let builder =
-        Server::builder().namespace("default", events).memory_budget(MIB).close_timeout(Duration::from_secs(60));
+    let builder = Server::builder()
+        .namespace("default", events)
+        .memory_budget(MIB)
+        .limits(Limits::default().close_timeout(Duration::from_secs(60)));
     let running = start(named(builder)).await;
     let healthy = Healthy::start(&running, "healthy", 100).await;
     let before = dhat::HeapStats::get().curr_bytes;

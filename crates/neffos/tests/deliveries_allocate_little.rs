@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Events, Message, Server};
+use neffos::{Events, Limits, Message, Server};
 use support::{Running, start};
 
 #[global_allocator]
@@ -36,7 +36,9 @@ async fn allocations_of_a_broadcast(running: &Running, receivers: usize) -> u64 
 async fn a_broadcast_allocates_no_more_for_many_than_for_few() {
     let _profiler = dhat::Profiler::builder().testing().build();
     // Nobody here answers pings, and on a busy machine all take their time to come in.
-    let builder = Server::builder().namespace("default", Events::new()).ping_interval(Duration::from_secs(3600));
+    let builder = Server::builder()
+        .namespace("default", Events::new())
+        .limits(Limits::default().ping_interval(Duration::from_secs(3600)));
     let running = start(builder.shards(2)).await;
     let mut sockets = running.receivers(FEW).await;
     // What is made once for all is made now.

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Dialect, Error, Events, MemoryExchange, Message, Server};
+use neffos::{Dialect, Error, Events, Limits, MemoryExchange, Message, Server};
 use support::{Client, Running, attach_as, named, start, until};
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
@@ -107,7 +107,7 @@ async fn with_ada(count: usize) -> (Vec<Server>, Ada) {
     let exchange = MemoryExchange::new();
     let server = || {
         let builder = named(Server::builder().namespace("default", Events::new()));
-        builder.ask_timeout(ASK_TIMEOUT).exchange(exchange.clone()).build().unwrap()
+        builder.limits(Limits::default().ask_timeout(ASK_TIMEOUT)).exchange(exchange.clone()).build().unwrap()
     };
     let servers: Vec<_> = (0..count).map(|_| server()).collect();
     for server in &servers {

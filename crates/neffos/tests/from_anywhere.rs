@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
-use neffos::{CloseCode, Conn, Error, Events, Message, NsConn, Server};
+use neffos::{CloseCode, Conn, Error, Events, Limits, Message, NsConn, Server};
 use support::{named, start, until, within};
 use tokio::sync::Notify;
 
@@ -19,7 +19,9 @@ fn news(body: impl Into<String>) -> Message {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_many_tasks_at_once() {
-    let running = start(Server::builder().namespace("default", Events::new()).outbox(100_000, 1 << 24)).await;
+    let running =
+        start(Server::builder().namespace("default", Events::new()).limits(Limits::default().outbox(100_000, 1 << 24)))
+            .await;
     let mut clients = [running.enter().await, running.enter().await];
     for task in 0..50 {
         let server = running.server.clone();
@@ -99,7 +101,9 @@ async fn during_on_connect_without_making_the_connection_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_rooms_are_joined_and_left() {
-    let running = start(Server::builder().namespace("default", Events::new()).outbox(100_000, 1 << 24)).await;
+    let running =
+        start(Server::builder().namespace("default", Events::new()).limits(Limits::default().outbox(100_000, 1 << 24)))
+            .await;
     let mut stayer = running.enter().await;
     stayer.join("lobby").await;
     let mut movers = Vec::new();

@@ -7,7 +7,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use neffos::{CloseCode, CloseError, Conn, Error, Events, Json, Message, NsConn, Reply, Server, ServerBuilder, State};
+use neffos::{
+    CloseCode, CloseError, Conn, Error, Events, Json, Limits, Message, NsConn, Reply, Server, ServerBuilder, State,
+};
 use support::{Client, attach, start, within};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -93,7 +95,7 @@ async fn asking_its_own_peer_works_while_other_events_wait_their_turn() {
 
 #[tokio::test]
 async fn the_answer_may_be_behind_more_events_than_may_wait() {
-    let running = start(builder().max_waiting_events(4)).await;
+    let running = start(builder().limits(Limits::default().max_inbox_events(4))).await;
     let mut client = running.enter().await;
     client.send("$ask;default;;askme;0;0;").await;
     let question = client.text().await;
@@ -176,7 +178,7 @@ async fn an_error_is_not_answered_with_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn asks_end_at_their_deadline_and_a_late_answer_harms_nothing() {
-    let server = builder().ask_timeout(Duration::from_secs(2)).build().unwrap();
+    let server = builder().limits(Limits::default().ask_timeout(Duration::from_secs(2))).build().unwrap();
     let (stream, _driving) = attach(&server, 1 << 16);
     let mut client = Client::over(stream).await;
     client.greet().await;
@@ -191,7 +193,7 @@ async fn asks_end_at_their_deadline_and_a_late_answer_harms_nothing() {
 
 #[tokio::test]
 async fn an_ask_of_all_connections_ends_when_the_last_that_was_asked_is_gone_and_not_before() {
-    let running = start(builder().ask_timeout(Duration::ZERO)).await;
+    let running = start(builder().limits(Limits::default().ask_timeout(Duration::ZERO))).await;
     let (mut first, mut second) = (running.enter().await, running.enter().await);
     let mut asking = Box::pin(running.server.ask(Message::new("question", "").in_namespace("default")));
     assert!(futures_util::poll!(&mut asking).is_pending());

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Change, Client, ClientBuilder, Error, Events, Reconnect};
+use neffos::{Change, Client, ClientBuilder, Error, Events, Limits, Reconnect};
 use support::theirs::{Guest, Theirs, enter};
 use support::within;
 use tokio::net::TcpStream;
@@ -127,7 +127,8 @@ async fn agree_up_to(guest: &mut Guest, event: &str) {
 
 /// A client in the namespace `default` and its room `lobby`.
 async fn settled(theirs: &Theirs, builder: ClientBuilder) -> (Client, Guest) {
-    let builder = builder.namespace("other", Events::new()).close_timeout(Duration::from_millis(100));
+    let builder =
+        builder.namespace("other", Events::new()).limits(Limits::default().close_timeout(Duration::from_millis(100)));
     let (client, ns, mut guest) = enter(theirs, builder).await;
     let (room, _) = tokio::join!(within(ns.join("lobby")), guest.agree_to("_OnRoomJoin"));
     room.unwrap();

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Client, ClientBuilder, Error, Events};
+use neffos::{Client, ClientBuilder, Error, Events, Limits};
 use support::theirs::{Theirs, Visitor};
 use support::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -326,7 +326,7 @@ async fn what_stands_right_behind_the_handshake_is_heard_be_it_the_end() {
     for (bytes, code) in [(&[0x88, 2, 3, 0xE8][..], 1000), (&[0x81, 1, b'x', 0x83, 0], 1002)] {
         let builder = Client::builder(&theirs.url()).namespace("", Events::new().on_native(async || ()));
         // Nothing but those bytes wakes the client.
-        let builder = builder.no_proxy().ping_interval(Duration::ZERO).close_timeout(SOON);
+        let builder = builder.no_proxy().limits(Limits::default().ping_interval(Duration::ZERO).close_timeout(SOON));
         let script = async {
             let mut visitor = theirs.request().await;
             visitor.write([visitor.agreement().as_bytes(), bytes].concat()).await;

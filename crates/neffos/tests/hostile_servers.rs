@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use neffos::{Client, ClientBuilder, ClientSide, Events, Message, NsConn, Reply, State};
+use neffos::{Client, ClientBuilder, ClientSide, Events, Limits, Message, NsConn, Reply, State};
 use support::ours::{heard, next, telling};
 use support::theirs::{Guest, Theirs, Visitor, enter};
 use support::within;
@@ -35,7 +35,8 @@ async fn welcomed(theirs: &Theirs, builder: ClientBuilder) -> (Client, Visitor) 
 /// The code with which a client ends that is sent these bytes.
 async fn end_after(builder: impl FnOnce(ClientBuilder) -> ClientBuilder, bytes: &[u8]) -> u16 {
     let theirs = Theirs::bind().await;
-    let (client, mut visitor) = welcomed(&theirs, builder(theirs.client().close_timeout(SOON))).await;
+    let (client, mut visitor) =
+        welcomed(&theirs, builder(theirs.client().limits(Limits::default().close_timeout(SOON)))).await;
     visitor.write(bytes).await;
     within(client.closed()).await.unwrap().code().as_u16()
 }
@@ -69,14 +70,14 @@ async fn broken_frames_end_the_connection_with_the_right_code() {
 #[tokio::test]
 async fn too_much_is_too_much_in_whatever_portions() {
     let fragments = [&[0x01, 0][..], &[0x00, 0].repeat(8)].concat();
-    assert_eq!(end_after(|builder| builder.max_fragments(8), &fragments).await, 1009);
+    assert_eq!(end_after(|builder| builder.limits(Limits::default().max_fragments(8)), &fragments).await, 1009);
     let growing = [&[0x01, 60][..], &[b'x'; 60], &[0x00, 60], &[b'x'; 60]].concat();
-    assert_eq!(end_after(|builder| builder.max_message(100), &growing).await, 1009);
+    assert_eq!(end_after(|builder| builder.limits(Limits::default().max_message(100)), &growing).await, 1009);
 }
 
 #[tokio::test]
 async fn half_a_frame_and_then_nothing_is_given_up() {
-    let hasty = |builder: ClientBuilder| builder.ping_interval(SOON).pong_timeout(SOON);
+    let hasty = |builder: ClientBuilder| builder.limits(Limits::default().ping_interval(SOON).pong_timeout(SOON));
     assert_eq!(end_after(hasty, &[0x81, 20, b'h', b'a', b'l', b'f']).await, 1001);
     assert_eq!(end_after(hasty, &[]).await, 1001);
 }
@@ -214,7 +215,8 @@ async fn a_server_that_asks_without_end_waits_while_a_handler_is_slow() {
         Reply::new(message.body().slice(..1))
     });
     let builder = Client::builder(&theirs.url()).namespace("default", events).state(gate.clone()).no_proxy();
-    let (client, _ns, guest) = enter(&theirs, builder.max_waiting_events(4).ping_interval(SOON)).await;
+    let (client, _ns, guest) =
+        enter(&theirs, builder.limits(Limits::default().max_inbox_events(4).ping_interval(SOON))).await;
     let mut stream = guest.wire.into_stream();
     let ask = format!("n1;default;;question;0;0;{}", "x".repeat(60_000));
     let frame = [&[0x81, 126][..], &u16::try_from(ask.len()).unwrap().to_be_bytes(), ask.as_bytes()].concat();
@@ -239,8 +241,10 @@ async fn a_server_that_asks_without_end_waits_while_a_handler_is_slow() {
 #[tokio::test]
 async fn a_server_that_answers_nothing_is_waited_for_in_vain_but_not_for_ever() {
     let theirs = Theirs::bind().await;
-    let (client, mut guest) =
-        tokio::join!(within(theirs.client().ask_timeout(SOON * 5).max_asks(1).dial()), theirs.welcome("1"));
+    let (client, mut guest) = tokio::join!(
+        within(theirs.client().limits(Limits::default().ask_timeout(SOON * 5).max_asks(1)).dial()),
+        theirs.welcome("1")
+    );
     let client = client.unwrap();
     let (outcome, (token, _)) = tokio::join!(client.connect("default"), guest.request("_OnNamespaceConnect"));
     assert!(outcome.unwrap_err().is_timeout());
@@ -278,7 +282,7 @@ async fn a_server_that_answers_nothing_is_waited_for_in_vain_but_not_for_ever() 
 #[tokio::test]
 async fn only_so_many_asks_are_open_at_a_silent_server() {
     let theirs = Theirs::bind().await;
-    let (_client, ns, mut guest) = enter(&theirs, theirs.client().max_asks(2)).await;
+    let (_client, ns, mut guest) = enter(&theirs, theirs.client().limits(Limits::default().max_asks(2))).await;
     let asking = |ns: NsConn<ClientSide>| tokio::spawn(async move { ns.ask("sum", "").await });
     let asks = [asking(ns.clone()), asking(ns.clone())];
     let tokens = [guest.request("sum").await.0, guest.request("sum").await.0];
@@ -295,7 +299,9 @@ async fn only_so_many_asks_are_open_at_a_silent_server() {
 #[tokio::test]
 async fn a_server_that_stops_reading_is_refused_more_and_then_left() {
     let theirs = Theirs::bind().await;
-    let builder = theirs.client().outbox(8, 256 * 1024).slow_consumer_timeout(SOON * 5).close_timeout(SOON);
+    let builder = theirs
+        .client()
+        .limits(Limits::default().outbox(8, 256 * 1024).slow_consumer_timeout(SOON * 5).close_timeout(SOON));
     let (client, ns, _guest) = enter(&theirs, builder).await;
     let body = "x".repeat(16 * 1024);
     let full = std::iter::repeat_with(|| ns.emit("chat", body.clone())).find_map(Result::err).unwrap();
@@ -308,7 +314,7 @@ async fn a_server_that_stops_reading_is_refused_more_and_then_left() {
 async fn a_server_that_asks_and_reads_no_reply_is_left() {
     let theirs = Theirs::bind().await;
     let (told, _heard) = heard();
-    let builder = chatting(&theirs, told).outbox(8, 256 * 1024).close_timeout(SOON);
+    let builder = chatting(&theirs, told).limits(Limits::default().outbox(8, 256 * 1024).close_timeout(SOON));
     let (client, _ns, guest) = enter(&theirs, builder).await;
     let ask = format!("n1;default;;question;0;0;{}", "x".repeat(60_000));
     let frame = [&[0x81, 126][..], &u16::try_from(ask.len()).unwrap().to_be_bytes(), ask.as_bytes()].concat();
@@ -321,7 +327,8 @@ async fn a_server_that_asks_and_reads_no_reply_is_left() {
 async fn dropped_calls_leave_the_client_as_it_was() {
     let theirs = Theirs::bind().await;
     let (told, _heard) = heard();
-    let (client, mut guest) = tokio::join!(within(chatting(&theirs, told).max_asks(1).dial()), theirs.welcome("1"));
+    let (client, mut guest) =
+        tokio::join!(within(chatting(&theirs, told).limits(Limits::default().max_asks(1)).dial()), theirs.welcome("1"));
     let client = client.unwrap();
     let token = dropped(client.connect("default"), &mut guest, "_OnNamespaceConnect").await;
     guest.agree(&token).await;
@@ -379,7 +386,7 @@ async fn connects_that_cross_are_one() {
 async fn a_client_that_closes_does_not_wait_for_a_server_that_goes_on() {
     let theirs = Theirs::bind().await;
     // Nothing but the deadline of the close wakes the client.
-    let builder = || theirs.client().ping_interval(Duration::ZERO).close_timeout(SOON);
+    let builder = || theirs.client().limits(Limits::default().ping_interval(Duration::ZERO).close_timeout(SOON));
     let (client, _silent) = welcomed(&theirs, builder()).await;
     within(client.close()).await;
     let (client, mut visitor) = welcomed(&theirs, builder()).await;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use neffos::{Conn, Events, Server, ServerBuilder};
+use neffos::{Conn, Events, Limits, Server, ServerBuilder};
 use openings::{HANDSHAKE, Open, Opening, rest_of};
 use support::{Client, within};
 use tokio::io::AsyncWriteExt;
@@ -155,10 +155,12 @@ async fn a_client_is_closed_at_once_while_the_application_still_decides() {
     for (end, code) in End::ALL {
         let asked = Arc::new(AtomicBool::new(false));
         let tell = asked.clone();
-        let builder = builder().handler_grace(Duration::from_millis(10)).on_connect(move |_conn: Conn, _request| {
-            tell.store(true, Ordering::Release);
-            pending::<()>()
-        });
+        let builder = builder().limits(Limits::default().handler_grace(Duration::from_millis(10))).on_connect(
+            move |_conn: Conn, _request| {
+                tell.store(true, Ordering::Release);
+                pending::<()>()
+            },
+        );
         let open = Open::through(Opening::Listener, builder.build().unwrap()).await;
         let (socket, _) = tokio_tungstenite::client_async("ws://localhost/", open.stream().await).await.unwrap();
         let mut client = Client::from_socket(socket);

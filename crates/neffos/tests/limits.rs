@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use neffos::{Conn, Events, Message, Reply, Server, ServerBuilder, Side, State};
+use neffos::{Conn, Events, Limits, Message, Reply, Server, ServerBuilder, Side, State};
 use support::sides::{At, Transport, client, server};
 use support::{Client, attach, start, within};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
@@ -55,7 +55,7 @@ async fn broken_frames_end_their_own_connection_with_the_right_code() {
 
 #[tokio::test]
 async fn too_many_fragments_are_too_much_even_when_they_are_empty() {
-    let running = start(builder().max_fragments(8)).await;
+    let running = start(builder().limits(Limits::default().max_fragments(8))).await;
     let client = running.enter().await;
     let mut stream = client.into_stream();
     let fragments = [0x00, 0x80, 0, 0, 0, 0].repeat(9);
@@ -163,7 +163,8 @@ async fn a_flood_of_pings_is_cut_when_the_answers_are_not_read() {
 
 #[tokio::test]
 async fn names_have_bounds() {
-    let running = start(builder().namespace("two", Events::new()).max_namespaces(1).max_rooms(1)).await;
+    let running =
+        start(builder().namespace("two", Events::new()).max_namespaces(1).limits(Limits::default().max_rooms(1))).await;
     let mut client = running.enter().await;
     let long = "x".repeat(256);
     let reply = client.request("default", &long, "_OnRoomJoin", "").await;
@@ -192,12 +193,12 @@ async fn a_client_cannot_fire_what_only_the_server_fires() {
 
 #[tokio::test]
 async fn events_beyond_the_bound_wait_in_the_socket() {
-    socket_holds_what_the_inbox_does_not(|builder| builder.max_waiting_events(2)).await;
+    socket_holds_what_the_inbox_does_not(|builder| builder.limits(Limits::default().max_inbox_events(2))).await;
 }
 
 #[tokio::test]
 async fn the_bytes_of_events_have_a_bound_as_well() {
-    socket_holds_what_the_inbox_does_not(|builder| builder.max_waiting_bytes(16 * 1024)).await;
+    socket_holds_what_the_inbox_does_not(|builder| builder.limits(Limits::default().max_inbox_bytes(16 * 1024))).await;
 }
 
 async fn socket_holds_what_the_inbox_does_not(limit: impl FnOnce(ServerBuilder) -> ServerBuilder) {
@@ -322,7 +323,7 @@ async fn a_peer_is_pinged_while_its_message_trickles_in() {
     }
     // A client pings a server, too; its frames are masked.
     let interval = Duration::from_secs(25);
-    let at = client(Transport::Memory, |builder| builder.ping_interval(interval)).await;
+    let at = client(Transport::Memory, |builder| builder.limits(Limits::default().ping_interval(interval))).await;
     let bytes = [&[0x82, 125][..], &[0; 125]].concat();
     assert_eq!(pinged(at.wire.socket.into_inner(), &bytes, 58, 6).await, [25, 50]);
 }
@@ -354,8 +355,10 @@ async fn reads_slowly<S: Side>(at: At<S>) {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_has_time_to_answer_a_ping_behind_a_long_message() {
     let interval = Duration::from_secs(25);
-    reads_slowly(server(Transport::Memory, |builder| builder.ping_interval(interval)).await).await;
-    reads_slowly(client(Transport::Memory, |builder| builder.ping_interval(interval)).await).await;
+    reads_slowly(server(Transport::Memory, |builder| builder.limits(Limits::default().ping_interval(interval))).await)
+        .await;
+    reads_slowly(client(Transport::Memory, |builder| builder.limits(Limits::default().ping_interval(interval))).await)
+        .await;
 }
 
 /// Tells when it is dropped.
@@ -378,7 +381,14 @@ fn undecided(builder: ServerBuilder, limit: Duration) -> (ServerBuilder, Arc<Ato
             std::future::pending::<Result<(), neffos::Error>>().await
         }
     };
-    (builder.max_connections(1).ack_timeout(limit).ping_interval(Duration::ZERO).on_connect(never), dropped)
+    (
+        builder
+            .max_connections(1)
+            .ack_timeout(limit)
+            .limits(Limits::default().ping_interval(Duration::ZERO))
+            .on_connect(never),
+        dropped,
+    )
 }
 
 async fn is_let_go_undecided(builder: ServerBuilder, limit: u64) {
@@ -422,11 +432,11 @@ async fn on_connect_may_take_its_time_where_there_is_no_limit() {
 #[tokio::test(start_paused = true)]
 async fn the_message_timeout_is_a_setting() {
     let [bytes, ..] = trickles();
-    let server = builder().message_timeout(Duration::from_secs(5)).build().unwrap();
+    let server = builder().limits(Limits::default().message_timeout(Duration::from_secs(5))).build().unwrap();
     let (conn, stream) = greeted(&server).await;
     assert_eq!(trickle(conn, stream, &bytes).await, (1013, 5));
     for none in [Duration::ZERO, Duration::from_secs(86_400)] {
-        let server = builder().message_timeout(none).build().unwrap();
+        let server = builder().limits(Limits::default().message_timeout(none)).build().unwrap();
         let (conn, stream) = greeted(&server).await;
         let trickling = tokio::time::timeout(Duration::from_secs(180), trickle(conn.clone(), stream, &bytes)).await;
         assert!(trickling.is_err() && !conn.is_closed());
@@ -436,7 +446,8 @@ async fn the_message_timeout_is_a_setting() {
 #[tokio::test(start_paused = true)]
 async fn a_long_message_that_comes_slowly_but_comes_is_not_cut() {
     let events = Events::new().on("size", async |body: String| Reply::text(body.len().to_string()));
-    let server = Server::builder().namespace("default", events).max_message(1 << 20).build().unwrap();
+    let server =
+        Server::builder().namespace("default", events).limits(Limits::default().max_message(1 << 20)).build().unwrap();
     let (stream, _driving) = attach(&server, 1024);
     let mut client = Client::over(stream).await;
     client.greet().await;
@@ -465,8 +476,12 @@ async fn a_message_is_not_late_because_the_server_reads_nothing() {
         gate.acquire().await.unwrap().forget();
         Reply::text(body)
     });
-    let server =
-        Server::builder().state(gate.clone()).namespace("default", events).max_waiting_events(1).build().unwrap();
+    let server = Server::builder()
+        .state(gate.clone())
+        .namespace("default", events)
+        .limits(Limits::default().max_inbox_events(1))
+        .build()
+        .unwrap();
     let (stream, _driving) = attach(&server, 1024);
     let mut client = Client::over(stream).await;
     client.greet().await;
@@ -495,7 +510,10 @@ async fn a_message_of_a_server_that_trickles_in_is_given_up_too() {
     // A server's frames are not masked.
     let fragments = [&[0x02, 0][..], &[0, 0].repeat(50)].concat();
     for bytes in [[&[0x82, 125][..], &[0; 125]].concat(), fragments] {
-        let at = client(Transport::Memory, |builder| builder.message_timeout(Duration::from_secs(20))).await;
+        let at = client(Transport::Memory, |builder| {
+            builder.limits(Limits::default().message_timeout(Duration::from_secs(20)))
+        })
+        .await;
         let (conn, stream) = (at.ns.conn().clone(), at.wire.socket.into_inner());
         // One more second is for the server to answer the close frame.
         assert_eq!(trickle(conn, stream, &bytes).await, (1013, 21));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use neffos::{Error, Events, MemoryBudget, Message, NsConn, Reply, Server, ServerBuilder};
+use neffos::{Error, Events, Limits, MemoryBudget, Message, NsConn, Reply, Server, ServerBuilder};
 use support::load::{
     Healthy, Watcher, bound, close_code, deaf, event, flood, frame, in_memory, joins, news, not_greetings,
     send_and_read, until_nothing_is_in_use,
@@ -272,7 +272,7 @@ async fn handshakes_that_never_end_stay_within_the_budget_and_end_with_their_tim
 #[tokio::test]
 async fn servers_that_share_a_budget_close_the_largest_of_all_their_connections() {
     let budget = MemoryBudget::new(512 * 1024);
-    let shared = || builder(events()).max_message(300_000).share_memory_budget(&budget);
+    let shared = || builder(events()).limits(Limits::default().max_message(300_000)).share_memory_budget(&budget);
     let (one, other) = (start(shared()).await, start(shared()).await);
     let (mut large, largest) = in_memory(&one.server, "large").await;
     large.write_all(&frame(&[b'x'; 200_000], 250_000)).await.unwrap();
@@ -304,7 +304,8 @@ async fn ask_silent(running: &Running, count: usize) -> Vec<JoinHandle<Result<Me
 #[tokio::test]
 async fn asks_that_clients_do_not_answer_count_until_they_end() {
     const ASKS: usize = 900;
-    let running = start(builder(events()).max_asks(1000).ask_timeout(Duration::from_secs(60))).await;
+    let running =
+        start(builder(events()).limits(Limits::default().max_asks(1000).ask_timeout(Duration::from_secs(60)))).await;
     let client = running.enter_as("silent").await;
     let few = ask_silent(&running, 1).await;
     assert_eq!(running.server.memory().used(), 0);

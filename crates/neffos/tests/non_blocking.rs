@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Events, Message, Server, ServerBuilder};
+use neffos::{Events, Limits, Message, Server, ServerBuilder};
 use support::{Client, attach, start, until, within};
 
 const KIB: usize = 1024;
@@ -21,7 +21,7 @@ fn bulk(nth: usize) -> Message {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_do_not_read_hold_up_nobody() {
-    let running = start(builder().outbox(64, 4 << 20)).await;
+    let running = start(builder().limits(Limits::default().outbox(64, 4 << 20))).await;
     let mut deaf = Vec::new();
     for _ in 0..20 {
         deaf.push(running.enter().await);
@@ -48,7 +48,10 @@ async fn clients_that_do_not_read_hold_up_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_cut_after_the_slow_consumer_timeout() {
-    let server = builder().slow_consumer_timeout(Duration::from_secs(3)).ping_interval(Duration::ZERO).build().unwrap();
+    let server = builder()
+        .limits(Limits::default().slow_consumer_timeout(Duration::from_secs(3)).ping_interval(Duration::ZERO))
+        .build()
+        .unwrap();
     let (stream, driving) = attach(&server, KIB);
     let mut deaf = Client::over(stream).await;
     deaf.greet().await;
@@ -65,7 +68,10 @@ async fn a_client_that_takes_nothing_is_cut_after_the_slow_consumer_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_but_reads_is_not_cut() {
-    let server = builder().slow_consumer_timeout(Duration::from_secs(3)).ping_interval(Duration::ZERO).build().unwrap();
+    let server = builder()
+        .limits(Limits::default().slow_consumer_timeout(Duration::from_secs(3)).ping_interval(Duration::ZERO))
+        .build()
+        .unwrap();
     let (stream, _driving) = attach(&server, 4 * KIB);
     let mut slow = Client::over(stream).await;
     slow.greet().await;

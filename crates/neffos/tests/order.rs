@@ -3,7 +3,7 @@
 
 mod support;
 
-use neffos::{Events, Message, NsConn, Server};
+use neffos::{Events, Limits, Message, NsConn, Server};
 use support::start;
 
 fn number(caller: usize, nth: usize) -> Message {
@@ -23,8 +23,10 @@ async fn broadcast_numbers(server: Server, caller: usize, count: usize) {
 async fn contended(ordered: bool) -> Vec<Vec<String>> {
     const CALLERS: usize = 8;
     const MESSAGES: usize = 200;
-    let builder =
-        Server::builder().namespace("default", Events::new()).ordered_broadcast(ordered).outbox(100_000, 1 << 24);
+    let builder = Server::builder()
+        .namespace("default", Events::new())
+        .ordered_broadcast(ordered)
+        .limits(Limits::default().outbox(100_000, 1 << 24));
     let running = start(builder.shards(4)).await;
     let mut clients = Vec::new();
     for _ in 0..12 {

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use axum::{Router, routing};
-use neffos::{Events, Message, Server, ServerBuilder};
+use neffos::{Events, Limits, Message, Server, ServerBuilder};
 use support::{Running, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,7 +48,8 @@ async fn kept(running: &Running) -> TcpStream {
 
 #[tokio::test]
 async fn clients_that_ask_and_never_read_are_cut_while_a_websocket_is_served() {
-    let running = start(Server::builder().slow_consumer_timeout(Duration::from_millis(200))).await;
+    let running =
+        start(Server::builder().limits(Limits::default().slow_consumer_timeout(Duration::from_millis(200)))).await;
     let mut ada = running.enter().await;
     let mut crowd = Vec::new();
     for _ in 0..100 {
@@ -131,7 +132,8 @@ async fn a_client_that_half_closes_after_its_last_request_gets_every_answer() {
 
 #[tokio::test]
 async fn a_client_that_half_closes_and_is_never_answered_is_cut_after_the_slow_consumer_timeout() {
-    let running = start(Server::builder().slow_consumer_timeout(Duration::from_millis(200))).await;
+    let running =
+        start(Server::builder().limits(Limits::default().slow_consumer_timeout(Duration::from_millis(200)))).await;
     assert_eq!(after_a_half_close(&running, &REQUEST.replace("/healthz", "/never")).await, "");
     until(|| running.server.memory().used() == 0).await;
 }

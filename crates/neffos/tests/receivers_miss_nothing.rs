@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use neffos::{Events, Message, NsConn, Overflow, Server, ServerBuilder};
+use neffos::{Events, Limits, Message, NsConn, Overflow, Server, ServerBuilder};
 use support::sides::Stream;
 use support::{Client, Running, attach, drive_over, start, within};
 use tokio::io::AsyncReadExt;
@@ -175,7 +175,11 @@ async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_me
 async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_unix_sockets() {
     // Such a socket has room for a few hundred small writes only, so the outbox must hold the burst while its reader waits for a turn.
     for overflow in [Overflow::DropNewest, Overflow::Disconnect] {
-        burst(Place::of(builder().overflow(overflow).outbox(2_000, 1 << 20), Over::Unix).await, 2_000).await;
+        burst(
+            Place::of(builder().overflow(overflow).limits(Limits::default().outbox(2_000, 1 << 20)), Over::Unix).await,
+            2_000,
+        )
+        .await;
     }
 }
 
@@ -183,8 +187,8 @@ async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_un
 /// takes at once.
 async fn large_burst(over: Over) {
     large_burst_to(Place::of(builder(), over).await).await;
-    large_burst_to(Place::of(builder().outbox(8, 64 * 1024), over).await).await;
-    let disconnecting = builder().outbox(8, 64 * 1024).overflow(Overflow::Disconnect);
+    large_burst_to(Place::of(builder().limits(Limits::default().outbox(8, 64 * 1024)), over).await).await;
+    let disconnecting = builder().limits(Limits::default().outbox(8, 64 * 1024)).overflow(Overflow::Disconnect);
     large_burst_to(Place::of(disconnecting, over).await).await;
 }
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use neffos::{
-    Client, ClientBuilder, CloseCode, Error, Events, MemoryExchange, Message, NsConn, Rate, Reconnect, Reply, Server,
-    ServerBuilder,
+    Client, ClientBuilder, CloseCode, Error, Events, Limits, MemoryExchange, Message, NsConn, Rate, Reconnect, Reply,
+    Server, ServerBuilder,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -91,6 +91,38 @@ macro_rules! rows {
 const NONE: Refused = &[];
 const ZERO: Refused = &[Value::Zero];
 
+/// [`Limits`], which both sides take.
+fn limit_rows() -> Vec<Row<Limits>> {
+    let mut rows = rows! { Limits:
+        max_message: count 65_536, NONE;
+        max_fragments: count 1024, NONE;
+        message_timeout: time 60_000, NONE;
+        slow_consumer_timeout: time 10_000, NONE;
+        ping_interval: time 25_000, NONE;
+        pong_timeout: time 10_000, NONE;
+        ask_timeout: time 10_000, NONE;
+        max_asks: count 64, NONE;
+        max_inbox_events: count 64, NONE;
+        max_inbox_bytes: count 262_144, NONE;
+        max_rooms: count 128, NONE;
+        close_timeout: time 5000, NONE;
+        handler_grace: time 10_000, NONE;
+    };
+    rows.extend([
+        Row {
+            setting: "outbox",
+            refused: ZERO,
+            set: |limits: Limits, value| limits.outbox(value.count(1024), 1 << 20),
+        },
+        Row {
+            setting: "outbox",
+            refused: ZERO,
+            set: |limits: Limits, value| limits.outbox(1024, value.count(1 << 20)),
+        },
+    ]);
+    rows
+}
+
 fn server_rows() -> Vec<Row<ServerBuilder>> {
     let mut rows = rows! { ServerBuilder:
         max_connections: count 100_000, NONE;
@@ -103,22 +135,9 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         send_buffer_bytes: count 1 << 16, NONE;
         // Nobody could connect.
         memory_budget: count 1 << 30, &[Value::Least];
-        max_message: count 65_536, NONE;
-        max_fragments: count 1024, NONE;
-        message_timeout: time 60_000, NONE;
-        slow_consumer_timeout: time 10_000, NONE;
-        ping_interval: time 25_000, NONE;
-        pong_timeout: time 10_000, NONE;
         max_pending_pongs: count 16, NONE;
-        ask_timeout: time 10_000, NONE;
-        max_asks: count 64, NONE;
-        max_waiting_events: count 64, NONE;
-        max_waiting_bytes: count 262_144, NONE;
         max_namespaces: count 32, NONE;
-        max_rooms: count 128, NONE;
         max_name_length: count 255, NONE;
-        close_timeout: time 5000, NONE;
-        handler_grace: time 10_000, NONE;
         // Zero: all at once.
         drain_window: time 2000, &[Value::Most];
         shutdown_timeout: time 15_000, &[Value::Least];
@@ -126,9 +145,7 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
     };
     let named = |setting, set| Row { setting, refused: ZERO, set };
     rows.extend([
-        named("outbox", |builder: ServerBuilder, value| builder.outbox(value.count(1024), 1 << 20)),
-        named("outbox", |builder, value| builder.outbox(1024, value.count(1 << 20))),
-        named("exchange_queue", |builder, value| queue(builder, value.count(16_384), 1 << 24, 30)),
+        named("exchange_queue", |builder: ServerBuilder, value| queue(builder, value.count(16_384), 1 << 24, 30)),
         named("exchange_queue", |builder, value| queue(builder, 16_384, value.count(1 << 24), 30)),
         named("exchange_queue", |builder, value| {
             let age = value.time(Duration::from_secs(30));
@@ -164,26 +181,11 @@ fn queue(builder: ServerBuilder, messages: usize, bytes: usize, seconds: u64) ->
 fn client_rows() -> Vec<Row<ClientBuilder>> {
     let mut rows = rows! { ClientBuilder:
         dial_timeout: time 10_000, NONE;
-        max_message: count 65_536, NONE;
-        max_fragments: count 1024, NONE;
-        message_timeout: time 60_000, NONE;
-        slow_consumer_timeout: time 10_000, NONE;
-        ping_interval: time 25_000, NONE;
-        pong_timeout: time 10_000, NONE;
-        ask_timeout: time 10_000, NONE;
-        max_asks: count 64, NONE;
-        max_waiting_events: count 64, NONE;
-        max_waiting_bytes: count 262_144, NONE;
-        max_rooms: count 128, NONE;
-        close_timeout: time 5000, NONE;
-        handler_grace: time 10_000, NONE;
     };
     let named = |setting, refused, set| Row { setting, refused, set };
     rows.extend([
-        named("outbox", ZERO, |builder: ClientBuilder, value| builder.outbox(value.count(1024), 1 << 20)),
-        named("outbox", ZERO, |builder, value| builder.outbox(1024, value.count(1 << 20))),
         // Longer than `max_delay` it makes no sense.
-        named("base_delay", &[Value::Zero, Value::Most], |builder, value| {
+        named("base_delay", &[Value::Zero, Value::Most], |builder: ClientBuilder, value| {
             builder.reconnect(Reconnect::new().base_delay(value.time(Duration::from_millis(500))))
         }),
         named("max_delay", &[Value::Zero, Value::Least], |builder, value| {
@@ -207,41 +209,54 @@ fn soon() -> Reconnect {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_setting_of_a_server_does_what_its_docs_say_or_fails_at_the_start_and_is_named() {
     let panics = count_panics();
-    for row in server_rows() {
+    for Row { setting, refused, set } in server_rows() {
         for value in Value::ALL {
-            try_server(&row, value).await;
-            assert_eq!(panics.load(Ordering::SeqCst), 0, "{} at {value:?}", row.setting);
+            try_server(setting, (refused, value), |builder| set(builder, value)).await;
+            assert_eq!(panics.load(Ordering::SeqCst), 0, "{setting} at {value:?}");
         }
     }
 }
 
-async fn try_server(Row { setting, refused, set }: &Row<ServerBuilder>, value: Value) {
-    let built = set(events_of_a_server(&Arc::default(), &Arc::default()), value).build();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_limit_does_on_both_sides_what_its_docs_say_or_fails_at_the_start_and_is_named() {
+    let panics = count_panics();
+    for Row { setting, refused, set } in limit_rows() {
+        for value in Value::ALL {
+            let limits = || set(Limits::default(), value);
+            try_server(setting, (refused, value), |builder| builder.limits(limits())).await;
+            try_client(setting, (refused, value), |builder| builder.limits(limits())).await;
+            assert_eq!(panics.load(Ordering::SeqCst), 0, "{setting} at {value:?}");
+        }
+    }
+}
+
+async fn try_server(setting: &str, (refused, value): (Refused, Value), set: impl Fn(ServerBuilder) -> ServerBuilder) {
+    let built = set(events_of_a_server(&Arc::default(), &Arc::default())).build();
     check_refusal(setting, value, refused, built.err());
     if !refused.contains(&value) {
         let what = format!("{setting} at {value:?}");
-        check_life(&what, value, live(|builder| set(builder, value), |client| client)).await;
+        check_life(&what, value, live(set, |client| client)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_setting_of_a_client_does_what_its_docs_say_or_fails_at_the_start_and_is_named() {
     let panics = count_panics();
-    for row in client_rows() {
+    for Row { setting, refused, set } in client_rows() {
         for value in Value::ALL {
-            try_client(&row, value).await;
-            assert_eq!(panics.load(Ordering::SeqCst), 0, "{} at {value:?}", row.setting);
+            try_client(setting, (refused, value), |builder| set(builder, value)).await;
+            assert_eq!(panics.load(Ordering::SeqCst), 0, "{setting} at {value:?}");
         }
     }
 }
 
-async fn try_client(Row { setting, refused, set }: &Row<ClientBuilder>, value: Value) {
+async fn try_client(setting: &str, (refused, value): (Refused, Value), set: impl Fn(ClientBuilder) -> ClientBuilder) {
     if refused.contains(&value) {
-        let client = set(Client::builder("ws://127.0.0.1:1").namespace("default", Events::new()), value);
+        let client = set(Client::builder("ws://127.0.0.1:1").namespace("default", Events::new()));
         return check_refusal(setting, value, refused, client.dial().await.err());
     }
     let what = format!("{setting} at {value:?}");
-    check_life(&what, value, live(|server| server, |client| set(client, value))).await;
+    check_life(&what, value, live(|server| server, set)).await;
 }
 
 /// A setting with a number that is in no table is one that was never tried at zero.
@@ -251,7 +266,9 @@ fn no_setting_with_a_number_is_left_out() {
     let known = |rows: Vec<&'static str>| rows.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
     let servers = known(server_rows().iter().map(|row| row.setting).collect());
     let clients = known(client_rows().iter().map(|row| row.setting).collect());
+    let limits = known(limit_rows().iter().map(|row| row.setting).collect());
     let found = settings_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert_eq!(of(&found, &["Limits"]), limits);
     assert_eq!(of(&found, &["ServerBuilder", "Compression"]), servers);
     assert_eq!(of(&found, &["ClientBuilder", "Reconnect"]), clients);
     let other: Vec<_> = found.iter().filter(|(owner, _)| !KNOWN.contains(&owner.as_str())).collect();
@@ -264,7 +281,7 @@ fn no_setting_with_a_number_is_left_out() {
 
 /// Types whose settings are in a table.
 #[cfg(feature = "deflate")]
-const KNOWN: [&str; 4] = ["ServerBuilder", "ClientBuilder", "Reconnect", "Compression"];
+const KNOWN: [&str; 5] = ["Limits", "ServerBuilder", "ClientBuilder", "Reconnect", "Compression"];
 
 fn of(found: &BTreeSet<(String, String)>, owners: &[&str]) -> BTreeSet<String> {
     found.iter().filter(|(owner, _)| owners.contains(&owner.as_str())).map(|(_, name)| name.clone()).collect()
@@ -401,7 +418,11 @@ fn count_panics() -> Arc<AtomicUsize> {
 
 #[tokio::test(start_paused = true)]
 async fn a_close_timeout_of_zero_lets_a_slow_reader_take_its_time() {
-    let server = Server::builder().namespace("default", Events::new()).close_timeout(Duration::ZERO).build().unwrap();
+    let server = Server::builder()
+        .namespace("default", Events::new())
+        .limits(Limits::default().close_timeout(Duration::ZERO))
+        .build()
+        .unwrap();
     let (stream, to_server) = tokio::io::duplex(1 << 16);
     let driving = tokio::spawn(server.attach(to_server, http::Request::new(()).into_parts().0));
     tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use neffos::{CloseCode, CloseFrame, Events, Reply, Server, ServerBuilder, State};
+use neffos::{CloseCode, CloseFrame, Events, Limits, Reply, Server, ServerBuilder, State};
 use support::{Client, attach, exchange, named, start, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
@@ -72,8 +72,9 @@ async fn the_closing_is_spread_over_the_drain_window() {
 /// chatty. Returns how many milliseconds the drain took, and how many bytes the client read.
 async fn drained(close_timeout: Duration, queued: usize, is_chatty: bool) -> (u128, usize) {
     let hour = Duration::from_secs(3600);
-    let builder = builder(&Gate::default()).close_timeout(close_timeout).shutdown_timeout(hour);
-    let server = builder.ping_interval(Duration::ZERO).build().unwrap();
+    let builder =
+        builder(&Gate::default()).limits(Limits::default().close_timeout(close_timeout)).shutdown_timeout(hour);
+    let server = builder.limits(Limits::default().ping_interval(Duration::ZERO)).build().unwrap();
     let mut client = Client::over(attach(&server, 1024).0).await;
     client.greet().await;
     client.connect("default").await;
@@ -178,7 +179,7 @@ impl Ending {
 /// A client that has not read 40 messages of 1 KiB, most of which wait in its outbox.
 async fn behind() -> (Server, DuplexStream, JoinHandle<()>) {
     let builder = Server::builder().namespace("default", Events::new()).drain_window(Duration::ZERO);
-    let server = named(builder.ping_interval(Duration::ZERO)).build().unwrap();
+    let server = named(builder.limits(Limits::default().ping_interval(Duration::ZERO))).build().unwrap();
     let (stream, driving) = attach(&server, 4096);
     let mut client = Client::over(stream).await;
     client.greet().await;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use neffos::{Events, Message, Server, Side};
+use neffos::{Events, Limits, Message, Server, Side};
 use support::odd::{EVEN, Fault, Odd, Oddity};
 use support::sides::{At, NEVER, TRANSPORTS, Transport, client, server};
 use support::{Client, attach, drive_over, until, within};
@@ -36,7 +36,10 @@ async fn more_than_an_outbox_holds_is_sent_at_once_over_each_stream_that_accepts
 /// Broadcasts go to a receiver over an ordinary stream, and to one whose stream has a fault.
 async fn a_fault_is_its_own(oddity: Oddity) {
     let (closed, mut endings) = tokio::sync::mpsc::channel(2);
-    let builder = Server::builder().namespace("default", Events::new()).ping_interval(NEVER).ack_timeout(NEVER);
+    let builder = Server::builder()
+        .namespace("default", Events::new())
+        .limits(Limits::default().ping_interval(NEVER))
+        .ack_timeout(NEVER);
     let server = builder.on_closed(move |ended| closed.try_send(ended.by()).unwrap_or_default()).build().unwrap();
     let (stream, other) = Odd::pair(oddity);
     let driving = drive_over(&server, stream);

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use neffos::{Events, Message, Reply, Server, ServerBuilder};
+use neffos::{Events, Limits, Message, Reply, Server, ServerBuilder};
 use support::load::{Healthy, Watcher, bound, news, until_nothing_is_in_use};
 use support::secure::{Door, send_record_without_end};
 use support::{named, until, within};
@@ -166,7 +166,7 @@ async fn what_tls_has_to_send_counts_and_is_one_record_at_most() {
 #[tokio::test]
 async fn a_websocket_whose_record_of_tls_never_ends_is_closed_for_want_of_a_pong() {
     let (interval, limit) = (Duration::from_millis(100), Duration::from_millis(100));
-    let server = builder().ping_interval(interval).pong_timeout(limit).build().unwrap();
+    let server = builder().limits(Limits::default().ping_interval(interval).pong_timeout(limit)).build().unwrap();
     let door = Door::of(&server).await;
     let stream = door.enter_as("attacker").await.socket.into_inner();
     end_of(send_record_without_end(stream).await).await;
@@ -175,7 +175,8 @@ async fn a_websocket_whose_record_of_tls_never_ends_is_closed_for_want_of_a_pong
 
 #[tokio::test]
 async fn a_client_over_tls_that_takes_nothing_is_closed_although_its_outbox_is_empty() {
-    let builder = builder().slow_consumer_timeout(Duration::from_millis(300)).ping_interval(Duration::ZERO);
+    let builder = builder()
+        .limits(Limits::default().slow_consumer_timeout(Duration::from_millis(300)).ping_interval(Duration::ZERO));
     let server = builder.build().unwrap();
     let door = Door::of(&server).await;
     // Sockets that are accepted from then on have a small buffer.

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use neffos::{CloseCode, Conn, Error, Events, NsConn, Server, ServerBuilder, Side};
+use neffos::{CloseCode, Conn, Error, Events, Limits, NsConn, Server, ServerBuilder, Side};
 use support::sides::{At, NEVER, Owner, Stream, TRANSPORTS, Transport, Wire, agree, client, reply, server};
 use support::{Client, start, within};
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -182,8 +182,8 @@ async fn is_pinged<S: Side>(mut at: At<S>) {
 async fn a_deadline_wakes_a_connection_that_is_idle() {
     let soon = Duration::from_millis(50);
     for transport in TRANSPORTS {
-        is_pinged(server(transport, |builder| builder.ping_interval(soon)).await).await;
-        is_pinged(client(transport, |builder| builder.ping_interval(soon)).await).await;
+        is_pinged(server(transport, |builder| builder.limits(Limits::default().ping_interval(soon))).await).await;
+        is_pinged(client(transport, |builder| builder.limits(Limits::default().ping_interval(soon))).await).await;
     }
 }
 
@@ -262,7 +262,8 @@ async fn a_task_that_on_connect_waits_for_may_connect_a_namespace() {
     for transport in TRANSPORTS {
         let builder = Server::builder().namespace("default", Events::new());
         let builder = builder.on_connect(async |conn: Conn, _| tokio::spawn(connects(conn)).await.unwrap());
-        let builder = builder.ack_timeout(NEVER).ask_timeout(NEVER).ping_interval(Duration::ZERO);
+        let builder =
+            builder.ack_timeout(NEVER).limits(Limits::default().ask_timeout(NEVER).ping_interval(Duration::ZERO));
         let stream: Box<dyn Stream> = match transport {
             Transport::Tcp => Box::new(start(builder).await.upgrade(&[]).await.into_stream()),
             Transport::Memory => Box::new(support::attach(&builder.build().unwrap(), 1024).0),

@@ -97,7 +97,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // For fuzzers only: what they hold a whole server and a client up against, and the way to what stands beside the rest.
-    ("fuzzing", &["error", "message", "websocket", "exchange", "handles", "handlers", "client", "server", "http"]),
+    (
+        "fuzzing",
+        &["error", "message", "websocket", "exchange", "connection", "handles", "handlers", "client", "server", "http"],
+    ),
 ];
 
 /// Modules and files without a socket, a task or a clock: tests hand them their bytes and instants.

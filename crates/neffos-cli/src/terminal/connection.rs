@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use http::HeaderName;
-use neffos::{Client, ClientBuilder, ClientSide, CloseFrame, Conn, NsConn, Reconnect};
+use neffos::{Client, ClientBuilder, ClientSide, CloseFrame, Conn, Limits, NsConn, Reconnect};
 
 use super::args::{ConnectionArgs, StayArgs};
 use super::escape::safe;
@@ -14,10 +14,12 @@ use crate::failure::Failure;
 impl ConnectionArgs {
     /// A client that is told everything but its namespaces.
     pub(super) fn builder(&self) -> Result<ClientBuilder, Failure> {
-        let mut builder = Client::builder(&self.url)
-            .ask_timeout(self.ask_timeout.duration())
-            .max_message(MAX_MESSAGE)
-            .outbox(OUTBOX_MESSAGES, OUTBOX_BYTES);
+        let mut builder = Client::builder(&self.url).limits(
+            Limits::default()
+                .ask_timeout(self.ask_timeout.duration())
+                .max_message(MAX_MESSAGE)
+                .outbox(OUTBOX_MESSAGES, OUTBOX_BYTES),
+        );
         for header in &self.header {
             // The name may be a secret, too, when the user has written it wrong.
             let parts = header.parts().filter(|(name, _)| name.parse::<HeaderName>().is_ok());

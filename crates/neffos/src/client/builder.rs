@@ -18,12 +18,11 @@ use super::reconnect::{Change, Reconnect};
 use super::target::{Security, Target};
 #[cfg(feature = "tls")]
 use super::tls::{Tls, TlsSettings};
-use crate::connection::{Hub, Limits, StateMap};
+use crate::connection::{EffectiveLimits, Hub, Limits, StateMap};
 use crate::error::Error;
 use crate::handlers::{ClientApplication, Events, Namespaces, Setup};
 use crate::handles::{ClientSide, Conn, Line, Recovery};
 use crate::net::redact;
-use crate::session::ForeignRooms;
 
 /// Builds a [`Client`].
 ///
@@ -51,7 +50,7 @@ pub struct ClientBuilder {
     url: String,
     namespaces: Namespaces<ClientSide>,
     state: StateMap,
-    limits: Limits,
+    limits: EffectiveLimits,
     headers: HeaderMap,
     before_dial: Option<DialHook>,
     protocols: Vec<String>,
@@ -66,15 +65,11 @@ pub struct ClientBuilder {
 
 impl ClientBuilder {
     pub(super) fn new(url: &str) -> Self {
-        let mut limits = Limits::default();
-        // A server may count us in a room before its reply has told us.
-        limits.bounds.foreign_rooms = ForeignRooms::Allowed;
-        limits.max_message = MAX_MESSAGE;
         Self {
             url: url.to_owned(),
             namespaces: Namespaces::new(),
             state: StateMap::default(),
-            limits,
+            limits: EffectiveLimits::of_client(),
             headers: HeaderMap::new(),
             before_dial: None,
             protocols: Vec::new(),
@@ -195,97 +190,10 @@ impl ClientBuilder {
         self
     }
 
-    /// How large a message of the server may be, in bytes; beyond, the connection is closed with 1009. The default is
-    /// 1 MiB, which is also the default of what a server queues for one client.
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.limits.max_message = bytes;
-        self
-    }
-
-    /// In how many fragments a message may come; beyond, the connection is closed with 1009. The default is 1,024.
-    pub fn max_fragments(mut self, most: usize) -> Self {
-        self.limits.max_fragments = most;
-        self
-    }
-
-    /// How much may wait for a server that reads slowly. The defaults are 1,024 messages and 1 MiB; zero is refused. Replies
-    /// and control frames have half as much again to themselves.
-    pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
-        if messages == 0 || bytes == 0 {
-            self.faults.push("outbox: every queue has a bound; zero messages or bytes would hold nothing".to_owned());
-        }
-        (self.limits.outbox.messages, self.limits.outbox.bytes) = (messages, bytes);
-        self
-    }
-
-    /// How long the server may take no byte of what waits for it; beyond, the connection is cut. The default is 10 s.
-    pub fn slow_consumer_timeout(mut self, limit: Duration) -> Self {
-        self.limits.slow_consumer_timeout = limit;
-        self
-    }
-
-    /// How long a message of the server may take from its first byte to its last, and again for each 64 KiB of a longer one;
-    /// beyond, the connection is cut with 1013. The default is 60 s; zero means no limit.
-    pub fn message_timeout(mut self, limit: Duration) -> Self {
-        self.limits.message_timeout = limit;
-        self
-    }
-
-    /// After which silence of the server it is pinged. The default is 25 s.
-    pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.limits.ping_interval = interval;
-        self
-    }
-
-    /// How long the server may take to answer a ping; beyond, the connection is cut. The default is 10 s.
-    pub fn pong_timeout(mut self, limit: Duration) -> Self {
-        self.limits.pong_timeout = limit;
-        self
-    }
-
-    /// How long an ask waits for its reply. The default is 10 s.
-    pub fn ask_timeout(mut self, limit: Duration) -> Self {
-        self.limits.ask_timeout = limit;
-        self
-    }
-
-    /// How many asks may be open at once. The default is 64.
-    pub fn max_asks(mut self, most: usize) -> Self {
-        self.limits.max_asks = most;
-        self
-    }
-
-    /// How many events may wait for a slow handler; beyond, nothing more is read until there is room. The default is 64, and
-    /// what one read holds (16 KiB).
-    pub fn max_waiting_events(mut self, most: usize) -> Self {
-        self.limits.max_waiting_events = most;
-        self
-    }
-
-    /// How many bytes of events of one connection may be queued for a slow handler. Beyond, nothing more is read from it until there
-    /// is room. The default is 256 KiB, and zero is no limit. One message more may be queued, and four times as much while an ask
-    /// is open, since its reply may come behind the events.
-    pub fn max_waiting_bytes(mut self, most: usize) -> Self {
-        self.limits.max_waiting_bytes = most;
-        self
-    }
-
-    /// How many rooms the server may make this client join, over all namespaces. The default is 128.
-    pub fn max_rooms(mut self, most: usize) -> Self {
-        self.limits.bounds.rooms = most;
-        self
-    }
-
-    /// How long the socket may take for its end: for the queued messages, the close frame and the answer to it. A server that takes
-    /// no byte for half of it is left. The default is 5 s.
-    pub fn close_timeout(mut self, limit: Duration) -> Self {
-        self.limits.close_timeout = limit;
-        self
-    }
-
-    /// How long handlers may run on after the connection has ended. The default is 10 s.
-    pub fn handler_grace(mut self, limit: Duration) -> Self {
-        self.limits.handler_grace = limit;
+    /// Sets limits that both sides have, such as the size of a message or the time for a reply. A limit that `limits` does not set
+    /// stays as it is: at its default, or as an earlier call has set it.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits.set(limits);
         self
     }
 
@@ -374,6 +282,7 @@ impl ClientBuilder {
         if let Some(fault) = self.faults.first() {
             return Err(Error::config(fault));
         }
+        self.limits.check()?;
         if let Some(policy) = &self.reconnect {
             policy.check()?;
         }
@@ -464,6 +373,3 @@ impl<const N: usize> IntoNamespaces for [(&str, Events<ClientSide>); N] {
         self.into_iter().map(|(name, events)| (name.to_owned(), events)).collect()
     }
 }
-
-/// As many bytes as a server's outbox holds by default.
-const MAX_MESSAGE: usize = 1024 * 1024;

@@ -13,7 +13,7 @@ use http::request::Parts;
 
 use super::casts::casts;
 use super::closed::Closed;
-use super::limits::Limits;
+use super::limits::EffectiveLimits;
 use super::outcome::{OutcomeFuture, Running};
 use super::peer::Peer;
 use super::rates::{RateCounts, RateLimited};
@@ -30,7 +30,7 @@ use crate::websocket::Role;
 
 pub(crate) struct Hub {
     pub(crate) role: Role,
-    pub(crate) limits: Limits,
+    pub(crate) limits: EffectiveLimits,
     /// Whether the server is open, and for whom. A client has one, too, and does not use it.
     pub(crate) gate: Arc<Gate>,
     pub(crate) app: Arc<dyn Application>,
@@ -49,7 +49,12 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// A server's.
-    pub(crate) fn new(limits: Limits, app: Arc<dyn Application>, state: StateMap, fanout: Fanout<Peer>) -> Self {
+    pub(crate) fn new(
+        limits: EffectiveLimits,
+        app: Arc<dyn Application>,
+        state: StateMap,
+        fanout: Fanout<Peer>,
+    ) -> Self {
         Self {
             role: Role::Server,
             limits,
@@ -67,7 +72,7 @@ impl Hub {
     }
 
     /// A client's. Its engine never has more than one member: it keeps the counters.
-    pub(crate) fn of_client(limits: Limits, app: Arc<dyn Application>, state: StateMap) -> Self {
+    pub(crate) fn of_client(limits: EffectiveLimits, app: Arc<dyn Application>, state: StateMap) -> Self {
         let fanout = Fanout::new(NonZeroUsize::MIN, false);
         Self { role: Role::Client, ..Self::new(limits, app, state, fanout) }
     }

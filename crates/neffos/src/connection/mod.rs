@@ -2,7 +2,7 @@
 //!
 //! - `hub.rs`: what all connections of a server share, and what their tasks ask of the application; `values.rs`: values that applications keep; `casts.rs`: broadcasts out of messages.
 //! - `outcome.rs`: what a handler decided; `here.rs`: the connections of a server, as the exchange sees them.
-//! - `limits.rs`: bounds and deadlines.
+//! - `limits.rs`: limits that applications set, and the defaults of both sides.
 //! - `peer.rs`: the shared state of one connection: session, outbox, socket; `socket.rs`: TCP or another stream; `driven.rs`: the latter;
 //!   `secured.rs`: TLS.
 //! - `closed.rs`: how a connection ended.
@@ -40,7 +40,8 @@ pub use closed::{Closed, ClosedBy};
 pub(crate) use driven::Stream;
 pub(crate) use driver::{Start, drive};
 pub(crate) use hub::{Application, Hub};
-pub(crate) use limits::Limits;
+pub(crate) use limits::EffectiveLimits;
+pub use limits::Limits;
 pub(crate) use outcome::{Outcome, OutcomeFuture, Running};
 pub(crate) use peer::{Identity, Peer};
 pub use rates::RateLimited;

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::guest::{PATIENCE, Stranger};
 use super::script::{MOST_STEPS, Script, text};
 use crate::client::{Client, ClientBuilder};
+use crate::connection::Limits;
 use crate::error::Error;
 use crate::handlers::{Events, Reply};
 use crate::handles::{ClientSide, NsConn};
@@ -83,12 +84,15 @@ fn builder() -> ClientBuilder {
     Client::builder("ws://host/")
         .namespace("default", default)
         .namespace("other", Events::new())
-        .max_message(2048)
-        .max_fragments(8)
-        .max_rooms(4)
-        .max_asks(4)
-        .max_waiting_events(4)
-        .ask_timeout(Duration::from_secs(3))
+        .limits(
+            Limits::default()
+                .max_message(2048)
+                .max_fragments(8)
+                .max_rooms(4)
+                .max_asks(4)
+                .max_inbox_events(4)
+                .ask_timeout(Duration::from_secs(3)),
+        )
         .no_proxy()
 }
 

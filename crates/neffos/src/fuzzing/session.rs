@@ -7,6 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::guest::{Neighbour, Stranger, attach};
 use super::script::{MOST_STEPS, Script, text};
+use crate::connection::Limits;
 use crate::handlers::{Events, Reply};
 use crate::handles::NsConn;
 use crate::message::Message;
@@ -80,14 +81,17 @@ fn server() -> Server {
         .namespace("default", default)
         .namespace("other", Events::new())
         .namespace("", native)
-        .max_message(2048)
-        .max_fragments(8)
-        .max_rooms(4)
-        .max_asks(4)
-        .max_waiting_events(4)
+        .limits(
+            Limits::default()
+                .max_message(2048)
+                .max_fragments(8)
+                .max_rooms(4)
+                .max_asks(4)
+                .max_inbox_events(4)
+                .outbox(32, 4096)
+                .ask_timeout(Duration::from_secs(3)),
+        )
         .max_pending_pongs(4)
-        .outbox(32, 4096)
-        .ask_timeout(Duration::from_secs(3))
         .shards(1)
         .build()
         .expect("settings that fit")

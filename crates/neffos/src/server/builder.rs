@@ -12,7 +12,7 @@ use http::request::Parts;
 use super::{Server, default_shards};
 use crate::admission::{Gate, GateSettings, UpgradeError};
 use crate::budget::{Budget, MemoryBudget, Source};
-use crate::connection::{Closed, Hub, Limits, StateMap};
+use crate::connection::{Closed, EffectiveLimits, Hub, Limits, StateMap};
 use crate::error::Error;
 use crate::exchange::{ClusterStatus, Exchange, Here, Plan, QueueLimits};
 use crate::fanout::{Fanout, Overflow, Watch};
@@ -35,7 +35,7 @@ use crate::time_limit;
 /// ```
 /// use std::time::Duration;
 ///
-/// use neffos::{Conn, Error, Events, Server};
+/// use neffos::{Conn, Error, Events, Limits, Server};
 ///
 /// let server = Server::builder()
 ///     .namespace("default", Events::new())
@@ -47,7 +47,7 @@ use crate::time_limit;
 ///         "stranger" => Err(Error::new("who are you?")),
 ///         _ => Ok(()),
 ///     })
-///     .ping_interval(Duration::from_secs(10))
+///     .limits(Limits::default().ping_interval(Duration::from_secs(10)))
 ///     .build()?;
 /// # Ok::<(), neffos::Error>(())
 /// ```
@@ -55,7 +55,7 @@ use crate::time_limit;
 pub struct ServerBuilder {
     namespaces: Namespaces<ServerSide>,
     state: StateMap,
-    pub(super) limits: Limits,
+    pub(super) limits: EffectiveLimits,
     pub(super) gate: GateSettings,
     hooks: Hooks,
     shards: Option<usize>,
@@ -70,7 +70,7 @@ impl ServerBuilder {
         Self {
             namespaces: Namespaces::new(),
             state: StateMap::default(),
-            limits: Limits::default(),
+            limits: EffectiveLimits::of_server(),
             gate: GateSettings::default(),
             hooks: Hooks::default(),
             shards: None,
@@ -135,6 +135,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets limits that both sides have, such as the size of a message or the time for a reply. A limit that `limits` does not set
+    /// stays as it is: at its default, or as an earlier call has set it.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits.set(limits);
+        self
+    }
+
     /// How many connections there may be at once; beyond, clients get 503. The default is 100,000. A listener of this crate
     /// has as many places again for clients that are no websockets, or not yet.
     pub fn max_connections(mut self, most: usize) -> Self {
@@ -182,7 +189,7 @@ impl ServerBuilder {
     /// How long a request that is no websocket may take, from the end of its head to the last byte of its answer; beyond, its
     /// connection is closed. The default is two minutes. Holds for the listeners of this crate. An application that streams its
     /// answers needs zero, no limit; a client that takes no byte is still cut, after
-    /// [`slow_consumer_timeout`](Self::slow_consumer_timeout).
+    /// [`slow_consumer_timeout`](Limits::slow_consumer_timeout).
     pub fn response_timeout(mut self, limit: Duration) -> Self {
         self.gate.response_timeout = limit;
         self
@@ -199,21 +206,9 @@ impl ServerBuilder {
     /// How long it may take after the upgrade until a connection is open: the client greets, and
     /// [`on_connect`](ServerBuilder::on_connect) decides. The default is 10 s; zero is no limit. A client that does not greet is closed with
     /// 1008. One that `on_connect` has not decided about is closed with 1013, so that it comes back. `on_connect` may then run on for
-    /// [`handler_grace`](ServerBuilder::handler_grace), before it is dropped. It has no limit once it has admitted the client by a call.
+    /// [`handler_grace`](Limits::handler_grace), before it is dropped. It has no limit once it has admitted the client by a call.
     pub fn ack_timeout(mut self, limit: Duration) -> Self {
         self.limits.ack_timeout = limit;
-        self
-    }
-
-    /// How large a message of a client may be, in bytes; beyond, it is closed with 1009. The default is 64 KiB.
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.limits.max_message = bytes;
-        self
-    }
-
-    /// In how many fragments a message may come; beyond, the client is closed with 1009. The default is 1,024.
-    pub fn max_fragments(mut self, most: usize) -> Self {
-        self.limits.max_fragments = most;
         self
     }
 
@@ -238,16 +233,6 @@ impl ServerBuilder {
     /// when it reconnects.
     pub fn join_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.joins = rate;
-        self
-    }
-
-    /// How much may wait for a connection that reads slowly. The defaults are 1,024 messages and 1 MiB; zero is refused.
-    /// Replies and control frames have half as much again to themselves.
-    pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
-        if messages == 0 || bytes == 0 {
-            self.faults.push("outbox: every queue has a bound; zero messages or bytes would hold nothing".to_owned());
-        }
-        (self.limits.outbox.messages, self.limits.outbox.bytes) = (messages, bytes);
         self
     }
 
@@ -292,31 +277,6 @@ impl ServerBuilder {
         self
     }
 
-    /// How long a connection may take no byte of what waits for it; beyond, it is cut with 1013. The default is 10 s.
-    pub fn slow_consumer_timeout(mut self, limit: Duration) -> Self {
-        self.limits.slow_consumer_timeout = limit;
-        self
-    }
-
-    /// How long a message of a client may take from its first byte to its last, and again for each 64 KiB of a longer one;
-    /// beyond, the connection is cut with 1013. The default is 60 s; zero means no limit.
-    pub fn message_timeout(mut self, limit: Duration) -> Self {
-        self.limits.message_timeout = limit;
-        self
-    }
-
-    /// After which silence of the client it is pinged. The default is 25 s.
-    pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.limits.ping_interval = interval;
-        self
-    }
-
-    /// How long a client may take to answer a ping; beyond, it is cut. The default is 10 s.
-    pub fn pong_timeout(mut self, limit: Duration) -> Self {
-        self.limits.pong_timeout = limit;
-        self
-    }
-
     /// How many answers to pings may wait for a client that does not read them; beyond, it is cut with 1008. The default is 16.
     /// Of pings that come faster than others can be served in between, only the last is answered.
     pub fn max_pending_pongs(mut self, most: usize) -> Self {
@@ -324,42 +284,9 @@ impl ServerBuilder {
         self
     }
 
-    /// How long an ask waits for its reply. The default is 10 s.
-    pub fn ask_timeout(mut self, limit: Duration) -> Self {
-        self.limits.ask_timeout = limit;
-        self
-    }
-
-    /// How many asks one connection may have open. The default is 64.
-    pub fn max_asks(mut self, most: usize) -> Self {
-        self.limits.max_asks = most;
-        self
-    }
-
-    /// How many events of one connection may wait for a slow handler; beyond, nothing more is read from it until there is
-    /// room. The default is 64, and what one read holds (16 KiB).
-    pub fn max_waiting_events(mut self, most: usize) -> Self {
-        self.limits.max_waiting_events = most;
-        self
-    }
-
-    /// How many bytes of events of one connection may be queued for a slow handler. Beyond, nothing more is read from it until there
-    /// is room. The default is 256 KiB, and zero is no limit. One message more may be queued, and four times as much while an ask
-    /// is open, since its reply may come behind the events.
-    pub fn max_waiting_bytes(mut self, most: usize) -> Self {
-        self.limits.max_waiting_bytes = most;
-        self
-    }
-
     /// How many namespaces one connection may be in. The default is 32.
     pub fn max_namespaces(mut self, most: usize) -> Self {
         self.limits.bounds.namespaces = most;
-        self
-    }
-
-    /// How many rooms one connection may be in, over all namespaces. The default is 128.
-    pub fn max_rooms(mut self, most: usize) -> Self {
-        self.limits.bounds.rooms = most;
         self
     }
 
@@ -372,19 +299,6 @@ impl ServerBuilder {
     /// Lets clients send events to rooms that they have not joined. By default they are told `bad room`.
     pub fn allow_foreign_rooms(mut self) -> Self {
         self.limits.bounds.foreign_rooms = ForeignRooms::Allowed;
-        self
-    }
-
-    /// How long a socket may take for its end: for the queued messages, the close frame and the answer to it. A client that takes no
-    /// byte for half of it is cut. The default is 5 s.
-    pub fn close_timeout(mut self, limit: Duration) -> Self {
-        self.limits.close_timeout = limit;
-        self
-    }
-
-    /// How long handlers may run on after their connection has ended. The default is 10 s.
-    pub fn handler_grace(mut self, limit: Duration) -> Self {
-        self.limits.handler_grace = limit;
         self
     }
 
@@ -460,6 +374,7 @@ impl ServerBuilder {
         if let Some(fault) = self.faults.first() {
             return Err(Error::config(fault));
         }
+        self.limits.check()?;
         self.namespaces.check(&Setup { state: &self.state })?;
         let shards = match self.shards {
             None => default_shards(),

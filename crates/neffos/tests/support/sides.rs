@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use neffos::{
-    Client as Ours, ClientBuilder, ClientSide, Events, Message, NsConn, Reply, Server, ServerBuilder, ServerSide, Side,
-    State,
+    Client as Ours, ClientBuilder, ClientSide, Events, Limits, Message, NsConn, Reply, Server, ServerBuilder,
+    ServerSide, Side, State,
 };
 use tokio::io::{AsyncRead, AsyncWrite, duplex};
 use tokio::net::TcpListener;
@@ -93,14 +93,24 @@ pub(crate) fn late<S: Side>() -> Events<S> {
 
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
+/// A connection with these limits ends only when a test ends it, and its inbox is full after two events.
+fn patient() -> Limits {
+    Limits::default()
+        .max_inbox_events(2)
+        .ask_timeout(NEVER)
+        .ping_interval(Duration::ZERO)
+        .slow_consumer_timeout(Duration::ZERO)
+        .close_timeout(NEVER)
+        .handler_grace(NEVER)
+}
+
 pub(crate) async fn server(
     transport: Transport,
     adjust: impl FnOnce(ServerBuilder) -> ServerBuilder,
 ) -> At<ServerSide> {
     let gate = Gate::new();
     let builder = Server::builder().namespace("default", events()).namespace("late", late()).state(gate.clone());
-    let builder = builder.max_waiting_events(2).ask_timeout(NEVER).ping_interval(Duration::ZERO);
-    let builder = adjust(builder.slow_consumer_timeout(Duration::ZERO).close_timeout(NEVER).handler_grace(NEVER));
+    let builder = adjust(builder.limits(patient()));
     let (server, stream): (_, Box<dyn Stream>) = match transport {
         Transport::Tcp => {
             let running = start(builder).await;
@@ -146,8 +156,7 @@ pub(crate) async fn client(
     };
     let builder = Ours::builder(&url).no_proxy();
     let builder = builder.namespace("default", events()).namespace("late", late()).state(gate.clone());
-    let builder = builder.max_waiting_events(2).ask_timeout(NEVER).ping_interval(Duration::ZERO);
-    let builder = adjust(builder.slow_consumer_timeout(Duration::ZERO).close_timeout(NEVER).handler_grace(NEVER));
+    let builder = adjust(builder.limits(patient()));
     let (client, wire) = match transport {
         Transport::Tcp => {
             let accepting = async { Box::new(within(listener.accept()).await.unwrap().0) as Box<dyn Stream> };

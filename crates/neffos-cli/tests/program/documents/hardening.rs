@@ -13,6 +13,7 @@ const METHODS: &[(&str, &[&str])] = &[
         &["neffos/src/server/builder.rs", "neffos/src/server/doors.rs", "neffos/src/server/compression.rs"],
     ),
     ("ClientBuilder", &["neffos/src/client/builder.rs"]),
+    ("Limits", &["neffos/src/connection/limits.rs"]),
     ("Reconnect", &["neffos/src/client/reconnect.rs"]),
     ("Dialect", &["neffos/src/exchange/dialect.rs"]),
     ("Message", &["neffos/src/message/mod.rs"]),
@@ -93,7 +94,7 @@ fn is_setting(name: &str) -> bool {
     match name.split_once("::") {
         Some((owner, method)) => is_method(owner, method),
         None if name.contains(char::is_uppercase) => read(OPTIONS_JS).contains(&format!("\n  {name}?: ")),
-        None => is_method("ServerBuilder", name),
+        None => is_method("ServerBuilder", name) || is_method("Limits", name),
     }
 }
 

@@ -86,6 +86,7 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
         &[
             ("go\n", Not("it is what is left behind; the tests of `interop/go` are in the same words")),
             ("rust,no_run\n", Compiled(LIBRARY)),
+            ("rust\n", Compiled(LIBRARY)),
         ],
     ),
     (

@@ -147,8 +147,8 @@ impl Driver {
     fn inbox_is_full(&self, events: usize, bytes: usize) -> bool {
         let limits = &self.peer.hub().limits;
         let reaches = |queued: usize, limit: usize, times| limit > 0 && queued >= limit.saturating_mul(times);
-        reaches(self.inbox.len(), limits.max_waiting_events, events)
-            || reaches(self.inbox.bytes(), limits.max_waiting_bytes, bytes)
+        reaches(self.inbox.len(), limits.max_inbox_events, events)
+            || reaches(self.inbox.bytes(), limits.max_inbox_bytes, bytes)
     }
 
     /// Handles bytes that were read; those beyond the bound of one poll are kept for the next.

@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use super::super::io;
 use super::super::peer::Outgoing;
 use super::super::socket::{READS, WRITES};
-use super::super::{Application, Hub, Identity, Limits, Running, Socket, StateMap};
+use super::super::{Application, EffectiveLimits, Hub, Identity, Running, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
 use crate::message::wire::NativeMode;
@@ -44,7 +44,7 @@ pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
 
 fn hub() -> Arc<Hub> {
     let fanout = Fanout::new(NonZeroUsize::MIN, false);
-    Arc::new(Hub::new(Limits::default(), Arc::new(Nothing), StateMap::default(), fanout))
+    Arc::new(Hub::new(EffectiveLimits::of_server(), Arc::new(Nothing), StateMap::default(), fanout))
 }
 
 fn identity() -> Identity {
