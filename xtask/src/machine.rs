@@ -43,6 +43,17 @@ pub fn need_proxies() -> Result {
     need(&PROXIES)
 }
 
+/// Installs the compiler of protobuf, where it is missing: Sockudo's build needs it.
+///
+/// # Errors
+/// When it cannot be installed; the text says what to install by hand.
+pub fn need_protoc() -> Result {
+    match find("protoc") {
+        Some(_) => Ok(()),
+        None => install(&["protobuf-compiler"]),
+    }
+}
+
 /// Programs whose packages have their names.
 fn need(programs: &[&str]) -> Result {
     let missing: Vec<_> = programs.iter().copied().filter(|program| find(program).is_none()).collect();

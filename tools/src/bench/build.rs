@@ -116,7 +116,10 @@ impl Kind {
                 steps.run("Go", machine::need_go)?;
                 go::build_centrifugo(steps, workspace)
             }
-            Self::Sockudo => steps.command(&mut install_sockudo(workspace)),
+            Self::Sockudo => {
+                steps.run("protoc", machine::need_protoc)?;
+                steps.command(&mut install_sockudo(workspace))
+            }
         }
     }
 }
