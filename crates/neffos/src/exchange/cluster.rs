@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use super::dialect::Dialect;
 use super::keeper;
-use super::node::{Answers, Node, Selection};
+use super::node::state::Answers;
+use super::node::{Node, Selection};
 use super::queue::QueueLimits;
 use super::seam::Exchange;
 use super::status::{ClusterCount, ClusterStatus, LinkState, Situation};
@@ -229,7 +230,10 @@ fn status(node: &Node) -> ClusterStatus {
         let queue = node.queue();
         (queue.len(), queue.bytes(), queue.dropped())
     };
-    let tallies = &node.tallies;
+    let (tallies, subscriptions) = {
+        let state = node.state();
+        (state.tallies, state.interest.len())
+    };
     ClusterStatus {
         state: now.state,
         lasted: now.since.elapsed(),
@@ -237,20 +241,20 @@ fn status(node: &Node) -> ClusterStatus {
         lag: node.lag(),
         queued,
         queued_bytes,
-        subscriptions: node.interest().len(),
+        subscriptions,
         servers: node.census().servers,
-        published: tallies.published.read(),
+        published: tallies.published,
         dropped,
-        uncertain: tallies.uncertain.read(),
-        refused: tallies.refused.read(),
-        received: tallies.received.read(),
-        recovered: tallies.recovered.read(),
-        missed: tallies.missed.read(),
-        stale: tallies.stale.read(),
-        rejected: tallies.rejected.read(),
-        replayed: tallies.replayed.read(),
-        unconfirmed: tallies.unconfirmed.read(),
-        links: tallies.links.read(),
+        uncertain: tallies.uncertain,
+        refused: tallies.refused,
+        received: tallies.received,
+        recovered: tallies.recovered,
+        missed: tallies.missed,
+        stale: tallies.stale,
+        rejected: tallies.rejected,
+        replayed: tallies.replayed,
+        unconfirmed: tallies.unconfirmed,
+        links: tallies.links,
     }
 }
 

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::draft::{Draft, Said, Stamp};
 use super::envelope::Body;
 use super::gate::Order;
 use super::node::Node;
 use super::parcel::Parcel;
+use super::seal::Seals;
 use super::seam::{Exchange, Inbox, Link, LinkError};
 use super::status::{LinkState, Situation};
 
 /// Keeps `node` linked, for ever.
 pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
-    let mut tries = 0;
+    let (mut tries, mut seals) = (0, Seals::new(Instant::now()));
     loop {
         let number = node.next_link();
         let opened = timeout(CONNECT_PATIENCE, exchange.connect(Inbox::new(&node, number))).await;
@@ -27,9 +28,8 @@ pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
             Err(_) => "the broker does not answer".into(),
             Ok(Err(fault)) => fault,
             Ok(Ok(link)) => {
-                node.tallies.links.add(1);
                 node.link_opened(if link.keeps_order() { Order::Total } else { Order::PerChannel });
-                let fault = live(&node, &link, number).await;
+                let fault = live((&node, number), &link, &mut seals).await;
                 let was_up = node.situation.borrow().state == LinkState::Up;
                 tries = if was_up { 0 } else { tries };
                 fault
@@ -50,8 +50,8 @@ fn pause(tries: u32, dice: f64) -> Duration {
 }
 
 /// One link's life; returns why it is over.
-async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
-    let needed = node.interest().link_up();
+async fn live<L: Link>((node, number): (&Arc<Node>, u32), link: &L, seals: &mut Seals) -> LinkError {
+    let needed = node.state().interest.link_up();
     let work = async {
         let mut fresh = Vec::new();
         // Those who come meanwhile have their turn later: there may always be more.
@@ -61,7 +61,8 @@ async fn live<L: Link>(node: &Arc<Node>, link: &L, number: u32) -> LinkError {
         node.tell_all(&Body::Hello { connections: node.own_connections() });
         node.request_resends();
         node.situation.send_modify(|now| *now = Situation::now(LinkState::Resuming, now.fault.take()));
-        tokio::try_join!(subscriptions(node, link, fresh), publications(node, link, number), watch(node, number))
+        let publisher = Publisher { node, link, number, seals };
+        tokio::try_join!(subscriptions(node, link, fresh), publisher.run(), watch(node, number))
     };
     tokio::select! {
         biased;
@@ -81,7 +82,7 @@ async fn subscriptions<L: Link>(node: &Node, link: &L, mut fresh: Vec<Arc<str>>)
         if !fresh.is_empty() && !link.confirms_everywhere() {
             node.sign_of_others().await;
         }
-        node.interest().confirm(&fresh);
+        node.state().interest.confirm(&fresh);
         let changed = node.wishes_changed.notified();
         fresh = match subscribe(node, link).await? {
             Some(fresh) => fresh,
@@ -95,7 +96,7 @@ async fn subscriptions<L: Link>(node: &Node, link: &L, mut fresh: Vec<Arc<str>>)
 
 /// Tells the broker what has changed: which channels are subscribed to from now on; none when nothing has changed.
 async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<Option<Vec<Arc<str>>>, LinkError> {
-    let wishes = node.interest().wishes(MOST_WISHES);
+    let wishes = node.state().interest.wishes(MOST_WISHES);
     if wishes.is_empty() {
         return Ok(None);
     }
@@ -108,47 +109,61 @@ async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<Option<Vec<Arc<str>
     Ok(Some(wishes.subscribe))
 }
 
-async fn publications<L: Link>(node: &Node, link: &L, number: u32) -> Result<(), LinkError> {
-    loop {
-        // What is handed to a link that is over is lost; what still waits is not.
-        if let Some(fault) = link.closed().now_or_never() {
-            return Err(fault);
-        }
-        let changed = node.queue_changed.notified();
-        let batch = node.next_batch();
-        if batch.drafts.is_empty() {
-            changed.await;
-            continue;
-        }
-        let parcels = batch.drafts.into_iter().filter_map(|(draft, said)| parcel(node, link, number, draft, said));
-        let parcels: Vec<_> = parcels.collect();
-        // This future may be dropped meanwhile.
-        let handed = node.tallies.hand(parcels.len() as u64);
-        within("the broker takes no messages", link.publish(parcels)).await?;
-        handed.taken();
-        if let Some(probe) = batch.probe {
-            node.probe_published(probe);
-        }
-    }
+/// Publishes over a link.
+struct Publisher<'a, L> {
+    node: &'a Node,
+    link: &'a L,
+    number: u32,
+    seals: &'a mut Seals,
 }
 
-/// What is handed to the link, and kept for those who miss it; none when the broker would not take it.
-fn parcel<L: Link>(node: &Node, link: &L, number: u32, draft: Draft, said: Said) -> Option<Parcel> {
-    let is_numbered = draft.stamp == Stamp::Envelope && said.is_message;
-    let parcel = node.sealed(draft, said, number);
-    if let Some(fault) = link.refusal(&parcel) {
-        node.tallies.refused.add(1);
-        tracing::warn!(channel = &*parcel.channel, %fault, "dropped a message for the other servers");
-        return None;
+impl<L: Link> Publisher<'_, L> {
+    async fn run(mut self) -> Result<(), LinkError> {
+        let Self { node, link, .. } = self;
+        loop {
+            // What is handed to a link that is over is lost; what still waits is not.
+            if let Some(fault) = link.closed().now_or_never() {
+                return Err(fault);
+            }
+            let changed = node.queue_changed.notified();
+            let batch = node.next_batch();
+            if batch.drafts.is_empty() {
+                changed.await;
+                continue;
+            }
+            let parcels = self.parcels(batch.drafts);
+            // This future may be dropped meanwhile.
+            let handed = node.hand(parcels.len());
+            within("the broker takes no messages", link.publish(parcels)).await?;
+            handed.taken();
+            if let Some(probe) = batch.probe {
+                node.probe_published(probe);
+            }
+        }
     }
-    if is_numbered {
-        node.keep(said.number, &parcel);
+
+    /// What is handed to the link. Its messages are kept for nodes that miss them.
+    fn parcels(&mut self, drafts: Vec<(Draft, Said)>) -> Vec<Parcel> {
+        let parcels: Vec<_> = drafts.into_iter().filter_map(|(draft, said)| self.parcel(draft, said)).collect();
+        self.node.keep(parcels.iter().filter_map(|(parcel, number)| Some(((*number)?, parcel))));
+        parcels.into_iter().map(|(parcel, _)| parcel).collect()
     }
-    Some(parcel)
+
+    /// A draft as it is published, with its number if it is a message that may be resent. None when the broker would not take it.
+    fn parcel(&mut self, draft: Draft, said: Said) -> Option<(Parcel, Option<u64>)> {
+        let is_numbered = draft.stamp == Stamp::Envelope && said.is_message;
+        let parcel = self.node.sealed(draft, said, self.number, self.seals);
+        if let Some(fault) = self.link.refusal(&parcel) {
+            self.node.state().tallies.refused += 1;
+            tracing::warn!(channel = &*parcel.channel, %fault, "dropped a message for the other servers");
+            return None;
+        }
+        Some((parcel, is_numbered.then_some(said.number)))
+    }
 }
 
 /// Sees that something comes back, waits for the other servers, lets messages go, and then sees to it that they arrive.
-async fn watch(node: &Node, number: u32) -> Result<(), LinkError> {
+async fn watch(node: &Arc<Node>, number: u32) -> Result<(), LinkError> {
     back(node, node.first_probe()).await?;
     // Who is not back by then may be gone.
     timeout(OTHERS_PATIENCE, node.others_are_back(number)).await.ok();

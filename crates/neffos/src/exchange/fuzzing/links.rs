@@ -283,8 +283,9 @@ impl World {
             let node = &self.running[ear].node;
             let others = (0..SERVERS).filter(|of| *of != ear);
             let at_senders = others.clone().map(|of| &self.running[of].node);
-            let at_senders = at_senders.map(|node| node.queue().dropped() + node.tallies.uncertain.read()).sum::<u64>();
-            let missed = node.tallies.missed.read();
+            let at_senders =
+                at_senders.map(|node| node.queue().dropped() + node.state().tallies.uncertain).sum::<u64>();
+            let missed = node.state().tallies.missed;
             let lost = others.map(|of| self.lost(ear, of).len() as u64).sum::<u64>();
             assert!(lost <= missed + at_senders, "{ear} lost {lost}, and counted {missed}; its senders {at_senders}");
             assert!(!self.kind.is_brief || missed == 0, "{ear} counted {missed} after short faults");
@@ -473,7 +474,7 @@ mod tests {
             sleep(SETTLED).await;
             world.say(1, None);
             sleep(SETTLED).await;
-            let (lost, missed) = (world.lost(0, 1), world.running[0].node.tallies.missed.read());
+            let (lost, missed) = (world.lost(0, 1), world.running[0].node.state().tallies.missed);
             let kept_from = 10_u64.saturating_sub(9_900 / pause) as usize;
             assert!(lost.iter().all(|number| *number < kept_from), "round {round}, {is_signed}, {is_cut}: {lost:?}");
             assert_eq!(lost.len() as u64, missed, "round {round}, {is_signed}, {is_cut}");

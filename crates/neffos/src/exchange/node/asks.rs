@@ -2,7 +2,6 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -15,7 +14,6 @@ use super::super::envelope::{self, Body, Packed};
 use super::super::go;
 use super::super::node_id::NodeId;
 use super::Node;
-use crate::lock::lock;
 use crate::message::Message;
 
 /// An ask that waits; it is forgotten with it.
@@ -26,26 +24,8 @@ struct Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        lock(&self.node.asks).remove(&self.token);
-    }
-}
-
-/// How the tokens of a server's asks end, by which it knows them when they come back. Clients see it: it is not the server's
-/// name, which nobody must be able to write under.
-#[derive(Debug)]
-pub(super) struct AsksMark(String);
-
-impl AsksMark {
-    pub(super) fn random() -> Self {
-        Self(format!("-{:016x}", rand::random::<u64>()))
-    }
-
-    fn put_on(&self, token: &str) -> SmolStr {
-        format!("{token}{}", self.0).into()
-    }
-
-    fn is_on(&self, token: &str) -> bool {
-        token.ends_with(&self.0)
+        // Its waiter is gone.
+        drop(self.node.state().asks.close(&self.token));
     }
 }
 
@@ -53,26 +33,16 @@ impl AsksMark {
 struct Turn(Arc<Node>);
 
 impl Turn {
-    fn take(node: &Arc<Node>) -> Option<Self> {
-        let turn = Self(node.clone());
-        let others = turn.asked().fetch_add(1, Ordering::Relaxed);
-        (others < MOST_ASKED).then_some(turn)
-    }
-
     async fn answer(self, to: Option<NodeId>, token: SmolStr, asked: BoxFuture<'static, Option<Message>>) {
         if let Some(answer) = asked.await {
             self.0.answer(to, &token, &answer);
         }
     }
-
-    fn asked(&self) -> &AtomicUsize {
-        &self.0.asked
-    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.asked().fetch_sub(1, Ordering::Relaxed);
+        self.0.state().asks.end_answer();
     }
 }
 
@@ -83,9 +53,8 @@ impl Node {
     ///
     /// Dropping the future forgets the ask.
     pub(crate) async fn ask(self: Arc<Self>, message: Message, token: SmolStr, patience: Duration) -> Message {
-        let token = self.asks_mark.put_on(&token);
         let (told, wait) = oneshot::channel();
-        lock(&self.asks).insert(token.clone(), told);
+        let token = self.state().asks.open(&token, told);
         let _asked = Asked { node: self.clone(), token: token.clone() };
         // Servers in Go answer on a channel of the token's own.
         let _claim = match self.dialect.form() {
@@ -111,7 +80,7 @@ impl Node {
                 envelope::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
             }
             Form::Go(_) if self.is_mistakable(message, &channel) => {
-                self.tallies.refused.add(1);
+                self.state().tallies.refused += 1;
                 return None;
             }
             Form::Go(_) => go::ask(channel, message, token),
@@ -122,32 +91,16 @@ impl Node {
     /// The token of an ask whose answers come over this channel.
     pub(super) fn answered_on(&self, channel: &str) -> Option<SmolStr> {
         let token = self.dialect.token_of_answers(channel)?;
-        lock(&self.asks).get_key_value(token).map(|(token, _)| token.clone())
+        self.state().asks.waiting(token)
     }
 
-    pub(super) fn take_answer(&self, token: &str, answer: Message) {
-        let told = lock(&self.asks).remove(token);
-        if let Some(told) = told {
-            // Whoever asked may have given up.
-            told.send(answer).ok();
-        }
-    }
-
-    /// Asks those here, and sends back the first answer of each whom it may be for: the first of all counts.
-    pub(super) fn take_question(self: &Arc<Self>, from: Option<NodeId>, channel: &str, question: Question) {
+    /// Asks connections of this server, and sends back the first answer. The state has counted the ask.
+    pub(super) fn ask_here(self: &Arc<Self>, from: Option<NodeId>, question: Question) {
         let Question { token, message, patience } = question;
-        // In Go, what this server has asked comes back to it without its name, maybe when it is answered already.
-        if from.is_none() && self.asks_mark.is_on(&token) {
-            return;
-        }
+        let turn = Turn(self.clone());
         let Some(here) = self.here() else { return };
-        for message in self.readdressed(channel, message) {
-            let Some(turn) = Turn::take(self) else {
-                return self.tallies.rejected.add(1);
-            };
-            let asked = here.ask(message, patience);
-            self.runtime.spawn(turn.answer(from, token.clone(), asked));
-        }
+        let asked = here.ask(message, patience);
+        self.runtime.spawn(turn.answer(from, token, asked));
     }
 
     fn answer(&self, to: Option<NodeId>, token: &str, answer: &Message) {
@@ -160,12 +113,9 @@ impl Node {
     }
 }
 
-/// How many asks of other servers may wait for somebody here.
-const MOST_ASKED: usize = 4096;
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use bytes::Bytes;
     use futures_util::FutureExt;

@@ -1,69 +1,58 @@
-//! What the others say, and what this server does about it.
+//! What the others say, and what this server does about it: `state/hear.rs` decides.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use smol_str::SmolStr;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::super::dialect::Form;
-use super::super::draft::{Arrival, Fault, Sender, What};
+use super::super::draft::{Arrival, Fault, What};
 use super::super::envelope::{self, Body};
+use super::super::gate::{Held, Order};
 use super::super::go;
 use super::super::node_id::NodeId;
-use super::super::others::Freshness;
-use super::super::progress::Gap;
+use super::super::parcel::Parcel;
+use super::state::{Effect, Effects, Heard, Notice, Received, Timer};
 use super::{Node, Selection};
-use crate::fanout::{Except, Place};
-use crate::lock::lock;
-use crate::message::Message;
+use crate::fanout::Except;
 
-/// An envelope of another node that has arrived.
-#[derive(Debug)]
-pub(super) struct Heard<'a> {
-    pub(super) from: Sender,
-    pub(super) channel: &'a str,
-    pub(super) what: What,
-    pub(super) size: usize,
-}
+/// A pause of a node that is to end.
+type Ended = (NodeId, u64);
 
 impl Node {
     /// Takes what link number `link` has brought.
     pub(in crate::exchange) fn receive(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) {
-        for (id, pause) in self.hear(link, channel, payload) {
-            self.resume(id, pause);
+        let arrival = self.read(channel, payload);
+        let ended = {
+            let _delivering = self.deliver();
+            match arrival {
+                Ok(Arrival { from, what }) => {
+                    let mut effects = Effects::at(Instant::now());
+                    self.state().receive(Received { link, from, channel, what, size: payload.len() }, &mut effects);
+                    self.perform(effects)
+                }
+                Err(fault) => return self.reject(link, channel, &fault),
+            }
+        };
+        self.resume(ended);
+    }
+
+    fn read(&self, channel: &str, payload: &Bytes) -> Result<Arrival, Fault> {
+        let is_of_servers = self.own_channels.iter().any(|own| **own == *channel);
+        match self.dialect.form() {
+            Form::Go(_) if !is_of_servers => match self.answered_on(channel) {
+                Some(token) => go::read_answer(payload, &token),
+                None => go::read(payload),
+            },
+            _ => envelope::read(channel, payload, self.dialect.key()),
         }
     }
 
-    /// Names the nodes whose pauses end with this, and which pauses.
-    fn hear(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) -> Vec<(NodeId, u64)> {
-        let Some(_hearing) = self.hearing(link) else { return Vec::new() };
-        let Arrival { from, what } = match self.read(channel, payload) {
-            Ok(arrival) => arrival,
-            Err(fault) => {
-                self.tallies.rejected.add(1);
-                tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
-                self.tell_stranger(&fault);
-                return Vec::new();
-            }
-        };
-        let Some(from) = from else {
-            self.tallies.received.add(1);
-            self.take(None, channel, what);
-            return Vec::new();
-        };
-        if from.id == self.id {
-            self.take_own(&what);
-            return Vec::new();
-        }
-        let heard = Heard { from, channel, what, size: payload.len() };
-        match (self.dialect.key(), from.seal) {
-            (None, _) => self.accept(link, heard).into_iter().collect(),
-            (Some(_), Some(_)) => self.hear_signed(link, heard),
-            (Some(_), None) => {
-                self.hear_unsigned(heard);
-                Vec::new()
-            }
+    fn reject(&self, link: u32, channel: &str, fault: &Fault) {
+        let is_heard = self.state().reject(link);
+        if is_heard {
+            tracing::debug!(channel, ?fault, "dropped what another server seems to have written");
+            self.tell_stranger(fault);
         }
     }
 
@@ -84,90 +73,57 @@ impl Node {
         }
     }
 
-    /// Hears an envelope that is new. Names a pause that ends with it.
-    pub(super) fn accept(self: &Arc<Self>, link: u32, heard: Heard<'_>) -> Option<(NodeId, u64)> {
-        let from = heard.from;
-        let (freshness, has_joined, missed) = {
-            let mut others = lock(&self.others);
-            let was_known = others.knows(from.id);
-            let freshness = others.hear(from, link, Instant::now());
-            (freshness, !was_known && others.knows(from.id), others.take_missed(from.id))
-        };
-        if has_joined {
-            self.tell_joined(from.id);
-        }
-        self.note_missed(from.id, missed);
-        match freshness {
-            Freshness::Fresh => {}
-            Freshness::Behind => self.request_resend(from.id),
-            Freshness::Stale => {
-                self.tallies.stale.add(1);
-                return None;
-            }
-        }
-        if self.is_answer(heard.channel, &heard.what) {
-            lock(&self.others).note_answer(from.id, link);
-        }
-        self.heard.notify_waiters();
-        self.tallies.received.add(1);
-        self.take_in_turn(heard)
-    }
+    // ---- what the state has this server do
 
-    /// Hears a message in the form of servers in Go, which has no place for a signature.
-    fn hear_unsigned(self: &Arc<Self>, Heard { from, channel, what, .. }: Heard<'_>) {
-        if lock(&self.others).is_stale(from) {
-            return self.tallies.stale.add(1);
-        }
-        self.tallies.received.add(1);
-        self.take(Some(from.id), channel, what);
-    }
-
-    fn read(&self, channel: &str, payload: &Bytes) -> Result<Arrival, Fault> {
-        let is_of_servers = self.own_channels.iter().any(|own| **own == *channel);
-        match self.dialect.form() {
-            Form::Go(_) if !is_of_servers => match self.answered_on(channel) {
-                Some(token) => go::read_answer(payload, &token),
-                None => go::read(payload),
-            },
-            _ => envelope::read(channel, payload, self.dialect.key()),
-        }
-    }
-
-    /// A greeting is answered to who has greeted alone; else a server says to all that it lives.
-    fn is_answer(&self, channel: &str, what: &What) -> bool {
-        matches!(what, What::Alive { .. }) && self.is_direct(channel)
-    }
-
-    /// Whether a channel is that of this node alone. Its name holds the random name of the node, and the signature covers it.
-    pub(super) fn is_direct(&self, channel: &str) -> bool {
-        *self.own_channels[1] == *channel
-    }
-
-    /// This server's own echo: everyone here has got it already.
-    fn take_own(&self, what: &What) {
-        if let What::Probe { number } = what {
-            lock(&self.probes).note_returned(*number, Instant::now());
+    /// Carries effects out, in their order. The pauses that end with them are returned: no other delivery may run then.
+    #[must_use]
+    fn perform(self: &Arc<Self>, effects: Effects) -> Vec<Ended> {
+        if effects.wakes {
             self.heard.notify_waiters();
         }
+        let (now, mut ended) = (effects.now, Vec::new());
+        for effect in effects {
+            match effect {
+                Effect::Act { from, what } => self.act(from, what),
+                Effect::Tell { to, body } => self.control(&self.dialect.of_server(to), &body),
+                Effect::Read { from, parcels, ends } => ended.extend(self.take_piece(from, &parcels, ends)),
+                Effect::Accept(held) => ended.extend(self.accept(held)),
+                Effect::NoteRequest { from, gap } => {
+                    let until = self.queue().said();
+                    self.state().note_request(from, gap, until, now);
+                    self.queue_changed.notify_one();
+                }
+                // Whoever asked may have given up.
+                Effect::Answer { waiter, answer } => drop(waiter.send(answer)),
+                Effect::Complete(waiter) => drop(waiter.send(())),
+                Effect::Resume { id, pause } => ended.push((id, pause)),
+                Effect::Start(timer) => drop(self.runtime.spawn(run(Arc::downgrade(self), timer))),
+                Effect::Log(notice) => self.log(&notice),
+            }
+        }
+        ended
     }
 
-    pub(super) fn take(self: &Arc<Self>, from: Option<NodeId>, channel: &str, what: What) {
+    /// Ends pauses: messages that were held are delivered, before anything else that a link brings.
+    fn resume(self: &Arc<Self>, ended: Vec<Ended>) {
+        for (id, pause) in ended {
+            let _alone = self.deliver_alone();
+            let mut effects = Effects::at(Instant::now());
+            self.state().resume(id, pause, &mut effects);
+            // Messages that were held end no pause.
+            drop(self.perform(effects));
+        }
+    }
+
+    /// Does what a node says to connections of this server, or answers what it asks about them.
+    fn act(self: &Arc<Self>, from: Option<NodeId>, what: What) {
         match (what, from) {
-            (What::Broadcast { messages, except }, _) => self.deliver(channel, messages, except),
-            (What::Ask(question), from) => self.take_question(from, channel, question),
-            (What::Answer { token, message }, _) => self.take_answer(&token, message),
-            (What::Hello { connections }, Some(id)) => {
-                lock(&self.others).count(id, connections, Instant::now());
-                let connections = self.own_connections();
-                self.control(&self.dialect.of_server(id), &Body::Alive { connections });
-            }
-            (What::Alive { connections }, Some(id)) => lock(&self.others).count(id, connections, Instant::now()),
-            (What::Bye, Some(id)) => {
-                let was_known = lock(&self.others).leave(id);
-                if was_known {
-                    self.tell_left(id, "it ended");
+            (What::Broadcast { messages, except }, _) => {
+                if let Some(here) = self.here() {
+                    here.deliver(messages, &except.map_or(Except::Nobody, Except::Id));
                 }
             }
+            (What::Ask(question), from) => self.ask_here(from, question),
             (What::Close { id, frame }, _) => {
                 if let Some(here) = self.here() {
                     here.close(&id, &frame);
@@ -178,34 +134,93 @@ impl Node {
                     self.own_count(Selection { namespace: &namespace, room: room.as_deref(), id: id.as_deref() });
                 self.control(&self.dialect.of_server(from), &Body::Counted { token, count });
             }
-            (What::Counted { token, count }, Some(id)) => lock(&self.counts).note(token, id, count),
-            (What::RequestResend { pause, after }, Some(id)) => self.resend(id, Gap { pause, after }),
-            (What::NotKept { until }, Some(id)) => {
-                lock(&self.others).progress(id).into_iter().for_each(|progress| progress.note_not_kept(until));
+            (What::Hello { .. }, Some(from)) => {
+                let connections = self.own_connections();
+                self.control(&self.dialect.of_server(from), &Body::Alive { connections });
             }
-            // A probe is of interest to who sent it; the rest comes from nobody.
+            // The state has dealt with the rest.
             _ => {}
         }
     }
 
-    fn deliver(&self, channel: &str, messages: Vec<Message>, except: Option<SmolStr>) {
-        let Some(here) = self.here() else { return };
-        let except = except.map_or(Except::Nobody, Except::Id);
-        let messages = messages.into_iter().flat_map(|message| self.readdressed(channel, message)).collect();
-        here.deliver(messages, &except);
+    /// Reads a piece of a resend, and takes its messages.
+    fn take_piece(self: &Arc<Self>, from: NodeId, parcels: &[Parcel], ends: Option<u64>) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        for Parcel { channel, payload } in parcels {
+            let arrival = envelope::read(channel, payload, self.dialect.key()).ok();
+            let mut effects = Effects::at(Instant::now());
+            self.state().take_resent(from, channel, arrival, &mut effects);
+            ended.extend(self.perform(effects));
+        }
+        let mut effects = Effects::at(Instant::now());
+        self.state().end_piece(from, ends, &mut effects);
+        ended.extend(self.perform(effects));
+        ended
     }
 
-    /// What a server in Go has sent to an id says so only by its channel.
-    pub(super) fn readdressed(&self, channel: &str, message: Message) -> Vec<Message> {
-        let namespace = Place::Namespace(message.namespace());
-        let is_marked = self.dialect.form() == Form::Native || message.recipient().is_some();
-        let says_itself = is_marked || *self.dialect.of_place(&namespace) == *channel;
-        if says_itself {
-            return vec![message];
+    fn accept(self: &Arc<Self>, Held { from, channel, what, size }: Held) -> Vec<Ended> {
+        let mut effects = Effects::at(Instant::now());
+        self.state().accept(Heard { from, channel: &channel, what, size }, &mut effects);
+        self.perform(effects)
+    }
+
+    fn log(&self, notice: &Notice) {
+        match notice {
+            Notice::Joined(id) => {
+                if let Some(unshown) = self.notices.members.admit(Instant::now()) {
+                    tracing::info!(node = %id, servers = self.census().servers + 1, unshown, "a server joined the cluster");
+                }
+            }
+            Notice::Left { id, reason } => {
+                if let Some(unshown) = self.notices.members.admit(Instant::now()) {
+                    let servers = self.census().servers + 1;
+                    tracing::info!(node = %id, reason, servers, unshown, "a server left the cluster");
+                }
+            }
+            Notice::Missed { from, count, total } => {
+                tracing::warn!(node = %from, count, total, "missed messages of another server: it keeps them no longer");
+            }
+            Notice::Replayed { from, total } => {
+                tracing::warn!(node = %from, total, "dropped replayed envelopes, or those of a node that does not answer");
+            }
         }
-        let veiled = lock(&self.veiled).over(channel);
-        let plain = self.dialect.id_of(channel).filter(|plain| veiled.iter().all(|id| **id != **plain)).map(Arc::from);
-        let to = |id: Arc<str>| Message { recipient: Some((*id).into()), ..message.clone() };
-        veiled.into_iter().chain(plain).map(to).collect()
+    }
+
+    // ---- what the keeper's task has the state do
+
+    /// A broker link is open, and nothing is subscribed to yet.
+    pub(in crate::exchange) fn link_opened(&self, order: Order) {
+        self.state().link_opened(order, Instant::now());
+    }
+
+    /// Requests a resend of every server that was there before, over a link that is new.
+    pub(in crate::exchange) fn request_resends(self: &Arc<Self>) {
+        let mut effects = Effects::at(Instant::now());
+        self.state().request_resends(&mut effects);
+        self.finish(effects);
+    }
+
+    pub(in crate::exchange) fn forget_silent(self: &Arc<Self>) {
+        let mut effects = Effects::at(Instant::now());
+        self.state().forget_silent(&mut effects);
+        self.finish(effects);
+    }
+
+    /// Carries effects out, and ends the pauses that end with them.
+    fn finish(self: &Arc<Self>, effects: Effects) {
+        let ended = self.perform(effects);
+        self.resume(ended);
+    }
+}
+
+/// Hands a timer to the state whenever it has run out.
+async fn run(node: Weak<Node>, timer: Timer) {
+    let mut next = Some(timer);
+    while let Some(timer) = next {
+        sleep(timer.wait()).await;
+        let Some(node) = node.upgrade() else { return };
+        let mut effects = Effects::at(Instant::now());
+        next = node.state().handle_timer(timer, &mut effects);
+        node.finish(effects);
     }
 }

@@ -1,47 +1,32 @@
-//! This server among the others. It knows who is where only by the places that are told to it, and reaches connections only
-//! through [`Here`]. Its locks are short; nothing waits under one, and only that which keeps links apart is held while connections
-//! are reached.
+//! This server as a node of its cluster. Shards tell it which places have connections, and it reaches connections only through
+//! [`Here`].
 //!
-//! - `tell.rs`: what it tells the others; `hear.rs`: what they say.
-//! - `asks.rs`: asks, and answers to those of others; `counts.rs`: how many connections others have.
-//! - `reach.rs`: subscriptions to channels; `resend.rs`: requests for lost messages, and the answers.
-//! - `proofs.rs`: whether signed envelopes are new.
-//! - `probes.rs`: whether what is published comes back; `tallies.rs`: what became of everything.
+//! - `state/`: its knowledge and its decisions, pure. One lock is around all of it; nothing is delivered, written or waited for
+//!   under it.
+//! - `tell.rs`: messages for other nodes; `hear.rs`: envelopes of other nodes, and the effects that the state decides on.
+//! - `asks.rs`: asks between nodes; `counts.rs`: how many connections other nodes have.
+//! - `reach.rs`: subscriptions to channels; `publish.rs`: from the queue to the broker, and probes.
 
 mod asks;
 mod counts;
 mod hear;
-mod probes;
-mod proofs;
-mod reach;
-mod resend;
-mod tallies;
+mod publish;
+pub(super) mod reach;
+pub(super) mod state;
 mod tell;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use smol_str::SmolStr;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::dialect::{Dialect, Form};
-use super::draft::{Draft, Said, Stamp};
-use super::envelope::{self, Body, Enclosed};
-use super::gate::Gate;
-use super::go;
-use super::interest::Interest;
-use super::kept::Kept;
 use super::node_id::NodeId;
-use super::others::{Census, Others};
-use super::parcel::Parcel;
-use super::queue::{Batch, Queue, QueueLimits};
-use super::resends::{Piece, Resends};
-use super::seal::Seal;
+use super::others::Census;
+use super::queue::{Queue, QueueLimits};
 use super::status::{LinkState, Situation};
 use crate::budget::Budget;
 use crate::fanout::Except;
@@ -49,13 +34,7 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::sampled::Sampled;
 use crate::websocket::CloseFrame;
-use asks::AsksMark;
-pub(super) use counts::Answers;
-use counts::Counts;
-use probes::Probes;
-pub(crate) use reach::Claim;
-use reach::Veiled;
-use tallies::Tallies;
+use state::State;
 
 /// The connections of this server, as the exchange sees them.
 pub(crate) trait Here: Send + Sync {
@@ -90,28 +69,12 @@ pub(crate) struct Node {
     own_channels: [Arc<str>; 2],
     runtime: Handle,
     here: OnceLock<Weak<dyn Here>>,
-    interest: Mutex<Interest>,
-    veiled: Mutex<Veiled>,
+    state: Mutex<State>,
+    /// Apart from the state, so that a broadcast does not wait for envelopes that arrive, nor they for it.
     queue: Mutex<Queue>,
-    kept: Mutex<Kept>,
-    others: Mutex<Others>,
-    resends: Mutex<Resends>,
-    /// Which signed envelopes of other nodes are new.
-    gate: Mutex<Gate>,
-    start: Instant,
-    /// How many envelopes were signed.
-    serial: AtomicU64,
-    /// Asks of this server that wait for an answer from elsewhere.
-    asks: Mutex<HashMap<SmolStr, oneshot::Sender<Message>>>,
-    asks_mark: AsksMark,
-    /// How many asks from elsewhere wait for somebody here.
-    asked: AtomicUsize,
-    counts: Mutex<Counts>,
-    /// The number of the link that is heard. Held by whoever takes what a link has brought, so that nothing of one that is over
-    /// comes behind what the next one brings.
-    link: RwLock<u32>,
-    probes: Mutex<Probes>,
-    pub(super) tallies: Tallies,
+    /// Shared by all who deliver what the link has brought. Held alone to change the link, so that nothing of one that is over
+    /// comes behind what the next one brings; and to deliver messages that were held, so that none overtakes them.
+    delivery: RwLock<()>,
     notices: Notices,
     pub(super) situation: watch::Sender<Situation>,
     /// There is something to tell the broker about subscriptions.
@@ -139,40 +102,23 @@ impl Default for Notices {
 
 impl Node {
     pub(super) fn new(dialect: Dialect, (limits, budget): (QueueLimits, &Arc<Budget>), runtime: Handle) -> Arc<Self> {
-        let limits = limits.within(budget);
-        let (id, now) = (NodeId::random(), Instant::now());
-        let node = Self {
+        let (id, limits) = (NodeId::random(), limits.within(budget));
+        let state = State::new((id, dialect.clone()), (limits, budget), rand::random, Instant::now());
+        Arc::new(Self {
             id,
             own_channels: [dialect.of_servers(), dialect.of_server(id)],
             dialect,
             runtime,
             here: OnceLock::new(),
-            interest: Mutex::default(),
-            veiled: Mutex::default(),
+            state: Mutex::new(state),
             queue: Mutex::new(Queue::new(limits, budget.charge(0))),
-            kept: Mutex::new(Kept::new(limits, budget.charge(0))),
-            others: Mutex::new(Others::new(budget.charge(0))),
-            resends: Mutex::new(Resends::new(now)),
-            gate: Mutex::new(Gate::new(now, budget.charge(0))),
-            start: now,
-            serial: AtomicU64::new(0),
-            asks: Mutex::default(),
-            asks_mark: AsksMark::random(),
-            asked: AtomicUsize::new(0),
-            counts: Mutex::default(),
-            link: RwLock::default(),
-            probes: Mutex::default(),
-            tallies: Tallies::default(),
+            delivery: RwLock::default(),
             notices: Notices::default(),
             situation: watch::Sender::new(Situation::begin()),
             wishes_changed: Notify::new(),
             queue_changed: Notify::new(),
             heard: Notify::new(),
-        };
-        for channel in &node.own_channels {
-            lock(&node.interest).add(channel);
-        }
-        Arc::new(node)
+        })
     }
 
     /// Names the connections of this server; what arrives before is for nobody.
@@ -199,75 +145,44 @@ impl Node {
         self.dialect.form() == Form::Native
     }
 
-    // ---- the other servers
-
     /// The name of this node, which the log lines of other nodes have, too.
     pub(super) fn id(&self) -> NodeId {
         self.id
     }
 
-    fn tell_joined(&self, id: NodeId) {
-        if let Some(unshown) = self.notices.members.admit(Instant::now()) {
-            tracing::info!(node = %id, servers = self.census().servers + 1, unshown, "a server joined the cluster");
-        }
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 
-    fn tell_left(&self, id: NodeId, reason: &str) {
-        if let Some(unshown) = self.notices.members.admit(Instant::now()) {
-            let servers = self.census().servers + 1;
-            tracing::info!(node = %id, reason, servers, unshown, "a server left the cluster");
-        }
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
     }
 
     /// How many connections the other servers have.
     pub(super) fn census(&self) -> Census {
-        lock(&self.others).census(Instant::now())
+        self.state().others.census(Instant::now())
     }
 
     pub(super) fn others(&self) -> Vec<NodeId> {
-        lock(&self.others).ids()
-    }
-
-    /// Returns when every server that was there before is heard over link number `link`.
-    pub(super) async fn others_are_back(&self, link: u32) {
-        self.until(|| lock(&self.others).are_back(link)).await;
-    }
-
-    pub(super) fn forget_silent(&self) {
-        let now = Instant::now();
-        let (gone, ids) = {
-            let mut others = lock(&self.others);
-            (others.expire(SILENCE, now), others.remembered())
-        };
-        gone.into_iter().for_each(|id| self.tell_left(id, "it was silent for 10 s"));
-        lock(&self.resends).keep(&ids);
-        lock(&self.gate).expire(now);
+        self.state().others.ids()
     }
 
     // ---- the link
 
     /// The number of the next link; nothing that another brings is heard from now on.
     pub(super) fn next_link(&self) -> u32 {
-        let mut link = self.link.write().unwrap_or_else(PoisonError::into_inner);
-        *link += 1;
-        lock(&self.others).pause();
-        *link
-    }
-
-    /// Keeps the next link from being heard while what link number `link` has brought is taken; none when that is over.
-    fn hearing(&self, link: u32) -> Option<RwLockReadGuard<'_, u32>> {
-        let current = self.link.read().unwrap_or_else(PoisonError::into_inner);
-        (*current == link).then_some(current)
+        let _alone = self.deliver_alone();
+        self.state().next_link()
     }
 
     /// Ends the link; true when there was one, or this is the first that did not come about. An outage is one, however often
     /// a link is tried in vain.
     pub(super) fn link_lost(&self, fault: String) -> bool {
-        self.next_link();
-        lock(&self.interest).link_down();
-        lock(&self.queue).hold();
-        lock(&self.resends).clear();
-        lock(&self.probes).forget_lag();
+        {
+            let _alone = self.deliver_alone();
+            self.state().link_lost();
+        }
+        self.queue().hold();
         self.situation.send_if_modified(|now| {
             if now.state == LinkState::Down {
                 now.fault = Some(fault);
@@ -278,88 +193,19 @@ impl Node {
         })
     }
 
-    pub(super) fn interest(&self) -> MutexGuard<'_, Interest> {
-        lock(&self.interest)
+    /// Keeps the link from changing while what it has brought is delivered.
+    fn deliver(&self) -> RwLockReadGuard<'_, ()> {
+        self.delivery.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
+    /// Waits until all that the link has brought is delivered, and stops other deliveries.
+    fn deliver_alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.delivery.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next drafts to publish.
-    pub(super) fn next_batch(&self) -> Batch {
-        let now = Instant::now();
-        let piece = lock(&self.resends).next(&mut lock(&self.kept), now);
-        let resend = piece.map(|Piece { to, parcels, ends, not_kept }| {
-            if let Some(until) = not_kept {
-                self.control(&self.dialect.of_server(to), &Body::NotKept { until });
-            }
-            let parcels = parcels.iter().map(Enclosed::of).collect();
-            envelope::write(&self.dialect.of_server(to), self.id, &Body::Resent { parcels, ends })
-        });
-        lock(&self.queue).take(resend, now)
-    }
-
-    /// Seals a draft for broker link number `link`.
-    pub(super) fn sealed(&self, mut draft: Draft, said: Said, link: u32) -> Parcel {
-        match draft.stamp {
-            Stamp::Envelope => {
-                let signing = self.dialect.key().map(|key| (key, self.next_seal()));
-                envelope::seal(&mut draft, link, said, signing);
-            }
-            Stamp::Mark => go::seal(&mut draft, link),
-            Stamp::None => {}
-        }
-        draft.into_parcel()
-    }
-
-    fn next_seal(&self) -> Seal {
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
-        let sealed_at = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Seal { serial, sealed_at }
-    }
-
-    // ---- probes
-
-    /// Sends a probe the way that messages go; its number.
-    pub(super) fn probe(&self) -> u64 {
-        let now = Instant::now();
-        let number = lock(&self.probes).send(now);
-        let draft = envelope::write(&self.own_channels[1], self.id, &Body::Probe { number });
-        lock(&self.queue).push_probe(number, draft, now);
-        self.queue_changed.notify_one();
-        number
-    }
-
-    /// Sends a probe before all that waits, over a link that is new; its number.
-    pub(super) fn first_probe(&self) -> u64 {
-        let number = lock(&self.probes).send(Instant::now());
-        self.control(&self.own_channels[1], &Body::Probe { number });
-        number
-    }
-
-    /// The broker has taken a probe, and all before it.
-    pub(super) fn probe_published(&self, number: u64) {
-        lock(&self.probes).note_published(number);
-        self.heard.notify_waiters();
-    }
-
-    fn is_probe_published(&self, number: u64) -> bool {
-        lock(&self.probes).is_published(number)
-    }
-
-    /// Returns when the broker has taken a probe.
-    pub(super) async fn until_published(&self, probe: u64) {
-        self.until(|| self.is_probe_published(probe)).await;
-    }
-
-    /// Returns when a probe has come back.
-    pub(super) async fn until_returned(&self, probe: u64) {
-        self.until(|| lock(&self.probes).has_returned(probe)).await;
-    }
-
-    pub(super) fn lag(&self) -> Option<Duration> {
-        lock(&self.probes).lag(Instant::now())
+    /// Returns when every server that was there before is heard over link number `link`.
+    pub(super) async fn others_are_back(&self, link: u32) {
+        self.until(|| self.state().others.are_back(link)).await;
     }
 
     /// Looks whether something is so whenever a server was heard or something became of a probe.
@@ -374,7 +220,5 @@ impl Node {
     }
 }
 
-/// After which silence another server is taken for gone.
-const SILENCE: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 const MEMBERS_A_MINUTE: u32 = 60;

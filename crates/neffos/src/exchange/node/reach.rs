@@ -1,6 +1,5 @@
 //! What this server needs to hear: the channels of the places where somebody is, or will be in a moment.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use tokio::time::timeout;
 use super::super::dialect::Form;
 use super::Node;
 use crate::fanout::{Place, Watch};
-use crate::lock::lock;
 
 /// Keeps channels subscribed to.
 #[derive(Debug)]
@@ -21,11 +19,11 @@ pub(crate) struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut interest = lock(&self.node.interest);
+        let mut state = self.node.state();
         for channel in &self.channels {
-            interest.remove(channel);
+            state.interest.remove(channel);
         }
-        drop(interest);
+        drop(state);
         self.node.wishes_changed.notify_one();
     }
 }
@@ -41,10 +39,10 @@ impl Node {
         let claim = Claim { node: self.clone(), channels };
         let mut waits = Vec::new();
         {
-            let mut interest = lock(&self.interest);
+            let mut state = self.state();
             for channel in &claim.channels {
-                interest.add(channel);
-                waits.extend(interest.wait(channel));
+                state.interest.add(channel);
+                waits.extend(state.interest.wait(channel));
             }
         }
         if waits.is_empty() {
@@ -58,7 +56,7 @@ impl Node {
             }
         };
         if timeout(SUBSCRIBE_PATIENCE, all).await.is_err() {
-            self.tallies.unconfirmed.add(1);
+            self.state().tallies.unconfirmed += 1;
         }
         claim
     }
@@ -68,10 +66,8 @@ impl Node {
 impl Watch for Node {
     fn came(&self, place: &Place<'_>) {
         let channel = self.dialect.of_place(place);
-        if let Some(id) = self.veiled_id(place, &channel) {
-            lock(&self.veiled).add(&channel, id);
-        }
-        let is_first = lock(&self.interest).add(&channel);
+        let veiled_id = self.veiled_id(place, &channel);
+        let is_first = self.state().add_place(&channel, veiled_id);
         if is_first {
             self.wishes_changed.notify_one();
         }
@@ -79,10 +75,8 @@ impl Watch for Node {
 
     fn went(&self, place: &Place<'_>) {
         let channel = self.dialect.of_place(place);
-        if let Some(id) = self.veiled_id(place, &channel) {
-            lock(&self.veiled).remove(&channel, id);
-        }
-        let was_last = lock(&self.interest).remove(&channel);
+        let veiled_id = self.veiled_id(place, &channel);
+        let was_last = self.state().remove_place(&channel, veiled_id);
         if was_last {
             self.wishes_changed.notify_one();
         }
@@ -98,53 +92,5 @@ impl Node {
     }
 }
 
-/// Ids that a channel's name does not tell: servers in Go write `_` for several letters. Pure.
-#[derive(Debug, Default)]
-pub(super) struct Veiled(HashMap<Arc<str>, Vec<Arc<str>>>);
-
-impl Veiled {
-    fn add(&mut self, channel: &Arc<str>, id: &str) {
-        self.0.entry(channel.clone()).or_default().push(id.into());
-    }
-
-    fn remove(&mut self, channel: &str, id: &str) {
-        let Some(ids) = self.0.get_mut(channel) else { return };
-        if let Some(nth) = ids.iter().position(|veiled| **veiled == *id) {
-            ids.swap_remove(nth);
-        }
-        if ids.is_empty() {
-            self.0.remove(channel);
-        }
-    }
-
-    /// Those whose messages come over `channel`, each once.
-    pub(super) fn over(&self, channel: &str) -> Vec<Arc<str>> {
-        let mut ids = self.0.get(channel).cloned().unwrap_or_default();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
-    }
-}
-
 /// How long a client's connect or join waits for the broker's confirmation at most.
 const SUBSCRIBE_PATIENCE: Duration = Duration::from_secs(5);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_that_share_a_channel_are_told_apart_while_they_are_there() {
-        let (mut veiled, channel) = (Veiled::default(), Arc::from("neffos.a_b"));
-        for id in ["a.b", "a b", "a.b"] {
-            veiled.add(&channel, id);
-        }
-        assert_eq!(veiled.over(&channel), [Arc::from("a b"), Arc::from("a.b")]);
-        veiled.remove(&channel, "a.b");
-        assert_eq!(veiled.over(&channel).len(), 2);
-        veiled.remove(&channel, "a.b");
-        veiled.remove(&channel, "a b");
-        assert_eq!(veiled.over(&channel), []);
-        assert!(veiled.0.is_empty());
-    }
-}

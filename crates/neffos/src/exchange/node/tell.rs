@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::super::dialect::Form;
 use super::super::draft::{Draft, same_receivers};
 use super::super::envelope::{self, Body, Packed};
 use super::super::go;
 use super::Node;
 use crate::fanout::{Except, Place};
-use crate::lock::lock;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
@@ -40,7 +37,7 @@ impl Node {
                 namespace = message.namespace(),
                 "a message to an id that is called as its namespace stays here"
             );
-            self.tallies.refused.add(1);
+            self.state().tallies.refused += 1;
             return None;
         }
         Some(go::broadcast(channel, self.id, message, except))
@@ -55,35 +52,6 @@ impl Node {
     pub(crate) fn close(&self, id: &str, frame: &CloseFrame) {
         let (code, reason) = (frame.code().as_u16(), frame.reason());
         self.publish([envelope::write(&self.dialect.of_servers(), self.id, &Body::Close { id, code, reason })]);
-    }
-
-    /// Says goodbye behind everything that waits, and returns when the broker has taken that.
-    pub(in crate::exchange) async fn farewell(&self) {
-        let bye = envelope::write(&self.dialect.of_servers(), self.id, &Body::Bye);
-        lock(&self.queue).push_last(bye, Instant::now());
-        let probe = self.probe();
-        self.until_published(probe).await;
-    }
-
-    /// Puts drafts behind everything that waits, with nothing between them.
-    pub(super) fn publish(&self, drafts: impl IntoIterator<Item = Draft>) {
-        let drafts: Vec<_> = drafts.into_iter().collect();
-        let now = Instant::now();
-        let mut queue = lock(&self.queue);
-        drafts.into_iter().for_each(|draft| queue.push(draft, now));
-        drop(queue);
-        self.queue_changed.notify_one();
-    }
-
-    /// Publishes what servers tell each other about themselves: it goes before all messages.
-    pub(super) fn control(&self, channel: &Arc<str>, body: &Body<'_>) {
-        let draft = envelope::write(channel, self.id, body);
-        lock(&self.queue).push_control(draft);
-        self.queue_changed.notify_one();
-    }
-
-    pub(in crate::exchange) fn tell_all(&self, body: &Body<'_>) {
-        self.control(&self.dialect.of_servers(), body);
     }
 
     /// The channel of those whom a message is for.

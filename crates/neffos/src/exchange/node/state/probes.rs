@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(Debug, Default)]
-pub(super) struct Probes {
+pub(in crate::exchange) struct Probes {
     /// The last one that the broker has taken.
     published: u64,
     /// The last one that came back.
@@ -19,13 +19,13 @@ pub(super) struct Probes {
 
 impl Probes {
     /// The number of the next one, which is sent now.
-    pub(super) fn send(&mut self, now: Instant) -> u64 {
+    pub(in crate::exchange) fn send(&mut self, now: Instant) -> u64 {
         self.count += 1;
         self.under_way = Some(now);
         self.count
     }
 
-    pub(super) fn note_published(&mut self, number: u64) {
+    pub(in crate::exchange) fn note_published(&mut self, number: u64) {
         self.published = self.published.max(number);
     }
 
@@ -36,16 +36,16 @@ impl Probes {
         }
     }
 
-    pub(super) fn is_published(&self, number: u64) -> bool {
+    pub(in crate::exchange) fn is_published(&self, number: u64) -> bool {
         self.published >= number
     }
 
-    pub(super) fn has_returned(&self, number: u64) -> bool {
+    pub(in crate::exchange) fn has_returned(&self, number: u64) -> bool {
         self.returned >= number
     }
 
     /// How long the last one took that came back, or the next one has been under way if that is longer by now.
-    pub(super) fn lag(&self, now: Instant) -> Option<Duration> {
+    pub(in crate::exchange) fn lag(&self, now: Instant) -> Option<Duration> {
         self.under_way.map(|since| now.duration_since(since)).max(self.lag)
     }
 

@@ -1,0 +1,174 @@
+//! What this server publishes: the queue, resends, and probes, which tell whether that comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::draft::{Draft, Said, Stamp};
+use super::super::envelope::{self, Body, Enclosed};
+use super::super::go;
+use super::super::parcel::Parcel;
+use super::super::queue::Batch;
+use super::super::resends::Piece;
+use super::super::seal::Seals;
+use super::Node;
+
+impl Node {
+    // ---- into the queue
+
+    /// Puts drafts behind everything that waits, with nothing between them.
+    pub(super) fn publish(&self, drafts: impl IntoIterator<Item = Draft>) {
+        let drafts: Vec<_> = drafts.into_iter().collect();
+        let now = Instant::now();
+        let mut queue = self.queue();
+        drafts.into_iter().for_each(|draft| queue.push(draft, now));
+        drop(queue);
+        self.queue_changed.notify_one();
+    }
+
+    /// Publishes what servers tell each other about themselves: it goes before all messages.
+    pub(super) fn control(&self, channel: &Arc<str>, body: &Body<'_>) {
+        let draft = envelope::write(channel, self.id, body);
+        self.queue().push_control(draft);
+        self.queue_changed.notify_one();
+    }
+
+    pub(in crate::exchange) fn tell_all(&self, body: &Body<'_>) {
+        self.control(&self.dialect.of_servers(), body);
+    }
+
+    /// Says goodbye behind everything that waits, and returns when the broker has taken that.
+    pub(in crate::exchange) async fn farewell(&self) {
+        let bye = envelope::write(&self.dialect.of_servers(), self.id, &Body::Bye);
+        self.queue().push_last(bye, Instant::now());
+        let probe = self.probe();
+        self.until_published(probe).await;
+    }
+
+    // ---- from the queue to the broker
+
+    /// Takes the next drafts to publish.
+    pub(in crate::exchange) fn next_batch(&self) -> Batch {
+        let now = Instant::now();
+        let piece = self.state().next_piece(now);
+        let resend = piece.map(|Piece { to, parcels, ends, not_kept }| {
+            if let Some(until) = not_kept {
+                self.control(&self.dialect.of_server(to), &Body::NotKept { until });
+            }
+            let parcels = parcels.iter().map(Enclosed::of).collect();
+            envelope::write(&self.dialect.of_server(to), self.id, &Body::Resent { parcels, ends })
+        });
+        self.queue().take(resend, now)
+    }
+
+    /// Seals a draft for broker link number `link`.
+    pub(in crate::exchange) fn sealed(&self, mut draft: Draft, said: Said, link: u32, seals: &mut Seals) -> Parcel {
+        match draft.stamp {
+            Stamp::Envelope => {
+                let signing = self.dialect.key().map(|key| (key, seals.next(Instant::now())));
+                envelope::seal(&mut draft, link, said, signing);
+            }
+            Stamp::Mark => go::seal(&mut draft, link),
+            Stamp::None => {}
+        }
+        draft.into_parcel()
+    }
+
+    /// Keeps messages that are being published, for a while.
+    pub(in crate::exchange) fn keep<'a>(&self, messages: impl IntoIterator<Item = (u64, &'a Parcel)>) {
+        self.state().keep(messages, Instant::now());
+    }
+
+    pub(in crate::exchange) fn forget_old(&self) {
+        self.state().forget_old(Instant::now());
+    }
+
+    /// So many messages are handed to a link.
+    pub(in crate::exchange) fn hand(&self, count: usize) -> Handed<'_> {
+        Handed { node: self, count: count as u64 }
+    }
+
+    // ---- probes
+
+    /// Sends a probe the way that messages go; its number.
+    pub(in crate::exchange) fn probe(&self) -> u64 {
+        let now = Instant::now();
+        let number = self.state().probes.send(now);
+        let draft = envelope::write(&self.own_channels[1], self.id, &Body::Probe { number });
+        self.queue().push_probe(number, draft, now);
+        self.queue_changed.notify_one();
+        number
+    }
+
+    /// Sends a probe before all that waits, over a link that is new; its number.
+    pub(in crate::exchange) fn first_probe(&self) -> u64 {
+        let number = self.state().probes.send(Instant::now());
+        self.control(&self.own_channels[1], &Body::Probe { number });
+        number
+    }
+
+    /// The broker has taken a probe, and all before it.
+    pub(in crate::exchange) fn probe_published(&self, number: u64) {
+        self.state().probes.note_published(number);
+        self.heard.notify_waiters();
+    }
+
+    /// Returns when the broker has taken a probe.
+    pub(in crate::exchange) async fn until_published(&self, probe: u64) {
+        self.until(|| self.state().probes.is_published(probe)).await;
+    }
+
+    /// Returns when a probe has come back.
+    pub(in crate::exchange) async fn until_returned(&self, probe: u64) {
+        self.until(|| self.state().probes.has_returned(probe)).await;
+    }
+
+    pub(in crate::exchange) fn lag(&self) -> Option<Duration> {
+        self.state().probes.lag(Instant::now())
+    }
+}
+
+/// Messages that were handed to a link. Dropped before the broker has taken them, they are uncertain.
+#[derive(Debug)]
+#[must_use]
+pub(in crate::exchange) struct Handed<'a> {
+    node: &'a Node,
+    count: u64,
+}
+
+impl Handed<'_> {
+    /// The broker has taken them.
+    pub(in crate::exchange) fn taken(mut self) {
+        self.node.state().tallies.published += std::mem::take(&mut self.count);
+    }
+}
+
+impl Drop for Handed<'_> {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.node.state().tallies.uncertain += self.count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::super::super::dialect::Dialect;
+    use super::super::super::queue::QueueLimits;
+    use super::*;
+    use crate::budget::Budget;
+
+    #[tokio::test]
+    async fn what_is_on_its_way_is_uncertain_only_if_the_broker_never_takes_it() {
+        let node = Node::new(Dialect::native("app"), (QueueLimits::default(), &Budget::unlimited()), Handle::current());
+        let (taken, lost) = (node.hand(3), node.hand(2));
+        assert_eq!(node.state().tallies.uncertain, 0);
+        taken.taken();
+        drop(lost);
+        let tallies = node.state().tallies;
+        assert_eq!((tallies.published, tallies.uncertain), (3, 2));
+    }
+}

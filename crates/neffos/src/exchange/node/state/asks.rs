@@ -1,0 +1,89 @@
+//! Asks between nodes: those of this node that wait for an answer, and how many of other nodes are being answered. Pure.
+
+use std::collections::HashMap;
+
+use smol_str::SmolStr;
+use tokio::sync::oneshot;
+
+use crate::message::Message;
+
+#[derive(Debug)]
+pub(in crate::exchange) struct Asks {
+    mark: Mark,
+    waiting: HashMap<SmolStr, oneshot::Sender<Message>>,
+    /// How many asks of other nodes wait for connections of this node.
+    answering: usize,
+}
+
+/// How the tokens of a node's asks end, by which it knows them when they come back. Clients see it: it is not the node's
+/// name, which nobody must be able to write under.
+#[derive(Debug)]
+struct Mark(String);
+
+impl Asks {
+    /// `number` is random.
+    pub(super) fn new(number: u64) -> Self {
+        Self { mark: Mark(format!("-{number:016x}")), waiting: HashMap::new(), answering: 0 }
+    }
+
+    /// Begins an ask of this node; the token that it has between nodes.
+    pub(in crate::exchange) fn open(&mut self, token: &str, waiter: oneshot::Sender<Message>) -> SmolStr {
+        let token = SmolStr::from(format!("{token}{}", self.mark.0));
+        self.waiting.insert(token.clone(), waiter);
+        token
+    }
+
+    /// Ends an ask of this node; its waiter, if it still waits.
+    pub(in crate::exchange) fn close(&mut self, token: &str) -> Option<oneshot::Sender<Message>> {
+        self.waiting.remove(token)
+    }
+
+    /// The token of an ask that still waits.
+    pub(in crate::exchange) fn waiting(&self, token: &str) -> Option<SmolStr> {
+        self.waiting.get_key_value(token).map(|(token, _)| token.clone())
+    }
+
+    /// Whether a token is of an ask of this node, also when it waits no longer.
+    pub(super) fn is_own(&self, token: &str) -> bool {
+        token.ends_with(&self.mark.0)
+    }
+
+    /// Begins to answer an ask of another node; false when too many are being answered.
+    pub(super) fn begin_answer(&mut self) -> bool {
+        let fits = self.answering < MOST_ANSWERING;
+        self.answering += usize::from(fits);
+        fits
+    }
+
+    /// An ask of another node is answered, or never will be.
+    pub(in crate::exchange) fn end_answer(&mut self) {
+        self.answering -= 1;
+    }
+}
+
+/// How many asks of other nodes may wait for connections of this node.
+const MOST_ANSWERING: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ask_is_known_by_its_token_and_gets_one_answer() {
+        let (mut asks, (waiter, _wait)) = (Asks::new(7), oneshot::channel());
+        let token = asks.open("n1", waiter);
+        assert_eq!((&*token, asks.waiting(&token)), ("n1-0000000000000007", Some(token.clone())));
+        assert!(asks.close(&token).is_some() && asks.close(&token).is_none());
+        assert_eq!(asks.waiting(&token), None);
+        assert!(asks.is_own(&token) && !Asks::new(8).is_own(&token));
+    }
+
+    #[test]
+    fn only_so_many_asks_of_other_nodes_are_answered_at_once() {
+        let mut asks = Asks::new(7);
+        assert!((0..MOST_ANSWERING).all(|_| asks.begin_answer()));
+        assert!(!asks.begin_answer());
+        asks.end_answer();
+        assert_eq!([asks.begin_answer(), asks.begin_answer()], [true, false]);
+    }
+}

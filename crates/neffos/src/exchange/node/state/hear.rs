@@ -1,0 +1,209 @@
+//! What an envelope of another node leads to. Pure.
+
+use std::sync::Arc;
+
+use super::super::super::dialect::Form;
+use super::super::super::draft::{Question, Sender, What};
+use super::super::super::node_id::NodeId;
+use super::super::super::others::Freshness;
+use super::super::super::progress::{Gap, Turn};
+use super::{Effect, Effects, Notice, State};
+use crate::fanout::Place;
+use crate::message::Message;
+
+/// What a link has brought, and was read.
+#[derive(Debug)]
+pub(in crate::exchange) struct Received<'a> {
+    /// The number of the link.
+    pub(in crate::exchange) link: u32,
+    /// None when a server in Go has written it.
+    pub(in crate::exchange) from: Option<Sender>,
+    pub(in crate::exchange) channel: &'a str,
+    pub(in crate::exchange) what: What,
+    pub(in crate::exchange) size: usize,
+}
+
+/// An envelope of another node that has arrived.
+#[derive(Debug)]
+pub(in crate::exchange) struct Heard<'a> {
+    pub(in crate::exchange) from: Sender,
+    pub(in crate::exchange) channel: &'a str,
+    pub(in crate::exchange) what: What,
+    pub(in crate::exchange) size: usize,
+}
+
+impl State {
+    /// Takes what a link has brought, unless the link is over.
+    pub(in crate::exchange) fn receive(&mut self, received: Received<'_>, out: &mut Effects) {
+        let Received { link, from, channel, what, size } = received;
+        if link != self.link {
+            return;
+        }
+        let Some(from) = from else {
+            self.tallies.received += 1;
+            return self.take(None, channel, what, out);
+        };
+        if from.id == self.id {
+            return self.take_own(&what, out);
+        }
+        let heard = Heard { from, channel, what, size };
+        match (self.dialect.key(), from.seal) {
+            (None, _) => self.accept(heard, out),
+            (Some(_), Some(_)) => self.hear_signed(heard, out),
+            (Some(_), None) => self.hear_unsigned(heard, out),
+        }
+    }
+
+    /// A link has brought what cannot be read; false when the link is over.
+    pub(in crate::exchange) fn reject(&mut self, link: u32) -> bool {
+        let is_heard = link == self.link;
+        self.tallies.rejected += u64::from(is_heard);
+        is_heard
+    }
+
+    /// This node's own echo: its connections have got it already.
+    fn take_own(&mut self, what: &What, out: &mut Effects) {
+        if let What::Probe { number } = what {
+            self.probes.note_returned(*number, out.now);
+            out.wakes = true;
+        }
+    }
+
+    /// Hears an envelope that is new.
+    pub(in crate::exchange) fn accept(&mut self, heard: Heard<'_>, out: &mut Effects) {
+        let from = heard.from;
+        let was_known = self.others.knows(from.id);
+        let freshness = self.others.hear(from, self.link, out.now);
+        if !was_known && self.others.knows(from.id) {
+            out.push(Effect::Log(Notice::Joined(from.id)));
+        }
+        self.count_missed(from.id, out);
+        match freshness {
+            Freshness::Fresh => {}
+            Freshness::Behind => self.request_resend(from.id, out),
+            Freshness::Stale => return self.tallies.stale += 1,
+        }
+        if self.is_answer(heard.channel, &heard.what) {
+            self.others.note_answer(from.id, self.link);
+        }
+        out.wakes = true;
+        self.tallies.received += 1;
+        self.take_in_turn(heard, out);
+    }
+
+    /// Hears a message in the form of servers in Go, which has no place for a signature.
+    fn hear_unsigned(&mut self, Heard { from, channel, what, .. }: Heard<'_>, out: &mut Effects) {
+        if self.others.is_stale(from) {
+            return self.tallies.stale += 1;
+        }
+        self.tallies.received += 1;
+        self.take(Some(from.id), channel, what, out);
+    }
+
+    /// Takes what a node says when its turn has come.
+    fn take_in_turn(&mut self, Heard { from, channel, what, size }: Heard<'_>, out: &mut Effects) {
+        let (id, said) = (from.id, from.said);
+        match what {
+            What::Resent { parcels, ends } => out.push(Effect::Read { from: id, parcels, ends }),
+            what if said.is_message => match self.others.take((id, said.number), channel, what, size) {
+                Turn::Now(what) => self.take(Some(id), channel, what, out),
+                Turn::TooMuch(pause) => out.push(Effect::Resume { id, pause }),
+                Turn::Later(_) | Turn::Done => {}
+            },
+            what => self.take(Some(id), channel, what, out),
+        }
+    }
+
+    /// A greeting is answered to its node alone; else a node says to all that it lives.
+    fn is_answer(&self, channel: &str, what: &What) -> bool {
+        matches!(what, What::Alive { .. }) && self.is_direct(channel)
+    }
+
+    /// Whether a channel is that of this node alone. Its name holds the random name of the node, and the signature covers it.
+    pub(super) fn is_direct(&self, channel: &str) -> bool {
+        *self.own_channel == *channel
+    }
+
+    pub(super) fn take(&mut self, from: Option<NodeId>, channel: &str, what: What, out: &mut Effects) {
+        match (what, from) {
+            (What::Broadcast { messages, except }, _) => {
+                let messages = self.all_readdressed(channel, messages);
+                out.act(from, What::Broadcast { messages, except });
+            }
+            (What::Ask(question), _) => self.take_question(from, channel, question, out),
+            (What::Answer { token, message: answer }, _) => {
+                if let Some(waiter) = self.asks.close(&token) {
+                    out.push(Effect::Answer { waiter, answer });
+                }
+            }
+            (what @ What::Close { .. }, _) | (what @ What::Count { .. }, Some(_)) => out.act(from, what),
+            (what, Some(id)) => self.take_word(id, what, out),
+            // The rest is said by no server in Go.
+            _ => {}
+        }
+    }
+
+    /// Takes what a node says about itself.
+    fn take_word(&mut self, id: NodeId, what: What, out: &mut Effects) {
+        match what {
+            What::Hello { connections } => {
+                self.others.count(id, connections, out.now);
+                out.act(Some(id), what);
+            }
+            What::Alive { connections } => self.others.count(id, connections, out.now),
+            What::Bye => {
+                let was_known = self.others.leave(id);
+                if was_known {
+                    out.push(Effect::Log(Notice::Left { id, reason: "it ended" }));
+                }
+            }
+            What::Counted { token, count } => {
+                self.counts.note(token, id, count).into_iter().for_each(|waiter| out.push(Effect::Complete(waiter)));
+            }
+            What::RequestResend { pause, after } => {
+                out.push(Effect::NoteRequest { from: id, gap: Gap { pause, after } });
+            }
+            What::NotKept { until } => {
+                self.others.progress(id).into_iter().for_each(|progress| progress.note_not_kept(until));
+            }
+            // A probe is of interest to the node that sent it; the rest was taken before.
+            _ => {}
+        }
+    }
+
+    /// Asks connections of this node, unless too many asks of other nodes wait for them.
+    fn take_question(&mut self, from: Option<NodeId>, channel: &str, question: Question, out: &mut Effects) {
+        let Question { token, message, patience } = question;
+        // In Go, what this node has asked comes back to it without its name, maybe when it is answered already.
+        if from.is_none() && self.asks.is_own(&token) {
+            return;
+        }
+        for message in self.readdressed(channel, message) {
+            if !self.asks.begin_answer() {
+                return self.tallies.rejected += 1;
+            }
+            out.act(from, What::Ask(Question { token: token.clone(), message, patience }));
+        }
+    }
+
+    fn all_readdressed(&self, channel: &str, messages: Vec<Message>) -> Vec<Message> {
+        if self.dialect.form() == Form::Native {
+            return messages;
+        }
+        messages.into_iter().flat_map(|message| self.readdressed(channel, message)).collect()
+    }
+
+    /// What a server in Go has sent to an id says so only by its channel.
+    fn readdressed(&self, channel: &str, message: Message) -> Vec<Message> {
+        let namespace = Place::Namespace(message.namespace());
+        let is_marked = self.dialect.form() == Form::Native || message.recipient().is_some();
+        let says_itself = is_marked || *self.dialect.of_place(&namespace) == *channel;
+        if says_itself {
+            return vec![message];
+        }
+        let veiled = self.veiled.over(channel);
+        let plain = self.dialect.id_of(channel).filter(|plain| veiled.iter().all(|id| **id != **plain)).map(Arc::from);
+        let to = |id: Arc<str>| Message { recipient: Some((*id).into()), ..message.clone() };
+        veiled.into_iter().chain(plain).map(to).collect()
+    }
+}
