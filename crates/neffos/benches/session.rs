@@ -4,28 +4,29 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use neffos::Message;
-use neffos::internals::Rules;
+use neffos::internals::Protocol;
 
-fn rules(criterion: &mut Criterion) {
+fn protocol(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("session");
     for rooms in [1, 10] {
-        let mut rules = Rules::in_rooms(rooms);
-        let last = format!("room {}", rooms - 1);
-        let message = Message::new("chat", "hello").in_namespace("default").to_room(last);
-        assert!(rules.is_for_a_handler(&message));
-        group.bench_function(BenchmarkId::new("decide, rooms joined", rooms), |bencher| {
-            bencher.iter(|| rules.is_for_a_handler(black_box(&message)));
+        let mut protocol = Protocol::in_rooms(rooms);
+        let message = format!("$1;default;room {};chat;0;0;hello", rooms - 1);
+        assert_eq!(protocol.handle(&message), 1);
+        group.bench_function(BenchmarkId::new("event, rooms joined", rooms), |bencher| {
+            bencher.iter(|| protocol.handle(black_box(&message)));
         });
         group.bench_function(BenchmarkId::new("join and leave, rooms joined", rooms), |bencher| {
-            bencher.iter(|| rules.join_and_leave());
+            bencher.iter(|| {
+                protocol.handle("$1;default;one more;_OnRoomJoin;0;0;")
+                    + protocol.handle("$1;default;one more;_OnRoomLeave;0;0;")
+            });
         });
     }
-    let mut rules = Rules::in_rooms(1);
+    let mut protocol = Protocol::in_rooms(1);
     group.bench_function("ask and answer", |bencher| {
-        bencher.iter(|| rules.ask_and_answer());
+        bencher.iter(|| protocol.ask_and_answer());
     });
 }
 
-criterion_group!(session, rules);
+criterion_group!(session, protocol);
 criterion_main!(session);

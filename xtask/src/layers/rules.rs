@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sampled", &[]),
     ("error", &["websocket::CloseCode"]),
     ("message", &["error", "websocket"]),
-    ("session", &["error", "message", "websocket"]),
+    ("session", &["budget::Pressure", "error", "message", "rate", "time_limit", "websocket"]),
     ("fanout", &["budget", "lock", "message", "websocket"]),
     ("exchange", &["budget", "lock", "error", "sampled", "message", "websocket", "fanout"]),
     ("rate", &[]),
@@ -126,7 +126,6 @@ const PURE: &[&str] = &[
     "exchange/seal.rs",
     "exchange/queue.rs",
     "exchange/resends.rs",
-    "connection/deadlines.rs",
     "client/target.rs",
     "net/race.rs",
     "net/redact.rs",
@@ -293,7 +292,7 @@ mod tests {
         let socket = "use tokio::{net::TcpStream, time::Instant};";
         assert_eq!(faults("fanout/outbox.rs", socket), fault(1, "pure code must not use tokio::net::TcpStream"));
         let spawn = "fn f() { tokio::spawn(g()); }";
-        assert_eq!(faults("connection/deadlines.rs", spawn), fault(1, "pure code must not use tokio::spawn"));
+        assert_eq!(faults("session/deadlines.rs", spawn), fault(1, "pure code must not use tokio::spawn"));
         assert_eq!(faults("websocket/mod.rs", "use std::net::IpAddr;"), []);
     }
 

@@ -111,7 +111,7 @@ impl Dialer {
         if self.hub.native == NativeMode::Only
             && let Some(name) = self.hub.app.namespace("")
         {
-            peer.enter(&name, None);
+            peer.enter(&name);
         }
         Dialled { peer, start: Start::Welcomed(welcome.reader, welcome.early, welcome.rest) }
     }

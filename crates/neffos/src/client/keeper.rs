@@ -95,7 +95,7 @@ impl Keeper {
     }
 
     async fn restore_one(&self, peer: &Arc<Peer>, namespace: &Arc<str>, room: Option<&str>) -> Result<(), Error> {
-        let is_there = peer.session().membership.is_in(namespace, room);
+        let is_there = peer.session().membership().is_in(namespace, room);
         match room {
             _ if is_there || !self.line.is_wanted(namespace, room) => Ok(()),
             None => connect(peer, namespace).await.map(drop),

@@ -62,7 +62,7 @@ pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadli
         match open(peer, message, &Effect::Nothing, Waiter::First(slot.clone()), &mut asked) {
             Ok(()) => is_asked = true,
             // It will not reply, so it must not hold the slot.
-            Err(_) => drop(peer.with_asks(|asks| asks.close(&token))),
+            Err(_) => drop(peer.with_asks(|session| session.close_ask(&token))),
         }
     }
     // It is in the outboxes: to keep it, too, until there is an answer would take as much memory again.
@@ -84,7 +84,7 @@ struct Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         for peer in &self.peers {
-            drop(peer.with_asks(|asks| asks.close(&self.token)));
+            drop(peer.with_asks(|session| session.close_ask(&self.token)));
         }
     }
 }
@@ -100,12 +100,12 @@ fn open(
         return Err(Error::closed());
     }
     if message.token.is_empty() {
-        message.token = peer.session().asks.new_token();
+        message.token = peer.session().new_token();
     }
     asked.token = message.token.clone();
     let pending = Pending { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
     let most = peer.hub().limits.max_asks;
-    let ends_a_pause = peer.with_asks(|asks| asks.open(message.token.clone(), pending, most))?;
+    let ends_a_pause = peer.with_asks(|session| session.open_ask(message.token.clone(), pending, most))?;
     asked.peers.push(peer.clone());
     let sent = peer.send_request(&message, effect);
     if ends_a_pause {
@@ -117,7 +117,7 @@ fn open(
 /// Fails when nobody would ever tell the waiter: the request was not sent, or the connection had ended before it was noted.
 /// A request that is open no more was told of, maybe by an answer that the end came right behind.
 fn will_be_told(peer: &Peer, token: &str, sent: Result<(), Error>) -> Result<(), Error> {
-    let is_forgotten = peer.is_closed() && peer.with_asks(|asks| asks.close(token)).is_some();
+    let is_forgotten = peer.is_closed() && peer.with_asks(|session| session.close_ask(token)).is_some();
     if is_forgotten { Err(Error::closed()) } else { sent }
 }
 
@@ -135,7 +135,7 @@ mod tests {
         let (slot, wait) = Slot::new();
         let token = new_token();
         let pending = Pending { namespace: "default".into(), effect: Effect::Nothing, waiter: Waiter::One(slot) };
-        peer.session().asks.open(token.clone(), pending, 1).unwrap();
+        peer.session().open_ask(token.clone(), pending, 1).unwrap();
         (token, wait)
     }
 
@@ -143,7 +143,7 @@ mod tests {
     async fn an_answer_counts_though_the_end_comes_right_behind_it() {
         let (peer, _client) = connected();
         let (token, mut wait) = noted(&peer);
-        let pending = peer.session().asks.close(&token).unwrap();
+        let pending = peer.session().close_ask(&token).unwrap();
         pending.waiter.answer(Message::new("question", "yes"));
         peer.end(None);
         assert!(will_be_told(&peer, &token, Ok(())).is_ok());
@@ -156,6 +156,6 @@ mod tests {
         peer.end(None);
         let (token, _wait) = noted(&peer);
         assert!(will_be_told(&peer, &token, Ok(())).unwrap_err().is_closed());
-        assert!(peer.session().asks.is_empty());
+        assert!(!peer.session().is_asking());
     }
 }

@@ -14,9 +14,9 @@ use http::request::Parts;
 use super::casts::casts;
 use super::closed::Closed;
 use super::limits::EffectiveLimits;
-use super::outcome::{OutcomeFuture, Running};
 use super::peer::Peer;
 use super::rates::{RateCounts, RateLimited};
+use super::running::{OutcomeFuture, Running};
 use super::values::StateMap;
 use crate::admission::{Gate, GateSettings};
 use crate::budget::{Budget, Holder, Source, Steps};
@@ -25,12 +25,14 @@ use crate::fanout::{Audience, Cursor, Except, Fanout};
 use crate::message::Message;
 use crate::message::wire::NativeMode;
 use crate::sampled::Sampled;
-use crate::session::Memberships;
+use crate::session::{Memberships, Rules, SessionLimits};
 use crate::websocket::Role;
 
 pub(crate) struct Hub {
     pub(crate) role: Role,
     pub(crate) limits: EffectiveLimits,
+    /// The part of the limits that sessions go by.
+    pub(super) session_limits: SessionLimits,
     /// Whether the server is open, and for whom. A client has one, too, and does not use it.
     pub(crate) gate: Arc<Gate>,
     pub(crate) app: Arc<dyn Application>,
@@ -57,6 +59,7 @@ impl Hub {
     ) -> Self {
         Self {
             role: Role::Server,
+            session_limits: limits.session(),
             limits,
             gate: Arc::new(Gate::new(GateSettings::default())),
             native: app.native_mode(),
@@ -107,6 +110,24 @@ impl Hub {
     /// A key that no other connection of this hub has.
     pub(crate) fn next_key(&self) -> u64 {
         self.next_key.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Rules for Hub {
+    fn role(&self) -> Role {
+        self.role
+    }
+
+    fn native(&self) -> NativeMode {
+        self.native
+    }
+
+    fn limits(&self) -> &SessionLimits {
+        &self.session_limits
+    }
+
+    fn namespace(&self, name: &str) -> Option<Arc<str>> {
+        self.app.namespace(name)
     }
 }
 

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::rates::Rates;
 use crate::error::Error;
 use crate::fanout::{OutboxLimits, Overflow};
-use crate::session::{AckLimits, Bounds, ForeignRooms};
+use crate::session::{AckLimits, Bounds, ForeignRooms, Rates, SessionLimits};
 use crate::websocket::{Compression, ReadLimits};
 
 /// The limits of each connection that servers and clients share, for
@@ -198,24 +197,25 @@ pub(crate) struct EffectiveLimits {
 impl EffectiveLimits {
     /// The defaults of a server.
     pub(crate) fn of_server() -> Self {
+        let session = SessionLimits::default();
         Self {
-            max_message: 64 * 1024,
-            rates: Rates::default(),
+            max_message: session.ack.bytes,
+            rates: session.rates,
             max_fragments: 1024,
             compression: None,
-            ack_frames: 16,
-            bounds: Bounds { namespaces: 32, rooms: 128, name_bytes: 255, foreign_rooms: ForeignRooms::Refused },
+            ack_frames: session.ack.frames,
+            bounds: session.bounds,
             outbox: OutboxLimits { messages: 1024, bytes: 1024 * 1024, overflow: Overflow::DropNewest },
             max_asks: 64,
-            max_inbox_events: 64,
-            max_inbox_bytes: 256 * 1024,
+            max_inbox_events: session.max_inbox_events,
+            max_inbox_bytes: session.max_inbox_bytes,
             max_pongs: 16,
-            ack_timeout: Duration::from_secs(10),
+            ack_timeout: session.ack_timeout,
             ask_timeout: Duration::from_secs(10),
-            ping_interval: Duration::from_secs(25),
-            pong_timeout: Duration::from_secs(10),
-            slow_consumer_timeout: Duration::from_secs(10),
-            message_timeout: Duration::from_secs(60),
+            ping_interval: session.ping_interval,
+            pong_timeout: session.pong_timeout,
+            slow_consumer_timeout: session.slow_consumer_timeout,
+            message_timeout: session.message_timeout,
             close_timeout: Duration::from_secs(5),
             handler_grace: Duration::from_secs(10),
         }
@@ -266,6 +266,22 @@ impl EffectiveLimits {
 
     pub(crate) fn ack(&self) -> AckLimits {
         AckLimits { frames: self.ack_frames, bytes: self.max_message }
+    }
+
+    /// The part that sessions go by.
+    pub(super) fn session(&self) -> SessionLimits {
+        SessionLimits {
+            ack: self.ack(),
+            bounds: self.bounds,
+            rates: self.rates,
+            max_inbox_events: self.max_inbox_events,
+            max_inbox_bytes: self.max_inbox_bytes,
+            ack_timeout: self.ack_timeout,
+            ping_interval: self.ping_interval,
+            pong_timeout: self.pong_timeout,
+            slow_consumer_timeout: self.slow_consumer_timeout,
+            message_timeout: self.message_timeout,
+        }
     }
 }
 

@@ -24,9 +24,9 @@ use crate::exchange::Claim;
 use crate::fanout::{Chunk, Member, Offer, Outbox, OutboxLimits, Place, Tally};
 use crate::lock::lock;
 use crate::message::Message;
-use crate::message::wire::{self, NativeMode};
-use crate::session::{Ack, Asks, Effect, Membership, Session};
-use crate::websocket::{self, CloseCode, CloseFrame, Packing, Role, Window};
+use crate::message::wire;
+use crate::session::{Effect, IndexChange, Outcome, Session};
+use crate::websocket::{self, CloseCode, CloseFrame, Packing, Window};
 
 /// The fields stay in this order: what a broadcast touches of each of its receivers comes first and lies together.
 #[repr(C)]
@@ -34,27 +34,26 @@ pub(crate) struct Peer {
     key: u64,
     hub: Arc<Hub>,
     deflate: Option<Window>,
-    /// How many messages were dropped for this connection alone, since its outbox was full. It lies where nothing else would.
+    /// The socket is no longer for messages. Set under the lock of `life`.
+    ended: AtomicBool,
+    /// It is closed, since the server needs the memory that it holds.
+    shed: AtomicBool,
+    /// A frame was given up half-written: the stream is of no more use.
+    broken: AtomicBool,
+    /// How many messages were dropped for this connection alone, since its outbox was full.
     missed: AtomicU32,
     outgoing: Mutex<Outgoing>,
     id: Arc<str>,
     session: Mutex<Session<Waiter>>,
     /// Wakes the connection's own task.
     pub(crate) waker: AtomicWaker,
-    /// The socket is no longer for messages. Set under the lock of `life`.
-    ended: AtomicBool,
-    draining: AtomicBool,
-    /// It is closed, since the server needs the memory that it holds.
-    shed: AtomicBool,
-    /// A frame was given up half-written: the stream is of no more use.
-    broken: AtomicBool,
-    input: Input,
-    life: Mutex<Life>,
+    /// Boxed: it is empty until the end, unless somebody waits.
+    life: Mutex<Option<Box<Life>>>,
     values: Mutex<Values>,
     reconnect_tries: i64,
     address: Option<SocketAddr>,
-    opened: Instant,
     client_ip: Option<IpAddr>,
+    input: Input,
 }
 
 /// What is to be sent, and where to.
@@ -64,13 +63,11 @@ pub(super) struct Outgoing {
     socket: Socket,
 }
 
-/// How far the connection's life has come, and who waits for it.
+/// How the connection ended, and who waits for that and for the greeting.
 #[derive(Debug, Default)]
 struct Life {
-    /// The server's decision was a welcome.
-    admitted: bool,
     /// How it ended: none when the socket just broke.
-    end: Option<Box<CloseFrame>>,
+    end: Option<CloseFrame>,
     waiting: Vec<(Until, oneshot::Sender<()>)>,
 }
 
@@ -96,18 +93,14 @@ pub(crate) struct Identity {
 
 impl Peer {
     pub(crate) fn new(hub: &Arc<Hub>, identity: Identity, socket: Socket) -> Arc<Self> {
-        // A client has made its greeting before it gets here.
-        let greets = hub.role == Role::Server && hub.native != NativeMode::Only;
-        let ack = if greets { Ack::awaited() } else { Ack::done() };
         Arc::new(Self {
             key: hub.next_key(),
             missed: AtomicU32::new(0),
             id: identity.id,
-            session: Mutex::new(Session::new(ack, Membership::default(), Asks::new(hub.role))),
+            session: Mutex::new(Session::new(&**hub, Instant::now())),
             outgoing: Mutex::new(Outgoing { outbox: Outbox::default(), socket }),
             waker: AtomicWaker::new(),
             ended: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
             shed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             input: Input::default(),
@@ -115,7 +108,6 @@ impl Peer {
             values: Mutex::default(),
             reconnect_tries: identity.reconnect_tries,
             address: identity.address,
-            opened: Instant::now(),
             client_ip: identity.client_ip,
             deflate: identity.deflate,
             hub: hub.clone(),
@@ -132,10 +124,6 @@ impl Peer {
 
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
-    }
-
-    pub(super) fn opened(&self) -> Instant {
-        self.opened
     }
 
     pub(crate) fn client_ip(&self) -> Option<IpAddr> {
@@ -227,9 +215,9 @@ impl Peer {
         let waiting = {
             let mut life = lock(&self.life);
             if !self.ended.swap(true, Ordering::AcqRel) {
-                life.end = frame.map(Box::new);
+                life.get_or_insert_default().end = frame;
             }
-            std::mem::take(&mut life.waiting)
+            life.as_mut().map(|life| std::mem::take(&mut life.waiting)).unwrap_or_default()
         };
         for (until, waiter) in waiting {
             if until == Until::Ended {
@@ -245,7 +233,7 @@ impl Peer {
 
     /// How it ended: none when the socket just broke.
     pub(crate) fn end_reason(&self) -> Option<CloseFrame> {
-        lock(&self.life).end.as_deref().cloned()
+        lock(&self.life).as_ref()?.end.clone()
     }
 
     /// Resolves when the connection has ended.
@@ -256,7 +244,7 @@ impl Peer {
             if self.is_closed() {
                 return;
             }
-            life.wait(Until::Ended, told);
+            life.get_or_insert_default().wait(Until::Ended, told);
         }
         // An error means that the peer is gone altogether.
         wait.await.ok();
@@ -264,7 +252,7 @@ impl Peer {
 
     /// Resolves when the opening is over, with an error when the connection ends first.
     pub(super) async fn acknowledged(&self) -> Result<(), Error> {
-        if self.session().ack.is_done() {
+        if self.session().is_greeted() {
             return Ok(());
         }
         let (told, wait) = oneshot::channel();
@@ -273,34 +261,28 @@ impl Peer {
             if self.is_closed() {
                 return Err(Error::closed());
             }
-            life.wait(Until::Acknowledged, told);
+            life.get_or_insert_default().wait(Until::Acknowledged, told);
         }
-        if self.session().ack.is_done() {
+        if self.session().is_greeted() {
             return Ok(());
         }
         wait.await.map_err(|_| Error::closed())
     }
 
     pub(super) fn tell_acknowledged(&self) {
-        let waiting: Vec<_> =
-            lock(&self.life).waiting.extract_if(.., |(until, _)| *until == Until::Acknowledged).collect();
+        let waiting: Vec<_> = match &mut *lock(&self.life) {
+            Some(life) => life.waiting.extract_if(.., |(until, _)| *until == Until::Acknowledged).collect(),
+            None => return,
+        };
         for (_, waiter) in waiting {
             // Whoever waited may have given up.
             waiter.send(()).ok();
         }
     }
 
-    pub(crate) fn admit(&self) {
-        lock(&self.life).admitted = true;
-    }
-
-    pub(super) fn is_admitted(&self) -> bool {
-        lock(&self.life).admitted
-    }
-
     /// Lets the connection finish what it has begun and then closes it, for a restart.
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.session().drain();
         self.waker.wake();
     }
 
@@ -318,30 +300,13 @@ impl Peer {
         &self.input
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
     /// Waits until what is published elsewhere for those in `namespace`, in `room` of it and with this id arrives here; that
     /// stays so while the claim lives. None without other servers.
-    pub(super) async fn reach(&self, namespace: &str, room: Option<&str>) -> Option<Claim> {
+    pub(super) async fn reach(self: Arc<Self>, namespace: Arc<str>, room: Option<Arc<str>>) -> Option<Claim> {
         let exchange = self.hub.exchange.as_ref()?;
+        let (namespace, room) = (&*namespace, room.as_deref());
         let place = room.map_or(Place::Namespace(namespace), |room| Place::Room(namespace, room));
         Some(exchange.node().reach(&[Place::Id(&self.id), place]).await)
-    }
-
-    /// Connects a namespace that the peer asked for, and then queues the reply; false when it was connected meanwhile.
-    pub(super) fn enter_for_peer(self: &Arc<Self>, namespace: &Arc<str>, reply: Bytes) -> bool {
-        let is_new = {
-            let mut session = self.session();
-            let is_new = session.begin_membership(namespace, None);
-            if is_new {
-                session.overtake(namespace);
-            }
-            is_new
-        };
-        self.enter(namespace, Some(reply));
-        is_new
     }
 
     /// Tells the memory budget how much the places and the open requests take.
@@ -351,59 +316,45 @@ impl Peer {
 
     /// The same, under the lock of the session: several tasks do it.
     fn account_of(&self, session: &Session<Waiter>) {
-        self.input.set_session(session.membership.bytes() + session.asks.bytes(), &self.hub.budget);
+        self.input.set_session(session.bytes(), &self.hub.budget);
     }
 
     /// Changes the open requests, and accounts for that when they take more memory or less.
-    pub(super) fn with_asks<R>(&self, change: impl FnOnce(&mut Asks<Waiter>) -> R) -> R {
+    pub(super) fn with_asks<R>(&self, change: impl FnOnce(&mut Session<Waiter>) -> R) -> R {
         let mut session = self.session();
-        let before = session.asks.bytes();
-        let result = change(&mut session.asks);
-        if session.asks.bytes() != before {
+        let before = session.bytes_of_asks();
+        let result = change(&mut session);
+        if session.bytes_of_asks() != before {
             self.account_of(&session);
         }
         result
     }
 
-    /// Connects a namespace, and then queues `reply`.
-    pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>, reply: Option<Bytes>) {
-        self.session().membership.connect(namespace);
-        self.account();
-        self.hub.fanout.connect(self, namespace, reply);
-        self.hub.app.note_connected();
+    /// Connects a namespace that nobody asks for.
+    pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>) {
+        self.session().connect(namespace);
+        self.index(IndexChange::Connect(namespace.clone()), None);
     }
 
-    /// Disconnects a namespace; returns the rooms that were left with it.
-    pub(super) fn exit(self: &Arc<Self>, namespace: &Arc<str>) -> Vec<Arc<str>> {
-        let rooms = self.session().membership.disconnect(namespace).unwrap_or_default();
-        self.hub.fanout.disconnect(self, namespace, rooms.clone());
+    /// Changes the index of the fan-out as the session has changed, and then queues `reply`.
+    pub(super) fn index(self: &Arc<Self>, change: IndexChange, reply: Option<Bytes>) {
+        let fanout = &self.hub.fanout;
         self.account();
-        rooms
-    }
-
-    /// Joins a room that the peer asked for, and then queues the reply; false when it was joined meanwhile, or its namespace
-    /// was disconnected.
-    pub(super) fn join_for_peer(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>, reply: Bytes) -> bool {
-        let is_new = self.session().begin_membership(namespace, Some(room));
-        self.account();
-        match is_new {
-            true => self.hub.fanout.join(self, namespace, room, Some(reply)),
-            false => self.reply(reply),
-        }
-        is_new
-    }
-
-    pub(super) fn join(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
-        if self.session().membership.join(namespace, room) {
-            self.account();
-            self.hub.fanout.join(self, namespace, room, None);
+        match change {
+            IndexChange::Connect(namespace) => {
+                fanout.connect(self, &namespace, reply);
+                self.hub.app.note_connected();
+            }
+            IndexChange::Disconnect(namespace, rooms) => fanout.disconnect(self, &namespace, rooms),
+            IndexChange::Join(namespace, room) => fanout.join(self, &namespace, &room, reply),
+            IndexChange::Leave(namespace, room) => fanout.leave(self, &namespace, &room),
         }
     }
 
-    pub(super) fn leave(self: &Arc<Self>, namespace: &Arc<str>, room: &Arc<str>) {
-        if self.session().membership.leave(namespace, room) {
-            self.hub.fanout.leave(self, namespace, room);
-            self.account();
+    /// Logs that a handler panicked, if that is its outcome.
+    pub(super) fn report_panic(&self, message: &Message, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Panicked) {
+            tracing::error!(conn = &*self.id, event = message.event(), "a handler panicked");
         }
     }
 

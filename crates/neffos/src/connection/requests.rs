@@ -13,10 +13,9 @@ use smol_str::SmolStr;
 
 use super::ask::Request;
 use super::peer::Peer;
-use super::process;
 use crate::error::Error;
-use crate::message::{Cause, Message, events};
-use crate::session::{Effect, check_name};
+use crate::message::{Cause, Message};
+use crate::session::{ChangeStep, MembershipChange, Outcome, check_name};
 use crate::time_limit;
 
 /// Connects a namespace. Its events wait until `on_connected` has run here.
@@ -26,58 +25,29 @@ pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str
     check_open(peer)?;
 
     let held = Held::new(peer, &name);
-    let request = Message::system(events::CONNECT, &name, Cause::Local);
-    process::decide(peer, &name, request.clone()).await?;
-    let claim = peer.reach(&name, None).await;
-    let request = Request::send(peer, request, &Effect::Connect(name.clone()))?;
-    let connected = name.clone();
-    agreed(peer, request, (held, claim), |peer| async move {
-        // Requests that cross, or that are made at once, connect once, and `on_connected` runs once.
-        let is_overtaken = peer.session().overtake(&connected);
-        if !is_overtaken {
-            let message = Message::system(events::CONNECTED, &connected, Cause::Local);
-            process::tell(&peer, &connected, message).await;
-        }
-    })
-    .await?;
+    perform(peer, MembershipChange::connect(name.clone()), held).await?;
     Ok(name)
 }
 
 pub(crate) async fn disconnect(peer: &Arc<Peer>, namespace: &Arc<str>) -> Result<(), Error> {
-    let rooms = peer.session().membership.rooms_of(namespace).unwrap_or_default().to_vec();
-    let message = Message::system(events::DISCONNECT, namespace, Cause::Local);
-    let request = Request::send(peer, message.clone(), &Effect::Disconnect(namespace.clone()))?;
-    let namespace = namespace.clone();
-    agreed(peer, request, (), |peer| async move {
-        process::tell_left(&peer, &namespace, &rooms, Cause::LocalForced).await;
-        process::tell(&peer, &namespace, message).await;
-    })
-    .await
+    let rooms = peer.session().membership().rooms_of(namespace).unwrap_or_default().to_vec();
+    perform(peer, MembershipChange::disconnect(namespace.clone(), rooms), ()).await
 }
 
 pub(crate) async fn join(peer: &Arc<Peer>, namespace: &Arc<str>, room: &str) -> Result<Arc<str>, Error> {
     check_open(peer)?;
     check_name(room, peer.hub().limits.bounds.name_bytes).map_err(Error::new)?;
     let room: Arc<str> = room.into();
-    let about = |event| Message::system(event, namespace, Cause::Local).or_room(&room);
-    process::decide(peer, namespace, about(events::JOIN)).await?;
-    let claim = peer.reach(namespace, Some(&room)).await;
-    let request = Request::send(peer, about(events::JOIN), &Effect::Join(namespace.clone(), room.clone()))?;
-    let (joined, namespace) = (about(events::JOINED), namespace.clone());
-    agreed(peer, request, claim, |peer| async move { process::tell(&peer, &namespace, joined).await }).await?;
+    perform(peer, MembershipChange::join(namespace.clone(), room.clone()), ()).await?;
     Ok(room)
 }
 
 pub(crate) async fn leave(peer: &Arc<Peer>, namespace: &Arc<str>, room: &Arc<str>, cause: Cause) -> Result<(), Error> {
     check_open(peer)?;
-    if !peer.session().membership.is_joined(namespace, room) {
+    if !peer.session().membership().is_joined(namespace, room) {
         return Err(Error::bad_room());
     }
-    let about = |event| Message::system(event, namespace, cause).or_room(room);
-    process::decide(peer, namespace, about(events::LEAVE)).await?;
-    let request = Request::send(peer, about(events::LEAVE), &Effect::Leave(namespace.clone(), room.clone()))?;
-    let (left, namespace) = (about(events::LEFT), namespace.clone());
-    agreed(peer, request, (), |peer| async move { process::tell(&peer, &namespace, left).await }).await
+    perform(peer, MembershipChange::leave(namespace.clone(), room.clone(), cause), ()).await
 }
 
 /// No handler is asked about what cannot be asked for.
@@ -85,29 +55,77 @@ fn check_open(peer: &Peer) -> Result<(), Error> {
     if peer.is_closed() { Err(Error::closed()) } else { Ok(()) }
 }
 
-/// Waits until the peer agrees to `request`, and then runs `tell`, for which `held` is kept.
+/// Goes through the steps of `change` with the peer, and keeps `held` until they are done.
 ///
 /// # Cancel safety
 ///
 /// Dropped before the reply, the request is forgotten. Dropped later, the rest runs as a separate task: the change has taken
 /// effect, and the handlers must hear of it.
-async fn agreed<T: Future<Output = ()> + Send + 'static>(
-    peer: &Arc<Peer>,
-    request: Request,
-    held: impl Send + 'static,
-    tell: impl FnOnce(Arc<Peer>) -> T + Send + 'static,
-) -> Result<(), Error> {
+async fn perform(peer: &Arc<Peer>, mut change: MembershipChange, held: impl Send + 'static) -> Result<(), Error> {
+    let mut claim = None;
+    while let Some(step) = change.next() {
+        match step {
+            ChangeStep::Consent(message) => consent(peer, &change, message).await?,
+            ChangeStep::Reach => claim = peer.clone().reach(change.namespace().clone(), change.room().cloned()).await,
+            // What follows, follows the reply.
+            ChangeStep::Ask => break,
+            ChangeStep::TakeEffect | ChangeStep::Settle | ChangeStep::Tell(_) | ChangeStep::Reply => {}
+        }
+    }
+    let request = Request::send(peer, change.request(), &change.effect())?;
     let token = request.token().clone();
-    let peer = peer.clone();
     let telling = peer.clone();
     let rest = async move {
         request.answer().await?;
-        telling.settled().await;
-        tell(telling).await;
-        drop(held);
+        finish(&telling, change).await;
+        drop((held, claim));
         Ok(())
     };
-    Agreed { peer, token, rest: Some(Box::pin(rest)) }.await
+    Agreed { peer: peer.clone(), token, rest: Some(Box::pin(rest)) }.await
+}
+
+/// Asks the handler here. Its no may close the connection, too.
+async fn consent(peer: &Arc<Peer>, change: &MembershipChange, message: Box<Message>) -> Result<(), Error> {
+    let outcome = run(peer, change.namespace(), message).await;
+    outcome.consent().map_err(|denial| {
+        if let Some(frame) = &denial.close {
+            peer.close(Some(frame));
+        }
+        Error::new(denial.text)
+    })
+}
+
+/// The steps that follow the peer's reply.
+async fn finish(peer: &Arc<Peer>, mut change: MembershipChange) {
+    while let Some(step) = change.next() {
+        match step {
+            ChangeStep::Settle => {
+                peer.settled().await;
+                // Requests that cross, or that are made at once, connect once, and `on_connected` runs once.
+                if change.is_connect() && peer.session().overtake(change.namespace()) {
+                    return;
+                }
+            }
+            ChangeStep::Tell(message) => drop(run(peer, change.namespace(), message).await),
+            ChangeStep::Consent(_)
+            | ChangeStep::Reach
+            | ChangeStep::TakeEffect
+            | ChangeStep::Ask
+            | ChangeStep::Reply => {}
+        }
+    }
+}
+
+/// Runs the handler of an event, if there is one.
+async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> Outcome {
+    match peer.hub().app.start(peer, namespace.clone(), message) {
+        Ok(running) => {
+            let (message, outcome) = running.await;
+            peer.report_panic(&message, &outcome);
+            outcome
+        }
+        Err(_message) => Outcome::Nothing,
+    }
 }
 
 /// The part of a request that follows once it is sent.
@@ -133,7 +151,7 @@ impl Drop for Agreed {
     fn drop(&mut self) {
         let Some(rest) = self.rest.take() else { return };
         // Whoever takes the request out, this or the reply, decides which came first.
-        let is_unanswered = self.peer.with_asks(|asks| asks.close(&self.token)).is_some();
+        let is_unanswered = self.peer.with_asks(|session| session.close_ask(&self.token)).is_some();
         if !is_unanswered {
             self.peer.hub().fanout.spawn(rest.map(drop));
         }

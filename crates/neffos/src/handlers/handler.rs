@@ -8,10 +8,11 @@ use futures_util::FutureExt;
 
 use super::extract::{Event, FromEvent, Setup};
 use super::reply::IntoReply;
-use crate::connection::{Outcome, OutcomeFuture, Running};
+use crate::connection::{OutcomeFuture, Running};
 use crate::error::Error;
 use crate::handles::{Sealed, ServerSide, Side};
 use crate::message::Message;
+use crate::session::Outcome;
 
 /// An async function or closure of up to six arguments, each taken out of the event ([`FromEvent`]).
 ///

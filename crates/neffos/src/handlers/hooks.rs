@@ -10,8 +10,9 @@ use futures_util::FutureExt;
 use http::request::Parts;
 
 use super::reply::{IntoDecision, IntoReply};
-use crate::connection::{Closed, Outcome, OutcomeFuture};
+use crate::connection::{Closed, OutcomeFuture};
 use crate::handles::Conn;
+use crate::session::Outcome;
 
 pub(crate) type ConnectHook = Arc<dyn Fn(Conn, Arc<Parts>) -> OutcomeFuture + Send + Sync>;
 pub(crate) type DisconnectHook = Arc<dyn Fn(Conn) -> OutcomeFuture + Send + Sync>;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::extract::Json;
-use crate::connection::Outcome;
 use crate::error::{CloseError, Error};
+use crate::session::Outcome;
 
 /// What goes back to the peer when a handler is done.
 ///

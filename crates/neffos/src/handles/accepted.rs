@@ -6,7 +6,6 @@ use super::link::Link;
 use crate::connection::{Peer, Values};
 use crate::error::Error;
 use crate::message::Message;
-use crate::session::Verdict;
 use crate::websocket::CloseFrame;
 
 /// A connection that a server accepted.
@@ -53,8 +52,7 @@ impl Link for Accepted {
 
     fn admit(&self) {
         if self.stage == Stage::Opening {
-            self.peer.admit();
-            self.peer.session().ack.resolve(Verdict::Welcome);
+            self.peer.session().admit();
             // The call may come from a task of the application's: the greeting is answered by the connection's own.
             self.peer.waker.wake();
         }

@@ -52,14 +52,14 @@ impl<S: Side> Conn<S> {
 
     /// The namespace `name`, when this connection is connected to it.
     pub fn namespace(&self, name: &str) -> Option<NsConn<S>> {
-        let name = self.link.peer().session().membership.namespace(name)?;
+        let name = self.link.peer().session().membership().namespace(name)?;
         Some(NsConn::new(self.clone(), name))
     }
 
     /// The namespaces that this connection is connected to, in the order in which it did so.
     pub fn namespaces(&self) -> Vec<NsConn<S>> {
         let peer = self.link.peer();
-        let names: Vec<_> = peer.session().membership.all().iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<_> = peer.session().membership().all().iter().map(|(name, _)| name.clone()).collect();
         names.into_iter().map(|name| NsConn::new(self.clone(), name)).collect()
     }
 

@@ -168,7 +168,7 @@ impl Line {
     async fn connected(&self, namespace: &str) -> Result<(), Error> {
         loop {
             let changed = self.changed.notified();
-            if self.peer_of_now().session().membership.is_connected(namespace) {
+            if self.peer_of_now().session().membership().is_connected(namespace) {
                 return Ok(());
             }
             if self.end.borrow().is_some() {
@@ -207,7 +207,7 @@ impl State {
     }
 
     fn was_in(&self, namespace: &str, room: Option<&str>) -> bool {
-        self.peer.session().membership.is_in(namespace, room)
+        self.peer.session().membership().is_in(namespace, room)
     }
 
     /// Sends what can be sent although not everything is back; keeps or refuses the rest.

@@ -93,14 +93,14 @@ impl<S: Side> NsConn<S> {
 
     /// The room `name`, when this connection has joined it.
     pub fn room(&self, name: &str) -> Option<Room<S>> {
-        let name = self.conn.link().peer().session().membership.room(&self.namespace, name)?;
+        let name = self.conn.link().peer().session().membership().room(&self.namespace, name)?;
         Some(Room::new(self.clone(), name))
     }
 
     /// The rooms that this connection has joined here, in the order in which it did so.
     pub fn rooms(&self) -> Vec<Room<S>> {
         let peer = self.conn.link().peer();
-        let names = peer.session().membership.rooms_of(&self.namespace).unwrap_or_default().to_vec();
+        let names = peer.session().membership().rooms_of(&self.namespace).unwrap_or_default().to_vec();
         names.into_iter().map(|name| Room::new(self.clone(), name)).collect()
     }
 

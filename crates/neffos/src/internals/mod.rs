@@ -2,13 +2,13 @@
 //! of it, and applications have no use for it.
 //!
 //! - `codec.rs`: messages and frames to bytes, and back.
-//! - `rules.rs`: what one connection has agreed with its peer.
+//! - `protocol.rs`: what one connection has agreed with its peer.
 //! - `crowd.rs`: the broadcast engine, with members that have no socket.
 
 mod codec;
 mod crowd;
-mod rules;
+mod protocol;
 
 pub use codec::{FrameReader, Sender, decode, encode, frame};
 pub use crowd::Crowd;
-pub use rules::Rules;
+pub use protocol::Protocol;

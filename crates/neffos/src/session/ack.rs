@@ -31,7 +31,7 @@ pub(crate) struct Frame {
 
 /// Whether the connection is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+enum Verdict {
     Welcome,
     Refused(Refusal),
 }
@@ -117,8 +117,17 @@ impl Ack {
         }
     }
 
-    /// Notes the verdict; the first one counts. What follows from it, [`Ack::advance`] says.
-    pub(crate) fn resolve(&mut self, verdict: Verdict) {
+    /// The connection is wanted. The first verdict counts; what follows from it, [`Ack::advance`] says.
+    pub(crate) fn welcome(&mut self) {
+        self.resolve(Verdict::Welcome);
+    }
+
+    /// The connection is not wanted.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.resolve(Verdict::Refused(refusal));
+    }
+
+    fn resolve(&mut self, verdict: Verdict) {
         if let Some(opening) = &mut self.opening {
             opening.verdict.get_or_insert(verdict);
         }

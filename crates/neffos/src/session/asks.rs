@@ -17,8 +17,6 @@ pub(crate) struct Asks<W> {
     /// None while there are none: most connections never ask.
     open: Option<Box<Open<W>>>,
     tokens: Tokens,
-    /// Nothing is read until a request is opened.
-    pauses_reading: bool,
 }
 
 type Open<W> = HashMap<SmolStr, Pending<W>>;
@@ -66,7 +64,7 @@ impl<W> Asks<W> {
             Role::Server => Tokens::Server,
             Role::Client => Tokens::Client(rand::random()),
         };
-        Self { open: None, tokens, pauses_reading: false }
+        Self { open: None, tokens }
     }
 
     /// A token that no open request has.
@@ -77,20 +75,13 @@ impl<W> Asks<W> {
         }
     }
 
-    /// Adds a request, unless `max` are open; zero means that any number may be. Returns whether the connection's task must
-    /// be woken: it has stopped reading, and the reply has to be read.
-    pub(crate) fn open(&mut self, token: SmolStr, pending: Pending<W>, max: usize) -> Result<bool, Error> {
+    /// Adds a request, unless `max` are open; zero means that any number may be.
+    pub(crate) fn open(&mut self, token: SmolStr, pending: Pending<W>, max: usize) -> Result<(), Error> {
         if max > 0 && self.open.as_ref().map_or(0, |open| open.len()) >= max {
             return Err(Error::too_many_asks());
         }
         self.open.get_or_insert_default().insert(token, pending);
-        Ok(std::mem::take(&mut self.pauses_reading))
-    }
-
-    /// Lets reading pause, unless the reply to a request must be read; the next request ends the pause.
-    pub(crate) fn pause_reading(&mut self) -> bool {
-        self.pauses_reading = self.is_empty();
-        self.pauses_reading
+        Ok(())
     }
 
     /// Takes out the request that `message` replies to. A reply counts only over the namespace that was asked in, or
@@ -216,18 +207,6 @@ mod tests {
         assert!(matches!(asks.answer(&reply(&token, "ns")), Match::Reply(_)));
         assert!(matches!(asks.answer(&reply(&token, "ns")), Match::Stale));
         assert!(matches!(asks.answer(&reply(&new_token(), "ns")), Match::Other));
-    }
-
-    #[test]
-    fn a_request_ends_a_pause_of_reading_once() {
-        let mut asks = Asks::new(Role::Server);
-        let pending = || Pending { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
-        assert!(!asks.open(new_token(), pending(), 0).unwrap());
-        assert!(!asks.pause_reading(), "the reply must be read");
-        asks.close_all();
-        assert!(asks.pause_reading());
-        assert!(asks.open(new_token(), pending(), 0).unwrap());
-        assert!(!asks.open(new_token(), pending(), 0).unwrap());
     }
 
     #[test]

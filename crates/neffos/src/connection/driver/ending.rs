@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Driver, Stage};
+use super::Driver;
 use crate::connection::closed::{Closed, ClosedBy};
-use crate::connection::deadlines::{Due, EndLimits};
 use crate::connection::io;
 use crate::connection::peer::too_slow;
 use crate::fanout::{Member, Tally};
-use crate::session::Asks;
+use crate::session::{Due, EndLimits};
 use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 impl Driver {
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
-            let limits = &self.peer.hub().limits;
-            let Some(next) = self.deadlines.next(limits) else { return false };
+            let limits = &self.peer.hub().session_limits;
+            let Some(next) = self.peer.session().next_timeout(limits) else { return false };
             // A later deadline waits until the timer has fired: that is cheaper than setting it with every message.
             if next < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(next);
@@ -27,7 +26,8 @@ impl Driver {
             if self.timer.as_mut().poll(cx).is_pending() {
                 return false;
             }
-            if let Some(due) = self.deadlines.due(Instant::now(), limits) {
+            let due = self.peer.session().handle_timeout(Instant::now(), limits);
+            if let Some(due) = due {
                 self.give_up(due);
                 return true;
             }
@@ -37,10 +37,7 @@ impl Driver {
     fn give_up(&mut self, due: Due) {
         tracing::debug!(conn = &**self.peer.id(), ?due, "deadline");
         match due {
-            Due::Ping => {
-                self.meter.take_if(|meter| meter.is_idle(Instant::now()));
-                self.peer.control(websocket::ping(self.peer.hub().role, b""));
-            }
+            Due::Ping => self.peer.control(websocket::ping(self.peer.hub().role, b"")),
             // The next turn reads.
             Due::Resume | Due::LookAgain => {}
             Due::NotOpen => self.give_up_opening(),
@@ -72,14 +69,11 @@ impl Driver {
 
     fn give_up_handlers(&mut self) {
         tracing::warn!(conn = &**self.peer.id(), "a handler outlived its connection for too long and was stopped");
-        self.inbox.clear();
         self.job = None;
+        self.claim = None;
         self.peer.input().set_handled(0);
-        if self.stage == Stage::Telling {
-            self.note_told();
-        } else {
-            self.deadlines.end_handlers(time_limit::end(Instant::now(), self.peer.hub().limits.handler_grace));
-        }
+        let grace = self.peer.hub().limits.handler_grace;
+        self.peer.session().give_up_handlers(Instant::now(), grace);
     }
 
     /// True when a new part of the end has begun, for which there are handlers to run and deadlines to set.
@@ -87,7 +81,7 @@ impl Driver {
         if !self.peer.is_closed() {
             return false;
         }
-        let begins = self.stage == Stage::Open;
+        let begins = self.peer.session().is_open();
         if begins {
             self.begin_the_end();
         }
@@ -103,8 +97,8 @@ impl Driver {
             self.lose_socket();
             return true;
         }
-        if self.shut_down && self.peer.is_draining() {
-            self.deadlines.end_socket_by(Instant::now() + ANSWER_TIMEOUT);
+        if self.shut_down && self.peer.session().is_draining() {
+            self.peer.session().end_socket_by(Instant::now() + ANSWER_TIMEOUT);
         }
         begins
     }
@@ -112,18 +106,15 @@ impl Driver {
     /// From here on the connection is counted out: it gets no broadcast, and its open asks fail.
     pub(super) fn begin_the_end(&mut self) {
         let limits = &self.peer.hub().limits;
-        let asks = self.peer.with_asks(Asks::close_all);
-        let memberships = self.peer.session().membership.all().clone();
-        self.peer.hub().app.note_parted(&memberships);
-        asks.into_iter().for_each(|pending| pending.waiter.abandon());
-        self.peer.hub().fanout.remove(&self.peer, memberships);
         let is_cut = self.peer.outgoing().outbox.is_cut();
         // Zero is no limit, but the server does not wait for a connection that is cut.
         let cut = || time_limit::of(limits.close_timeout).map_or(CUT_TIMEOUT, |limit| limit.min(CUT_TIMEOUT));
         let socket = if is_cut { cut() } else { limits.close_timeout };
         let end = EndLimits { socket, stall: socket / 2, handlers: limits.handler_grace };
-        self.deadlines.end(Instant::now(), end);
-        self.stage = Stage::Ending;
+        let (asks, memberships) = self.peer.with_asks(|session| session.handle_close(Instant::now(), end));
+        self.peer.hub().app.note_parted(&memberships);
+        asks.into_iter().for_each(|pending| pending.waiter.abandon());
+        self.peer.hub().fanout.remove(&self.peer, memberships);
     }
 
     /// Logs that the peer begins to miss messages. In a client, the calls that fail report it to the application.
@@ -148,7 +139,7 @@ impl Driver {
             (Some(_), false) => ClosedBy::Server,
             (None, false) => ClosedBy::Loss,
         };
-        let lasted = self.peer.opened().elapsed();
+        let lasted = self.opened.elapsed();
         let (id, address, client_ip) = (self.peer.id().clone(), self.peer.address(), self.peer.client_ip());
         let missed = self.peer.missed();
         Closed { id, address, client_ip, lasted, frame, by, missed }

@@ -1,15 +1,17 @@
-//! The task of one connection: reads, runs handlers, writes what the dispatcher could not, and ends it.
+//! The task of one connection: moves bytes, does what the session says, and ends the connection.
 //!
 //! Handlers run one at a time, and the reader goes on meanwhile: replies, pings and closes are handled at once, other events
-//! wait in a bounded inbox. While it is full nothing more is read, unless a reply of the peer is waited for. A connection
-//! that is idle holds no buffer and no handler's future: bytes are read into a buffer that belongs to the worker.
+//! wait in the session's inbox. A connection that is idle holds no buffer and no handler's future: bytes are read into a buffer
+//! that belongs to the worker.
 //!
-//! - `mod.rs`: the task, its turns, and the handlers.
-//! - `reading.rs`: the bytes that the socket gives, and the messages in them.
+//! - `mod.rs`: the task and its turns.
+//! - `reading.rs`: the bytes that the socket gives, and the frames in them.
+//! - `working.rs`: the actions of the session, and the one that goes on.
 //! - `ending.rs`: deadlines, and the end of the connection.
 
 mod ending;
 mod reading;
+mod working;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -20,13 +22,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::deadlines::Deadlines;
-use super::inbox::{self, Inbox};
+use self::working::Job;
 use super::peer::Peer;
-use super::process::{self, Job};
-use super::rates::Meter;
-use crate::message::Message;
-use crate::session::{AckStep, Step};
+use crate::exchange::Claim;
 use crate::websocket::{CloseCode, CloseFrame, Incoming, Reader};
 
 /// Drives a connection to its end, from `start` on; `held` is let go at the end.
@@ -53,17 +51,16 @@ pub(crate) enum Start {
 struct Driver {
     peer: Arc<Peer>,
     reader: Reader,
-    inbox: Inbox,
+    /// The action of the session that goes on.
     job: Option<Job>,
-    deadlines: Deadlines,
+    /// What the work at hand has been promised of other nodes. Boxed, as most connections have none.
+    claim: Option<Box<Claim>>,
     timer: Pin<Box<Sleep>>,
-    stage: Stage,
+    opened: Instant,
     /// Bytes that were read and are not yet handled. Boxed, as most connections have none.
     unread: Option<Box<Bytes>>,
     /// The last of many pings, which is not answered yet.
     ping: Option<Box<Bytes>>,
-    /// How fast the peer sends, when that is limited. Boxed, as idle connections have none.
-    meter: Option<Box<Meter>>,
     /// How many frames this poll may still handle.
     frames: u8,
     /// How many pings this poll has answered.
@@ -72,6 +69,10 @@ struct Driver {
     owes_flush: bool,
     /// How the peer broke the rules: the close that follows.
     violation: Option<Box<CloseFrame>>,
+    /// The greeting is over.
+    is_greeted: bool,
+    /// The socket did not take everything when it was last tried.
+    was_stuck: bool,
     /// The peer's close frame has come: nothing more will.
     peer_closed: bool,
     /// The peer's close frame came before this side closed.
@@ -84,27 +85,16 @@ struct Driver {
     told_missed: bool,
 }
 
-/// How far the end has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Open,
-    /// The socket is being flushed and closed; what came before is still handled.
-    Ending,
-    /// The handlers are told of everything that the connection was in.
-    Telling,
-    /// The handlers are done.
-    Over,
-}
-
 /// A task that is dropped before its end leaves nothing behind, though nobody is told.
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.stage == Stage::Open {
+        let is_open = self.peer.session().is_open();
+        if is_open {
             self.begin_the_end();
         }
         self.lose_socket();
         self.peer.input().set(0, &self.peer.hub().budget);
-        drop(self.peer.session().membership.take());
+        self.peer.session().forget();
         self.peer.account();
         self.peer.hub().app.note_closed(&|| self.closed());
     }
@@ -112,23 +102,22 @@ impl Drop for Driver {
 
 impl Driver {
     fn new(peer: Arc<Peer>) -> Self {
-        let now = Instant::now();
-        let limits = &peer.hub().limits;
-        let deadlines = Deadlines::new(now);
+        let (hub, now) = (peer.hub(), Instant::now());
+        let first = peer.session().next_timeout(&hub.session_limits).unwrap_or(now + FAR_FUTURE);
         Self {
-            reader: Reader::new(peer.hub().role, limits.read(), peer.deflate()),
-            inbox: Inbox::default(),
+            reader: Reader::new(hub.role, hub.limits.read(), peer.deflate()),
             job: None,
-            timer: Box::pin(sleep_until(deadlines.next(limits).unwrap_or(now + FAR_FUTURE))),
-            deadlines,
-            stage: Stage::Open,
+            claim: None,
+            timer: Box::pin(sleep_until(first)),
+            opened: now,
             unread: None,
             ping: None,
-            meter: None,
             frames: FRAMES_PER_POLL,
             pongs: 0,
             owes_flush: false,
             violation: None,
+            is_greeted: false,
+            was_stuck: false,
             peer_closed: false,
             peer_closed_first: false,
             shut_down: false,
@@ -141,13 +130,14 @@ impl Driver {
     fn begin(&mut self, start: Start) {
         match start {
             Start::Requested(request, early) => {
-                self.peer.hub().app.note_opened(&self.peer);
-                self.job = process::open(&self.peer, &request);
-                self.note_open();
+                let hub = self.peer.hub().clone();
+                hub.app.note_opened(&self.peer);
+                let hook = hub.app.open(&self.peer, &request);
+                self.peer.session().begin(hook.is_some(), &*hub);
+                self.job = hook.map(Job::admission);
                 self.feed(&early);
             }
             Start::Welcomed(reader, early, rest) => {
-                self.note_open();
                 self.reader = reader;
                 early.into_iter().for_each(|incoming| self.receive(incoming));
                 self.feed(&rest);
@@ -171,9 +161,7 @@ impl Driver {
     fn account(&self) {
         let peer = &self.peer;
         let unread = self.unread.as_ref().map_or(0, |bytes| bytes.len());
-        let may_be_opening = self.deadlines.is_opening() || self.stage != Stage::Open;
-        let opening = if may_be_opening { peer.session().ack.held() } else { 0 };
-        let held = self.inbox.bytes() + unread + self.reader.room() + opening + peer.input().handled();
+        let held = peer.session().unhandled() + unread + self.reader.room() + peer.input().handled();
         peer.input().set(held, &peer.hub().budget);
     }
 
@@ -182,8 +170,7 @@ impl Driver {
         if !self.peer.is_shed() {
             return;
         }
-        self.inbox.clear();
-        self.peer.session().ack.clear();
+        self.peer.session().clear();
         self.unread = None;
         self.reader.finish();
         // What TLS holds goes with the socket only.
@@ -196,7 +183,7 @@ impl Driver {
     fn take_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
             let busy = self.turn(cx);
-            if self.stage == Stage::Over && self.is_lost {
+            if self.is_lost && self.peer.session().is_over() {
                 return Poll::Ready(());
             }
             // The clock is looked at once all else is done, not between any two messages.
@@ -212,55 +199,13 @@ impl Driver {
     /// Looks round once; true when there was something to do. Reading comes first, so that what came is handled in the same
     /// turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
-        self.turn_away();
+        let urgent = self.poll_urgent();
         self.give_up_memory();
         let read = self.poll_io(cx);
-        let handled = self.poll_handlers(cx);
-        let closed = self.poll_violation(!handled);
+        let worked = self.poll_work(cx);
+        let closed = self.poll_violation(!worked);
         // All of them run: `|`, not `||`.
-        read | handled | closed | self.follow_the_end(cx)
-    }
-
-    /// Closes a connection that is not open yet when the server ends: it has begun nothing. Its `on_connect` may run on.
-    fn turn_away(&self) {
-        if self.stage == Stage::Open && self.peer.is_draining() && !self.peer.session().ack.is_done() {
-            self.close_for_restart();
-        }
-    }
-
-    fn close_for_restart(&self) {
-        self.peer.close(Some(&CloseFrame::new(CloseCode::SERVICE_RESTART, "server shutting down")));
-    }
-
-    fn poll_handlers(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(job) = &mut self.job else { return self.begin_next(cx) };
-        let done = job.as_mut().poll(cx).is_ready();
-        if done {
-            self.job = None;
-            self.peer.input().set_handled(0);
-            self.note_open();
-            self.note_told();
-        }
-        let step = {
-            let ack = &mut self.peer.session().ack;
-            if ack.is_done() { AckStep::Wait } else { ack.advance() }
-        };
-        self.follow(step) | done
-    }
-
-    /// When the handlers were told of the end, the connection remembers no place any more.
-    pub(super) fn note_told(&mut self) {
-        if self.stage == Stage::Telling {
-            self.stage = Stage::Over;
-            self.peer.account();
-        }
-    }
-
-    /// Without a greeting, a connection is open when `on_connect` has decided.
-    fn note_open(&mut self) {
-        if self.job.is_none() && self.peer.session().ack.is_done() {
-            self.deadlines.acknowledged();
-        }
+        urgent | read | worked | closed | self.follow_the_end(cx)
     }
 
     /// Closes over broken frames, once what came before them is answered, as far as that takes no wait.
@@ -270,39 +215,8 @@ impl Driver {
         true
     }
 
-    /// Begins with what comes next; false when there is nothing. What takes no wait is done then, and leaves no job.
-    fn begin_next(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Some((message, step)) = self.next_event() {
-            let size = inbox::size(&message);
-            self.job = process::message(&self.peer, message, step, cx);
-            if self.job.is_some() {
-                self.peer.input().set_handled(size);
-            }
-            return true;
-        }
-        if self.stage == Stage::Ending {
-            self.stage = Stage::Telling;
-            let memberships = self.peer.session().membership.take();
-            self.job = Some(Box::pin(process::teardown(self.peer.clone(), memberships)));
-            return true;
-        }
-        if self.stage == Stage::Open && self.peer.is_draining() {
-            self.close_for_restart();
-        }
-        false
-    }
-
-    /// The next event, and what it leads to. It waits until its namespace is connected to the end.
-    fn next_event(&mut self) -> Option<(Box<Message>, Step)> {
-        let next = self.inbox.first()?;
-        let step = {
-            let (hub, session) = (self.peer.hub(), self.peer.session());
-            if self.stage == Stage::Open && session.is_held(next) {
-                return None;
-            }
-            session.decide(next, &hub.limits.bounds, |name| hub.app.namespace(name))
-        };
-        self.inbox.pop().map(|message| (message, step))
+    fn close_for_restart(&self) {
+        self.peer.close(Some(&CloseFrame::new(CloseCode::SERVICE_RESTART, "server shutting down")));
     }
 }
 

@@ -1,32 +1,37 @@
-//! Reading: bytes of the socket become frames, and frames the greeting, replies, and events that wait for their turn.
+//! Reading: bytes of the socket become frames, and frames go to the session.
 
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use smol_str::SmolStr;
 use tokio::time::Instant;
 
-use super::{Driver, Stage};
+use super::Driver;
 use crate::budget::Pressure;
 use crate::connection::io;
-use crate::connection::process;
-use crate::connection::rates::{Meter, RateKind, RateVerdict};
 use crate::connection::socket::Written;
+use crate::connection::waiter::Waiter;
 use crate::fanout::{Member, Offer, Received};
-use crate::message::wire::{self, NativeMode};
-use crate::message::{Message, events};
-use crate::session::{AckStep, CLIENT_TOKEN, Effect, Frame, Match, Pending, is_made_by};
-use crate::websocket::{self, CloseCode, CloseFrame, Incoming, Role};
+use crate::session::{Action, Frame, Reading};
+use crate::websocket::{self, CloseCode, CloseFrame, Incoming};
+
+/// What the bytes that were read hold next.
+enum Next {
+    /// Of a message, or of what the peer's rates say.
+    Action(Action<Waiter>),
+    Control(Incoming),
+    /// Broken frames.
+    Violation(CloseFrame),
+    /// Nothing more, for now.
+    End,
+}
 
 impl Driver {
     /// Writes as much as the socket takes, and reads as much as it has; true when bytes arrived.
     pub(super) fn poll_io(&mut self, cx: &mut Context<'_>) -> bool {
         let pressure = self.peer.hub().budget.pressure();
         let is_paused = self.is_paused(pressure);
-        if is_paused {
-            self.deadlines.paused(Instant::now());
-        } else if let Some(unread) = self.unread.take() {
+        if !is_paused && let Some(unread) = self.unread.take() {
             return self.read_on(unread, cx);
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
@@ -41,11 +46,8 @@ impl Driver {
                     true
                 }
                 Poll::Ready(Ok(count)) => {
-                    let now = Instant::now();
-                    self.deadlines.heard(now);
-                    self.meter(RateKind::Bytes, count);
+                    self.note_read(count);
                     self.feed(&buffer[..count]);
-                    self.note_message(now);
                     true
                 }
             }
@@ -59,96 +61,32 @@ impl Driver {
         let left = self.handle_frames(&unread).len();
         unread.advance(unread.len() - left);
         self.unread = (left > 0).then_some(unread);
-        self.note_message(Instant::now());
         true
     }
 
-    fn note_message(&mut self, now: Instant) {
-        match self.reader.is_idle() {
-            true => {
-                self.deadlines.received();
-                self.deadlines.heard(now);
-            }
-            false => self.deadlines.receiving(self.reader.begun(), now),
-        }
+    fn note_read(&self, count: usize) {
+        self.peer.session().handle_bytes(count, Instant::now(), &**self.peer.hub());
     }
 
     pub(super) fn note_written(&mut self, Written { some, stuck }: Written) {
-        if some || !stuck {
-            self.deadlines.flowing();
+        if some || stuck || self.was_stuck {
+            self.peer.session().handle_written(some, stuck, Instant::now);
         }
-        if some && stuck {
-            self.deadlines.progressed(Instant::now());
-        }
-        if stuck {
-            self.deadlines.stalled(Instant::now());
-        }
+        self.was_stuck = stuck;
     }
 
-    /// Counts what the peer has sent. A peer that sends too fast is not read from for a while.
-    fn meter(&mut self, kind: RateKind, count: usize) {
+    /// Whether reading must wait: for handlers, for memory, or because the peer sends too fast.
+    fn is_paused(&self, pressure: Pressure) -> bool {
         let hub = self.peer.hub();
-        let rates = &hub.limits.rates;
-        if !rates.are_limited() || self.peer.is_closed() {
-            return;
+        let holds_bytes =
+            pressure == Pressure::Over && (self.reader.room() > 0 || self.peer.outgoing().socket().has_received());
+        let mut session = self.peer.session();
+        let reading = session.reading(pressure, holds_bytes, &hub.session_limits);
+        let is_paused = reading != Reading::On;
+        if is_paused && session.handle_pause(reading, Instant::now()) {
+            hub.budget.count_pause();
         }
-        let now = Instant::now();
-        let meter = self.meter.get_or_insert_with(|| Box::new(Meter::new(now)));
-        match meter.count(kind, u32::try_from(count).unwrap_or(u32::MAX), now, rates) {
-            RateVerdict::Allowed => {}
-            RateVerdict::Pause(until) => {
-                if self.deadlines.rest_until(until) {
-                    hub.rate_counts.add_pause(kind);
-                }
-            }
-            RateVerdict::Exceeded => {
-                hub.rate_counts.add_close();
-                self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "sent too much at once")));
-            }
-        }
-    }
-
-    /// Whether reading must wait: for handlers, for memory, or because the peer sends too fast. While an ask is open, its reply must
-    /// be read.
-    fn is_paused(&mut self, pressure: Pressure) -> bool {
-        let lacks_memory = self.lacks_memory(pressure);
-        match lacks_memory {
-            true if self.deadlines.lacks_memory(Instant::now()) => self.peer.hub().budget.count_pause(),
-            true => {}
-            false => self.deadlines.has_memory(),
-        }
-        if self.deadlines.is_resting() || lacks_memory {
-            return true;
-        }
-        if self.stage != Stage::Open || !self.inbox_is_full(1, 1) {
-            return false;
-        }
-        self.inbox_is_full(EVENTS_WHILE_ASKING, BYTES_WHILE_ASKING) || self.peer.session().asks.pause_reading()
-    }
-
-    /// Whether nothing more is to be read, since memory is short and the connection holds some of it.
-    fn lacks_memory(&self, pressure: Pressure) -> bool {
-        let holds_some = match pressure {
-            Pressure::Calm => false,
-            Pressure::Tight => !self.inbox.is_empty(),
-            Pressure::Over => {
-                !self.inbox.is_empty()
-                    || self.reader.room() > 0
-                    || self.deadlines.is_stalled()
-                    || self.peer.outgoing().socket().has_received()
-                    || self.peer.session().ack.held() > 0
-            }
-        };
-        let may_pause = || self.inbox_is_full(1, 1) || self.peer.session().asks.pause_reading();
-        holds_some && self.stage == Stage::Open && may_pause()
-    }
-
-    /// Whether so many times the events or the bytes are queued that may be. A limit of zero is none.
-    fn inbox_is_full(&self, events: usize, bytes: usize) -> bool {
-        let limits = &self.peer.hub().limits;
-        let reaches = |queued: usize, limit: usize, times| limit > 0 && queued >= limit.saturating_mul(times);
-        reaches(self.inbox.len(), limits.max_inbox_events, events)
-            || reaches(self.inbox.bytes(), limits.max_inbox_bytes, bytes)
+        is_paused
     }
 
     /// Handles bytes that were read; those beyond the bound of one poll are kept for the next.
@@ -162,36 +100,58 @@ impl Driver {
     /// Handles as many frames as this poll still may; returns the rest of `bytes`.
     fn handle_frames<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         let mut received = Received::default();
-        while self.frames > 0 && !self.deadlines.is_resting() {
-            self.frames -= 1;
-            match self.reader.read(&mut bytes) {
-                Ok(Some(incoming)) => {
-                    received.note(&incoming);
-                    self.meter(RateKind::Messages, 1);
-                    self.receive(incoming);
-                }
-                Ok(None) => break,
-                Err(violation) => {
-                    let frame = CloseFrame::new(violation.code(), violation.reason());
+        loop {
+            match self.next_frame(&mut bytes, &mut received) {
+                Next::Action(action) => self.perform(action),
+                Next::Control(incoming) => self.receive(incoming),
+                Next::Violation(frame) => {
                     tracing::debug!(conn = &**self.peer.id(), reason = frame.reason(), "cut: broken frames");
                     self.violation = Some(Box::new(frame));
                     bytes = &[];
                     break;
                 }
+                Next::End => break,
             }
         }
         self.peer.hub().fanout.totals().add_received(received);
         bytes
     }
 
+    /// Hands messages to the session, under one lock, until there is something to do.
+    fn next_frame(&mut self, bytes: &mut &[u8], received: &mut Received) -> Next {
+        let (hub, now) = (self.peer.hub(), Instant::now());
+        let mut session = self.peer.session();
+        while self.frames > 0 && session.is_within_rates() {
+            self.frames -= 1;
+            let incoming = match self.reader.read(bytes) {
+                Ok(Some(incoming)) => incoming,
+                Ok(None) => break,
+                Err(violation) => return Next::Violation(CloseFrame::new(violation.code(), violation.reason())),
+            };
+            received.note(&incoming);
+            let is_open = !self.peer.is_closed();
+            if is_open {
+                session.count_frame(now, &**hub);
+            }
+            let action = match incoming {
+                Incoming::Message { kind, data } if is_open => session.handle_frame(Frame { kind, data }, now, &**hub),
+                Incoming::Message { .. } => None,
+                control => return Next::Control(control),
+            };
+            if let Some(action) = action {
+                return Next::Action(action);
+            }
+        }
+        if let Some(action) = session.poll_rates() {
+            return Next::Action(action);
+        }
+        session.handle_unfinished((!self.reader.is_idle()).then(|| self.reader.begun()), now);
+        Next::End
+    }
+
     pub(super) fn receive(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Message { kind, data } if !self.peer.is_closed() => {
-                let limits = self.peer.hub().limits.ack();
-                let step = self.peer.session().ack.receive(Frame { kind, data }, limits);
-                self.deadlines.received();
-                self.follow(step);
-            }
+            Incoming::Message { kind, data } if !self.peer.is_closed() => self.receive_message(Frame { kind, data }),
             Incoming::Ping(payload) if self.pongs < PONGS_PER_POLL => self.pong(&payload),
             // Only the last of so many is answered.
             Incoming::Ping(payload) => self.ping = Some(Box::new(payload)),
@@ -202,6 +162,11 @@ impl Driver {
             }
             Incoming::Message { .. } | Incoming::Pong(_) => {}
         }
+    }
+
+    pub(super) fn receive_message(&mut self, frame: Frame) {
+        let action = self.peer.session().handle_frame(frame, Instant::now(), &**self.peer.hub());
+        self.perform_if_any(action);
     }
 
     /// Queues the answer to a ping. It is written with others, by [`Driver::answer_pings`].
@@ -231,117 +196,6 @@ impl Driver {
             self.peer.flush();
         }
     }
-
-    /// Does what the opening says; true when there was something to do.
-    pub(super) fn follow(&mut self, step: AckStep) -> bool {
-        match step {
-            AckStep::Wait => return false,
-            AckStep::Message(frame) => self.take(frame),
-            AckStep::Accept(frames) => {
-                self.deadlines.acknowledged();
-                self.peer.control(websocket::text(Role::Server, "A", self.peer.id()));
-                self.peer.tell_acknowledged();
-                frames.into_iter().for_each(|frame| self.take(frame));
-            }
-            AckStep::Refuse(refusal) => {
-                self.peer.control(websocket::text(Role::Server, "H", &refusal.text));
-                self.peer.close(Some(&refusal.close));
-            }
-            AckStep::Violation => {
-                let frame = CloseFrame::new(CloseCode::PROTOCOL_ERROR, "only a server may answer a greeting");
-                self.peer.close(Some(&frame));
-            }
-            AckStep::Flood => {
-                self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "too much before the greeting was answered")));
-            }
-        }
-        true
-    }
-
-    /// Takes one message: a reply goes to the caller that asked, an event waits for its turn, anything else is dropped.
-    fn take(&mut self, frame: Frame) {
-        if let Some(reply) = self.short_reply(&frame) {
-            self.take_reply(&reply);
-            return;
-        }
-        let native = self.peer.hub().native;
-        if frame.data.is_empty() && native != NativeMode::Only {
-            return;
-        }
-        match wire::decode(frame.data, frame.kind, native) {
-            Ok(message) => self.take_message(message),
-            Err(reason) => tracing::debug!(conn = &**self.peer.id(), %reason, "dropped an invalid message"),
-        }
-    }
-
-    fn take_message(&mut self, message: Message) {
-        let role = self.peer.hub().role;
-        // Only a server states the sender of a message.
-        let message = if role == Role::Server { message.without_sender() } else { message };
-        if !is_made_by(role, &message.token) || !self.take_reply(&message) {
-            self.enqueue(Box::new(message));
-        }
-    }
-
-    /// Some clients shorten the empty reply: only a connection that was asked sends one.
-    fn short_reply(&self, frame: &Frame) -> Option<Message> {
-        let token = wire::empty_reply_token(&frame.data)?;
-        (!self.peer.session().asks.is_empty()).then(|| Message::empty_reply(token))
-    }
-
-    /// Hands a reply to the caller that asked; false when it is no reply.
-    fn take_reply(&mut self, message: &Message) -> bool {
-        let matched = self.peer.with_asks(|asks| asks.answer(message));
-        match matched {
-            Match::Reply(Pending { effect, waiter, .. }) => {
-                if message.error().is_none() {
-                    self.take_effect(effect);
-                }
-                waiter.answer(message.clone());
-            }
-            Match::Stale => tracing::debug!(conn = &**self.peer.id(), "dropped a late reply"),
-            Match::Other => return false,
-        }
-        true
-    }
-
-    fn take_effect(&self, effect: Effect) {
-        match effect {
-            Effect::Nothing => {}
-            Effect::Connect(namespace) => self.peer.enter(&namespace, None),
-            Effect::Disconnect(namespace) => drop(self.peer.exit(&namespace)),
-            Effect::Join(namespace, room) => self.peer.join(&namespace, &room),
-            Effect::Leave(namespace, room) => self.peer.leave(&namespace, &room),
-        }
-    }
-
-    fn enqueue(&mut self, mut message: Box<Message>) {
-        // A connection that is closed soon starts nothing new.
-        if self.peer.is_draining() {
-            return;
-        }
-        // A server may pass on an ask of another client, token and all: the reply is not ours to give.
-        if self.peer.hub().role == Role::Client && message.token.starts_with(CLIENT_TOKEN) {
-            message.token = SmolStr::default();
-        }
-        if self.is_heartbeat(&message) {
-            return process::acknowledge(&self.peer, &message);
-        }
-        if matches!(message.event(), events::CONNECT | events::JOIN) {
-            self.meter(RateKind::Joins, 1);
-        }
-        message.asker = message.is_ask().then(|| self.peer.key());
-        self.inbox.push(message);
-    }
-
-    /// Whether this asks to disconnect a namespace that is not declared. Clients in browsers, which cannot send pings, send that
-    /// instead: it must not wait for a handler.
-    fn is_heartbeat(&self, message: &Message) -> bool {
-        let is_request = message.is_ask() && !message.no_op;
-        message.event() == events::DISCONNECT
-            && is_request
-            && self.peer.hub().app.namespace(message.namespace()).is_none()
-    }
 }
 
 impl Received {
@@ -360,8 +214,5 @@ thread_local! {
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 const SHORT_READ_BYTES: usize = 2 * 1024;
-/// How many times as many events, and as many bytes of them, may be queued while an ask is open: its reply may come behind them.
-const EVENTS_WHILE_ASKING: usize = 16;
-const BYTES_WHILE_ASKING: usize = 4;
 /// How many pings are answered one by one before others get their turn. Of more, the last is answered: RFC 6455, 5.5.3.
 const PONGS_PER_POLL: u8 = 16;

@@ -14,6 +14,7 @@ use super::super::socket::{READS, WRITES};
 use super::super::{Application, EffectiveLimits, Hub, Identity, Running, Socket, StateMap};
 use super::*;
 use crate::fanout::{Audience, Cast, Chunk, Except, Fanout};
+use crate::message::Message;
 use crate::message::wire::NativeMode;
 use crate::websocket::{self, Kind, Role};
 
@@ -105,7 +106,7 @@ async fn crowd(hub: &Arc<Hub>, size: usize, polls: &Arc<AtomicUsize>) -> Vec<Tcp
     let mut clients = Vec::new();
     for _ in 0..size {
         let (peer, client) = noted(hub, &listener, polls).await;
-        peer.enter(&"ns".into(), None);
+        peer.enter(&"ns".into());
         clients.push(client);
     }
     // Each task runs once, to wait for its socket.

@@ -69,7 +69,7 @@ impl Others {
 }
 
 /// About how many bytes it takes. Names lie in it and in the frame that the body is a part of.
-pub(super) fn size(message: &Message) -> usize {
+pub(crate) fn size(message: &Message) -> usize {
     let names = message.namespace.len() + message.room.len() + message.event.len();
     let text = message.error.as_ref().map_or(0, |text| text.len());
     size_of::<Message>() + message.body.len() + text + 2 * names

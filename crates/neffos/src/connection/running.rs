@@ -1,27 +1,13 @@
-//! What a handler decided, and a handler at work.
+//! A handler at work.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 
-use crate::error::CloseError;
 use crate::message::Message;
-
-/// What a handler decided.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    Nothing,
-    /// In a frame of the request's type.
-    Body(Bytes),
-    Binary(Bytes),
-    Error(String),
-    Close(CloseError),
-    /// The handler panicked.
-    Panicked,
-}
+use crate::session::Outcome;
 
 pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -36,6 +22,10 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn new(message: Box<Message>, outcome: OutcomeFuture) -> Self {
         Self { message: Some(message), outcome }
+    }
+
+    pub(super) fn message(&self) -> Option<&Message> {
+        self.message.as_deref()
     }
 }
 

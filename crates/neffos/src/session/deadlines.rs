@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::limits::EffectiveLimits;
+use super::limits::SessionLimits;
 use crate::time_limit;
 
 /// What one connection waits for, and since when.
@@ -61,17 +61,17 @@ pub(super) struct Started {
 
 /// How long the parts of a connection's end may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct EndLimits {
+pub(crate) struct EndLimits {
     /// The socket.
-    pub(super) socket: Duration,
+    pub(crate) socket: Duration,
     /// The socket, while it takes nothing.
-    pub(super) stall: Duration,
-    pub(super) handlers: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) handlers: Duration,
 }
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum Due {
     Ping,
     /// A pause is over, and reading continues.
     Resume,
@@ -241,7 +241,7 @@ impl Deadlines {
     }
 
     /// What is due at `now`, if anything. It is not due again: a ping counts as sent.
-    pub(super) fn due(&mut self, now: Instant, limits: &EffectiveLimits) -> Option<Due> {
+    pub(super) fn due(&mut self, now: Instant, limits: &SessionLimits) -> Option<Due> {
         let (_, due) = self.upcoming(limits).filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
         match (due, self) {
             (Due::Ping, Self::Open { heartbeat, is_pinged, .. }) => (*heartbeat, *is_pinged) = (now, true),
@@ -256,11 +256,11 @@ impl Deadlines {
     }
 
     /// When to look again.
-    pub(super) fn next(&self, limits: &EffectiveLimits) -> Option<Instant> {
+    pub(super) fn next(&self, limits: &SessionLimits) -> Option<Instant> {
         self.upcoming(limits).map(|(at, _)| at).min()
     }
 
-    fn upcoming(&self, limits: &EffectiveLimits) -> impl Iterator<Item = (Instant, Due)> {
+    fn upcoming(&self, limits: &SessionLimits) -> impl Iterator<Item = (Instant, Due)> {
         let after = |since: Option<Instant>, limit: Duration, due| {
             since.and_then(|since| time_limit::end(since, limit)).map(|at| (at, due))
         };
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_silent_peer_is_pinged_and_then_given_up() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         assert_eq!(deadlines.next(&limits), Some(start + seconds(25)));
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn any_sign_of_life_answers_a_ping() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         deadlines.due(start + seconds(25), &limits);
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_message_that_trickles_in_answers_pings_and_does_not_hold_them_back() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         deadlines.receiving(1, start);
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_message_that_has_begun_and_does_not_come_on_is_no_sign_of_life() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         deadlines.receiving(1, start);
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_full_socket_that_accepts_bytes_gives_a_ping_more_time() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         deadlines.progressed(start + seconds(24));
@@ -380,13 +380,13 @@ mod tests {
 
     #[test]
     fn a_client_must_greet_in_time() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         assert_eq!(Deadlines::new(start).due(start + seconds(10), &limits), Some(Due::NotOpen));
     }
 
     #[test]
     fn a_reader_that_stops_is_cut_and_one_that_goes_on_is_not() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         deadlines.stalled(start);
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_pause_ends_at_the_latest_instant_that_was_set() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         assert!(deadlines.rest_until(start + seconds(2)));
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn memory_that_is_short_is_looked_at_again_until_it_is_not() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         assert!(deadlines.lacks_memory(start) && !deadlines.lacks_memory(start));
@@ -428,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_message_must_end_in_time_and_a_long_one_must_come_on() {
-        let limits = EffectiveLimits { ping_interval: Duration::ZERO, ..EffectiveLimits::of_server() };
+        let limits = SessionLimits { ping_interval: Duration::ZERO, ..SessionLimits::default() };
         let start = Instant::now();
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
@@ -446,7 +446,7 @@ mod tests {
 
     #[test]
     fn a_message_is_not_late_while_nothing_is_read_or_once_it_is_whole() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
         deadlines.receiving(1, start);
@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn an_end_takes_its_time_while_the_socket_takes_bytes_and_less_when_it_takes_none() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.end(start, END);
         deadlines.stalled(start);
@@ -481,13 +481,13 @@ mod tests {
     }
 
     fn last_due(deadlines: &mut Deadlines, now: Instant) -> Option<Due> {
-        let limits = EffectiveLimits::of_server();
+        let limits = SessionLimits::default();
         std::iter::from_fn(|| deadlines.due(now, &limits)).last()
     }
 
     #[test]
     fn once_the_end_has_begun_only_the_end_is_due() {
-        let (limits, start) = (EffectiveLimits::of_server(), Instant::now());
+        let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.end(start, END);
         assert_eq!(deadlines.due(start + seconds(5), &limits), Some(Due::SocketTimeout));
@@ -498,7 +498,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_zero_is_none() {
-        let mut limits = EffectiveLimits::of_server();
+        let mut limits = SessionLimits::default();
         let start = Instant::now();
         limits.ping_interval = Duration::ZERO;
         limits.ack_timeout = Duration::ZERO;

@@ -1,0 +1,245 @@
+//! What the session wants done: most of it is done at once. A handler, a hook and a wait for other nodes or for the fan-out go on
+//! as a job, one at a time.
+
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll, ready};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::Driver;
+use crate::connection::running::{OutcomeFuture, Running};
+use crate::connection::waiter::Waiter;
+use crate::exchange::Claim;
+use crate::fanout::Member;
+use crate::message::Message;
+use crate::session::{self, Action, Answer, Dropped, IndexChange, Outcome, Refusal};
+use crate::websocket::{self, CloseCode, CloseFrame, Role};
+
+/// An action of the session that goes on.
+pub(super) enum Job {
+    /// The handler of an event.
+    Handler(Running),
+    /// There is no handler for this event.
+    NoHandler(Option<Box<Message>>),
+    /// `on_connect`.
+    Admission(OutcomeFuture),
+    /// `on_disconnect`.
+    Farewell(OutcomeFuture),
+    /// Other nodes or the fan-out are waited for.
+    Wait(BoxFuture<'static, Option<Claim>>),
+}
+
+/// How a job ended.
+enum Done {
+    Handler(Box<Message>, Outcome),
+    Admission(Outcome),
+    Waited(Option<Claim>),
+}
+
+impl Driver {
+    /// Does what cannot wait until handlers are done; true when there was something.
+    pub(super) fn poll_urgent(&mut self) -> bool {
+        if self.is_greeted {
+            return false;
+        }
+        let action = {
+            let mut session = self.peer.session();
+            self.is_greeted = session.is_greeted();
+            session.poll_urgent()
+        };
+        self.perform_if_any(action)
+    }
+
+    /// Goes on with the work at hand, and begins with the next when there is none; false when there is nothing to do.
+    pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_job = self.job.is_some();
+        let mut next = match is_job {
+            true => self.poll_job(cx),
+            false => Poll::Ready(self.peer.session().poll_action(&**self.peer.hub())),
+        };
+        let mut did_something = is_job && next.is_ready();
+        while let Poll::Ready(Some(action)) = next {
+            did_something = true;
+            self.perform(action);
+            next = self.poll_job(cx);
+        }
+        self.note_job();
+        // `on_connect` may have decided.
+        did_something | self.poll_urgent()
+    }
+
+    /// Accounts for the message that a handler has, and lets go of what only the work at hand needed.
+    fn note_job(&mut self) {
+        let handled = self.job.as_ref().map_or(0, |job| job.size() + self.peer.session().bytes_at_hand());
+        self.peer.input().set_handled(handled);
+        if self.claim.is_some() && !self.peer.session().is_at_work() {
+            self.claim = None;
+        }
+    }
+
+    /// What follows the job at hand, once it is done, or the action before, if it left no job.
+    fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Option<Action<Waiter>>> {
+        let hub = self.peer.hub();
+        let Some(job) = &mut self.job else { return Poll::Ready(self.peer.session().continue_work(&**hub)) };
+        let done = ready!(job.poll(cx));
+        self.job = None;
+        Poll::Ready(match done {
+            Done::Handler(message, outcome) => {
+                self.peer.report_panic(&message, &outcome);
+                self.peer.session().handle_handler_done(message, outcome, &**hub)
+            }
+            Done::Admission(outcome) => self.handle_admission(outcome),
+            Done::Waited(claim) => {
+                if let Some(claim) = claim {
+                    self.claim = Some(Box::new(claim));
+                }
+                self.peer.session().continue_work(&**hub)
+            }
+        })
+    }
+
+    fn handle_admission(&self, outcome: Outcome) -> Option<Action<Waiter>> {
+        let hub = self.peer.hub();
+        let refusal = outcome.refusal();
+        if let Some(refusal) = &refusal {
+            tracing::debug!(conn = &**self.peer.id(), reason = refusal.text.as_str(), "refused");
+            hub.app.note_refused(self.peer.client_ip());
+        }
+        self.peer.session().handle_admission(refusal, &**hub)
+    }
+
+    /// True when there was something to do.
+    pub(super) fn perform_if_any(&mut self, action: Option<Action<Waiter>>) -> bool {
+        let is_some = action.is_some();
+        if let Some(action) = action {
+            self.perform(action);
+        }
+        is_some
+    }
+
+    /// Does what the session says, as far as that takes no wait. What is left is a job.
+    pub(super) fn perform(&mut self, action: Action<Waiter>) {
+        match action {
+            Action::Answer(answer) => self.answer(answer),
+            Action::Run(namespace, message) => {
+                let started = self.peer.hub().app.start(&self.peer, namespace, self.asked_by_peer(message));
+                self.job = Some(started.map_or_else(|message| Job::NoHandler(Some(message)), Job::Handler));
+            }
+            Action::Reach(namespace, room) => {
+                self.job = Some(Job::Wait(Box::pin(self.peer.clone().reach(namespace, room))));
+            }
+            Action::Settle => self.job = Some(Job::Wait(Box::pin(self.peer.settled().map(|()| None)))),
+            Action::RunDisconnectHook => self.job = self.peer.hub().app.end(&self.peer).map(Job::farewell),
+            Action::Index(change, reply) => self.peer.index(change, reply),
+            Action::Welcome(frames) => self.welcome(frames),
+            Action::Refuse(refusal) => self.refuse(&refusal),
+            Action::Deliver(change, waiter, reply) => self.deliver(change, waiter, *reply),
+            Action::CloseForRestart => self.close_for_restart(),
+            Action::CountPause(kind) => self.peer.hub().rate_counts.add_pause(kind),
+            Action::CloseForRate => self.close_for_rate(),
+            Action::Close(frame) => self.peer.close(Some(&frame)),
+            Action::Dropped(dropped) => self.note_dropped(&dropped),
+        }
+    }
+
+    /// A broadcast of an ask keeps its token for others than this connection.
+    fn asked_by_peer(&self, mut message: Box<Message>) -> Box<Message> {
+        message.asker = message.is_ask().then(|| self.peer.key());
+        message
+    }
+
+    fn answer(&self, Answer { reply, close }: Answer) {
+        if let Some(reply) = reply {
+            self.peer.reply(reply);
+        }
+        if let Some(frame) = close {
+            self.peer.close(Some(&frame));
+        }
+    }
+
+    fn welcome(&mut self, early: Vec<session::Frame>) {
+        self.peer.control(websocket::text(Role::Server, "A", self.peer.id()));
+        self.peer.tell_acknowledged();
+        for frame in early {
+            self.receive_message(frame);
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) {
+        self.peer.control(websocket::text(Role::Server, "H", &refusal.text));
+        self.peer.close(Some(&refusal.close));
+    }
+
+    fn deliver(&self, change: Option<IndexChange>, waiter: Waiter, reply: Message) {
+        match change {
+            Some(change) => self.peer.index(change, None),
+            None => self.peer.account(),
+        }
+        waiter.answer(reply);
+    }
+
+    fn close_for_rate(&self) {
+        if !self.peer.is_closed() {
+            self.peer.hub().rate_counts.add_close();
+            self.peer.close(Some(&CloseFrame::new(CloseCode::POLICY, "sent too much at once")));
+        }
+    }
+
+    fn note_dropped(&self, dropped: &Dropped) {
+        let conn = &**self.peer.id();
+        match dropped {
+            Dropped::LateReply => tracing::debug!(conn, "dropped a late reply"),
+            Dropped::Invalid(reason) => tracing::debug!(conn, %reason, "dropped an invalid message"),
+        }
+    }
+}
+
+impl Job {
+    /// The hook may panic: that is its outcome.
+    pub(super) fn admission(hook: OutcomeFuture) -> Self {
+        Self::Admission(guarded(hook))
+    }
+
+    fn farewell(hook: OutcomeFuture) -> Self {
+        Self::Farewell(guarded(hook))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+        Poll::Ready(match self {
+            Self::Handler(running) => {
+                let (message, outcome) = ready!(running.poll_unpin(cx));
+                Done::Handler(message, outcome)
+            }
+            Self::NoHandler(message) => {
+                let message = message.take().expect("a job is not polled after its end");
+                Done::Handler(message, Outcome::Nothing)
+            }
+            Self::Admission(hook) => Done::Admission(ready!(hook.poll_unpin(cx))),
+            Self::Farewell(hook) => {
+                ready!(hook.poll_unpin(cx));
+                Done::Waited(None)
+            }
+            Self::Wait(wait) => Done::Waited(ready!(wait.poll_unpin(cx))),
+        })
+    }
+
+    /// About how many bytes the message takes that a handler has.
+    fn size(&self) -> usize {
+        match self {
+            Self::Handler(running) => running.message().map_or(0, session::event_size),
+            Self::NoHandler(message) => message.as_deref().map_or(0, session::event_size),
+            Self::Admission(_) | Self::Farewell(_) | Self::Wait(_) => 0,
+        }
+    }
+}
+
+fn guarded(hook: OutcomeFuture) -> OutcomeFuture {
+    let caught = AssertUnwindSafe(hook).catch_unwind();
+    Box::pin(caught.map(|outcome| {
+        outcome.unwrap_or_else(|_panic| {
+            tracing::error!("a connect or disconnect callback panicked");
+            Outcome::Panicked
+        })
+    }))
+}

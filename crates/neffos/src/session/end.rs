@@ -1,0 +1,97 @@
+//! Deadlines, and the stages of a connection's end. Pure.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::action::Action;
+use super::asks::Pending;
+use super::deadlines::{Due, EndLimits};
+use super::limits::SessionLimits;
+use super::membership::Memberships;
+use super::state::{Session, Stage, Work};
+use super::teardown::Teardown;
+use crate::time_limit;
+
+impl<W> Session<W> {
+    /// Whether the end has not begun.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// Whether the handlers were told of everything.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
+    /// The end begins: open asks fail, and no more broadcasts come. Returns the open asks, and what the connection was in.
+    pub(crate) fn handle_close(&mut self, now: Instant, limits: EndLimits) -> (Vec<Pending<W>>, Memberships) {
+        self.stage = Stage::Ending;
+        self.deadlines.end(now, limits);
+        (self.asks.close_all(), self.membership.all().clone())
+    }
+
+    /// All bytes are with the kernel: the socket closes by `latest`.
+    pub(crate) fn end_socket_by(&mut self, latest: Instant) {
+        self.deadlines.end_socket_by(latest);
+    }
+
+    pub(super) fn begin_teardown(&mut self) -> Option<Action<W>> {
+        self.stage = Stage::Telling;
+        let teardown = Teardown::new(self.membership.take(), self.is_admitted);
+        self.continue_teardown(Box::new(teardown))
+    }
+
+    pub(super) fn continue_teardown(&mut self, mut teardown: Box<Teardown>) -> Option<Action<W>> {
+        let action = teardown.next();
+        match action {
+            Some(_) => self.work = Work::Teardown(teardown),
+            None => self.stage = Stage::Over,
+        }
+        action
+    }
+
+    /// Handlers took too long after the end, and were stopped: what is left is told, within `grace`.
+    pub(crate) fn give_up_handlers(&mut self, now: Instant, grace: Duration) {
+        self.inbox.clear();
+        self.work = Work::None;
+        match self.stage {
+            Stage::Telling => self.stage = Stage::Over,
+            _ => self.deadlines.end_handlers(time_limit::end(now, grace)),
+        }
+    }
+
+    /// When to call [`Session::handle_timeout`].
+    pub(crate) fn next_timeout(&self, limits: &SessionLimits) -> Option<Instant> {
+        self.deadlines.next(limits)
+    }
+
+    /// What is due at `now`, if anything.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, limits: &SessionLimits) -> Option<Due> {
+        let due = self.deadlines.due(now, limits)?;
+        if due == Due::Ping {
+            self.meter.take_if(|meter| meter.is_idle(now));
+        }
+        Some(due)
+    }
+
+    /// About how many bytes of the peer's messages are not handled yet.
+    pub(crate) fn unhandled(&self) -> usize {
+        let may_be_opening = self.deadlines.is_opening() || self.stage != Stage::Open;
+        let opening = if may_be_opening { self.ack.held() } else { 0 };
+        self.inbox.bytes() + opening
+    }
+
+    /// Gives up the messages that are not handled yet.
+    pub(crate) fn clear(&mut self) {
+        self.inbox.clear();
+        self.ack.clear();
+    }
+
+    /// Forgets everything: nobody drives the connection any more.
+    pub(crate) fn forget(&mut self) {
+        self.clear();
+        self.work = Work::None;
+        drop(self.membership.take());
+    }
+}

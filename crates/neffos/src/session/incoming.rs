@@ -1,0 +1,135 @@
+//! Frames of the peer: the greeting, replies to requests of this side, and events that wait for their turn. Pure.
+
+use smol_str::SmolStr;
+use tokio::time::Instant;
+
+use super::ack::{AckStep, Frame};
+use super::action::{Action, Answer, Dropped};
+use super::asks::{CLIENT_TOKEN, Match, Pending, is_made_by};
+use super::limits::Rules;
+use super::rates::RateKind;
+use super::state::{Excess, Session};
+use crate::message::wire;
+use crate::message::{Encoding, Message, events};
+use crate::websocket::{CloseCode, CloseFrame, Role};
+
+impl<W> Session<W> {
+    /// Takes one message of the peer as it came.
+    pub(crate) fn handle_frame(&mut self, frame: Frame, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
+        self.deadlines.received();
+        if self.excess == Some(Excess::Close) {
+            return None;
+        }
+        match self.ack.receive(frame, rules.limits().ack) {
+            AckStep::Message(frame) => self.take(frame, now, rules),
+            step => self.follow_greeting(step),
+        }
+    }
+
+    /// What the greeting needs, once the application has decided.
+    pub(super) fn poll_greeting(&mut self) -> Option<Action<W>> {
+        let step = self.ack.advance();
+        self.follow_greeting(step)
+    }
+
+    fn follow_greeting(&mut self, step: AckStep) -> Option<Action<W>> {
+        let close = |code, reason| Some(Action::Close(CloseFrame::new(code, reason)));
+        match step {
+            // A message is taken, not followed.
+            AckStep::Wait | AckStep::Message(_) => None,
+            AckStep::Accept(frames) => {
+                self.deadlines.acknowledged();
+                Some(Action::Welcome(frames))
+            }
+            AckStep::Refuse(refusal) => Some(Action::Refuse(refusal)),
+            AckStep::Violation => close(CloseCode::PROTOCOL_ERROR, "only a server may answer a greeting"),
+            AckStep::Flood => close(CloseCode::POLICY, "too much before the greeting was answered"),
+        }
+    }
+
+    /// Takes one message: a reply goes to the caller that asked, an event waits for its turn, anything else is dropped.
+    fn take(&mut self, frame: Frame, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
+        if let Some(reply) = self.short_reply(&frame) {
+            return self.take_reply(&reply).ok();
+        }
+        let native = rules.native();
+        if frame.data.is_empty() && native != wire::NativeMode::Only {
+            return None;
+        }
+        match wire::decode(frame.data, frame.kind, native) {
+            Ok(message) => self.take_message(message, now, rules),
+            Err(reason) => Some(Action::Dropped(Dropped::Invalid(reason))),
+        }
+    }
+
+    fn take_message(&mut self, message: Message, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
+        // Only a server states the sender of a message.
+        let message = if rules.role() == Role::Server { message.without_sender() } else { message };
+        if is_made_by(rules.role(), &message.token)
+            && let Ok(action) = self.take_reply(&message)
+        {
+            return Some(action);
+        }
+        self.enqueue(Box::new(message), now, rules)
+    }
+
+    /// Some clients shorten the empty reply: only a connection that was asked sends one.
+    fn short_reply(&self, frame: &Frame) -> Option<Message> {
+        let token = wire::empty_reply_token(&frame.data)?;
+        (!self.asks.is_empty()).then(|| Message::empty_reply(token))
+    }
+
+    /// Hands a reply to the caller that asked. What it agrees to takes effect before any later frame is looked at.
+    fn take_reply(&mut self, message: &Message) -> Result<Action<W>, NoReply> {
+        match self.asks.answer(message) {
+            Match::Reply(Pending { effect, waiter, .. }) => {
+                let change = if message.error().is_none() { self.take_effect(effect) } else { None };
+                Ok(Action::Deliver(change, waiter, Box::new(message.clone())))
+            }
+            Match::Stale => Ok(Action::Dropped(Dropped::LateReply)),
+            Match::Other => Err(NoReply),
+        }
+    }
+
+    fn enqueue(&mut self, mut message: Box<Message>, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
+        // A connection that is closed soon starts nothing new.
+        if self.is_draining {
+            return None;
+        }
+        // A server may pass on an ask of another client, token and all: the reply is not ours to give.
+        if rules.role() == Role::Client && message.token.starts_with(CLIENT_TOKEN) {
+            message.token = SmolStr::default();
+        }
+        if is_heartbeat(&message, rules) {
+            return Some(Answer::from(wire::encode_empty_reply(&message.token, rules.role())).into());
+        }
+        if matches!(message.event(), events::CONNECT | events::JOIN) {
+            self.count(RateKind::Joins, 1, now, rules);
+        }
+        self.inbox.push(message);
+        None
+    }
+}
+
+/// It is no reply to a request of this side.
+struct NoReply;
+
+/// Whether this asks to disconnect a namespace that is not declared. Clients in browsers, which cannot send pings, send that
+/// instead: it must not wait for a handler.
+fn is_heartbeat(message: &Message, rules: &impl Rules) -> bool {
+    let is_request = message.is_ask() && !message.no_op;
+    message.event() == events::DISCONNECT && is_request && rules.namespace(message.namespace()).is_none()
+}
+
+impl Message {
+    /// Whether this is one of the forms of the reply that says no more than "done".
+    pub(super) fn is_empty_reply(&self) -> bool {
+        let names = [&self.namespace, &self.room, &self.event];
+        names.iter().all(|name| name.is_empty()) && self.body.is_empty() && self.error.is_none()
+    }
+
+    /// The empty reply to `token`, as if it had come in full.
+    pub(super) fn empty_reply(token: &str) -> Self {
+        Self { token: token.into(), encoding: Encoding::Text, ..Self::default() }
+    }
+}

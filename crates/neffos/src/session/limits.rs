@@ -1,0 +1,113 @@
+//! The bounds and deadlines of a session, and what else all sessions of one side have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ack::AckLimits;
+use super::rates::Rates;
+use crate::message::wire::NativeMode;
+use crate::websocket::Role;
+
+/// What all sessions of one side have in common. It never changes.
+pub(crate) trait Rules {
+    fn role(&self) -> Role;
+
+    /// Which messages without an envelope are taken.
+    fn native(&self) -> NativeMode;
+
+    fn limits(&self) -> &SessionLimits;
+
+    /// The shared name of a namespace, when it is declared.
+    fn namespace(&self, name: &str) -> Option<Arc<str>>;
+}
+
+/// A bound of zero, or a deadline of zero, means none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionLimits {
+    /// Messages before the greeting is answered.
+    pub(crate) ack: AckLimits,
+    pub(crate) bounds: Bounds,
+    pub(crate) rates: Rates,
+    /// Events that are queued, before reading pauses.
+    pub(crate) max_inbox_events: usize,
+    pub(crate) max_inbox_bytes: usize,
+    pub(crate) ack_timeout: Duration,
+    pub(crate) ping_interval: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) slow_consumer_timeout: Duration,
+    /// For a message from its first byte to its last, and again for each 64 KiB of it.
+    pub(crate) message_timeout: Duration,
+}
+
+/// The defaults that ship.
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            ack: AckLimits { frames: 16, bytes: 64 * 1024 },
+            bounds: Bounds { namespaces: 32, rooms: 128, name_bytes: 255, foreign_rooms: ForeignRooms::Refused },
+            rates: Rates::default(),
+            max_inbox_events: 64,
+            max_inbox_bytes: 256 * 1024,
+            ack_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(25),
+            pong_timeout: Duration::from_secs(10),
+            slow_consumer_timeout: Duration::from_secs(10),
+            message_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Bounds on what a peer may make us remember.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) namespaces: usize,
+    pub(crate) rooms: usize,
+    pub(crate) name_bytes: usize,
+    pub(crate) foreign_rooms: ForeignRooms,
+}
+
+/// Whether a peer may send events to a room that it has not joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ForeignRooms {
+    Refused,
+    Allowed,
+}
+
+/// A side that declares the namespaces `a`, `b` and `c`.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) role: Role,
+    pub(super) native: NativeMode,
+    pub(super) limits: SessionLimits,
+}
+
+#[cfg(test)]
+impl Side {
+    pub(super) fn server() -> Self {
+        Self { role: Role::Server, native: NativeMode::Off, limits: SessionLimits::default() }
+    }
+
+    pub(super) fn client() -> Self {
+        Self { role: Role::Client, ..Self::server() }
+    }
+}
+
+#[cfg(test)]
+impl Rules for Side {
+    fn role(&self) -> Role {
+        self.role
+    }
+
+    fn native(&self) -> NativeMode {
+        self.native
+    }
+
+    fn limits(&self) -> &SessionLimits {
+        &self.limits
+    }
+
+    fn namespace(&self, name: &str) -> Option<Arc<str>> {
+        ["a", "b", "c"].contains(&name).then(|| name.into())
+    }
+}

@@ -1,0 +1,60 @@
+//! What a handler decided, and what that means for a change and for the greeting. Pure.
+
+use bytes::Bytes;
+
+use super::ack::Refusal;
+use crate::error::CloseError;
+use crate::websocket::{CloseCode, CloseFrame};
+
+/// What a handler decided.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Nothing,
+    /// In a frame of the request's type.
+    Body(Bytes),
+    Binary(Bytes),
+    Error(String),
+    Close(CloseError),
+    /// The handler panicked.
+    Panicked,
+}
+
+/// A handler's no to a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    pub(crate) text: String,
+    /// It wants the connection closed, too.
+    pub(crate) close: Option<CloseFrame>,
+}
+
+impl Outcome {
+    /// Whether the handler of a system event consents.
+    pub(crate) fn consent(self) -> Result<(), Denial> {
+        match self {
+            Self::Nothing | Self::Body(_) | Self::Binary(_) => Ok(()),
+            Self::Error(text) => Err(Denial { text, close: None }),
+            Self::Close(close) => {
+                let frame = CloseFrame::new(close.code(), close.text());
+                Err(Denial { text: close.to_wire(), close: Some(frame) })
+            }
+            Self::Panicked => Err(Denial { text: PANICKED.to_owned(), close: None }),
+        }
+    }
+
+    /// What `on_connect` returned, when it was a refusal. The answer to the greeting names the code of a `CloseError`, as
+    /// Go's does.
+    pub(crate) fn refusal(self) -> Option<Refusal> {
+        let plain = |code, text: String| Refusal { close: CloseFrame::new(code, text.clone()), text };
+        match self {
+            Self::Nothing | Self::Body(_) | Self::Binary(_) => None,
+            Self::Error(text) => Some(plain(CloseCode::POLICY, text)),
+            Self::Close(close) => {
+                Some(Refusal { text: close.to_wire(), ..plain(close.code(), close.text().to_owned()) })
+            }
+            Self::Panicked => Some(plain(CloseCode::INTERNAL_ERROR, PANICKED.to_owned())),
+        }
+    }
+}
+
+/// What the peer reads of a panic.
+pub(super) const PANICKED: &str = "internal error";

@@ -1,0 +1,139 @@
+//! When no more frames of the peer are read: handlers are behind, memory is short, or the peer sends too fast. Pure.
+
+use tokio::time::Instant;
+
+use super::action::Action;
+use super::limits::{Rules, SessionLimits};
+use super::rates::{Meter, RateKind, RateVerdict};
+use super::state::{Excess, Session, Stage};
+use crate::budget::Pressure;
+
+/// Whether more is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    On,
+    Paused,
+    /// Memory is short.
+    PausedForMemory,
+}
+
+impl<W> Session<W> {
+    /// Whether more is read. While an ask is open, its reply must be read. `holds_bytes`: parts of the connection beside the session
+    /// hold bytes that the peer has sent, or does not take.
+    pub(crate) fn reading(&mut self, pressure: Pressure, holds_bytes: bool, limits: &SessionLimits) -> Reading {
+        if self.lacks_memory(pressure, holds_bytes, limits) {
+            return Reading::PausedForMemory;
+        }
+        self.deadlines.has_memory();
+        if self.deadlines.is_resting() {
+            return Reading::Paused;
+        }
+        if self.stage != Stage::Open || !self.inbox_is_full(1, 1, limits) {
+            return Reading::On;
+        }
+        let is_paused = self.inbox_is_full(EVENTS_WHILE_ASKING, BYTES_WHILE_ASKING, limits) || self.pause_until_asked();
+        if is_paused { Reading::Paused } else { Reading::On }
+    }
+
+    /// Whether nothing more is to be read, since memory is short and the connection holds some of it.
+    fn lacks_memory(&mut self, pressure: Pressure, holds_bytes: bool, limits: &SessionLimits) -> bool {
+        let holds_some = match pressure {
+            Pressure::Calm => false,
+            Pressure::Tight => !self.inbox.is_empty(),
+            Pressure::Over => {
+                !self.inbox.is_empty() || holds_bytes || self.deadlines.is_stalled() || self.ack.held() > 0
+            }
+        };
+        holds_some && self.stage == Stage::Open && (self.inbox_is_full(1, 1, limits) || self.pause_until_asked())
+    }
+
+    /// Lets reading pause, unless the reply to a request must be read; the next request ends the pause.
+    pub(super) fn pause_until_asked(&mut self) -> bool {
+        self.pauses_until_asked = self.asks.is_empty();
+        self.pauses_until_asked
+    }
+
+    /// Nothing is read at `now`, so that silence says nothing. True when a pause for memory begins.
+    pub(crate) fn handle_pause(&mut self, reading: Reading, now: Instant) -> bool {
+        let begins = reading == Reading::PausedForMemory && self.deadlines.lacks_memory(now);
+        self.deadlines.paused(now);
+        begins
+    }
+
+    /// Whether the peer has sent no more than it may. Otherwise, no more frames are handled for now.
+    pub(crate) fn is_within_rates(&self) -> bool {
+        !self.deadlines.is_resting() && self.excess.is_none()
+    }
+
+    /// What follows when the peer has sent more than it may.
+    pub(crate) fn poll_rates(&mut self) -> Option<Action<W>> {
+        Some(match self.excess.take()? {
+            Excess::Pause(kind) => Action::CountPause(kind),
+            Excess::Close => Action::CloseForRate,
+        })
+    }
+
+    /// Bytes of the peer have arrived.
+    pub(crate) fn handle_bytes(&mut self, count: usize, now: Instant, rules: &impl Rules) {
+        self.deadlines.heard(now);
+        self.count(RateKind::Bytes, count, now, rules);
+    }
+
+    /// A frame of any kind has arrived.
+    pub(crate) fn count_frame(&mut self, now: Instant, rules: &impl Rules) {
+        self.count(RateKind::Messages, 1, now, rules);
+    }
+
+    /// So many bytes of an unfinished message have arrived; none when every message is whole.
+    pub(crate) fn handle_unfinished(&mut self, begun: Option<usize>, now: Instant) {
+        match begun {
+            None => {
+                self.deadlines.received();
+                self.deadlines.heard(now);
+            }
+            Some(bytes) => self.deadlines.receiving(bytes, now),
+        }
+    }
+
+    /// The socket has accepted `some` bytes, or is `stuck`: bytes wait that it does not accept.
+    pub(crate) fn handle_written(&mut self, some: bool, stuck: bool, now: impl Fn() -> Instant) {
+        if some || !stuck {
+            self.deadlines.flowing();
+        }
+        if some && stuck {
+            self.deadlines.progressed(now());
+        }
+        if stuck {
+            self.deadlines.stalled(now());
+        }
+    }
+
+    /// Counts what the peer has sent. A peer that sends too fast is not read from for a while.
+    pub(super) fn count(&mut self, kind: RateKind, count: usize, now: Instant, rules: &impl Rules) {
+        let rates = &rules.limits().rates;
+        if !rates.are_limited() || self.stage != Stage::Open {
+            return;
+        }
+        let meter = self.meter.get_or_insert_with(|| Box::new(Meter::new(now)));
+        match meter.count(kind, u32::try_from(count).unwrap_or(u32::MAX), now, rates) {
+            RateVerdict::Allowed => {}
+            RateVerdict::Pause(until) => {
+                if self.deadlines.rest_until(until) {
+                    self.excess.get_or_insert(Excess::Pause(kind));
+                }
+            }
+            RateVerdict::Exceeded => self.excess = Some(Excess::Close),
+        }
+    }
+
+    /// Whether so many times the events or the bytes are queued that may be. A limit of zero is none.
+    fn inbox_is_full(&self, events: usize, bytes: usize, limits: &SessionLimits) -> bool {
+        let reaches = |queued: usize, limit: usize, times| limit > 0 && queued >= limit.saturating_mul(times);
+        reaches(self.inbox.len(), limits.max_inbox_events, events)
+            || reaches(self.inbox.bytes(), limits.max_inbox_bytes, bytes)
+    }
+}
+
+/// How many times as many events, and as many bytes of them, may be queued while an ask is open: its reply may come behind them.
+const EVENTS_WHILE_ASKING: usize = 16;
+const BYTES_WHILE_ASKING: usize = 4;

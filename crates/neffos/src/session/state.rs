@@ -1,0 +1,256 @@
+//! What a session remembers, and what other tasks ask it. Pure.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+use tokio::time::Instant;
+
+use super::ack::Ack;
+use super::action::IndexChange;
+use super::asks::{Asks, Effect, Pending};
+use super::change::MembershipChange;
+use super::deadlines::Deadlines;
+use super::inbox::Inbox;
+use super::limits::Rules;
+use super::membership::Membership;
+use super::rates::{Meter, RateKind};
+use super::teardown::Teardown;
+use crate::error::Error;
+use crate::message::Message;
+use crate::message::wire::NativeMode;
+use crate::websocket::Role;
+
+/// The protocol state of one connection. `W` is a caller that waits for a reply.
+#[derive(Debug)]
+pub(crate) struct Session<W> {
+    pub(super) ack: Ack,
+    pub(super) membership: Membership,
+    pub(super) asks: Asks<W>,
+    /// Namespaces that are being connected from this side: their events wait. Boxed, as most connections have none.
+    #[expect(clippy::box_collection, reason = "one word while there are none")]
+    pub(super) held: Option<Box<Vec<Hold>>>,
+    /// A namespace, or a room of it, that the peer has asked for and that it does not know it is in.
+    pub(super) unconfirmed: Option<Box<Place>>,
+    pub(super) inbox: Inbox,
+    pub(super) work: Work,
+    pub(super) deadlines: Deadlines,
+    /// How fast the peer sends, when that is limited. Boxed, as idle connections have none.
+    pub(super) meter: Option<Box<Meter>>,
+    /// The peer has sent too much, which nobody has done anything about yet.
+    pub(super) excess: Option<Excess>,
+    /// Nothing is read until a request is opened.
+    pub(super) pauses_until_asked: bool,
+    pub(super) stage: Stage,
+    /// The server's decision was a welcome.
+    pub(super) is_admitted: bool,
+    /// The connection finishes what it has begun, and then closes for a restart.
+    pub(super) is_draining: bool,
+}
+
+/// A namespace that is being connected from this side.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) namespace: Arc<str>,
+    /// It was connected meanwhile.
+    pub(super) overtaken: bool,
+}
+
+/// What is at hand.
+#[derive(Debug)]
+pub(super) enum Work {
+    None,
+    /// `on_connect` decides.
+    Admission,
+    /// The handler of an event runs.
+    Event,
+    Change(Box<MembershipChange>),
+    /// The handlers are told of the end.
+    Teardown(Box<Teardown>),
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Open,
+    /// The socket is being flushed and closed. Events that came before are still handled.
+    Ending,
+    /// The handlers are told of everything that the connection was in.
+    Telling,
+    /// The handlers are done.
+    Over,
+}
+
+/// The peer has sent more than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// Of this kind, and a pause begins.
+    Pause(RateKind),
+    /// So much that the connection is closed.
+    Close,
+}
+
+/// A namespace, or a room of it.
+type Place = (Arc<str>, Option<Arc<str>>);
+
+impl<W> Session<W> {
+    /// A connection at its beginning. A client's has made its greeting before.
+    pub(crate) fn new(rules: &impl Rules, now: Instant) -> Self {
+        let greets = rules.role() == Role::Server && rules.native() != NativeMode::Only;
+        Self {
+            ack: if greets { Ack::awaited() } else { Ack::done() },
+            membership: Membership::default(),
+            asks: Asks::new(rules.role()),
+            held: None,
+            unconfirmed: None,
+            inbox: Inbox::default(),
+            work: Work::None,
+            deadlines: Deadlines::new(now),
+            meter: None,
+            excess: None,
+            pauses_until_asked: false,
+            stage: Stage::Open,
+            is_admitted: false,
+            is_draining: false,
+        }
+    }
+
+    /// The application wants the connection: its decision counts once, and the first one.
+    pub(crate) fn admit(&mut self) {
+        self.is_admitted = true;
+        self.ack.welcome();
+    }
+
+    /// Lets the connection finish what it has begun, and then close for a restart.
+    pub(crate) fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining
+    }
+
+    /// Whether the greeting is answered, or there is none.
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.ack.is_done()
+    }
+
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Connects a namespace that nobody asks for.
+    pub(crate) fn connect(&mut self, namespace: &Arc<str>) {
+        self.membership.connect(namespace);
+    }
+
+    /// About how many bytes the places and the open requests take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.membership.bytes() + self.asks.bytes()
+    }
+
+    /// About how many bytes the open requests take.
+    pub(crate) fn bytes_of_asks(&self) -> usize {
+        self.asks.bytes()
+    }
+
+    /// A token that no open request has.
+    pub(crate) fn new_token(&self) -> SmolStr {
+        self.asks.new_token()
+    }
+
+    /// Adds a request, unless `max` are open; zero means that any number may be. Returns whether the connection's task must
+    /// be woken: it has stopped reading, and the reply has to be read.
+    pub(crate) fn open_ask(&mut self, token: SmolStr, pending: Pending<W>, max: usize) -> Result<bool, Error> {
+        self.asks.open(token, pending, max)?;
+        Ok(std::mem::take(&mut self.pauses_until_asked))
+    }
+
+    /// Takes a request out that nobody waits for any more. None: it was answered before, or the connection has ended.
+    pub(crate) fn close_ask(&mut self, token: &str) -> Option<Pending<W>> {
+        self.asks.close(token)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_asking(&self) -> bool {
+        !self.asks.is_empty()
+    }
+
+    /// Lets the events of `namespace` wait until [`Session::release`] was called as often as this.
+    pub(crate) fn hold(&mut self, namespace: &Arc<str>) {
+        self.held.get_or_insert_default().push(Hold { namespace: namespace.clone(), overtaken: false });
+    }
+
+    pub(crate) fn release(&mut self, namespace: &str) {
+        let Some(held) = &mut self.held else { return };
+        if let Some(at) = held.iter().position(|hold| *hold.namespace == *namespace) {
+            held.swap_remove(at);
+        }
+        if held.is_empty() {
+            self.held = None;
+        }
+    }
+
+    /// `namespace` is connected; true when that was known here since it is held.
+    pub(crate) fn overtake(&mut self, namespace: &str) -> bool {
+        let holds = self.held.iter_mut().flat_map(|held| held.iter_mut());
+        let holds = holds.filter(|hold| *hold.namespace == *namespace);
+        holds.fold(false, |was, hold| std::mem::replace(&mut hold.overtaken, true) | was)
+    }
+
+    /// The reply to a request for a place is being queued: messages that are sent from now on come after it.
+    pub(crate) fn confirm_membership(&mut self) {
+        self.unconfirmed = None;
+    }
+
+    /// Whether a message may be sent to the peer: its namespace is connected and its room, if any, joined, and the peer knows.
+    pub(crate) fn may_send(&self, message: &Message) -> Result<(), Error> {
+        if !self.membership.is_connected(message.namespace()) {
+            return Err(Error::bad_namespace());
+        }
+        match self.unconfirmed.as_deref() {
+            Some((namespace, None)) if **namespace == *message.namespace() => return Err(Error::bad_namespace()),
+            Some((namespace, Some(room))) if **namespace == *message.namespace() && message.room() == Some(room) => {
+                return Err(Error::bad_room());
+            }
+            _ => {}
+        }
+        match message.room() {
+            Some(room) if !self.membership.is_joined(message.namespace(), room) => Err(Error::bad_room()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a request may be sent: a connect comes before the namespace is connected, a join before the room is joined.
+    pub(crate) fn may_ask(&self, message: &Message, effect: &Effect) -> Result<(), Error> {
+        match effect {
+            Effect::Connect(_) => Ok(()),
+            Effect::Join(namespace, _) if self.membership.is_connected(namespace) => Ok(()),
+            Effect::Join(..) => Err(Error::bad_namespace()),
+            Effect::Nothing | Effect::Disconnect(_) | Effect::Leave(..) => self.may_send(message),
+        }
+    }
+
+    /// The membership changes as `effect` says. None when it was so before.
+    pub(super) fn take_effect(&mut self, effect: Effect) -> Option<IndexChange> {
+        match effect {
+            Effect::Nothing => None,
+            Effect::Connect(namespace) => {
+                self.membership.connect(&namespace);
+                // The index says again that it is connected: that changes nothing.
+                Some(IndexChange::Connect(namespace))
+            }
+            Effect::Disconnect(namespace) => {
+                let rooms = self.membership.disconnect(&namespace).unwrap_or_default();
+                Some(IndexChange::Disconnect(namespace, rooms))
+            }
+            Effect::Join(namespace, room) => {
+                let is_new = self.membership.join(&namespace, &room);
+                is_new.then_some(IndexChange::Join(namespace, room))
+            }
+            Effect::Leave(namespace, room) => {
+                let was_joined = self.membership.leave(&namespace, &room);
+                was_joined.then_some(IndexChange::Leave(namespace, room))
+            }
+        }
+    }
+}

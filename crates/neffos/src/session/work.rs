@@ -1,0 +1,312 @@
+//! What is done about an event of the peer: its handler runs, a change takes effect, a reply goes back. Pure.
+//!
+//! One event is at hand at a time, in the order of arrival.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::ack::Refusal;
+use super::action::{Action, Answer, IndexChange};
+use super::asks::Effect;
+use super::change::{ChangeStep, MembershipChange};
+use super::decide::Decision;
+use super::limits::Rules;
+use super::outcome::{Denial, Outcome, PANICKED};
+use super::state::{Session, Stage, Work};
+use crate::error::BAD_NAMESPACE;
+use crate::message::wire::{self, NativeMode};
+use crate::message::{Encoding, Message};
+use crate::websocket::{CloseCode, CloseFrame, Role};
+
+impl<W> Session<W> {
+    /// Begins a connection of a server. With an `on_connect`, its end goes to [`Session::handle_admission`].
+    pub(crate) fn begin(&mut self, has_hook: bool, rules: &impl Rules) {
+        match has_hook {
+            true => self.work = Work::Admission,
+            false => self.welcome(rules),
+        }
+    }
+
+    /// `on_connect` has decided.
+    pub(crate) fn handle_admission(&mut self, refusal: Option<Refusal>, rules: &impl Rules) -> Option<Action<W>> {
+        self.work = Work::None;
+        let Some(refusal) = refusal else {
+            self.welcome(rules);
+            return self.continue_work(rules);
+        };
+        // Without a greeting, or after a welcome that was given too early, a close frame is all there is to say it with.
+        if rules.native() == NativeMode::Only || self.is_admitted {
+            return Some(Action::Close(refusal.close));
+        }
+        self.ack.refuse(refusal);
+        None
+    }
+
+    fn welcome(&mut self, rules: &impl Rules) {
+        self.admit();
+        if rules.native() == NativeMode::Only
+            && let Some(namespace) = rules.namespace("")
+        {
+            self.work = Work::Change(Box::new(MembershipChange::connect_native(namespace)));
+        }
+    }
+
+    /// What must be done whatever is at hand.
+    pub(crate) fn poll_urgent(&mut self) -> Option<Action<W>> {
+        // A connection that is not open yet has begun nothing. Its `on_connect` may run on.
+        if self.stage == Stage::Open && self.is_draining && !self.ack.is_done() {
+            return Some(Action::CloseForRestart);
+        }
+        self.poll_greeting()
+    }
+
+    /// What is to be done next, when no handler runs and nothing is waited for.
+    pub(crate) fn poll_action(&mut self, rules: &impl Rules) -> Option<Action<W>> {
+        let action = self.continue_work(rules);
+        if action.is_some() || self.is_at_work() {
+            return action;
+        }
+        if self.ack.is_done() {
+            self.deadlines.acknowledged();
+        }
+        if let Some((message, decision)) = self.next_event(rules) {
+            return Some(self.begin_event(message, decision, rules));
+        }
+        match self.stage {
+            Stage::Open if self.is_draining => Some(Action::CloseForRestart),
+            Stage::Ending => self.begin_teardown(),
+            Stage::Open | Stage::Telling | Stage::Over => None,
+        }
+    }
+
+    /// Whether something is at hand.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !matches!(self.work, Work::None)
+    }
+
+    /// About how many bytes the request at hand takes, while no handler has it.
+    pub(crate) fn bytes_at_hand(&self) -> usize {
+        if let Work::Change(change) = &self.work { change.bytes() } else { 0 }
+    }
+
+    /// The next event, and what it leads to. It waits until its namespace is connected to the end.
+    fn next_event(&mut self, rules: &impl Rules) -> Option<(Box<Message>, Decision)> {
+        let next = self.inbox.first()?;
+        if self.stage == Stage::Open && self.is_held(next) {
+            return None;
+        }
+        let decision = self.decide(next, &rules.limits().bounds, |name| rules.namespace(name));
+        self.inbox.pop().map(|message| (message, decision))
+    }
+
+    fn begin_event(&mut self, message: Box<Message>, decision: Decision, rules: &impl Rules) -> Action<W> {
+        let change = match decision {
+            Decision::Ignore => return Answer::default().into(),
+            Decision::Acknowledge => {
+                return Answer::from(wire::encode_empty_reply(&message.token, rules.role())).into();
+            }
+            Decision::Refuse(reason) => return refusal(message, reason, rules).into(),
+            Decision::Event(namespace) => {
+                self.work = Work::Event;
+                return Action::Run(namespace, message);
+            }
+            Decision::Connect(namespace) => MembershipChange::connect_for_peer(namespace, message),
+            Decision::Disconnect(namespace) => MembershipChange::disconnect_for_peer(rules.role(), namespace, message),
+            Decision::Join(namespace, room) => MembershipChange::join_for_peer(namespace, room, message),
+            Decision::Leave(namespace, room) => MembershipChange::leave_for_peer(namespace, room, message),
+        };
+        self.work = Work::Change(Box::new(change));
+        self.continue_work(rules).unwrap_or_else(|| Answer::default().into())
+    }
+
+    /// The next step of what is at hand, once the last one is done. None: it is complete, or a handler runs.
+    pub(crate) fn continue_work(&mut self, rules: &impl Rules) -> Option<Action<W>> {
+        match std::mem::replace(&mut self.work, Work::None) {
+            Work::Change(change) => self.continue_change(change, rules),
+            Work::Teardown(teardown) => self.continue_teardown(teardown),
+            other => {
+                self.work = other;
+                None
+            }
+        }
+    }
+
+    fn continue_change(&mut self, mut change: Box<MembershipChange>, rules: &impl Rules) -> Option<Action<W>> {
+        loop {
+            let action = match change.next()? {
+                ChangeStep::Consent(message) | ChangeStep::Tell(message) => {
+                    Action::Run(change.namespace().clone(), message)
+                }
+                ChangeStep::Reach => Action::Reach(change.namespace().clone(), change.room().cloned()),
+                ChangeStep::TakeEffect => match self.apply(&mut change, rules) {
+                    Applied::Yes(Some(action)) => action,
+                    Applied::Yes(None) => continue,
+                    Applied::No(answer) => return Some(answer.into()),
+                },
+                ChangeStep::Settle => Action::Settle,
+                ChangeStep::Reply => Answer::from(done(&change, rules)).into(),
+                // The peer is asked by requests of this side only.
+                ChangeStep::Ask => continue,
+            };
+            self.work = Work::Change(change);
+            return Some(action);
+        }
+    }
+
+    /// Changes the membership as the peer has asked.
+    fn apply(&mut self, change: &mut MembershipChange, rules: &impl Rules) -> Applied<W> {
+        let reply = (!change.token().is_empty()).then(|| done(change, rules));
+        match change.effect() {
+            Effect::Connect(namespace) => {
+                let is_new = self.begin_membership(&namespace, None, reply.is_some());
+                if is_new {
+                    self.overtake(&namespace);
+                }
+                change.took_effect(is_new);
+                Applied::Yes(Some(Action::Index(IndexChange::Connect(namespace), reply)))
+            }
+            Effect::Join(namespace, _) if !self.membership.is_connected(&namespace) => {
+                // This side has disconnected it while the handler was asked.
+                Applied::No(
+                    change.take_request().map(|request| refusal(request, BAD_NAMESPACE, rules)).unwrap_or_default(),
+                )
+            }
+            Effect::Join(namespace, room) => {
+                let is_new = self.begin_membership(&namespace, Some(&room), reply.is_some());
+                change.took_effect(is_new);
+                Applied::Yes(Some(match is_new {
+                    true => Action::Index(IndexChange::Join(namespace, room), reply),
+                    false => Answer { reply, close: None }.into(),
+                }))
+            }
+            other => {
+                let index_change = self.take_effect(other);
+                if let Some(IndexChange::Disconnect(_, rooms)) = &index_change {
+                    change.left(rooms.clone());
+                }
+                Applied::Yes(index_change.map(|index_change| Action::Index(index_change, None)))
+            }
+        }
+    }
+
+    /// Connects `namespace`, or joins `room` of it. With a reply that is about to be queued, the peer does not know it until then.
+    /// True when that is new.
+    fn begin_membership(&mut self, namespace: &Arc<str>, room: Option<&Arc<str>>, has_reply: bool) -> bool {
+        let is_new = match room {
+            None => self.membership.connect(namespace),
+            Some(room) => self.membership.join(namespace, room),
+        };
+        if is_new && has_reply {
+            self.unconfirmed = Some(Box::new((namespace.clone(), room.cloned())));
+        }
+        is_new
+    }
+
+    /// A handler is done with this message.
+    pub(crate) fn handle_handler_done(
+        &mut self,
+        message: Box<Message>,
+        outcome: Outcome,
+        rules: &impl Rules,
+    ) -> Option<Action<W>> {
+        match std::mem::replace(&mut self.work, Work::None) {
+            Work::Event => self.answer(message, outcome, rules).map(Into::into),
+            Work::Change(change) => self.continue_after(change, message, outcome, rules),
+            Work::Teardown(teardown) => self.continue_teardown(teardown),
+            // It was given up.
+            Work::None | Work::Admission => None,
+        }
+    }
+
+    fn continue_after(
+        &mut self,
+        mut change: Box<MembershipChange>,
+        message: Box<Message>,
+        outcome: Outcome,
+        rules: &impl Rules,
+    ) -> Option<Action<W>> {
+        let denial = if change.is_deciding() { outcome.consent().err() } else { None };
+        let Some(Denial { text, close }) = denial else {
+            change.give_back(message);
+            return self.continue_change(change, rules);
+        };
+        if change.is_leave() && rules.role() == Role::Client {
+            change.give_back(message);
+            self.work = Work::Change(change);
+            return Some(Answer { reply: None, close }.into());
+        }
+        let refused = refusal(change.refuse(message), &text, rules);
+        Some(Answer { close, ..refused }.into())
+    }
+
+    /// What goes back after the handler of an event. A reply is not sent if the peer is not in the place (any more), or if it
+    /// would return the peer's own error.
+    fn answer(&self, message: Box<Message>, outcome: Outcome, rules: &impl Rules) -> Option<Answer> {
+        let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
+        let mut close = None;
+        let is_ask = message.is_ask();
+        let reply = match outcome {
+            Outcome::Nothing => return None,
+            Outcome::Body(body) => self.reply(message, rules, |ask| ask.turn_into_reply(body, plain)),
+            Outcome::Binary(body) => self.reply(message, rules, |ask| ask.turn_into_reply(body, Encoding::Binary)),
+            Outcome::Error(text) => self.reply(message, rules, |ask| ask.turn_into_error_reply(text)),
+            Outcome::Close(error) => {
+                close = Some(CloseFrame::new(error.code(), error.text()));
+                self.reply(message, rules, |ask| ask.turn_into_error_reply(error.to_wire()))
+            }
+            Outcome::Panicked if is_ask => self.reply(message, rules, |ask| ask.turn_into_error_reply(PANICKED)),
+            Outcome::Panicked => {
+                close = Some(CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED));
+                None
+            }
+        };
+        Some(Answer { reply, close })
+    }
+
+    fn reply(
+        &self,
+        mut message: Box<Message>,
+        rules: &impl Rules,
+        turn_into_reply: impl FnOnce(&mut Message),
+    ) -> Option<Bytes> {
+        let was_error = message.error.is_some();
+        // There is no envelope that could tell a native reply from a native message.
+        let is_bare = message.is_native() && !message.is_ask();
+        turn_into_reply(&mut message);
+        let is_echo_of_an_error = message.error.is_some() && was_error;
+        if is_echo_of_an_error || is_bare || !self.may_answer(&message) {
+            return None;
+        }
+        Some(wire::encode(&message, rules.role()))
+    }
+
+    /// A peer that asked gets its reply whether it has joined the room or not: the token finds the caller.
+    fn may_answer(&self, message: &Message) -> bool {
+        match message.is_ask() {
+            true => self.membership.is_connected(message.namespace()),
+            false => self.may_send(message).is_ok(),
+        }
+    }
+}
+
+/// Whether a change took effect.
+enum Applied<W> {
+    Yes(Option<Action<W>>),
+    /// It is not possible any more.
+    No(Answer),
+}
+
+/// Tells a peer that asked that it may not; one that did not ask is told nothing.
+fn refusal(mut message: Box<Message>, reason: &str, rules: &impl Rules) -> Answer {
+    if !message.is_ask() || message.error.is_some() {
+        return Answer::default();
+    }
+    message.turn_into_error_reply(reason);
+    wire::encode(&message, rules.role()).into()
+}
+
+/// The reply that says no more than "done".
+fn done(change: &MembershipChange, rules: &impl Rules) -> Bytes {
+    wire::encode_empty_reply(change.token(), rules.role())
+}
