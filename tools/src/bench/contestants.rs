@@ -263,7 +263,7 @@ pub(super) const CONTESTANTS: [Contestant; 21] = [
         program: Program::Foreign(Foreign::Sockudo),
         flags: "",
         broker: None,
-        remark: "Pusher's protocol 7; the sender is a member of the private channel and sends client events, so that a message is one frame as with the others; local adapter, mode production, default features, its own release profile; log, metrics and rate limits off; its buffer holds 16,384 messages instead of 1,000",
+        remark: "Pusher's protocol 7; the sender is a member of the private channel and sends client events, so that a message is one frame as with the others; local adapter, mode production, default features, its own release profile; log, metrics and rate limits off",
     },
     Contestant {
         name: CENTRIFUGO,

@@ -75,7 +75,6 @@ fn sockudo(address: SocketAddr) -> Value {
         "queue": { "driver": "memory" },
         "rate_limiter": { "enabled": false },
         "metrics": { "enabled": false },
-        "websocket": { "max_messages": 16_384 },
     })
 }
 
