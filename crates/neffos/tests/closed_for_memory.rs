@@ -44,7 +44,7 @@ async fn messages_before_the_greeting_take_no_more_than_the_budget_on_the_heap()
         running.server.broadcast(news("healthy"));
     }
     assert_eq!(healthy.end().await.0, 100);
-    // Until here no client has answered a close frame, and the server waits for that. What was not read yet is read now.
+    // Until here no client has answered a close frame, and the server waits for that. The server reads the remaining bytes now.
     drop(streams);
     running.until_connections(0).await;
     until_nothing_is_in_use(&running.server).await;

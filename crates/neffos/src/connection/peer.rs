@@ -47,7 +47,7 @@ pub(crate) struct Peer {
     session: Mutex<Session<Waiter>>,
     /// Wakes the connection's own task.
     pub(crate) waker: AtomicWaker,
-    /// Boxed: it is empty until the end, unless somebody waits.
+    /// Boxed: it is empty until the end, unless a task waits.
     life: Mutex<Option<Box<Life>>>,
     values: Mutex<Values>,
     reconnect_tries: i64,
@@ -63,7 +63,7 @@ pub(super) struct Outgoing {
     socket: Socket,
 }
 
-/// How the connection ended, and who waits for that and for the greeting.
+/// How the connection ended, and the tasks that wait for the end or for the greeting.
 #[derive(Debug, Default)]
 struct Life {
     /// How it ended: none when the socket just broke.
@@ -330,7 +330,7 @@ impl Peer {
         result
     }
 
-    /// Connects a namespace that nobody asks for.
+    /// Connects a namespace without a request.
     pub(crate) fn enter(self: &Arc<Self>, namespace: &Arc<str>) {
         self.session().connect(namespace);
         self.index(IndexChange::Connect(namespace.clone()), None);

@@ -67,7 +67,7 @@ async fn perform(peer: &Arc<Peer>, mut change: MembershipChange, held: impl Send
         match step {
             ChangeStep::Consent(message) => consent(peer, &change, message).await?,
             ChangeStep::Reach => claim = peer.clone().reach(change.namespace().clone(), change.room().cloned()).await,
-            // What follows, follows the reply.
+            // The other steps follow the reply.
             ChangeStep::Ask => break,
             ChangeStep::TakeEffect | ChangeStep::Settle | ChangeStep::Tell(_) | ChangeStep::Reply => {}
         }

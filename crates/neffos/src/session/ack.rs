@@ -117,7 +117,7 @@ impl Ack {
         }
     }
 
-    /// The connection is wanted. The first verdict counts; what follows from it, [`Ack::advance`] says.
+    /// The connection is wanted. The first verdict counts, and takes effect with [`Ack::advance`].
     pub(crate) fn welcome(&mut self) {
         self.resolve(Verdict::Welcome);
     }

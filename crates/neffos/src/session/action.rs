@@ -1,4 +1,4 @@
-//! What a session wants done. Pure.
+//! The output of a session. Pure.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::message::wire::DecodeError;
 use crate::websocket::CloseFrame;
 
-/// What a session wants done. `W` is the caller that waits for a reply.
+/// An action for the driver. `W` is the caller that waits for a reply.
 #[derive(Debug)]
 pub(crate) enum Action<W> {
     /// Queue a reply, and then close the connection; either may be missing.
@@ -44,7 +44,7 @@ pub(crate) enum Action<W> {
     Dropped(Dropped),
 }
 
-/// What goes to the peer.
+/// The answer to a message of the peer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) reply: Option<Bytes>,

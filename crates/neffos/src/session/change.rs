@@ -1,7 +1,7 @@
 //! A change of membership, step by step, whichever side asked for it. Pure.
 //!
 //! The handler of the system event decides first. Then the change takes effect, or the peer is asked for it. Broadcasts
-//! follow, and then the handlers are told.
+//! follow. Then the handlers are notified.
 
 use std::slice;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) struct MembershipChange {
     namespace: Arc<str>,
     /// For a join and a leave.
     room: Option<Arc<str>>,
-    /// What handlers are told about who brought it about, when this side asks for it.
+    /// The side that caused it, for the handlers here, when this side asks for it.
     cause: Cause,
     steps: slice::Iter<'static, Step>,
     /// The request of the peer, while no handler has it.
@@ -29,9 +29,9 @@ pub(crate) struct MembershipChange {
     is_lent: bool,
     /// The name that the request came under.
     requested_as: SmolStr,
-    /// The rooms that are left with the namespace, and whose handlers are not told yet.
+    /// The rooms that are left with the namespace, and whose handlers are not notified yet.
     rooms: RoomsLeft,
-    /// The membership was so before: the handlers are told of nothing.
+    /// The membership was so before: no handler is notified.
     is_old: bool,
     /// The handler that decides is at work.
     is_deciding: bool,
@@ -70,7 +70,7 @@ pub(crate) enum ChangeStep {
     Ask,
     /// The change is in effect for broadcasts from here on.
     Settle,
-    /// The handler of this event is told.
+    /// The handler of this event is notified.
     Tell(Box<Message>),
     /// The peer's request is answered.
     Reply,
@@ -82,7 +82,7 @@ impl MembershipChange {
         Self::for_peer(Kind::Connect, namespace, None, request, ENTER)
     }
 
-    /// A server's handler is asked while everything is as it was. A client's is told when everything is done.
+    /// A server's handler decides before anything changes. A client's handler is notified at the end.
     pub(super) fn disconnect_for_peer(role: Role, namespace: Arc<str>, request: Box<Message>) -> Self {
         let steps: &[Step] = match role {
             Role::Server => &[Step::Consent, Step::TakeEffect, Step::Settle, Step::TellRooms, Step::Reply],
@@ -167,7 +167,7 @@ impl MembershipChange {
         self.room.as_ref()
     }
 
-    /// What is to be done next. None: the change is complete.
+    /// The next step. None: the change is complete.
     pub(crate) fn next(&mut self) -> Option<ChangeStep> {
         loop {
             if let Some(&Step::TellRooms) = self.steps.as_slice().first()
@@ -227,7 +227,7 @@ impl MembershipChange {
         request
     }
 
-    /// The request of the peer: it cannot be met any more.
+    /// Takes the request of the peer out, since the change is not possible any more.
     pub(super) fn take_request(&mut self) -> Option<Box<Message>> {
         self.request.take()
     }
@@ -242,12 +242,12 @@ impl MembershipChange {
         self.request.as_deref().map_or(0, super::inbox::size)
     }
 
-    /// What this side asks the peer for.
+    /// The request of this side.
     pub(crate) fn request(&self) -> Message {
         self.system(self.kind.asked())
     }
 
-    /// What happens with the effect of the change, and with a positive reply of the peer.
+    /// The effect of the change: at once for a request of the peer, with a positive reply for one of this side.
     pub(crate) fn effect(&self) -> Effect {
         let namespace = self.namespace.clone();
         match (self.kind, self.room.clone()) {
@@ -287,7 +287,7 @@ impl Kind {
         }
     }
 
-    /// The event whose handler is told.
+    /// The event whose handler is notified.
     fn done(self) -> &'static str {
         match self {
             Self::Connect => events::CONNECTED,
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_decides_before_a_change_and_is_told_after_it() {
+    fn a_handler_decides_before_a_change_and_is_notified_after_it() {
         assert_eq!(
             steps(MembershipChange::connect_for_peer("ns".into(), request(events::CONNECT))),
             ["consent _OnNamespaceConnect", "Reach", "TakeEffect", "Settle", "tell _OnNamespaceConnected -"]
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_are_left_before_their_namespace_and_each_is_told_of_twice() {
+    fn rooms_are_left_before_their_namespace_with_two_events_each() {
         assert_eq!(
             steps(MembershipChange::disconnect("ns".into(), vec!["r".into(), "s".into()])),
             [
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_answered_to_its_token_whatever_handlers_were_told_meanwhile() {
+    fn a_reply_has_the_token_of_its_request_after_other_events_too() {
         let mut change = MembershipChange::disconnect_for_peer(Role::Server, "ns".into(), request(events::DISCONNECT));
         change.left(vec!["r".into(), "s".into()]);
         while let Some(step) = change.next() {
@@ -397,14 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_decides_about_a_disconnect_and_a_client_is_told_of_it() {
+    fn a_server_decides_about_a_disconnect_and_a_client_is_notified_of_it() {
         let of = |role| steps(MembershipChange::disconnect_for_peer(role, "ns".into(), request(events::DISCONNECT)));
         assert_eq!(of(Role::Server), ["consent _OnNamespaceDisconnect", "TakeEffect", "Settle", "Reply"]);
         assert_eq!(of(Role::Client), ["TakeEffect", "Settle", "Reply", "tell _OnNamespaceDisconnect -"]);
     }
 
     #[test]
-    fn nobody_is_told_of_a_membership_that_was_so_before() {
+    fn no_handler_is_notified_of_a_membership_that_was_so_before() {
         let mut change = MembershipChange::join_for_peer("ns".into(), "r".into(), request(events::JOIN));
         change.took_effect(false);
         assert_eq!(steps(change), ["consent _OnRoomJoin", "Reach", "TakeEffect", "Settle"]);

@@ -19,7 +19,7 @@ impl<W> Session<W> {
         self.stage == Stage::Open
     }
 
-    /// Whether the handlers were told of everything.
+    /// Whether all handlers have been notified of the end.
     pub(crate) fn is_over(&self) -> bool {
         self.stage == Stage::Over
     }
@@ -31,7 +31,7 @@ impl<W> Session<W> {
         (self.asks.close_all(), self.membership.all().clone())
     }
 
-    /// All bytes are with the kernel: the socket closes by `latest`.
+    /// The kernel has all bytes: the socket closes by `latest`.
     pub(crate) fn end_socket_by(&mut self, latest: Instant) {
         self.deadlines.end_socket_by(latest);
     }
@@ -51,7 +51,7 @@ impl<W> Session<W> {
         action
     }
 
-    /// Handlers took too long after the end, and were stopped: what is left is told, within `grace`.
+    /// Handlers took too long after the end, and were stopped. The handlers of the end may take `grace`.
     pub(crate) fn give_up_handlers(&mut self, now: Instant, grace: Duration) {
         self.inbox.clear();
         self.work = Work::None;
@@ -66,7 +66,7 @@ impl<W> Session<W> {
         self.deadlines.next(limits)
     }
 
-    /// What is due at `now`, if anything.
+    /// The deadline that has passed at `now`, if any.
     pub(crate) fn handle_timeout(&mut self, now: Instant, limits: &SessionLimits) -> Option<Due> {
         let due = self.deadlines.due(now, limits)?;
         if due == Due::Ping {
@@ -88,7 +88,7 @@ impl<W> Session<W> {
         self.ack.clear();
     }
 
-    /// Forgets everything: nobody drives the connection any more.
+    /// Forgets everything: the connection's task has ended.
     pub(crate) fn forget(&mut self) {
         self.clear();
         self.work = Work::None;

@@ -79,7 +79,7 @@ impl<W> Session<W> {
         (!self.asks.is_empty()).then(|| Message::empty_reply(token))
     }
 
-    /// Hands a reply to the caller that asked. What it agrees to takes effect before any later frame is looked at.
+    /// Hands a reply to the caller that asked. Its effect takes place before any later frame is handled.
     fn take_reply(&mut self, message: &Message) -> Result<Action<W>, NoReply> {
         match self.asks.answer(message) {
             Match::Reply(Pending { effect, waiter, .. }) => {

@@ -3,14 +3,13 @@
 //! Frames, the ends of handlers, requests of this side and instants come in. [`Action`]s come out. The connection's task
 //! carries them out, one after the other.
 //!
-//! - `state.rs`: [`Session`], and what other tasks ask it.
-//! - `incoming.rs`: frames of the peer: the greeting, replies, events. `reading.rs`: when no more of them are read.
-//! - `work.rs`: what is done about an event, up to its reply.
-//! - `end.rs`: deadlines and the stages of the end. `teardown.rs`: what the handlers are told then.
-//! - `change.rs`: a change of membership, step by step. `decide.rs`: what a message may do.
-//! - `action.rs`: what comes out. `outcome.rs`: what handlers decided. `limits.rs`: bounds and deadlines.
-//! - `ack.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: events
-//!   that wait for their turn. `deadlines.rs`: when it gives up waiting. `rates.rs`: how fast the peer may send.
+//! - `state.rs`: [`Session`], and the methods for other tasks.
+//! - `incoming.rs`: frames of the peer: the greeting, replies, events. `reading.rs`: backpressure.
+//! - `work.rs`: the work for an event, up to its reply. `end.rs`: deadlines and the stages of the end. `teardown.rs`: the events then.
+//! - `change.rs`: a change of membership, step by step. `decide.rs`: the decision about a message.
+//! - `action.rs`: the output. `outcome.rs`: results of handlers. `limits.rs`: bounds and deadlines.
+//! - `ack.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: the queue
+//!   of events. `deadlines.rs`: times. `rates.rs`: how fast the peer may send.
 
 mod ack;
 mod action;

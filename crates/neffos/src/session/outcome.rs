@@ -1,4 +1,4 @@
-//! What a handler decided, and what that means for a change and for the greeting. Pure.
+//! The result of a handler, and its meaning for a change and for the greeting. Pure.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::ack::Refusal;
 use crate::error::CloseError;
 use crate::websocket::{CloseCode, CloseFrame};
 
-/// What a handler decided.
+/// The result of a handler.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Nothing,
@@ -56,5 +56,5 @@ impl Outcome {
     }
 }
 
-/// What the peer reads of a panic.
+/// The error text that a peer gets after a panic.
 pub(super) const PANICKED: &str = "internal error";

@@ -1,4 +1,4 @@
-//! When no more frames of the peer are read: handlers are behind, memory is short, or the peer sends too fast. Pure.
+//! Backpressure: when reading pauses, since handlers are slow, memory is short, or the peer sends too fast. Pure.
 
 use tokio::time::Instant;
 
@@ -65,7 +65,7 @@ impl<W> Session<W> {
         !self.deadlines.is_resting() && self.excess.is_none()
     }
 
-    /// What follows when the peer has sent more than it may.
+    /// The action after the peer has sent more than it may.
     pub(crate) fn poll_rates(&mut self) -> Option<Action<W>> {
         Some(match self.excess.take()? {
             Excess::Pause(kind) => Action::CountPause(kind),

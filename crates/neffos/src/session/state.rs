@@ -1,4 +1,4 @@
-//! What a session remembers, and what other tasks ask it. Pure.
+//! The state of a session, and the methods for other tasks. Pure.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(crate) struct Session<W> {
     pub(super) deadlines: Deadlines,
     /// How fast the peer sends, when that is limited. Boxed, as idle connections have none.
     pub(super) meter: Option<Box<Meter>>,
-    /// The peer has sent too much, which nobody has done anything about yet.
+    /// The peer has sent too much, and no action has followed yet.
     pub(super) excess: Option<Excess>,
     /// Nothing is read until a request is opened.
     pub(super) pauses_until_asked: bool,
@@ -55,7 +55,7 @@ pub(super) struct Hold {
     pub(super) overtaken: bool,
 }
 
-/// What is at hand.
+/// The work at hand.
 #[derive(Debug)]
 pub(super) enum Work {
     None,
@@ -64,7 +64,7 @@ pub(super) enum Work {
     /// The handler of an event runs.
     Event,
     Change(Box<MembershipChange>),
-    /// The handlers are told of the end.
+    /// The handlers are notified of the end.
     Teardown(Box<Teardown>),
 }
 
@@ -74,7 +74,7 @@ pub(super) enum Stage {
     Open,
     /// The socket is being flushed and closed. Events that came before are still handled.
     Ending,
-    /// The handlers are told of everything that the connection was in.
+    /// The handlers are notified of all namespaces and rooms that the connection was in.
     Telling,
     /// The handlers are done.
     Over,
@@ -138,7 +138,7 @@ impl<W> Session<W> {
         &self.membership
     }
 
-    /// Connects a namespace that nobody asks for.
+    /// Connects a namespace without a request.
     pub(crate) fn connect(&mut self, namespace: &Arc<str>) {
         self.membership.connect(namespace);
     }
@@ -165,7 +165,7 @@ impl<W> Session<W> {
         Ok(std::mem::take(&mut self.pauses_until_asked))
     }
 
-    /// Takes a request out that nobody waits for any more. None: it was answered before, or the connection has ended.
+    /// Takes a request out: its caller has given up. None: it was answered before, or the connection has ended.
     pub(crate) fn close_ask(&mut self, token: &str) -> Option<Pending<W>> {
         self.asks.close(token)
     }
@@ -236,7 +236,7 @@ impl<W> Session<W> {
             Effect::Nothing => None,
             Effect::Connect(namespace) => {
                 self.membership.connect(&namespace);
-                // The index says again that it is connected: that changes nothing.
+                // Also when it was connected before: that changes nothing in the index.
                 Some(IndexChange::Connect(namespace))
             }
             Effect::Disconnect(namespace) => {

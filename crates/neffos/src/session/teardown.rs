@@ -1,4 +1,4 @@
-//! What the handlers are told of the end of a connection, in this order. Pure.
+//! The events at the end of a connection, in order. Pure.
 
 use std::sync::Arc;
 use std::vec;
@@ -8,7 +8,7 @@ use super::change::RoomsLeft;
 use super::membership::Memberships;
 use crate::message::{Cause, Message, events};
 
-/// What the handlers are still to be told.
+/// The events that are still to come.
 #[derive(Debug)]
 pub(super) struct Teardown {
     /// Membership changes from before are in effect.

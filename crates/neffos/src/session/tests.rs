@@ -1,4 +1,4 @@
-//! A session under random input, held up against a small model: frames, handlers, requests of this side, timeouts, the end.
+//! A session under random input, compared with a small model: frames, handlers, requests of this side, timeouts, the end.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ enum Act {
         nth: usize,
         consents: bool,
     },
-    /// Nobody waits for a request any more.
+    /// The caller of a request gives up.
     GiveUp {
         nth: usize,
     },
@@ -58,7 +58,7 @@ enum Act {
     Drain,
 }
 
-/// What goes on in the simulated driver.
+/// The job of the simulated driver.
 #[derive(Debug)]
 enum Job {
     Handler(Box<Message>),
@@ -67,7 +67,7 @@ enum Job {
     Wait,
 }
 
-/// A request of this side, in a task of its own.
+/// A request of this side, in a separate task.
 struct Request {
     change: Option<MembershipChange>,
     stage: Stage,
@@ -95,7 +95,7 @@ struct World {
     /// The tokens of requests for namespaces and rooms.
     asked: Vec<String>,
     sent: usize,
-    /// What the handlers were told, with the place.
+    /// The events that handlers got, with the place.
     told: Vec<(String, String)>,
     is_closed: bool,
     /// Handlers were stopped.
@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    /// Does what is due, which comes to an end.
+    /// Handles the deadlines that have passed. They come to an end.
     fn time_out(&mut self) {
         let mut times = 0;
         while let Some(due) = self.session.handle_timeout(self.now, &self.side.limits) {
@@ -241,7 +241,7 @@ impl World {
         self.perform(action);
     }
 
-    /// As the driver does.
+    /// One turn of the driver.
     fn turn(&mut self) {
         let urgent = self.session.poll_urgent();
         self.perform(urgent);
@@ -430,10 +430,10 @@ impl World {
         assert!(self.replies.iter().all(|(_, count)| *count == 1), "{:?}", self.replies);
     }
 
-    /// Every request of this side has ended, or is about to; and what the peer brought about was told once, and in order.
+    /// Every request of this side has ended, or is about to. The handlers got each event once, and in order.
     fn check_end(&self) {
         assert!(self.requests.iter().all(|request| request.stage != Stage::Asked), "a request waits for ever");
-        // Handlers that took too long after the end are told of nothing more.
+        // Handlers that took too long after the end get no more events.
         if !self.requests.is_empty() || self.gave_up {
             return;
         }
@@ -445,7 +445,7 @@ impl World {
                 _ => {}
             }
         }
-        assert!(joined.is_empty(), "nobody was told that these were left: {joined:?}");
+        assert!(joined.is_empty(), "no handler was notified that these were left: {joined:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is done about an event of the peer: its handler runs, a change takes effect, a reply goes back. Pure.
+//! The work for an event of the peer: its handler runs, a change takes effect, the peer gets a reply. Pure.
 //!
 //! One event is at hand at a time, in the order of arrival.
 
@@ -52,7 +52,7 @@ impl<W> Session<W> {
         }
     }
 
-    /// What must be done whatever is at hand.
+    /// The action that must not wait for the work at hand.
     pub(crate) fn poll_urgent(&mut self) -> Option<Action<W>> {
         // A connection that is not open yet has begun nothing. Its `on_connect` may run on.
         if self.stage == Stage::Open && self.is_draining && !self.ack.is_done() {
@@ -61,7 +61,7 @@ impl<W> Session<W> {
         self.poll_greeting()
     }
 
-    /// What is to be done next, when no handler runs and nothing is waited for.
+    /// The next action, when no job runs.
     pub(crate) fn poll_action(&mut self, rules: &impl Rules) -> Option<Action<W>> {
         let action = self.continue_work(rules);
         if action.is_some() || self.is_at_work() {
@@ -90,7 +90,7 @@ impl<W> Session<W> {
         if let Work::Change(change) = &self.work { change.bytes() } else { 0 }
     }
 
-    /// The next event, and what it leads to. It waits until its namespace is connected to the end.
+    /// The next event, with the decision about it. It waits until the connect of its namespace is complete.
     fn next_event(&mut self, rules: &impl Rules) -> Option<(Box<Message>, Decision)> {
         let next = self.inbox.first()?;
         if self.stage == Stage::Open && self.is_held(next) {
@@ -120,7 +120,7 @@ impl<W> Session<W> {
         self.continue_work(rules).unwrap_or_else(|| Answer::default().into())
     }
 
-    /// The next step of what is at hand, once the last one is done. None: it is complete, or a handler runs.
+    /// The next step of the work at hand, once the last one is complete. None: the work is complete, or a handler runs.
     pub(crate) fn continue_work(&mut self, rules: &impl Rules) -> Option<Action<W>> {
         match std::mem::replace(&mut self.work, Work::None) {
             Work::Change(change) => self.continue_change(change, rules),
@@ -240,7 +240,7 @@ impl<W> Session<W> {
         Some(Answer { close, ..refused }.into())
     }
 
-    /// What goes back after the handler of an event. A reply is not sent if the peer is not in the place (any more), or if it
+    /// The answer after the handler of an event. A reply is not sent if the peer is not in the place (any more), or if it
     /// would return the peer's own error.
     fn answer(&self, message: Box<Message>, outcome: Outcome, rules: &impl Rules) -> Option<Answer> {
         let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
@@ -297,7 +297,7 @@ enum Applied<W> {
     No(Answer),
 }
 
-/// Tells a peer that asked that it may not; one that did not ask is told nothing.
+/// The error reply to a request. Other messages get none.
 fn refusal(mut message: Box<Message>, reason: &str, rules: &impl Rules) -> Answer {
     if !message.is_ask() || message.error.is_some() {
         return Answer::default();
@@ -306,7 +306,7 @@ fn refusal(mut message: Box<Message>, reason: &str, rules: &impl Rules) -> Answe
     wire::encode(&message, rules.role()).into()
 }
 
-/// The reply that says no more than "done".
+/// The empty reply: the request is done.
 fn done(change: &MembershipChange, rules: &impl Rules) -> Bytes {
     wire::encode_empty_reply(change.token(), rules.role())
 }

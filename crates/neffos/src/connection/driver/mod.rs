@@ -6,7 +6,7 @@
 //!
 //! - `mod.rs`: the task and its turns.
 //! - `reading.rs`: the bytes that the socket gives, and the frames in them.
-//! - `working.rs`: the actions of the session, and the one that goes on.
+//! - `working.rs`: the actions of the session, and the job at hand.
 //! - `ending.rs`: deadlines, and the end of the connection.
 
 mod ending;
@@ -51,9 +51,9 @@ pub(crate) enum Start {
 struct Driver {
     peer: Arc<Peer>,
     reader: Reader,
-    /// The action of the session that goes on.
+    /// The action of the session that is not complete.
     job: Option<Job>,
-    /// What the work at hand has been promised of other nodes. Boxed, as most connections have none.
+    /// Other nodes deliver to the place of the change at hand while this exists. Boxed, as most connections have none.
     claim: Option<Box<Claim>>,
     timer: Pin<Box<Sleep>>,
     opened: Instant,

@@ -1,5 +1,5 @@
-//! What the session wants done: most of it is done at once. A handler, a hook and a wait for other nodes or for the fan-out go on
-//! as a job, one at a time.
+//! The actions of the session. Most are complete at once. A handler, a hook, and a wait for other nodes or for the fan-out become
+//! a job, one at a time.
 
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll, ready};
@@ -16,7 +16,7 @@ use crate::message::Message;
 use crate::session::{self, Action, Answer, Dropped, IndexChange, Outcome, Refusal};
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
-/// An action of the session that goes on.
+/// An action of the session that is not complete.
 pub(super) enum Job {
     /// The handler of an event.
     Handler(Running),
@@ -26,7 +26,7 @@ pub(super) enum Job {
     Admission(OutcomeFuture),
     /// `on_disconnect`.
     Farewell(OutcomeFuture),
-    /// Other nodes or the fan-out are waited for.
+    /// A wait for other nodes or for the fan-out.
     Wait(BoxFuture<'static, Option<Claim>>),
 }
 
@@ -38,7 +38,7 @@ enum Done {
 }
 
 impl Driver {
-    /// Does what cannot wait until handlers are done; true when there was something.
+    /// Carries out the action that must not wait for handlers; true when there was one.
     pub(super) fn poll_urgent(&mut self) -> bool {
         if self.is_greeted {
             return false;
@@ -51,7 +51,7 @@ impl Driver {
         self.perform_if_any(action)
     }
 
-    /// Goes on with the work at hand, and begins with the next when there is none; false when there is nothing to do.
+    /// Continues the work at hand, or begins the next; false when there is nothing to do.
     pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
         let is_job = self.job.is_some();
         let mut next = match is_job {
@@ -69,7 +69,7 @@ impl Driver {
         did_something | self.poll_urgent()
     }
 
-    /// Accounts for the message that a handler has, and lets go of what only the work at hand needed.
+    /// Accounts for the message that a handler has, and releases the claim once the change is complete.
     fn note_job(&mut self) {
         let handled = self.job.as_ref().map_or(0, |job| job.size() + self.peer.session().bytes_at_hand());
         self.peer.input().set_handled(handled);
@@ -78,7 +78,7 @@ impl Driver {
         }
     }
 
-    /// What follows the job at hand, once it is done, or the action before, if it left no job.
+    /// The next action of the work at hand. Pending while the job runs.
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Option<Action<Waiter>>> {
         let hub = self.peer.hub();
         let Some(job) = &mut self.job else { return Poll::Ready(self.peer.session().continue_work(&**hub)) };
@@ -118,7 +118,7 @@ impl Driver {
         is_some
     }
 
-    /// Does what the session says, as far as that takes no wait. What is left is a job.
+    /// Carries out an action. An action that takes longer becomes the job.
     pub(super) fn perform(&mut self, action: Action<Waiter>) {
         match action {
             Action::Answer(answer) => self.answer(answer),
