@@ -3,8 +3,8 @@
 //! - `hub.rs`: what all connections of a server share, and what their tasks ask of the application; `values.rs`: values that applications keep; `casts.rs`: broadcasts out of messages.
 //! - `running.rs`: a handler at work; `here.rs`: the connections of a server, as the exchange sees them.
 //! - `limits.rs`: limits that applications set, and the defaults of both sides.
-//! - `peer.rs`: the shared state of one connection: session, outbox, socket; `socket.rs`: TCP or another stream; `driven.rs`: the latter;
-//!   `secured.rs`: TLS.
+//! - `peer.rs`: the shared state of one connection; `outgoing.rs`: its outbox and socket; `socket.rs`: TCP or another stream;
+//!   `driven.rs`: the latter; `secured.rs`: TLS.
 //! - `closed.rs`: how a connection ended.
 //! - `ask.rs`: requests to the peer, and what their replies agree to; `waiter.rs`: the caller that waits; `requests.rs`: requests for
 //!   namespaces and rooms.
@@ -21,6 +21,7 @@ mod hub;
 mod input;
 mod io;
 mod limits;
+mod outgoing;
 mod peer;
 mod rates;
 pub(crate) mod requests;

@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use super::hub::Hub;
 use super::input::Input;
+use super::outgoing::Outgoing;
 use super::socket::Socket;
 use super::values::Values;
 use super::waiter::Waiter;
-use crate::budget::{Budget, Holder};
+use crate::budget::Holder;
 use crate::error::Error;
 use crate::exchange::Claim;
-use crate::fanout::{Chunk, Member, Offer, Outbox, OutboxLimits, Place, Tally};
+use crate::fanout::{Chunk, Member, Offer, OutboxLimits, Place, Tally};
 use crate::lock::lock;
 use crate::message::Message;
 use crate::message::wire;
@@ -54,13 +55,6 @@ pub(crate) struct Peer {
     address: Option<SocketAddr>,
     client_ip: Option<IpAddr>,
     input: Input,
-}
-
-/// What is to be sent, and where to.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) outbox: Outbox,
-    socket: Socket,
 }
 
 /// How the connection ended, and the tasks that wait for the end or for the greeting.
@@ -98,7 +92,7 @@ impl Peer {
             missed: AtomicU32::new(0),
             id: identity.id,
             session: Mutex::new(Session::new(&**hub, Instant::now())),
-            outgoing: Mutex::new(Outgoing { outbox: Outbox::default(), socket }),
+            outgoing: Mutex::new(Outgoing::new(socket)),
             waker: AtomicWaker::new(),
             ended: AtomicBool::new(false),
             shed: AtomicBool::new(false),
@@ -409,66 +403,6 @@ impl Life {
     fn wait(&mut self, until: Until, told: oneshot::Sender<()>) {
         self.waiting.retain(|(_, waiter)| !waiter.is_closed());
         self.waiting.push((until, told));
-    }
-}
-
-impl Outgoing {
-    /// Queues a broadcast.
-    fn offer(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
-        let Self { outbox, socket } = self;
-        outbox.offer(chunk, limits, tally, |outbox, tally| socket.write(outbox, tally))
-    }
-
-    /// Queues one message for this connection alone.
-    fn offer_single(&mut self, message: Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
-        let Self { outbox, socket } = self;
-        outbox.offer_single(message, limits, tally, |outbox, tally| socket.write(outbox, tally))
-    }
-
-    /// Queues a frame for this connection alone, and writes it, unless somebody else is about to; true when the connection's
-    /// own task must go on with it.
-    fn send_single(
-        &mut self,
-        frame: Bytes,
-        (limits, budget): (&OutboxLimits, &Arc<Budget>),
-        tally: &mut Tally,
-    ) -> (Offer, bool) {
-        let written = self.socket.write_past(&self.outbox, &frame);
-        if written == frame.len() {
-            tally.queued += 1;
-            tally.delivered += 1;
-            return (Offer::Rest, false);
-        }
-        let offer = self.offer_single(Chunk::charged(frame, budget), limits, tally);
-        self.outbox.advance(written, tally);
-        (offer, offer == Offer::Flush && self.write(tally))
-    }
-
-    /// Writes what the socket accepts without waiting; true when the connection's own task must continue.
-    pub(super) fn write(&mut self, tally: &mut Tally) -> bool {
-        let Self { outbox, socket } = self;
-        socket.write(outbox, tally);
-        matches!(socket, Socket::Gone) || outbox.is_blocked() || outbox.is_closed() || socket.unsent() > 0
-    }
-
-    /// How many bytes would be free without it.
-    fn held(&self) -> usize {
-        self.outbox.held() + self.socket.held()
-    }
-
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
-    pub(super) fn parts(&mut self) -> (&mut Outbox, &mut Socket) {
-        (&mut self.outbox, &mut self.socket)
-    }
-
-    /// Gives up what is queued and hands out the socket, which closes when it is dropped.
-    #[must_use = "to close a socket is a system call, which is not made under the lock"]
-    pub(super) fn abandon(&mut self, tally: &mut Tally) -> Socket {
-        self.outbox.abandon(tally);
-        std::mem::replace(&mut self.socket, Socket::Gone)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 
 use super::super::io;
-use super::super::peer::Outgoing;
+use super::super::outgoing::Outgoing;
 use super::super::socket::{READS, WRITES};
 use super::super::{Application, EffectiveLimits, Hub, Identity, Running, Socket, StateMap};
 use super::*;
