@@ -85,6 +85,8 @@ impl Driver {
         if begins {
             self.begin_the_end();
         }
+        // Once the handlers are notified, the connection remembers no namespace and no room any more.
+        self.peer.account();
         // `Peer::close` notes the end before it queues the close frame, and then wakes this task.
         if self.is_lost || !self.peer.outgoing().outbox.has_ended() {
             return begins;

@@ -2,6 +2,7 @@
 //! a job, one at a time.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
@@ -126,9 +127,7 @@ impl Driver {
                 let started = self.peer.hub().app.start(&self.peer, namespace, self.asked_by_peer(message));
                 self.job = Some(started.map_or_else(|message| Job::NoHandler(Some(message)), Job::Handler));
             }
-            Action::Reach(namespace, room) => {
-                self.job = Some(Job::Wait(Box::pin(self.peer.clone().reach(namespace, room))));
-            }
+            Action::Reach(namespace, room) => self.job = self.reach(namespace, room),
             Action::Settle => self.job = Some(Job::Wait(Box::pin(self.peer.settled().map(|()| None)))),
             Action::RunDisconnectHook => self.job = self.peer.hub().app.end(&self.peer).map(Job::farewell),
             Action::Index(change, reply) => self.peer.index(change, reply),
@@ -141,6 +140,12 @@ impl Driver {
             Action::Close(frame) => self.peer.close(Some(&frame)),
             Action::Dropped(dropped) => self.note_dropped(&dropped),
         }
+    }
+
+    /// Without other nodes there is nothing to wait for.
+    fn reach(&self, namespace: Arc<str>, room: Option<Arc<str>>) -> Option<Job> {
+        self.peer.hub().exchange.as_ref()?;
+        Some(Job::Wait(Box::pin(self.peer.clone().reach(namespace, room))))
     }
 
     /// A broadcast of an ask keeps its token for others than this connection.
