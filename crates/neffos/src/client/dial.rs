@@ -10,7 +10,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::attempt::{Attempt, DialHook};
-use super::greeting::{Greeting, Step, Welcome};
+use super::greeting::{ClientGreeting, ClientGreetingStep, Welcome};
 use super::proxy::Proxies;
 use super::target::Target;
 #[cfg(feature = "tls")]
@@ -119,7 +119,7 @@ impl Dialer {
     /// Says hello and waits for the answer, unless both sides do without.
     async fn greet(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), early: Bytes) -> Result<Welcome, Error> {
         let limits = &self.hub.limits;
-        let mut greeting = Greeting::new(Reader::new(Role::Client, limits.read(), None), limits.ack());
+        let mut greeting = ClientGreeting::new(Reader::new(Role::Client, limits.read(), None), limits.ack());
         if self.hub.native == NativeMode::Only {
             return Ok(greeting.finish(early));
         }
@@ -130,16 +130,16 @@ impl Dialer {
             let step = greeting.read(&mut input);
             let rest = bytes.slice_ref(input);
             match step {
-                Step::Welcome => return Ok(greeting.finish(rest)),
-                Step::Wait => bytes = read(stream).await?,
-                Step::Pong(payload) => {
+                ClientGreetingStep::Welcome => return Ok(greeting.finish(rest)),
+                ClientGreetingStep::Wait => bytes = read(stream).await?,
+                ClientGreetingStep::Pong(payload) => {
                     write(stream, &websocket::pong(Role::Client, &payload)).await?;
                     bytes = rest;
                 }
-                Step::Refused(text) => return Err(Error::refused(text)),
-                Step::Closed(frame) => return Err(closed(frame.as_ref())),
-                Step::Broken(violation) => return Err(give_up(stream, violation.code(), violation.reason()).await),
-                Step::Flood => return Err(give_up(stream, CloseCode::POLICY, "too much before the welcome").await),
+                ClientGreetingStep::Refused(text) => return Err(Error::refused(text)),
+                ClientGreetingStep::Closed(frame) => return Err(closed(frame.as_ref())),
+                ClientGreetingStep::Broken(violation) => return Err(give_up(stream, violation.code(), violation.reason()).await),
+                ClientGreetingStep::Flood => return Err(give_up(stream, CloseCode::POLICY, "too much before the welcome").await),
             }
         }
     }

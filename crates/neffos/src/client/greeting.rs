@@ -4,14 +4,14 @@
 
 use bytes::Bytes;
 
-use crate::session::AckLimits;
+use crate::session::GreetingLimits;
 use crate::websocket::{CloseFrame, Incoming, Reader, Violation};
 
 /// A greeting that waits for its answer.
 #[derive(Debug)]
-pub(super) struct Greeting {
+pub(super) struct ClientGreeting {
     reader: Reader,
-    limits: AckLimits,
+    limits: GreetingLimits,
     early: Vec<Incoming>,
     early_bytes: usize,
     answer: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Greeting {
 
 /// What the server's bytes lead to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ClientGreetingStep {
     /// More bytes are needed.
     Wait,
     /// A ping asks for these bytes back.
@@ -45,53 +45,53 @@ pub(super) struct Welcome {
     pub(super) rest: Bytes,
 }
 
-impl Greeting {
-    pub(super) fn new(reader: Reader, limits: AckLimits) -> Self {
+impl ClientGreeting {
+    pub(super) fn new(reader: Reader, limits: GreetingLimits) -> Self {
         Self { reader, limits, early: Vec::new(), early_bytes: 0, answer: None }
     }
 
     /// Takes bytes from the front of `input`, up to something that must be acted upon.
-    pub(super) fn read(&mut self, input: &mut &[u8]) -> Step {
+    pub(super) fn read(&mut self, input: &mut &[u8]) -> ClientGreetingStep {
         loop {
             let incoming = match self.reader.read(input) {
                 Ok(Some(incoming)) => incoming,
-                Ok(None) => return Step::Wait,
-                Err(violation) => return Step::Broken(violation),
+                Ok(None) => return ClientGreetingStep::Wait,
+                Err(violation) => return ClientGreetingStep::Broken(violation),
             };
             match self.receive(incoming) {
-                Step::Wait => {}
+                ClientGreetingStep::Wait => {}
                 step => return step,
             }
         }
     }
 
-    /// After [`Step::Welcome`], or instead of any exchange; `rest` is what came behind it.
+    /// After [`ClientGreetingStep::Welcome`], or without a greeting; `rest` are the bytes behind it.
     pub(super) fn finish(self, rest: Bytes) -> Welcome {
         Welcome { id: self.answer.unwrap_or_default(), reader: self.reader, early: self.early, rest }
     }
 
-    fn receive(&mut self, incoming: Incoming) -> Step {
+    fn receive(&mut self, incoming: Incoming) -> ClientGreetingStep {
         let data = match incoming {
-            Incoming::Ping(payload) => return Step::Pong(payload),
-            Incoming::Pong(_) => return Step::Wait,
-            Incoming::Close(frame) => return Step::Closed(frame),
+            Incoming::Ping(payload) => return ClientGreetingStep::Pong(payload),
+            Incoming::Pong(_) => return ClientGreetingStep::Wait,
+            Incoming::Close(frame) => return ClientGreetingStep::Closed(frame),
             Incoming::Message { ref data, .. } => data,
         };
         let rest = || String::from_utf8_lossy(&data[1..]).into_owned();
         match data.first() {
             Some(b'A') => {
                 self.answer = Some(rest());
-                Step::Welcome
+                ClientGreetingStep::Welcome
             }
-            Some(b'H') => Step::Refused(rest()),
-            None => Step::Wait,
+            Some(b'H') => ClientGreetingStep::Refused(rest()),
+            None => ClientGreetingStep::Wait,
             Some(_) => {
                 self.early_bytes += data.len();
                 self.early.push(incoming);
                 let over = |count, limit| limit > 0 && count > limit;
                 match over(self.early.len(), self.limits.frames) || over(self.early_bytes, self.limits.bytes) {
-                    true => Step::Flood,
-                    false => Step::Wait,
+                    true => ClientGreetingStep::Flood,
+                    false => ClientGreetingStep::Wait,
                 }
             }
         }
@@ -103,9 +103,9 @@ mod tests {
     use super::*;
     use crate::websocket::{CloseCode, Kind, ReadLimits, Role, close, message, ping};
 
-    fn greeting() -> Greeting {
+    fn greeting() -> ClientGreeting {
         let reader = Reader::new(Role::Client, ReadLimits { max_message: 64, max_fragments: 4 }, None);
-        Greeting::new(reader, AckLimits { frames: 2, bytes: 20 })
+        ClientGreeting::new(reader, GreetingLimits { frames: 2, bytes: 20 })
     }
 
     fn text(text: &str) -> Bytes {
@@ -117,7 +117,7 @@ mod tests {
         let mut greeting = greeting();
         let bytes = [text("one"), text("Auser;42"), text("two")].concat();
         let mut input = &bytes[..];
-        assert_eq!(greeting.read(&mut input), Step::Welcome);
+        assert_eq!(greeting.read(&mut input), ClientGreetingStep::Welcome);
         let mut welcome = greeting.finish(Bytes::copy_from_slice(input));
         assert_eq!(welcome.id, "user;42");
         let message =
@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn a_refusal_is_the_servers_words() {
-        assert_eq!(greeting().read(&mut &text("Hnot you")[..]), Step::Refused("not you".to_owned()));
+        assert_eq!(greeting().read(&mut &text("Hnot you")[..]), ClientGreetingStep::Refused("not you".to_owned()));
     }
 
     #[test]
     fn half_a_frame_waits_for_its_other_half() {
         let (mut greeting, bytes) = (greeting(), text("A1"));
-        assert_eq!(greeting.read(&mut &bytes[..3]), Step::Wait);
-        assert_eq!(greeting.read(&mut &bytes[3..]), Step::Welcome);
+        assert_eq!(greeting.read(&mut &bytes[..3]), ClientGreetingStep::Wait);
+        assert_eq!(greeting.read(&mut &bytes[3..]), ClientGreetingStep::Welcome);
     }
 
     #[test]
@@ -143,15 +143,15 @@ mod tests {
         let frame = CloseFrame::new(CloseCode::POLICY, "no");
         let bytes = [ping(Role::Server, b"x"), close(Role::Server, Some(&frame))].concat();
         let (mut greeting, mut input) = (greeting(), &bytes[..]);
-        assert_eq!(greeting.read(&mut input), Step::Pong(Bytes::from_static(b"x")));
-        assert_eq!(greeting.read(&mut input), Step::Closed(Some(frame)));
+        assert_eq!(greeting.read(&mut input), ClientGreetingStep::Pong(Bytes::from_static(b"x")));
+        assert_eq!(greeting.read(&mut input), ClientGreetingStep::Closed(Some(frame)));
     }
 
     #[test]
     fn a_server_that_talks_without_an_answer_is_cut_off() {
         let many = [text("1"), text("2"), text("3")].concat();
-        assert_eq!(greeting().read(&mut &many[..]), Step::Flood);
-        assert_eq!(greeting().read(&mut &text("one and twenty letters")[..]), Step::Flood);
-        assert!(matches!(greeting().read(&mut &text(&"x".repeat(65))[..]), Step::Broken(_)));
+        assert_eq!(greeting().read(&mut &many[..]), ClientGreetingStep::Flood);
+        assert_eq!(greeting().read(&mut &text("one and twenty letters")[..]), ClientGreetingStep::Flood);
+        assert!(matches!(greeting().read(&mut &text(&"x".repeat(65))[..]), ClientGreetingStep::Broken(_)));
     }
 }

@@ -7,10 +7,10 @@ use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 use super::peer::Peer;
-use super::waiter::{Answer, Slot, Waiter};
+use super::waiter::{AskResult, Slot, Waiter};
 use crate::error::Error;
 use crate::message::Message;
-use crate::session::{Effect, Pending, new_token};
+use crate::session::{Effect, OpenAsk, new_token};
 use crate::time_limit;
 
 /// Asks the peer, and lets `effect` take place with a reply that is not an error.
@@ -18,7 +18,7 @@ use crate::time_limit;
 /// # Cancel safety
 ///
 /// Dropping the future forgets the request: a later reply changes nothing here.
-pub(crate) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) -> Answer {
+pub(crate) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) -> AskResult {
     Request::send(peer, message, &effect)?.answer().await
 }
 
@@ -26,7 +26,7 @@ pub(crate) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) 
 pub(super) struct Request {
     peer: Arc<Peer>,
     asked: Asked,
-    wait: oneshot::Receiver<Answer>,
+    wait: oneshot::Receiver<AskResult>,
 }
 
 impl Request {
@@ -41,7 +41,7 @@ impl Request {
         &self.asked.token
     }
 
-    pub(super) async fn answer(self) -> Answer {
+    pub(super) async fn answer(self) -> AskResult {
         let answer = answered(self.wait, self.peer.hub().limits.ask_timeout).await;
         drop(self.asked);
         answer
@@ -51,7 +51,7 @@ impl Request {
 /// Asks all of `peers` the same; the first reply counts, be it an error. A peer that cannot be asked is left out.
 ///
 /// `is_closed` as soon as every peer that was asked has ended. If none could be asked, waits for the deadline.
-pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadline: Duration) -> Answer {
+pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadline: Duration) -> AskResult {
     let (slot, wait) = Slot::new();
     let token = new_token();
     let mut asked = Asked::default();
@@ -103,7 +103,7 @@ fn open(
         message.token = peer.session().new_token();
     }
     asked.token = message.token.clone();
-    let pending = Pending { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
+    let pending = OpenAsk { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
     let most = peer.hub().limits.max_asks;
     let ends_a_pause = peer.with_asks(|session| session.open_ask(message.token.clone(), pending, most))?;
     asked.peers.push(peer.clone());
@@ -121,7 +121,7 @@ fn will_be_told(peer: &Peer, token: &str, sent: Result<(), Error>) -> Result<(),
     if is_forgotten { Err(Error::closed()) } else { sent }
 }
 
-async fn answered(wait: oneshot::Receiver<Answer>, deadline: Duration) -> Answer {
+async fn answered(wait: oneshot::Receiver<AskResult>, deadline: Duration) -> AskResult {
     let answer = time_limit::within(deadline, wait).await.map_err(|_| Error::timeout())?;
     answer.unwrap_or_else(|_| Err(Error::closed()))
 }
@@ -131,10 +131,10 @@ mod tests {
     use super::super::driver::tests::connected;
     use super::*;
 
-    fn noted(peer: &Peer) -> (SmolStr, oneshot::Receiver<Answer>) {
+    fn noted(peer: &Peer) -> (SmolStr, oneshot::Receiver<AskResult>) {
         let (slot, wait) = Slot::new();
         let token = new_token();
-        let pending = Pending { namespace: "default".into(), effect: Effect::Nothing, waiter: Waiter::One(slot) };
+        let pending = OpenAsk { namespace: "default".into(), effect: Effect::Nothing, waiter: Waiter::One(slot) };
         peer.session().open_ask(token.clone(), pending, 1).unwrap();
         (token, wait)
     }

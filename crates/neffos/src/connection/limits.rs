@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::fanout::{OutboxLimits, Overflow};
-use crate::session::{AckLimits, Bounds, ForeignRooms, Rates, SessionLimits};
+use crate::session::{GreetingLimits, Bounds, ForeignRooms, Rates, SessionLimits};
 use crate::websocket::{Compression, ReadLimits};
 
 /// The limits of each connection that servers and clients share, for
@@ -264,8 +264,8 @@ impl EffectiveLimits {
         ReadLimits { max_message: self.max_message, max_fragments: self.max_fragments }
     }
 
-    pub(crate) fn ack(&self) -> AckLimits {
-        AckLimits { frames: self.ack_frames, bytes: self.max_message }
+    pub(crate) fn ack(&self) -> GreetingLimits {
+        GreetingLimits { frames: self.ack_frames, bytes: self.max_message }
     }
 
     /// The part that sessions go by.

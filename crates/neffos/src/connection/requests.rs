@@ -24,7 +24,7 @@ pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str
     within(peer.hub().limits.ack_timeout, peer.acknowledged()).await??;
     check_open(peer)?;
 
-    let held = Held::new(peer, &name);
+    let held = HeldEvents::new(peer, &name);
     perform(peer, MembershipChange::connect(name.clone()), held).await?;
     Ok(name)
 }
@@ -81,7 +81,7 @@ async fn perform(peer: &Arc<Peer>, mut change: MembershipChange, held: impl Send
         drop((held, claim));
         Ok(())
     };
-    Agreed { peer: peer.clone(), token, rest: Some(Box::pin(rest)) }.await
+    Remainder { peer: peer.clone(), token, rest: Some(Box::pin(rest)) }.await
 }
 
 /// Asks the handler here. Its no may close the connection, too.
@@ -129,14 +129,14 @@ async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> O
 }
 
 /// The part of a request that follows once it is sent.
-struct Agreed {
+struct Remainder {
     peer: Arc<Peer>,
     token: SmolStr,
     /// None: it is done.
     rest: Option<BoxFuture<'static, Result<(), Error>>>,
 }
 
-impl Future for Agreed {
+impl Future for Remainder {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -147,7 +147,7 @@ impl Future for Agreed {
     }
 }
 
-impl Drop for Agreed {
+impl Drop for Remainder {
     fn drop(&mut self) {
         let Some(rest) = self.rest.take() else { return };
         // Whoever takes the request out, this or the reply, decides which came first.
@@ -159,19 +159,19 @@ impl Drop for Agreed {
 }
 
 /// While it lives, what the peer sends to the namespace waits.
-struct Held {
+struct HeldEvents {
     peer: Arc<Peer>,
     namespace: Arc<str>,
 }
 
-impl Held {
+impl HeldEvents {
     fn new(peer: &Arc<Peer>, namespace: &Arc<str>) -> Self {
         peer.session().hold(namespace);
         Self { peer: peer.clone(), namespace: namespace.clone() }
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldEvents {
     fn drop(&mut self) {
         self.peer.session().release(&self.namespace);
         self.peer.waker.wake();

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::message::Message;
 
-pub(super) type Answer = Result<Message, Error>;
+pub(super) type AskResult = Result<Message, Error>;
 
 /// A caller that waits for a reply.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub(crate) enum Waiter {
 
 /// Room for one answer.
 #[derive(Debug)]
-pub(crate) struct Slot(Mutex<Option<oneshot::Sender<Answer>>>);
+pub(crate) struct Slot(Mutex<Option<oneshot::Sender<AskResult>>>);
 
 impl Waiter {
     /// Hands over the peer's reply.
@@ -43,12 +43,12 @@ impl Waiter {
 }
 
 impl Slot {
-    pub(super) fn new() -> (Arc<Self>, oneshot::Receiver<Answer>) {
+    pub(super) fn new() -> (Arc<Self>, oneshot::Receiver<AskResult>) {
         let (told, wait) = oneshot::channel();
         (Arc::new(Self(Mutex::new(Some(told)))), wait)
     }
 
-    fn put(&self, answer: Answer) {
+    fn put(&self, answer: AskResult) {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The caller may have given up: then the answer is late.
         if let Some(told) = told {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::message::wire::NativeMode;
 use crate::session::{
-    AckLimits, Action, Bounds, Effect, ForeignRooms, Frame, Outcome, Pending, Rates, Rules, Session, SessionLimits,
+    GreetingLimits, Action, Bounds, Effect, ForeignRooms, RawMessage, Outcome, OpenAsk, Rates, Rules, Session, SessionLimits,
 };
 use crate::websocket::{Kind, Role};
 
@@ -16,13 +16,13 @@ use crate::websocket::{Kind, Role};
 #[derive(Debug)]
 pub struct Protocol {
     session: Session<()>,
-    side: Side,
+    side: BenchSide,
     now: Instant,
 }
 
 /// A server that declares one namespace, without bounds.
 #[derive(Debug)]
-struct Side {
+struct BenchSide {
     namespace: Arc<str>,
     limits: SessionLimits,
 }
@@ -30,7 +30,7 @@ struct Side {
 impl Protocol {
     /// A session in the rooms `room 0`, `room 1` and so on.
     pub fn in_rooms(rooms: usize) -> Self {
-        let side = Side { namespace: "default".into(), limits: without_bounds() };
+        let side = BenchSide { namespace: "default".into(), limits: without_bounds() };
         let now = Instant::now();
         let mut protocol = Self { session: Session::new(&side, now), side, now };
         protocol.session.begin(false, &protocol.side);
@@ -44,7 +44,7 @@ impl Protocol {
 
     /// Handles one text message of the client to its end; returns how many handlers ran.
     pub fn handle(&mut self, message: &str) -> usize {
-        let frame = Frame { kind: Kind::Text, data: Bytes::copy_from_slice(message.as_bytes()) };
+        let frame = RawMessage { kind: Kind::Text, data: Bytes::copy_from_slice(message.as_bytes()) };
         let mut handlers = 0;
         let first = self.session.handle_frame(frame, self.now, &self.side);
         let mut next = first.or_else(|| self.session.poll_action(&self.side));
@@ -67,14 +67,14 @@ impl Protocol {
     /// Never: there is no bound on open requests here.
     pub fn ask_and_answer(&mut self) -> bool {
         let token = self.session.new_token();
-        let pending = Pending { namespace: (&*self.side.namespace).into(), effect: Effect::Nothing, waiter: () };
+        let pending = OpenAsk { namespace: (&*self.side.namespace).into(), effect: Effect::Nothing, waiter: () };
         self.session.open_ask(token.clone(), pending, 0).expect("requests without a bound");
-        let frame = Frame { kind: Kind::Text, data: Bytes::copy_from_slice(format!("{token};;;;0;0;").as_bytes()) };
+        let frame = RawMessage { kind: Kind::Text, data: Bytes::copy_from_slice(format!("{token};;;;0;0;").as_bytes()) };
         matches!(self.session.handle_frame(frame, self.now, &self.side), Some(Action::Deliver(..)))
     }
 }
 
-impl Rules for Side {
+impl Rules for BenchSide {
     fn role(&self) -> Role {
         Role::Server
     }
@@ -94,7 +94,7 @@ impl Rules for Side {
 
 fn without_bounds() -> SessionLimits {
     SessionLimits {
-        ack: AckLimits { frames: 0, bytes: 0 },
+        ack: GreetingLimits { frames: 0, bytes: 0 },
         bounds: Bounds { namespaces: 0, rooms: 0, name_bytes: 0, foreign_rooms: ForeignRooms::Refused },
         rates: Rates::default(),
         max_inbox_events: 0,

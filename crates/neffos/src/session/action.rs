@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ack::{Frame, Refusal};
+use super::greeting::{RawMessage, Refusal};
 use super::rates::RateKind;
 use crate::message::Message;
 use crate::message::wire::DecodeError;
@@ -14,7 +14,7 @@ use crate::websocket::CloseFrame;
 #[derive(Debug)]
 pub(crate) enum Action<W> {
     /// Queue a reply, and then close the connection; either may be missing.
-    Answer(Answer),
+    Answer(ReplyAndClose),
     /// Start the handler of this event. Its end goes to [`Session::handle_handler_done`](super::Session::handle_handler_done).
     Run(Arc<str>, Box<Message>),
     /// Wait until other nodes deliver to this namespace, or room of it, and then continue. That lasts until the work at hand is
@@ -27,7 +27,7 @@ pub(crate) enum Action<W> {
     /// Run `on_disconnect`, if there is one, and then continue.
     RunDisconnectHook,
     /// Say that the connection is welcome, and then handle the messages that came early.
-    Welcome(Vec<Frame>),
+    Welcome(Vec<RawMessage>),
     /// Say that the connection is not welcome, and close it.
     Refuse(Refusal),
     /// Change the index of the fan-out, if there is a change, and then hand the reply to the caller that waits for it.
@@ -46,7 +46,7 @@ pub(crate) enum Action<W> {
 
 /// The answer to a message of the peer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ReplyAndClose {
     pub(crate) reply: Option<Bytes>,
     pub(crate) close: Option<CloseFrame>,
 }
@@ -69,13 +69,13 @@ pub(crate) enum Dropped {
     Invalid(DecodeError),
 }
 
-impl<W> From<Answer> for Action<W> {
-    fn from(answer: Answer) -> Self {
+impl<W> From<ReplyAndClose> for Action<W> {
+    fn from(answer: ReplyAndClose) -> Self {
         Self::Answer(answer)
     }
 }
 
-impl From<Bytes> for Answer {
+impl From<Bytes> for ReplyAndClose {
     fn from(reply: Bytes) -> Self {
         Self { reply: Some(reply), close: None }
     }

@@ -19,7 +19,7 @@ pub(crate) struct Asks<W> {
     tokens: Tokens,
 }
 
-type Open<W> = HashMap<SmolStr, Pending<W>>;
+type Open<W> = HashMap<SmolStr, OpenAsk<W>>;
 
 /// How the tokens of this side begin.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ enum Tokens {
 
 /// One open request.
 #[derive(Debug)]
-pub(crate) struct Pending<W> {
+pub(crate) struct OpenAsk<W> {
     pub(crate) namespace: SmolStr,
     pub(crate) effect: Effect,
     pub(crate) waiter: W,
@@ -51,7 +51,7 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) enum Match<W> {
     /// It is the reply to this one.
-    Reply(Pending<W>),
+    Reply(OpenAsk<W>),
     /// It replies to one of ours that is not open here (any more): not an event either.
     Stale,
     /// It is no reply.
@@ -76,7 +76,7 @@ impl<W> Asks<W> {
     }
 
     /// Adds a request, unless `max` are open; zero means that any number may be.
-    pub(crate) fn open(&mut self, token: SmolStr, pending: Pending<W>, max: usize) -> Result<(), Error> {
+    pub(crate) fn open(&mut self, token: SmolStr, pending: OpenAsk<W>, max: usize) -> Result<(), Error> {
         if max > 0 && self.open.as_ref().map_or(0, |open| open.len()) >= max {
             return Err(Error::too_many_asks());
         }
@@ -90,7 +90,7 @@ impl<W> Asks<W> {
         if !self.is_own(&message.token) {
             return Match::Other;
         }
-        let fits = |pending: &Pending<W>| message.is_empty_reply() || pending.namespace == message.namespace;
+        let fits = |pending: &OpenAsk<W>| message.is_empty_reply() || pending.namespace == message.namespace;
         let known = self.open.as_ref().and_then(|open| open.get(&message.token)).is_some_and(fits);
         match known.then(|| self.close(&message.token)).flatten() {
             Some(pending) => Match::Reply(pending),
@@ -99,7 +99,7 @@ impl<W> Asks<W> {
     }
 
     /// Takes a request out: it is answered, or nobody waits for it any more.
-    pub(crate) fn close(&mut self, token: &str) -> Option<Pending<W>> {
+    pub(crate) fn close(&mut self, token: &str) -> Option<OpenAsk<W>> {
         let open = self.open.as_mut()?;
         let pending = open.remove(token);
         if open.is_empty() {
@@ -109,7 +109,7 @@ impl<W> Asks<W> {
     }
 
     /// Takes all out: the connection has ended.
-    pub(crate) fn close_all(&mut self) -> Vec<Pending<W>> {
+    pub(crate) fn close_all(&mut self) -> Vec<OpenAsk<W>> {
         self.open.take().map(|open| open.into_values().collect()).unwrap_or_default()
     }
 
@@ -168,7 +168,7 @@ mod tests {
 
     fn asked(namespace: &str) -> (Asks<()>, SmolStr) {
         let (mut asks, token) = (Asks::new(Role::Server), new_token());
-        let pending = Pending { namespace: namespace.into(), effect: Effect::Nothing, waiter: () };
+        let pending = OpenAsk { namespace: namespace.into(), effect: Effect::Nothing, waiter: () };
         asks.open(token.clone(), pending, 2).unwrap();
         (asks, token)
     }
@@ -200,7 +200,7 @@ mod tests {
     fn a_client_knows_its_own_tokens_from_those_of_other_clients() {
         let (mut asks, other) = (Asks::new(Role::Client), Asks::<()>::new(Role::Client));
         let token = asks.new_token();
-        let pending = Pending { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
+        let pending = OpenAsk { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
         asks.open(token.clone(), pending, 2).unwrap();
         assert!(token.starts_with('$'));
         assert!(matches!(asks.answer(&reply(&other.new_token(), "ns")), Match::Other));
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn only_so_many_may_be_open() {
         let (mut asks, _) = asked("ns");
-        let more = || Pending { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
+        let more = || OpenAsk { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };
         asks.open(new_token(), more(), 2).unwrap();
         asks.open(new_token(), more(), 2).unwrap_err();
     }

@@ -16,13 +16,13 @@ use crate::websocket::Role;
 /// A change of membership that has begun.
 #[derive(Debug)]
 pub(crate) struct MembershipChange {
-    kind: Kind,
+    kind: ChangeKind,
     namespace: Arc<str>,
     /// For a join and a leave.
     room: Option<Arc<str>>,
     /// The side that caused it, for the handlers here, when this side asks for it.
     cause: Cause,
-    steps: slice::Iter<'static, Step>,
+    steps: slice::Iter<'static, Planned>,
     /// The request of the peer, while no handler has it.
     request: Option<Box<Message>>,
     /// A handler has the request.
@@ -38,7 +38,7 @@ pub(crate) struct MembershipChange {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ChangeKind {
     Connect,
     Disconnect,
     Join,
@@ -46,7 +46,7 @@ enum Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Planned {
     Consent,
     Reach,
     TakeEffect,
@@ -79,69 +79,69 @@ pub(crate) enum ChangeStep {
 impl MembershipChange {
     /// The peer asks this side, which is of `role`, to connect a namespace.
     pub(super) fn connect_for_peer(namespace: Arc<str>, request: Box<Message>) -> Self {
-        Self::for_peer(Kind::Connect, namespace, None, request, ENTER)
+        Self::for_peer(ChangeKind::Connect, namespace, None, request, ENTER)
     }
 
     /// A server's handler decides before anything changes. A client's handler is notified at the end.
     pub(super) fn disconnect_for_peer(role: Role, namespace: Arc<str>, request: Box<Message>) -> Self {
-        let steps: &[Step] = match role {
-            Role::Server => &[Step::Consent, Step::TakeEffect, Step::Settle, Step::TellRooms, Step::Reply],
-            Role::Client => &[Step::TakeEffect, Step::Settle, Step::TellRooms, Step::Reply, Step::Tell],
+        let steps: &[Planned] = match role {
+            Role::Server => &[Planned::Consent, Planned::TakeEffect, Planned::Settle, Planned::TellRooms, Planned::Reply],
+            Role::Client => &[Planned::TakeEffect, Planned::Settle, Planned::TellRooms, Planned::Reply, Planned::Tell],
         };
-        Self::for_peer(Kind::Disconnect, namespace, None, request, steps)
+        Self::for_peer(ChangeKind::Disconnect, namespace, None, request, steps)
     }
 
     /// The peer asks to join a room.
     pub(super) fn join_for_peer(namespace: Arc<str>, room: Arc<str>, request: Box<Message>) -> Self {
-        Self::for_peer(Kind::Join, namespace, Some(room), request, ENTER)
+        Self::for_peer(ChangeKind::Join, namespace, Some(room), request, ENTER)
     }
 
     /// The peer asks to leave a room.
     pub(super) fn leave_for_peer(namespace: Arc<str>, room: Arc<str>, request: Box<Message>) -> Self {
-        let steps = &[Step::Consent, Step::TakeEffect, Step::Settle, Step::Tell, Step::Reply];
-        Self::for_peer(Kind::Leave, namespace, Some(room), request, steps)
+        let steps = &[Planned::Consent, Planned::TakeEffect, Planned::Settle, Planned::Tell, Planned::Reply];
+        Self::for_peer(ChangeKind::Leave, namespace, Some(room), request, steps)
     }
 
     /// A connection without envelopes is in the empty namespace from its beginning.
     pub(super) fn connect_native(namespace: Arc<str>) -> Self {
-        Self::new(Kind::Connect, namespace, None, &[Step::Reach, Step::TakeEffect, Step::Settle])
+        Self::new(ChangeKind::Connect, namespace, None, &[Planned::Reach, Planned::TakeEffect, Planned::Settle])
     }
 
     /// This side connects a namespace.
     pub(crate) fn connect(namespace: Arc<str>) -> Self {
-        Self::new(Kind::Connect, namespace, None, ASK_TO_ENTER)
+        Self::new(ChangeKind::Connect, namespace, None, ASK_TO_ENTER)
     }
 
     /// This side disconnects a namespace, and leaves these rooms of it.
     pub(crate) fn disconnect(namespace: Arc<str>, rooms: Vec<Arc<str>>) -> Self {
-        let steps = &[Step::Ask, Step::Settle, Step::TellRooms, Step::Tell];
+        let steps = &[Planned::Ask, Planned::Settle, Planned::TellRooms, Planned::Tell];
         let rooms = RoomsLeft::new(&namespace, rooms, Cause::LocalForced);
-        Self { rooms, ..Self::new(Kind::Disconnect, namespace, None, steps) }
+        Self { rooms, ..Self::new(ChangeKind::Disconnect, namespace, None, steps) }
     }
 
     /// This side joins a room.
     pub(crate) fn join(namespace: Arc<str>, room: Arc<str>) -> Self {
-        Self::new(Kind::Join, namespace, Some(room), ASK_TO_ENTER)
+        Self::new(ChangeKind::Join, namespace, Some(room), ASK_TO_ENTER)
     }
 
     /// This side leaves a room.
     pub(crate) fn leave(namespace: Arc<str>, room: Arc<str>, cause: Cause) -> Self {
-        let steps = &[Step::Consent, Step::Ask, Step::Settle, Step::Tell];
-        Self { cause, ..Self::new(Kind::Leave, namespace, Some(room), steps) }
+        let steps = &[Planned::Consent, Planned::Ask, Planned::Settle, Planned::Tell];
+        Self { cause, ..Self::new(ChangeKind::Leave, namespace, Some(room), steps) }
     }
 
     fn for_peer(
-        kind: Kind,
+        kind: ChangeKind,
         namespace: Arc<str>,
         room: Option<Arc<str>>,
         request: Box<Message>,
-        steps: &'static [Step],
+        steps: &'static [Planned],
     ) -> Self {
         let requested_as = request.event.clone();
         Self { request: Some(request), requested_as, ..Self::new(kind, namespace, room, steps) }
     }
 
-    fn new(kind: Kind, namespace: Arc<str>, room: Option<Arc<str>>, steps: &'static [Step]) -> Self {
+    fn new(kind: ChangeKind, namespace: Arc<str>, room: Option<Arc<str>>, steps: &'static [Planned]) -> Self {
         let rooms = RoomsLeft::new(&namespace, Vec::new(), Cause::PeerForced);
         let requested_as = SmolStr::default();
         Self {
@@ -170,22 +170,22 @@ impl MembershipChange {
     /// The next step. None: the change is complete.
     pub(crate) fn next(&mut self) -> Option<ChangeStep> {
         loop {
-            if let Some(&Step::TellRooms) = self.steps.as_slice().first()
+            if let Some(&Planned::TellRooms) = self.steps.as_slice().first()
                 && let Some(message) = self.rooms.next()
             {
                 return Some(ChangeStep::Tell(message));
             }
             let step = *self.steps.next()?;
-            self.is_deciding = step == Step::Consent;
+            self.is_deciding = step == Planned::Consent;
             let step = match step {
-                Step::Consent => ChangeStep::Consent(self.message(self.kind.asked())),
-                Step::Reach => ChangeStep::Reach,
-                Step::TakeEffect => ChangeStep::TakeEffect,
-                Step::Ask => ChangeStep::Ask,
-                Step::Settle => ChangeStep::Settle,
-                Step::Tell if !self.is_old => ChangeStep::Tell(self.message(self.kind.done())),
-                Step::Tell | Step::TellRooms => continue,
-                Step::Reply => ChangeStep::Reply,
+                Planned::Consent => ChangeStep::Consent(self.message(self.kind.asked())),
+                Planned::Reach => ChangeStep::Reach,
+                Planned::TakeEffect => ChangeStep::TakeEffect,
+                Planned::Ask => ChangeStep::Ask,
+                Planned::Settle => ChangeStep::Settle,
+                Planned::Tell if !self.is_old => ChangeStep::Tell(self.message(self.kind.done())),
+                Planned::Tell | Planned::TellRooms => continue,
+                Planned::Reply => ChangeStep::Reply,
             };
             return Some(step);
         }
@@ -207,11 +207,11 @@ impl MembershipChange {
     }
 
     pub(crate) fn is_connect(&self) -> bool {
-        self.kind == Kind::Connect
+        self.kind == ChangeKind::Connect
     }
 
     pub(super) fn is_leave(&self) -> bool {
-        self.kind == Kind::Leave
+        self.kind == ChangeKind::Leave
     }
 
     /// A handler is done with this message. When it is the request of the peer, it is kept for the reply.
@@ -251,11 +251,11 @@ impl MembershipChange {
     pub(crate) fn effect(&self) -> Effect {
         let namespace = self.namespace.clone();
         match (self.kind, self.room.clone()) {
-            (Kind::Connect, _) => Effect::Connect(namespace),
-            (Kind::Disconnect, _) => Effect::Disconnect(namespace),
-            (Kind::Join, Some(room)) => Effect::Join(namespace, room),
-            (Kind::Leave, Some(room)) => Effect::Leave(namespace, room),
-            (Kind::Join | Kind::Leave, None) => Effect::Nothing,
+            (ChangeKind::Connect, _) => Effect::Connect(namespace),
+            (ChangeKind::Disconnect, _) => Effect::Disconnect(namespace),
+            (ChangeKind::Join, Some(room)) => Effect::Join(namespace, room),
+            (ChangeKind::Leave, Some(room)) => Effect::Leave(namespace, room),
+            (ChangeKind::Join | ChangeKind::Leave, None) => Effect::Nothing,
         }
     }
 
@@ -276,7 +276,7 @@ impl MembershipChange {
     }
 }
 
-impl Kind {
+impl ChangeKind {
     /// The event whose handler decides.
     fn asked(self) -> &'static str {
         match self {
@@ -322,8 +322,8 @@ impl RoomsLeft {
     }
 }
 
-const ENTER: &[Step] = &[Step::Consent, Step::Reach, Step::TakeEffect, Step::Settle, Step::Tell];
-const ASK_TO_ENTER: &[Step] = &[Step::Consent, Step::Reach, Step::Ask, Step::Settle, Step::Tell];
+const ENTER: &[Planned] = &[Planned::Consent, Planned::Reach, Planned::TakeEffect, Planned::Settle, Planned::Tell];
+const ASK_TO_ENTER: &[Planned] = &[Planned::Consent, Planned::Reach, Planned::Ask, Planned::Settle, Planned::Tell];
 
 #[cfg(test)]
 mod tests {

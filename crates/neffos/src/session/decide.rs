@@ -129,12 +129,12 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::session::limits::Side;
+    use crate::session::limits::TestSide;
 
     const BOUNDS: Bounds = Bounds { namespaces: 2, rooms: 2, name_bytes: 8, foreign_rooms: ForeignRooms::Refused };
 
     fn session() -> Session<()> {
-        Session::new(&Side::server(), Instant::now())
+        Session::new(&TestSide::server(), Instant::now())
     }
 
     fn declared(name: &str) -> Option<Arc<str>> {

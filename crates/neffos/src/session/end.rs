@@ -5,28 +5,28 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::action::Action;
-use super::asks::Pending;
+use super::asks::OpenAsk;
 use super::deadlines::{Due, EndLimits};
 use super::limits::SessionLimits;
 use super::membership::Memberships;
-use super::state::{Session, Stage, Work};
+use super::state::{Session, EndStage, Work};
 use super::teardown::Teardown;
 use crate::time_limit;
 
 impl<W> Session<W> {
     /// Whether the end has not begun.
     pub(crate) fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        self.stage == EndStage::Open
     }
 
     /// Whether all handlers have been notified of the end.
     pub(crate) fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+        self.stage == EndStage::Over
     }
 
     /// The end begins: open asks fail, and no more broadcasts come. Returns the open asks, and what the connection was in.
-    pub(crate) fn handle_close(&mut self, now: Instant, limits: EndLimits) -> (Vec<Pending<W>>, Memberships) {
-        self.stage = Stage::Ending;
+    pub(crate) fn handle_close(&mut self, now: Instant, limits: EndLimits) -> (Vec<OpenAsk<W>>, Memberships) {
+        self.stage = EndStage::Ending;
         self.deadlines.end(now, limits);
         (self.asks.close_all(), self.membership.all().clone())
     }
@@ -37,7 +37,7 @@ impl<W> Session<W> {
     }
 
     pub(super) fn begin_teardown(&mut self) -> Option<Action<W>> {
-        self.stage = Stage::Telling;
+        self.stage = EndStage::Telling;
         let teardown = Teardown::new(self.membership.take(), self.is_admitted);
         self.continue_teardown(Box::new(teardown))
     }
@@ -46,7 +46,7 @@ impl<W> Session<W> {
         let action = teardown.next();
         match action {
             Some(_) => self.work = Work::Teardown(teardown),
-            None => self.stage = Stage::Over,
+            None => self.stage = EndStage::Over,
         }
         action
     }
@@ -56,7 +56,7 @@ impl<W> Session<W> {
         self.inbox.clear();
         self.work = Work::None;
         match self.stage {
-            Stage::Telling => self.stage = Stage::Over,
+            EndStage::Telling => self.stage = EndStage::Over,
             _ => self.deadlines.end_handlers(time_limit::end(now, grace)),
         }
     }
@@ -77,15 +77,15 @@ impl<W> Session<W> {
 
     /// About how many bytes of the peer's messages are not handled yet.
     pub(crate) fn unhandled(&self) -> usize {
-        let may_be_opening = self.deadlines.is_opening() || self.stage != Stage::Open;
-        let opening = if may_be_opening { self.ack.held() } else { 0 };
+        let may_be_opening = self.deadlines.is_opening() || self.stage != EndStage::Open;
+        let opening = if may_be_opening { self.greeting.held() } else { 0 };
         self.inbox.bytes() + opening
     }
 
     /// Gives up the messages that are not handled yet.
     pub(crate) fn clear(&mut self) {
         self.inbox.clear();
-        self.ack.clear();
+        self.greeting.clear();
     }
 
     /// Forgets everything: the connection's task has ended.

@@ -8,11 +8,11 @@ use crate::message::Message;
 pub(super) struct Inbox {
     first: Option<Box<Message>>,
     /// None while there is no first. Boxed, as idle connections have none.
-    others: Option<Box<Others>>,
+    others: Option<Box<Backlog>>,
 }
 
 #[derive(Debug, Default)]
-struct Others {
+struct Backlog {
     queue: VecDeque<Box<Message>>,
     bytes: usize,
 }
@@ -60,7 +60,7 @@ impl Inbox {
     }
 }
 
-impl Others {
+impl Backlog {
     fn pop(&mut self) -> Option<Box<Message>> {
         let next = self.queue.pop_front()?;
         self.bytes -= size(&next);

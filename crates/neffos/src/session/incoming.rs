@@ -3,9 +3,9 @@
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
-use super::ack::{AckStep, Frame};
-use super::action::{Action, Answer, Dropped};
-use super::asks::{CLIENT_TOKEN, Match, Pending, is_made_by};
+use super::greeting::{GreetingStep, RawMessage};
+use super::action::{Action, ReplyAndClose, Dropped};
+use super::asks::{CLIENT_TOKEN, Match, OpenAsk, is_made_by};
 use super::limits::Rules;
 use super::rates::RateKind;
 use super::state::{Excess, Session};
@@ -15,40 +15,40 @@ use crate::websocket::{CloseCode, CloseFrame, Role};
 
 impl<W> Session<W> {
     /// Takes one message of the peer as it came.
-    pub(crate) fn handle_frame(&mut self, frame: Frame, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
+    pub(crate) fn handle_frame(&mut self, frame: RawMessage, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
         self.deadlines.received();
         if self.excess == Some(Excess::Close) {
             return None;
         }
-        match self.ack.receive(frame, rules.limits().ack) {
-            AckStep::Message(frame) => self.take(frame, now, rules),
+        match self.greeting.receive(frame, rules.limits().ack) {
+            GreetingStep::Message(frame) => self.take(frame, now, rules),
             step => self.follow_greeting(step),
         }
     }
 
     /// What the greeting needs, once the application has decided.
     pub(super) fn poll_greeting(&mut self) -> Option<Action<W>> {
-        let step = self.ack.advance();
+        let step = self.greeting.advance();
         self.follow_greeting(step)
     }
 
-    fn follow_greeting(&mut self, step: AckStep) -> Option<Action<W>> {
+    fn follow_greeting(&mut self, step: GreetingStep) -> Option<Action<W>> {
         let close = |code, reason| Some(Action::Close(CloseFrame::new(code, reason)));
         match step {
             // A message is taken, not followed.
-            AckStep::Wait | AckStep::Message(_) => None,
-            AckStep::Accept(frames) => {
+            GreetingStep::Wait | GreetingStep::Message(_) => None,
+            GreetingStep::Accept(frames) => {
                 self.deadlines.acknowledged();
                 Some(Action::Welcome(frames))
             }
-            AckStep::Refuse(refusal) => Some(Action::Refuse(refusal)),
-            AckStep::Violation => close(CloseCode::PROTOCOL_ERROR, "only a server may answer a greeting"),
-            AckStep::Flood => close(CloseCode::POLICY, "too much before the greeting was answered"),
+            GreetingStep::Refuse(refusal) => Some(Action::Refuse(refusal)),
+            GreetingStep::Violation => close(CloseCode::PROTOCOL_ERROR, "only a server may answer a greeting"),
+            GreetingStep::Flood => close(CloseCode::POLICY, "too much before the greeting was answered"),
         }
     }
 
     /// Takes one message: a reply goes to the caller that asked, an event waits for its turn, anything else is dropped.
-    fn take(&mut self, frame: Frame, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
+    fn take(&mut self, frame: RawMessage, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
         if let Some(reply) = self.short_reply(&frame) {
             return self.take_reply(&reply).ok();
         }
@@ -74,7 +74,7 @@ impl<W> Session<W> {
     }
 
     /// Some clients shorten the empty reply: only a connection that was asked sends one.
-    fn short_reply(&self, frame: &Frame) -> Option<Message> {
+    fn short_reply(&self, frame: &RawMessage) -> Option<Message> {
         let token = wire::empty_reply_token(&frame.data)?;
         (!self.asks.is_empty()).then(|| Message::empty_reply(token))
     }
@@ -82,7 +82,7 @@ impl<W> Session<W> {
     /// Hands a reply to the caller that asked. Its effect takes place before any later frame is handled.
     fn take_reply(&mut self, message: &Message) -> Result<Action<W>, NoReply> {
         match self.asks.answer(message) {
-            Match::Reply(Pending { effect, waiter, .. }) => {
+            Match::Reply(OpenAsk { effect, waiter, .. }) => {
                 let change = if message.error().is_none() { self.take_effect(effect) } else { None };
                 Ok(Action::Deliver(change, waiter, Box::new(message.clone())))
             }
@@ -101,7 +101,7 @@ impl<W> Session<W> {
             message.token = SmolStr::default();
         }
         if is_heartbeat(&message, rules) {
-            return Some(Answer::from(wire::encode_empty_reply(&message.token, rules.role())).into());
+            return Some(ReplyAndClose::from(wire::encode_empty_reply(&message.token, rules.role())).into());
         }
         if matches!(message.event(), events::CONNECT | events::JOIN) {
             self.count(RateKind::Joins, 1, now, rules);

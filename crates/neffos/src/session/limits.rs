@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ack::AckLimits;
+use super::greeting::GreetingLimits;
 use super::rates::Rates;
 use crate::message::wire::NativeMode;
 use crate::websocket::Role;
@@ -25,7 +25,7 @@ pub(crate) trait Rules {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLimits {
     /// Messages before the greeting is answered.
-    pub(crate) ack: AckLimits,
+    pub(crate) ack: GreetingLimits,
     pub(crate) bounds: Bounds,
     pub(crate) rates: Rates,
     /// Events that are queued, before reading pauses.
@@ -43,7 +43,7 @@ pub(crate) struct SessionLimits {
 impl Default for SessionLimits {
     fn default() -> Self {
         Self {
-            ack: AckLimits { frames: 16, bytes: 64 * 1024 },
+            ack: GreetingLimits { frames: 16, bytes: 64 * 1024 },
             bounds: Bounds { namespaces: 32, rooms: 128, name_bytes: 255, foreign_rooms: ForeignRooms::Refused },
             rates: Rates::default(),
             max_inbox_events: 64,
@@ -76,14 +76,14 @@ pub(crate) enum ForeignRooms {
 /// A side that declares the namespaces `a`, `b` and `c`.
 #[cfg(test)]
 #[derive(Debug)]
-pub(super) struct Side {
+pub(super) struct TestSide {
     pub(super) role: Role,
     pub(super) native: NativeMode,
     pub(super) limits: SessionLimits,
 }
 
 #[cfg(test)]
-impl Side {
+impl TestSide {
     pub(super) fn server() -> Self {
         Self { role: Role::Server, native: NativeMode::Off, limits: SessionLimits::default() }
     }
@@ -94,7 +94,7 @@ impl Side {
 }
 
 #[cfg(test)]
-impl Rules for Side {
+impl Rules for TestSide {
     fn role(&self) -> Role {
         self.role
     }

@@ -8,10 +8,10 @@
 //! - `work.rs`: the work for an event, up to its reply. `end.rs`: deadlines and the stages of the end. `teardown.rs`: the events then.
 //! - `change.rs`: a change of membership, step by step. `decide.rs`: the decision about a message.
 //! - `action.rs`: the output. `outcome.rs`: results of handlers. `limits.rs`: bounds and deadlines.
-//! - `ack.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: the queue
+//! - `greeting.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: the queue
 //!   of events. `deadlines.rs`: times. `rates.rs`: how fast the peer may send.
 
-mod ack;
+mod greeting;
 mod action;
 mod asks;
 mod change;
@@ -31,9 +31,9 @@ mod teardown;
 mod tests;
 mod work;
 
-pub(crate) use ack::{AckLimits, Frame, Refusal};
-pub(crate) use action::{Action, Answer, Dropped, IndexChange};
-pub(crate) use asks::{Effect, Pending, new_token};
+pub(crate) use greeting::{GreetingLimits, RawMessage, Refusal};
+pub(crate) use action::{Action, ReplyAndClose, Dropped, IndexChange};
+pub(crate) use asks::{Effect, OpenAsk, new_token};
 pub(crate) use change::{ChangeStep, MembershipChange};
 pub(crate) use deadlines::{Due, EndLimits};
 pub(crate) use decide::check_name;

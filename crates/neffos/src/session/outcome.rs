@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::ack::Refusal;
+use super::greeting::Refusal;
 use crate::error::CloseError;
 use crate::websocket::{CloseCode, CloseFrame};
 

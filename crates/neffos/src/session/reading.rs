@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::action::Action;
 use super::limits::{Rules, SessionLimits};
 use super::rates::{Meter, RateKind, RateVerdict};
-use super::state::{Excess, Session, Stage};
+use super::state::{Excess, Session, EndStage};
 use crate::budget::Pressure;
 
 /// Whether more is read.
@@ -28,7 +28,7 @@ impl<W> Session<W> {
         if self.deadlines.is_resting() {
             return Reading::Paused;
         }
-        if self.stage != Stage::Open || !self.inbox_is_full(1, 1, limits) {
+        if self.stage != EndStage::Open || !self.inbox_is_full(1, 1, limits) {
             return Reading::On;
         }
         let is_paused = self.inbox_is_full(EVENTS_WHILE_ASKING, BYTES_WHILE_ASKING, limits) || self.pause_until_asked();
@@ -41,10 +41,10 @@ impl<W> Session<W> {
             Pressure::Calm => false,
             Pressure::Tight => !self.inbox.is_empty(),
             Pressure::Over => {
-                !self.inbox.is_empty() || holds_bytes || self.deadlines.is_stalled() || self.ack.held() > 0
+                !self.inbox.is_empty() || holds_bytes || self.deadlines.is_stalled() || self.greeting.held() > 0
             }
         };
-        holds_some && self.stage == Stage::Open && (self.inbox_is_full(1, 1, limits) || self.pause_until_asked())
+        holds_some && self.stage == EndStage::Open && (self.inbox_is_full(1, 1, limits) || self.pause_until_asked())
     }
 
     /// Lets reading pause, unless the reply to a request must be read; the next request ends the pause.
@@ -111,7 +111,7 @@ impl<W> Session<W> {
     /// Counts what the peer has sent. A peer that sends too fast is not read from for a while.
     pub(super) fn count(&mut self, kind: RateKind, count: usize, now: Instant, rules: &impl Rules) {
         let rates = &rules.limits().rates;
-        if !rates.are_limited() || self.stage != Stage::Open {
+        if !rates.are_limited() || self.stage != EndStage::Open {
             return;
         }
         let meter = self.meter.get_or_insert_with(|| Box::new(Meter::new(now)));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
-use super::ack::Ack;
+use super::greeting::Greeting;
 use super::action::IndexChange;
-use super::asks::{Asks, Effect, Pending};
+use super::asks::{Asks, Effect, OpenAsk};
 use super::change::MembershipChange;
 use super::deadlines::Deadlines;
 use super::inbox::Inbox;
@@ -23,7 +23,7 @@ use crate::websocket::Role;
 /// The protocol state of one connection. `W` is a caller that waits for a reply.
 #[derive(Debug)]
 pub(crate) struct Session<W> {
-    pub(super) ack: Ack,
+    pub(super) greeting: Greeting,
     pub(super) membership: Membership,
     pub(super) asks: Asks<W>,
     /// Namespaces that are being connected from this side: their events wait. Boxed, as most connections have none.
@@ -40,7 +40,7 @@ pub(crate) struct Session<W> {
     pub(super) excess: Option<Excess>,
     /// Nothing is read until a request is opened.
     pub(super) pauses_until_asked: bool,
-    pub(super) stage: Stage,
+    pub(super) stage: EndStage,
     /// The server's decision was a welcome.
     pub(super) is_admitted: bool,
     /// The connection finishes what it has begun, and then closes for a restart.
@@ -70,7 +70,7 @@ pub(super) enum Work {
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum EndStage {
     Open,
     /// The socket is being flushed and closed. Events that came before are still handled.
     Ending,
@@ -97,7 +97,7 @@ impl<W> Session<W> {
     pub(crate) fn new(rules: &impl Rules, now: Instant) -> Self {
         let greets = rules.role() == Role::Server && rules.native() != NativeMode::Only;
         Self {
-            ack: if greets { Ack::awaited() } else { Ack::done() },
+            greeting: if greets { Greeting::awaited() } else { Greeting::done() },
             membership: Membership::default(),
             asks: Asks::new(rules.role()),
             held: None,
@@ -108,7 +108,7 @@ impl<W> Session<W> {
             meter: None,
             excess: None,
             pauses_until_asked: false,
-            stage: Stage::Open,
+            stage: EndStage::Open,
             is_admitted: false,
             is_draining: false,
         }
@@ -117,7 +117,7 @@ impl<W> Session<W> {
     /// The application wants the connection: its decision counts once, and the first one.
     pub(crate) fn admit(&mut self) {
         self.is_admitted = true;
-        self.ack.welcome();
+        self.greeting.welcome();
     }
 
     /// Lets the connection finish what it has begun, and then close for a restart.
@@ -131,7 +131,7 @@ impl<W> Session<W> {
 
     /// Whether the greeting is answered, or there is none.
     pub(crate) fn is_greeted(&self) -> bool {
-        self.ack.is_done()
+        self.greeting.is_done()
     }
 
     pub(crate) fn membership(&self) -> &Membership {
@@ -160,13 +160,13 @@ impl<W> Session<W> {
 
     /// Adds a request, unless `max` are open; zero means that any number may be. Returns whether the connection's task must
     /// be woken: it has stopped reading, and the reply has to be read.
-    pub(crate) fn open_ask(&mut self, token: SmolStr, pending: Pending<W>, max: usize) -> Result<bool, Error> {
+    pub(crate) fn open_ask(&mut self, token: SmolStr, pending: OpenAsk<W>, max: usize) -> Result<bool, Error> {
         self.asks.open(token, pending, max)?;
         Ok(std::mem::take(&mut self.pauses_until_asked))
     }
 
     /// Takes a request out: its caller has given up. None: it was answered before, or the connection has ended.
-    pub(crate) fn close_ask(&mut self, token: &str) -> Option<Pending<W>> {
+    pub(crate) fn close_ask(&mut self, token: &str) -> Option<OpenAsk<W>> {
         self.asks.close(token)
     }
 

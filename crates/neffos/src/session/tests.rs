@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
-use super::limits::Side;
+use super::limits::TestSide;
 use super::*;
 use crate::budget::Pressure;
 use crate::error::CloseError;
@@ -83,7 +83,7 @@ enum Stage {
 }
 
 struct World {
-    side: Side,
+    side: TestSide,
     session: Session<usize>,
     now: Instant,
     job: Option<Job>,
@@ -129,7 +129,7 @@ fn acts(with_requests: bool) -> impl Strategy<Value = Vec<Act>> {
 }
 
 impl World {
-    fn new(side: Side) -> Self {
+    fn new(side: TestSide) -> Self {
         let now = Instant::now();
         let mut world = Self {
             session: Session::new(&side, now),
@@ -237,7 +237,7 @@ impl World {
         if !self.is_read() {
             return;
         }
-        let action = self.session.handle_frame(Frame { kind: Kind::Text, data }, self.now, &self.side);
+        let action = self.session.handle_frame(RawMessage { kind: Kind::Text, data }, self.now, &self.side);
         self.perform(action);
     }
 
@@ -256,7 +256,7 @@ impl World {
 
     fn perform(&mut self, action: Option<Action<usize>>) {
         match action {
-            Some(Action::Answer(Answer { reply, close })) => {
+            Some(Action::Answer(ReplyAndClose { reply, close })) => {
                 self.note_reply(reply);
                 if close.is_some() {
                     self.close();
@@ -346,7 +346,7 @@ impl World {
             return;
         }
         request.token = self.session.new_token();
-        let pending = Pending { namespace: "a".into(), effect, waiter: nth };
+        let pending = OpenAsk { namespace: "a".into(), effect, waiter: nth };
         if self.session.open_ask(request.token.clone(), pending, 4).is_ok() {
             request.stage = Stage::Asked;
         }
@@ -468,8 +468,8 @@ fn refusal() -> Refusal {
     Refusal { text: "no".into(), close: crate::websocket::CloseFrame::new(CloseCode::POLICY, "no") }
 }
 
-fn small(mut side: Side) -> Side {
-    let ack = AckLimits { frames: EARLY, ..SessionLimits::default().ack };
+fn small(mut side: TestSide) -> TestSide {
+    let ack = GreetingLimits { frames: EARLY, ..SessionLimits::default().ack };
     side.limits = SessionLimits { max_inbox_events: WAITING, ack, ..side.limits };
     side
 }
@@ -479,28 +479,28 @@ proptest! {
 
     #[test]
     fn a_servers_session_keeps_its_promises_whatever_the_client_sends(acts in acts(false)) {
-        World::new(small(Side::server())).run(&acts);
+        World::new(small(TestSide::server())).run(&acts);
     }
 
     #[test]
     fn a_servers_session_keeps_its_promises_beside_requests_of_the_server(acts in acts(true)) {
-        World::new(small(Side::server())).run(&acts);
+        World::new(small(TestSide::server())).run(&acts);
     }
 
     #[test]
     fn a_clients_session_keeps_its_promises_whatever_the_server_sends(acts in acts(false)) {
-        World::new(small(Side::client())).run(&acts);
+        World::new(small(TestSide::client())).run(&acts);
     }
 
     #[test]
     fn a_clients_session_keeps_its_promises_beside_its_requests(acts in acts(true)) {
-        World::new(small(Side::client())).run(&acts);
+        World::new(small(TestSide::client())).run(&acts);
     }
 }
 
 #[test]
 fn nothing_is_sent_to_a_place_before_the_reply_that_confirms_it() {
-    let mut world = World::new(Side::server());
+    let mut world = World::new(TestSide::server());
     world.end_job(0);
     world.turn();
     let may_send = |world: &World, room: &str| {
@@ -533,10 +533,10 @@ fn nothing_is_sent_to_a_place_before_the_reply_that_confirms_it() {
 
 #[test]
 fn a_request_ends_a_pause_of_reading_once() {
-    let mut world = World::new(Side::server());
+    let mut world = World::new(TestSide::server());
     world.end_job(0);
     let ask = |world: &mut World| {
-        let pending = Pending { namespace: "a".into(), effect: Effect::Nothing, waiter: 0 };
+        let pending = OpenAsk { namespace: "a".into(), effect: Effect::Nothing, waiter: 0 };
         world.session.open_ask(new_token(), pending, 0).unwrap()
     };
     assert!(!ask(&mut world), "nothing was paused");

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ack::Refusal;
-use super::action::{Action, Answer, IndexChange};
+use super::greeting::Refusal;
+use super::action::{Action, ReplyAndClose, IndexChange};
 use super::asks::Effect;
 use super::change::{ChangeStep, MembershipChange};
 use super::decide::Decision;
 use super::limits::Rules;
 use super::outcome::{Denial, Outcome, PANICKED};
-use super::state::{Session, Stage, Work};
+use super::state::{Session, EndStage, Work};
 use crate::error::BAD_NAMESPACE;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
@@ -39,7 +39,7 @@ impl<W> Session<W> {
         if rules.native() == NativeMode::Only || self.is_admitted {
             return Some(Action::Close(refusal.close));
         }
-        self.ack.refuse(refusal);
+        self.greeting.refuse(refusal);
         None
     }
 
@@ -55,7 +55,7 @@ impl<W> Session<W> {
     /// The action that must not wait for the work at hand.
     pub(crate) fn poll_urgent(&mut self) -> Option<Action<W>> {
         // A connection that is not open yet has begun nothing. Its `on_connect` may run on.
-        if self.stage == Stage::Open && self.is_draining && !self.ack.is_done() {
+        if self.stage == EndStage::Open && self.is_draining && !self.greeting.is_done() {
             return Some(Action::CloseForRestart);
         }
         self.poll_greeting()
@@ -67,16 +67,16 @@ impl<W> Session<W> {
         if action.is_some() || self.is_at_work() {
             return action;
         }
-        if self.ack.is_done() {
+        if self.greeting.is_done() {
             self.deadlines.acknowledged();
         }
         if let Some((message, decision)) = self.next_event(rules) {
             return Some(self.begin_event(message, decision, rules));
         }
         match self.stage {
-            Stage::Open if self.is_draining => Some(Action::CloseForRestart),
-            Stage::Ending => self.begin_teardown(),
-            Stage::Open | Stage::Telling | Stage::Over => None,
+            EndStage::Open if self.is_draining => Some(Action::CloseForRestart),
+            EndStage::Ending => self.begin_teardown(),
+            EndStage::Open | EndStage::Telling | EndStage::Over => None,
         }
     }
 
@@ -93,7 +93,7 @@ impl<W> Session<W> {
     /// The next event, with the decision about it. It waits until the connect of its namespace is complete.
     fn next_event(&mut self, rules: &impl Rules) -> Option<(Box<Message>, Decision)> {
         let next = self.inbox.first()?;
-        if self.stage == Stage::Open && self.is_held(next) {
+        if self.stage == EndStage::Open && self.is_held(next) {
             return None;
         }
         let decision = self.decide(next, &rules.limits().bounds, |name| rules.namespace(name));
@@ -102,9 +102,9 @@ impl<W> Session<W> {
 
     fn begin_event(&mut self, message: Box<Message>, decision: Decision, rules: &impl Rules) -> Action<W> {
         let change = match decision {
-            Decision::Ignore => return Answer::default().into(),
+            Decision::Ignore => return ReplyAndClose::default().into(),
             Decision::Acknowledge => {
-                return Answer::from(wire::encode_empty_reply(&message.token, rules.role())).into();
+                return ReplyAndClose::from(wire::encode_empty_reply(&message.token, rules.role())).into();
             }
             Decision::Refuse(reason) => return refusal(message, reason, rules).into(),
             Decision::Event(namespace) => {
@@ -117,7 +117,7 @@ impl<W> Session<W> {
             Decision::Leave(namespace, room) => MembershipChange::leave_for_peer(namespace, room, message),
         };
         self.work = Work::Change(Box::new(change));
-        self.continue_work(rules).unwrap_or_else(|| Answer::default().into())
+        self.continue_work(rules).unwrap_or_else(|| ReplyAndClose::default().into())
     }
 
     /// The next step of the work at hand, once the last one is complete. None: the work is complete, or a handler runs.
@@ -140,12 +140,12 @@ impl<W> Session<W> {
                 }
                 ChangeStep::Reach => Action::Reach(change.namespace().clone(), change.room().cloned()),
                 ChangeStep::TakeEffect => match self.apply(&mut change, rules) {
-                    Applied::Yes(Some(action)) => action,
-                    Applied::Yes(None) => continue,
-                    Applied::No(answer) => return Some(answer.into()),
+                    Effected::Yes(Some(action)) => action,
+                    Effected::Yes(None) => continue,
+                    Effected::No(answer) => return Some(answer.into()),
                 },
                 ChangeStep::Settle => Action::Settle,
-                ChangeStep::Reply => Answer::from(done(&change, rules)).into(),
+                ChangeStep::Reply => ReplyAndClose::from(done(&change, rules)).into(),
                 // The peer is asked by requests of this side only.
                 ChangeStep::Ask => continue,
             };
@@ -155,7 +155,7 @@ impl<W> Session<W> {
     }
 
     /// Changes the membership as the peer has asked.
-    fn apply(&mut self, change: &mut MembershipChange, rules: &impl Rules) -> Applied<W> {
+    fn apply(&mut self, change: &mut MembershipChange, rules: &impl Rules) -> Effected<W> {
         let reply = (!change.token().is_empty()).then(|| done(change, rules));
         match change.effect() {
             Effect::Connect(namespace) => {
@@ -164,20 +164,20 @@ impl<W> Session<W> {
                     self.overtake(&namespace);
                 }
                 change.took_effect(is_new);
-                Applied::Yes(Some(Action::Index(IndexChange::Connect(namespace), reply)))
+                Effected::Yes(Some(Action::Index(IndexChange::Connect(namespace), reply)))
             }
             Effect::Join(namespace, _) if !self.membership.is_connected(&namespace) => {
                 // This side has disconnected it while the handler was asked.
-                Applied::No(
+                Effected::No(
                     change.take_request().map(|request| refusal(request, BAD_NAMESPACE, rules)).unwrap_or_default(),
                 )
             }
             Effect::Join(namespace, room) => {
                 let is_new = self.begin_membership(&namespace, Some(&room), reply.is_some());
                 change.took_effect(is_new);
-                Applied::Yes(Some(match is_new {
+                Effected::Yes(Some(match is_new {
                     true => Action::Index(IndexChange::Join(namespace, room), reply),
-                    false => Answer { reply, close: None }.into(),
+                    false => ReplyAndClose { reply, close: None }.into(),
                 }))
             }
             other => {
@@ -185,7 +185,7 @@ impl<W> Session<W> {
                 if let Some(IndexChange::Disconnect(_, rooms)) = &index_change {
                     change.left(rooms.clone());
                 }
-                Applied::Yes(index_change.map(|index_change| Action::Index(index_change, None)))
+                Effected::Yes(index_change.map(|index_change| Action::Index(index_change, None)))
             }
         }
     }
@@ -234,15 +234,15 @@ impl<W> Session<W> {
         if change.is_leave() && rules.role() == Role::Client {
             change.give_back(message);
             self.work = Work::Change(change);
-            return Some(Answer { reply: None, close }.into());
+            return Some(ReplyAndClose { reply: None, close }.into());
         }
         let refused = refusal(change.refuse(message), &text, rules);
-        Some(Answer { close, ..refused }.into())
+        Some(ReplyAndClose { close, ..refused }.into())
     }
 
     /// The answer after the handler of an event. A reply is not sent if the peer is not in the place (any more), or if it
     /// would return the peer's own error.
-    fn answer(&self, message: Box<Message>, outcome: Outcome, rules: &impl Rules) -> Option<Answer> {
+    fn answer(&self, message: Box<Message>, outcome: Outcome, rules: &impl Rules) -> Option<ReplyAndClose> {
         let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
         let mut close = None;
         let is_ask = message.is_ask();
@@ -261,7 +261,7 @@ impl<W> Session<W> {
                 None
             }
         };
-        Some(Answer { reply, close })
+        Some(ReplyAndClose { reply, close })
     }
 
     fn reply(
@@ -291,16 +291,16 @@ impl<W> Session<W> {
 }
 
 /// Whether a change took effect.
-enum Applied<W> {
+enum Effected<W> {
     Yes(Option<Action<W>>),
     /// It is not possible any more.
-    No(Answer),
+    No(ReplyAndClose),
 }
 
 /// The error reply to a request. Other messages get none.
-fn refusal(mut message: Box<Message>, reason: &str, rules: &impl Rules) -> Answer {
+fn refusal(mut message: Box<Message>, reason: &str, rules: &impl Rules) -> ReplyAndClose {
     if !message.is_ask() || message.error.is_some() {
-        return Answer::default();
+        return ReplyAndClose::default();
     }
     message.turn_into_error_reply(reason);
     wire::encode(&message, rules.role()).into()

@@ -12,7 +12,7 @@ use crate::connection::io;
 use crate::connection::socket::Written;
 use crate::connection::waiter::Waiter;
 use crate::fanout::{Member, Offer, Received};
-use crate::session::{Action, Frame, Reading};
+use crate::session::{Action, RawMessage, Reading};
 use crate::websocket::{self, CloseCode, CloseFrame, Incoming};
 
 /// What the bytes that were read hold next.
@@ -134,7 +134,7 @@ impl Driver {
                 session.count_frame(now, &**hub);
             }
             let action = match incoming {
-                Incoming::Message { kind, data } if is_open => session.handle_frame(Frame { kind, data }, now, &**hub),
+                Incoming::Message { kind, data } if is_open => session.handle_frame(RawMessage { kind, data }, now, &**hub),
                 Incoming::Message { .. } => None,
                 control => return Next::Control(control),
             };
@@ -151,7 +151,7 @@ impl Driver {
 
     pub(super) fn receive(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Message { kind, data } if !self.peer.is_closed() => self.receive_message(Frame { kind, data }),
+            Incoming::Message { kind, data } if !self.peer.is_closed() => self.receive_message(RawMessage { kind, data }),
             Incoming::Ping(payload) if self.pongs < PONGS_PER_POLL => self.pong(&payload),
             // Only the last of so many is answered.
             Incoming::Ping(payload) => self.ping = Some(Box::new(payload)),
@@ -164,7 +164,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn receive_message(&mut self, frame: Frame) {
+    pub(super) fn receive_message(&mut self, frame: RawMessage) {
         let action = self.peer.session().handle_frame(frame, Instant::now(), &**self.peer.hub());
         self.perform_if_any(action);
     }

@@ -14,7 +14,7 @@ use crate::connection::waiter::Waiter;
 use crate::exchange::Claim;
 use crate::fanout::Member;
 use crate::message::Message;
-use crate::session::{self, Action, Answer, Dropped, IndexChange, Outcome, Refusal};
+use crate::session::{self, Action, ReplyAndClose, Dropped, IndexChange, Outcome, Refusal};
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 /// An action of the session that is not complete.
@@ -154,7 +154,7 @@ impl Driver {
         message
     }
 
-    fn answer(&self, Answer { reply, close }: Answer) {
+    fn answer(&self, ReplyAndClose { reply, close }: ReplyAndClose) {
         if let Some(reply) = reply {
             self.peer.reply(reply);
         }
@@ -163,7 +163,7 @@ impl Driver {
         }
     }
 
-    fn welcome(&mut self, early: Vec<session::Frame>) {
+    fn welcome(&mut self, early: Vec<session::RawMessage>) {
         self.peer.control(websocket::text(Role::Server, "A", self.peer.id()));
         self.peer.tell_acknowledged();
         for frame in early {

@@ -9,7 +9,7 @@ use crate::websocket::{CloseFrame, Kind};
 
 /// Where the opening stands.
 #[derive(Debug)]
-pub(crate) struct Ack {
+pub(crate) struct Greeting {
     /// None: it is done.
     opening: Option<Box<Opening>>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Ack {
 struct Opening {
     hello: bool,
     verdict: Option<Verdict>,
-    frames: Vec<Frame>,
+    frames: Vec<RawMessage>,
     bytes: usize,
 }
 
@@ -46,13 +46,13 @@ pub(crate) struct Refusal {
 
 /// What a frame or the verdict leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AckStep {
+pub(crate) enum GreetingStep {
     /// Nothing yet.
     Wait,
     /// The opening is over: the frame is a message.
-    Message(Frame),
+    Message(RawMessage),
     /// Say `A<id>`, then handle these.
-    Accept(Vec<Frame>),
+    Accept(Vec<RawMessage>),
     /// Say `H<text>`, then close.
     Refuse(Refusal),
     /// A client must not say this.
@@ -63,18 +63,18 @@ pub(crate) enum AckStep {
 
 /// What may wait for the answer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AckLimits {
+pub(crate) struct GreetingLimits {
     pub(crate) frames: usize,
     pub(crate) bytes: usize,
 }
 
-impl Ack {
+impl Greeting {
     /// A connection that waits for `M` and a verdict.
     pub(crate) fn awaited() -> Self {
         Self { opening: Some(Box::default()) }
     }
 
-    /// A connection without the exchange.
+    /// A connection without a greeting.
     pub(crate) fn done() -> Self {
         Self { opening: None }
     }
@@ -96,28 +96,28 @@ impl Ack {
     }
 
     /// Takes one frame of the client.
-    pub(crate) fn receive(&mut self, frame: Frame, limits: AckLimits) -> AckStep {
-        let Some(opening) = &mut self.opening else { return AckStep::Message(frame) };
+    pub(crate) fn receive(&mut self, frame: RawMessage, limits: GreetingLimits) -> GreetingStep {
+        let Some(opening) = &mut self.opening else { return GreetingStep::Message(frame) };
         match frame.data.first() {
-            None => AckStep::Wait,
+            None => GreetingStep::Wait,
             Some(b'M') if !opening.hello => {
                 opening.hello = true;
                 self.advance()
             }
-            Some(b'A' | b'H') => AckStep::Violation,
+            Some(b'A' | b'H') => GreetingStep::Violation,
             Some(_) => {
                 opening.bytes += frame.data.len();
                 opening.frames.push(frame);
                 let over = |count, limit| limit > 0 && count > limit;
                 match over(opening.frames.len(), limits.frames) || over(opening.bytes, limits.bytes) {
-                    true => AckStep::Flood,
-                    false => AckStep::Wait,
+                    true => GreetingStep::Flood,
+                    false => GreetingStep::Wait,
                 }
             }
         }
     }
 
-    /// The connection is wanted. The first verdict counts, and takes effect with [`Ack::advance`].
+    /// The connection is wanted. The first verdict counts, and takes effect with [`Greeting::advance`].
     pub(crate) fn welcome(&mut self) {
         self.resolve(Verdict::Welcome);
     }
@@ -134,15 +134,15 @@ impl Ack {
     }
 
     /// What is due once both the client's `M` and the verdict are here.
-    pub(crate) fn advance(&mut self) -> AckStep {
+    pub(crate) fn advance(&mut self) -> GreetingStep {
         match self.opening.take() {
             Some(opening) if opening.hello && opening.verdict.is_some() => match opening.verdict {
-                Some(Verdict::Refused(refusal)) => AckStep::Refuse(refusal),
-                _ => AckStep::Accept(opening.frames),
+                Some(Verdict::Refused(refusal)) => GreetingStep::Refuse(refusal),
+                _ => GreetingStep::Accept(opening.frames),
             },
             unfinished => {
                 self.opening = unfinished;
-                AckStep::Wait
+                GreetingStep::Wait
             }
         }
     }
@@ -156,53 +156,53 @@ mod tests {
     use super::*;
     use crate::websocket::CloseCode;
 
-    const LIMITS: AckLimits = AckLimits { frames: 2, bytes: 10 };
+    const LIMITS: GreetingLimits = GreetingLimits { frames: 2, bytes: 10 };
 
     fn text(data: &'static str) -> Frame {
-        Frame { kind: Kind::Text, data: Bytes::from_static(data.as_bytes()) }
+        RawMessage { kind: Kind::Text, data: Bytes::from_static(data.as_bytes()) }
     }
 
     #[test]
     fn the_answer_goes_out_first_and_what_waited_follows_in_order() {
-        let mut ack = Ack::awaited();
-        assert_eq!(ack.receive(text("one"), LIMITS), AckStep::Wait);
-        ack.resolve(Verdict::Welcome);
-        assert_eq!(ack.advance(), AckStep::Wait);
-        assert_eq!(ack.receive(Frame { kind: Kind::Binary, ..text("two") }, LIMITS), AckStep::Wait);
-        let waited = vec![text("one"), Frame { kind: Kind::Binary, ..text("two") }];
-        assert_eq!(ack.receive(text("M"), LIMITS), AckStep::Accept(waited));
-        assert_eq!(ack.receive(text("M"), LIMITS), AckStep::Message(text("M")));
+        let mut greeting = Greeting::awaited();
+        assert_eq!(greeting.receive(text("one"), LIMITS), GreetingStep::Wait);
+        greeting.resolve(Verdict::Welcome);
+        assert_eq!(greeting.advance(), GreetingStep::Wait);
+        assert_eq!(greeting.receive(RawMessage { kind: Kind::Binary, ..text("two") }, LIMITS), GreetingStep::Wait);
+        let waited = vec![text("one"), RawMessage { kind: Kind::Binary, ..text("two") }];
+        assert_eq!(greeting.receive(text("M"), LIMITS), GreetingStep::Accept(waited));
+        assert_eq!(greeting.receive(text("M"), LIMITS), GreetingStep::Message(text("M")));
     }
 
     #[test]
     fn the_first_verdict_counts() {
-        let mut ack = Ack::awaited();
+        let mut greeting = Greeting::awaited();
         let close = CloseFrame::new(CloseCode::POLICY, "not you");
         let refusal = Refusal { text: "not you".into(), close };
-        ack.resolve(Verdict::Refused(refusal.clone()));
-        ack.resolve(Verdict::Welcome);
-        assert_eq!(ack.receive(text("Mxyz"), LIMITS), AckStep::Refuse(refusal));
+        greeting.resolve(Verdict::Refused(refusal.clone()));
+        greeting.resolve(Verdict::Welcome);
+        assert_eq!(greeting.receive(text("Mxyz"), LIMITS), GreetingStep::Refuse(refusal));
     }
 
     #[test]
     fn a_client_cannot_answer_itself() {
         for forged in ["Aadmin", "Hoops"] {
-            assert_eq!(Ack::awaited().receive(text(forged), LIMITS), AckStep::Violation);
+            assert_eq!(Greeting::awaited().receive(text(forged), LIMITS), GreetingStep::Violation);
         }
     }
 
     #[test]
     fn only_so_much_may_wait() {
-        let mut ack = Ack::awaited();
-        ack.receive(text("1"), LIMITS);
-        ack.receive(text("2"), LIMITS);
-        assert_eq!(ack.receive(text("3"), LIMITS), AckStep::Flood);
-        assert_eq!(Ack::awaited().receive(text("eleven byte"), LIMITS), AckStep::Flood);
+        let mut greeting = Greeting::awaited();
+        greeting.receive(text("1"), LIMITS);
+        greeting.receive(text("2"), LIMITS);
+        assert_eq!(greeting.receive(text("3"), LIMITS), GreetingStep::Flood);
+        assert_eq!(Greeting::awaited().receive(text("eleven byte"), LIMITS), GreetingStep::Flood);
     }
 
     #[test]
     fn empty_frames_are_nothing() {
-        let mut ack = Ack::awaited();
-        assert_eq!(ack.receive(text(""), LIMITS), AckStep::Wait);
+        let mut greeting = Greeting::awaited();
+        assert_eq!(greeting.receive(text(""), LIMITS), GreetingStep::Wait);
     }
 }
