@@ -20,11 +20,11 @@ use crate::websocket::CloseCode;
 /// ```
 #[derive(Debug)]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+enum ErrorKind {
     /// The application's own words.
     Custom(String),
     /// The peer answered with an error.
@@ -46,43 +46,43 @@ enum Kind {
 impl Error {
     /// An error of the application, sent to the peer with this text when a handler returns it.
     pub fn new(text: impl Into<String>) -> Self {
-        Self::of(Kind::Custom(text.into()))
+        Self::of(ErrorKind::Custom(text.into()))
     }
 
     /// Whether the connection (or the server) was closed, before the call or while it waited.
     pub fn is_closed(&self) -> bool {
-        self.kind == Kind::Closed
+        self.kind == ErrorKind::Closed
     }
 
     /// Whether a client's connection was lost, before the call or while it waited, and is being dialled again. What was asked
     /// may have been done.
     pub fn is_lost(&self) -> bool {
-        self.kind == Kind::Lost
+        self.kind == ErrorKind::Lost
     }
 
     /// Whether a deadline passed.
     pub fn is_timeout(&self) -> bool {
-        self.kind == Kind::Timeout
+        self.kind == ErrorKind::Timeout
     }
 
     /// Whether the connection's outbox had no room: the peer reads more slowly than it is sent to.
     pub fn is_full(&self) -> bool {
-        self.kind == Kind::Full
+        self.kind == ErrorKind::Full
     }
 
     /// Whether the namespace is not declared, or not connected on this connection.
     pub fn is_bad_namespace(&self) -> bool {
-        self.kind == Kind::BadNamespace
+        self.kind == ErrorKind::BadNamespace
     }
 
     /// Whether the room is not joined on this connection.
     pub fn is_bad_room(&self) -> bool {
-        self.kind == Kind::BadRoom
+        self.kind == ErrorKind::BadRoom
     }
 
     /// Whether this is the peer's own answer: it was reached and said no.
     pub fn is_remote(&self) -> bool {
-        matches!(self.kind, Kind::Remote(_))
+        matches!(self.kind, ErrorKind::Remote(_))
     }
 
     /// The code and the text with which the peer refused, when it named a code: its handler returned a [`CloseError`].
@@ -101,30 +101,30 @@ impl Error {
     /// ```
     pub fn close_error(&self) -> Option<CloseError> {
         match &self.kind {
-            Kind::Remote(text) | Kind::Refused(text) => CloseError::from_wire(text),
+            ErrorKind::Remote(text) | ErrorKind::Refused(text) => CloseError::from_wire(text),
             _ => None,
         }
     }
 
     /// Whether a server did not let a client in; the text is the server's.
     pub fn is_refused(&self) -> bool {
-        matches!(self.kind, Kind::Refused(_))
+        matches!(self.kind, ErrorKind::Refused(_))
     }
 
     /// Whether no connection to a server came about, for a reason that may pass: nobody listens, the server is overloaded, it
     /// is none of ours.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.kind, Kind::Unreachable(_))
+        matches!(self.kind, ErrorKind::Unreachable(_))
     }
 
     /// Whether a payload did not have the shape that a handler or caller asked for.
     pub fn is_payload(&self) -> bool {
-        matches!(self.kind, Kind::Payload(_))
+        matches!(self.kind, ErrorKind::Payload(_))
     }
 
     /// Whether the configuration was refused; the text names the setting.
     pub fn is_config(&self) -> bool {
-        matches!(self.kind, Kind::Config(_))
+        matches!(self.kind, ErrorKind::Config(_))
     }
 
     /// The error that `text` from the wire stands for: a known one, or the peer's own words.
@@ -134,61 +134,61 @@ impl Error {
             BAD_ROOM => Self::bad_room(),
             WRITE_CLOSED => Self::closed(),
             INVALID_PAYLOAD => Self::payload(""),
-            _ => Self::of(Kind::Remote(text.to_owned())),
+            _ => Self::of(ErrorKind::Remote(text.to_owned())),
         }
     }
 
     pub(crate) fn payload(detail: impl Into<String>) -> Self {
-        Self::of(Kind::Payload(detail.into()))
+        Self::of(ErrorKind::Payload(detail.into()))
     }
 
     /// The configuration is refused; `detail` begins with the name of the setting. For who writes an
     /// [`Exchange`](crate::Exchange), or another part that is configured.
     pub fn config(detail: impl Into<String>) -> Self {
-        Self::of(Kind::Config(detail.into()))
+        Self::of(ErrorKind::Config(detail.into()))
     }
 
     pub(crate) fn refused(text: impl Into<String>) -> Self {
-        Self::of(Kind::Refused(text.into()))
+        Self::of(ErrorKind::Refused(text.into()))
     }
 
     pub(crate) fn unreachable(detail: impl Into<String>) -> Self {
-        Self::of(Kind::Unreachable(detail.into()))
+        Self::of(ErrorKind::Unreachable(detail.into()))
     }
 
     pub(crate) fn closed() -> Self {
-        Self::of(Kind::Closed)
+        Self::of(ErrorKind::Closed)
     }
 
     pub(crate) fn lost() -> Self {
-        Self::of(Kind::Lost)
+        Self::of(ErrorKind::Lost)
     }
 
     pub(crate) fn timeout() -> Self {
-        Self::of(Kind::Timeout)
+        Self::of(ErrorKind::Timeout)
     }
 
     pub(crate) fn full() -> Self {
-        Self::of(Kind::Full)
+        Self::of(ErrorKind::Full)
     }
 
     pub(crate) fn bad_namespace() -> Self {
-        Self::of(Kind::BadNamespace)
+        Self::of(ErrorKind::BadNamespace)
     }
 
     pub(crate) fn bad_room() -> Self {
-        Self::of(Kind::BadRoom)
+        Self::of(ErrorKind::BadRoom)
     }
 
     pub(crate) fn too_many_asks() -> Self {
-        Self::of(Kind::TooManyAsks)
+        Self::of(ErrorKind::TooManyAsks)
     }
 
     pub(crate) fn not_text() -> Self {
-        Self::of(Kind::NotText)
+        Self::of(ErrorKind::NotText)
     }
 
-    fn of(kind: Kind) -> Self {
+    fn of(kind: ErrorKind) -> Self {
         Self { kind }
     }
 }
@@ -196,19 +196,19 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Custom(text) | Kind::Remote(text) | Kind::Refused(text) => f.write_str(text),
-            Kind::Payload(detail) if detail.is_empty() => f.write_str(INVALID_PAYLOAD),
-            Kind::Payload(detail) => write!(f, "{INVALID_PAYLOAD}: {detail}"),
-            Kind::Config(detail) => write!(f, "bad configuration: {detail}"),
-            Kind::Unreachable(detail) => write!(f, "no connection: {detail}"),
-            Kind::Closed => f.write_str(WRITE_CLOSED),
-            Kind::Lost => f.write_str("the connection was lost and is being dialled again"),
-            Kind::Timeout => f.write_str("deadline passed"),
-            Kind::Full => f.write_str("outbox full: the peer reads too slowly"),
-            Kind::BadNamespace => f.write_str(BAD_NAMESPACE),
-            Kind::BadRoom => f.write_str(BAD_ROOM),
-            Kind::TooManyAsks => f.write_str("too many open asks on this connection"),
-            Kind::NotText => f.write_str("the body is not UTF-8 text"),
+            ErrorKind::Custom(text) | ErrorKind::Remote(text) | ErrorKind::Refused(text) => f.write_str(text),
+            ErrorKind::Payload(detail) if detail.is_empty() => f.write_str(INVALID_PAYLOAD),
+            ErrorKind::Payload(detail) => write!(f, "{INVALID_PAYLOAD}: {detail}"),
+            ErrorKind::Config(detail) => write!(f, "bad configuration: {detail}"),
+            ErrorKind::Unreachable(detail) => write!(f, "no connection: {detail}"),
+            ErrorKind::Closed => f.write_str(WRITE_CLOSED),
+            ErrorKind::Lost => f.write_str("the connection was lost and is being dialled again"),
+            ErrorKind::Timeout => f.write_str("deadline passed"),
+            ErrorKind::Full => f.write_str("outbox full: the peer reads too slowly"),
+            ErrorKind::BadNamespace => f.write_str(BAD_NAMESPACE),
+            ErrorKind::BadRoom => f.write_str(BAD_ROOM),
+            ErrorKind::TooManyAsks => f.write_str("too many open asks on this connection"),
+            ErrorKind::NotText => f.write_str("the body is not UTF-8 text"),
         }
     }
 }

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 pub(crate) struct Sampled {
     period: Duration,
     lines: u32,
-    window: Mutex<Window>,
+    window: Mutex<SampleWindow>,
 }
 
 #[derive(Debug)]
-struct Window {
+struct SampleWindow {
     start: Option<Instant>,
     shown: u32,
     hidden: u64,
@@ -27,7 +27,7 @@ impl Sampled {
     }
 
     pub(crate) const fn up_to(lines: u32, period: Duration) -> Self {
-        Self { period, lines, window: Mutex::new(Window { start: None, shown: 0, hidden: 0 }) }
+        Self { period, lines, window: Mutex::new(SampleWindow { start: None, shown: 0, hidden: 0 }) }
     }
 
     /// Whether a line may be written now: then, the number of those that were left out since the last one.

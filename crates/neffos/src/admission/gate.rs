@@ -17,7 +17,7 @@ use super::forwarded::Forwarded;
 use super::handshake_rates::HandshakeRates;
 use super::ids::{Ids, random_id};
 use super::origins::{HostPattern, Origins};
-use super::refusals::{Refusal, RefusalCounts};
+use super::refusals::{RefusalReason, RefusalCounts};
 use super::subprotocols::Subprotocols;
 use super::upgrade_error::UpgradeError;
 use crate::rate::Rate;
@@ -106,7 +106,7 @@ impl Default for GateSettings {
 
 /// How far the end of a server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum ServerPhase {
     Open,
     /// New clients are refused; each connection finishes what it has begun.
     Draining,
@@ -146,11 +146,11 @@ impl Gate {
 
     /// How far the end is. A connection must ask after it has joined the fan-out. The call that ends the server sets the phase first
     /// and then lists the connections, so one of the two sees the other.
-    pub(crate) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> ServerPhase {
         match (self.is_shut(), self.closed.is_cancelled()) {
-            (_, true) => Phase::Closed,
-            (true, false) => Phase::Draining,
-            (false, false) => Phase::Open,
+            (_, true) => ServerPhase::Closed,
+            (true, false) => ServerPhase::Draining,
+            (false, false) => ServerPhase::Open,
         }
     }
 
@@ -283,7 +283,7 @@ impl Gate {
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
         let most = self.settings.max_connections;
         if most > 0 && self.guests.len() >= most {
-            self.refusals.add(Refusal::TotalLimit);
+            self.refusals.add(RefusalReason::TotalLimit);
             return None;
         }
         let most = self.settings.max_connections_per_address;
@@ -292,7 +292,7 @@ impl Gate {
             let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             let count = addresses.entry(address).or_default();
             if *count >= most {
-                self.refusals.add(Refusal::AddressLimit);
+                self.refusals.add(RefusalReason::AddressLimit);
                 return None;
             }
             *count += 1;
@@ -353,7 +353,7 @@ mod tests {
         let gate = gate(1, 0);
         let first = gate.admit(None);
         assert!(gate.admit(None).is_none());
-        assert_eq!(gate.refusals.of(Refusal::TotalLimit), 1);
+        assert_eq!(gate.refusals.of(RefusalReason::TotalLimit), 1);
         drop(first);
         assert!(gate.admit(None).is_some());
     }
@@ -366,7 +366,7 @@ mod tests {
         assert!(first.is_some() && gate.admit(one).is_none() && gate.admit(other).is_some());
         drop(first);
         assert!(gate.admit(one).is_some());
-        assert_eq!(gate.refusals.of(Refusal::AddressLimit), 1);
+        assert_eq!(gate.refusals.of(RefusalReason::AddressLimit), 1);
         assert!(gate.addresses.lock().unwrap().is_empty());
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::address_rate::AddressRate;
-use super::refusals::{Refusal, RefusalCounts};
+use super::refusals::{RefusalReason, RefusalCounts};
 use crate::rate::Rate;
 
 /// How often the client at each address may send handshakes. A client without a counted address has no limit.
@@ -73,8 +73,8 @@ impl HandshakeRates {
     /// Counts a client that is refused, and logs the first.
     fn refused(&self, client: IpAddr, too_fast: TooFast) -> TooFast {
         let (reason, setting) = match too_fast {
-            TooFast::Handshakes(_) => (Refusal::TooManyHandshakes, "handshake_rate"),
-            TooFast::FailedHandshakes(_) => (Refusal::TooManyFailures, "failed_handshake_rate"),
+            TooFast::Handshakes(_) => (RefusalReason::TooManyHandshakes, "handshake_rate"),
+            TooFast::FailedHandshakes(_) => (RefusalReason::TooManyFailures, "failed_handshake_rate"),
         };
         self.refusals.add(reason);
         self.is_logged.get_or_init(|| {

@@ -23,11 +23,11 @@ mod upgrade_error;
 
 pub use address_rate::AddressRate;
 pub(crate) use buckets::network;
-pub(crate) use gate::{Admission, Gate, GateSettings, Phase};
+pub(crate) use gate::{Admission, Gate, GateSettings, ServerPhase};
 pub(crate) use ids::Ids;
 pub use ids::random_id;
 pub(crate) use origins::{HostPattern, Origin, from_header};
 pub use refusals::RefusedConnections;
-pub(crate) use refusals::{Refusal, RefusalCounts};
+pub(crate) use refusals::{RefusalReason, RefusalCounts};
 pub(crate) use upgrade_error::Reason;
 pub use upgrade_error::UpgradeError;

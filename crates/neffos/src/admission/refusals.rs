@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a connection was refused or cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum RefusalReason {
     AddressLimit,
     TotalLimit,
     NoRoom,
@@ -16,7 +16,7 @@ pub(crate) enum Refusal {
     Evicted,
 }
 
-impl Refusal {
+impl RefusalReason {
     const ALL: [Self; 9] = [
         Self::AddressLimit,
         Self::TotalLimit,
@@ -68,13 +68,13 @@ impl Refusal {
 /// # Ok::<(), neffos::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RefusedConnections([u64; Refusal::ALL.len()]);
+pub struct RefusedConnections([u64; RefusalReason::ALL.len()]);
 
 impl RefusedConnections {
     /// All reasons with their counts, also those that have not occurred.
     pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.0;
-        Refusal::ALL.into_iter().map(move |reason| (reason.name(), counts[reason as usize]))
+        RefusalReason::ALL.into_iter().map(move |reason| (reason.name(), counts[reason as usize]))
     }
 
     /// The count of one reason; zero for a reason that does not exist.
@@ -85,10 +85,10 @@ impl RefusedConnections {
 
 /// The shared counts.
 #[derive(Debug, Default)]
-pub(crate) struct RefusalCounts([AtomicU64; Refusal::ALL.len()]);
+pub(crate) struct RefusalCounts([AtomicU64; RefusalReason::ALL.len()]);
 
 impl RefusalCounts {
-    pub(crate) fn add(&self, reason: Refusal) {
+    pub(crate) fn add(&self, reason: RefusalReason) {
         self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -96,7 +96,7 @@ impl RefusalCounts {
         RefusedConnections(self.0.each_ref().map(|count| count.load(Ordering::Relaxed)))
     }
 
-    pub(crate) fn of(&self, reason: Refusal) -> u64 {
+    pub(crate) fn of(&self, reason: RefusalReason) -> u64 {
         self.0[reason as usize].load(Ordering::Relaxed)
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn each_reason_has_a_name_and_a_count_of_its_own() {
         let counts = RefusalCounts::default();
-        for (nth, reason) in Refusal::ALL.into_iter().enumerate() {
+        for (nth, reason) in RefusalReason::ALL.into_iter().enumerate() {
             (0..=nth).for_each(|_| counts.add(reason));
         }
         let read: Vec<_> = counts.read().by_reason().collect();

@@ -16,7 +16,7 @@ use super::target::Target;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::transport::Transport;
-use super::upgrade::{self, Opening};
+use super::upgrade::{self, UpgradeRequest};
 use crate::connection::{Hub, Identity, Peer, Socket, Start, Stream};
 use crate::error::Error;
 use crate::handlers::ClientApplication;
@@ -75,9 +75,9 @@ impl Dialer {
         Attempt::new(&self.target, &self.headers, tries).prepared(self.before_dial.as_ref()).await
     }
 
-    fn opening<'a>(&'a self, attempt: &'a Attempt) -> Opening<'a> {
+    fn opening<'a>(&'a self, attempt: &'a Attempt) -> UpgradeRequest<'a> {
         let Attempt { target, headers, .. } = attempt;
-        Opening { target, headers, protocols: &self.protocols, tries: attempt.tries() }
+        UpgradeRequest { target, headers, protocols: &self.protocols, tries: attempt.tries() }
     }
 
     async fn open(&self, tries: u32) -> Result<Transport, Error> {

@@ -24,7 +24,7 @@ use crate::websocket::accept_key;
 
 /// What a client asks for.
 #[derive(Debug)]
-pub(super) struct Opening<'a> {
+pub(super) struct UpgradeRequest<'a> {
     pub(super) target: &'a Target,
     pub(super) headers: &'a HeaderMap,
     pub(super) protocols: &'a [String],
@@ -32,14 +32,14 @@ pub(super) struct Opening<'a> {
     pub(super) tries: u32,
 }
 
-pub(super) async fn over_tcp(stream: TcpStream, opening: &Opening<'_>) -> Result<Transport, Error> {
+pub(super) async fn over_tcp(stream: TcpStream, opening: &UpgradeRequest<'_>) -> Result<Transport, Error> {
     let upgraded = upgrade(stream, opening).await?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| lost())?;
     Ok(Transport::Tcp(parts.io.into_inner(), parts.read_buf))
 }
 
 /// Over TLS, or a stream of another kind.
-pub(super) async fn over<S: Stream + 'static>(stream: S, opening: &Opening<'_>) -> Result<Transport, Error> {
+pub(super) async fn over<S: Stream + 'static>(stream: S, opening: &UpgradeRequest<'_>) -> Result<Transport, Error> {
     let upgraded = upgrade(stream, opening).await?;
     let parts = upgraded.downcast::<TokioIo<S>>().map_err(|_| lost())?;
     Ok(Transport::Other(Box::new(parts.io.into_inner()), parts.read_buf))
@@ -59,7 +59,7 @@ pub(super) async fn tunnel(stream: TcpStream, request: Request<Empty<Bytes>>) ->
     }
 }
 
-async fn upgrade(stream: impl Stream + 'static, opening: &Opening<'_>) -> Result<Upgraded, Error> {
+async fn upgrade(stream: impl Stream + 'static, opening: &UpgradeRequest<'_>) -> Result<Upgraded, Error> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let (response, _driving) = send(stream, opening.request(&key)?).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -89,7 +89,7 @@ fn unreachable(err: hyper::Error) -> Error {
     Error::unreachable(err.to_string())
 }
 
-impl Opening<'_> {
+impl UpgradeRequest<'_> {
     fn request(&self, key: &str) -> Result<Request<Empty<Bytes>>, Error> {
         let mut request = Request::get(&self.target.path)
             .header(header::HOST, &self.target.authority)

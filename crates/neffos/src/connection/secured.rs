@@ -18,7 +18,7 @@ use crate::budget::{Budget, Charge};
 #[derive(Debug)]
 pub(crate) struct Metered {
     stream: TcpStream,
-    stage: Stage,
+    stage: TlsStage,
     /// Bytes that were read since plaintext came out last, and plaintext that was left then. In a handshake: all that were read.
     received: usize,
     /// Bytes that TLS has to send and the socket has not taken.
@@ -29,7 +29,7 @@ pub(crate) struct Metered {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum TlsStage {
     /// The handshake of TLS, on the side of a server.
     Handshake,
     /// HTTP comes over it.
@@ -41,17 +41,17 @@ enum Stage {
 impl Metered {
     /// The socket of a client that begins its handshake.
     pub(crate) fn accepted(stream: TcpStream, charge: Charge) -> Self {
-        let mut metered = Self::over(stream, Stage::Handshake, charge);
+        let mut metered = Self::over(stream, TlsStage::Handshake, charge);
         metered.charge.set_about(metered.held());
         metered
     }
 
     /// The socket of a connection that this process has made. Its server is trusted.
     pub(crate) fn dialled(stream: TcpStream) -> Self {
-        Self::over(stream, Stage::Open, Charge::default())
+        Self::over(stream, TlsStage::Open, Charge::default())
     }
 
-    fn over(stream: TcpStream, stage: Stage, charge: Charge) -> Self {
+    fn over(stream: TcpStream, stage: TlsStage, charge: Charge) -> Self {
         Self { stream, stage, received: 0, unsent: 0, is_done: false, charge }
     }
 
@@ -59,7 +59,7 @@ impl Metered {
     /// the few KiB that TLS always takes.
     fn held(&self) -> usize {
         let buffered = self.buffered();
-        let is_idle = self.stage == Stage::Open && buffered == 0;
+        let is_idle = self.stage == TlsStage::Open && buffered == 0;
         if is_idle { 0 } else { SESSION_BYTES + buffered }
     }
 
@@ -78,7 +78,7 @@ impl Metered {
     fn settle(&mut self) -> io::Result<()> {
         let before = self.charge.bytes();
         self.charge.set_about(self.held());
-        if self.stage == Stage::Open || self.charge.bytes() <= before {
+        if self.stage == TlsStage::Open || self.charge.bytes() <= before {
             return Ok(());
         }
         match self.charge.budget() {
@@ -94,16 +94,16 @@ impl Metered {
     /// the request behind it, and when memory is short, the connection's task decides whether to read on.
     fn reads_once(&self) -> bool {
         match self.stage {
-            Stage::Handshake => true,
-            Stage::Http => false,
-            Stage::Open => self.charge.budget().is_some_and(Budget::is_over),
+            TlsStage::Handshake => true,
+            TlsStage::Http => false,
+            TlsStage::Open => self.charge.budget().is_some_and(Budget::is_over),
         }
     }
 
     /// Notes that so many bytes were read.
     fn read(&mut self, count: usize) -> io::Result<()> {
         self.received = self.received.saturating_add(count);
-        if self.stage != Stage::Handshake {
+        if self.stage != TlsStage::Handshake {
             return Ok(());
         }
         if self.received > MOST_IN_HANDSHAKE {
@@ -180,8 +180,8 @@ impl Secured {
         }
         let meter = secured.meter();
         (meter.received, meter.is_done) = (0, false);
-        if meter.stage == Stage::Handshake {
-            meter.stage = Stage::Http;
+        if meter.stage == TlsStage::Handshake {
+            meter.stage = TlsStage::Http;
         }
         secured.account();
         secured
@@ -189,7 +189,7 @@ impl Secured {
 
     /// From now on it is a websocket.
     pub(crate) fn open(&mut self) {
-        self.meter().stage = Stage::Open;
+        self.meter().stage = TlsStage::Open;
         self.account();
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::chunk::Chunk;
 use super::counters::Tally;
-use super::queue::{Class, Item, Queue};
+use super::queue::{Class, QueuedFrame, FrameQueue};
 
 /// What happens to a broadcast for a connection whose outbox is full.
 ///
@@ -55,7 +55,7 @@ pub(crate) enum Offer {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: Queue,
+    queue: FrameQueue,
     /// How much of the first chunk is written.
     written: usize,
     bytes: usize,
@@ -225,7 +225,7 @@ impl Outbox {
         self.written = 0;
         self.abandon(tally);
         *self = Self { blocked, ..Self::default() };
-        if let Some(Item { chunk, class }) = front {
+        if let Some(QueuedFrame { chunk, class }) = front {
             let whole = chunk.frames_within(written);
             // The memory of other frames is given back at once.
             let kept = chunk.front((whole + 1).min(chunk.count())).compact();
@@ -234,7 +234,7 @@ impl Outbox {
             self.messages = if class == Class::Control { 0 } else { kept.count() };
             self.controls = u32::from(class == Class::Control);
             self.written = written;
-            self.queue.push_back(Item { chunk: kept, class });
+            self.queue.push_back(QueuedFrame { chunk: kept, class });
         }
         self.close(frame);
         self.cut = true;
@@ -369,7 +369,7 @@ impl Outbox {
             Class::Control => self.controls += 1,
             Class::Broadcast | Class::Single => self.messages += chunk.count(),
         }
-        self.queue.push_back(Item { chunk, class });
+        self.queue.push_back(QueuedFrame { chunk, class });
         if self.scheduled || self.blocked {
             return Offer::Rest;
         }
@@ -662,7 +662,7 @@ mod tests {
         for _ in 0..5000 {
             outbox.offer(&chunk, &limits, &mut tally, stuck);
         }
-        assert!(budget.used() - alone >= 5000 * size_of::<Item>());
+        assert!(budget.used() - alone >= 5000 * size_of::<QueuedFrame>());
         outbox.advance(outbox.len(), &mut tally);
         assert_eq!(budget.used(), alone);
         drop((chunk, outbox));

@@ -13,7 +13,7 @@ use super::change::Change;
 
 #[derive(Debug)]
 pub(super) struct Pending<M> {
-    entries: VecDeque<Entry<M>>,
+    entries: VecDeque<PendingEntry<M>>,
     casts: usize,
     bytes: usize,
     changes: usize,
@@ -23,7 +23,7 @@ pub(super) struct Pending<M> {
 }
 
 #[derive(Debug)]
-enum Entry<M> {
+enum PendingEntry<M> {
     Cast(Arc<Cast>),
     Change(Change<M>),
     /// Notified once every change before it is applied.
@@ -47,12 +47,12 @@ impl<M> Pending<M> {
     pub(super) fn push_cast(&mut self, cast: Arc<Cast>) {
         self.casts += 1;
         self.bytes += cast.chunk.len();
-        self.entries.push_back(Entry::Cast(cast));
+        self.entries.push_back(PendingEntry::Cast(cast));
     }
 
     pub(super) fn push_change(&mut self, change: Change<M>) {
         self.changes += 1;
-        self.entries.push_back(Entry::Change(change));
+        self.entries.push_back(PendingEntry::Change(change));
     }
 
     /// Resolves once every change that is queued now is applied. None: there is no such change.
@@ -61,7 +61,7 @@ impl<M> Pending<M> {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
-        self.entries.push_back(Entry::Settled(sender));
+        self.entries.push_back(PendingEntry::Settled(sender));
         Some(receiver)
     }
 
@@ -86,17 +86,17 @@ impl<M> Pending<M> {
         while self.entries.front().is_some_and(|next| batch.takes(next)) {
             let Some(entry) = self.entries.pop_front() else { break };
             match entry {
-                Entry::Cast(cast) => {
+                PendingEntry::Cast(cast) => {
                     self.casts -= 1;
                     self.bytes -= cast.chunk.len();
                     batch.bytes += cast.chunk.len();
                     batch.casts.push(cast);
                 }
-                Entry::Change(change) => {
+                PendingEntry::Change(change) => {
                     self.changes -= 1;
                     batch.changes.push(change);
                 }
-                Entry::Settled(sender) => batch.settled.push(sender),
+                PendingEntry::Settled(sender) => batch.settled.push(sender),
             }
         }
         batch.is_some().then_some(batch)
@@ -115,16 +115,16 @@ impl<M> Default for Pending<M> {
 }
 
 impl<M> Batch<M> {
-    fn takes(&self, next: &Entry<M>) -> bool {
+    fn takes(&self, next: &PendingEntry<M>) -> bool {
         match next {
-            Entry::Cast(cast) => {
+            PendingEntry::Cast(cast) => {
                 let fits = self.casts.len() < MAX_BATCH && self.bytes + cast.chunk.len() <= MAX_BATCH_BYTES;
                 self.casts.is_empty() || fits
             }
-            Entry::Change(change) => {
+            PendingEntry::Change(change) => {
                 self.changes.len() < MAX_BATCH && !self.casts.iter().any(|cast| change.affects(&cast.audience))
             }
-            Entry::Settled(_) => self.settled.len() < MAX_BATCH,
+            PendingEntry::Settled(_) => self.settled.len() < MAX_BATCH,
         }
     }
 

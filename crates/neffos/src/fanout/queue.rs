@@ -6,16 +6,16 @@ use super::chunk::Chunk;
 use crate::budget::Charge;
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct FrameQueue {
     /// None: the queue is empty.
-    head: Option<Item>,
-    rest: VecDeque<Item>,
+    head: Option<QueuedFrame>,
+    rest: VecDeque<QueuedFrame>,
     /// For the storage of the rest, once it is long. Boxed, as most have none.
     charge: Option<Box<Charge>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct QueuedFrame {
     pub(super) chunk: Chunk,
     pub(super) class: Class,
 }
@@ -29,15 +29,15 @@ pub(super) enum Class {
     Control,
 }
 
-impl Queue {
-    pub(super) fn push_back(&mut self, item: Item) {
+impl FrameQueue {
+    pub(super) fn push_back(&mut self, item: QueuedFrame) {
         match self.head {
             None => self.head = Some(item),
             Some(_) => self.push_behind(item),
         }
     }
 
-    fn push_behind(&mut self, item: Item) {
+    fn push_behind(&mut self, item: QueuedFrame) {
         let is_full = self.rest.len() == self.rest.capacity();
         self.rest.push_back(item);
         if is_full && self.rest.capacity() > FREE {
@@ -47,7 +47,7 @@ impl Queue {
 
     #[cold]
     fn charge_storage(&mut self) {
-        let bytes = self.rest.capacity() * size_of::<Item>();
+        let bytes = self.rest.capacity() * size_of::<QueuedFrame>();
         let budget = self.rest.back().and_then(|item| item.chunk.budget());
         if self.charge.is_none() {
             self.charge = budget.map(|budget| Box::new(budget.charge(0)));
@@ -62,10 +62,10 @@ impl Queue {
         let step = self.rest.len() / SAMPLES + 1;
         let shares = self.rest.iter().step_by(step).map(|item| item.chunk.share()).sum::<usize>() * step;
         let first = self.head.as_ref().map_or(0, |item| item.chunk.share());
-        first + shares + self.rest.capacity() * size_of::<Item>()
+        first + shares + self.rest.capacity() * size_of::<QueuedFrame>()
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Item> {
+    pub(super) fn pop_front(&mut self) -> Option<QueuedFrame> {
         let next = self.rest.pop_front();
         if next.is_none() && self.rest.capacity() > 0 {
             // An idle connection holds no storage.
@@ -74,16 +74,16 @@ impl Queue {
         std::mem::replace(&mut self.head, next)
     }
 
-    pub(super) fn front(&self) -> Option<&Item> {
+    pub(super) fn front(&self) -> Option<&QueuedFrame> {
         self.head.as_ref()
     }
 
     /// The first, when it is the last, too.
-    pub(super) fn only(&self) -> Option<&Item> {
+    pub(super) fn only(&self) -> Option<&QueuedFrame> {
         self.head.as_ref().filter(|_| self.rest.is_empty())
     }
 
-    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Item> {
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut QueuedFrame> {
         match at.checked_sub(1) {
             None => self.head.as_mut(),
             Some(at) => self.rest.get_mut(at),
@@ -101,7 +101,7 @@ impl Queue {
         self.head.is_none()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Item> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &QueuedFrame> {
         self.head.iter().chain(&self.rest)
     }
 

@@ -22,20 +22,20 @@ use super::dispatch::Dispatcher;
 use super::index::Index;
 use super::pending::{Batch, Pending};
 use super::runtimes::Runtimes;
-use super::walk::{Progress, Surroundings, Walk};
+use super::walk::{WalkProgress, Surroundings, Walk};
 use crate::lock::lock;
 
 pub(crate) struct Shard<M> {
     /// Locked after `state`, when both are.
     pending: Mutex<Pending<M>>,
-    state: Mutex<State<M>>,
+    state: Mutex<ShardState<M>>,
     len: AtomicUsize,
     totals: Arc<Totals>,
     runtimes: Arc<Runtimes>,
 }
 
 #[derive(Debug)]
-pub(crate) struct State<M> {
+pub(crate) struct ShardState<M> {
     pub(crate) index: Index<M>,
     /// Members to write to.
     touched: Vec<Arc<M>>,
@@ -45,11 +45,11 @@ pub(crate) struct State<M> {
 
 impl<M: Member> Shard<M> {
     pub(super) fn new(totals: Arc<Totals>, runtimes: Arc<Runtimes>, index: Index<M>) -> Self {
-        let state = State { index, touched: Vec::new(), walk: None };
+        let state = ShardState { index, touched: Vec::new(), walk: None };
         Self { pending: Mutex::default(), state: Mutex::new(state), len: AtomicUsize::new(0), totals, runtimes }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<M>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ShardState<M>> {
         lock(&self.state)
     }
 
@@ -180,7 +180,7 @@ impl<M: Member> Shard<M> {
         true
     }
 
-    fn begin(&self, batch: Batch<M>, state: &mut State<M>) {
+    fn begin(&self, batch: Batch<M>, state: &mut ShardState<M>) {
         for change in batch.changes {
             let write_to = self.apply(change, &mut state.index);
             state.touched.extend(write_to);
@@ -216,10 +216,10 @@ impl<M: Member> Shard<M> {
     }
 }
 
-impl<M: Member> State<M> {
+impl<M: Member> ShardState<M> {
     fn walk_on(&mut self, tally: &mut Tally) {
         let mut around = Surroundings { index: &self.index, touched: &mut self.touched, tally };
-        self.walk.take_if(|walk| walk.step(&mut around) == Progress::Over);
+        self.walk.take_if(|walk| walk.step(&mut around) == WalkProgress::Over);
     }
 
     /// Whether the members that were offered something so far are to be written to now.

@@ -17,7 +17,7 @@ use super::index::Index;
 /// Members keep their places meanwhile: changes of the membership wait for the end of a walk.
 #[derive(Debug)]
 pub(super) struct Walk {
-    parts: Vec<Part>,
+    parts: Vec<JoinedCasts>,
     has_one_audience: bool,
     /// The part that comes next, when there are several audiences.
     part: usize,
@@ -27,14 +27,14 @@ pub(super) struct Walk {
 
 /// Neighbours with one audience, joined.
 #[derive(Debug)]
-struct Part {
+struct JoinedCasts {
     lead: Arc<Cast>,
     forms: Forms<Vec<Arc<Cast>>>,
 }
 
 /// How far a walk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum WalkProgress {
     More,
     Over,
 }
@@ -53,7 +53,7 @@ impl Walk {
         let lead = batch.first()?;
         // The holders of an id have no places: they are few, and get all of it in one step.
         let has_one_audience = lead.audience.id.is_none() && batch.iter().all(|cast| cast.audience == lead.audience);
-        let parts = runs(batch).filter_map(Part::of).collect();
+        let parts = runs(batch).filter_map(JoinedCasts::of).collect();
         Some(Self { parts, has_one_audience, part: 0, passed: 0 })
     }
 
@@ -63,26 +63,26 @@ impl Walk {
     }
 
     /// Offers to more members.
-    pub(super) fn step<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> Progress {
+    pub(super) fn step<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> WalkProgress {
         match self.has_one_audience {
             true => self.offer_all_to_some(around),
             false => self.offer_one_after_the_other(around),
         }
     }
 
-    fn offer_all_to_some<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> Progress {
+    fn offer_all_to_some<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> WalkProgress {
         let places = self.passed..self.passed + MEMBERS_PER_STEP;
         self.parts.iter_mut().for_each(|part| part.offer_to(places.clone(), around));
         self.passed = places.end;
         let is_over = self.parts.first().is_none_or(|part| part.size(around.index) <= self.passed);
-        if is_over { Progress::Over } else { Progress::More }
+        if is_over { WalkProgress::Over } else { WalkProgress::More }
     }
 
-    fn offer_one_after_the_other<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> Progress {
+    fn offer_one_after_the_other<M: Member>(&mut self, around: &mut Surroundings<'_, M>) -> WalkProgress {
         let mut left = OFFERS_PER_STEP;
         while let Some(part) = self.parts.get_mut(self.part) {
             if left == 0 {
-                return Progress::More;
+                return WalkProgress::More;
             }
             let size = part.size(around.index);
             let end = size.min(self.passed + left);
@@ -91,11 +91,11 @@ impl Walk {
             left = left.saturating_sub((end - self.passed).max(1));
             (self.part, self.passed) = if end == size { (self.part + 1, 0) } else { (self.part, end) };
         }
-        Progress::Over
+        WalkProgress::Over
     }
 }
 
-impl Part {
+impl JoinedCasts {
     fn of(run: &[Arc<Cast>]) -> Option<Self> {
         Some(Self { lead: run.first()?.clone(), forms: Forms::of(run.to_vec())? })
     }

@@ -70,11 +70,11 @@ impl_handler!(A, B, C, D);
 impl_handler!(A, B, C, D, E);
 impl_handler!(A, B, C, D, E, G);
 
-type Start<S> = dyn Fn(<S as Sealed>::Link, Arc<str>, Box<Message>) -> Running + Send + Sync;
+type StartHandler<S> = dyn Fn(<S as Sealed>::Link, Arc<str>, Box<Message>) -> Running + Send + Sync;
 
 /// A handler without its type.
 pub(crate) struct BoxedHandler<S: Side> {
-    start: Box<Start<S>>,
+    start: Box<StartHandler<S>>,
     check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 

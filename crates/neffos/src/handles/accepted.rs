@@ -12,12 +12,12 @@ use crate::websocket::CloseFrame;
 #[derive(Debug, Clone)]
 pub(crate) struct Accepted {
     peer: Arc<Peer>,
-    stage: Stage,
+    stage: HandleStage,
 }
 
 /// Where the handle was given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum HandleStage {
     /// To `on_connect`, whose calls admit the connection.
     Opening,
     Open,
@@ -25,11 +25,11 @@ enum Stage {
 
 impl Accepted {
     pub(crate) fn new(peer: Arc<Peer>) -> Self {
-        Self { peer, stage: Stage::Open }
+        Self { peer, stage: HandleStage::Open }
     }
 
     pub(super) fn opening(peer: Arc<Peer>) -> Self {
-        Self { peer, stage: Stage::Opening }
+        Self { peer, stage: HandleStage::Opening }
     }
 
     pub(super) fn borrow(&self) -> &Arc<Peer> {
@@ -51,7 +51,7 @@ impl Link for Accepted {
     }
 
     fn admit(&self) {
-        if self.stage == Stage::Opening {
+        if self.stage == HandleStage::Opening {
             self.peer.session().admit();
             // The call may come from a task of the application's: the greeting is answered by the connection's own.
             self.peer.waker.wake();

@@ -20,7 +20,7 @@ use crate::websocket::CloseFrame;
 pub(crate) struct Line {
     hub: Arc<Hub>,
     recovery: Recovery,
-    state: Mutex<State>,
+    state: Mutex<LineState>,
     values: Mutex<Values>,
     /// A namespace was connected, or the line ended.
     changed: Notify,
@@ -48,10 +48,10 @@ pub(crate) enum Away {
 #[derive(Debug, Clone)]
 struct End(Option<CloseFrame>);
 
-struct State {
+struct LineState {
     /// The connection of this moment, or the last one.
     peer: Arc<Peer>,
-    phase: Phase,
+    phase: LinePhase,
     /// What the connection was in when it was lost, and what is to be had back.
     wanted: Membership,
     kept: VecDeque<Message>,
@@ -59,7 +59,7 @@ struct State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum LinePhase {
     Whole,
     /// Lost, or back without everything that it was in.
     Broken,
@@ -67,9 +67,9 @@ enum Phase {
 
 impl Line {
     pub(crate) fn new(hub: &Arc<Hub>, peer: &Arc<Peer>, recovery: Recovery) -> Arc<Self> {
-        let state = State {
+        let state = LineState {
             peer: peer.clone(),
-            phase: Phase::Whole,
+            phase: LinePhase::Whole,
             wanted: Membership::default(),
             kept: VecDeque::new(),
             kept_bytes: 0,
@@ -88,7 +88,7 @@ impl Line {
     /// The connection has ended; it was in these places.
     pub(crate) fn parted(&self, memberships: &Memberships) {
         let mut state = self.state();
-        state.phase = Phase::Broken;
+        state.phase = LinePhase::Broken;
         for (namespace, rooms) in memberships {
             state.wanted.connect(namespace);
             for room in rooms {
@@ -100,7 +100,7 @@ impl Line {
     /// A new connection is there. Messages wait until [`Line::mended`].
     pub(crate) fn reached(&self, peer: &Arc<Peer>) {
         let mut state = self.state();
-        (state.peer, state.phase) = (peer.clone(), Phase::Broken);
+        (state.peer, state.phase) = (peer.clone(), LinePhase::Broken);
     }
 
     /// What is to be had back: the namespaces, in the order in which they were first had, and then their rooms.
@@ -127,7 +127,7 @@ impl Line {
         let mut state = self.state();
         let kept = std::mem::take(&mut state.kept);
         let unsent = kept.iter().filter(|message| state.peer.send(message).is_err()).count();
-        (state.phase, state.kept_bytes) = (Phase::Whole, 0);
+        (state.phase, state.kept_bytes) = (LinePhase::Whole, 0);
         state.wanted.take();
         unsent
     }
@@ -187,12 +187,12 @@ impl Line {
     }
 
     /// No code of users runs under this lock.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl LineState {
     /// Whether there was such a wish.
     fn give_up(&mut self, namespace: &str, room: Option<&str>) -> bool {
         match room {
@@ -252,7 +252,7 @@ impl Link for Arc<Line> {
 
     fn send(&self, message: Message) -> Result<(), Error> {
         let mut state = self.state();
-        if state.phase == Phase::Whole && !state.peer.is_closed() {
+        if state.phase == LinePhase::Whole && !state.peer.is_closed() {
             let peer = state.peer.clone();
             drop(state);
             return peer.send(&message).map_err(|err| if err.is_closed() { self.gone() } else { err });
@@ -267,7 +267,7 @@ impl Link for Arc<Line> {
 
     fn renounce(&self, namespace: &str, room: Option<&str>) -> bool {
         let mut state = self.state();
-        let was_wanted = state.phase == Phase::Broken && state.give_up(namespace, room);
+        let was_wanted = state.phase == LinePhase::Broken && state.give_up(namespace, room);
         was_wanted && !state.is_in(namespace, room)
     }
 

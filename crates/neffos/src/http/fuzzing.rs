@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Version};
 
-use super::handshake::{Agreed, MAX_URL, check, switching_protocols};
+use super::handshake::{Negotiated, MAX_URL, check, switching_protocols};
 use super::url_headers;
 use crate::admission::GateSettings;
 
@@ -75,7 +75,7 @@ fn assert_is_handshake(request: &Parts) {
         let place = origin.split_once("://").expect("a page has an address").1;
         assert_same_place(place.strip_suffix('/').unwrap_or(place), own().expect("a server has a name"));
     }
-    let accepted = switching_protocols(request, &Agreed::default());
+    let accepted = switching_protocols(request, &Negotiated::default());
     assert_eq!(accepted.status(), StatusCode::SWITCHING_PROTOCOLS);
     assert_eq!(accepted.headers()[header::SEC_WEBSOCKET_ACCEPT].len(), 28);
 }

@@ -10,7 +10,7 @@ use http::{Method, Response, StatusCode, Version};
 use http_body_util::Full;
 
 use crate::admission::{GateSettings, Origin, Reason, UpgradeError, from_header};
-use crate::websocket::{Answer, Compression, accept_key, is_valid_key};
+use crate::websocket::{AcceptedOffer, Compression, accept_key, is_valid_key};
 
 impl UpgradeError {
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
@@ -56,8 +56,8 @@ pub(super) fn check(request: &Parts, settings: &GateSettings) -> Result<(), Upgr
 
 /// What the server took of what the client offered.
 #[derive(Debug, Default)]
-pub(super) struct Agreed {
-    pub(super) compression: Option<Answer>,
+pub(super) struct Negotiated {
+    pub(super) compression: Option<AcceptedOffer>,
     pub(super) subprotocol: Option<HeaderValue>,
 }
 
@@ -99,13 +99,13 @@ pub(super) fn is_silence<B>(response: &Response<B>) -> bool {
 struct Silence;
 
 /// What is agreed on compression, when `request` offers it.
-pub(super) fn compression(settings: &Compression, request: &Parts) -> Option<Answer> {
+pub(super) fn compression(settings: &Compression, request: &Parts) -> Option<AcceptedOffer> {
     let offers = request.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     settings.answer(offers.iter().filter_map(|offer| offer.to_str().ok()))
 }
 
 /// The answer that switches protocols.
-pub(super) fn switching_protocols(request: &Parts, agreed: &Agreed) -> Response<Full<Bytes>> {
+pub(super) fn switching_protocols(request: &Parts, agreed: &Negotiated) -> Response<Full<Bytes>> {
     let key = request.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_handshake_is_answered_with_the_proof() {
         assert_eq!(status(&request()), 101);
-        let response = switching_protocols(&request(), &Agreed::default());
+        let response = switching_protocols(&request(), &Negotiated::default());
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 

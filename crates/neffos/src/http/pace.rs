@@ -22,14 +22,14 @@ pub(super) struct PaceLimits {
 /// What one connection waits for, and since when.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    stage: Stage,
+    stage: PaceStage,
     stalled: Option<Instant>,
     /// Since when the client has sent all that it will send, or the last time that it took bytes after that.
     half_closed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum PaceStage {
     /// For the head of the first request, or of one that has begun.
     Head(Instant),
     /// For the end of an answer.
@@ -40,23 +40,23 @@ enum Stage {
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { stage: Stage::Head(now), stalled: None, half_closed: None }
+        Self { stage: PaceStage::Head(now), stalled: None, half_closed: None }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Idle(_))
+        matches!(self.stage, PaceStage::Idle(_))
     }
 
     /// For how long nothing has been asked; zero: something is.
     pub(super) fn idle_for(&self, now: Instant) -> Duration {
         match self.stage {
-            Stage::Idle(since) => now.saturating_duration_since(since),
-            Stage::Head(_) | Stage::Answer(_) => Duration::ZERO,
+            PaceStage::Idle(since) => now.saturating_duration_since(since),
+            PaceStage::Head(_) | PaceStage::Answer(_) => Duration::ZERO,
         }
     }
 
     pub(super) fn is_answering(&self) -> bool {
-        matches!(self.stage, Stage::Answer(_))
+        matches!(self.stage, PaceStage::Answer(_))
     }
 
     /// Whether nothing is asked, and nothing waits to be written.
@@ -68,21 +68,21 @@ impl Pace {
     pub(super) fn received(&mut self, now: Instant) -> bool {
         let begins = self.is_idle();
         if begins {
-            self.stage = Stage::Head(now);
+            self.stage = PaceStage::Head(now);
         }
         begins
     }
 
     /// The head of a request is complete.
     pub(super) fn asked(&mut self, now: Instant) {
-        self.stage = Stage::Answer(now);
+        self.stage = PaceStage::Answer(now);
     }
 
     /// The whole answer has been handed over; true when the connection is idle now.
     pub(super) fn answered(&mut self, now: Instant) -> bool {
-        let ends = matches!(self.stage, Stage::Answer(_));
+        let ends = matches!(self.stage, PaceStage::Answer(_));
         if ends {
-            self.stage = Stage::Idle(now);
+            self.stage = PaceStage::Idle(now);
         }
         ends
     }
@@ -107,9 +107,9 @@ impl Pace {
     pub(super) fn deadline(&self, limits: &PaceLimits) -> Option<Instant> {
         let after = time_limit::end;
         let stage = match self.stage {
-            Stage::Head(since) => after(since, limits.head),
-            Stage::Answer(since) => after(since, limits.answer),
-            Stage::Idle(since) => after(since, limits.idle),
+            PaceStage::Head(since) => after(since, limits.head),
+            PaceStage::Answer(since) => after(since, limits.answer),
+            PaceStage::Idle(since) => after(since, limits.idle),
         };
         let silent = self.stalled.or(self.half_closed.filter(|_| self.is_answering()));
         let stall = silent.and_then(|since| after(since, limits.stall));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::visit::Idle;
-use crate::admission::{Refusal, RefusalCounts, network};
+use crate::admission::{RefusalReason, RefusalCounts, network};
 use crate::budget::{Budget, Charge};
 
 /// What a listener knows of its clients until they are websockets or gone.
@@ -39,7 +39,7 @@ struct Counts {
 
 /// How a client came in.
 pub(super) enum Entry {
-    Place(#[expect(dead_code, reason = "it is held")] Place),
+    Place(#[expect(dead_code, reason = "it is held")] HttpPlace),
     /// There is no room: it is answered once, soon.
     Seat(#[expect(dead_code, reason = "it is held")] Seat),
 }
@@ -64,11 +64,11 @@ impl Porch {
     }
 
     /// Makes room when the process has no file descriptor left.
-    pub(super) fn make_room(&self) -> Room {
+    pub(super) fn make_room(&self) -> FreedDescriptor {
         let evicted = (0..EVICTED_AT_ONCE).take_while(|_| self.evict(Duration::ZERO)).count();
         match evicted {
-            0 => self.seats.take().map_or(Room::None, Room::Seat),
-            _ => Room::Soon,
+            0 => self.seats.take().map_or(FreedDescriptor::None, FreedDescriptor::Seat),
+            _ => FreedDescriptor::Soon,
         }
     }
 
@@ -76,7 +76,7 @@ impl Porch {
     fn seat(&self) -> Option<Seat> {
         let seat = self.seats.take();
         if seat.is_none() {
-            self.refusals.add(Refusal::NoRoom);
+            self.refusals.add(RefusalReason::NoRoom);
         }
         seat
     }
@@ -85,12 +85,12 @@ impl Porch {
     fn evict(&self, rest: Duration) -> bool {
         let is_evicted = self.idle.evict(rest);
         if is_evicted {
-            self.refusals.add(Refusal::Evicted);
+            self.refusals.add(RefusalReason::Evicted);
         }
         is_evicted
     }
 
-    fn place(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
+    fn place(self: &Arc<Self>, address: SocketAddr) -> Option<HttpPlace> {
         let most = self.limits.per_address.filter(|most| *most > 0 && !address.ip().is_loopback());
         let address = most.map(|_| network(address.ip()));
         let mut counts = self.counts();
@@ -110,7 +110,7 @@ impl Porch {
         if let Some(address) = address {
             *counts.addresses.entry(address).or_default() += 1;
         }
-        Some(Place { porch: self.clone(), address, charge: self.budget.charge(CLIENT_BYTES) })
+        Some(HttpPlace { porch: self.clone(), address, charge: self.budget.charge(CLIENT_BYTES) })
     }
 
     /// Whether a connection is closed to free memory. None is when the clients of this listener, so many, hold little: then
@@ -125,7 +125,7 @@ impl Porch {
 }
 
 /// The action of a listener without file descriptors.
-pub(super) enum Room {
+pub(super) enum FreedDescriptor {
     /// Connections are being closed.
     Soon,
     /// One is free, for a client that is answered once.
@@ -134,14 +134,14 @@ pub(super) enum Room {
 }
 
 /// A place among those who speak HTTP.
-pub(super) struct Place {
+pub(super) struct HttpPlace {
     porch: Arc<Porch>,
     address: Option<IpAddr>,
     #[expect(dead_code, reason = "it is held")]
     charge: Charge,
 }
 
-impl Drop for Place {
+impl Drop for HttpPlace {
     fn drop(&mut self) {
         let mut counts = self.porch.counts();
         counts.all -= 1;
@@ -260,7 +260,7 @@ mod tests {
         assert!(entries[..2].iter().all(|entry| is_place(entry.as_ref())));
         assert!(entries[2..].iter().all(|entry| matches!(entry, Some(Entry::Seat(_)))));
         assert!(porch.enter(from("192.0.2.1")).is_none());
-        assert_eq!(porch.refusals.of(Refusal::NoRoom), 1);
+        assert_eq!(porch.refusals.of(RefusalReason::NoRoom), 1);
         assert!(is_place(porch.enter(from("192.0.2.2")).as_ref()));
         entries.remove(0);
         assert!(is_place(porch.enter(from("192.0.2.1")).as_ref()));
@@ -307,7 +307,7 @@ mod tests {
         let _operator = answered(&internal);
         let strangers: Vec<_> = (0..5).map(|_| answered(&public)).collect();
         let _load = budget.charge(100 * CLIENT_BYTES);
-        let evicted = |porch: &Porch| porch.refusals.of(Refusal::Evicted);
+        let evicted = |porch: &Porch| porch.refusals.of(RefusalReason::Evicted);
         // All are in use: a new client is answered once.
         assert!(!is_place(public.enter(from("192.0.2.2")).as_ref()) && evicted(&public) == 0);
         tokio::time::advance(REST).await;

@@ -30,7 +30,7 @@ use tower_service::Service;
 use super::handshake;
 use super::pace::PaceLimits;
 use super::paced::{PacedStream, Watched};
-use super::porch::{Complaint, Entry, Porch, PorchLimits, Room, is_out_of_files};
+use super::porch::{Complaint, Entry, Porch, PorchLimits, FreedDescriptor, is_out_of_files};
 use super::sockets::SocketOptions;
 use super::upgrade::{Handover, SHUT_GRACE};
 use super::visit::Visit;
@@ -198,11 +198,11 @@ async fn recover(
         return None;
     }
     complaint.say(err);
-    let room = if is_out_of_files(err) { porch.make_room() } else { Room::None };
+    let room = if is_out_of_files(err) { porch.make_room() } else { FreedDescriptor::None };
     match room {
-        Room::Soon => sleep(EVICTION_REST).await,
-        Room::None => sleep(ACCEPT_REST).await,
-        Room::Seat(seat) => {
+        FreedDescriptor::Soon => sleep(EVICTION_REST).await,
+        FreedDescriptor::None => sleep(ACCEPT_REST).await,
+        FreedDescriptor::Seat(seat) => {
             let (stream, address) = accept_now(listener)?;
             return Some((stream, porch.caller(address, Entry::Seat(seat))));
         }

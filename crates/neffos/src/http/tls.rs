@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::serve::{Caller, accept_all, answer};
 use super::upgrade::SHUT_GRACE;
-use crate::admission::Refusal;
+use crate::admission::RefusalReason;
 use crate::connection::{Metered, Secured};
 use crate::server::Server;
 use crate::time_limit;
@@ -91,8 +91,8 @@ where
             let refusal = match err.kind() {
                 // The budget has counted it. It says nothing of the client.
                 io::ErrorKind::OutOfMemory => return None,
-                io::ErrorKind::TimedOut => Refusal::TlsTimeout,
-                _ => Refusal::TlsFailure,
+                io::ErrorKind::TimedOut => RefusalReason::TlsTimeout,
+                _ => RefusalReason::TlsFailure,
             };
             gate.handshake_rates().count_failure(client);
             gate.refusals().add(refusal);

@@ -20,7 +20,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::handshake::{self, Agreed};
+use super::handshake::{self, Negotiated};
 use super::paced::PacedStream;
 use super::sockets::SocketOptions;
 use super::url_headers;
@@ -30,7 +30,7 @@ use crate::connection::Secured;
 use crate::connection::{Identity, Peer, Socket, Start, drive};
 use crate::server::Server;
 use crate::time_limit;
-use crate::websocket::Answer;
+use crate::websocket::AcceptedOffer;
 
 impl Server {
     /// Answers one request of an HTTP server made with hyper: a websocket handshake is accepted, and the connection lives
@@ -52,7 +52,7 @@ impl Server {
             }
             Ok((guest, agreed)) => {
                 let response = handshake::switching_protocols(&guest.request, &agreed);
-                let arrival = Arrival { server: self.clone(), guest, on_upgrade, is_ours: handover.is_some() };
+                let arrival = PendingUpgrade { server: self.clone(), guest, on_upgrade, is_ours: handover.is_some() };
                 match handover {
                     Some(handover) => handover.put(arrival),
                     None => drop(tokio::spawn(arrival.settle())),
@@ -103,7 +103,7 @@ impl Server {
         }
     }
 
-    fn admit(&self, request: Parts) -> Result<(Guest, Agreed), UpgradeError> {
+    fn admit(&self, request: Parts) -> Result<(Guest, Negotiated), UpgradeError> {
         if self.is_closed() {
             return Err(UpgradeError::new(handshake::why_closed(&request)));
         }
@@ -129,7 +129,7 @@ impl Server {
         refused.map_err(UpgradeError::new)
     }
 
-    fn negotiate(&self, request: Parts) -> Result<(Guest, Agreed), UpgradeError> {
+    fn negotiate(&self, request: Parts) -> Result<(Guest, Negotiated), UpgradeError> {
         let settings = &self.gate().settings;
         handshake::check(&request, settings)?;
         let budget = &self.hub().budget;
@@ -144,10 +144,10 @@ impl Server {
         if guest.identity.client_ip.is_none() {
             self.gate().warn_of_no_address();
         }
-        Ok((guest, Agreed { compression, subprotocol }))
+        Ok((guest, Negotiated { compression, subprotocol }))
     }
 
-    fn give_place(&self, mut request: Parts, compression: Option<&Answer>) -> Result<Guest, UpgradeError> {
+    fn give_place(&self, mut request: Parts, compression: Option<&AcceptedOffer>) -> Result<Guest, UpgradeError> {
         if self.is_closed() {
             return Err(UpgradeError::new(Reason::Closed));
         }
@@ -158,7 +158,7 @@ impl Server {
         url_headers::apply(&mut request, &settings.url_headers);
         let id = of_application(|| settings.ids.id(&request))?.map_err(|bad| UpgradeError::new(Reason::Id(bad)))?;
         let reconnect_tries = reconnect_tries(&request.headers);
-        let deflate = compression.map(Answer::window);
+        let deflate = compression.map(AcceptedOffer::window);
         let identity = Identity { id: id.into(), reconnect_tries, address, client_ip, deflate };
         Ok(Guest { request: Arc::new(request), identity, admission })
     }
@@ -190,7 +190,7 @@ struct Guest {
 }
 
 /// A client that was let in and waits for its socket.
-pub(super) struct Arrival {
+pub(super) struct PendingUpgrade {
     server: Server,
     guest: Guest,
     on_upgrade: OnUpgrade,
@@ -198,7 +198,7 @@ pub(super) struct Arrival {
     is_ours: bool,
 }
 
-impl Arrival {
+impl PendingUpgrade {
     /// Waits for the socket, and gives it to a task that holds nothing of the handshake.
     async fn settle(self) {
         if let Some(connection) = self.complete().await {
@@ -234,7 +234,7 @@ impl Arrival {
 /// which does no more than wait for the stream.
 #[derive(Default)]
 pub(super) struct Handover {
-    arrival: Mutex<Option<Arrival>>,
+    arrival: Mutex<Option<PendingUpgrade>>,
     has_begun: AtomicBool,
 }
 
@@ -260,15 +260,15 @@ impl Handover {
         self.arrival().is_some()
     }
 
-    pub(super) fn take(&self) -> Option<Arrival> {
+    pub(super) fn take(&self) -> Option<PendingUpgrade> {
         self.arrival().take()
     }
 
-    fn put(&self, arrival: Arrival) {
+    fn put(&self, arrival: PendingUpgrade) {
         *self.arrival() = Some(arrival);
     }
 
-    fn arrival(&self) -> MutexGuard<'_, Option<Arrival>> {
+    fn arrival(&self) -> MutexGuard<'_, Option<PendingUpgrade>> {
         self.arrival.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

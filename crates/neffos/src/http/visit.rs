@@ -12,7 +12,7 @@ use atomic_waker::AtomicWaker;
 use tokio::time::{Instant, sleep_until};
 
 use super::pace::{Pace, PaceLimits};
-use crate::admission::{Refusal, RefusalCounts};
+use crate::admission::{RefusalReason, RefusalCounts};
 use crate::lock::lock;
 
 /// The HTTP of one client.
@@ -95,7 +95,7 @@ impl Visit {
     /// those whose place was needed are counted already.
     pub(super) fn count_end(&self, refusals: &RefusalCounts) {
         if !self.is_evicted.load(Ordering::Acquire) && !self.pace().is_at_rest() {
-            refusals.add(Refusal::Timeout);
+            refusals.add(RefusalReason::Timeout);
         }
     }
 

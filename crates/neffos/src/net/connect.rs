@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep_until};
 
-use super::race::{Race, Step};
+use super::race::{Race, RaceStep};
 
 /// Opens a TCP connection to `host`, a name or an address (IPv6 without brackets), with `TCP_NODELAY` set.
 ///
@@ -55,13 +55,13 @@ where
     let mut attempts = FuturesUnordered::new();
     loop {
         let until = match race.step(Instant::now()) {
-            Step::Try(address) => {
+            RaceStep::Try(address) => {
                 let attempt = dial(address);
                 attempts.push(async move { (address, attempt.await) });
                 continue;
             }
-            Step::Wait(until) => until,
-            Step::Lost => return Err(race.into_error()),
+            RaceStep::Wait(until) => until,
+            RaceStep::Lost => return Err(race.into_error()),
         };
         tokio::select! {
             Some((address, outcome)) = attempts.next() => match outcome {

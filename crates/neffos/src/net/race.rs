@@ -19,7 +19,7 @@ pub(super) struct Race {
 
 /// What to do now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RaceStep {
     /// Try this address, too.
     Try(SocketAddr),
     /// Wait for an attempt to end, and until this instant at most.
@@ -36,17 +36,17 @@ impl Race {
         Self { waiting, running: 0, next_at: now, failures: Vec::new() }
     }
 
-    pub(super) fn step(&mut self, now: Instant) -> Step {
+    pub(super) fn step(&mut self, now: Instant) -> RaceStep {
         let is_due = self.running == 0 || now >= self.next_at;
         if !is_due {
-            return Step::Wait((!self.waiting.is_empty()).then_some(self.next_at));
+            return RaceStep::Wait((!self.waiting.is_empty()).then_some(self.next_at));
         }
         if let Some(address) = self.waiting.pop_front() {
             self.running += 1;
             self.next_at = now + ATTEMPT_DELAY;
-            return Step::Try(address);
+            return RaceStep::Try(address);
         }
-        if self.running > 0 { Step::Wait(None) } else { Step::Lost }
+        if self.running > 0 { RaceStep::Wait(None) } else { RaceStep::Lost }
     }
 
     /// Notes that an attempt has failed: the next address is tried at once.
@@ -56,7 +56,7 @@ impl Race {
         self.failures.push((address, error));
     }
 
-    /// Why no address could be reached, after [`Step::Lost`].
+    /// Why no address could be reached, after [`RaceStep::Lost`].
     pub(super) fn into_error(mut self) -> io::Error {
         match self.failures.len() {
             0 => io::Error::new(io::ErrorKind::NotFound, "the host has no address"),
@@ -122,10 +122,10 @@ mod tests {
         let start = Instant::now();
         let (six, four) = (address("[::1]:1"), address("1.0.0.1:1"));
         let mut race = Race::new([six, four], start);
-        assert_eq!(race.step(start), Step::Try(six));
-        assert_eq!(race.step(start), Step::Wait(Some(start + ATTEMPT_DELAY)));
-        assert_eq!(race.step(start + ATTEMPT_DELAY), Step::Try(four));
-        assert_eq!(race.step(start + ATTEMPT_DELAY), Step::Wait(None));
+        assert_eq!(race.step(start), RaceStep::Try(six));
+        assert_eq!(race.step(start), RaceStep::Wait(Some(start + ATTEMPT_DELAY)));
+        assert_eq!(race.step(start + ATTEMPT_DELAY), RaceStep::Try(four));
+        assert_eq!(race.step(start + ATTEMPT_DELAY), RaceStep::Wait(None));
     }
 
     #[test]
@@ -133,11 +133,11 @@ mod tests {
         let start = Instant::now();
         let (six, four) = (address("[::1]:1"), address("1.0.0.1:1"));
         let mut race = Race::new([six, four], start);
-        assert_eq!(race.step(start), Step::Try(six));
+        assert_eq!(race.step(start), RaceStep::Try(six));
         race.fail(six, refused(), start);
-        assert_eq!(race.step(start), Step::Try(four));
+        assert_eq!(race.step(start), RaceStep::Try(four));
         race.fail(four, refused(), start);
-        assert_eq!(race.step(start), Step::Lost);
+        assert_eq!(race.step(start), RaceStep::Lost);
         let error = race.into_error();
         assert_eq!(error.to_string(), "[::1]:1: connection refused; 1.0.0.1:1: connection refused");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_host_without_addresses_is_lost_at_once() {
         let mut race = Race::new([], Instant::now());
-        assert_eq!(race.step(Instant::now()), Step::Lost);
+        assert_eq!(race.step(Instant::now()), RaceStep::Lost);
         assert_eq!(race.into_error().to_string(), "the host has no address");
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let start = Instant::now();
         let mut race = Race::new((1..=100).map(|port| SocketAddr::from(([1, 0, 0, 1], port))), start);
         let mut tried = 0;
-        while let Step::Try(address) = race.step(start) {
+        while let RaceStep::Try(address) = race.step(start) {
             tried += 1;
             race.fail(address, refused(), start);
         }
@@ -178,12 +178,12 @@ mod tests {
             let (mut tried, mut running) = (Vec::new(), VecDeque::new());
             for fails in fails {
                 match race.step(now) {
-                    Step::Try(address) => {
+                    RaceStep::Try(address) => {
                         tried.push(address);
                         running.push_back(address);
                     }
-                    Step::Lost => break,
-                    Step::Wait(until) => match (until, running.pop_front()) {
+                    RaceStep::Lost => break,
+                    RaceStep::Wait(until) => match (until, running.pop_front()) {
                         (until, Some(address)) if fails || until.is_none() => race.fail(address, refused(), now),
                         (Some(until), address) => {
                             prop_assert!(until - now <= ATTEMPT_DELAY);

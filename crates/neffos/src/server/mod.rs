@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 pub use builder::ServerBuilder;
 pub use exclude::Exclude;
 
-use crate::admission::{Gate, Phase, Refusal, RefusedConnections};
+use crate::admission::{Gate, ServerPhase, RefusalReason, RefusedConnections};
 use crate::budget::{MemoryBudget, MemoryUsage};
 use crate::connection::{Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;
@@ -222,7 +222,7 @@ impl Server {
     /// How often clients were faster than the server's rates allow, since the start.
     pub fn rate_limited(&self) -> RateLimited {
         let count = |reason| self.gate().refusals().of(reason);
-        let (all, failed) = (count(Refusal::TooManyHandshakes), count(Refusal::TooManyFailures));
+        let (all, failed) = (count(RefusalReason::TooManyHandshakes), count(RefusalReason::TooManyFailures));
         self.hub.rate_limited().with_handshakes(all, failed)
     }
 
@@ -275,9 +275,9 @@ impl Server {
     /// Ends a connection that joined while the server was ending: the call that ended the server may have missed it.
     pub(crate) fn end_if_late(&self, peer: &Arc<Peer>) {
         match self.gate().phase() {
-            Phase::Open => {}
-            Phase::Draining => peer.drain(),
-            Phase::Closed => close_for_good(peer),
+            ServerPhase::Open => {}
+            ServerPhase::Draining => peer.drain(),
+            ServerPhase::Closed => close_for_good(peer),
         }
     }
 

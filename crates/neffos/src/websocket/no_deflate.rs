@@ -14,10 +14,10 @@ pub(crate) enum Window {}
 pub(crate) enum Packing {}
 
 #[derive(Debug)]
-pub(crate) enum Answer {}
+pub(crate) enum AcceptedOffer {}
 
 impl Compression {
-    pub(crate) fn answer<'a>(&self, _offers: impl Iterator<Item = &'a str>) -> Option<Answer> {
+    pub(crate) fn answer<'a>(&self, _offers: impl Iterator<Item = &'a str>) -> Option<AcceptedOffer> {
         match *self {}
     }
 
@@ -26,13 +26,13 @@ impl Compression {
     }
 }
 
-impl Answer {
+impl AcceptedOffer {
     pub(crate) fn window(&self) -> Window {
         match *self {}
     }
 }
 
-impl std::fmt::Display for Answer {
+impl std::fmt::Display for AcceptedOffer {
     fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {}
     }

@@ -17,7 +17,7 @@ mod pack;
 use std::num::NonZeroU8;
 
 pub(super) use codec::inflate;
-pub(crate) use offers::Answer;
+pub(crate) use offers::AcceptedOffer;
 pub(crate) use pack::pack;
 
 /// How messages are compressed for clients that offer it: permessage-deflate, each message by itself.
@@ -51,7 +51,7 @@ impl Compression {
 
     /// What to answer to a client's `Sec-WebSocket-Extensions`, of which there may be several; none when it offers nothing
     /// that can be kept.
-    pub(crate) fn answer<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<Answer> {
+    pub(crate) fn answer<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<AcceptedOffer> {
         offers::choose(offers)
     }
 

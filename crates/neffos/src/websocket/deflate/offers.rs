@@ -7,7 +7,7 @@ use super::Window;
 /// What a server answers to the offer that it takes: no context takeover on either side, and the windows that were asked
 /// for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct AcceptedOffer {
     server: Option<Window>,
     client: Option<Bits>,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bits(u8);
 
-impl Answer {
+impl AcceptedOffer {
     /// The window for what the server sends.
     pub(crate) fn window(&self) -> Window {
         self.server.unwrap_or(Window::LARGEST)
@@ -24,7 +24,7 @@ impl Answer {
 }
 
 /// As it stands in `Sec-WebSocket-Extensions`.
-impl fmt::Display for Answer {
+impl fmt::Display for AcceptedOffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}; {SERVER_CONTEXT}; {CLIENT_CONTEXT}")?;
         if let Some(window) = self.server {
@@ -38,16 +38,16 @@ impl fmt::Display for Answer {
 }
 
 /// Takes the first offer that can be kept as it stands. Others, and other extensions, are passed over.
-pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Answer> {
+pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<AcceptedOffer> {
     headers.flat_map(|header| split(header, ',')).find_map(take)
 }
 
-fn take(offer: &str) -> Option<Answer> {
+fn take(offer: &str) -> Option<AcceptedOffer> {
     let mut parts = split(offer, ';').map(str::trim);
     if parts.next() != Some(NAME) {
         return None;
     }
-    let mut answer = Answer { server: None, client: None };
+    let mut answer = AcceptedOffer { server: None, client: None };
     let mut seen = Vec::new();
     for part in parts {
         let (name, value) = parameter(part);
