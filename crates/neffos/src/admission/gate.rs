@@ -17,7 +17,7 @@ use super::forwarded::Forwarded;
 use super::handshake_rates::HandshakeRates;
 use super::ids::{Ids, random_id};
 use super::origins::{HostPattern, Origins};
-use super::refusals::{RefusalReason, RefusalCounts};
+use super::refusals::{RefusalCounts, RefusalReason};
 use super::subprotocols::Subprotocols;
 use super::upgrade_error::UpgradeError;
 use crate::rate::Rate;

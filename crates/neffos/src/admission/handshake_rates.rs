@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::address_rate::AddressRate;
-use super::refusals::{RefusalReason, RefusalCounts};
+use super::refusals::{RefusalCounts, RefusalReason};
 use crate::rate::Rate;
 
 /// How often the client at each address may send handshakes. A client without a counted address has no limit.

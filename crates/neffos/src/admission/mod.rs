@@ -28,6 +28,6 @@ pub(crate) use ids::Ids;
 pub use ids::random_id;
 pub(crate) use origins::{HostPattern, Origin, from_header};
 pub use refusals::RefusedConnections;
-pub(crate) use refusals::{RefusalReason, RefusalCounts};
+pub(crate) use refusals::{RefusalCounts, RefusalReason};
 pub(crate) use upgrade_error::Reason;
 pub use upgrade_error::UpgradeError;

@@ -138,8 +138,12 @@ impl Dialer {
                 }
                 ClientGreetingStep::Refused(text) => return Err(Error::refused(text)),
                 ClientGreetingStep::Closed(frame) => return Err(closed(frame.as_ref())),
-                ClientGreetingStep::Broken(violation) => return Err(give_up(stream, violation.code(), violation.reason()).await),
-                ClientGreetingStep::Flood => return Err(give_up(stream, CloseCode::POLICY, "too much before the welcome").await),
+                ClientGreetingStep::Broken(violation) => {
+                    return Err(give_up(stream, violation.code(), violation.reason()).await);
+                }
+                ClientGreetingStep::Flood => {
+                    return Err(give_up(stream, CloseCode::POLICY, "too much before the welcome").await);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::fanout::{OutboxLimits, Overflow};
-use crate::session::{GreetingLimits, Bounds, ForeignRooms, Rates, SessionLimits};
+use crate::session::{Bounds, ForeignRooms, GreetingLimits, Rates, SessionLimits};
 use crate::websocket::{Compression, ReadLimits};
 
 /// The limits of each connection that servers and clients share, for

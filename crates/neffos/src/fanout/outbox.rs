@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::chunk::Chunk;
 use super::counters::Tally;
-use super::queue::{Class, QueuedFrame, FrameQueue};
+use super::queue::{Class, FrameQueue, QueuedFrame};
 
 /// What happens to a broadcast for a connection whose outbox is full.
 ///

@@ -22,7 +22,7 @@ use super::dispatch::Dispatcher;
 use super::index::Index;
 use super::pending::{Batch, Pending};
 use super::runtimes::Runtimes;
-use super::walk::{WalkProgress, Surroundings, Walk};
+use super::walk::{Surroundings, Walk, WalkProgress};
 use crate::lock::lock;
 
 pub(crate) struct Shard<M> {

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Version};
 
-use super::handshake::{Negotiated, MAX_URL, check, switching_protocols};
+use super::handshake::{MAX_URL, Negotiated, check, switching_protocols};
 use super::url_headers;
 use crate::admission::GateSettings;
 

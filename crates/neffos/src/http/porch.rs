@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::visit::Idle;
-use crate::admission::{RefusalReason, RefusalCounts, network};
+use crate::admission::{RefusalCounts, RefusalReason, network};
 use crate::budget::{Budget, Charge};
 
 /// What a listener knows of its clients until they are websockets or gone.

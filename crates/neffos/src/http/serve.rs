@@ -30,7 +30,7 @@ use tower_service::Service;
 use super::handshake;
 use super::pace::PaceLimits;
 use super::paced::{PacedStream, Watched};
-use super::porch::{Complaint, Entry, Porch, PorchLimits, FreedDescriptor, is_out_of_files};
+use super::porch::{Complaint, Entry, FreedDescriptor, Porch, PorchLimits, is_out_of_files};
 use super::sockets::SocketOptions;
 use super::upgrade::{Handover, SHUT_GRACE};
 use super::visit::Visit;

@@ -12,7 +12,7 @@ use atomic_waker::AtomicWaker;
 use tokio::time::{Instant, sleep_until};
 
 use super::pace::{Pace, PaceLimits};
-use crate::admission::{RefusalReason, RefusalCounts};
+use crate::admission::{RefusalCounts, RefusalReason};
 use crate::lock::lock;
 
 /// The HTTP of one client.

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::message::wire::NativeMode;
 use crate::session::{
-    GreetingLimits, Action, Bounds, Effect, ForeignRooms, RawMessage, Outcome, OpenAsk, Rates, Rules, Session, SessionLimits,
+    Action, Bounds, Effect, ForeignRooms, GreetingLimits, OpenAsk, Outcome, Rates, RawMessage, Rules, Session,
+    SessionLimits,
 };
 use crate::websocket::{Kind, Role};
 
@@ -69,7 +70,8 @@ impl Protocol {
         let token = self.session.new_token();
         let pending = OpenAsk { namespace: (&*self.side.namespace).into(), effect: Effect::Nothing, waiter: () };
         self.session.open_ask(token.clone(), pending, 0).expect("requests without a bound");
-        let frame = RawMessage { kind: Kind::Text, data: Bytes::copy_from_slice(format!("{token};;;;0;0;").as_bytes()) };
+        let frame =
+            RawMessage { kind: Kind::Text, data: Bytes::copy_from_slice(format!("{token};;;;0;0;").as_bytes()) };
         matches!(self.session.handle_frame(frame, self.now, &self.side), Some(Action::Deliver(..)))
     }
 }

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 pub use builder::ServerBuilder;
 pub use exclude::Exclude;
 
-use crate::admission::{Gate, ServerPhase, RefusalReason, RefusedConnections};
+use crate::admission::{Gate, RefusalReason, RefusedConnections, ServerPhase};
 use crate::budget::{MemoryBudget, MemoryUsage};
 use crate::connection::{Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;

@@ -85,7 +85,9 @@ impl MembershipChange {
     /// A server's handler decides before anything changes. A client's handler is notified at the end.
     pub(super) fn disconnect_for_peer(role: Role, namespace: Arc<str>, request: Box<Message>) -> Self {
         let steps: &[Planned] = match role {
-            Role::Server => &[Planned::Consent, Planned::TakeEffect, Planned::Settle, Planned::TellRooms, Planned::Reply],
+            Role::Server => {
+                &[Planned::Consent, Planned::TakeEffect, Planned::Settle, Planned::TellRooms, Planned::Reply]
+            }
             Role::Client => &[Planned::TakeEffect, Planned::Settle, Planned::TellRooms, Planned::Reply, Planned::Tell],
         };
         Self::for_peer(ChangeKind::Disconnect, namespace, None, request, steps)

@@ -9,7 +9,7 @@ use super::asks::OpenAsk;
 use super::deadlines::{Due, EndLimits};
 use super::limits::SessionLimits;
 use super::membership::Memberships;
-use super::state::{Session, EndStage, Work};
+use super::state::{EndStage, Session, Work};
 use super::teardown::Teardown;
 use crate::time_limit;
 

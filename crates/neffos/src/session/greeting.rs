@@ -24,7 +24,7 @@ struct Opening {
 
 /// One websocket message as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct RawMessage {
     pub(crate) kind: Kind,
     pub(crate) data: Bytes,
 }
@@ -158,7 +158,7 @@ mod tests {
 
     const LIMITS: GreetingLimits = GreetingLimits { frames: 2, bytes: 10 };
 
-    fn text(data: &'static str) -> Frame {
+    fn text(data: &'static str) -> RawMessage {
         RawMessage { kind: Kind::Text, data: Bytes::from_static(data.as_bytes()) }
     }
 

@@ -3,9 +3,9 @@
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
-use super::greeting::{GreetingStep, RawMessage};
-use super::action::{Action, ReplyAndClose, Dropped};
+use super::action::{Action, Dropped, ReplyAndClose};
 use super::asks::{CLIENT_TOKEN, Match, OpenAsk, is_made_by};
+use super::greeting::{GreetingStep, RawMessage};
 use super::limits::Rules;
 use super::rates::RateKind;
 use super::state::{Excess, Session};

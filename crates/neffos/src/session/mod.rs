@@ -11,13 +11,13 @@
 //! - `greeting.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: the queue
 //!   of events. `deadlines.rs`: times. `rates.rs`: how fast the peer may send.
 
-mod greeting;
 mod action;
 mod asks;
 mod change;
 mod deadlines;
 mod decide;
 mod end;
+mod greeting;
 mod inbox;
 mod incoming;
 mod limits;
@@ -31,12 +31,12 @@ mod teardown;
 mod tests;
 mod work;
 
-pub(crate) use greeting::{GreetingLimits, RawMessage, Refusal};
-pub(crate) use action::{Action, ReplyAndClose, Dropped, IndexChange};
+pub(crate) use action::{Action, Dropped, IndexChange, ReplyAndClose};
 pub(crate) use asks::{Effect, OpenAsk, new_token};
 pub(crate) use change::{ChangeStep, MembershipChange};
 pub(crate) use deadlines::{Due, EndLimits};
 pub(crate) use decide::check_name;
+pub(crate) use greeting::{GreetingLimits, RawMessage, Refusal};
 pub(crate) use inbox::size as event_size;
 pub(crate) use limits::{Bounds, ForeignRooms, Rules, SessionLimits};
 pub(crate) use membership::{Membership, Memberships};

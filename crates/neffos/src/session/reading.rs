@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::action::Action;
 use super::limits::{Rules, SessionLimits};
 use super::rates::{Meter, RateKind, RateVerdict};
-use super::state::{Excess, Session, EndStage};
+use super::state::{EndStage, Excess, Session};
 use crate::budget::Pressure;
 
 /// Whether more is read.

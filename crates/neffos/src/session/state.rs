@@ -5,11 +5,11 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
-use super::greeting::Greeting;
 use super::action::IndexChange;
 use super::asks::{Asks, Effect, OpenAsk};
 use super::change::MembershipChange;
 use super::deadlines::Deadlines;
+use super::greeting::Greeting;
 use super::inbox::Inbox;
 use super::limits::Rules;
 use super::membership::Membership;

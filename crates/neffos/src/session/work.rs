@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::greeting::Refusal;
-use super::action::{Action, ReplyAndClose, IndexChange};
+use super::action::{Action, IndexChange, ReplyAndClose};
 use super::asks::Effect;
 use super::change::{ChangeStep, MembershipChange};
 use super::decide::Decision;
+use super::greeting::Refusal;
 use super::limits::Rules;
 use super::outcome::{Denial, Outcome, PANICKED};
-use super::state::{Session, EndStage, Work};
+use super::state::{EndStage, Session, Work};
 use crate::error::BAD_NAMESPACE;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};

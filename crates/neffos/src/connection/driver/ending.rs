@@ -15,10 +15,16 @@ use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 impl Driver {
+    /// Gives up what has taken too long; false when nothing has, and the task may wait. Then the budget knows what it holds.
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let limits = &self.peer.hub().session_limits;
-            let Some(next) = self.peer.session().next_timeout(limits) else { return false };
+            let (next, unhandled) = {
+                let session = self.peer.session();
+                (session.next_timeout(limits), session.unhandled())
+            };
+            self.account(unhandled);
+            let Some(next) = next else { return false };
             // A later deadline waits until the timer has fired: that is cheaper than setting it with every message.
             if next < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(next);
@@ -69,8 +75,7 @@ impl Driver {
 
     fn give_up_handlers(&mut self) {
         tracing::warn!(conn = &**self.peer.id(), "a handler outlived its connection for too long and was stopped");
-        self.job = None;
-        self.claim = None;
+        (self.job, self.claim, self.is_at_work) = (None, None, false);
         self.peer.input().set_handled(0);
         let grace = self.peer.hub().limits.handler_grace;
         self.peer.session().give_up_handlers(Instant::now(), grace);

@@ -71,6 +71,8 @@ struct Driver {
     violation: Option<Box<CloseFrame>>,
     /// The greeting is over.
     is_greeted: bool,
+    /// The session has work at hand.
+    is_at_work: bool,
     /// The socket did not take everything when it was last tried.
     was_stuck: bool,
     /// The peer's close frame has come: nothing more will.
@@ -117,6 +119,7 @@ impl Driver {
             owes_flush: false,
             violation: None,
             is_greeted: false,
+            is_at_work: false,
             was_stuck: false,
             peer_closed: false,
             peer_closed_first: false,
@@ -153,16 +156,14 @@ impl Driver {
         }
         let end = self.take_turns(cx);
         self.answer_pings();
-        self.account();
         end
     }
 
-    /// Tells the memory budget how much the connection has received and not yet handled.
-    fn account(&self) {
-        let peer = &self.peer;
+    /// Tells the memory budget how much the connection has received and not yet handled, `unhandled` bytes of it in the session.
+    fn account(&self, unhandled: usize) {
         let unread = self.unread.as_ref().map_or(0, |bytes| bytes.len());
-        let held = peer.session().unhandled() + unread + self.reader.room() + peer.input().handled();
-        peer.input().set(held, &peer.hub().budget);
+        let input = self.peer.input();
+        input.set(unhandled + unread + self.reader.room() + input.handled(), &self.peer.hub().budget);
     }
 
     /// Gives up what it holds, when the server needs the memory.

@@ -46,8 +46,7 @@ impl Driver {
                     true
                 }
                 Poll::Ready(Ok(count)) => {
-                    self.note_read(count);
-                    self.feed(&buffer[..count]);
+                    self.take_in(&buffer[..count], count);
                     true
                 }
             }
@@ -58,14 +57,10 @@ impl Driver {
     fn read_on(&mut self, mut unread: Box<Bytes>, cx: &mut Context<'_>) -> bool {
         let moved = io::poll(&self.peer, cx, None);
         self.note_written(moved.written);
-        let left = self.handle_frames(&unread).len();
+        let left = self.handle_frames(&unread, 0).len();
         unread.advance(unread.len() - left);
         self.unread = (left > 0).then_some(unread);
         true
-    }
-
-    fn note_read(&self, count: usize) {
-        self.peer.session().handle_bytes(count, Instant::now(), &**self.peer.hub());
     }
 
     pub(super) fn note_written(&mut self, Written { some, stuck }: Written) {
@@ -89,19 +84,24 @@ impl Driver {
         is_paused
     }
 
-    /// Handles bytes that were read; those beyond the bound of one poll are kept for the next.
+    /// Handles bytes that came with the handshake.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
-        let rest = self.handle_frames(bytes);
+        self.take_in(bytes, 0);
+    }
+
+    /// Handles bytes, `arrived` of which were just read. Those beyond the bound of one poll are kept for the next.
+    fn take_in(&mut self, bytes: &[u8], arrived: usize) {
+        let rest = self.handle_frames(bytes, arrived);
         if !rest.is_empty() {
             self.unread = Some(Box::new(Bytes::copy_from_slice(rest)));
         }
     }
 
     /// Handles as many frames as this poll still may; returns the rest of `bytes`.
-    fn handle_frames<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+    fn handle_frames<'a>(&mut self, mut bytes: &'a [u8], mut arrived: usize) -> &'a [u8] {
         let mut received = Received::default();
         loop {
-            match self.next_frame(&mut bytes, &mut received) {
+            match self.next_frame(&mut bytes, &mut arrived, &mut received) {
                 Next::Action(action) => self.perform(action),
                 Next::Control(incoming) => self.receive(incoming),
                 Next::Violation(frame) => {
@@ -118,9 +118,13 @@ impl Driver {
     }
 
     /// Hands messages to the session, under one lock, until there is something to do.
-    fn next_frame(&mut self, bytes: &mut &[u8], received: &mut Received) -> Next {
+    fn next_frame(&mut self, bytes: &mut &[u8], arrived: &mut usize, received: &mut Received) -> Next {
         let (hub, now) = (self.peer.hub(), Instant::now());
         let mut session = self.peer.session();
+        match std::mem::take(arrived) {
+            0 => {}
+            count => session.handle_bytes(count, now, &**hub),
+        }
         while self.frames > 0 && session.is_within_rates() {
             self.frames -= 1;
             let incoming = match self.reader.read(bytes) {
@@ -134,7 +138,9 @@ impl Driver {
                 session.count_frame(now, &**hub);
             }
             let action = match incoming {
-                Incoming::Message { kind, data } if is_open => session.handle_frame(RawMessage { kind, data }, now, &**hub),
+                Incoming::Message { kind, data } if is_open => {
+                    session.handle_frame(RawMessage { kind, data }, now, &**hub)
+                }
                 Incoming::Message { .. } => None,
                 control => return Next::Control(control),
             };
@@ -151,7 +157,9 @@ impl Driver {
 
     pub(super) fn receive(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Message { kind, data } if !self.peer.is_closed() => self.receive_message(RawMessage { kind, data }),
+            Incoming::Message { kind, data } if !self.peer.is_closed() => {
+                self.receive_message(RawMessage { kind, data })
+            }
             Incoming::Ping(payload) if self.pongs < PONGS_PER_POLL => self.pong(&payload),
             // Only the last of so many is answered.
             Incoming::Ping(payload) => self.ping = Some(Box::new(payload)),

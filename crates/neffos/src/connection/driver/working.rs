@@ -9,12 +9,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Driver;
+use crate::connection::hub::Hub;
 use crate::connection::running::{OutcomeFuture, Running};
 use crate::connection::waiter::Waiter;
 use crate::exchange::Claim;
 use crate::fanout::Member;
 use crate::message::Message;
-use crate::session::{self, Action, ReplyAndClose, Dropped, IndexChange, Outcome, Refusal};
+use crate::session::{self, Action, Dropped, IndexChange, Outcome, Refusal, ReplyAndClose, Session};
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 /// An action of the session that is not complete.
@@ -57,7 +58,7 @@ impl Driver {
         let is_job = self.job.is_some();
         let mut next = match is_job {
             true => self.poll_job(cx),
-            false => Poll::Ready(self.peer.session().poll_action(&**self.peer.hub())),
+            false => Poll::Ready(self.ask_session(|session, hub| session.poll_action(hub))),
         };
         let mut did_something = is_job && next.is_ready();
         while let Poll::Ready(Some(action)) = next {
@@ -74,40 +75,56 @@ impl Driver {
     fn note_job(&mut self) {
         let handled = self.job.as_ref().map_or(0, |job| job.size() + self.peer.session().bytes_at_hand());
         self.peer.input().set_handled(handled);
-        if self.claim.is_some() && !self.peer.session().is_at_work() {
+        if !self.is_at_work {
             self.claim = None;
         }
     }
 
     /// The next action of the work at hand. Pending while the job runs.
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Option<Action<Waiter>>> {
-        let hub = self.peer.hub();
-        let Some(job) = &mut self.job else { return Poll::Ready(self.peer.session().continue_work(&**hub)) };
+        let Some(job) = &mut self.job else { return Poll::Ready(self.continue_work()) };
         let done = ready!(job.poll(cx));
         self.job = None;
         Poll::Ready(match done {
             Done::Handler(message, outcome) => {
                 self.peer.report_panic(&message, &outcome);
-                self.peer.session().handle_handler_done(message, outcome, &**hub)
+                self.ask_session(|session, hub| session.handle_handler_done(message, outcome, hub))
             }
             Done::Admission(outcome) => self.handle_admission(outcome),
             Done::Waited(claim) => {
                 if let Some(claim) = claim {
                     self.claim = Some(Box::new(claim));
                 }
-                self.peer.session().continue_work(&**hub)
+                self.continue_work()
             }
         })
     }
 
-    fn handle_admission(&self, outcome: Outcome) -> Option<Action<Waiter>> {
-        let hub = self.peer.hub();
+    fn continue_work(&mut self) -> Option<Action<Waiter>> {
+        if !self.is_at_work {
+            return None;
+        }
+        self.ask_session(|session, hub| session.continue_work(hub))
+    }
+
+    fn handle_admission(&mut self, outcome: Outcome) -> Option<Action<Waiter>> {
         let refusal = outcome.refusal();
         if let Some(refusal) = &refusal {
             tracing::debug!(conn = &**self.peer.id(), reason = refusal.text.as_str(), "refused");
-            hub.app.note_refused(self.peer.client_ip());
+            self.peer.hub().app.note_refused(self.peer.client_ip());
         }
-        self.peer.session().handle_admission(refusal, &**hub)
+        self.ask_session(|session, hub| session.handle_admission(refusal, hub))
+    }
+
+    /// The next action of the session. Most events are complete with it: the session need not be asked again.
+    fn ask_session(
+        &mut self,
+        next: impl FnOnce(&mut Session<Waiter>, &Hub) -> Option<Action<Waiter>>,
+    ) -> Option<Action<Waiter>> {
+        let mut session = self.peer.session();
+        let action = next(&mut session, self.peer.hub());
+        self.is_at_work = session.is_at_work();
+        action
     }
 
     /// True when there was something to do.
