@@ -72,6 +72,6 @@ cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn,
 cargo xtask fuzz       looks for bytes that break a promise: five minutes for each program of `fuzz`, with --brief seconds
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
 cargo xtask client     builds clients/js/neffos.js from clients/js/src, and minifies it for servers; `test` checks that it was done
-cargo xtask layers     checks that the modules of crates/neffos depend one way, and that the pure ones stay pure
+cargo xtask layers     checks that the modules of crates/neffos depend one way, that pure files stay pure, and that no file is too long
 cargo xtask autobahn   runs all of Autobahn's cases against `scenario` and `client`; `--accept` writes down how they end as expected
 cargo xtask help       prints this, and `cargo tools help` how to measure";

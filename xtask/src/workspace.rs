@@ -54,6 +54,15 @@ impl Workspace {
         found
     }
 
+    /// The `src` folders of all packages, below the root.
+    pub fn sources(&self) -> impl Iterator<Item = PathBuf> {
+        let root = self.metadata["workspace_root"].as_str().unwrap_or_default();
+        array(&self.metadata["packages"]).filter_map(move |package| {
+            let manifest = Path::new(package["manifest_path"].as_str()?);
+            Some(manifest.strip_prefix(root).ok()?.parent()?.join("src"))
+        })
+    }
+
     /// Which package names which other package in its manifest, for whatever purpose.
     pub fn dependencies(&self) -> impl Iterator<Item = (&str, &str)> {
         array(&self.metadata["packages"]).flat_map(|package| {

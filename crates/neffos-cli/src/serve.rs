@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use neffos::{Rate, Server};
 use tokio::net::TcpListener;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::sleep;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -78,6 +78,19 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
         ended = &mut serving => return Err(early_end(ended)),
     }
     app.leaving.store(true, Ordering::Relaxed);
+    drain(&server, delay, &mut signals, serving).await?;
+    reloading.abort();
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Closes all connections, after `delay`. A signal meanwhile ends it early.
+async fn drain(
+    server: &Server,
+    delay: Duration,
+    signals: &mut Signals,
+    serving: JoinHandle<io::Result<()>>,
+) -> Result<(), Failure> {
     if delay > Duration::ZERO {
         tracing::info!(?delay, "not ready; draining begins after the delay");
         tokio::select! {
@@ -91,8 +104,6 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
         () = async { server.shutdown().await; serving.await.ok(); } => {}
         () = signals.next() => return Err(Failure::run("ended by a second signal")),
     }
-    reloading.abort();
-    tracing::info!("ended");
     Ok(())
 }
 

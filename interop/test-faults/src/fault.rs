@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use brokers::{Flow, Proxy, Toward};
+use neffos::ClusterStatus;
 use tokio::time::Instant;
 
 use crate::broker::Broker;
 use crate::stand::{Moment, Stand};
-use crate::trial::given_up;
 
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +211,11 @@ impl fmt::Display for Fault {
             Self::HalfOpen(Reach::First) => "one way half-open",
         })
     }
+}
+
+/// What a sender has counted as lost, perhaps, since it started.
+fn given_up(status: &ClusterStatus) -> usize {
+    (status.uncertain + status.dropped) as usize
 }
 
 /// More than is needed for what is said, in small portions.

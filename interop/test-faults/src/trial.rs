@@ -116,11 +116,6 @@ impl Trial {
     }
 }
 
-/// What a sender has counted as lost, perhaps, since it started.
-pub(crate) fn given_up(status: &ClusterStatus) -> usize {
-    (status.uncertain + status.dropped) as usize
-}
-
 const SERVERS: usize = 3;
 /// Within which time all is well again after connections were cut. It is 0.02 s to 0.1 s on a machine that has nothing else to
 /// do; a request that is lost and never repeated costs 3 s.

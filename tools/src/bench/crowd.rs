@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use xtask::Result;
 use xtask::workspace::Workspace;
 
+use super::build;
 use super::options::Extent;
-use super::{Place, build};
+use super::place::Place;
 
 /// Lets each of the crowds come and go.
 ///

@@ -6,7 +6,7 @@
 //! - `against.rs`: ours of this commit beside ours of another.
 //! - `facts.rs`: the machine and the versions of a run.
 //! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
-//! - `page.rs`, `text.rs`: the page and its words.
+//! - `page.rs`, `text.rs`: the page and its words; `place.rs`: the files of a run.
 
 mod against;
 mod bars;
@@ -21,15 +21,15 @@ mod measures;
 mod obstacles;
 mod options;
 mod page;
+mod place;
 mod results;
 mod run;
 mod text;
 
-use std::path::PathBuf;
-
 use contestants::Contestant;
 use measures::{Measure, together};
 use options::{Extent, Options};
+use place::Place;
 use results::Results;
 use run::Stand;
 use serde_json::json;
@@ -118,32 +118,4 @@ fn take(
         }
     }
     Ok(())
-}
-
-/// Where everything is written. Only a whole run changes the project's page.
-#[derive(Debug)]
-struct Place {
-    results: PathBuf,
-    page: PathBuf,
-    plots: PathBuf,
-    logs: PathBuf,
-    /// Lines of JSON, one for each crowd.
-    in_memory: PathBuf,
-}
-
-impl Place {
-    fn of(workspace: &Workspace, options: &Options) -> Self {
-        let folder = workspace.target().join("bench");
-        let (results, docs) = match options.is_whole() {
-            true => ("RESULTS.json", PathBuf::from("docs")),
-            false => ("PART.json", folder.clone()),
-        };
-        Self {
-            results: folder.join(results),
-            page: docs.join("benchmarks.md"),
-            plots: docs.join("bench"),
-            logs: folder.join("logs"),
-            in_memory: folder.join("in-memory.json"),
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! The page, from the results. Everything but reading and writing files is pure.
+//! Writes the page and its pictures from the results.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,9 +11,10 @@ use xtask::Result;
 use super::bars::{BARS, Bar, Verdict};
 use super::contestants::{CONTESTANTS, Contestant, OURS};
 use super::measures::{BRIEF, MEASURES, Measure};
+use super::obstacles;
+use super::place::Place;
 use super::results::Results;
 use super::text::{IN_MEMORY, INTRO, METHOD, NOT_MEASURED, Picture, SECTIONS, Section};
-use super::{Place, obstacles};
 use crate::figures::{Figure, Spread, digits, thousands};
 use crate::plot::{self, Row};
 

@@ -16,7 +16,9 @@ use xtask::workspace::Workspace;
 
 use super::contestants::{API_KEY, Contestant, Program};
 use super::measures::{Measure, Mode};
-use super::{Options, Place, build, certificate, cluster, foreign};
+use super::options::Options;
+use super::place::Place;
+use super::{build, certificate, cluster, foreign};
 use crate::host;
 
 /// Where measuring takes place: programs, processor cores, files for what they complain about.

@@ -1,12 +1,16 @@
-//! `cargo xtask layers`: the modules of the library depend one way, and those that hold rules touch no world.
+//! `cargo xtask layers`: the modules of the library depend one way, pure code touches no world, and no file is too long.
 //!
-//! - `rules`: who may use what, and what the pure modules may not name
+//! - `rules`: which module may use which
+//! - `purity`: what the files that claim to be pure may not name
 //! - `cycles`: files that use each other in a circle
+//! - `length`: how long files are
 //! - `scan`: the paths that source names
 //! - `lexer`: source cut into words and signs
 
 mod cycles;
+mod length;
 mod lexer;
+mod purity;
 mod rules;
 mod scan;
 
@@ -14,44 +18,76 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cycles::Graph;
+use purity::Claims;
 use rules::Place;
+use scan::Mention;
 use xtask::Result;
 use xtask::steps;
 use xtask::workspace::Workspace;
 
-/// Checks every source file of the library, and the manifests of the workspace.
+/// Checks every source file of the workspace, and its manifests.
 ///
 /// # Errors
-/// When something depends the wrong way; the text names each such place.
+/// When something breaks a rule; the text names each such place.
 pub(crate) fn check(workspace: &Workspace) -> Result {
-    let sources = sources(Path::new(LIBRARY))?;
     let mut faults: Vec<String> = workspace.dependencies().filter_map(rules::wrong_dependency).collect();
-    for path in &sources {
-        let place = Place::new(path.strip_prefix(LIBRARY)?);
-        let found = scan::mentions(&steps::read(path)?, place.depth());
-        let at = |(line, fault)| format!("{}:{line}: {fault}", path.display());
-        faults.extend(found.iter().flat_map(|mention| place.faults(mention)).map(at));
-    }
-    for source in [LIBRARY, PROGRAM] {
-        faults.extend(circles(source)?);
+    faults.extend(length::faults_of_exceptions(Path::exists));
+    let mut count = 0;
+    for folder in workspace.sources() {
+        let files =
+            sources(&folder)?.into_iter().map(|path| Source::read(&folder, path)).collect::<Result<Vec<_>>>()?;
+        count += files.len();
+        faults.extend(faults_of_files(&folder, &files));
+        faults.extend(circles(&folder, &files));
     }
     if faults.is_empty() {
-        println!("{} files depend one way", sources.len());
+        println!("{count} files are as the rules say");
         return Ok(());
     }
     Err(faults.join("\n").into())
 }
 
-/// The circles of files below `source`, but those that are allowed.
-fn circles(source: &str) -> Result<Vec<String>> {
-    let mut graph = Graph::default();
-    for path in sources(Path::new(source))? {
-        let file = path.strip_prefix(source)?;
-        graph.add(file, &scan::mentions(&steps::read(&path)?, Place::new(file).depth()));
+/// A source file of a package.
+#[derive(Debug)]
+struct Source {
+    /// Below the root of the workspace.
+    path: PathBuf,
+    /// Below the package's `src`.
+    file: PathBuf,
+    text: String,
+    mentions: Vec<Mention>,
+}
+
+impl Source {
+    fn read(folder: &Path, path: PathBuf) -> Result<Self> {
+        let file = path.strip_prefix(folder)?.to_owned();
+        let text = steps::read(&path)?;
+        let mentions = scan::mentions(&text, Place::new(&file).depth());
+        Ok(Self { path, file, text, mentions })
     }
+}
+
+fn faults_of_files(folder: &Path, files: &[Source]) -> Vec<String> {
+    let mut claims = Claims::default();
+    files.iter().for_each(|source| claims.add(&source.path, &source.text));
+    let mut faults = Vec::new();
+    for Source { path, file, text, mentions } in files {
+        let place = Place::new(file);
+        let edges = mentions.iter().filter(|_| folder == Path::new(LIBRARY)).filter_map(|mention| place.fault(mention));
+        let at = |(line, fault)| format!("{}:{line}: {fault}", path.display());
+        faults.extend(edges.chain(claims.faults(path, mentions)).map(at));
+        faults.extend(length::fault(path, text).map(|fault| format!("{}: {fault}", path.display())));
+    }
+    faults
+}
+
+/// The circles of files below `folder`, but those that are allowed.
+fn circles(folder: &Path, files: &[Source]) -> Vec<String> {
+    let mut graph = Graph::default();
+    files.iter().for_each(|source| graph.add(&source.file, &source.mentions));
     let mut cycles = graph.cycles(MOST_FILES_IN_A_CIRCLE);
-    cycles.retain(|cycle| !rules::may_be_a_circle(&cycle.files));
-    Ok(cycles.iter().map(|cycle| format!("{source}: {cycle}")).collect())
+    cycles.retain(|cycle| !rules::may_be_a_circle(folder, &cycle.files));
+    cycles.iter().map(|cycle| format!("{}: {cycle}", folder.display())).collect()
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -69,5 +105,4 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 const LIBRARY: &str = "crates/neffos/src";
-const PROGRAM: &str = "crates/neffos-cli/src";
 const MOST_FILES_IN_A_CIRCLE: usize = 2;

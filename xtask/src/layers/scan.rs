@@ -154,7 +154,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-const CFG_TEST: [Token<'_>; 7] = [
+/// The attribute of code for tests.
+pub(crate) const CFG_TEST: [Token<'_>; 7] = [
     Token::Sign('#'),
     Token::Sign('['),
     Token::Word("cfg"),

@@ -1,4 +1,4 @@
-//! Encoded websocket frames, made once and shared by all who get them.
+//! Encoded websocket frames, made once and shared by all receivers. Pure.
 
 use std::ops::Range;
 use std::sync::Arc;

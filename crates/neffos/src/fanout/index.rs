@@ -1,4 +1,5 @@
 //! Who is where: namespace and room to members. A broadcast to ten members of a room costs ten, however many there are.
+//! Pure.
 
 use std::collections::HashMap;
 use std::ops::Range;
