@@ -14,7 +14,7 @@ mod test;
 
 use std::process::ExitCode;
 
-use xtask::steps::{Steps, command};
+use xtask::steps::Steps;
 use xtask::workspace::Workspace;
 use xtask::{Result, go};
 
@@ -44,7 +44,6 @@ fn run(arguments: &[&str]) -> Result {
         ["fuzz"] => fuzz::run(&mut steps, &workspace, fuzz::LONG)?,
         ["fuzz", "--brief"] => fuzz::run(&mut steps, &workspace, fuzz::BRIEF)?,
         ["go"] => go::run(&mut steps, &workspace)?,
-        ["bench" | "scaling", ..] => return moved(arguments),
         ["client"] => test::build_client(&mut steps)?,
         ["layers"] => return layers::check(&workspace),
         ["autobahn"] => {
@@ -58,11 +57,6 @@ fn run(arguments: &[&str]) -> Result {
     }
     steps.print_times();
     Ok(())
-}
-
-/// Runs a command that has moved to the measuring tools.
-fn moved(arguments: &[&str]) -> Result {
-    xtask::steps::run(command("cargo tools").args(arguments))
 }
 
 const HELP: &str = "\
