@@ -1,4 +1,4 @@
-//! What each thing costs, as `docs/bench/costs.json` has it from what was measured.
+//! The measured costs, in `docs/bench/costs.json`.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use xtask::Result;
 use xtask::steps::read;
 
-/// Everything, with where and when it was measured.
+/// All costs, with the place and the time of each measurement.
 #[derive(Debug)]
 pub(crate) struct Costs {
     pub(crate) node: NodeCosts,
@@ -15,35 +15,35 @@ pub(crate) struct Costs {
     all: Value,
 }
 
-/// Of one server by itself.
+/// The costs of a server without a cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct NodeCosts {
-    /// Processor time for a delivery that goes out alone, in microseconds, as all times here.
+    /// Processor time of a delivery that is written alone, in microseconds, as all times here.
     pub(crate) delivery_us: f64,
-    /// The same in a burst, where many go out together.
+    /// The same in a burst, where many are written together.
     pub(crate) burst_us: f64,
-    /// For a question and its answer: a read and a write.
+    /// Of an ask and its reply: a read and a write.
     pub(crate) ask_us: f64,
-    /// For a connection that comes.
+    /// Of a new connection.
     pub(crate) connect_us: f64,
     /// Memory of an idle connection.
     pub(crate) memory_kib: f64,
-    /// What the kernel takes for it.
+    /// Memory that the kernel holds for it.
     pub(crate) kernel_kib: f64,
 }
 
-/// Of a server among others, and of the broker between them: processor time in microseconds.
+/// The costs of a node of a cluster, and of its broker: processor time in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct BrokerCosts {
-    /// For a message that a client says: to read it, to decide, and to publish it.
+    /// For a message from a client: to read it, to decide, and to publish it.
     pub(crate) said_us: f64,
-    /// For a message that comes from another server, without the deliveries that follow.
+    /// For a message from another node, without its deliveries.
     pub(crate) heard_us: f64,
-    /// The broker's, for a message that comes alone.
+    /// The broker's, for a message that arrives alone.
     pub(crate) in_us: f64,
-    /// The broker's, for each copy of it that goes out.
+    /// The broker's, for each copy that it sends.
     pub(crate) out_us: f64,
-    /// The same of many that come together.
+    /// The same for messages that arrive together.
     pub(crate) said_many_us: f64,
     pub(crate) heard_many_us: f64,
     pub(crate) in_many_us: f64,
@@ -91,13 +91,13 @@ impl Costs {
         Ok(Self { node, redis: broker("redis")?, nats: broker("nats")?, all })
     }
 
-    /// What is told of a part beside its numbers.
+    /// A note about a part: commit, date or processor.
     pub(crate) fn note(&self, part: &str, name: &str) -> &str {
         self.all[part][name].as_str().unwrap_or("unknown")
     }
 }
 
-/// Keeps what was found out about one part.
+/// Saves the costs of one part.
 ///
 /// # Errors
 /// When the file cannot be read or written.

@@ -1,4 +1,4 @@
-//! What is read off a run, and what several runs amount to. Pure.
+//! The figures of a run, and the spread of several runs. Pure.
 
 use serde_json::Value;
 
@@ -9,25 +9,25 @@ pub(crate) enum Figure {
     Cost,
     /// The server's processor time for each message that was broadcast.
     PerBroadcast,
-    /// How much of the processor time is the kernel's.
+    /// The kernel's share of the processor time.
     KernelShare,
     P50,
     P99,
     /// Deliveries, asks or connections in a second.
     Rate,
-    /// By how much the server's process grows with each connection.
+    /// The growth of the server's process for each connection.
     MemoryEach,
-    /// The same, when all has been quiet for a while after what was measured.
+    /// The same, after a quiet time at the end of the run.
     MemoryAfter,
-    /// By how much the kernel's memory grows, for both ends of a connection.
+    /// The growth of the kernel's memory, for both ends of a connection.
     KernelEach,
     /// Processor time of the server that the sender is connected to, for each message.
     SendersCost,
-    /// That of the broker, for each message or connection.
+    /// Processor time of the broker, for each message or connection.
     BrokersCost,
-    /// Of both servers, at most.
+    /// The most connections of both servers to the broker.
     BrokersConnections,
-    /// Joins and leaves in a second, beside what is measured.
+    /// Joins and leaves in a second, beside the measured load.
     Changes,
 }
 
@@ -51,7 +51,7 @@ impl Figure {
         }
     }
 
-    /// By how much it is worse than `other`, where one of the two directions is worse.
+    /// How much worse `value` is than `other`, if one direction is worse.
     pub(crate) fn ratio(self, value: f64, other: f64) -> Option<f64> {
         match self {
             Self::Rate => Some(other / value),
@@ -61,7 +61,7 @@ impl Figure {
         .filter(|ratio| ratio.is_finite())
     }
 
-    /// Of one run as it is kept; none when it was not measured.
+    /// The figure of a saved run; none when it was not measured.
     pub(crate) fn of(self, run: &Value) -> Option<f64> {
         let (report, server) = (&run["report"], &run["report"]["server"]);
         match self {
@@ -87,13 +87,13 @@ impl Figure {
     }
 }
 
-/// What a process took, by the message that was sent; by the connection, where none was.
+/// Processor time of a process for each sent message, or for each connection when no message was sent.
 fn for_each_sent(report: &Value, process: &Value) -> Option<f64> {
     let sent = report["messages"].as_f64().or_else(|| report["connections"].as_f64())?;
     Some(process["processor_seconds"].as_f64()? * 1e6 / sent)
 }
 
-/// What was done: deliveries, asks or connections.
+/// The number of deliveries, asks or connections.
 fn things(report: &Value) -> Option<f64> {
     let counts = [&report["deliveries"]["received"], &report["messages"], &report["connections"]];
     counts.into_iter().find_map(Value::as_f64)
@@ -108,7 +108,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// None of nothing.
+    /// None without values.
     pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (least, most) = (*values.first()?, *values.last()?);
@@ -117,7 +117,7 @@ impl Spread {
     }
 }
 
-/// Three digits that count, thousands kept apart.
+/// Three significant digits, with thousands separated.
 pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         ..0.0995 => format!("{value:.3}"),
@@ -127,7 +127,7 @@ pub(crate) fn digits(value: f64) -> String {
     }
 }
 
-/// A whole number with its thousands kept apart.
+/// A whole number with thousands separated.
 pub(crate) fn thousands(whole: &str) -> String {
     let groups: Vec<_> = whole.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")

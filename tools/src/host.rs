@@ -1,4 +1,4 @@
-//! The machine that measures: what its kernel says, and which commit it measures.
+//! The machine that measures: facts from its kernel, and the commit.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ pub(crate) fn open_files() -> u64 {
     limit.split_whitespace().next().and_then(|limit| limit.parse().ok()).unwrap_or(u64::MAX)
 }
 
-/// Bytes that the kernel has taken for sockets and all else of its own.
+/// Bytes that the kernel holds for sockets and in its slabs.
 pub(crate) fn kernel_memory() -> u64 {
     let slab = kib("/proc/meminfo", "Slab");
     let sockets = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
@@ -25,7 +25,7 @@ pub(crate) fn kernel_memory() -> u64 {
     slab * 1024 + pages.and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE
 }
 
-/// What stands behind a name in one of the kernel's files; nothing where there is no such file.
+/// The value of a name in a file of the kernel; empty when there is no such file.
 pub(crate) fn field(path: &str, name: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name));
@@ -37,14 +37,14 @@ pub(crate) fn kib(path: &str, name: &str) -> u64 {
     field(path, name).split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }
 
-/// With a mark when something is not committed that could change a figure.
+/// The commit, with a mark when uncommitted changes could affect a figure.
 pub(crate) fn commit() -> String {
     let changed = said("git status --porcelain --untracked-files=no -- . :!docs");
     let mark = if changed.is_empty() { "" } else { " and changes" };
     said("git rev-parse --short HEAD") + mark
 }
 
-/// What a command prints; nothing when it cannot.
+/// The output of a command; empty when it fails.
 pub(crate) fn said(line: &str) -> String {
     output(&mut command(line)).unwrap_or_default().trim().to_owned()
 }

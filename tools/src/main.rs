@@ -1,9 +1,9 @@
 //! The project's measuring tools: `cargo tools help` lists them.
 //!
-//! - `bench/`: our server beside others; `scaling/`: what a cluster takes, by a model
+//! - `bench/`: our server beside others; `scaling/`: the load and the resources of a cluster, from a model
 //! - `broker/`: a Redis or a NATS to measure; `host.rs`: the machine that measures
 //! - `costs.rs`: the measured costs, which `bench` writes and `scaling` reads
-//! - `figures.rs`: what is read off a run; `plot.rs`: pictures of that
+//! - `figures.rs`: the figures of a run; `plot.rs`: pictures of them
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal: printing is its work")]
 

@@ -1,4 +1,4 @@
-//! Pictures: one bar for each row, on paper of their own, so that they can be read on dark pages, too. Pure.
+//! Pictures: one bar for each row, on a white ground, so that they can be read on dark pages too. Pure.
 
 use std::fmt::Write;
 

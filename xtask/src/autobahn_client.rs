@@ -82,7 +82,7 @@ fn with_kosoku(workspace: &Workspace, suite: &Environment, results: &Path) -> Re
     server.end(PATIENCE).map(drop)
 }
 
-/// Free until a moment ago; nobody else is given it so soon.
+/// An address that was free a moment ago; the kernel does not assign it again so soon.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -17,7 +17,7 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts `command`. Its standard output is ours to read; what it complains about goes to the terminal.
+    /// Starts `command`. Its standard output is read here; its standard error is the terminal.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -28,7 +28,7 @@ impl Background {
         let output = child.stdout.take().ok_or("no standard output")?;
         let (sender, lines) = channel();
         thread::spawn(move || {
-            // Reads on when nobody listens: a full pipe would stop the program.
+            // Reads on without a receiver: a full pipe would stop the program.
             for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
                 drop(sender.send(line));
             }
@@ -36,7 +36,7 @@ impl Background {
         Ok(Self { name, child, lines })
     }
 
-    /// Of its process.
+    /// The id of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

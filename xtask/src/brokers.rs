@@ -1,4 +1,4 @@
-//! The youngest brokers: what is promised over Debian's, which are some years old, is held up against them, too.
+//! The newest brokers: the promises are tested over them as well, since Debian's are some years old.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what a change must pass to be taken. What is quick to fail comes first.
+//! `cargo xtask ci`: the checks that each change must pass, quick ones first.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::python::Environment;
 use crate::subcommands::Subcommand;
 use crate::{autobahn, autobahn_client, brokers, fuzz, layers, test};
 
-/// What runs for every change: within half an hour on two cores, from nothing.
+/// Runs the checks of each change: within half an hour on two cores, from an empty target folder.
 ///
 /// # Errors
 /// At the first step that fails.
@@ -42,7 +42,7 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
     steps.command(&mut Subcommand::DENY.command(workspace, "deny check bans licenses sources"))
 }
 
-/// What runs for every change, and what takes longer to install or to run than it finds faults.
+/// Runs the checks of each change, and those that take too long for each change.
 ///
 /// # Errors
 /// At the first step that fails.
@@ -106,5 +106,5 @@ fn miri(steps: &mut Steps) -> Result {
     steps.command(miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "8"))
 }
 
-/// What is published, built from what is packed.
+/// Builds the published crates from their packages.
 const PACKED: &str = "cargo package -p neffos-tls -p neffos -p neffos-redis -p neffos-nats -p neffos-cli";

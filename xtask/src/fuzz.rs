@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: looks for bytes that break a promise, with every program of `fuzz` in turn.
+//! `cargo xtask fuzz`: looks for bytes that break a promise, with one program of `fuzz` after the other.
 
 use xtask::Result;
 use xtask::steps::{Steps, command};
@@ -20,8 +20,8 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, seconds: u32) -> Res
     Ok(())
 }
 
-/// Says whether they compile; what they know runs with `cargo test`. To build them with their instruments would take a change's
-/// run close to its half hour.
+/// Checks that they compile; `cargo test` runs their corpus. A build with instruments would take a change's run close to half an
+/// hour.
 ///
 /// # Errors
 /// When one does not.
@@ -30,12 +30,12 @@ pub(crate) fn check(steps: &mut Steps) -> Result {
     steps.command(check.env("RUSTFLAGS", "--cfg fuzzing"))
 }
 
-/// So many that most of what is easy to find is found.
+/// Seconds for each program: enough for most faults that are easy to find.
 pub(crate) const BRIEF: u32 = 3;
 pub(crate) const LONG: u32 = 300;
 const MANIFEST: &str = "fuzz/Cargo.toml";
-/// No code of ours is unsafe, so a sanitizer has little to find; without one the stable compiler will do, and runs are several
-/// times as many.
+/// The project has no unsafe code, so a sanitizer has little to find. Without one, the stable compiler is enough, and each second has
+/// several times as many runs.
 const HOW: &str = "--sanitizer none";
-/// One input is worth a few seconds and little memory; how the search goes is nobody's concern unless it finds something.
+/// An input may take a few seconds and little memory. Only a fault is printed.
 const LIMITS: &str = "-dict=fuzz/words.dict -timeout=10 -rss_limit_mb=512 -verbosity=0";

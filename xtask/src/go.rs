@@ -7,7 +7,7 @@ use crate::steps::{Steps, command, output};
 use crate::workspace::Workspace;
 use crate::{Result, machine};
 
-/// All there is to do in Go, and what it needs.
+/// Installs Go and the brokers, checks the module, and runs its tests.
 ///
 /// # Errors
 /// At the first that fails.
@@ -21,8 +21,8 @@ pub fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     test(steps, workspace)
 }
 
-/// Builds the servers, which other tests need, too, and runs the tests of the Go client, of ours on the servers, and of both
-/// kinds of servers in one cluster.
+/// Builds the servers, which other tests need as well. Runs the tests of the Go client, of this project's client with those servers,
+/// and of both kinds of servers in one cluster.
 ///
 /// # Errors
 /// At the first that fails.
@@ -39,7 +39,7 @@ pub fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.command(mixed.env("NEFFOS_GO_SERVERS", servers(workspace)))
 }
 
-/// Looks at form and at likely faults.
+/// Checks the format, and looks for likely faults.
 ///
 /// # Errors
 /// When there are any.
@@ -94,11 +94,11 @@ pub fn servers(workspace: &Workspace) -> PathBuf {
     workspace.target().join("go")
 }
 
-/// A version of neffos, and what builds it.
+/// A version of neffos, and the Go that builds it.
 #[derive(Debug, Clone, Copy)]
 pub struct Version {
     program: &'static str,
-    /// Any younger Go would do for the older version, too: this is for the same result everywhere.
+    /// Any newer Go could build the older version too. One version gives the same result everywhere.
     pub toolchain: &'static str,
     flags: &'static str,
 }
@@ -111,7 +111,7 @@ impl Version {
     }
 }
 
-/// A call of Go that leaves what is pinned as it is, whatever the user's own flags.
+/// A call of Go that changes no pinned version, and ignores the user's flags.
 fn pinned(toolchain: &str, line: &str) -> Command {
     let mut command = command(line);
     command.env("GOTOOLCHAIN", toolchain).env("GOFLAGS", "-mod=readonly -buildvcs=false");
@@ -120,7 +120,7 @@ fn pinned(toolchain: &str, line: &str) -> Command {
 
 const FOLDER: &str = "interop/go";
 const CENTRIFUGE: &str = "interop/yardsticks/centrifuge";
-/// A module that pins a version, and has no source of its own.
+/// A module that pins a version, and has no source.
 pub const CENTRIFUGO: &str = "interop/yardsticks/centrifugo";
 /// The versions that are tested and measured.
 pub const VERSIONS: [Version; 2] = [OLDER, YOUNGER];

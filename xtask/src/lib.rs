@@ -1,6 +1,6 @@
-//! What the project's commands share: `cargo xtask` and `cargo tools`.
+//! The part that the project's commands share: `cargo xtask` and `cargo tools`.
 //!
-//! - `workspace.rs`: what cargo knows; `machine.rs`: what must be installed
+//! - `workspace.rs`: facts from cargo; `machine.rs`: installation of programs
 //! - `steps.rs`: steps of a run; `background.rs`: programs that run beside it
 //! - `go.rs`: the servers in Go, which tests and measurements start
 

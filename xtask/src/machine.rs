@@ -1,4 +1,4 @@
-//! What the machine must have beside Rust, and how it comes there.
+//! Programs that the machine needs beside Rust, and their installation.
 
 use std::env;
 use std::io::{IsTerminal, stdin};
@@ -16,7 +16,7 @@ pub fn chromium() -> PathBuf {
 /// Installs Debian's browser when it is missing and no other is named.
 ///
 /// # Errors
-/// When it cannot be installed; the text says what to install by hand.
+/// When it cannot be installed; the text names the packages to install.
 pub fn need_chromium() -> Result {
     let chromium = chromium();
     match chromium.exists() {
@@ -30,7 +30,7 @@ pub fn need_chromium() -> Result {
 /// that are free; what Debian starts along with the packages is not used.
 ///
 /// # Errors
-/// When one cannot be installed; the text says what to install by hand.
+/// When one cannot be installed; the text names the packages to install.
 pub fn need_brokers() -> Result {
     need(&BROKERS)
 }
@@ -38,7 +38,7 @@ pub fn need_brokers() -> Result {
 /// Installs the proxies that servers stand behind, in the same way.
 ///
 /// # Errors
-/// When one cannot be installed; the text says what to install by hand.
+/// When one cannot be installed; the text names the packages to install.
 pub fn need_proxies() -> Result {
     need(&PROXIES)
 }
@@ -46,7 +46,7 @@ pub fn need_proxies() -> Result {
 /// Installs the compiler of protobuf, where it is missing: Sockudo's build needs it.
 ///
 /// # Errors
-/// When it cannot be installed; the text says what to install by hand.
+/// When it cannot be installed; the text names the packages to install.
 pub fn need_protoc() -> Result {
     match find("protoc") {
         Some(_) => Ok(()),
@@ -70,7 +70,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// Installs Python's own tool for separate environments when it is missing: Debian packs it apart.
 ///
 /// # Errors
-/// When it cannot be installed; the text says what to install by hand.
+/// When it cannot be installed; the text names the packages to install.
 pub fn need_python() -> Result {
     let usable = ends_well(command("python3").args(["-c", "import ensurepip, venv"]));
     if usable { Ok(()) } else { install(&["python3", "python3-venv"]) }
@@ -79,7 +79,7 @@ pub fn need_python() -> Result {
 /// Installs Go when it is missing. Any that can fetch other versions of itself will do.
 ///
 /// # Errors
-/// When it cannot be installed or is too old; the text says what to install by hand.
+/// When it cannot be installed or is too old; the text names the packages to install.
 pub fn need_go() -> Result {
     if go_fetches_others() {
         return Ok(());
@@ -103,7 +103,7 @@ fn go_minor(text: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Installs the npm packages of `folder` as its lock file says, when that is newer than what is there.
+/// Installs the npm packages of `folder` as its lock file says, if that is newer than the installed packages.
 ///
 /// # Errors
 /// When npm fails.
@@ -142,7 +142,7 @@ fn as_root() -> Option<Command> {
     ends_well(&mut command("sudo -n true")).then(|| command("sudo -n"))
 }
 
-/// Whether `command` exists and ends with 0. What it prints is dropped.
+/// Whether `command` exists and ends with 0. Its output is dropped.
 pub fn ends_well(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())

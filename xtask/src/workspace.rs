@@ -1,4 +1,4 @@
-//! What cargo knows about this workspace.
+//! Cargo's facts about this workspace.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ impl Workspace {
         &self.target
     }
 
-    /// Where a program of ours is after `cargo build`.
+    /// The path of one of the workspace's programs after `cargo build`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)
     }
@@ -63,7 +63,7 @@ impl Workspace {
         })
     }
 
-    /// Which package names which other package in its manifest, for whatever purpose.
+    /// Pairs of a package and a package that its manifest names, with any kind of dependency.
     pub fn dependencies(&self) -> impl Iterator<Item = (&str, &str)> {
         array(&self.metadata["packages"]).flat_map(|package| {
             let name = package["name"].as_str().unwrap_or_default();
@@ -73,7 +73,7 @@ impl Workspace {
     }
 }
 
-/// Names of the programs that a workspace of its own builds.
+/// Names of the programs of another workspace.
 ///
 /// # Errors
 /// When cargo cannot read it.

@@ -1,4 +1,4 @@
-//! A client that keeps books on what it hears.
+//! A client that records each message.
 
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,14 +13,14 @@ use crate::stand::within;
 /// A client of one server.
 #[derive(Debug)]
 pub struct Ear {
-    /// Which server it is at.
+    /// The number of its server.
     pub node: usize,
     ledger: Arc<Mutex<Ledger>>,
     _client: Client,
 }
 
 impl Ear {
-    /// A client of `node`, which is the server with this number, in the namespace and the room that all is said to.
+    /// A client of `node`, which has this number, in the namespace and the room of all messages.
     pub(crate) async fn at(node: &Node, number: usize, news: &News) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let (book, news) = (ledger.clone(), news.clone());
@@ -38,12 +38,12 @@ impl Ear {
         Self { node: number, ledger, _client: client }
     }
 
-    /// What it has heard so far.
+    /// The messages that it has received so far.
     pub fn ledger(&self) -> Ledger {
         lock(&self.ledger).clone()
     }
 
-    /// Nothing of a sender came twice or out of order, and nothing is lost from this number on.
+    /// Checks that no message of a sender arrived twice or out of order, and that none from this number on is lost.
     pub(crate) fn check_account(&self, sender: usize, from: usize) {
         let (account, whom) = (self.ledger().of(sender), format!("client {} of {sender}", self.node));
         assert_eq!((account.doubled(), account.reordered()), (0, 0), "doubled and reordered: {whom}");
@@ -52,7 +52,7 @@ impl Ear {
         assert!(lost.is_empty(), "lost: {whom}: {lost:?}");
     }
 
-    /// How many numbers of a sender are behind it.
+    /// The highest number of a sender that it has received.
     pub fn passed(&self, sender: usize) -> usize {
         lock(&self.ledger).passed(sender)
     }

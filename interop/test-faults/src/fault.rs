@@ -1,4 +1,4 @@
-//! What goes wrong between servers and a broker.
+//! Faults between servers and a broker.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub enum Fault {
     Restarted,
     /// The same again as soon as it answers.
     RestartedTwice,
-    /// What goes to the broker and comes from it trickles for three seconds.
+    /// Bytes to and from the broker trickle for three seconds.
     Slow,
     /// Connections are reset.
     Cut(Reach),
@@ -34,7 +34,7 @@ pub enum Fault {
     CutInMessage(Toward),
     /// Connections are reset, and new ones are refused for three seconds.
     Refused(Reach),
-    /// Connections are dead, and nobody says so.
+    /// Connections are dead, without an error at either end.
     HalfOpen(Reach),
 }
 
@@ -60,9 +60,9 @@ pub(crate) enum Harm {
 /// How a fault went.
 #[derive(Debug)]
 pub(crate) struct Course {
-    /// What was so just before.
+    /// The state just before the fault.
     pub(crate) before: Moment,
-    /// When it was over.
+    /// The end of the fault.
     pub(crate) end: Instant,
 }
 
@@ -105,7 +105,7 @@ impl Fault {
         matches!(self, Self::Paused | Self::Killed | Self::Refused(_))
     }
 
-    /// Befalls a stand where everyone says something all the time.
+    /// Causes the fault, while every server broadcasts all the time.
     pub(crate) async fn befall(self, stand: &mut Stand, broker: &mut Broker) -> Course {
         // Just before: it is on its way.
         stand.say();
@@ -162,8 +162,8 @@ impl Fault {
         stand.nodes.iter().take(count).map(|node| &node.way)
     }
 
-    /// While it lasts, everyone goes on talking, and hears at home all that is said there; who has lost the others knows it,
-    /// and what becomes of every message.
+    /// While the fault lasts, every server continues to broadcast, and its own clients receive everything. A server that has lost the
+    /// others reports that, and accounts for each message.
     async fn last(self, stand: &mut Stand, blow: &Moment) {
         stand.say_paced(self.rounds()).await;
         stand.heard_at_home().await;
@@ -218,7 +218,7 @@ fn given_up(status: &ClusterStatus) -> usize {
     (status.uncertain + status.dropped) as usize
 }
 
-/// More than is needed for what is said, in small portions.
+/// A higher rate than the messages need, in small portions.
 const TRICKLE: Flow = Flow::Trickle(1024, Duration::from_millis(10));
 /// Within some message: none begins or ends here each time.
 const MIDDLE: usize = 1111;

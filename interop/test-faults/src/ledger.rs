@@ -24,7 +24,7 @@ impl Ledger {
         self.0[sender].note(number, now);
     }
 
-    /// What was heard of a sender.
+    /// The messages of one sender.
     pub fn of(&self, sender: usize) -> Account {
         self.0.get(sender).cloned().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! One of the servers: a runtime of its own, so that it can die with all that it has, and a way of its own to the broker.
+//! One of the servers: it has a separate runtime, so that it can die with everything in it, and a separate proxy to the broker.
 
 use std::net::TcpListener as StdListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::broker::Broker;
 
 /// More settings of servers.
 pub type Settings<'a> = dyn Fn(ServerBuilder) -> ServerBuilder + 'a;
-/// Wakes whoever waits for something to happen.
+/// Wakes the tasks that wait for a change.
 pub(crate) type News = watch::Sender<()>;
 
 /// A server of the cluster.
@@ -21,7 +21,7 @@ pub(crate) type News = watch::Sender<()>;
 pub struct Node {
     /// The server.
     pub server: Server,
-    /// How it reaches the broker.
+    /// Its proxy to the broker.
     pub way: Proxy,
     url: String,
     told: Arc<Mutex<Vec<ClusterStatus>>>,
@@ -30,7 +30,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a server at `broker`, which may be away; `with` gives it more settings. `news` hears of what its hook is told.
+    /// Starts a server at `broker`, which may be away; `with` gives it more settings. `news` is notified of each call of its hook.
     pub(crate) async fn start(broker: &Broker, with: &Settings<'_>, news: &News) -> Self {
         let way = Proxy::to(broker.port()).await;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -53,12 +53,12 @@ impl Node {
         Self { server, way, url, told, runtime: Some(runtime) }
     }
 
-    /// Where clients reach it.
+    /// The URL for clients.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How it is going between it and the others.
+    /// The status of its exchange.
     pub fn status(&self) -> ClusterStatus {
         self.server.cluster().expect("it has an exchange").status()
     }
@@ -68,17 +68,17 @@ impl Node {
         self.status().state == LinkState::Up
     }
 
-    /// What its hook has been told so far.
+    /// The statuses that its hook has received so far.
     pub fn told(&self) -> Vec<ClusterStatus> {
         lock(&self.told).clone()
     }
 
-    /// Whether its hook was told that it has lost the others.
+    /// Whether its hook has received the loss of the others.
     pub fn has_told_loss(&self) -> bool {
         lock(&self.told).iter().any(|status| status.state == LinkState::Down && status.fault.is_some())
     }
 
-    /// Says `number` to everyone: to the namespace, and every second time only to those in the room, who are the same.
+    /// Broadcasts `number` to the namespace, and every second time to the room, which has the same members.
     pub(crate) fn say(&self, sender: usize, number: usize) {
         let message = Message::new(SAID, format!("{sender} {number}")).in_namespace(NAMESPACE);
         self.server.broadcast(if number.is_multiple_of(2) { message } else { message.to_room(ROOM) });

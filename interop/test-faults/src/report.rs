@@ -1,4 +1,4 @@
-//! What came of a fault.
+//! The effects of a fault.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use crate::broker::Kind;
 use crate::fault::Fault;
 
-/// What came of a fault: as a line of text, and as a row of a table.
+/// The effects of a fault: as a line of text, and as a row of a table.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
     /// With which broker.
     pub kind: Kind,
-    /// What went wrong.
+    /// The fault.
     pub fault: Fault,
     /// How many deliveries there were to receivers at their sender's own server: all of them arrived.
     pub home: usize,
-    /// How long the longest of these took, of what was said during the fault.
+    /// The longest time of such a delivery, for messages that were broadcast during the fault.
     pub longest_wait: Duration,
     /// How many there were to receivers at other servers: all of these arrived, too.
     pub elsewhere: usize,

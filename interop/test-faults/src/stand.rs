@@ -1,4 +1,4 @@
-//! Servers, each with a way to the broker of its own, clients that keep books, and what the servers say to all of them.
+//! Servers, each with a separate proxy to the broker, clients that record messages, and the rounds in which every server broadcasts.
 
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ pub struct Stand {
 pub struct Moment {
     /// How many rounds there had been.
     pub rounds: usize,
-    /// How it was going between each server and the others.
+    /// The status of each server's exchange.
     pub statuses: Vec<ClusterStatus>,
-    /// How many numbers of each sender were behind each ear.
+    /// The highest number of each sender that each client had received.
     pub passed: Vec<Vec<usize>>,
 }
 
@@ -79,7 +79,7 @@ impl Stand {
 
     /// Rounds, fifty in a second.
     pub async fn say_paced(&mut self, rounds: usize) {
-        // What was missed meanwhile is not made good.
+        // Missed rounds are not made up for.
         self.pace.reset();
         for _ in 0..rounds {
             self.pace.tick().await;
@@ -110,8 +110,8 @@ impl Stand {
         .await;
     }
 
-    /// Looks again whenever a client has heard something or a server's hook was told, and now and then: of what a server knows
-    /// about the others nobody is told.
+    /// Checks the condition again after each message and each call of a hook, and now and then: no hook reports all that a server knows
+    /// about the others.
     pub async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let mut news = self.news.subscribe();
         let mut again = interval(PACE);
@@ -126,7 +126,7 @@ impl Stand {
         .await;
     }
 
-    /// All clients have heard all that their own servers have said.
+    /// Waits until all clients have received all messages of their own servers.
     pub async fn heard_at_home(&self) {
         let has_heard = |ear: &Ear| ear.passed(ear.node) == self.rounds();
         self.until("to hear one's own server", |stand| stand.ears.iter().all(has_heard)).await;
@@ -144,18 +144,18 @@ impl Stand {
         self.nodes.iter().all(|node| node.is_up() && node.status().servers == others)
     }
 
-    /// The last server dies with its connections, as in the middle of a word: nobody is told.
+    /// The last server dies with its connections, at any point and without a message.
     pub fn kill_last(&mut self) {
         self.ears.pop();
         self.nodes.pop();
     }
 
-    /// Nothing came twice or out of order, and nothing is lost: at home from the beginning, elsewhere of what was said from
+    /// Checks that no message arrived twice or out of order, and that none is lost: of the own server from the beginning, of others from
     /// this round on.
     ///
     /// # Panics
     ///
-    /// When something did, or is.
+    /// When a message was.
     pub fn check_books(&self, from: usize) {
         for ear in &self.ears {
             (0..self.nodes.len())
@@ -163,7 +163,7 @@ impl Stand {
         }
     }
 
-    /// What all servers know, and have told: for who has to find out what went wrong.
+    /// The statuses of all servers and the calls of their hooks, for the text of a failed test.
     pub(crate) fn story(&self) -> String {
         let of = |node: &Node| format!("{:?}, has told {:?}", node.status(), node.told());
         self.nodes.iter().map(of).collect::<Vec<_>>().join("; ")
@@ -172,14 +172,14 @@ impl Stand {
     /// How it stands.
     pub fn moment(&self) -> Moment {
         let senders = 0..self.nodes.len();
-        // What is heard before what waits: what is on its way now is seen as such.
+        // Received messages are read before queued ones, so that a message in transit is counted as such.
         let passed = self.ears.iter().map(|ear| senders.clone().map(|sender| ear.passed(sender)).collect()).collect();
         Moment { rounds: self.rounds(), passed, statuses: self.nodes.iter().map(Node::status).collect() }
     }
 }
 
 impl Moment {
-    /// How much of what `sender` had said was on its way to the client of `receiver`: neither waiting nor heard.
+    /// The messages of `sender` in transit to the client of `receiver`: neither queued nor received.
     pub fn on_the_way(&self, sender: usize, receiver: usize) -> usize {
         (self.rounds - self.passed[receiver][sender]).saturating_sub(self.statuses[sender].queued)
     }

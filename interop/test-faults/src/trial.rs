@@ -59,7 +59,7 @@ struct Trial {
 }
 
 impl Trial {
-    /// What servers know of all that, and what they tell.
+    /// Checks the statuses of the servers and the calls of their hooks.
     async fn check_story(&self, stand: &mut Stand) {
         // The first probe over a new link may still be on its way, and the word of a server that it lives.
         let is_settled = |stand: &Stand| {
@@ -91,7 +91,7 @@ impl Trial {
                 let account = ledger.of(sender);
                 let whom = format!("{}, {}: server {receiver} of {sender}", self.kind.name(), self.fault);
                 assert_eq!((account.doubled(), account.reordered()), (0, 0), "doubled and reordered: {whom}");
-                // What comes after that may still be on its way.
+                // Later messages may still be in transit.
                 let lost = account.lost(account.passed());
                 assert!(lost.is_empty(), "lost: {whom}: {lost:?}; {}", stand.story());
                 match sender == receiver {

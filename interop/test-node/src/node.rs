@@ -1,4 +1,4 @@
-//! A server, and its client.
+//! A node, and its client.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::{until, within};
 
-/// A server with an exchange, and a client of it that writes down what it hears in the namespace `default`. Both end with this.
+/// A server with an exchange, and a client that records the messages of the namespace `default`. Both end when this is dropped.
 #[derive(Debug)]
 pub struct TestNode {
     /// The server.
@@ -21,22 +21,22 @@ pub struct TestNode {
     pub ns: NsConn<ClientSide>,
     url: String,
     heard: mpsc::Receiver<String>,
-    /// How it went with the link, at each change.
+    /// The status of the link, at each change.
     news: watch::Receiver<Option<ClusterStatus>>,
     faults: Faults,
     clients: Vec<Client>,
     serving: JoinHandle<()>,
 }
 
-/// Why links were lost.
+/// The reasons for lost links.
 type Faults = Arc<Mutex<Vec<String>>>;
 
-/// What all say to all.
+/// A message to the namespace.
 pub fn message(body: impl Into<String>) -> Message {
     Message::new("said", body.into()).in_namespace("default")
 }
 
-/// Why a server with this exchange does not join others at the first try.
+/// The error with which a server with this exchange fails to join the others at the first attempt.
 pub async fn refused(exchange: impl Exchange) -> Error {
     let server = Server::builder().namespace("default", Events::new()).exchange(exchange);
     let server = server.build().expect("settings that make sense");
@@ -44,18 +44,18 @@ pub async fn refused(exchange: impl Exchange) -> Error {
 }
 
 impl TestNode {
-    /// One that has joined the others.
+    /// Starts a node, which has joined the others.
     pub async fn new(exchange: impl Exchange) -> Self {
         Self::of(Server::builder(), exchange).await
     }
 
-    /// The same; all its clients have this id.
+    /// Starts a node whose clients all have this id.
     pub async fn with_id(exchange: impl Exchange, id: &str) -> Self {
         let id = id.to_owned();
         Self::of(Server::builder().id_generator(move |_| id.clone()), exchange).await
     }
 
-    /// A server with more settings than those of the exchange.
+    /// Starts a node with more settings than the exchange.
     pub async fn of(server: ServerBuilder, exchange: impl Exchange) -> Self {
         let (tell_news, news) = watch::channel(None);
         let faults = Faults::default();
@@ -69,10 +69,10 @@ impl TestNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
         let url = format!("ws://{}/", listener.local_addr().expect("a listener has an address"));
         let served = neffos::serve(listener, server.clone());
-        let serving = tokio::spawn(async move { served.await.expect("the listener goes on") });
+        let serving = tokio::spawn(async move { served.await.expect("the listener stays open") });
         let (tell, heard) = mpsc::channel(MOST_HEARD);
         let hear = async |State(tell): State<mpsc::Sender<String>>, said: String| {
-            // Nobody may be interested any more.
+            // The test may have dropped the receiver.
             tell.send(said).await.ok();
         };
         let client = Client::builder(&url).namespace("default", Events::new().on("said", hear)).state(tell);
@@ -81,7 +81,7 @@ impl TestNode {
         Self { server, ns, url, heard, news, faults, clients: vec![client], serving }
     }
 
-    /// One more client, which does nothing.
+    /// Connects one more client, which is idle.
     pub async fn crowd(&mut self) -> NsConn<ClientSide> {
         let client = Client::builder(&self.url).namespace("default", Events::new());
         let client = within("dialling", client.dial()).await.expect("the server takes a client");
@@ -90,22 +90,22 @@ impl TestNode {
         ns
     }
 
-    /// The client joins a room.
+    /// Lets the client join a room.
     pub async fn join(&self, room: &str) -> Room<ClientSide> {
         within("joining a room", self.ns.join(room)).await.expect("the room is open to all")
     }
 
-    /// The server says something to all.
+    /// Broadcasts a text to the namespace.
     pub fn say(&self, text: impl Into<String>) {
         self.server.broadcast(message(text));
     }
 
-    /// What the client hears next.
+    /// Returns the next message that the client receives.
     pub async fn next(&mut self) -> String {
-        within("a message", self.heard.recv()).await.expect("the client goes on")
+        within("a message", self.heard.recv()).await.expect("the client stays connected")
     }
 
-    /// What the client hears up to `last`, without it.
+    /// Returns the messages that the client receives before `last`.
     pub async fn up_to(&mut self, last: &str) -> Vec<String> {
         let mut all = Vec::new();
         loop {
@@ -116,33 +116,33 @@ impl TestNode {
         }
     }
 
-    /// How it is going between the server and the others.
+    /// The status of the server's exchange.
     pub fn status(&self) -> ClusterStatus {
         self.server.cluster().expect("it has an exchange").status()
     }
 
-    /// Why links were lost, each told once or more.
+    /// The reasons for lost links, each once or more.
     pub fn faults(&self) -> String {
         lock(&self.faults).join("\n")
     }
 
-    /// Waits until the link is lost; why.
+    /// Waits until the link is lost, and returns the reason.
     pub async fn lost(&mut self) -> String {
         self.becomes(LinkState::Down).await.fault.expect("a link that is lost has a fault")
     }
 
-    /// Waits until there is a link again, after [`Self::lost`].
+    /// Waits until the link is up again, after [`Self::lost`].
     pub async fn back(&mut self) {
         self.becomes(LinkState::Up).await;
     }
 
     async fn becomes(&mut self, state: LinkState) -> ClusterStatus {
         let news = self.news.wait_for(|status| status.as_ref().is_some_and(|status| status.state == state));
-        let status = within("a change of the link", news).await.expect("the server goes on").clone();
+        let status = within("a change of the link", news).await.expect("the server stays open").clone();
         status.expect("it was waited for")
     }
 
-    /// Waits until the status is as it should be.
+    /// Waits until the status meets the condition.
     pub async fn until(&self, what: &str, condition: impl Fn(&ClusterStatus) -> bool) {
         until(what, || condition(&self.status())).await;
     }

@@ -33,10 +33,9 @@ pub(super) enum Against {
 pub(super) struct Verdict {
     pub(super) ours: f64,
     pub(super) other: Option<f64>,
-    /// Of ours to the other; ours, where there is no other.
+    /// The ratio of our figure to the other; our figure when there is no other.
     pub(super) value: f64,
-    /// What the floor's would be, where the other is no floor and the floor has that figure: who writes to each socket cannot
-    /// be below it.
+    /// The same ratio for the floor, if the other is not a floor itself. A server that writes to each socket cannot be below it.
     pub(super) floor: Option<f64>,
     pub(super) is_met: bool,
 }

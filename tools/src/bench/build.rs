@@ -42,7 +42,7 @@ pub(super) fn all(
     Ok(faults)
 }
 
-/// The program of a contestant, where those of ours are in `own`, without flags.
+/// The program of a contestant, without flags; our programs are in `own`.
 pub(super) fn program(who: &Contestant, workspace: &Workspace, own: &Path) -> Command {
     match who.program {
         Program::Own(name) => Command::new(own.join(name)),
@@ -64,7 +64,7 @@ pub(super) fn own(workspace: &Workspace, extent: Extent) -> PathBuf {
     workspace.target().join(profile(extent))
 }
 
-/// As cargo calls the folder of what it builds.
+/// Cargo's folder for this profile.
 pub(super) fn profile(extent: Extent) -> &'static str {
     match extent {
         Extent::Brief => "debug",
@@ -72,7 +72,7 @@ pub(super) fn profile(extent: Extent) -> &'static str {
     }
 }
 
-/// What is built in one go.
+/// Programs that one command builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Yardsticks,

@@ -13,7 +13,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// As `neffos serve` is told.
+    /// The flags of `neffos serve`.
     pub(super) fn flags(&self) -> [String; 4] {
         let name = |path: &Path| path.display().to_string();
         ["--tls-cert".to_owned(), name(&self.certificate), "--tls-key".to_owned(), name(&self.key)]

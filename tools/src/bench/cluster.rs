@@ -9,10 +9,10 @@ use super::run::{Peak, Stand, arguments};
 use crate::broker::Broker;
 use crate::broker::Language;
 
-/// Who sends is connected to the first server, all receivers to the second, which is the one that is looked at.
+/// The sender is connected to the first server, all receivers to the second. The second server is measured.
 ///
 /// # Errors
-/// When something does not come up.
+/// When a server or the broker does not start.
 pub(super) fn measure(stand: &Stand<'_>, measure: &Measure, who: &Contestant, language: Language) -> Result<Value> {
     machine::need_brokers()?;
     let broker = Broker::start(language)?;

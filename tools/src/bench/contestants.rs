@@ -1,4 +1,4 @@
-//! Who is measured.
+//! The servers that are measured.
 
 use crate::broker::Language;
 
@@ -10,13 +10,13 @@ pub(super) struct Contestant {
     pub(super) dialect: Dialect,
     pub(super) program: Program,
     pub(super) flags: &'static str,
-    /// Two of it run then, and share such a broker.
+    /// The broker that two servers of this contestant share.
     pub(super) broker: Option<Language>,
-    /// What a reader must know to judge its figures.
+    /// A remark that helps to judge its figures.
     pub(super) remark: &'static str,
 }
 
-/// How a server is talked to.
+/// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     Neffos,
@@ -26,7 +26,7 @@ pub(super) enum Dialect {
     Pusher,
 }
 
-/// What is built, and by whom.
+/// The program, and the workspace or project that builds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
     /// In the project's workspace.
@@ -55,7 +55,7 @@ impl Contestant {
         matches!(self.program, Program::Own(_))
     }
 
-    /// Whether it is a server of ours, and no floor.
+    /// Whether it is our own server, not a floor.
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.program, Program::Own("load" | "neffos"))
     }
@@ -69,7 +69,7 @@ impl Contestant {
         self.name == HUB_TLS
     }
 
-    /// Where connections come in, at this address.
+    /// The URL of connections at this address.
     pub(super) fn url(&self, address: &str) -> String {
         // The certificate is for a name.
         let (scheme, address) = match self.is_over_tls() {
@@ -81,7 +81,7 @@ impl Contestant {
 }
 
 impl Dialect {
-    /// As `neffos bench` calls it.
+    /// Its name in `neffos bench`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Neffos => "neffos",
@@ -92,7 +92,7 @@ impl Dialect {
         }
     }
 
-    /// Where connections come in.
+    /// The path of connections.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Neffos | Self::Plain => "/ws",
@@ -102,7 +102,7 @@ impl Dialect {
         }
     }
 
-    /// Where messages are posted over HTTP.
+    /// The path of the HTTP API that takes messages.
     pub(super) fn api(self) -> Option<&'static str> {
         match self {
             Self::Neffos => Some("/api/broadcast"),
@@ -129,7 +129,7 @@ pub(super) const CENTRIFUGO: &str = "centrifugo";
 pub(super) const SOCKUDO: &str = "sockudo";
 /// The key of every HTTP API here.
 pub(super) const API_KEY: &str = "a-key-for-the-benchmarks";
-/// Without its default rates, which delay a burst, and with a log of errors only, as the other servers.
+/// No rate limits, which would delay a burst, and only errors in the log, as on the other servers.
 const SERVE: &str = "serve --outbox-messages 16384 --message-rate 0 --byte-rate 0 --join-rate 0 --log error --api-key a-key-for-the-benchmarks";
 /// Ours first.
 pub(super) const AMONG_REDIS: [&str; 2] = ["redis", "go25-redis"];
@@ -146,7 +146,7 @@ pub(super) const CONTESTANTS: [Contestant; 21] = [
         program: Program::Own("load"),
         flags: "--outbox 16384",
         broker: None,
-        remark: "the program `load` of `interop/fixture`, mimalloc; its outbox holds 16,384 messages instead of 1,024, so that no burst is too long for it",
+        remark: "the program `load` of `interop/fixture`, mimalloc; its outbox holds 16,384 messages instead of 1,024, so that every burst fits",
     },
     Contestant {
         name: FLOOR,
@@ -209,7 +209,7 @@ pub(super) const CONTESTANTS: [Contestant; 21] = [
         program: Program::Yardstick("socketioxide"),
         flags: "",
         broker: None,
-        remark: "on axum, handlers as async functions, which it runs each as a task of its own: a burst does not stay in order; its buffer holds 16,384 packets instead of 128, so that no burst is too long for it",
+        remark: "on axum, handlers as async functions, each in a separate task, so that a burst does not stay in order; its buffer holds 16,384 packets instead of 128, so that every burst fits",
     },
     Contestant {
         name: "axum",
@@ -254,7 +254,7 @@ pub(super) const CONTESTANTS: [Contestant; 21] = [
         program: Program::Centrifuge,
         flags: "",
         broker: None,
-        remark: "the library that Centrifugo is made of; JSON protocol, broker in memory, anybody may publish",
+        remark: "the library on which Centrifugo is built; JSON protocol, broker in memory, any client may publish",
     },
     Contestant {
         name: SOCKUDO,

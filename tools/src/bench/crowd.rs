@@ -11,7 +11,7 @@ use super::build;
 use super::options::Extent;
 use super::place::Place;
 
-/// Lets each of the crowds come and go.
+/// Runs each of the crowds.
 ///
 /// # Errors
 /// When one does not: it has lost a message, or this machine has not enough memory.
@@ -34,5 +34,5 @@ pub(super) fn run(folder: &Path, connections: &str) -> Result<String> {
     }
 }
 
-/// How many there are.
+/// The numbers of connections.
 pub(super) const CROWDS: [&str; 2] = ["100000", "1000000"];

@@ -1,4 +1,4 @@
-//! Where and with what it was measured.
+//! The machine and the versions of a run, for the head of the page.
 
 use std::{fs, thread};
 

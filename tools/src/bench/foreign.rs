@@ -1,4 +1,4 @@
-//! Whole servers of others: what their configuration says, and how we know that they listen.
+//! Complete servers of other projects: their configuration, and the wait until they listen.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use xtask::Result;
 
 use super::contestants::{API_KEY, Foreign};
 
-/// Writes the configuration into `folder`, and tells `program` of it; returns where it will listen.
+/// Writes the configuration into `folder`, and passes it to `program`; returns the address at which it will listen.
 ///
 /// # Errors
 /// When no port is free, or the file cannot be written.

@@ -1,4 +1,4 @@
-//! What is measured, with what, of whom, and how much of it.
+//! The measures: load, contestants, figures and their order.
 
 use super::contestants::{
     AMONG_NATS, AMONG_REDIS, CENTRIFUGO, Contestant, FLOOR, FLOOR_16, HUB, HUB_TLS, OURS, SOCKUDO,
@@ -12,10 +12,10 @@ pub(super) struct Measure {
     /// For `neffos bench`.
     pub(super) flags: &'static str,
     pub(super) whom: Whom,
-    /// What the table shows; the first is compared with the reference.
+    /// The columns of the table; the first is compared with the reference.
     pub(super) figures: &'static [Figure],
     pub(super) reference: &'static str,
-    /// How many are open at the same time.
+    /// The number of open connections.
     pub(super) connections: u64,
     pub(super) order: Order,
 }
@@ -38,7 +38,7 @@ pub(super) enum Mode {
     Idle,
 }
 
-/// Who takes part.
+/// The contestants of a measure.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Whom {
     All,
@@ -67,7 +67,7 @@ impl Measure {
         }
     }
 
-    /// What the first column of ratios is about.
+    /// The head of the first column of ratios.
     pub(super) fn reference_title(&self) -> &'static str {
         match self.reference {
             FLOOR | FLOOR_16 => "the floor",
@@ -87,14 +87,14 @@ impl Measure {
         can && self.lists(who)
     }
 
-    /// What `neffos bench` is told about `who`, without the address.
+    /// The arguments of `neffos bench` for `who`, without the address.
     pub(super) fn arguments(&self, who: &Contestant) -> String {
         let mut arguments = match self.mode {
             // Those without rooms are there all the same.
             Mode::Idle if !who.dialect.has_rooms() => self.flags.replace("--room room-% ", ""),
             _ => self.flags.to_owned(),
         };
-        // Only who looks at memory waits for it to settle.
+        // Only measures of memory wait for it to settle.
         if !arguments.contains("--settle") {
             arguments += " --settle 0s";
         }
@@ -120,7 +120,7 @@ const fn paced(name: &'static str, flags: &'static str, connections: u64) -> Mea
     Measure { name, mode, flags, whom, figures: LATE, reference: FLOOR, connections, order: Order::AfterTheLast }
 }
 
-/// As fast as they go.
+/// Messages are sent without a pause.
 const fn burst(name: &'static str, flags: &'static str, connections: u64) -> Measure {
     Measure { figures: COST, reference: FLOOR_16, ..paced(name, flags, connections) }
 }
@@ -294,7 +294,7 @@ pub(super) fn together<'a>(measures: &'a [&'static Measure]) -> impl Iterator<It
     measures.chunk_by(|_, next| next.order == Order::WithTheLast)
 }
 
-/// Shows that every part works, in seconds, with whatever build: no figure counts.
+/// Shows in seconds that every part works. The figures mean nothing: builds are not optimised.
 pub(super) const BRIEF: [Measure; 8] = [
     Measure { whom: FLOORS, ..burst("burst-100", "--receivers 100 --messages 500", 101) },
     Measure {

@@ -1,11 +1,11 @@
-//! `cargo tools bench`: measures our server beside others with `neffos bench`, and writes down what came out.
+//! `cargo tools bench`: measures our server beside others with `neffos bench`, and writes the page.
 //!
 //! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what.
 //! - `build.rs`: makes the programs; `foreign.rs`: configures those of others; `certificate.rs`: for TLS.
 //! - `run.rs`: one measurement, `cluster.rs`: one between servers, `crowd.rs`: without sockets.
 //! - `against.rs`: ours of this commit beside ours of another.
 //! - `facts.rs`: the machine and the versions of a run.
-//! - `results.rs`: all measurements, as a file; `bars.rs`: what they must show; `obstacles.rs`: why they do not.
+//! - `results.rs`: all measurements, as a file; `bars.rs`: the bars they must meet; `obstacles.rs`: reasons for missed bars.
 //! - `page.rs`, `text.rs`: the page and its words; `place.rs`: the files of a run.
 
 mod against;
@@ -78,7 +78,7 @@ pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) 
     results.faults_of_ours()
 }
 
-/// Hands the model of a cluster what it needs of this.
+/// Saves the costs that the model of a cluster needs.
 fn note_costs(results: &Results) -> Result {
     let ours = |measure, figure| results.spread(measure, contestants::OURS, figure).map(|spread| spread.median);
     let both_ends = ours("crowd-19000", Figure::KernelEach);
@@ -96,7 +96,7 @@ fn note_costs(results: &Results) -> Result {
     costs::note("node", &found)
 }
 
-/// Everybody once in each repetition, in an order that turns: what the machine does meanwhile hits all alike.
+/// Measures every contestant once in each repetition. The order rotates, so that other load on the machine affects all alike.
 fn take(
     stand: &Stand<'_>,
     measures: &[&Measure],

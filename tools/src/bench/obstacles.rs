@@ -1,11 +1,11 @@
-//! What stands between our server and a bar that it misses, as far as the measurements tell. Pure.
+//! The reasons why our server misses a bar, as far as the measurements show them. Pure.
 
 use super::bars::{Against, BARS, Bar, Term, Verdict};
 use super::contestants::{FLOOR, OURS};
 use super::results::Results;
 use crate::figures::{Figure, digits};
 
-/// A line for each bar that is missed; nothing when all are met.
+/// A line for each missed bar; empty when all are met.
 pub(super) fn list(results: &Results) -> String {
     let judged = BARS.iter().filter_map(|bar| Some((bar, bar.judge(results)?)));
     let missed = judged.filter(|(_, verdict)| !verdict.is_met);
@@ -14,7 +14,7 @@ pub(super) fn list(results: &Results) -> String {
     if lines.is_empty() { lines } else { format!("\nWhat stands in the way of what is missed:\n\n{lines}") }
 }
 
-/// One sentence or two about a bar that is missed.
+/// One or two sentences about a missed bar.
 fn obstacle(bar: &Bar, verdict: &Verdict, results: &Results) -> String {
     if let Some(floor) = verdict.floor.filter(|floor| *floor > bar.most) {
         return beyond_the_floor(bar, floor, results);
@@ -38,7 +38,7 @@ fn beyond_the_floor(bar: &Bar, floor: f64, results: &Results) -> String {
     )
 }
 
-/// How much of the cost is the kernel's, and what that leaves for us.
+/// The kernel's part of the cost, and the rest that the bar leaves for our server.
 fn kernels_part(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<String> {
     let share = results.spread(bar.ours.measure, OURS, Figure::KernelShare)?.median / 100.0;
     let kernel = verdict.ours * share;
@@ -59,7 +59,7 @@ fn kernels_part(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<Strin
     })
 }
 
-/// Who comes last waits for what the others take, most of which is the kernel's.
+/// The last receiver waits for the writes to all others; most of that time is the kernel's.
 fn waiting(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<String> {
     let Against::Other(other) = &bar.against else { return None };
     let cost = |term: &Term| Term { figure: Figure::Cost, ..*term }.value(results);
@@ -77,7 +77,7 @@ fn waiting(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<String> {
     ))
 }
 
-/// What the quietest repetition of each comes to: a machine with neighbours is seldom quiet throughout.
+/// The ratio of the least values: a shared machine is seldom quiet throughout.
 fn in_the_best_case(bar: &Bar, results: &Results) -> String {
     let Against::Other(other) = &bar.against else { return String::new() };
     let least = |term: &Term| {

@@ -1,4 +1,4 @@
-//! How much is measured.
+//! The arguments of `bench`: how much is measured.
 
 use xtask::Result;
 
@@ -11,14 +11,14 @@ pub(super) struct Options {
     /// Names of contestants and measures; none stands for all.
     only: Vec<String>,
     pub(super) repeat: usize,
-    /// The commit that ours is held against.
+    /// The commit with which this one is compared.
     pub(super) against: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     Whole,
-    /// Ours and the floor, once, in the builds that the tests use: it shows that everything works, and no figure counts.
+    /// Ours and the floor, once, in the builds that the tests use. It shows that everything works; the figures mean nothing.
     Brief,
     /// Nothing: the page is written anew from the last whole run.
     PageOnly,

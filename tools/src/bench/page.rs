@@ -175,7 +175,7 @@ fn cell(spread: Option<Spread>) -> String {
     format!("{} ({}–{})", digits(median), digits(least), digits(most))
 }
 
-/// What was lost, or why there is nothing.
+/// The losses, or the reason why there is no figure.
 fn notes(results: &Results, measure: &Measure, who: &Contestant) -> String {
     let losses = results.losses(measure.name, who.name);
     let named = [("lost", losses.lost), ("doubled", losses.doubled), ("out of order", losses.out_of_order)];
@@ -221,7 +221,7 @@ fn in_memory(path: &Path) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
 }
 
-/// A table of whatever the runs tell: a row for each.
+/// A table with a row for each run, and a column for each field of the first.
 fn crowds(runs: &[Value]) -> String {
     if runs.is_empty() {
         return format!("{IN_MEMORY}\nNot measured yet.\n");

@@ -1,4 +1,4 @@
-//! All measurements, as they are kept in a file.
+//! All measurements, and the file in which they are saved.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) struct Results {
     runs: Vec<Value>,
 }
 
-/// What did not come as it should have.
+/// Deliveries that were lost, doubled or out of order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Losses {
     pub(super) expected: u64,
@@ -104,7 +104,7 @@ impl Results {
     }
 
     /// # Errors
-    /// When a server of ours did not come up, lost a message, or had another in doubt.
+    /// When one of our servers did not start, lost a message, or delivered one twice or out of order.
     pub(super) fn faults_of_ours(&self) -> Result {
         CONTESTANTS.iter().filter(|who| who.is_ours()).try_for_each(|who| self.faults_of(who.name))
     }
@@ -132,7 +132,7 @@ impl Results {
     }
 }
 
-/// One run in a line, for whoever watches.
+/// One run in a line, for the terminal.
 pub(super) fn summary(run: &Value) -> String {
     if let Some(fault) = run["fault"].as_str() {
         return fault.to_owned();

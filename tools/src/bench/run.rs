@@ -21,7 +21,7 @@ use super::place::Place;
 use super::{build, certificate, cluster, foreign};
 use crate::host;
 
-/// Where measuring takes place: programs, processor cores, files for what they complain about.
+/// The stand for measurements: programs, processor cores, files for their logs.
 #[derive(Debug)]
 pub(super) struct Stand<'a> {
     workspace: &'a Workspace,
@@ -71,7 +71,7 @@ impl<'a> Stand<'a> {
         Self { workspace: self.workspace, own, servers: Servers::Elsewhere(folder), logs, cores: self.cores }
     }
 
-    /// Measures `who`; what goes wrong is part of the outcome.
+    /// Measures `who`; a fault is part of the outcome.
     pub(super) fn measure(&self, measure: &Measure, who: &Contestant) -> Value {
         let limit = host::open_files();
         if limit < measure.connections + SPARE_FILES {
@@ -147,7 +147,7 @@ impl<'a> Stand<'a> {
         Ok(serde_json::from_str(&format!("{{{report}"))?)
     }
 
-    /// `command` on a core of its own, where there are enough.
+    /// `command` on a separate core, if there are enough.
     fn pinned(&self, core: u8, command: &Command) -> Command {
         let mut pinned = match self.cores {
             Cores::Shared => Command::new(command.get_program()),
@@ -163,7 +163,7 @@ impl<'a> Stand<'a> {
     }
 }
 
-/// What `neffos` is told. No argument contains a blank.
+/// The arguments of `neffos`. No argument contains a blank.
 pub(super) fn arguments(measure: &Measure, who: &Contestant, address: &str, server: u32) -> String {
     let echo = if measure.mode == Mode::Ask && !who.dialect.has_rooms() { "/echo" } else { "" };
     let (mode, url, dialect) = (measure.mode.name(), who.url(address), who.dialect.name());

@@ -24,40 +24,40 @@ pub(super) struct Picture {
 pub(super) const INTRO: &str = "\
 # Benchmarks
 
-What a broadcast, an ask and a connection cost on this server, on others, and on a program that does nothing but write to
-sockets. This page is written by `cargo tools bench` from what it measured; no number in it is written by hand.
+The cost of a broadcast, an ask and a connection on this server, on other servers, and on a program that only writes to sockets.
+`cargo tools bench` writes this page with all its numbers.
 ";
 
 pub(super) const METHOD: &str = "\
 ## How it was measured
 
 `neffos bench` opens the connections, sends, and accounts for every delivery: lost, doubled, out of order. Every body has
-128 bytes. The cost is processor time of the server's process, user and kernel, as the kernel counts it, divided by the
-deliveries that arrived. Latency is from the moment at which a message was meant to be sent until a receiver's client has read it.
+128 bytes. The cost is the processor time of the server's process, user and kernel, divided by the deliveries that arrived. Latency
+is the time from the moment a message was due to be sent until the receiving client has read it.
 
-Every measurement has a server of its own that has just been started. Each repetition measures every server once, in an order
-that turns from one to the next. Tables show the median with the least and the most in brackets; ratios are those of medians.
-Absolute numbers belong to the machine; ratios travel better.
+Each measurement starts a new server. Each repetition measures every server once, and begins with another one than the repetition
+before. Tables show the median, with the least and the most in brackets. Ratios are ratios of medians. Absolute numbers depend on the
+machine, ratios less so.
 
-Under each table is what `neffos bench` was told; all servers of a table get the same. A **burst** is sent as fast as the server
-takes it. **Paced** means one broadcast after the other at a rate that the floor can keep up with: 50 a second to 1,000 receivers,
-fewer to more of them.
+Under each table are the arguments of `neffos bench`, the same for all servers of the table. A **burst** is sent as fast as the
+server reads it. **Paced** means one broadcast after the other at a rate that the floor can sustain: 50 a second to 1,000 receivers,
+fewer to larger audiences.
 
-The **floor** is what the kernel makes anyone pay who writes to each socket: raw sockets, one loop, every frame made once, no
-timeouts, no limits, no rooms (`interop/floor`). For bursts it gathers up to 16 messages into one write. A question it sends back
-as it is. Where a cost is held against another server's, the table below says what the floor's would be: a limit below that can be
-met only by who makes fewer system calls than one for each delivery, question and answer.
+The **floor** is a program with the least cost that a server can have if it writes to each socket: raw sockets, one loop, each frame
+encoded once, no timeouts, no limits, no rooms (`interop/floor`). In bursts it gathers up to 16 messages into one write. It sends each
+ask back unchanged. Where a cost is compared with another server's, the table below also shows the floor's ratio. Only a server that
+makes less than one system call for each delivery, ask and reply can be below it.
 
-Before **memory** is read for the first time, fifty connections come and go: a server that has served nobody has memory to gain that
-no connection takes, and one that has served many has kept theirs, so that the next ones would seem to take less.
+Before **memory** is read for the first time, fifty connections are opened and closed. The first connection makes a server allocate
+memory that belongs to no connection. After many connections, a server reuses their memory, and new ones would seem to take less.
 ";
 
 pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Bursts",
         text: "\
-One connection sends all at once, all others receive. A server that writes each message by itself pays for a system call with
-each delivery; one that writes what has come together pays for fewer.",
+One connection sends all messages at once, all others receive them. A server that writes each message by itself makes a system call
+for each delivery. A server that gathers messages makes fewer.",
         tables: &[
             ("burst-100", "100 receivers"),
             ("burst-1000", "1,000 receivers"),
@@ -75,7 +75,7 @@ each delivery; one that writes what has come together pays for fewer.",
     },
     Section {
         title: "One broadcast at a time",
-        text: "Here everyone needs a write for each delivery, and the floor is near.",
+        text: "Every server needs a write for each delivery here, so that the floor is near.",
         tables: &[
             ("paced-100", "100 receivers, 50 a second"),
             ("paced-1000", "1,000 receivers, 50 a second"),
@@ -102,8 +102,8 @@ each delivery; one that writes what has come together pays for fewer.",
     Section {
         title: "Rooms",
         text: "\
-A room of ten receivers, 50 messages a second; the others who are connected are in rooms of their own. The cost is that of a
-whole broadcast, ten deliveries. Servers without rooms have no part in it.",
+A room of ten receivers, 50 messages a second. The other connections are in other rooms. The cost is that of a whole broadcast, ten
+deliveries. Servers without rooms are not measured.",
         tables: &[
             ("room-alone", "nobody else is connected"),
             ("room-5000", "5,000 others are connected"),
@@ -119,9 +119,8 @@ whole broadcast, ten deliveries. Servers without rooms have no part in it.",
     Section {
         title: "Memory",
         text: "\
-10,000 connections that do nothing, in rooms of ten where there are rooms: by how much the server's process grows with each
-of them. Then 1,000 connections two seconds after a burst of 1,000 messages, which may have left
-buffers behind.",
+The growth of the server's process for each of 10,000 idle connections, in rooms of ten if the server has rooms. Then the same for
+1,000 connections, two seconds after a burst of 1,000 messages, which may have left buffers behind.",
         tables: &[("idle", "10,000 idle connections"), ("afterwards", "1,000 connections, after a burst to all")],
         plots: &[Picture {
             file: "memory.svg",
@@ -132,24 +131,24 @@ buffers behind.",
     },
     Section {
         title: "Connecting",
-        text: "10,000 connections come one after the other, 100 at a time: upgrade, greeting, and a namespace where there is one.",
+        text: "10,000 connections are opened, 100 at a time: upgrade, greeting, and a namespace if the server has namespaces.",
         tables: &[("connect", "10,000 connections")],
         plots: &[],
     },
     Section {
         title: "Asking",
         text: "\
-100 connections ask one question after the other, and get back what they sent: as an acknowledgement in Socket.IO, as a plain
-message where there are no questions.",
-        tables: &[("ask", "100 connections, 300,000 questions")],
+Each of 100 connections sends one ask after the other, and the reply has the same body. In Socket.IO the reply is an acknowledgement;
+on servers without asks it is a plain message.",
+        tables: &[("ask", "100 connections, 300,000 asks")],
         plots: &[],
     },
     Section {
         title: "Publishing over HTTP",
         text: "\
-A program posts each message to the server's HTTP API, one request after the other over one connection that stays, and the server
-delivers it to websockets. Ours is `POST /api/broadcast`, Centrifugo's `POST /api/publish`; both check a key. The first cost is
-that of a whole message, with its request and all its deliveries.",
+A program posts each message to the server's HTTP API, and the server delivers it to websockets. The requests follow each other on one
+connection. Ours is `POST /api/broadcast`, Centrifugo's `POST /api/publish`; both check a key. The first cost is that of a whole
+message, with its request and all its deliveries.",
         tables: &[
             ("publish-1", "1 receiver, 500 messages a second"),
             ("publish-1000", "1,000 receivers, 50 messages a second"),
@@ -159,35 +158,35 @@ that of a whole message, with its request and all its deliveries.",
     Section {
         title: "TLS",
         text: "\
-The program with and without TLS: what an idle connection takes in memory, and what a connection costs that comes, connects the
-namespace and goes. Each makes a whole TLS 1.3 handshake with an ECDSA certificate (P-256); no session is resumed.",
-        tables: &[("idle-tls", "5,000 idle connections"), ("connect-tls", "5,000 connections come, 100 at a time")],
+The program with and without TLS: the memory of an idle connection, and the cost of a connection that is opened, connects the namespace
+and is closed. Each makes a whole TLS 1.3 handshake with an ECDSA certificate (P-256); no session is resumed.",
+        tables: &[("idle-tls", "5,000 idle connections"), ("connect-tls", "5,000 connections are opened, 100 at a time")],
         plots: &[],
     },
     Section {
         title: "As many as a process can open",
         text: "\
-A broadcast to all every second. The kernel's memory is what `/proc/meminfo` and `/proc/net/sockstat` show for the whole
-machine at most, for both ends of each connection, so that half of it is the server's.",
+A broadcast to all every second. The kernel's memory is the maximum that `/proc/meminfo` and `/proc/net/sockstat` show for the whole
+machine. It covers both ends of each connection; half of it is the server's.",
         tables: &[("crowd-2000", "2,000 connections"), ("crowd-19000", "19,000 connections")],
         plots: &[],
     },
     Section {
         title: "Between servers",
         text: "\
-Two servers share a broker. Who sends is connected to one of them, all receivers to the other; both servers and the broker are on
-core 0. The first cost is that of the receivers' server, for each delivery; in a room, for each broadcast. Servers in Go have a
-subscription for every websocket, over Redis also a connection, and the broker sends each message once for each of them.
+Two servers share a broker. The sender is connected to one of them, all receivers to the other. Both servers and the broker are on
+core 0. The first cost is that of the receivers' server, for each delivery; in a room, for each broadcast. A server in Go has a
+subscription for every websocket, and over Redis also a connection. The broker sends each message once for each of them.
 
-Joins are measured on one of the two: a connection, its namespace, and a room of its own. Ours subscribes to that room and
-answers when the broker has confirmed it, so that nothing said to the room afterwards is missed; those in Go subscribe to
-nothing but the namespace, when they have answered.",
+Joins are measured on one of the two servers: a connection, its namespace, and a room without other members. Our server subscribes to
+that room, and replies once the broker has confirmed it, so that the client misses no message sent to the room afterwards. Servers in
+Go reply first, and subscribe to the namespace only.",
         tables: &[
             ("cluster-room", "a room of 10 on the other server, where 1,000 others are connected; 10 messages a second"),
             ("cluster-1000", "1,000 receivers, 10 messages a second"),
             ("cluster-5000", "5,000 receivers, 2 messages a second"),
             ("cluster-burst", "1,000 receivers, a burst of 200 messages"),
-            ("cluster-joins", "5,000 connections come, 100 at a time, and each joins a room of its own"),
+            ("cluster-joins", "5,000 connections are opened, 100 at a time, and each joins another room"),
         ],
         plots: &[],
     },
@@ -196,18 +195,18 @@ nothing but the namespace, when they have answered.",
 pub(super) const IN_MEMORY: &str = "\
 ## In memory
 
-More connections than a process can open sockets: streams in memory instead, joined to rooms of 10, with broadcasts to rooms and
-to all. The process should take no more than 2 KiB for each without the streams themselves, and a broadcast to a room should
-cost what it costs among 1,000.
+More connections than a process can open sockets: they use streams in memory, are in rooms of 10, and receive broadcasts to rooms and
+to all. The process should take at most 2 KiB for each connection, without the streams themselves. A broadcast to a room should cost
+as much as it does among 1,000 connections.
 ";
 
 pub(super) const NOT_MEASURED: &str = "\
 ## Who is not here
 
-- **Centrifugo** over websockets: the library that it is made of is measured there.
+- **Centrifugo** over websockets: the library on which it is built is measured instead.
 - **uWebSockets.js** is not on npm: it is installed from its repository only.
-- **Phoenix channels** and **SignalR** need runtimes, those of Erlang and .NET, that this project needs for nothing else.
-- Whatever needs more than one machine.
+- **Phoenix channels** and **SignalR** need the runtimes of Erlang and .NET, which this project needs for nothing else.
+- Servers that need more than one machine.
 
 ## Once more
 
@@ -218,5 +217,5 @@ cargo tools bench --page                       # this page once more, from the l
 cargo tools bench --against COMMIT             # our servers of this commit and of another: target/bench/against.md
 ```
 
-Raw results are in `target/bench/RESULTS.json`. How the others are written is in [interop/yardsticks](../interop/yardsticks).
+Raw results are in `target/bench/RESULTS.json`. The sources of the other servers are in [interop/yardsticks](../interop/yardsticks).
 ";

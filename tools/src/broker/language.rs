@@ -1,4 +1,4 @@
-//! As much of two brokers' languages as it takes to publish and to hear. Pure.
+//! The commands of two brokers for publishing and subscribing. Pure.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -7,7 +7,7 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    /// What a connection says first, and what is answered to that in the end.
+    /// The first command of a connection, and the end of its reply.
     pub(crate) fn greeting(self) -> (&'static str, &'static str) {
         match self {
             Self::Redis => ("PING\r\n", "+PONG\r\n"),
@@ -15,7 +15,7 @@ impl Language {
         }
     }
 
-    /// The same for a subscription.
+    /// The command that subscribes, and the end of its reply.
     pub(crate) fn subscription(self) -> (&'static str, &'static str) {
         match self {
             Self::Redis => ("SUBSCRIBE c\r\n", ":1\r\n"),
@@ -23,7 +23,7 @@ impl Language {
         }
     }
 
-    /// So many messages, and how many answers they have; the last of a batch for NATS is that to a ping.
+    /// Commands that publish `count` messages. A batch for NATS ends with a ping.
     pub(crate) fn batch(self, count: usize) -> Vec<u8> {
         let body = "x".repeat(BODY);
         match self {
@@ -34,7 +34,7 @@ impl Language {
         }
     }
 
-    /// How many lines are answered to a batch.
+    /// The number of reply lines to a batch.
     pub(crate) fn answers(self, count: usize) -> usize {
         match self {
             Self::Redis => count,
@@ -42,7 +42,7 @@ impl Language {
         }
     }
 
-    /// How many bytes a subscriber gets for each message.
+    /// The bytes that a subscriber receives for each message.
     pub(crate) fn copy(self) -> usize {
         let head = match self {
             Self::Redis => format!("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n${BODY}\r\n"),
@@ -52,7 +52,7 @@ impl Language {
     }
 }
 
-/// A message of 128 bytes with its names and what servers write around it.
+/// A message of 128 bytes, with its names and the envelope.
 const BODY: usize = 200;
 
 #[cfg(test)]

@@ -22,15 +22,15 @@ pub(crate) struct Broker {
     process: Background,
     address: SocketAddr,
     language: Language,
-    /// Has been answered, and stays, so that what is counted of the broker's connections later has a firm beginning.
+    /// Stays open, so that later counts of the broker's connections begin at one.
     _first: TcpStream,
 }
 
 impl Broker {
-    /// One of its own on a free port, which keeps nothing.
+    /// Starts a broker on a free port, without persistence.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not start.
     pub(crate) fn start(language: Language) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(machine::find(program(language)).ok_or("the broker is not installed")?);
@@ -46,7 +46,7 @@ impl Broker {
         Ok(Self { process, address, language, _first: first })
     }
 
-    /// As servers are told it.
+    /// The broker's URL, for servers.
     pub(crate) fn url(&self) -> String {
         match self.language {
             Language::Redis => format!("redis://{}", self.address),
@@ -58,12 +58,12 @@ impl Broker {
         self.process.id()
     }
 
-    /// How many files and sockets it has open.
+    /// The number of its open files and sockets.
     pub(crate) fn files(id: u32) -> u64 {
         fs::read_dir(format!("/proc/{id}/fd")).map_or(0, |files| files.count() as u64)
     }
 
-    /// What it has used of processors so far.
+    /// Its processor time so far.
     ///
     /// # Errors
     /// When it has ended.
@@ -77,17 +77,17 @@ impl Broker {
         Ok(sum)
     }
 
-    /// Opens a connection and says something on it, until the answer ends as it should.
+    /// Opens a connection, sends a command, and reads until the expected end of the reply.
     fn open(&self, exchange: (&str, &str)) -> Result<TcpStream> {
         converse(TcpStream::connect(self.address)?, exchange)
     }
 
-    /// A subscriber.
+    /// Opens a connection that subscribes.
     pub(crate) fn subscribe(&self) -> Result<TcpStream> {
         self.open(self.language.subscription())
     }
 
-    /// Publishes so many batches, each when the one before is answered.
+    /// Publishes `batches` batches of `of` messages, each after the reply to the one before.
     pub(crate) fn publish(&self, batches: usize, of: usize) -> Result {
         let mut stream = BufReader::new(self.open(self.language.greeting())?);
         let batch = self.language.batch(of);
@@ -105,7 +105,7 @@ impl Broker {
     }
 }
 
-/// As soon as the broker listens.
+/// Connects, as soon as the broker listens.
 fn first_connection(address: SocketAddr, language: Language) -> Result<TcpStream> {
     let deadline = Instant::now() + START;
     loop {
@@ -117,7 +117,7 @@ fn first_connection(address: SocketAddr, language: Language) -> Result<TcpStream
     }
 }
 
-/// Says something, and reads until the answer ends as it should.
+/// Sends a command, and reads until the expected end of the reply.
 fn converse(mut stream: TcpStream, (words, answer): (&str, &str)) -> Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(START))?;

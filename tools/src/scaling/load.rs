@@ -1,4 +1,4 @@
-//! What the clients of a cluster do. Pure.
+//! The load of a cluster's clients. Pure.
 
 /// All clients of all servers, spread evenly and at random.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -6,19 +6,19 @@ pub(super) struct Load {
     pub(super) servers: f64,
     pub(super) connections: f64,
     pub(super) rooms: f64,
-    /// How many are in each room.
+    /// The members of each room.
     pub(super) room_size: f64,
-    /// How many messages each room gets in a second, each to all who are in it.
+    /// Messages to each room in a second, each to all its members.
     pub(super) rate: f64,
 }
 
 impl Load {
-    /// Messages that are said in a second.
+    /// Messages of all clients in a second.
     pub(super) fn said(&self) -> f64 {
         self.rooms * self.rate
     }
 
-    /// On how many servers a room has somebody, on average.
+    /// The number of servers on which a room has members, on average.
     pub(super) fn servers_of_a_room(&self) -> f64 {
         let empty = 1.0 - 1.0 / self.servers;
         self.servers * (1.0 - empty.powf(self.room_size))

@@ -1,4 +1,4 @@
-//! What a message costs the brokers, and servers that share one.
+//! Measures the costs of a message for brokers, and for servers that share one.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::broker::Language;
 use crate::costs;
 use crate::host;
 
-/// Measures both brokers, and keeps what came out.
+/// Measures both brokers, and saves the costs.
 ///
 /// # Errors
 /// When a broker, or one of our programs, cannot be built, installed or measured.
@@ -47,21 +47,21 @@ fn keep(part: &str, numbers: &[(&str, f64)]) -> Result {
     costs::note(part, &costs)
 }
 
-/// How many messages come together, and how often.
+/// The number of messages that are sent together, and of such batches.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     batches: usize,
     of: usize,
 }
 
-/// In microseconds: for a message that comes in, and for each copy that goes out.
+/// In microseconds: for a received message, and for each copy that the broker sends.
 fn broker_costs(language: Language, pace: Pace) -> Result<(f64, f64)> {
     let alone = each(language, pace, 0)?;
     let heard = each(language, pace, SUBSCRIBERS)?;
     Ok((alone, (heard - alone) / f64::from(u16::try_from(SUBSCRIBERS)?)))
 }
 
-/// What a message costs the broker with so many subscribers.
+/// The broker's cost of a message with so many subscribers.
 fn each(language: Language, Pace { batches, of }: Pace, subscribers: usize) -> Result<f64> {
     let broker = Broker::start(language)?;
     let streams = (0..subscribers).map(|_| broker.subscribe()).collect::<Result<Vec<_>>>()?;
@@ -88,8 +88,8 @@ fn take(mut stream: TcpStream, bytes: usize) -> std::io::Result<()> {
     Ok(())
 }
 
-/// In microseconds, of two servers that share a broker: for a message that is said at one, and, at the other, for one that it
-/// hears, without the deliveries. Those are told apart by having one receiver there, and then several.
+/// In microseconds, of two servers that share a broker: the cost of a message for the server that publishes it, and for the one
+/// that receives it, without the deliveries. Two runs, with one receiver and with several, show the cost of a delivery.
 fn server_costs(language: Language, pace: &str) -> Result<(f64, f64)> {
     let (said, one) = cluster(language, pace, 1)?;
     let (_, several) = cluster(language, pace, 1 + MORE)?;
@@ -97,7 +97,7 @@ fn server_costs(language: Language, pace: &str) -> Result<(f64, f64)> {
     Ok((said, (one - delivery).max(0.0)))
 }
 
-/// What each message costs the server at which it is said, and the one where all receivers are.
+/// The cost of each message for the publishing server, and for the server of all receivers.
 fn cluster(language: Language, pace: &str, receivers: usize) -> Result<(f64, f64)> {
     let programs = Path::new("target/release");
     let broker = Broker::start(language)?;
@@ -105,7 +105,7 @@ fn cluster(language: Language, pace: &str, receivers: usize) -> Result<(f64, f64
     let server = || -> Result<(Background, String)> {
         let mut serve = Command::new(programs.join("neffos"));
         let serve = serve.args(["serve", "--addr", "127.0.0.1:0", "--outbox-messages", "16384", flag, &broker.url()]);
-        // One client says more than a person would.
+        // One client sends more than the default limits allow.
         let serve = serve.args(["--message-rate", "0", "--byte-rate", "0"]);
         let server = Background::start(serve.stderr(Stdio::null()))?;
         let address = server.line_after("listening on ", START)?;
@@ -130,10 +130,10 @@ fn cluster(language: Language, pace: &str, receivers: usize) -> Result<(f64, f64
 }
 
 const SUBSCRIBERS: usize = 10;
-/// How many messages a server hands to its broker at a time, at most.
+/// The most messages that a server passes to its broker at a time.
 const MOST: usize = 64;
 const SAID: u32 = 5_000;
-/// How many more receivers there are the second time.
+/// The number of additional receivers in the second run.
 const MORE: usize = 10;
 const START: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(120);

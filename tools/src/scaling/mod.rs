@@ -1,9 +1,9 @@
 //! `cargo tools scaling`: the load and the resources of a cluster, computed from measured costs.
 //!
-//! - `options.rs`: what is asked; `load.rs`: what clients do; `traffic.rs`: what servers then say, hear and deliver; `needs.rs`:
-//!   what that takes; all three are the model, and pure.
-//! - `measure.rs`: measures what brokers cost, and servers that share one.
-//! - `tables.rs`: the tables; `page.rs`: their places in `docs/scaling.md`.
+//! - `options.rs`: the arguments
+//! - `load.rs`, `traffic.rs`, `needs.rs`: the model, pure: the load of clients, the messages of servers, the resources for both
+//! - `measure.rs`: measures the costs of brokers, and of servers that share one
+//! - `tables.rs`: the tables; `page.rs`: their places in `docs/scaling.md`
 
 mod load;
 mod measure;

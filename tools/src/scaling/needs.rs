@@ -1,4 +1,4 @@
-//! What a cluster takes of processors, memory and network. Pure.
+//! The processors, memory and network that a cluster needs. Pure.
 
 use super::load::Load;
 use super::traffic::{Traffic, Wiring};
@@ -6,11 +6,11 @@ use crate::costs::{BrokerCosts, NodeCosts};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Needs {
-    /// Cores that each server has no time for anything else on: when each message comes alone, and when many come together.
+    /// Fully used cores of each server: when each message arrives alone, and when many arrive together.
     pub(super) server_cores: [f64; 2],
     /// The same of the broker.
     pub(super) broker_cores: [f64; 2],
-    /// Of each server, with what its kernel takes.
+    /// Memory of each server, with its kernel's.
     pub(super) server_gib: f64,
     /// What the broker sends in a second.
     pub(super) broker_mbit: f64,
@@ -32,7 +32,7 @@ impl Needs {
     }
 }
 
-/// A message of 128 bytes with its names, as it travels between servers, and what a broker writes around it.
+/// A message of 128 bytes with its names and envelope, and the broker's frame around it.
 const ENVELOPE: f64 = 260.0;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is asked of the model.
+//! The arguments of `scaling`.
 
 use xtask::Result;
 
@@ -11,11 +11,11 @@ pub(super) struct Options {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Task {
-    /// Prints what a load comes to.
+    /// Prints the needs of a load.
     Print(Load),
     /// Writes the tables of the page anew.
     Page,
-    /// Measures what the brokers cost, and keeps it.
+    /// Measures the costs of brokers, and saves them.
     Measure,
 }
 

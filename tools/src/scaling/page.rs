@@ -1,4 +1,4 @@
-//! `docs/scaling.md`: written by hand but for its tables, each between `<!-- table: NAME -->` and `<!-- end -->`.
+//! Fills the tables of `docs/scaling.md`, each between `<!-- table: NAME -->` and `<!-- end -->`.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::tables;
 use crate::costs::Costs;
 
 /// # Errors
-/// When a file cannot be read or written, or the page names a table that there is not.
+/// When a file cannot be read or written, or the page names an unknown table.
 pub(super) fn write(costs: &Costs) -> Result {
     fs::write(PICTURE, tables::picture())?;
     Ok(fs::write(PAGE, filled(&read(PAGE)?, costs)?)?)

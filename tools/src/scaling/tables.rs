@@ -10,7 +10,7 @@ use crate::costs::{BrokerCosts, Costs};
 use crate::figures::{Spread, digits, thousands};
 use crate::plot::{self, Row};
 
-/// What one load comes to, in each wiring.
+/// The needs of one load, in each wiring.
 pub(super) fn one(load: &Load, costs: &Costs) -> String {
     let Load { servers, connections, rooms, room_size, rate } = load;
     let said = format!(
@@ -37,7 +37,7 @@ pub(super) fn of_page(name: &str, costs: &Costs) -> Option<String> {
     }
 }
 
-/// How many copies the broker hands out in each wiring.
+/// The copies that the broker sends in each wiring.
 pub(super) fn picture() -> String {
     let row = |(wiring, title): &(Wiring, &str)| {
         let heard = Traffic::of(&EXAMPLE, *wiring).heard;
@@ -121,7 +121,7 @@ fn rule(columns: usize) -> String {
 /// The cells below `HEAD`.
 fn row(load: &Load, wiring: Wiring, costs: &Costs) -> String {
     let traffic = Traffic::of(load, wiring);
-    // What other servers take was not measured here.
+    // The costs of servers in Go were not measured.
     let cores = |cores| if wiring == Wiring::Connections { "–".to_owned() } else { range(cores) };
     let [redis, nats] = [&costs.redis, &costs.nats].map(|broker| Needs::of(load, wiring, &costs.node, broker));
     let cells = [
@@ -139,7 +139,7 @@ fn row(load: &Load, wiring: Wiring, costs: &Costs) -> String {
     cells.map(|cell| format!(" {cell} |")).concat()
 }
 
-/// When messages come by many, up to when each comes alone.
+/// From the cost of messages that arrive together to that of messages that arrive alone.
 fn range([alone, many]: [f64; 2]) -> String {
     format!("{} to {}", digits(many), digits(alone))
 }
@@ -153,7 +153,7 @@ fn brokers(costs: &Costs) -> [(&'static str, &'static str, &BrokerCosts); 2] {
     [("Redis", "redis", &costs.redis), ("NATS", "nats", &costs.nats)]
 }
 
-/// How often a quiet connection is pinged.
+/// The interval of pings on a quiet connection.
 const PING_SECONDS: f64 = 25.0;
 const SECONDS: &str = "cores for pings | seconds of a core, when all come at once | for a message to all |";
 const HEAD: &str = " copies the broker hands out | heard by a server | delivered by a server | subscriptions | with Redis: cores of a server | cores of Redis | with NATS: cores of a server | cores of NATS | GiB of a server | broker's Mbit/s |\n";

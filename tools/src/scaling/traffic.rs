@@ -1,29 +1,29 @@
-//! What servers say, hear and deliver in a second. Pure.
+//! The messages that servers publish, receive and deliver in a second. Pure.
 
 use super::load::Load;
 
-/// How what is said reaches the other servers.
+/// How messages reach the other servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wiring {
-    /// A channel for each room: a server hears those in which it has somebody. Ours.
+    /// A channel for each room: a server receives those of rooms in which it has members. Ours.
     Rooms,
-    /// A channel for all of a namespace: every server hears everything. Ours together with servers in Go, and those in Go over
-    /// NATS, from 0.0.25 on.
+    /// A channel for each namespace: every server receives everything. Ours together with servers in Go, and those in Go over NATS,
+    /// from 0.0.25 on.
     Namespace,
-    /// The same, and a subscription for each connection: the broker hands out a copy for each. Servers in Go over Redis.
+    /// The same, and a subscription for each connection: the broker sends a copy to each. Servers in Go over Redis.
     Connections,
 }
 
-/// Of all servers together, in a second.
+/// The messages of all servers together, in a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Traffic {
-    /// Messages that the broker takes.
+    /// Messages that the broker receives.
     pub(super) said: f64,
-    /// Copies that it hands out. A server hears what it has said itself, too.
+    /// Copies that it sends. A server also receives its own messages.
     pub(super) heard: f64,
-    /// Messages that clients get.
+    /// Messages that clients receive.
     pub(super) delivered: f64,
-    /// How many the broker has to know.
+    /// Subscriptions at the broker.
     pub(super) subscriptions: f64,
 }
 

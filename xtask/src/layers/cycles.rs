@@ -1,4 +1,4 @@
-//! Files that use each other in a circle. Nobody can read one of them without the others.
+//! Files that use each other in a circle: a reader of one must read all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -72,7 +72,7 @@ impl Graph {
         edges.collect()
     }
 
-    /// Whether a file names a module or an item below it without a use of its own: it declares the module, or exports the item.
+    /// Whether a file names a module or an item below it without using it: it declares the module, or exports the item.
     fn is_only_passed_on(&self, modules: &BTreeMap<&[String], usize>, file: usize, path: &[String]) -> bool {
         let module = &self.files[file].1;
         let Some([_, rest @ ..]) = path.strip_prefix(&**module) else { return false };

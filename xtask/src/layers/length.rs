@@ -1,4 +1,4 @@
-//! How long files are: in lines that hold code, without tests, comments, blank lines and the inside of long literals. Pure.
+//! The length of files, in lines that hold code: without tests, comments, blank lines and the inside of long literals. Pure.
 //!
 //! The length of functions is the business of clippy: `too-many-lines-threshold` in `clippy.toml`.
 
