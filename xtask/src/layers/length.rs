@@ -72,8 +72,7 @@ fn end_of_item(tokens: &[(Token<'_>, usize)], begin: usize) -> usize {
 
 const MOST: usize = 400;
 /// Files that may be longer, and why.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("crates/neffos/src/connection/peer.rs", "the driver, the handles and the fan-out share all of `Peer`")];
+const EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[cfg(test)]
 mod tests {
