@@ -18,7 +18,7 @@ use super::peer::Peer;
 use super::rates::{RateCounts, RateLimited};
 use super::running::{OutcomeFuture, Running};
 use super::values::StateMap;
-use crate::admission::{Gate, GateSettings};
+use crate::admission::Gate;
 use crate::budget::{Budget, Holder, Source, Steps};
 use crate::exchange::Membership;
 use crate::fanout::{Audience, Cursor, Except, Fanout};
@@ -33,8 +33,8 @@ pub(crate) struct Hub {
     pub(crate) limits: EffectiveLimits,
     /// The part of the limits that sessions go by.
     pub(super) session_limits: SessionLimits,
-    /// Whether the server is open, and for whom. A client has one, too, and does not use it.
-    pub(crate) gate: Arc<Gate>,
+    /// Whether the server is open, and for whom. A client has none.
+    pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) app: Arc<dyn Application>,
     pub(crate) native: NativeMode,
     pub(crate) state: StateMap,
@@ -50,7 +50,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// A server's.
+    /// A server's, without its gate.
     pub(crate) fn new(
         limits: EffectiveLimits,
         app: Arc<dyn Application>,
@@ -61,7 +61,7 @@ impl Hub {
             role: Role::Server,
             session_limits: limits.session(),
             limits,
-            gate: Arc::new(Gate::new(GateSettings::default())),
+            gate: None,
             native: app.native_mode(),
             app,
             state,

@@ -400,7 +400,7 @@ impl ServerBuilder {
         }));
         let app = Arc::new(ServerApplication { namespaces: self.namespaces, hooks: self.hooks });
         let mut hub = Hub::new(self.limits, app, self.state, fanout);
-        hub.gate = gate;
+        hub.gate = Some(gate);
         (hub.exchange, hub.budget) = (exchange, budget);
         let hub = Arc::new(hub);
         let source: Arc<dyn Source> = hub.clone();

@@ -71,7 +71,7 @@ impl Server {
     }
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {
-        &self.hub.gate
+        self.hub.gate.as_ref().expect("only `ServerBuilder::build` makes the hub of a `Server`, with a gate")
     }
 
     /// Offers messages to everyone whom their namespace, room and recipient select, and returns at once.
