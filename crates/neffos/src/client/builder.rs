@@ -26,6 +26,8 @@ use crate::net::redact;
 
 /// Builds a [`Client`].
 ///
+/// Limits that servers have, too, are methods of [`Limits`], for [`ClientBuilder::limits`].
+///
 /// Every bound has a default that is safe against a hostile server. A bound or a time limit of zero means none, and so does a
 /// time limit of more than a century. A setting for which zero makes no sense says so, and then [`ClientBuilder::dial`]
 /// fails and names it.

@@ -57,7 +57,7 @@ pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadli
     let mut asked = Asked::default();
     let mut is_asked = false;
     for peer in &peers {
-        let message = Message { token: token.clone(), ..message.clone() };
+        let message = message.clone().with_token(token.clone());
         // A peer that is closing or has too many open asks is skipped.
         match open(peer, message, &Effect::Nothing, Waiter::First(slot.clone()), &mut asked) {
             Ok(()) => is_asked = true,
@@ -99,19 +99,19 @@ fn open(
     if peer.is_closed() {
         return Err(Error::closed());
     }
-    if message.token.is_empty() {
-        message.token = peer.session().new_token();
+    if message.token().is_empty() {
+        message.set_token(peer.session().new_token());
     }
-    asked.token = message.token.clone();
+    asked.token = message.token().clone();
     let pending = OpenAsk { namespace: message.namespace.clone(), effect: effect.clone(), waiter };
     let most = peer.hub().limits.max_asks;
-    let ends_a_pause = peer.with_asks(|session| session.open_ask(message.token.clone(), pending, most))?;
+    let ends_a_pause = peer.with_asks(|session| session.open_ask(message.token().clone(), pending, most))?;
     asked.peers.push(peer.clone());
     let sent = peer.send_request(&message, effect);
     if ends_a_pause {
         peer.waker.wake();
     }
-    will_be_told(peer, &message.token, sent)
+    will_be_told(peer, message.token(), sent)
 }
 
 /// Fails when nobody would ever tell the waiter: the request was not sent, or the connection had ended before it was noted.

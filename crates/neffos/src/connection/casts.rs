@@ -20,7 +20,7 @@ pub(super) fn casts(messages: Vec<Message>, except: &Except, budget: &Arc<Budget
         // A token is between two: everyone else gets the message without it.
         let chunk = Chunk::charged(wire::encode_with_token(&message, "", Role::Server), budget);
         let private = message
-            .asker
+            .asker()
             .filter(|_| message.is_ask())
             .map(|asker| (asker, Chunk::charged(wire::encode(&message, Role::Server), budget)));
         match casts.last_mut().filter(|last| last.audience == audience && last.private.is_none() && private.is_none()) {

@@ -133,7 +133,7 @@ pub(super) struct Packed {
 
 impl Packed {
     pub(super) fn of(message: &Message) -> Self {
-        let form = match message.encoding {
+        let form = match message.encoding() {
             Encoding::Text => PartForm::Text,
             Encoding::Binary => PartForm::Binary,
             Encoding::NativeText => PartForm::NativeText,
@@ -205,8 +205,9 @@ fn fixed<const N: usize>(payload: &[u8], from: usize) -> Result<[u8; N], Fault> 
 
 fn what(whole: &Bytes, body: Body<'_>) -> Result<What, Fault> {
     let message = |part: &Part<'_>, id: Option<&str>| {
-        let message = unpack(whole, part)?;
-        Ok(Message { recipient: id.map(SmolStr::new), ..message })
+        let mut message = unpack(whole, part)?;
+        message.recipient = id.map(SmolStr::new);
+        Ok(message)
     };
     Ok(match body {
         Body::Broadcast { id, except, parts } => {

@@ -99,10 +99,10 @@ fn read_mark(text: &str) -> Option<Mark> {
 
 /// Native messages have the seven fields here: a body alone would have no place for a name.
 fn payload(message: &Message, first: &str) -> Vec<u8> {
-    match message.encoding {
+    match message.encoding() {
         Encoding::Text | Encoding::Binary => wire::payload(message, first),
-        Encoding::NativeText => wire::payload(&Message { encoding: Encoding::Text, ..message.clone() }, first),
-        Encoding::NativeBinary => wire::payload(&Message { encoding: Encoding::Binary, ..message.clone() }, first),
+        Encoding::NativeText => wire::payload(&message.clone().with_encoding(Encoding::Text), first),
+        Encoding::NativeBinary => wire::payload(&message.clone().with_encoding(Encoding::Binary), first),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::Message;
 use super::wire::{self, NativeMode};
-use super::{Encoding, Message};
 use crate::websocket::fuzzing::payload;
 use crate::websocket::{Kind, Role};
 
@@ -38,7 +38,7 @@ fn comes_back(mut message: Message, native: NativeMode) {
     let again = wire::decode(data, kind, native).unwrap_or_else(|fault| panic!("{message:?} came back as {fault}"));
     // What is no text does not travel as text.
     if kind == Kind::Binary {
-        message.encoding = if message.is_native() { Encoding::NativeBinary } else { Encoding::Binary };
+        message = message.binary();
     }
     assert_same(&again, &message);
 }

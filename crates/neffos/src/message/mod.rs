@@ -2,6 +2,7 @@
 //!
 //! - `mod.rs`: [`Message`], as applications see it, and what may be given where messages are wanted.
 //! - `wire.rs`: the seven fields, to and from bytes.
+//! - `transport.rs`: [`Transport`], the fields that the protocol reads, such as the token.
 //! - `sender.rs`: [`Sender`], who a relayed message is from.
 //! - `events.rs`: the names that the protocol keeps for itself.
 //! - `fuzzing.rs`: what fuzzers hold this up against.
@@ -10,6 +11,7 @@ pub(crate) mod events;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod sender;
+mod transport;
 pub(crate) mod wire;
 
 use bytes::Bytes;
@@ -18,9 +20,11 @@ use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 
 pub use sender::Sender;
+pub(crate) use transport::{Cause, Encoding};
 
 use crate::error::Error;
 use sender::Mark;
+use transport::Transport;
 
 /// One event with its body: what handlers get and what is emitted, asked and broadcast.
 ///
@@ -42,38 +46,9 @@ pub struct Message {
     pub(crate) event: SmolStr,
     pub(crate) body: Bytes,
     pub(crate) error: Option<SmolStr>,
-    pub(crate) encoding: Encoding,
-    pub(crate) no_op: bool,
     pub(crate) sender: Mark,
-    pub(crate) cause: Cause,
-    pub(crate) token: SmolStr,
-    pub(crate) asker: Option<u64>,
     pub(crate) recipient: Option<SmolStr>,
-}
-
-/// How a message lies in its websocket frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Encoding {
-    #[default]
-    Text,
-    Binary,
-    /// The body alone, without an envelope.
-    NativeText,
-    NativeBinary,
-}
-
-/// Who brought a system event about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Cause {
-    /// The peer asked for it.
-    #[default]
-    Peer,
-    /// This side asked for it.
-    Local,
-    /// It follows from something else that the peer asked for.
-    PeerForced,
-    /// It follows from something else that happened here, such as the connection's end.
-    LocalForced,
+    transport: Transport,
 }
 
 impl Message {
@@ -118,12 +93,8 @@ impl Message {
     /// A native message: the body alone, as one websocket message without an envelope. It reaches connections that are
     /// connected to the empty namespace.
     pub fn native(body: impl Into<Bytes>) -> Self {
-        Self {
-            event: SmolStr::new_static(events::NATIVE),
-            body: body.into(),
-            encoding: Encoding::NativeText,
-            ..Self::default()
-        }
+        Self { event: SmolStr::new_static(events::NATIVE), body: body.into(), ..Self::default() }
+            .with_encoding(Encoding::NativeText)
     }
 
     /// Names the namespace.
@@ -150,9 +121,9 @@ impl Message {
 
     /// Sends the message in a binary frame.
     #[must_use]
-    pub fn binary(mut self) -> Self {
-        self.encoding = if self.is_native() { Encoding::NativeBinary } else { Encoding::Binary };
-        self
+    pub fn binary(self) -> Self {
+        let encoding = if self.is_native() { Encoding::NativeBinary } else { Encoding::Binary };
+        self.with_encoding(encoding)
     }
 
     /// States that the message is from the connection with this id: for servers that relay messages. Receivers read it with
@@ -242,27 +213,27 @@ impl Message {
 
     /// Whether the sender waits for a reply.
     pub fn is_ask(&self) -> bool {
-        !self.token.is_empty()
+        !self.transport.token.is_empty()
     }
 
     /// Whether the message came, or will go, in a binary frame.
     pub fn is_binary(&self) -> bool {
-        matches!(self.encoding, Encoding::Binary | Encoding::NativeBinary)
+        matches!(self.transport.encoding, Encoding::Binary | Encoding::NativeBinary)
     }
 
     /// Whether the message came, or will go, without an envelope.
     pub fn is_native(&self) -> bool {
-        matches!(self.encoding, Encoding::NativeText | Encoding::NativeBinary)
+        matches!(self.transport.encoding, Encoding::NativeText | Encoding::NativeBinary)
     }
 
     /// Whether this side started the connect, disconnect, join or leave that the event tells of.
     pub fn is_local(&self) -> bool {
-        matches!(self.cause, Cause::Local | Cause::LocalForced)
+        matches!(self.transport.cause, Cause::Local | Cause::LocalForced)
     }
 
     /// Whether nobody asked the peer about it: the connection ended, or a disconnect took the rooms along.
     pub fn is_forced(&self) -> bool {
-        matches!(self.cause, Cause::PeerForced | Cause::LocalForced)
+        matches!(self.transport.cause, Cause::PeerForced | Cause::LocalForced)
     }
 
     /// How many bytes this message takes on the wire, without a token and without the header of its frame.
@@ -282,7 +253,46 @@ impl Message {
 
     /// A system event that starts on this side.
     pub(crate) fn system(event: &'static str, namespace: &str, cause: Cause) -> Self {
-        Self { event: SmolStr::new_static(event), namespace: namespace.into(), cause, ..Self::default() }
+        let transport = Transport { cause, ..Transport::default() };
+        Self { event: SmolStr::new_static(event), namespace: namespace.into(), transport, ..Self::default() }
+    }
+
+    pub(crate) fn token(&self) -> &SmolStr {
+        &self.transport.token
+    }
+
+    /// `self` with another token; with an empty one it is no ask.
+    pub(crate) fn with_token(mut self, token: SmolStr) -> Self {
+        self.transport.token = token;
+        self
+    }
+
+    pub(crate) fn set_token(&mut self, token: SmolStr) {
+        self.transport.token = token;
+    }
+
+    /// Whether the peer waits for a reply and wants an effect: to connect a namespace, for example.
+    pub(crate) fn is_request(&self) -> bool {
+        self.is_ask() && !self.transport.no_op
+    }
+
+    /// The key of the connection that an ask came over.
+    pub(crate) fn asker(&self) -> Option<u64> {
+        self.transport.asker
+    }
+
+    /// Notes that the message came over the connection with this key.
+    pub(crate) fn set_asker(&mut self, key: u64) {
+        self.transport.asker = self.is_ask().then_some(key);
+    }
+
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.transport.encoding
+    }
+
+    pub(crate) fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.transport.encoding = encoding;
+        self
     }
 
     /// `self` without the mark of its sender.
@@ -317,15 +327,15 @@ impl Message {
         self
     }
 
-    /// Makes it the reply to what it was: the envelope stays.
+    /// Turns an ask into its reply: names, token and cause stay.
     pub(crate) fn turn_into_reply(&mut self, body: Bytes, encoding: Encoding) {
         self.body = body;
-        self.encoding = encoding;
         self.error = None;
-        self.no_op = false;
         self.sender = Mark::default();
         self.recipient = None;
-        self.asker = None;
+        self.transport.encoding = encoding;
+        self.transport.no_op = false;
+        self.transport.asker = None;
     }
 
     /// The same with an error, always as text: some clients cannot read an error in a binary frame.
@@ -415,10 +425,32 @@ mod tests {
 
     #[test]
     fn an_error_reply_to_a_binary_ask_is_text() {
-        let mut ask = Message { token: "$1".into(), ..Message::new("e", "x").binary() };
+        let mut ask = Message::new("e", "x").binary().with_token("$1".into());
         ask.turn_into_error_reply("no");
         assert_eq!((ask.error(), ask.is_binary(), ask.body().len()), (Some("no"), false, 0));
         ask.turn_into_error_reply("");
         assert_eq!(ask.error(), Some(NO_REASON));
+    }
+
+    #[test]
+    fn a_message_takes_224_bytes() {
+        assert_eq!(size_of::<Message>(), 224);
+    }
+
+    #[test]
+    fn an_ask_without_effect_is_no_request() {
+        let ask = Message::new("e", "").with_token("$1".into());
+        assert!(ask.is_ask() && ask.is_request());
+        let no_op = Message { transport: Transport { no_op: true, ..ask.transport.clone() }, ..ask };
+        assert!(no_op.is_ask() && !no_op.is_request());
+    }
+
+    #[test]
+    fn only_an_ask_remembers_the_connection_that_it_came_over() {
+        for (token, asker) in [("$1", Some(7)), ("", None)] {
+            let mut message = Message::new("e", "").with_token(token.into());
+            message.set_asker(7);
+            assert_eq!(message.asker(), asker);
+        }
     }
 }

@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes};
 use smol_str::SmolStr;
 
 use super::sender::Mark;
+use super::transport::Transport;
 use super::{Encoding, Message, events};
 use crate::websocket::{self, Kind, Role};
 
@@ -65,18 +66,22 @@ pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result
     }
     let has_escapes = head.contains('@');
     let name = |nth| if has_escapes { unescaped(field(nth)) } else { SmolStr::new(field(nth)) };
-    let mut message = Message {
+    let transport = Transport {
         // Tokens are never escaped.
         token: if token.starts_with(SERVER_CONNECTION_PREFIX) { SmolStr::default() } else { SmolStr::new(token) },
+        no_op: field(5) == "1",
+        ..Transport::default()
+    };
+    let mut message = Message {
         namespace: name(1),
         room: name(2),
         event: name(3),
-        no_op: field(5) == "1",
         sender: Mark::read(name(5)),
+        transport,
         ..Message::default()
     };
     let is_error = field(4) == "1";
-    message.encoding = match (kind, native == NativeMode::Mixed && message.event == events::NATIVE) {
+    message.transport.encoding = match (kind, native == NativeMode::Mixed && message.event == events::NATIVE) {
         (Kind::Text, false) => Encoding::Text,
         (Kind::Binary, false) => Encoding::Binary,
         (Kind::Text, true) => Encoding::NativeText,
@@ -107,14 +112,14 @@ pub(crate) fn empty_reply_token(frame: &[u8]) -> Option<&str> {
 ///
 /// Text that is not UTF-8 goes in a binary frame: a browser must fail the connection over such a text frame.
 pub(crate) fn encode(message: &Message, role: Role) -> Bytes {
-    let token = if message.is_native() { "" } else { &*message.token };
+    let token = if message.is_native() { "" } else { message.token() };
     encode_with_token(message, token, role)
 }
 
 /// As [`encode`], with another token: replies of several connections, or the copies of others.
 pub(crate) fn encode_with_token(message: &Message, token: &str, role: Role) -> Bytes {
     if message.is_native() && token.is_empty() {
-        let kind = frame_kind(message.encoding == Encoding::NativeBinary, &message.body);
+        let kind = frame_kind(message.encoding() == Encoding::NativeBinary, &message.body);
         return websocket::message(role, kind, &message.body);
     }
     let payload = Payload::of(message, token);
@@ -166,7 +171,7 @@ impl<'a> Payload<'a> {
             is_error: if message.error.is_some() { ";1;" } else { ";0;" },
             // The mark comes first: a client that sets the flag must not hide who it is.
             mark: match message.sender.as_str() {
-                "" if message.no_op => "1".into(),
+                "" if message.transport.no_op => "1".into(),
                 "" => "0".into(),
                 mark => escaped(mark),
             },
@@ -209,7 +214,7 @@ fn native_message(body: Bytes, kind: Kind) -> Message {
         Kind::Text => Encoding::NativeText,
         Kind::Binary => Encoding::NativeBinary,
     };
-    Message { event: SmolStr::new_static(events::NATIVE), body, encoding, ..Message::default() }
+    Message { event: SmolStr::new_static(events::NATIVE), body, ..Message::default() }.with_encoding(encoding)
 }
 
 /// Where each of the six fields before the body ends.
@@ -330,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_token_that_looks_like_a_servers_own_id_is_dropped() {
-        assert_eq!(decode_text("neffos(0xdead(beef));default;;echo;0;0;x").unwrap().token, "");
+        assert_eq!(decode_text("neffos(0xdead(beef));default;;echo;0;0;x").unwrap().token(), "");
     }
 
     #[test]
@@ -380,26 +385,25 @@ mod tests {
             token in "[a-z0-9$.]{0,20}", namespace in field(), room in field(), event in field(),
             body in proptest::collection::vec(any::<u8>(), 0..300), binary: bool, no_op: bool, error: Option<String>,
         ) {
+            let encoding = if binary { Encoding::Binary } else { Encoding::Text };
             let message = Message {
-                token: token.into(),
                 namespace: namespace.into(),
                 room: room.into(),
                 event: event.into(),
                 error: error.clone().filter(|text| !text.is_empty()).map(Into::into),
                 body: if error.is_some() { Bytes::new() } else { body.into() },
-                encoding: if binary { Encoding::Binary } else { Encoding::Text },
-                no_op,
+                transport: Transport { token: token.into(), encoding, no_op, ..Transport::default() },
                 ..Message::default()
             };
             let (kind, data) = payload(&encode(&message, Role::Server));
             let back = decode(data, kind, NativeMode::Off).unwrap();
-            prop_assert_eq!(back.token, message.token);
+            prop_assert_eq!(back.token(), message.token());
             prop_assert_eq!(back.namespace, message.namespace);
             prop_assert_eq!(back.room, message.room);
             prop_assert_eq!(back.event, message.event);
             prop_assert_eq!(back.body, message.body);
             prop_assert_eq!(back.error, message.error);
-            prop_assert_eq!(back.no_op, message.no_op);
+            prop_assert_eq!(back.transport.no_op, message.transport.no_op);
         }
     }
 }

@@ -26,6 +26,8 @@ use crate::time_limit;
 
 /// Builds a [`Server`].
 ///
+/// Limits that clients have, too, are methods of [`Limits`], for [`ServerBuilder::limits`].
+///
 /// Every bound has a default that is safe on the open internet. A bound or a time limit of zero means none, and so does a time
 /// limit of more than a century. A setting for which zero makes no sense says so, and then [`ServerBuilder::build`] fails
 /// and names it.

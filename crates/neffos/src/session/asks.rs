@@ -87,12 +87,12 @@ impl<W> Asks<W> {
     /// Takes out the request that `message` replies to. A reply counts only over the namespace that was asked in, or
     /// when it is the empty reply.
     pub(crate) fn answer(&mut self, message: &Message) -> Match<W> {
-        if !self.is_own(&message.token) {
+        if !self.is_own(message.token()) {
             return Match::Other;
         }
         let fits = |pending: &OpenAsk<W>| message.is_empty_reply() || pending.namespace == message.namespace;
-        let known = self.open.as_ref().and_then(|open| open.get(&message.token)).is_some_and(fits);
-        match known.then(|| self.close(&message.token)).flatten() {
+        let known = self.open.as_ref().and_then(|open| open.get(message.token())).is_some_and(fits);
+        match known.then(|| self.close(message.token())).flatten() {
             Some(pending) => Match::Reply(pending),
             None => Match::Stale,
         }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn reply(token: &SmolStr, namespace: &str) -> Message {
-        Message { token: token.clone(), ..Message::new("question", "so").in_namespace(namespace) }
+        Message::new("question", "so").in_namespace(namespace).with_token(token.clone())
     }
 
     fn asked(namespace: &str) -> (Asks<()>, SmolStr) {

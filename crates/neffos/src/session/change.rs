@@ -236,7 +236,7 @@ impl MembershipChange {
 
     /// The token that the peer waits for.
     pub(super) fn token(&self) -> &str {
-        self.request.as_ref().map_or("", |request| &request.token)
+        self.request.as_ref().map_or("", |request| request.token())
     }
 
     /// About how many bytes the request of the peer takes, while no handler has it.
@@ -349,7 +349,7 @@ mod tests {
     }
 
     fn request(event: &'static str) -> Box<Message> {
-        Box::new(Message { token: "$1".into(), ..Message::new(event, "body") })
+        Box::new(Message::new(event, "body").with_token("$1".into()))
     }
 
     #[test]

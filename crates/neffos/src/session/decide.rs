@@ -38,7 +38,7 @@ impl<W> Session<W> {
         bounds: &Bounds,
         declared: impl Fn(&str) -> Option<Arc<str>>,
     ) -> Decision {
-        let is_request = message.is_ask() && !message.no_op;
+        let is_request = message.is_request();
         match message.event() {
             events::CONNECT if is_request => self.decide_connect(message, bounds, declared),
             events::DISCONNECT if is_request => match self.membership.namespace(message.namespace()) {
@@ -142,13 +142,7 @@ mod tests {
     }
 
     fn message(token: &str, namespace: &str, room: &str, event: &str) -> Message {
-        Message {
-            token: token.to_owned().into(),
-            namespace: namespace.into(),
-            room: room.into(),
-            event: event.into(),
-            ..Message::default()
-        }
+        Message::new(event, "").in_namespace(namespace).to_room(room).with_token(token.into())
     }
 
     fn decide(session: &Session<()>, token: &str, namespace: &str, room: &str, event: &str) -> Decision {

@@ -10,7 +10,7 @@ use super::limits::Rules;
 use super::rates::RateKind;
 use super::state::{Excess, Session};
 use crate::message::wire;
-use crate::message::{Encoding, Message, events};
+use crate::message::{Message, events};
 use crate::websocket::{CloseCode, CloseFrame, Role};
 
 impl<W> Session<W> {
@@ -65,7 +65,7 @@ impl<W> Session<W> {
     fn take_message(&mut self, message: Message, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
         // Only a server states the sender of a message.
         let message = if rules.role() == Role::Server { message.without_sender() } else { message };
-        if is_made_by(rules.role(), &message.token)
+        if is_made_by(rules.role(), message.token())
             && let Ok(action) = self.take_reply(&message)
         {
             return Some(action);
@@ -97,11 +97,11 @@ impl<W> Session<W> {
             return None;
         }
         // A server may pass on an ask of another client, token and all: the reply is not ours to give.
-        if rules.role() == Role::Client && message.token.starts_with(CLIENT_TOKEN) {
-            message.token = SmolStr::default();
+        if rules.role() == Role::Client && message.token().starts_with(CLIENT_TOKEN) {
+            message.set_token(SmolStr::default());
         }
         if is_heartbeat(&message, rules) {
-            return Some(ReplyAndClose::from(wire::encode_empty_reply(&message.token, rules.role())).into());
+            return Some(ReplyAndClose::from(wire::encode_empty_reply(message.token(), rules.role())).into());
         }
         if matches!(message.event(), events::CONNECT | events::JOIN) {
             self.count(RateKind::Joins, 1, now, rules);
@@ -117,8 +117,7 @@ struct NoReply;
 /// Whether this asks to disconnect a namespace that is not declared. Clients in browsers, which cannot send pings, send that
 /// instead: it must not wait for a handler.
 fn is_heartbeat(message: &Message, rules: &impl Rules) -> bool {
-    let is_request = message.is_ask() && !message.no_op;
-    message.event() == events::DISCONNECT && is_request && rules.namespace(message.namespace()).is_none()
+    message.event() == events::DISCONNECT && message.is_request() && rules.namespace(message.namespace()).is_none()
 }
 
 impl Message {
@@ -130,6 +129,6 @@ impl Message {
 
     /// The empty reply to `token`, as if it had come in full.
     pub(super) fn empty_reply(token: &str) -> Self {
-        Self { token: token.into(), encoding: Encoding::Text, ..Self::default() }
+        Self::default().with_token(token.into())
     }
 }

@@ -104,7 +104,7 @@ impl<W> Session<W> {
         let change = match decision {
             Decision::Ignore => return ReplyAndClose::default().into(),
             Decision::Acknowledge => {
-                return ReplyAndClose::from(wire::encode_empty_reply(&message.token, rules.role())).into();
+                return ReplyAndClose::from(wire::encode_empty_reply(message.token(), rules.role())).into();
             }
             Decision::Refuse(reason) => return refusal(message, reason, rules).into(),
             Decision::Event(namespace) => {

@@ -167,7 +167,7 @@ impl Driver {
 
     /// A broadcast of an ask keeps its token for others than this connection.
     fn asked_by_peer(&self, mut message: Box<Message>) -> Box<Message> {
-        message.asker = message.is_ask().then(|| self.peer.key());
+        message.set_asker(self.peer.key());
         message
     }
 

@@ -68,8 +68,7 @@ pub fn go_messages(data: &[u8]) {
     go::read_answer(&payload, TOKEN).ok();
     let kind = if choice & 1 == 0 { Kind::Text } else { Kind::Binary };
     let Ok(message) = wire::decode(payload.clone(), kind, NativeMode::Mixed) else { return };
-    let mut message = message.without_sender();
-    message.token = Default::default();
+    let mut message = message.without_sender().with_token(Default::default());
     message.recipient = (choice & 2 > 0).then(|| message.room.clone());
     let except = (choice & 4 > 0).then(|| message.namespace.clone());
 

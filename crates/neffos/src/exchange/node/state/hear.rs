@@ -203,7 +203,7 @@ impl State {
         }
         let veiled = self.veiled.over(channel);
         let plain = self.dialect.id_of(channel).filter(|plain| veiled.iter().all(|id| **id != **plain)).map(Arc::from);
-        let to = |id: Arc<str>| Message { recipient: Some((*id).into()), ..message.clone() };
+        let to = |id: Arc<str>| message.clone().to(id);
         veiled.into_iter().chain(plain).map(to).collect()
     }
 }
