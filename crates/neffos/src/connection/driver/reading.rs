@@ -158,7 +158,7 @@ impl Driver {
     pub(super) fn receive(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Message { kind, data } if !self.peer.is_closed() => {
-                self.receive_message(RawMessage { kind, data })
+                self.receive_message(RawMessage { kind, data });
             }
             Incoming::Ping(payload) if self.pongs < PONGS_PER_POLL => self.pong(&payload),
             // Only the last of so many is answered.
