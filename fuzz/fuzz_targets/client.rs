@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| fuzz::hold(neffos::fuzzing::client, data, 8 << 20));
+fuzz_target!(|data: &[u8]| fuzz::hold(test_strangers::client, data, 8 << 20));

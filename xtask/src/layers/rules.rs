@@ -71,12 +71,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "handlers",
         ],
     ),
-    // For who writes an exchange, above all the rest.
+    // For authors of exchanges, above all other modules.
     (
         "testing",
         &["error", "message", "websocket", "exchange", "connection", "handles", "handlers", "client", "server", "http"],
     ),
-    // For benches only: nobody may use it.
+    // For benches only: no module may use it.
     ("internals", &["budget", "message", "session", "websocket", "fanout"]),
     (
         "http",
@@ -96,11 +96,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    // For fuzzers only: what they hold a whole server and a client up against, and the way to what stands beside the rest.
-    (
-        "fuzzing",
-        &["error", "message", "websocket", "exchange", "connection", "handles", "handlers", "client", "server", "http"],
-    ),
+    // For fuzzers only: the path to each `fuzzing.rs`.
+    ("fuzzing", &["message", "websocket", "exchange", "client", "http"]),
 ];
 
 /// Folders whose files may use each other in a circle: each has a part of one type that all of them extend, or of one measurement.
@@ -120,7 +117,7 @@ pub(crate) fn may_be_a_circle(source: &Path, files: &[&str]) -> bool {
     CIRCLES.iter().any(|folder| files.iter().all(|file| source.join(file).starts_with(folder)))
 }
 
-/// Says so when a package depends on one that is none of its business.
+/// The fault, if a package depends on a program and is not listed there.
 pub(crate) fn wrong_dependency((package, needed): (&str, &str)) -> Option<String> {
     let (_, allowed) = PROGRAMS.iter().find(|(program, _)| *program == needed)?;
     (!allowed.contains(&package)).then(|| format!("package {package} must not depend on {needed}"))

@@ -1,27 +1,27 @@
-//! A server with one of everything, and what is done to it.
+//! A server with handlers of every kind, a client that does anything, and one that must not notice it.
 
 use std::time::Duration;
 
+use neffos::{CloseCode, Events, Limits, Message, NsConn, Reply, Server};
+use test_client::{BINARY, PING, PONG};
+use tokio::io::{DuplexStream, duplex};
 use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::guest::{Neighbour, Stranger, attach};
-use super::script::{MOST_STEPS, Script, text};
-use crate::connection::Limits;
-use crate::handlers::{Events, Reply};
-use crate::handles::NsConn;
-use crate::message::Message;
-use crate::server::Server;
-use crate::websocket::{CloseCode, Kind, Role, message, ping, pong};
+use crate::inspector::Side;
+use crate::neighbour::Neighbour;
+use crate::script::{MOST_STEPS, Script, text};
+use crate::stranger::Stranger;
 
-/// Whatever somebody sends, in whatever order, whether they read or not: what the server says to them is by the rules, somebody
-/// else on the same server gets their reply, and once they are gone nothing of them is left.
+/// A client sends anything in any order, and reads or does not. Each frame that the server sends to it is by the rules. Another
+/// client on the same server gets its replies. Once the first client is gone, the server holds nothing of it.
 ///
-/// In `data` there are steps: a byte that says what is done, and as many more as that takes.
+/// `data` is a list of steps: a byte for the action, and as many more as that takes.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When the promise is broken.
 pub fn session(data: &[u8]) {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
@@ -37,7 +37,7 @@ async fn visit(data: &[u8]) {
     neighbour.ask("2;default;lobby;_OnRoomJoin;0;0;", "2;;;;;;").await;
 
     let (stream, driving) = attach(&server, "stranger", 1 << 12);
-    let mut stranger = Stranger::over(stream, Role::Client);
+    let mut stranger = Stranger::over(stream, Side::Client);
     let mut script = Script(data);
     for _ in 0..MOST_STEPS {
         let Some(step) = script.byte() else { break };
@@ -54,7 +54,15 @@ async fn visit(data: &[u8]) {
     neighbour.leave().await;
 }
 
-/// With bounds that a few steps reach.
+/// Connects to `server` over memory; the task is that of the connection.
+fn attach(server: &Server, id: &str, buffer: usize) -> (DuplexStream, JoinHandle<()>) {
+    let (here, there) = duplex(buffer);
+    let request = http::Request::get("/").header("x-id", id).body(()).expect("a request").into_parts().0;
+    let driving = server.attach(there, request);
+    (here, tokio::spawn(async { driving.await.expect("a place on an open server") }))
+}
+
+/// A server whose limits a few steps reach.
 fn server() -> Server {
     let default = Events::new()
         .on("echo", async |message: Message| Reply::new(message.body().clone()))
@@ -62,7 +70,7 @@ fn server() -> Server {
             ns.broadcast(Message::new("said", message.body().clone()));
         })
         .on("question", async |ns: NsConn| {
-            // Whether there is an answer is up to the other side.
+            // The other side may give no answer.
             ns.ask("answer", "?").await.ok();
         })
         .on("wait", async || sleep(Duration::from_secs(1)).await)
@@ -99,21 +107,21 @@ fn server() -> Server {
 
 async fn act(step: u8, script: &mut Script<'_>, stranger: &mut Stranger, server: &Server) {
     match step % 16 {
-        0 => stranger.write(&text(Role::Client, b"M")).await,
-        1 => stranger.write(&text(Role::Client, script.bytes())).await,
-        2 => stranger.write(&message(Role::Client, Kind::Binary, script.bytes())).await,
-        3 => stranger.write(&text(Role::Client, b"$c;default;;_OnNamespaceConnect;0;0;")).await,
-        4 => stranger.write(&text(Role::Client, b"$j;default;lobby;_OnRoomJoin;0;0;")).await,
+        0 => stranger.write(&text(Side::Client, b"M")).await,
+        1 => stranger.write(&text(Side::Client, script.bytes())).await,
+        2 => stranger.write(&Side::Client.frame(BINARY, script.bytes())).await,
+        3 => stranger.write(&text(Side::Client, b"$c;default;;_OnNamespaceConnect;0;0;")).await,
+        4 => stranger.write(&text(Side::Client, b"$j;default;lobby;_OnRoomJoin;0;0;")).await,
         5 => stranger.write(&event(script)).await,
         6 => {
             let reply = [&stranger.token()[..], b";default;;answer;0;0;", script.bytes()].concat();
-            stranger.write(&text(Role::Client, &reply)).await;
+            stranger.write(&text(Side::Client, &reply)).await;
         }
-        7 => stranger.write(&ping(Role::Client, script.bytes())).await,
-        8 => stranger.write(&pong(Role::Client, script.bytes())).await,
-        9 => stranger.write(&script.close(Role::Client)).await,
+        7 => stranger.write(&Side::Client.control(PING, script.bytes())).await,
+        8 => stranger.write(&Side::Client.control(PONG, script.bytes())).await,
+        9 => stranger.write(&script.close(Side::Client)).await,
         10 => stranger.write(script.bytes()).await,
-        11 => stranger.write(&script.frame(Role::Client)).await,
+        11 => stranger.write(&script.frame(Side::Client)).await,
         12 => sleep(Duration::from_millis(script.byte().unwrap_or(0).into()) * 100).await,
         13 => stranger.listen(false),
         14 => stranger.listen(true),
@@ -121,14 +129,14 @@ async fn act(step: u8, script: &mut Script<'_>, stranger: &mut Stranger, server:
     }
 }
 
-/// One that the server has a handler for, in one of its forms.
-fn event(script: &mut Script<'_>) -> bytes::Bytes {
+/// An event that the server has a handler for, in one of its forms.
+fn event(script: &mut Script<'_>) -> Vec<u8> {
     let choice = script.byte().unwrap_or(0);
     let event = ["echo", "chat", "question", "wait", "away", "join", "end", "none"][usize::from(choice % 8)];
     let room = if choice & 8 > 0 { "lobby" } else { "" };
     let token = if choice & 16 > 0 { "$e" } else { "" };
     let head = format!("{token};default;{room};{event};0;0;");
-    text(Role::Client, &[head.as_bytes(), script.bytes()].concat())
+    text(Side::Client, &[head.as_bytes(), script.bytes()].concat())
 }
 
 fn broadcast(script: &mut Script<'_>, server: &Server) {
@@ -137,5 +145,5 @@ fn broadcast(script: &mut Script<'_>, server: &Server) {
     server.broadcast(Message::new("news", body).in_namespace("default").to_room("lobby").to("stranger"));
 }
 
-/// Handlers that run have ten seconds, and so has what is in the way to a socket.
+/// Longer than the deadlines of handlers and of queued frames, ten seconds each.
 const LONGEST_END: Duration = Duration::from_secs(60);

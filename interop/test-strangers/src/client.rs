@@ -1,32 +1,27 @@
-//! A client that is in use, and the server that does anything to it.
+//! A client in use, and a server that does anything.
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use neffos::{Client, ClientBuilder, ClientSide, Error, Events, Limits, Message, NsConn, Reply};
+use test_client::{BINARY, PING, accept_key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::time::{sleep, timeout};
 
-use super::guest::{PATIENCE, Stranger};
-use super::script::{MOST_STEPS, Script, text};
-use crate::client::{Client, ClientBuilder};
-use crate::connection::Limits;
-use crate::error::Error;
-use crate::handlers::{Events, Reply};
-use crate::handles::{ClientSide, NsConn};
-use crate::message::Message;
-use crate::websocket::{Kind, Role, accept_key, message, ping};
+use crate::inspector::Side;
+use crate::script::{MOST_STEPS, Script, text};
+use crate::stranger::{PATIENCE, Stranger};
 
-/// Whatever a server answers, in whatever order, whether it reads or not: what the client says to it is by the rules, all that the
-/// client waits for ends, and once the server is gone the client knows it.
+/// A server sends anything in any order, and reads or does not. Each frame that the client sends to it is by the rules. Every call
+/// of the client ends, and the client closes once the server is gone.
 ///
-/// In `data`, after two bytes that say how the server greets, there are steps: a byte that says what is done, and as many more as
+/// The first two bytes of `data` say how the server greets. A list of steps follows: a byte for the action, and as many more as
 /// that takes.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When the promise is broken.
 pub fn client(data: &[u8]) {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
@@ -38,16 +33,16 @@ async fn meet(data: &[u8]) {
     let living = tokio::spawn(live(builder(), there));
     let mut script = Script(data);
     upgrade(&mut here, &mut script).await;
-    let mut host = Stranger::over(here, Role::Server);
+    let mut host = Stranger::over(here, Side::Server);
     if script.byte() != Some(SILENT) {
-        host.write(&text(Role::Server, b"Aguest")).await;
+        host.write(&text(Side::Server, b"Aguest")).await;
     }
     for _ in 0..MOST_STEPS {
         let Some(step) = script.byte() else { break };
         act(step, &mut script, &mut host).await;
     }
     host.leave().await;
-    // An error is as good as a welcome, as long as it comes.
+    // The client may have been refused; it must have ended.
     timeout(PATIENCE, living).await.expect("a client ends with its socket").expect("it does not panic").ok();
 }
 
@@ -59,9 +54,9 @@ async fn upgrade(stream: &mut DuplexStream, script: &mut Script<'_>) {
     }
     let answer = match script.byte() {
         Some(RAW) => script.bytes().to_vec(),
-        _ => [SWITCHING, b"sec-websocket-accept: ", &accept_key(key(&head)), b"\r\n\r\n"].concat(),
+        _ => [SWITCHING, b"sec-websocket-accept: ", accept_key(key(&head)).as_bytes(), b"\r\n\r\n"].concat(),
     };
-    // It may have hung up over the answer's beginning.
+    // The client may have closed at the begin of the answer.
     stream.write_all(&answer).await.ok();
 }
 
@@ -70,7 +65,7 @@ fn key(head: &[u8]) -> &[u8] {
     lines.find_map(|line| line.strip_prefix(b"sec-websocket-key: ")).expect("a client says its key")
 }
 
-/// With bounds that a few steps reach.
+/// A client whose limits a few steps reach.
 fn builder() -> ClientBuilder {
     let default = Events::new()
         .on("question", async |message: Message| Reply::new(message.body().clone()))
@@ -120,31 +115,31 @@ async fn talk(client: &Client) {
 }
 
 async fn act(step: u8, script: &mut Script<'_>, host: &mut Stranger) {
-    // What was written before is read, and answered.
+    // Lets the client read the last step, and answer.
     sleep(Duration::from_millis(1)).await;
     match step % 12 {
-        0 => host.write(&text(Role::Server, script.bytes())).await,
-        1 => host.write(&message(Role::Server, Kind::Binary, script.bytes())).await,
+        0 => host.write(&text(Side::Server, script.bytes())).await,
+        1 => host.write(&Side::Server.frame(BINARY, script.bytes())).await,
         2 => host.write(&event(script)).await,
         3 => host.write(&reply(host, b";;;;;;")).await,
         4 => host.write(&reply(host, &[b";default;;sum;0;0;", script.bytes()].concat())).await,
         5 => host.write(&reply(host, &[b";default;lobby;_OnRoomJoin;1;0;", script.bytes()].concat())).await,
-        6 => host.write(&ping(Role::Server, script.bytes())).await,
-        7 => host.write(&script.close(Role::Server)).await,
+        6 => host.write(&Side::Server.control(PING, script.bytes())).await,
+        7 => host.write(&script.close(Side::Server)).await,
         8 => host.write(script.bytes()).await,
-        9 => host.write(&script.frame(Role::Server)).await,
+        9 => host.write(&script.frame(Side::Server)).await,
         10 => sleep(Duration::from_millis(script.byte().unwrap_or(0).into()) * 100).await,
         _ => host.listen(script.byte() != Some(0)),
     }
 }
 
-/// To what the client asked last.
-fn reply(host: &Stranger, rest: &[u8]) -> Bytes {
-    text(Role::Server, &[&host.token()[..], rest].concat())
+/// A reply to the client's last ask.
+fn reply(host: &Stranger, rest: &[u8]) -> Vec<u8> {
+    text(Side::Server, &[&host.token()[..], rest].concat())
 }
 
-/// One that a client has a handler for, or that the protocol has, in one of its forms.
-fn event(script: &mut Script<'_>) -> Bytes {
+/// An event that the client has a handler for, or an event of the protocol, in one of its forms.
+fn event(script: &mut Script<'_>) -> Vec<u8> {
     const EVENTS: [&str; 8] = [
         "question",
         "chat",
@@ -160,7 +155,7 @@ fn event(script: &mut Script<'_>) -> Bytes {
     let room = if choice & 8 > 0 { "lobby" } else { "" };
     let token = if choice & 16 > 0 { "n0123456789abcdef0123456789abcdef" } else { "" };
     let head = format!("{token};default;{room};{event};0;0;");
-    text(Role::Server, &[head.as_bytes(), script.bytes()].concat())
+    text(Side::Server, &[head.as_bytes(), script.bytes()].concat())
 }
 
 const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n";
