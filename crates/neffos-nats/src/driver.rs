@@ -1,14 +1,14 @@
-//! The task that owns a link's socket: it writes what the link hands to it, and puts what arrives into the inbox, in the order
+//! The task that owns a link's socket: it writes what the link hands to it, and hands what arrives to the sink, in the order
 //! in which it arrives.
 //!
-//! Between the socket and the inbox there is no queue: who is too slow for the server is cut by the server, and the link ends.
+//! Between the socket and the sink there is no queue: who is too slow for the server is cut by the server, and the link ends.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Buf, Bytes, BytesMut};
-use neffos::{Inbox, LinkError};
+use neffos::{EnvelopeSink, LinkError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -23,7 +23,7 @@ pub(crate) struct Round {
 }
 
 pub(crate) struct Driver {
-    pub(crate) inbox: Inbox,
+    pub(crate) sink: EnvelopeSink,
     pub(crate) rounds: mpsc::Receiver<Round>,
     pub(crate) max_payload: Arc<AtomicUsize>,
     pub(crate) end: watch::Sender<Option<Arc<str>>>,
@@ -76,7 +76,7 @@ impl Driver {
 
     fn hear(&self, said: Said, conversation: &mut Conversation) -> Result<(), LinkError> {
         match said {
-            Said::Message { subject, payload } => self.inbox.receive(&subject, &payload),
+            Said::Message { subject, payload } => self.sink.receive(&subject, &payload),
             Said::Ping if conversation.waiting.len() > MOST_WAITING => return Err("it pings without end".into()),
             Said::Ping => conversation.waiting.push_back(Bytes::from_static(wire::PONG)),
             Said::Pong => self.answered(conversation)?,

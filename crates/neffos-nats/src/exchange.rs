@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use neffos::{Dialect, Error, Exchange, Inbox, LinkError};
+use neffos::{Dialect, EnvelopeSink, Error, Exchange, LinkError};
 use neffos_tls::{ClientTls, Pem};
 use rand::seq::SliceRandom;
 use tokio::time::timeout;
@@ -142,7 +142,7 @@ impl Exchange for NatsExchange {
     type Link = NatsLink;
 
     /// Tries all servers, in random order, and takes the first that agrees.
-    async fn connect(&self, inbox: Inbox) -> Result<NatsLink, LinkError> {
+    async fn connect(&self, sink: EnvelopeSink) -> Result<NatsLink, LinkError> {
         let mut addresses: Vec<_> = self.addresses.iter().collect();
         addresses.shuffle(&mut rand::rng());
         let patience = (ALL_PATIENCE / u32::try_from(addresses.len()).unwrap_or(u32::MAX)).min(ONE_PATIENCE);
@@ -151,7 +151,7 @@ impl Exchange for NatsExchange {
             match timeout(patience, dial(address, &self.introduction)).await {
                 Ok(Ok(dialled)) => {
                     tracing::debug!(%address, "connected");
-                    return Ok(NatsLink::new(dialled, inbox));
+                    return Ok(NatsLink::new(dialled, sink));
                 }
                 Ok(Err(fault)) => faults.push(format!("{address}: {fault}")),
                 Err(_) => faults.push(format!("{address}: no answer")),

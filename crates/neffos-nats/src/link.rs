@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
-use neffos::{Inbox, Link, LinkError, Parcel};
+use neffos::{Envelope, EnvelopeSink, Link, LinkError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -34,12 +34,12 @@ struct Subscriptions {
 }
 
 impl NatsLink {
-    pub(crate) fn new(dialled: Dialled, inbox: Inbox) -> Self {
+    pub(crate) fn new(dialled: Dialled, sink: EnvelopeSink) -> Self {
         let (rounds, waiting) = mpsc::channel(MOST_ROUNDS);
         let (tell, end) = watch::channel(None);
         let max_payload = Arc::new(AtomicUsize::new(dialled.info.max_payload));
         let is_clustered = dialled.info.cluster.is_some();
-        let driver = Driver { inbox, rounds: waiting, max_payload: max_payload.clone(), end: tell };
+        let driver = Driver { sink, rounds: waiting, max_payload: max_payload.clone(), end: tell };
         Self {
             rounds,
             subscriptions: Mutex::default(),
@@ -68,13 +68,13 @@ impl NatsLink {
 }
 
 impl Link for NatsLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
-        if let Some(refusal) = parcels.iter().find_map(|parcel| self.refusal(parcel)) {
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
+        if let Some(refusal) = envelopes.iter().find_map(|envelope| self.refusal(envelope)) {
             return Err(refusal);
         }
-        let size = parcels.iter().map(|parcel| parcel.channel.len() + parcel.payload.len() + LINE).sum();
+        let size = envelopes.iter().map(|envelope| envelope.channel.len() + envelope.payload.len() + LINE).sum();
         let mut bytes = BytesMut::with_capacity(size);
-        parcels.iter().for_each(|parcel| wire::write_publish(&parcel.channel, &parcel.payload, &mut bytes));
+        envelopes.iter().for_each(|envelope| wire::write_publish(&envelope.channel, &envelope.payload, &mut bytes));
         self.round(bytes).await
     }
 
@@ -103,12 +103,12 @@ impl Link for NatsLink {
         !self.is_clustered
     }
 
-    fn refusal(&self, parcel: &Parcel) -> Option<LinkError> {
-        let (size, most) = (parcel.payload.len(), self.max_payload.load(Ordering::Relaxed));
+    fn refusal(&self, envelope: &Envelope) -> Option<LinkError> {
+        let (size, most) = (envelope.payload.len(), self.max_payload.load(Ordering::Relaxed));
         if size > most {
             return Some(format!("it takes {size} bytes, and the server allows {most} (its max_payload)").into());
         }
-        (!wire::is_subject(&parcel.channel)).then(|| "its channel is no subject of NATS".into())
+        (!wire::is_subject(&envelope.channel)).then(|| "its channel is no subject of NATS".into())
     }
 
     async fn closed(&self) -> LinkError {

@@ -1,6 +1,6 @@
-//! What Redis sends without being asked: messages go straight into the inbox, with no queue between.
+//! What Redis sends without being asked: messages go straight to the sink, with no queue between.
 //!
-//! This runs in the task that reads the socket. While the inbox is busy nothing is read, and who is too slow for Redis is cut
+//! This runs in the task that reads the socket. While the sink is busy nothing is read, and who is too slow for Redis is cut
 //! by Redis, which ends the link.
 
 use std::collections::HashSet;
@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use neffos::Inbox;
+use neffos::EnvelopeSink;
 use redis::{PushInfo, PushKind, Value};
 
 use crate::end::End;
@@ -20,7 +20,7 @@ pub(crate) struct Ears(Arc<Hearing>);
 
 #[derive(Debug)]
 struct Hearing {
-    inbox: Inbox,
+    sink: EnvelopeSink,
     names: Arc<Names>,
     end: End,
     /// Channels, as they are called on the wire, whose subscription we end ourselves.
@@ -28,8 +28,8 @@ struct Hearing {
 }
 
 impl Ears {
-    pub(crate) fn new(inbox: Inbox, names: Arc<Names>, end: End) -> Self {
-        Self(Arc::new(Hearing { inbox, names, end, given_up: Mutex::default() }))
+    pub(crate) fn new(sink: EnvelopeSink, names: Arc<Names>, end: End) -> Self {
+        Self(Arc::new(Hearing { sink, names, end, given_up: Mutex::default() }))
     }
 
     /// The subscription to this channel, as it is called on the wire, is about to end.
@@ -55,7 +55,7 @@ impl Ears {
         };
         // We subscribe to nothing but text.
         let Ok(name) = std::str::from_utf8(&name) else { return };
-        self.0.inbox.receive(&self.0.names.off_wire(name), &Bytes::from(payload));
+        self.0.sink.receive(&self.0.names.off_wire(name), &Bytes::from(payload));
     }
 
     /// Redis ends subscriptions by itself when a slot moves.

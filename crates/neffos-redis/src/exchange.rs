@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use neffos::{Dialect, Error, Exchange, Inbox, LinkError};
+use neffos::{Dialect, EnvelopeSink, Error, Exchange, LinkError};
 use neffos_tls::{ClientTls, Pem};
 
 use crate::address::{Address, Kind, Safety};
@@ -161,9 +161,9 @@ impl RedisExchange {
 impl Exchange for RedisExchange {
     type Link = RedisLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<RedisLink, LinkError> {
+    async fn connect(&self, sink: EnvelopeSink) -> Result<RedisLink, LinkError> {
         let (names, end) = (Arc::new(self.names()), End::new());
-        let ears = Ears::new(inbox, names.clone(), end.clone());
+        let ears = Ears::new(sink, names.clone(), end.clone());
         let shards = self.dial(&names, ears, end.clone()).await?;
         Ok(RedisLink { names, end, shards })
     }

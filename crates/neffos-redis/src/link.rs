@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use neffos::{Link, LinkError, Parcel};
+use neffos::{Envelope, Link, LinkError};
 use tokio::time::{sleep, timeout};
 
 use crate::end::End;
@@ -21,9 +21,9 @@ pub struct RedisLink {
 }
 
 impl Link for RedisLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
-        let publish = |shard, parcels: Vec<_>| async move { Shard::publish(shard, &self.names, &parcels).await };
-        self.shards.hand_out(parcels, |parcel| &parcel.channel, publish).await
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
+        let publish = |shard, envelopes: Vec<_>| async move { Shard::publish(shard, &self.names, &envelopes).await };
+        self.shards.hand_out(envelopes, |envelope| &envelope.channel, publish).await
     }
 
     async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {

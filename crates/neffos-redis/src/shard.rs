@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use neffos::{LinkError, Parcel};
+use neffos::{Envelope, LinkError};
 use redis::Pipeline;
 
 use crate::address::{Host, Login};
@@ -48,10 +48,10 @@ impl Shard {
         }
     }
 
-    pub(crate) async fn publish(&self, names: &Names, parcels: &[Parcel]) -> Result<(), LinkError> {
-        let mut commands = Pipeline::with_capacity(parcels.len());
-        for parcel in parcels {
-            commands.cmd(names.publish()).arg(&*names.on_wire(&parcel.channel)).arg(&parcel.payload[..]);
+    pub(crate) async fn publish(&self, names: &Names, envelopes: &[Envelope]) -> Result<(), LinkError> {
+        let mut commands = Pipeline::with_capacity(envelopes.len());
+        for envelope in envelopes {
+            commands.cmd(names.publish()).arg(&*names.on_wire(&envelope.channel)).arg(&envelope.payload[..]);
         }
         self.publishing.run(&commands).await
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
-use neffos::{Exchange, Inbox, Link, LinkError, Parcel};
+use neffos::{Envelope, EnvelopeSink, Exchange, Link, LinkError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
@@ -33,14 +33,14 @@ type Stream = Framed<TcpStream, LengthDelimitedCodec>;
 impl Exchange for TcpExchange {
     type Link = TcpLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<TcpLink, LinkError> {
+    async fn connect(&self, sink: EnvelopeSink) -> Result<TcpLink, LinkError> {
         let stream = TcpStream::connect(self.0).await?;
         let (to_broker, mut from_broker) = Framed::new(stream, LengthDelimitedCodec::new()).split();
         let (answer, answered) = watch::channel(0);
         let reader = tokio::spawn(async move {
             while let Some(Ok(frame)) = from_broker.next().await {
                 match read(&frame.freeze()) {
-                    Some((b'm', channel, payload)) => inbox.receive(&channel, &payload),
+                    Some((b'm', channel, payload)) => sink.receive(&channel, &payload),
                     Some(_) => answer.send_modify(|rounds| *rounds += 1),
                     None => return,
                 }
@@ -51,8 +51,8 @@ impl Exchange for TcpExchange {
 }
 
 impl Link for TcpLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
-        self.round(parcels.iter().map(|parcel| write(b'p', &parcel.channel, &parcel.payload))).await
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
+        self.round(envelopes.iter().map(|envelope| write(b'p', &envelope.channel, &envelope.payload))).await
     }
 
     async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {

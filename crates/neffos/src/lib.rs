@@ -59,8 +59,8 @@ pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, M
 pub use connection::{Closed, ClosedBy, Limits, RateLimited};
 pub use error::{CloseError, Error};
 pub use exchange::{
-    Cluster, ClusterCount, ClusterStatus, Dialect, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange,
-    MemoryLink, Parcel,
+    Cluster, ClusterCount, ClusterStatus, Dialect, Envelope, EnvelopeSink, Exchange, Link, LinkError, LinkState,
+    MemoryExchange, MemoryLink,
 };
 pub use fanout::{Counters, Overflow};
 #[cfg(feature = "protobuf")]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use neffos::{Dialect, Events, Exchange, Inbox, Link, LinkError};
-use neffos::{MemoryExchange, MemoryLink, Message, Parcel, Server};
+use neffos::{Dialect, EnvelopeSink, Events, Exchange, Link, LinkError};
+use neffos::{Envelope, MemoryExchange, MemoryLink, Message, Server};
 use support::{Client, attach};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -31,7 +31,7 @@ struct WideLink {
 }
 
 enum Act {
-    Publish(Vec<Parcel>),
+    Publish(Vec<Envelope>),
     Subscribe(Vec<Arc<str>>),
     Unsubscribe(Vec<Arc<str>>),
 }
@@ -50,8 +50,8 @@ impl Wide {
 impl Exchange for Wide {
     type Link = WideLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<WideLink, LinkError> {
-        let link = self.exchange.connect(inbox).await?;
+    async fn connect(&self, sink: EnvelopeSink) -> Result<WideLink, LinkError> {
+        let link = self.exchange.connect(sink).await?;
         let (acts, done) = mpsc::channel(1000);
         tokio::spawn(act(link, done));
         Ok(WideLink { broker: self.clone(), acts })
@@ -67,7 +67,7 @@ async fn act(link: MemoryLink, mut acts: mpsc::Receiver<(Instant, Act)>) {
     while let Some((due, act)) = acts.recv().await {
         sleep_until(due).await;
         let done = match act {
-            Act::Publish(parcels) => link.publish(parcels).await,
+            Act::Publish(envelopes) => link.publish(envelopes).await,
             Act::Subscribe(channels) => link.subscribe(channels).await,
             Act::Unsubscribe(channels) => link.unsubscribe(channels).await,
         };
@@ -82,10 +82,10 @@ impl WideLink {
 }
 
 impl Link for WideLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
         match self.broker.is_mute.load(Ordering::Relaxed) {
             true => Ok(()),
-            false => self.will(Act::Publish(parcels)).await,
+            false => self.will(Act::Publish(envelopes)).await,
         }
     }
 

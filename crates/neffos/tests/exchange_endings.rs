@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use neffos::{Dialect, Events, Exchange, Inbox, Link, LinkError, MemoryExchange, MemoryLink, Message, Parcel, Server};
+use neffos::{
+    Dialect, Envelope, EnvelopeSink, Events, Exchange, Link, LinkError, MemoryExchange, MemoryLink, Message, Server,
+};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -26,9 +28,9 @@ struct FleetingLink {
 impl Exchange for Fleeting {
     type Link = FleetingLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<FleetingLink, LinkError> {
+    async fn connect(&self, sink: EnvelopeSink) -> Result<FleetingLink, LinkError> {
         Ok(FleetingLink {
-            link: self.exchange.connect(inbox).await?,
+            link: self.exchange.connect(sink).await?,
             published: self.published.clone(),
             is_over: watch::Sender::new(false),
             took_more: AtomicBool::new(false),
@@ -41,15 +43,15 @@ impl Exchange for Fleeting {
 }
 
 impl Link for FleetingLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
         if *self.is_over.borrow() {
             self.took_more.store(true, Ordering::Relaxed);
             return Err("it was over".into());
         }
-        let said: Vec<_> = parcels.iter().filter_map(|parcel| said(&parcel.payload)).collect();
+        let said: Vec<_> = envelopes.iter().filter_map(|envelope| said(&envelope.payload)).collect();
         let is_last = !said.is_empty();
         self.published.lock().unwrap().extend(said);
-        self.link.publish(parcels).await?;
+        self.link.publish(envelopes).await?;
         self.is_over.send_if_modified(|is_over| std::mem::replace(is_over, is_last) != is_last);
         Ok(())
     }

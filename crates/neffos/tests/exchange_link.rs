@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use neffos::{
-    Dialect, Events, Exchange, Inbox, Link, LinkError, LinkState, MemoryExchange, MemoryLink, Parcel, Server,
+    Dialect, Envelope, EnvelopeSink, Events, Exchange, Link, LinkError, LinkState, MemoryExchange, MemoryLink, Server,
 };
 use tokio::time::{advance, sleep};
 
@@ -16,7 +16,7 @@ struct Away(Arc<AtomicUsize>);
 impl Exchange for Away {
     type Link = MemoryLink;
 
-    async fn connect(&self, _: Inbox) -> Result<MemoryLink, LinkError> {
+    async fn connect(&self, _: EnvelopeSink) -> Result<MemoryLink, LinkError> {
         let tries = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         Err(format!("try {tries}").into())
     }
@@ -67,8 +67,8 @@ struct LeisurelyLink(MemoryLink);
 impl Exchange for Leisurely {
     type Link = LeisurelyLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<LeisurelyLink, LinkError> {
-        self.0.connect(inbox).await.map(LeisurelyLink)
+    async fn connect(&self, sink: EnvelopeSink) -> Result<LeisurelyLink, LinkError> {
+        self.0.connect(sink).await.map(LeisurelyLink)
     }
 
     fn dialect(&self) -> Dialect {
@@ -77,8 +77,8 @@ impl Exchange for Leisurely {
 }
 
 impl Link for LeisurelyLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
-        self.0.publish(parcels).await?;
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
+        self.0.publish(envelopes).await?;
         sleep(Duration::from_millis(300)).await;
         Ok(())
     }
@@ -124,13 +124,13 @@ struct MuteLink(MemoryLink);
 impl Exchange for Mute {
     type Link = MuteLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<MuteLink, LinkError> {
-        self.0.connect(inbox).await.map(MuteLink)
+    async fn connect(&self, sink: EnvelopeSink) -> Result<MuteLink, LinkError> {
+        self.0.connect(sink).await.map(MuteLink)
     }
 }
 
 impl Link for MuteLink {
-    async fn publish(&self, _: Vec<Parcel>) -> Result<(), LinkError> {
+    async fn publish(&self, _: Vec<Envelope>) -> Result<(), LinkError> {
         Err("not allowed".into())
     }
 

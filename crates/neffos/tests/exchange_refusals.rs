@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use neffos::{Dialect, Events, Exchange, Inbox, Link, LinkError, MemoryExchange, MemoryLink, Message, Parcel, Server};
+use neffos::{
+    Dialect, Envelope, EnvelopeSink, Events, Exchange, Link, LinkError, MemoryExchange, MemoryLink, Message, Server,
+};
 use tokio::time::timeout;
 
 /// Within the process, for messages of up to a thousand bytes.
@@ -14,8 +16,8 @@ struct NarrowLink(MemoryLink);
 impl Exchange for Narrow {
     type Link = NarrowLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<NarrowLink, LinkError> {
-        self.0.connect(inbox).await.map(NarrowLink)
+    async fn connect(&self, sink: EnvelopeSink) -> Result<NarrowLink, LinkError> {
+        self.0.connect(sink).await.map(NarrowLink)
     }
 
     fn dialect(&self) -> Dialect {
@@ -24,11 +26,11 @@ impl Exchange for Narrow {
 }
 
 impl Link for NarrowLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
-        if parcels.iter().any(is_large) {
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
+        if envelopes.iter().any(is_large) {
             return Err("too large".into());
         }
-        self.0.publish(parcels).await
+        self.0.publish(envelopes).await
     }
 
     async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
@@ -39,8 +41,8 @@ impl Link for NarrowLink {
         self.0.unsubscribe(channels).await
     }
 
-    fn refusal(&self, parcel: &Parcel) -> Option<LinkError> {
-        is_large(parcel).then(|| "too large".into())
+    fn refusal(&self, envelope: &Envelope) -> Option<LinkError> {
+        is_large(envelope).then(|| "too large".into())
     }
 
     async fn closed(&self) -> LinkError {
@@ -48,8 +50,8 @@ impl Link for NarrowLink {
     }
 }
 
-fn is_large(parcel: &Parcel) -> bool {
-    parcel.payload.len() > 1000
+fn is_large(envelope: &Envelope) -> bool {
+    envelope.payload.len() > 1000
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ mod support;
 
 use std::sync::{Arc, Mutex, Weak};
 
-use neffos::{CloseCode, CloseFrame, MemoryExchange, MemoryLink, Message, Parcel, Server};
-use neffos::{Cluster, ClusterStatus, Dialect, Events, Exchange, Inbox, Link, LinkError, LinkState};
+use neffos::{CloseCode, CloseFrame, Envelope, MemoryExchange, MemoryLink, Message, Server};
+use neffos::{Cluster, ClusterStatus, Dialect, EnvelopeSink, Events, Exchange, Link, LinkError, LinkState};
 use support::{Client, Running, named, start, until};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 #[derive(Clone, Default)]
 struct Tapped {
     exchange: MemoryExchange,
-    tape: Arc<Mutex<Vec<Parcel>>>,
+    tape: Arc<Mutex<Vec<Envelope>>>,
     /// The link of this server.
     link: Arc<Mutex<Weak<MemoryLink>>>,
     /// How often it was cut.
@@ -24,7 +24,7 @@ struct Tapped {
 
 struct TappedLink {
     link: Arc<MemoryLink>,
-    tape: Arc<Mutex<Vec<Parcel>>>,
+    tape: Arc<Mutex<Vec<Envelope>>>,
     cuts: watch::Receiver<usize>,
 }
 
@@ -43,17 +43,17 @@ impl Tapped {
     }
 
     /// The envelopes published so far.
-    fn recorded(&self) -> Vec<Parcel> {
+    fn recorded(&self) -> Vec<Envelope> {
         self.tape.lock().unwrap().clone()
     }
 
     fn recorded_bytes(&self) -> usize {
-        self.tape.lock().unwrap().iter().map(|parcel| parcel.payload.len()).sum()
+        self.tape.lock().unwrap().iter().map(|envelope| envelope.payload.len()).sum()
     }
 
-    async fn replay(&self, parcels: Vec<Parcel>) {
+    async fn replay(&self, envelopes: Vec<Envelope>) {
         let link = self.link.lock().unwrap().upgrade().expect("there is a link");
-        link.publish(parcels).await.unwrap();
+        link.publish(envelopes).await.unwrap();
     }
 
     fn cut(&self) {
@@ -64,8 +64,8 @@ impl Tapped {
 impl Exchange for Tapped {
     type Link = TappedLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<TappedLink, LinkError> {
-        let link = Arc::new(self.exchange.connect(inbox).await?);
+    async fn connect(&self, sink: EnvelopeSink) -> Result<TappedLink, LinkError> {
+        let link = Arc::new(self.exchange.connect(sink).await?);
         *self.link.lock().unwrap() = Arc::downgrade(&link);
         Ok(TappedLink { link, tape: self.tape.clone(), cuts: self.cuts.subscribe() })
     }
@@ -76,9 +76,9 @@ impl Exchange for Tapped {
 }
 
 impl Link for TappedLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
-        self.tape.lock().unwrap().extend_from_slice(&parcels);
-        self.link.publish(parcels).await
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
+        self.tape.lock().unwrap().extend_from_slice(&envelopes);
+        self.link.publish(envelopes).await
     }
 
     async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {
@@ -185,7 +185,7 @@ async fn a_recorded_request_for_a_resend_makes_a_server_publish_nothing() {
         let (one, other, another) = pair(&tapped).await;
         let mut ear = other.enter().await;
         miss_and_recover(&one, (&other, &another), &mut ear).await;
-        let requests: Vec<_> = tapped.recorded().into_iter().filter(|parcel| parcel.payload.len() < 120).collect();
+        let requests: Vec<_> = tapped.recorded().into_iter().filter(|envelope| envelope.payload.len() < 120).collect();
         let before = tapped.recorded_bytes();
         for _ in 0..20 {
             tapped.replay(requests.clone()).await;

@@ -20,7 +20,7 @@ use super::running::{OutcomeFuture, Running};
 use super::values::StateMap;
 use crate::admission::Gate;
 use crate::budget::{Budget, Holder, Source, Steps};
-use crate::exchange::Membership;
+use crate::exchange::RunningNode;
 use crate::fanout::{Audience, Cursor, Except, Fanout};
 use crate::message::Message;
 use crate::message::wire::NativeMode;
@@ -40,7 +40,7 @@ pub(crate) struct Hub {
     pub(crate) state: StateMap,
     pub(crate) fanout: Fanout<Peer>,
     /// The way to other servers, where there is one.
-    pub(crate) exchange: Option<Membership>,
+    pub(crate) exchange: Option<RunningNode>,
     pub(super) rate_counts: RateCounts,
     /// What everything that is queued here counts in.
     pub(crate) budget: Arc<Budget>,

@@ -1,4 +1,4 @@
-//! A server's membership: how it begins and ends, and what applications see of it.
+//! How a node starts and ends, and the handle that applications have.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,39 +11,39 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::broker::Exchange;
 use super::dialect::Dialect;
-use super::keeper;
+use super::link_task;
 use super::node::state::Answers;
 use super::node::{Node, Selection};
 use super::queue::QueueLimits;
-use super::seam::Exchange;
 use super::status::{ClusterCount, ClusterStatus, LinkState, Situation};
 use crate::budget::Budget;
 use crate::error::Error;
 use crate::message::Message;
 
-/// What a server is told about its exchange before it starts.
+/// The settings of a server's exchange, before it starts.
 #[derive(Default)]
 pub(crate) struct Plan {
     pub(crate) limits: Option<QueueLimits>,
-    pub(crate) hook: Option<Hook>,
+    pub(crate) hook: Option<StatusHook>,
     exchange: Option<(Dialect, Keep)>,
 }
 
-pub(crate) type Hook = Arc<dyn Fn(&ClusterStatus) + Send + Sync>;
+pub(crate) type StatusHook = Arc<dyn Fn(&ClusterStatus) + Send + Sync>;
 type Keep = Box<dyn FnOnce(Arc<Node>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Plan {
     pub(crate) fn set_exchange(&mut self, exchange: impl Exchange) {
-        self.exchange = Some((exchange.dialect(), Box::new(|node| Box::pin(keeper::keep(node, exchange)))));
+        self.exchange = Some((exchange.dialect(), Box::new(|node| Box::pin(link_task::run(node, exchange)))));
     }
 
-    /// Joins the others, in the background; none without an exchange.
+    /// Starts a node, which joins its cluster in the background. None without an exchange.
     ///
     /// # Errors
     ///
-    /// `is_config` when the dialect makes no sense, when there is no runtime to do it in, or no exchange for what is set.
-    pub(crate) fn begin(self, budget: &Arc<Budget>) -> Result<Option<Membership>, Error> {
+    /// `is_config` when the dialect is not valid, outside a runtime, and when something is set about an exchange that is missing.
+    pub(crate) fn begin(self, budget: &Arc<Budget>) -> Result<Option<RunningNode>, Error> {
         let Some((dialect, keep)) = self.exchange else {
             return match (self.limits, self.hook) {
                 (None, None) => Ok(None),
@@ -60,7 +60,7 @@ impl Plan {
         let situation = node.situation.subscribe();
         let mut tasks = vec![runtime.spawn(keep(node.clone()))];
         tasks.extend(self.hook.map(|hook| runtime.spawn(tell(node.clone(), situation, hook))));
-        Ok(Some(Membership { node, tasks }))
+        Ok(Some(RunningNode { node, tasks }))
     }
 }
 
@@ -71,24 +71,24 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// This server is one of several while it lives.
+/// A node and its tasks. Dropping it ends them.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(crate) struct RunningNode {
     node: Arc<Node>,
     tasks: Vec<JoinHandle<()>>,
 }
 
-impl Membership {
+impl RunningNode {
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
 
-    /// Says goodbye to the others, waits a moment for what is to be published, and gives up the link: a word after it would
-    /// have them believe that this server is back.
+    /// Tells the other nodes that this one ends, waits a moment until its queue is published, and closes the link. After an
+    /// envelope behind that, other nodes would count this node again.
     pub(crate) async fn leave(&self) {
         let is_up = self.node.situation.borrow().state == LinkState::Up;
         if is_up {
-            // What the broker does not take by then stays here.
+            // Messages that the broker has not taken by then are lost.
             timeout(FAREWELL, self.node.farewell()).await.ok();
         }
         self.stop();
@@ -100,14 +100,14 @@ impl Membership {
     }
 }
 
-impl Drop for Membership {
+impl Drop for RunningNode {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// Tells `hook` of every change.
-async fn tell(node: Arc<Node>, mut situation: watch::Receiver<Situation>, hook: Hook) {
+/// Calls `hook` with every change.
+async fn tell(node: Arc<Node>, mut situation: watch::Receiver<Situation>, hook: StatusHook) {
     while situation.changed().await.is_ok() {
         if catch_unwind(AssertUnwindSafe(|| hook(&status(&node)))).is_err() {
             tracing::error!("the callback for the exchange panicked");
@@ -115,7 +115,7 @@ async fn tell(node: Arc<Node>, mut situation: watch::Receiver<Situation>, hook: 
     }
 }
 
-/// A server's place among others that it shares an exchange with: a cheap handle.
+/// The cluster of a server with an exchange: a cheap handle.
 ///
 /// # Examples
 ///
@@ -141,13 +141,13 @@ impl Cluster {
         Self(node)
     }
 
-    /// How it is going, at this moment.
+    /// Returns the state of the link, and the counters.
     pub fn status(&self) -> ClusterStatus {
         status(&self.0)
     }
 
-    /// How many connections there are on all servers. The others say so every few seconds: [`ClusterCount::age`] tells how
-    /// old that is. Servers in Go do not say.
+    /// Returns how many connections all servers have. The other servers report theirs every few seconds: [`ClusterCount::age`]
+    /// tells how old that is. Servers in Go do not report.
     pub fn total_connections(&self) -> ClusterCount {
         let others = self.0.census();
         ClusterCount {
@@ -158,8 +158,8 @@ impl Cluster {
         }
     }
 
-    /// How many connections there are in a namespace, and in a room of it when one is given, on all servers. They are asked,
-    /// and waited for, for at most a second. Servers in Go do not answer.
+    /// Returns how many connections all servers have in a namespace, or in a room of it. It asks the other servers and waits for at
+    /// most a second. Servers in Go do not answer.
     ///
     /// # Cancel safety
     ///
@@ -168,28 +168,28 @@ impl Cluster {
         self.count(Selection { namespace, room, id: None }).await
     }
 
-    /// How many connections on all servers are receivers of `message`: those in its namespace, in its room if it names one, and with
-    /// the id of its recipient if it has one. As [`Cluster::count_in`] otherwise. A server of an earlier version does not
-    /// answer when there is a recipient.
+    /// Returns how many connections on all servers are receivers of `message`: those in its namespace, in its room if it names one,
+    /// and with the id of its recipient if it has one. It waits as [`Cluster::count_in`] does. A server of an earlier version does
+    /// not answer when there is a recipient.
     ///
     /// When the count is zero and no server is [missing](ClusterCount::missing), no connection can answer an ask with this message.
     pub async fn count_receivers(&self, message: &Message) -> ClusterCount {
         self.count(receivers_of(message)).await
     }
 
-    /// Whether this server has a receiver of `message`. Asks nobody.
+    /// Whether this server has a receiver of `message`. Asks no other server.
     pub(crate) fn has_own_receiver(&self, message: &Message) -> bool {
         self.0.own_count(receivers_of(message)) > 0
     }
 
-    /// Whether all other servers say what they have. Those in Go do not.
+    /// Whether all other servers report their connections. Those in Go do not.
     pub(crate) fn knows_all(&self) -> bool {
         self.0.speaks_natively()
     }
 
     async fn count(&self, selection: Selection<'_>) -> ClusterCount {
         let started = tokio::time::Instant::now();
-        let others = self.0.others();
+        let others = self.0.other_nodes();
         let known = others.len();
         let Answers { sum, missing } = self.0.count(others, selection, COUNT_PATIENCE).await;
         ClusterCount {
@@ -200,11 +200,11 @@ impl Cluster {
         }
     }
 
-    /// Returns when the others are reached, at once when they are.
+    /// Returns when the server is linked to the other servers: at once if it is.
     ///
     /// # Errors
     ///
-    /// `is_unreachable` when there is no link after the first try, with the reason; the tries go on.
+    /// `is_unreachable` when there is no link after the first try, with the reason. The server keeps trying.
     ///
     /// # Cancel safety
     ///

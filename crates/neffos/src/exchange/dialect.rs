@@ -1,4 +1,4 @@
-//! What channels are called. Pure: names of places in, names of channels out.
+//! The names of channels. Pure: names of places in, names of channels out.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::node_id::NodeId;
 use crate::error::Error;
 use crate::fanout::Place;
 
-/// What travels over an [`Exchange`](crate::Exchange), and on channels of which names.
+/// The form of envelopes over an [`Exchange`](crate::Exchange), and the names of channels.
 ///
 /// All servers of a cluster must have the same one.
 #[derive(Clone)]
@@ -35,18 +35,18 @@ pub(super) enum GoNames {
 }
 
 impl Dialect {
-    /// That of this library: a channel for each namespace, each room and each id, whose names cannot be mistaken for one
-    /// another. Every channel's name begins with `prefix` and a dot, so that several clusters can share a broker.
+    /// The dialect of this library: a channel for each namespace, room and id, with different names for different places. Every
+    /// channel's name begins with `prefix` and a dot, so that several clusters can share a broker.
     pub fn native(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into().into(), form: Form::Native, key: None }
     }
 
-    /// That of servers in Go over Redis, whose second argument of `NewStackExchange` is `prefix`.
+    /// The dialect of servers in Go over Redis, whose second argument of `NewStackExchange` is `prefix`.
     pub fn go_redis(prefix: impl Into<String>) -> Self {
         Self { form: Form::Go(GoNames::Redis), ..Self::native(prefix) }
     }
 
-    /// That of servers in Go over NATS, whose `SubjectPrefix` is `prefix` (`neffos` unless it was set).
+    /// The dialect of servers in Go over NATS, whose `SubjectPrefix` is `prefix` (`neffos` unless it was set).
     pub fn go_nats(prefix: impl Into<String>) -> Self {
         Self { form: Form::Go(GoNames::Nats), ..Self::native(prefix) }
     }
@@ -65,12 +65,12 @@ impl Dialect {
         self
     }
 
-    /// What the name of every channel begins with.
+    /// Returns the prefix of every channel's name.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Whether it is that of this library, which no server in Go understands.
+    /// Whether it is the dialect of this library, which no server in Go understands.
     pub fn is_native(&self) -> bool {
         self.form == Form::Native
     }
@@ -99,7 +99,7 @@ impl Dialect {
         }
     }
 
-    /// The channel of those who are in a place.
+    /// The channel of the connections in a place.
     pub(super) fn of_place(&self, place: &Place<'_>) -> Arc<str> {
         match (self.form, place) {
             (Form::Native, Place::Namespace(namespace)) => self.native_name("n", &[namespace]),
@@ -127,14 +127,14 @@ impl Dialect {
         format!("{}.ask.{token}", self.prefix).into()
     }
 
-    /// The token that `channel` is for the answers of.
+    /// The token of the ask whose answers come over `channel`.
     pub(super) fn token_of_answers<'a>(&self, channel: &'a str) -> Option<&'a str> {
         let rest = channel.strip_prefix(&*self.prefix)?;
         rest.strip_prefix(".ask.")
     }
 
-    /// The id whose channel a server in Go would take this one for; none in the dialect of this library, whose messages say
-    /// themselves whom they are for.
+    /// The id whose channel has this name, among servers in Go. None in the dialect of this library, whose messages name their
+    /// receivers.
     pub(super) fn id_of<'a>(&self, channel: &'a str) -> Option<&'a str> {
         let rest = channel.strip_prefix(&*self.prefix)?.strip_prefix('.')?;
         match self.form {
@@ -155,7 +155,7 @@ impl Dialect {
             encode(part, &mut name);
         }
         if name.len() > LONGEST_NAME {
-            // Nothing that was encoded has a `-` behind its first `=`.
+            // No encoded name has a `-` behind its first `=`.
             let digest: [u8; 32] = Sha256::digest(&name).into();
             name = format!("{}.{kind}.=-{}", self.prefix, hex(&digest));
         }
@@ -198,7 +198,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Beyond that a channel is called by a digest of its name: ids may be of any length, and brokers have their bounds.
+/// A longer name is replaced by its digest: ids may have any length, and brokers have bounds.
 const LONGEST_NAME: usize = 1024;
 const SHORTEST_KEY: usize = 16;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
+use super::envelope::Envelope;
 use super::node_id::NodeId;
-use super::parcel::Parcel;
 use super::seal::Seal;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
@@ -19,7 +19,7 @@ pub(super) struct Draft {
     pub(super) stamp: Stamp,
 }
 
-/// Where the number of the link goes.
+/// Where the epoch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
     /// In the head of an envelope, which is signed after that.
@@ -30,35 +30,35 @@ pub(super) enum Stamp {
     None,
 }
 
-/// What has arrived.
+/// An envelope that was read.
 #[derive(Debug)]
-pub(super) struct Arrival {
-    /// None when a server in Go has written it.
-    pub(super) from: Option<Sender>,
+pub(super) struct Decoded {
+    /// None when a server in Go wrote it.
+    pub(super) from: Option<NodeSender>,
     pub(super) what: What,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sender {
+pub(super) struct NodeSender {
     pub(super) id: NodeId,
-    /// The number of its link.
+    /// The number of its broker link.
     pub(super) epoch: u32,
-    /// Nothing where it is for servers in Go, too: messages have no numbers there.
-    pub(super) said: Said,
+    /// Zero in the form for servers in Go, which has no numbers.
+    pub(super) sequence: Sequence,
     /// None when the envelope is not signed.
     pub(super) seal: Option<Seal>,
 }
 
-/// How much a server has said so far.
+/// The sequence number of an envelope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Said {
-    /// Of the last message that it has published.
+pub(super) struct Sequence {
+    /// That of the last message that its node has published.
     pub(super) number: u64,
-    /// Whether this is that message, and not a word about itself behind it.
+    /// Whether the envelope holds that message. If not, it follows that message.
     pub(super) is_message: bool,
 }
 
-impl Said {
+impl Sequence {
     /// The number of the last message before this.
     pub(super) fn before(self) -> u64 {
         self.number.saturating_sub(self.is_message.into())
@@ -67,17 +67,17 @@ impl Said {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// For whom each is, the messages say themselves.
+    /// Each message names its receivers itself.
     Broadcast {
         messages: Vec<Message>,
         except: Option<SmolStr>,
     },
-    Ask(Question),
+    Ask(NodeAsk),
     Answer {
         token: SmolStr,
         message: Message,
     },
-    /// A server is new here, and would hear of the others.
+    /// A node has opened a link, and wants the other nodes to answer.
     Hello {
         connections: u64,
     },
@@ -102,21 +102,21 @@ pub(super) enum What {
         token: u64,
         count: u64,
     },
-    /// A server may have missed what was published after that message, and pauses until it is told.
+    /// A node may have missed messages after that one. It holds newer ones until they are resent.
     RequestResend {
         pause: u64,
         after: u64,
     },
-    /// What it may have missed, as it was published. The last of it ends the pause; else more follows.
+    /// Messages that it may have missed, as they were published. The last piece ends the pause.
     Resent {
-        parcels: Vec<Parcel>,
+        envelopes: Vec<Envelope>,
         ends: Option<u64>,
     },
-    /// Of the messages up to this one, all are lost that the sender does not repeat.
+    /// Messages up to this one that the sender does not resend are lost.
     NotKept {
         until: u64,
     },
-    /// A node asks for a proof that the envelopes of another one are no recordings.
+    /// A node asks another one to prove that its envelopes are not replayed.
     Challenge {
         nonce: u64,
     },
@@ -126,21 +126,21 @@ pub(super) enum What {
     },
 }
 
-/// An ask of another server.
+/// An ask of another node.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct NodeAsk {
     pub(super) token: SmolStr,
     pub(super) message: Message,
-    /// None when the other has not said how long it waits.
+    /// None when the other node did not name its timeout.
     pub(super) patience: Option<Duration>,
 }
 
-/// Why something that arrived is not heard.
+/// Why an envelope is dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It is no envelope, or one of a version that is not known here.
     Unknown,
-    /// It ends too early, or holds what does not belong there.
+    /// It ends too early, or a part of it is not valid.
     Broken,
     /// It is not signed with our key, or signed although we have none.
     Unsigned,
@@ -152,8 +152,8 @@ impl Draft {
         size_of::<Self>() + self.channel.len() + self.bytes.len()
     }
 
-    pub(super) fn into_parcel(self) -> Parcel {
-        Parcel { channel: self.channel, payload: self.bytes.into() }
+    pub(super) fn into_envelope(self) -> Envelope {
+        Envelope { channel: self.channel, payload: self.bytes.into() }
     }
 }
 

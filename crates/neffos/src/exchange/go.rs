@@ -1,15 +1,15 @@
-//! What servers in Go write to each other: the seven fields that their clients get, with one more use of the first. Pure.
+//! Messages between servers in Go: the seven fields that their clients get, with one more use of the first. Pure.
 //!
-//! The first field names the connection that is left out (`neffos(0x…`), or carries the token of an ask. Servers in Go hear
-//! whatever begins so and is not the name of a connection of theirs; so that is where servers of this library put their own
-//! name, by which they know what is theirs when it comes back, and what the seven fields have no place for.
+//! The first field names the connection that is left out (`neffos(0x…`), or carries the token of an ask. Servers in Go accept every
+//! message that begins so, unless it is the name of a connection of theirs. So nodes of this library write their own name there, by
+//! which they recognise their messages when they come back. The mark also holds all that the seven fields have no place for.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use super::draft::{Arrival, Draft, Fault, Question, Said, Sender, Stamp, What};
+use super::draft::{Decoded, Draft, Fault, NodeAsk, NodeSender, Sequence, Stamp, What};
 use super::node_id::NodeId;
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
@@ -41,8 +41,8 @@ pub(super) fn seal(draft: &mut Draft, epoch: u32) {
     }
 }
 
-/// Reads what arrived. Whom it is for when a server in Go has sent it to an id, only the channel's name tells.
-pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
+/// Reads a message. If a server in Go has sent it to an id, only the channel's name tells the receiver.
+pub(super) fn read(payload: &Bytes) -> Result<Decoded, Fault> {
     let Some(end) = payload.iter().position(|&byte| byte == b';') else { return Ok(native(payload)) };
     let (first, rest) = (&payload[..end], payload.slice(end..));
     let decoded = wire::decode(rest.clone(), Kind::Text, NativeMode::Mixed).map_err(|_| Fault::Broken)?;
@@ -53,24 +53,24 @@ pub(super) fn read(payload: &Bytes) -> Result<Arrival, Fault> {
     }
     let first = str::from_utf8(first).map_err(|_| Fault::Broken)?;
     if let Some(token) = asked(first) {
-        return Ok(Arrival { from: None, what: What::Ask(Question { token, message, patience: None }) });
+        return Ok(Decoded { from: None, what: What::Ask(NodeAsk { token, message, patience: None }) });
     }
     let Some(mark) = first.strip_prefix(MARK).and_then(read_mark) else {
-        return Ok(Arrival { from: None, what: What::Broadcast { messages: vec![message], except: None } });
+        return Ok(Decoded { from: None, what: What::Broadcast { messages: vec![message], except: None } });
     };
     message = if mark.is_binary { message.binary() } else { message };
     message.recipient = mark.to;
-    Ok(Arrival { from: Some(mark.from), what: What::Broadcast { messages: vec![message], except: mark.except } })
+    Ok(Decoded { from: Some(mark.from), what: What::Broadcast { messages: vec![message], except: mark.except } })
 }
 
 /// Reads an answer to the ask with `token`.
-pub(super) fn read_answer(payload: &Bytes, token: &str) -> Result<Arrival, Fault> {
+pub(super) fn read_answer(payload: &Bytes, token: &str) -> Result<Decoded, Fault> {
     let message =
         wire::decode(payload.clone(), Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken)?.without_sender();
-    Ok(Arrival { from: None, what: What::Answer { token: token.into(), message } })
+    Ok(Decoded { from: None, what: What::Answer { token: token.into(), message } })
 }
 
-/// A token that names a channel, and could not be mistaken for another.
+/// A token that names a channel, and is no part of another name.
 fn asked(first: &str) -> Option<SmolStr> {
     let mut letters = first.chars();
     let (start, mark) = (letters.next()?, letters.next()?);
@@ -80,21 +80,26 @@ fn asked(first: &str) -> Option<SmolStr> {
     (fits && is_plain(start) && rest.chars().all(is_plain)).then(|| format!("{start}{rest}").into())
 }
 
-struct Mark {
-    from: Sender,
+struct GoMark {
+    from: NodeSender,
     is_binary: bool,
     except: Option<SmolStr>,
     to: Option<SmolStr>,
 }
 
-/// What stands behind the opening; none when a server in Go has written it.
-fn read_mark(text: &str) -> Option<Mark> {
+/// The mark behind the opening. None when a server in Go wrote the message.
+fn read_mark(text: &str) -> Option<GoMark> {
     let mut parts = text.strip_suffix(')')?.split('.');
     let (id, epoch, kind) = (NodeId::parse(parts.next()?)?, parts.next()?, parts.next()?);
     let epoch = u32::from_str_radix(epoch, 16).ok()?;
     let mut id_or_nobody = || parts.next().filter(|part| *part != NOBODY).and_then(unhex);
     let (except, to) = (id_or_nobody(), id_or_nobody());
-    Some(Mark { from: Sender { id, epoch, said: Said::default(), seal: None }, is_binary: kind == "b", except, to })
+    Some(GoMark {
+        from: NodeSender { id, epoch, sequence: Sequence::default(), seal: None },
+        is_binary: kind == "b",
+        except,
+        to,
+    })
 }
 
 /// Native messages have the seven fields here: a body alone would have no place for a name.
@@ -106,8 +111,8 @@ fn payload(message: &Message, first: &str) -> Vec<u8> {
     }
 }
 
-fn native(payload: &Bytes) -> Arrival {
-    Arrival { from: None, what: What::Broadcast { messages: vec![Message::native(payload.clone())], except: None } }
+fn native(payload: &Bytes) -> Decoded {
+    Decoded { from: None, what: What::Broadcast { messages: vec![Message::native(payload.clone())], except: None } }
 }
 
 fn hex(text: &str) -> String {
@@ -141,11 +146,11 @@ mod tests {
         String::from_utf8(draft.bytes.to_vec()).unwrap()
     }
 
-    fn arrived(draft: Draft) -> Arrival {
-        read(&draft.into_parcel().payload).unwrap()
+    fn arrived(draft: Draft) -> Decoded {
+        read(&draft.into_envelope().payload).unwrap()
     }
 
-    fn read_text(text: &str) -> Arrival {
+    fn read_text(text: &str) -> Decoded {
         read(&Bytes::copy_from_slice(text.as_bytes())).unwrap()
     }
 
@@ -157,7 +162,7 @@ mod tests {
         let expected = format!("neffos(0x{NODE}.00000012.t.-.-);default;lobby;chat;0;0;a;b");
         assert_eq!(text(&draft), expected);
         let arrival = arrived(draft);
-        assert_eq!(arrival.from, Some(Sender { id: NODE, epoch: 0x12, said: Said::default(), seal: None }));
+        assert_eq!(arrival.from, Some(NodeSender { id: NODE, epoch: 0x12, sequence: Sequence::default(), seal: None }));
         let What::Broadcast { messages, except: None } = arrival.what else { panic!("{:?}", arrival.what) };
         assert_eq!(
             (messages[0].room(), messages[0].text().unwrap(), messages[0].is_ask()),
@@ -205,7 +210,7 @@ mod tests {
     fn an_ask_carries_its_token_with_a_mark_in_it() {
         let draft = ask("c".into(), &Message::new("e", "?").in_namespace("ns"), "n0123456789");
         assert_eq!(text(&draft), "n!0123456789;ns;;e;0;0;?");
-        let What::Ask(Question { token, message, .. }) = arrived(draft).what else { panic!() };
+        let What::Ask(NodeAsk { token, message, .. }) = arrived(draft).what else { panic!() };
         assert_eq!((&*token, message.namespace()), ("n0123456789", "ns"));
     }
 

@@ -8,22 +8,22 @@ use tokio::sync::oneshot;
 #[derive(Debug, Default)]
 pub(super) struct Interest {
     channels: HashMap<Arc<str>, Channel>,
-    /// Channels whose subscription may not be what it should be.
+    /// Channels to subscribe to, or to unsubscribe from.
     unsettled: VecDeque<Arc<str>>,
-    /// How many channels have a reason.
+    /// How many channels are needed.
     needed: usize,
-    link: Link,
+    link: Connectivity,
 }
 
 #[derive(Debug, Default)]
 struct Channel {
-    /// For how many reasons it is needed.
+    /// How many places and claims need it.
     reasons: usize,
     subscription: Subscription,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
-/// What the broker was told, on the link of this moment.
+/// What the broker was told over this link.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Subscription {
     #[default]
@@ -33,7 +33,7 @@ enum Subscription {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Link {
+enum Connectivity {
     #[default]
     Down,
     Up,
@@ -79,7 +79,7 @@ impl Interest {
 
     /// None when there is nothing to wait for: the channel is confirmed, or there is no link to confirm it.
     pub(super) fn wait(&mut self, channel: &Arc<str>) -> Option<oneshot::Receiver<()>> {
-        if self.link == Link::Down {
+        if self.link == Connectivity::Down {
             return None;
         }
         let entry = self.channels.get_mut(channel)?;
@@ -92,16 +92,16 @@ impl Interest {
         Some(wait)
     }
 
-    /// A new link, which knows of nothing; about how many channels it is to be told first.
+    /// A new link, without subscriptions. Returns about how many channels it needs first.
     pub(super) fn link_up(&mut self) -> usize {
-        self.link = Link::Up;
+        self.link = Connectivity::Up;
         self.unsettled = self.channels.keys().cloned().collect();
         self.unsettled.len()
     }
 
-    /// The link is lost: nobody waits for it any longer.
+    /// The link is lost: all waits for it end.
     pub(super) fn link_down(&mut self) {
-        self.link = Link::Down;
+        self.link = Connectivity::Down;
         self.channels.retain(|_, entry| {
             entry.subscription = Subscription::None;
             entry.waiting.clear();
@@ -113,7 +113,7 @@ impl Interest {
     /// What to tell the broker next, about `most` channels.
     pub(super) fn wishes(&mut self, most: usize) -> Wishes {
         let mut wishes = Wishes::default();
-        if self.link == Link::Down {
+        if self.link == Connectivity::Down {
             return wishes;
         }
         while wishes.subscribe.len() + wishes.unsubscribe.len() < most {
@@ -135,7 +135,7 @@ impl Interest {
         wishes
     }
 
-    /// The broker has confirmed `channels`: who waited for them goes on.
+    /// The broker has confirmed `channels`: the waits for them end.
     pub(super) fn confirm(&mut self, channels: &[Arc<str>]) {
         for channel in channels {
             let Some(entry) = self.channels.get_mut(channel) else { continue };
@@ -158,7 +158,7 @@ impl Interest {
 }
 
 fn tell(waiting: oneshot::Sender<()>) {
-    // Whoever waited may have given up.
+    // The task that waited may have ended.
     waiting.send(()).ok();
 }
 

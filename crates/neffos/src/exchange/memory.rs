@@ -7,12 +7,12 @@ use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::broker::{EnvelopeSink, Exchange, Link, LinkError};
 use super::dialect::Dialect;
-use super::parcel::Parcel;
-use super::seam::{Exchange, Inbox, Link, LinkError};
+use super::envelope::Envelope;
 
-/// An [`Exchange`] between servers of one process: they share it by cloning. It is never away, and keeps nothing: what is
-/// published is with all subscribers when that is done.
+/// An [`Exchange`] between servers of one process, which share it by cloning. Its links are never lost. All subscribers have an
+/// envelope when the call that publishes it returns.
 ///
 /// # Examples
 ///
@@ -43,17 +43,17 @@ struct Bus {
 }
 
 struct Subscriber {
-    inbox: Inbox,
+    sink: EnvelopeSink,
     channels: HashSet<Arc<str>>,
 }
 
 impl MemoryExchange {
-    /// An exchange that nobody has joined yet.
+    /// Makes an exchange without servers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same exchange, for a server with this dialect.
+    /// Returns the same exchange, for a server with this dialect.
     #[must_use]
     pub fn with_dialect(&self, dialect: Dialect) -> Self {
         Self { dialect: Some(dialect), bus: self.bus.clone() }
@@ -63,9 +63,9 @@ impl MemoryExchange {
 impl Exchange for MemoryExchange {
     type Link = MemoryLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<MemoryLink, LinkError> {
+    async fn connect(&self, sink: EnvelopeSink) -> Result<MemoryLink, LinkError> {
         let number = self.bus.next.fetch_add(1, Ordering::Relaxed);
-        self.bus.with(|links| links.insert(number, Subscriber { inbox, channels: HashSet::new() }));
+        self.bus.with(|links| links.insert(number, Subscriber { sink, channels: HashSet::new() }));
         Ok(MemoryLink { number, bus: self.bus.clone() })
     }
 
@@ -81,13 +81,13 @@ pub struct MemoryLink {
 }
 
 impl Link for MemoryLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
-        for Parcel { channel, payload } in parcels {
-            let inboxes: Vec<_> = self.bus.with(|links| {
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
+        for Envelope { channel, payload } in envelopes {
+            let sinks: Vec<_> = self.bus.with(|links| {
                 let subscribers = links.values().filter(|subscriber| subscriber.channels.contains(&channel));
-                subscribers.map(|subscriber| subscriber.inbox.clone()).collect()
+                subscribers.map(|subscriber| subscriber.sink.clone()).collect()
             });
-            inboxes.iter().for_each(|inbox| inbox.receive(&channel, &payload));
+            sinks.iter().for_each(|sink| sink.receive(&channel, &payload));
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! [`NodeId`]: what a node calls itself. Pure.
+//! [`NodeId`]: the name of a node. Pure.
 
 use std::fmt::{self, Write};
 
-/// What a server calls itself: random, and new with every start.
+/// The name of a node: random, and new with every start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct NodeId(pub(super) [u8; 16]);
 

@@ -1,17 +1,17 @@
-//! How far another server was heard, and what waits until it has said again what was missed. Pure.
+//! Which messages of another node were received, and which are held until missed ones are resent. Pure.
 //!
-//! Messages of a server have numbers. When a link is lost, its own or ours, some may be missed: then it is asked for those after
-//! the last one that was heard, and newer ones are held back until it has answered, or a moment has passed.
+//! Messages of a node have sequence numbers. When a link is lost, of that node or of this one, messages may be missed. Then this
+//! node requests those after the last one that it received. It holds newer ones until the answer arrives, for a moment at most.
 
 use std::sync::Arc;
 
-use super::draft::{Said, What};
+use super::draft::{Sequence, What};
 
 #[derive(Debug)]
-pub(super) struct Progress {
-    /// The last message that was passed on.
+pub(super) struct NodeProgress {
+    /// The last message that was delivered, or is to be.
     last: u64,
-    /// The last one that was said again. One that is not newer has come by both ways.
+    /// The last one that was resent. One that is not newer has arrived twice.
     repeated: u64,
     pause: Option<Pause>,
     /// The last pause ended without an answer: the next envelope tells how many messages were missed.
@@ -20,11 +20,11 @@ pub(super) struct Progress {
     missed: u64,
 }
 
-/// Newer messages are held back.
+/// A time in which newer messages are held.
 #[derive(Debug)]
 struct Pause {
     nth: u64,
-    held: Vec<Held>,
+    held: Vec<HeldMessage>,
     bytes: usize,
     /// The last message that the sender no longer keeps, if it has said so.
     not_kept: u64,
@@ -33,7 +33,7 @@ struct Pause {
 
 /// A message that waits for those before it.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldMessage {
     pub(super) number: u64,
     pub(super) channel: Arc<str>,
     pub(super) what: What,
@@ -51,45 +51,45 @@ pub(super) struct Gap {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is looked at at once, and never kept")]
 pub(super) enum Turn {
-    /// It has come before.
+    /// It was received before.
     Done,
     Now(What),
-    /// It was held back in this pause.
+    /// It is held in this pause.
     Later(u64),
-    /// It was held back, and no more can be: this pause must end.
+    /// It is held, and no more can be: this pause must end.
     TooMuch(u64),
 }
 
-impl Progress {
-    /// Of a server that was never heard before: what it said until then is not missed.
-    pub(super) fn begin(said: Said) -> Self {
-        Self { last: said.before(), repeated: 0, pause: None, is_unsure: false, missed: 0 }
+impl NodeProgress {
+    /// Of a node that was never heard before: its earlier messages are not missed.
+    pub(super) fn begin(sequence: Sequence) -> Self {
+        Self { last: sequence.before(), repeated: 0, pause: None, is_unsure: false, missed: 0 }
     }
 
-    /// Whether it has said something that was not heard.
-    pub(super) fn is_behind(&self, said: Said) -> bool {
-        said.before() > self.last
+    /// Whether messages before this envelope were not received.
+    pub(super) fn is_behind(&self, sequence: Sequence) -> bool {
+        sequence.before() > self.last
     }
 
-    /// Everything before this was heard, or was for nobody here: what a link brings is in order.
-    pub(super) fn note(&mut self, said: Said) {
+    /// All messages before this envelope were received, or had no receivers here: a link keeps the order.
+    pub(super) fn note(&mut self, sequence: Sequence) {
         if self.pause.is_some() {
             return;
         }
         if std::mem::take(&mut self.is_unsure) {
-            self.miss(said.before().saturating_sub(self.last));
+            self.miss(sequence.before().saturating_sub(self.last));
         }
-        self.last = self.last.max(said.before());
+        self.last = self.last.max(sequence.before());
     }
 
-    /// Holds newer messages back from now on. Messages that are held already stay held.
+    /// Holds newer messages from now on. Held messages stay held.
     pub(super) fn pause(&mut self, nth: u64) {
         let before = self.pause.take();
         let (held, bytes) = before.map_or_else(Default::default, |before| (before.held, before.bytes));
         self.pause = Some(Pause { nth, held, bytes, not_kept: 0, is_answered: false });
     }
 
-    /// What to ask for, during a pause.
+    /// What to request, during a pause.
     pub(super) fn gap(&self) -> Option<Gap> {
         self.pause.as_ref().map(|pause| Gap { pause: pause.nth, after: self.last })
     }
@@ -103,15 +103,15 @@ impl Progress {
             self.last = self.last.max(number);
             return Turn::Now(what);
         };
-        pause.held.push(Held { number, channel: channel.into(), what });
-        pause.bytes += size + size_of::<Held>();
+        pause.held.push(HeldMessage { number, channel: channel.into(), what });
+        pause.bytes += size + size_of::<HeldMessage>();
         match pause.held.len() > MOST_HELD || pause.bytes > MOST_BYTES_HELD {
             true => Turn::TooMuch(pause.nth),
             false => Turn::Later(pause.nth),
         }
     }
 
-    /// About how many bytes are held back.
+    /// About how many bytes are held.
     pub(super) fn held_bytes(&self) -> usize {
         self.pause.as_ref().map_or(0, |pause| pause.bytes)
     }
@@ -134,15 +134,15 @@ impl Progress {
         }
     }
 
-    /// Everything that the sender repeats in a pause was heard.
+    /// Everything that the sender resends in a pause was received.
     pub(super) fn note_answer(&mut self, pause: u64) {
         if let Some(pause) = self.pause.as_mut().filter(|current| current.nth == pause) {
             pause.is_answered = true;
         }
     }
 
-    /// Ends a pause, if it is still that one: what was held back has its turn.
-    pub(super) fn resume(&mut self, pause: u64) -> Vec<Held> {
+    /// Ends a pause, if it is still that one. Returns the held messages.
+    pub(super) fn resume(&mut self, pause: u64) -> Vec<HeldMessage> {
         let Some(pause) = self.pause.take_if(|current| current.nth == pause) else { return Vec::new() };
         let (not_kept, is_answered, mut held) = (pause.not_kept, pause.is_answered, pause.held);
         held.retain(|held| held.number > self.repeated);
@@ -166,7 +166,7 @@ impl Progress {
     }
 }
 
-/// How much may be held back of one server.
+/// How much may be held of one node.
 const MOST_HELD: usize = 16_384;
 const MOST_BYTES_HELD: usize = 4 * 1024 * 1024;
 
@@ -174,28 +174,28 @@ const MOST_BYTES_HELD: usize = 4 * 1024 * 1024;
 mod tests {
     use super::*;
 
-    fn heard(last: u64) -> Progress {
-        Progress::begin(Said { number: last, is_message: false })
+    fn heard(last: u64) -> NodeProgress {
+        NodeProgress::begin(Sequence { number: last, is_message: false })
     }
 
-    fn take(progress: &mut Progress, number: u64) -> Turn {
+    fn take(progress: &mut NodeProgress, number: u64) -> Turn {
         progress.take(number, "c", What::Bye, 1)
     }
 
-    fn numbers(held: &[Held]) -> Vec<u64> {
+    fn numbers(held: &[HeldMessage]) -> Vec<u64> {
         held.iter().map(|held| held.number).collect()
     }
 
     #[test]
     fn messages_pass_one_after_the_other_while_nothing_is_missed() {
-        let mut progress = Progress::begin(Said { number: 5, is_message: true });
+        let mut progress = NodeProgress::begin(Sequence { number: 5, is_message: true });
         assert!(matches!(take(&mut progress, 5), Turn::Now(_)));
         assert!(matches!(take(&mut progress, 9), Turn::Now(_)));
-        assert!(!progress.is_behind(Said { number: 9, is_message: false }));
-        assert!(!progress.is_behind(Said { number: 10, is_message: true }));
-        assert!(progress.is_behind(Said { number: 10, is_message: false }));
-        progress.note(Said { number: 10, is_message: false });
-        assert!(!progress.is_behind(Said { number: 10, is_message: false }));
+        assert!(!progress.is_behind(Sequence { number: 9, is_message: false }));
+        assert!(!progress.is_behind(Sequence { number: 10, is_message: true }));
+        assert!(progress.is_behind(Sequence { number: 10, is_message: false }));
+        progress.note(Sequence { number: 10, is_message: false });
+        assert!(!progress.is_behind(Sequence { number: 10, is_message: false }));
         assert_eq!(progress.gap(), None);
     }
 
@@ -207,10 +207,10 @@ mod tests {
         for number in [8, 9] {
             assert!(matches!(take(&mut progress, number), Turn::Later(1)));
         }
-        assert_eq!(progress.held_bytes(), 2 * (1 + size_of::<Held>()));
+        assert_eq!(progress.held_bytes(), 2 * (1 + size_of::<HeldMessage>()));
         let repeated = [5, 6, 7, 8].map(|number| progress.repeat(number));
         assert_eq!(repeated, [false, true, true, true]);
-        progress.note(Said { number: 12, is_message: false });
+        progress.note(Sequence { number: 12, is_message: false });
         assert_eq!(progress.gap(), Some(Gap { pause: 1, after: 8 }));
         assert_eq!(numbers(&progress.resume(1)), [9]);
         assert!(matches!(take(&mut progress, 7), Turn::Done));
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(progress.gap(), Some(Gap { pause: 2, after: 5 }));
         assert_eq!(numbers(&progress.resume(2)), [7]);
         assert!(progress.resume(2).is_empty());
-        assert!(!progress.is_behind(Said { number: 7, is_message: false }));
+        assert!(!progress.is_behind(Sequence { number: 7, is_message: false }));
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         progress.note_answer(1);
         assert_eq!(numbers(&progress.resume(1)), [13]);
         assert_eq!(progress.take_missed(), 3, "11, 12 and 14");
-        progress.note(Said { number: 20, is_message: false });
+        progress.note(Sequence { number: 20, is_message: false });
         assert_eq!(progress.take_missed(), 0, "those had no receivers here");
     }
 
@@ -267,9 +267,9 @@ mod tests {
         assert_eq!(progress.take_missed(), 3);
         progress.pause(2);
         assert!(progress.resume(2).is_empty() && progress.take_missed() == 0);
-        progress.note(Said { number: 12, is_message: true });
+        progress.note(Sequence { number: 12, is_message: true });
         assert_eq!(progress.take_missed(), 2);
-        progress.note(Said { number: 19, is_message: true });
+        progress.note(Sequence { number: 19, is_message: true });
         assert_eq!(progress.take_missed(), 0);
     }
 
@@ -288,7 +288,7 @@ mod tests {
     fn only_so_much_is_held_back() {
         let mut progress = heard(0);
         progress.pause(1);
-        assert!(matches!(progress.take(1, "c", What::Bye, MOST_BYTES_HELD - size_of::<Held>()), Turn::Later(1)));
+        assert!(matches!(progress.take(1, "c", What::Bye, MOST_BYTES_HELD - size_of::<HeldMessage>()), Turn::Later(1)));
         assert!(matches!(take(&mut progress, 2), Turn::TooMuch(1)));
         assert_eq!(numbers(&progress.resume(1)), [1, 2]);
     }

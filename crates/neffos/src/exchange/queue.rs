@@ -1,31 +1,31 @@
-//! What waits to be published: bounded in number, bytes and age, and kept in order through an outage. Pure.
+//! Messages that are to be published: bounded in number, bytes and age, and in order, also after an outage. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::draft::{Draft, Said};
+use super::draft::{Draft, Sequence};
 use crate::budget::{Budget, Charge};
 
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct PublishQueue {
     limits: QueueLimits,
-    /// What servers tell each other about themselves, which goes first.
+    /// What nodes tell each other about themselves. It is published first.
     control: VecDeque<Draft>,
     control_bytes: usize,
-    waiting: VecDeque<Item>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
     charge: Charge,
     flow: Flow,
     dropped: u64,
-    /// How many messages have gone out.
-    said: u64,
-    /// The last message of this server waits or has gone out.
+    /// How many messages were published.
+    published: u64,
+    /// The last message of this node is queued or published.
     is_over: bool,
 }
 
-/// How much may wait to be published while the broker is slow or away.
+/// How much may be queued while the broker is slow or there is no link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
@@ -47,28 +47,28 @@ impl QueueLimits {
 }
 
 #[derive(Debug)]
-struct Item {
+struct Waiting {
     since: Instant,
     probe: Option<u64>,
     draft: Draft,
 }
 
-/// Whether messages may go, or only control.
+/// Whether messages are published, or only control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Held,
     Open,
 }
 
-/// What goes out together.
+/// Drafts that are published together.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) drafts: Vec<(Draft, Said)>,
+pub(super) struct PublishBatch {
+    pub(super) drafts: Vec<(Draft, Sequence)>,
     /// The last probe among them.
     pub(super) probe: Option<u64>,
 }
 
-impl Queue {
+impl PublishQueue {
     pub(super) fn new(limits: QueueLimits, charge: Charge) -> Self {
         Self {
             limits,
@@ -79,7 +79,7 @@ impl Queue {
             charge,
             flow: Flow::Held,
             dropped: 0,
-            said: 0,
+            published: 0,
             is_over: false,
         }
     }
@@ -100,22 +100,23 @@ impl Queue {
             return;
         }
         self.bytes += size;
-        self.waiting.push_back(Item { since: now, probe: None, draft });
+        self.waiting.push_back(Waiting { since: now, probe: None, draft });
         self.account();
     }
 
     fn account(&mut self) {
-        let storage = (self.waiting.capacity() + self.control.capacity()).saturating_sub(FREE) * size_of::<Item>();
+        let storage = (self.waiting.capacity() + self.control.capacity()).saturating_sub(FREE) * size_of::<Waiting>();
         self.charge.set_about(self.bytes + self.control_bytes + storage);
     }
 
-    /// Adds a probe behind all messages: it goes the way that they go.
+    /// Adds a probe behind all messages: it takes their path.
     pub(super) fn push_probe(&mut self, number: u64, draft: Draft, now: Instant) {
         self.bytes += draft.size();
-        self.waiting.push_back(Item { since: now, probe: Some(number), draft });
+        self.waiting.push_back(Waiting { since: now, probe: Some(number), draft });
     }
 
-    /// Adds what goes first. There is little of it; beyond a bound the oldest is dropped, which the next one replaces.
+    /// Adds a control message, which is published first. There are few; beyond a bound the oldest is dropped, because newer ones
+    /// replace it.
     pub(super) fn push_control(&mut self, draft: Draft) {
         if self.is_over {
             return;
@@ -129,7 +130,7 @@ impl Queue {
         self.account();
     }
 
-    /// Lets messages go.
+    /// From now on, messages are published.
     pub(super) fn open(&mut self) {
         self.flow = Flow::Open;
     }
@@ -146,32 +147,32 @@ impl Queue {
 
     /// Takes the next drafts to publish: control, then a piece of a resend, then messages. Newer messages would be held back by the
     /// node that waits for the resend.
-    pub(super) fn take(&mut self, resend: Option<Draft>, now: Instant) -> Batch {
-        let mut batch = Batch::default();
+    pub(super) fn take(&mut self, resend: Option<Draft>, now: Instant) -> PublishBatch {
+        let mut batch = PublishBatch::default();
         let mut bytes = 0;
         while bytes < MAX_BATCH_BYTES {
             let Some(draft) = self.control.pop_front() else { break };
             bytes += draft.size();
             self.control_bytes -= draft.size();
-            batch.drafts.push((draft, self.last_said()));
+            batch.drafts.push((draft, self.last_sequence()));
         }
         if let Some(draft) = resend {
-            batch.drafts.push((draft, self.last_said()));
+            batch.drafts.push((draft, self.last_sequence()));
             self.account();
             return batch;
         }
         while self.flow == Flow::Open && batch.drafts.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
             self.expire(now);
-            let Some(Item { probe, draft, .. }) = self.waiting.pop_front() else { break };
+            let Some(Waiting { probe, draft, .. }) = self.waiting.pop_front() else { break };
             bytes += draft.size();
             self.bytes -= draft.size();
             batch.probe = probe.or(batch.probe);
             let is_message = probe.is_none();
-            self.said += u64::from(is_message);
-            batch.drafts.push((draft, Said { number: self.said, is_message }));
+            self.published += u64::from(is_message);
+            batch.drafts.push((draft, Sequence { number: self.published, is_message }));
         }
         if self.waiting.is_empty() {
-            // An outage must not leave its room behind.
+            // The storage of an outage must not stay.
             self.waiting.shrink_to(MAX_BATCH);
         }
         if self.control.is_empty() {
@@ -181,14 +182,14 @@ impl Queue {
         batch
     }
 
-    /// For what is no message.
-    fn last_said(&self) -> Said {
-        Said { number: self.said, is_message: false }
+    /// Of an envelope without a message.
+    fn last_sequence(&self) -> Sequence {
+        Sequence { number: self.published, is_message: false }
     }
 
-    /// The number of the last message that has gone out.
-    pub(super) fn said(&self) -> u64 {
-        self.said
+    /// The number of the last message that was published.
+    pub(super) fn last_published(&self) -> u64 {
+        self.published
     }
 
     pub(super) fn len(&self) -> usize {
@@ -199,14 +200,14 @@ impl Queue {
         self.bytes
     }
 
-    /// How many messages found no room, or waited for too long.
+    /// How many messages found no room, or were queued for too long.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Drops what has waited for too long. A probe is waited for, so it stays, and ends the search.
+    /// Drops messages that were queued for too long. A probe stays, because a task waits for it, and ends the search.
     fn expire(&mut self, now: Instant) {
-        let is_old = |item: &Item| item.probe.is_none() && now.duration_since(item.since) > self.limits.age;
+        let is_old = |item: &Waiting| item.probe.is_none() && now.duration_since(item.since) > self.limits.age;
         while self.waiting.front().is_some_and(is_old) {
             if let Some(item) = self.waiting.pop_front() {
                 self.bytes -= item.draft.size();
@@ -218,7 +219,7 @@ impl Queue {
 
 /// Small enough that little is lost when a link breaks on the way.
 const MAX_BATCH: usize = 64;
-/// After which no more is added: what goes out together must be through in a few seconds, over a slow link, too.
+/// After so many bytes no more is added: a batch must pass a slow link in a few seconds.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 /// The storage of so many items is not counted: it stays when the queue is empty.
 const FREE: usize = 3 * MAX_BATCH;
@@ -234,11 +235,11 @@ mod tests {
         Draft { channel: "c".into(), bytes: text.as_ref().into(), stamp: Stamp::None }
     }
 
-    fn queue(messages: usize) -> Queue {
-        Queue::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) }, Charge::default())
+    fn queue(messages: usize) -> PublishQueue {
+        PublishQueue::new(QueueLimits { messages, bytes: 10_000, age: Duration::from_secs(5) }, Charge::default())
     }
 
-    fn texts(batch: &Batch) -> Vec<&[u8]> {
+    fn texts(batch: &PublishBatch) -> Vec<&[u8]> {
         batch.drafts.iter().map(|(draft, _)| &draft.bytes[..]).collect()
     }
 
@@ -317,10 +318,11 @@ mod tests {
         queue.push_probe(7, draft("probe"), now);
         queue.push(draft("b"), now);
         queue.push_control(draft("hello"));
-        let said = queue.take(None, now).drafts.into_iter().map(|(_, said)| (said.number, said.is_message));
-        assert_eq!(said.collect::<Vec<_>>(), [(0, false), (1, true), (1, false), (2, true)]);
+        let sequence =
+            queue.take(None, now).drafts.into_iter().map(|(_, sequence)| (sequence.number, sequence.is_message));
+        assert_eq!(sequence.collect::<Vec<_>>(), [(0, false), (1, true), (1, false), (2, true)]);
         queue.push_control(draft("alive"));
-        assert_eq!(queue.take(None, now).drafts[0].1, Said { number: 2, is_message: false });
+        assert_eq!(queue.take(None, now).drafts[0].1, Sequence { number: 2, is_message: false });
     }
 
     #[test]
@@ -339,7 +341,7 @@ mod tests {
     #[test]
     fn large_messages_go_one_by_one_so_that_a_slow_link_has_the_time_for_each() {
         let limits = QueueLimits { messages: 99, bytes: 1 << 20, age: Duration::from_secs(5) };
-        let (mut queue, now) = (Queue::new(limits, Charge::default()), Instant::now());
+        let (mut queue, now) = (PublishQueue::new(limits, Charge::default()), Instant::now());
         queue.open();
         for size in [MAX_BATCH_BYTES, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
             queue.push(draft(vec![b'x'; size]), now);

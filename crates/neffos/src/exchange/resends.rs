@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::envelope::Envelope;
 use super::kept::Kept;
 use super::node_id::NodeId;
-use super::parcel::Parcel;
 
 #[derive(Debug)]
 pub(super) struct Resends {
@@ -18,7 +18,7 @@ pub(super) struct Resends {
     counted: Instant,
 }
 
-/// What a node is still to be sent.
+/// The rest of a resend.
 #[derive(Debug)]
 struct Resend {
     to: NodeId,
@@ -33,7 +33,7 @@ struct Resend {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) to: NodeId,
-    pub(super) parcels: Vec<Parcel>,
+    pub(super) envelopes: Vec<Envelope>,
     /// Which pause of that node ends with it, if it is the last piece.
     pub(super) ends: Option<u64>,
     /// The last message that was requested, if it is no longer kept.
@@ -45,7 +45,7 @@ impl Resends {
         Self { due: VecDeque::new(), answered: HashMap::new(), allowance: MOST_AT_ONCE, counted: now }
     }
 
-    /// Notes that a node asks, in one of its pauses, for the messages `after` one and `until` another. A pause is answered once.
+    /// Notes that a node requests, in one of its pauses, the messages `after` one and `until` another. A pause is answered once.
     pub(super) fn request(&mut self, (to, pause): (NodeId, u64), after: u64, until: u64, now: Instant) {
         if !self.answered.contains_key(&to) && self.answered.len() >= MOST_NODES {
             return;
@@ -68,20 +68,20 @@ impl Resends {
         self.due.retain(|resend| now.duration_since(resend.since) < PATIENCE);
         self.refill(now);
         let resend = self.due.front_mut().filter(|_| self.allowance > 0)?;
-        let (parcels, last) = kept.between((resend.after, resend.until), MOST_TOGETHER, now);
-        let bytes: usize = parcels.iter().map(|parcel| parcel.channel.len() + parcel.payload.len()).sum();
+        let (envelopes, last) = kept.between((resend.after, resend.until), MOST_TOGETHER, now);
+        let bytes: usize = envelopes.iter().map(|envelope| envelope.channel.len() + envelope.payload.len()).sum();
         self.allowance = self.allowance.saturating_sub(bytes);
         let (to, pause) = (resend.to, resend.pause);
         match last {
             Some(last) => {
                 resend.after = last;
-                Some(Piece { to, parcels, ends: None, not_kept: None })
+                Some(Piece { to, envelopes, ends: None, not_kept: None })
             }
             None => {
                 let is_lost = resend.until > resend.after && !kept.has(resend.until);
                 let not_kept = is_lost.then_some(resend.until);
                 self.due.pop_front();
-                Some(Piece { to, parcels, ends: Some(pause), not_kept })
+                Some(Piece { to, envelopes, ends: Some(pause), not_kept })
             }
         }
     }
@@ -110,7 +110,7 @@ impl Resends {
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of one piece, unless a single message is larger.
 const MOST_TOGETHER: usize = 64 * 1024;
-/// How many bytes are sent again without a break: what sixteen nodes may have missed.
+/// How many bytes are resent without a break: as much as sixteen nodes may have missed.
 const MOST_AT_ONCE: usize = 64 * 1024 * 1024;
 /// How long it takes until so many may be sent again.
 const REFILL_TIME: Duration = Duration::from_secs(4);
@@ -130,14 +130,14 @@ mod tests {
     fn kept(sizes: &[usize], now: Instant) -> Kept {
         let mut kept = Kept::new(QueueLimits::default(), Charge::default());
         for (nth, size) in sizes.iter().enumerate() {
-            kept.push(nth as u64 + 1, Parcel::new("c", vec![b'x'; *size]), now);
+            kept.push(nth as u64 + 1, Envelope::new("c", vec![b'x'; *size]), now);
         }
         kept
     }
 
     fn ends(resends: &mut Resends, kept: &mut Kept, now: Instant) -> Vec<(NodeId, usize, Option<u64>)> {
         let pieces = std::iter::from_fn(|| resends.next(kept, now));
-        pieces.map(|piece| (piece.to, piece.parcels.len(), piece.ends)).collect()
+        pieces.map(|piece| (piece.to, piece.envelopes.len(), piece.ends)).collect()
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!([not_kept(1, 0, 2), not_kept(2, 1, 3), not_kept(3, 3, 3)], [None, Some(3), None]);
         resends.request((ONE, 4), 0, 2, now);
         let piece = resends.next(&mut kept, now + Duration::from_secs(1)).unwrap();
-        assert_eq!((piece.parcels.len(), piece.not_kept), (2, None));
+        assert_eq!((piece.envelopes.len(), piece.not_kept), (2, None));
     }
 
     #[test]
@@ -198,10 +198,12 @@ mod tests {
             });
         };
         ask(&mut resends, now);
-        let bytes = ends(&mut resends, &mut kept, now).iter().map(|(_, parcels, _)| parcels * 60_000).sum::<usize>();
+        let bytes =
+            ends(&mut resends, &mut kept, now).iter().map(|(_, envelopes, _)| envelopes * 60_000).sum::<usize>();
         assert!((MOST_AT_ONCE..MOST_AT_ONCE + 60_001).contains(&bytes), "{bytes}");
         let later = now + Duration::from_secs(1);
-        let bytes = ends(&mut resends, &mut kept, later).iter().map(|(_, parcels, _)| parcels * 60_000).sum::<usize>();
+        let bytes =
+            ends(&mut resends, &mut kept, later).iter().map(|(_, envelopes, _)| envelopes * 60_000).sum::<usize>();
         assert!((MOST_AT_ONCE / 5..MOST_AT_ONCE / 3).contains(&bytes), "{bytes}");
         assert_eq!(ends(&mut resends, &mut kept, now + PATIENCE), []);
     }

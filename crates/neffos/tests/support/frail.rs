@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use neffos::{Cluster, ClusterStatus, Dialect, Events, Exchange, Inbox, Link, LinkError, LinkState};
-use neffos::{MemoryExchange, MemoryLink, Message, Parcel, Server};
+use neffos::{Cluster, ClusterStatus, Dialect, EnvelopeSink, Events, Exchange, Link, LinkError, LinkState};
+use neffos::{Envelope, MemoryExchange, MemoryLink, Message, Server};
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::time::{advance, timeout};
@@ -71,11 +71,11 @@ impl Frail {
 impl Exchange for Frail {
     type Link = FrailLink;
 
-    async fn connect(&self, inbox: Inbox) -> Result<FrailLink, LinkError> {
+    async fn connect(&self, sink: EnvelopeSink) -> Result<FrailLink, LinkError> {
         if self.refuses.load(Ordering::Relaxed) {
             return Err("refused".into());
         }
-        let link = self.exchange.connect(inbox).await?;
+        let link = self.exchange.connect(sink).await?;
         let strand = Arc::new(Strand {
             link,
             channels: Mutex::default(),
@@ -92,11 +92,11 @@ impl Exchange for Frail {
 }
 
 impl Link for FrailLink {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
         if self.0.loses.load(Ordering::Relaxed) {
             return Err("lost on the way".into());
         }
-        self.0.link.publish(parcels).await
+        self.0.link.publish(envelopes).await
     }
 
     async fn subscribe(&self, channels: Vec<Arc<str>>) -> Result<(), LinkError> {

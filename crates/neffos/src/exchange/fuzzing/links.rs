@@ -12,10 +12,10 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep};
 
 use super::super::dialect::Dialect;
-use super::super::keeper::keep;
+use super::super::link_task::run;
 use super::super::node::{Here, Node, Selection};
 use super::super::queue::QueueLimits;
-use super::bus::{Bus, Fate, Way};
+use super::broker::{Fate, FaultyBroker, Way};
 use crate::budget::Budget;
 use crate::fanout::{Except, Place, Watch};
 use crate::lock::lock;
@@ -50,7 +50,8 @@ pub fn links(data: &[u8]) {
 
 async fn live(data: &[u8]) {
     let Some((&kind, mut steps)) = data.split_first() else { return };
-    let mut world = World::new(Kind { is_brief: kind & 1 == 0, is_signed: kind & 2 > 0, withholds: kind & 6 == 6 });
+    let mut world =
+        SimulatedCluster::new(Scenario { is_brief: kind & 1 == 0, is_signed: kind & 2 > 0, withholds: kind & 6 == 6 });
     sleep(SETTLED).await;
     for _ in 0..MOST_STEPS {
         let [step, whom, rest @ ..] = steps else { break };
@@ -76,47 +77,47 @@ async fn live(data: &[u8]) {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Kind {
+struct Scenario {
     is_brief: bool,
     is_signed: bool,
     withholds: bool,
 }
 
 /// Servers, each with somebody who listens in the namespace and in the room.
-struct World {
-    kind: Kind,
-    bus: Arc<Bus>,
+struct SimulatedCluster {
+    kind: Scenario,
+    bus: Arc<FaultyBroker>,
     start: Instant,
     log: Arc<Log>,
     /// The node of each server that runs.
-    running: Vec<Running>,
+    running: Vec<SimulatedNode>,
     /// How many nodes there have been.
     nodes: usize,
     /// What each server has said.
-    said: Vec<Vec<Said>>,
+    said: Vec<Vec<Spoken>>,
     /// Whether the last server has somebody in the room.
     is_in: bool,
 }
 
-struct Running {
+struct SimulatedNode {
     /// Which of all nodes this is.
     nth: usize,
     node: Arc<Node>,
     keeper: JoinHandle<()>,
     stands_still: watch::Sender<bool>,
     /// None when the node has ended.
-    ear: Option<Arc<Ear>>,
+    ear: Option<Arc<Recorder>>,
 }
 
-struct Said {
+struct Spoken {
     /// Which of all nodes has said it.
     by: usize,
     is_for_room: bool,
 }
 
-impl World {
-    fn new(kind: Kind) -> Self {
-        let (bus, start) = (Arc::<Bus>::default(), Instant::now());
+impl SimulatedCluster {
+    fn new(kind: Scenario) -> Self {
+        let (bus, start) = (Arc::<FaultyBroker>::default(), Instant::now());
         let mut world = Self {
             kind,
             bus: bus.clone(),
@@ -135,15 +136,15 @@ impl World {
     }
 
     /// Starts a server.
-    fn begin(&mut self, server: usize) -> Running {
+    fn begin(&mut self, server: usize) -> SimulatedNode {
         let nth = self.nodes;
         self.nodes += 1;
         let (bus, log) = (self.bus.clone(), self.log.clone());
-        let ear = Arc::new(Ear { server, bus, log, start: self.start, node_start: Instant::now() });
+        let ear = Arc::new(Recorder { server, bus, log, start: self.start, node_start: Instant::now() });
         let dialect = Dialect::native("app");
         let dialect = if self.kind.is_signed { dialect.with_key(KEY) } else { dialect };
         let node = Node::new(dialect, (QueueLimits::default(), &Budget::unlimited()), Handle::current());
-        let here: Weak<Ear> = Arc::downgrade(&ear);
+        let here: Weak<Recorder> = Arc::downgrade(&ear);
         node.settle(here);
         node.came(&Place::Namespace(NAMESPACE));
         if self.is_in || server < SERVERS - 1 {
@@ -151,8 +152,8 @@ impl World {
         }
         let way = Way { bus: self.bus.clone(), server };
         let stands_still = watch::Sender::new(false);
-        let keeper = tokio::spawn(interrupted(keep(node.clone(), way), stands_still.subscribe()));
-        Running { nth, node, keeper, stands_still, ear: Some(ear) }
+        let keeper = tokio::spawn(interrupted(run(node.clone(), way), stands_still.subscribe()));
+        SimulatedNode { nth, node, keeper, stands_still, ear: Some(ear) }
     }
 
     /// Stops a server, or resumes it. A stopped server reads nothing from its socket.
@@ -215,7 +216,7 @@ impl World {
     /// A server dies without a word, and another one takes its place. The other one distinguishes envelopes
     /// from before its start only as exactly as a proof is fast, so it starts after the time that a proof may take.
     async fn restart(&mut self, server: usize) {
-        let Running { keeper, ear, .. } = &mut self.running[server];
+        let SimulatedNode { keeper, ear, .. } = &mut self.running[server];
         keeper.abort();
         keeper.await.ok();
         *ear = None;
@@ -231,8 +232,8 @@ impl World {
     fn say(&mut self, server: usize, room: Option<&str>) {
         let text = format!("{server} {} {}", self.said[server].len(), self.start.elapsed().as_millis());
         let message = Message::new("said", text).in_namespace(NAMESPACE).to_room(room.unwrap_or_default());
-        let Running { nth, node, .. } = &self.running[server];
-        self.said[server].push(Said { by: *nth, is_for_room: room.is_some() });
+        let SimulatedNode { nth, node, .. } = &self.running[server];
+        self.said[server].push(Spoken { by: *nth, is_for_room: room.is_some() });
         node.broadcast(&[message], &Except::Nobody);
     }
 
@@ -323,7 +324,7 @@ async fn interrupted(work: impl Future<Output = ()>, mut stands_still: watch::Re
     }
 }
 
-impl Drop for World {
+impl Drop for SimulatedCluster {
     fn drop(&mut self) {
         self.running.iter().for_each(|running| running.keeper.abort());
     }
@@ -332,7 +333,7 @@ impl Drop for World {
 /// The messages that all servers have heard.
 #[derive(Debug, Default)]
 struct Log {
-    heard: Mutex<Vec<Heard>>,
+    heard: Mutex<Vec<Recorded>>,
     /// Messages that arrived later than they had to.
     late: Mutex<Vec<String>>,
     /// Messages that had been published before the node started that delivered them.
@@ -341,7 +342,7 @@ struct Log {
 
 /// A message of server `of` that a server has heard.
 #[derive(Debug)]
-struct Heard {
+struct Recorded {
     server: usize,
     of: usize,
     number: usize,
@@ -349,15 +350,15 @@ struct Heard {
 
 /// Writes down what a node hears.
 #[derive(Debug)]
-struct Ear {
+struct Recorder {
     server: usize,
-    bus: Arc<Bus>,
+    bus: Arc<FaultyBroker>,
     log: Arc<Log>,
     start: Instant,
     node_start: Instant,
 }
 
-impl Ear {
+impl Recorder {
     /// Measures from when the message was sent, or from when all links worked again.
     fn check_delay(&self, text: &str, sent: Instant) {
         let Some(calm) = self.bus.calm_since() else { return };
@@ -376,14 +377,14 @@ impl Ear {
     }
 }
 
-impl Here for Ear {
+impl Here for Recorder {
     fn deliver(&self, messages: Vec<Message>, _except: &Except) {
         for message in messages {
             let text = message.text().expect("all that is said is text");
             let mut numbers = text.split(' ').map(|number| number.parse().expect("a number"));
             let mut next = || numbers.next().expect("a sender, a number and a time");
             let (of, number, sent) = (next(), next(), next());
-            lock(&self.log.heard).push(Heard { server: self.server, of, number });
+            lock(&self.log.heard).push(Recorded { server: self.server, of, number });
             self.check_start(text);
             self.check_delay(text, self.start + Duration::from_millis(sent as u64));
         }
@@ -454,7 +455,7 @@ mod tests {
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let mut world = World::new(Kind { is_brief: false, is_signed, withholds: false });
+            let mut world = SimulatedCluster::new(Scenario { is_brief: false, is_signed, withholds: false });
             sleep(SETTLED + Duration::from_millis(230 * round)).await;
             world.stand_still(0, true).await;
             if is_cut {

@@ -1,7 +1,7 @@
 //! What anything is held up against that a broker may bring, and any name that becomes a channel. `links.rs`: servers, and
 //! anything that may become of their links.
 
-mod bus;
+mod broker;
 mod links;
 
 pub use links::links;
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::dialect::Dialect;
-use super::draft::{Arrival, Draft, Fault, Said, Sender, What};
-use super::envelope::{self, Body};
+use super::draft::{Decoded, Draft, Fault, NodeSender, Sequence, What};
 use super::go;
+use super::native::{self, Body};
 use super::node_id::NodeId;
 use super::seal::Seal;
 use crate::fanout::Place;
@@ -31,7 +31,7 @@ use crate::websocket::Kind;
 pub fn envelopes(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     for key in [None, Some(KEY)] {
-        envelope::read(CHANNEL, &Bytes::copy_from_slice(rest), key).ok();
+        native::read(CHANNEL, &Bytes::copy_from_slice(rest), key).ok();
     }
     let Ok((body, [])) = postcard::take_from_bytes::<Body<'_>>(rest) else { return };
     let plain = arrive(&written(&body, None), None);
@@ -45,10 +45,10 @@ pub fn envelopes(data: &[u8]) {
         assert_eq!(arrival.from, Some(SENDER));
     }
     if let Ok(arrival) = arrive(&signed, Some(KEY)) {
-        assert_eq!(arrival.from, Some(Sender { seal: Some(SEAL), ..SENDER }));
+        assert_eq!(arrival.from, Some(NodeSender { seal: Some(SEAL), ..SENDER }));
     }
     assert!(arrive(&signed, None).is_err() && arrive(&written(&body, None), Some(KEY)).is_err(), "a key is a key");
-    assert_eq!(envelope::read("elsewhere", &signed, Some(KEY)).err(), Some(Fault::Unsigned));
+    assert_eq!(native::read("elsewhere", &signed, Some(KEY)).err(), Some(Fault::Unsigned));
     let mut forged = signed.to_vec();
     let at = usize::from(choice) * forged.len() / 256;
     forged[at] ^= 1 << (choice % 8);
@@ -74,8 +74,8 @@ pub fn go_messages(data: &[u8]) {
 
     let mut draft = go::broadcast(CHANNEL.into(), SENDER.id, &message, except.as_deref());
     go::seal(&mut draft, SENDER.epoch);
-    let Arrival { from, what } = go::read(&draft.into_parcel().payload).unwrap_or_else(|fault| panic!("{fault:?}"));
-    assert_eq!(from, Some(Sender { said: Said::default(), ..SENDER }));
+    let Decoded { from, what } = go::read(&draft.into_envelope().payload).unwrap_or_else(|fault| panic!("{fault:?}"));
+    assert_eq!(from, Some(NodeSender { sequence: Sequence::default(), ..SENDER }));
     let What::Broadcast { messages, except: left_out } = what else { panic!("no broadcast: {what:?}") };
     assert_eq!(left_out, except);
     assert_eq!(messages.len(), 1);
@@ -118,18 +118,18 @@ pub fn channels(data: &[u8]) {
 }
 
 fn written(body: &Body<'_>, key: Option<&[u8]>) -> Bytes {
-    let mut draft: Draft = envelope::write(&CHANNEL.into(), SENDER.id, body);
-    envelope::seal(&mut draft, SENDER.epoch, SENDER.said, key.map(|key| (key, SEAL)));
-    draft.into_parcel().payload
+    let mut draft: Draft = native::write(&CHANNEL.into(), SENDER.id, body);
+    native::seal(&mut draft, SENDER.epoch, SENDER.sequence, key.map(|key| (key, SEAL)));
+    draft.into_envelope().payload
 }
 
-fn arrive(payload: &Bytes, key: Option<&[u8]>) -> Result<Arrival, Fault> {
-    envelope::read(CHANNEL, payload, key)
+fn arrive(payload: &Bytes, key: Option<&[u8]>) -> Result<Decoded, Fault> {
+    native::read(CHANNEL, payload, key)
 }
 
 const CHANNEL: &str = "app.n.default";
 const KEY: &[u8] = b"a key of sixteen";
 const TOKEN: &str = "n0123456789";
-const SENDER: Sender =
-    Sender { id: NodeId([0xAB; 16]), epoch: 7, said: Said { number: 9, is_message: true }, seal: None };
+const SENDER: NodeSender =
+    NodeSender { id: NodeId([0xAB; 16]), epoch: 7, sequence: Sequence { number: 9, is_message: true }, seal: None };
 const SEAL: Seal = Seal { serial: 3, sealed_at: 4 };

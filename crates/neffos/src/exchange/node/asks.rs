@@ -1,4 +1,4 @@
-//! Asks of this server that others answer, and asks of others that are answered here.
+//! Asks of this server that other nodes answer, and asks of other nodes that are answered here.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 use super::super::dialect::Form;
-use super::super::draft::{Draft, Question};
-use super::super::envelope::{self, Body, Packed};
+use super::super::draft::{Draft, NodeAsk};
 use super::super::go;
+use super::super::native::{self, Body, Packed};
 use super::super::node_id::NodeId;
 use super::Node;
 use crate::message::Message;
 
-/// An ask that waits; it is forgotten with it.
-struct Asked {
+/// An ask that waits for its answer. Dropping it ends the ask.
+struct OpenAsk {
     node: Arc<Node>,
     token: SmolStr,
 }
 
-impl Drop for Asked {
+impl Drop for OpenAsk {
     fn drop(&mut self) {
         // Its waiter is gone.
         drop(self.node.state().asks.close(&self.token));
     }
 }
 
-/// One of the asks from elsewhere that may wait at the same time.
-struct Turn(Arc<Node>);
+/// One of the asks of other nodes that are being answered. Dropping it lets another one begin.
+struct AnswerSlot(Arc<Node>);
 
-impl Turn {
+impl AnswerSlot {
     async fn answer(self, to: Option<NodeId>, token: SmolStr, asked: BoxFuture<'static, Option<Message>>) {
         if let Some(answer) = asked.await {
             self.0.answer(to, &token, &answer);
@@ -40,14 +40,14 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for AnswerSlot {
     fn drop(&mut self) {
         self.0.state().asks.end_answer();
     }
 }
 
 impl Node {
-    /// The first answer from elsewhere. Never resolves when there is none.
+    /// Returns the first answer from another node. Never resolves when there is none.
     ///
     /// # Cancel safety
     ///
@@ -55,13 +55,13 @@ impl Node {
     pub(crate) async fn ask(self: Arc<Self>, message: Message, token: SmolStr, patience: Duration) -> Message {
         let (told, wait) = oneshot::channel();
         let token = self.state().asks.open(&token, told);
-        let _asked = Asked { node: self.clone(), token: token.clone() };
+        let _asked = OpenAsk { node: self.clone(), token: token.clone() };
         // Servers in Go answer on a channel of the token's own.
         let _claim = match self.dialect.form() {
             Form::Native => None,
             Form::Go(_) => Some(self.claim(vec![self.dialect.of_answers(&token)]).await),
         };
-        self.publish(self.question(&message, &token, patience));
+        self.publish(self.ask_draft(&message, &token, patience));
         match wait.await {
             Ok(answer) => answer,
             Err(_) => pending().await,
@@ -69,7 +69,7 @@ impl Node {
     }
 
     /// None when servers in Go would ask the whole namespace.
-    fn question(&self, message: &Message, token: &str, patience: Duration) -> Option<Draft> {
+    fn ask_draft(&self, message: &Message, token: &str, patience: Duration) -> Option<Draft> {
         let channel = self.channel_of(message);
         let draft = match self.dialect.form() {
             Form::Native => {
@@ -77,7 +77,7 @@ impl Node {
                 // Zero means no limit there as well: less than a millisecond must not become that.
                 let patience_ms = u32::try_from(patience.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
                 let (id, part) = (message.recipient(), packed.part());
-                envelope::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
+                native::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
             }
             Form::Go(_) if self.is_mistakable(message, &channel) => {
                 self.state().tallies.refused += 1;
@@ -95,12 +95,12 @@ impl Node {
     }
 
     /// Asks connections of this server, and sends back the first answer. The state has counted the ask.
-    pub(super) fn ask_here(self: &Arc<Self>, from: Option<NodeId>, question: Question) {
-        let Question { token, message, patience } = question;
-        let turn = Turn(self.clone());
+    pub(super) fn ask_here(self: &Arc<Self>, from: Option<NodeId>, ask: NodeAsk) {
+        let NodeAsk { token, message, patience } = ask;
+        let slot = AnswerSlot(self.clone());
         let Some(here) = self.here() else { return };
         let asked = here.ask(message, patience);
-        self.runtime.spawn(turn.answer(from, token, asked));
+        self.runtime.spawn(slot.answer(from, token, asked));
     }
 
     fn answer(&self, to: Option<NodeId>, token: &str, answer: &Message) {
@@ -109,7 +109,7 @@ impl Node {
         };
         let packed = Packed::of(answer);
         let body = Body::Answer { token, part: packed.part() };
-        self.publish([envelope::write(&self.dialect.of_server(id), self.id, &body)]);
+        self.publish([native::write(&self.dialect.of_server(id), self.id, &body)]);
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     use crate::fanout::Except;
     use crate::websocket::CloseFrame;
 
-    /// Somebody who is asked, and never answers.
+    /// Connections that never answer.
     #[derive(Default)]
     struct Silent {
         asked: AtomicU32,
@@ -170,7 +170,7 @@ mod tests {
         let (own, others) = (Arc::<Silent>::default(), Arc::<Silent>::default());
         let (asker, other) = (node(&own), node(&others));
         let question = Message::new("question", "how?").in_namespace("default");
-        // Somebody here has answered, so nobody waits for others any more.
+        // A connection of this server has answered, so the ask ends.
         assert!(asker.clone().ask(question, "n0123456789".into(), Duration::ZERO).now_or_never().is_none());
         asker.queue().open();
         let (draft, _) = asker.queue().take(None, Instant::now()).drafts.remove(0);

@@ -1,4 +1,4 @@
-//! What the others say, and what this server does about it: `state/hear.rs` decides.
+//! Envelopes of other nodes: `state/hear.rs` decides what they lead to, and this file carries it out.
 
 use std::sync::{Arc, Weak};
 
@@ -6,13 +6,13 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::super::dialect::Form;
-use super::super::draft::{Arrival, Fault, What};
-use super::super::envelope::{self, Body};
-use super::super::gate::{Held, Order};
+use super::super::draft::{Decoded, Fault, What};
+use super::super::envelope::Envelope;
 use super::super::go;
+use super::super::native::{self, Body};
 use super::super::node_id::NodeId;
-use super::super::parcel::Parcel;
-use super::state::{Effect, Effects, Heard, Notice, Received, Timer};
+use super::super::replays::{HeldEnvelope, Order};
+use super::state::{Effects, FromLink, FromNode, NodeEffect, Notice, Timer};
 use super::{Node, Selection};
 use crate::fanout::Except;
 
@@ -20,15 +20,15 @@ use crate::fanout::Except;
 type Ended = (NodeId, u64);
 
 impl Node {
-    /// Takes what link number `link` has brought.
+    /// Takes an envelope that link number `link` has brought.
     pub(in crate::exchange) fn receive(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) {
         let arrival = self.read(channel, payload);
         let ended = {
             let _delivering = self.deliver();
             match arrival {
-                Ok(Arrival { from, what }) => {
+                Ok(Decoded { from, what }) => {
                     let mut effects = Effects::at(Instant::now());
-                    self.state().receive(Received { link, from, channel, what, size: payload.len() }, &mut effects);
+                    self.state().receive(FromLink { link, from, channel, what, size: payload.len() }, &mut effects);
                     self.perform(effects)
                 }
                 Err(fault) => return self.reject(link, channel, &fault),
@@ -37,14 +37,14 @@ impl Node {
         self.resume(ended);
     }
 
-    fn read(&self, channel: &str, payload: &Bytes) -> Result<Arrival, Fault> {
+    fn read(&self, channel: &str, payload: &Bytes) -> Result<Decoded, Fault> {
         let is_of_servers = self.own_channels.iter().any(|own| **own == *channel);
         match self.dialect.form() {
             Form::Go(_) if !is_of_servers => match self.answered_on(channel) {
                 Some(token) => go::read_answer(payload, &token),
                 None => go::read(payload),
             },
-            _ => envelope::read(channel, payload, self.dialect.key()),
+            _ => native::read(channel, payload, self.dialect.key()),
         }
     }
 
@@ -56,7 +56,7 @@ impl Node {
         }
     }
 
-    /// Warns of an envelope that is none of this cluster. Its writer chooses no word of the line.
+    /// Warns of an envelope that does not belong to this cluster. Its writer chooses no word of the line.
     fn tell_stranger(&self, fault: &Fault) {
         let reason = match fault {
             Fault::Unsigned if self.dialect.key().is_some() => "it is not signed with this server's cluster key",
@@ -75,7 +75,7 @@ impl Node {
 
     // ---- what the state has this server do
 
-    /// Carries effects out, in their order. The pauses that end with them are returned: no other delivery may run then.
+    /// Carries effects out, in their order. Returns the pauses that end with them, because no other delivery may run then.
     #[must_use]
     fn perform(self: &Arc<Self>, effects: Effects) -> Vec<Ended> {
         if effects.wakes {
@@ -84,21 +84,21 @@ impl Node {
         let (now, mut ended) = (effects.now, Vec::new());
         for effect in effects {
             match effect {
-                Effect::Act { from, what } => self.act(from, what),
-                Effect::Tell { to, body } => self.control(&self.dialect.of_server(to), &body),
-                Effect::Read { from, parcels, ends } => ended.extend(self.take_piece(from, &parcels, ends)),
-                Effect::Accept(held) => ended.extend(self.accept(held)),
-                Effect::NoteRequest { from, gap } => {
-                    let until = self.queue().said();
+                NodeEffect::Act { from, what } => self.act(from, what),
+                NodeEffect::Tell { to, body } => self.control(&self.dialect.of_server(to), &body),
+                NodeEffect::Read { from, envelopes, ends } => ended.extend(self.take_piece(from, &envelopes, ends)),
+                NodeEffect::Accept(held) => ended.extend(self.accept(held)),
+                NodeEffect::NoteRequest { from, gap } => {
+                    let until = self.queue().last_published();
                     self.state().note_request(from, gap, until, now);
                     self.queue_changed.notify_one();
                 }
-                // Whoever asked may have given up.
-                Effect::Answer { waiter, answer } => drop(waiter.send(answer)),
-                Effect::Complete(waiter) => drop(waiter.send(())),
-                Effect::Resume { id, pause } => ended.push((id, pause)),
-                Effect::Start(timer) => drop(self.runtime.spawn(run(Arc::downgrade(self), timer))),
-                Effect::Log(notice) => self.log(&notice),
+                // The task that asked may have ended.
+                NodeEffect::Answer { waiter, answer } => drop(waiter.send(answer)),
+                NodeEffect::Complete(waiter) => drop(waiter.send(())),
+                NodeEffect::Resume { id, pause } => ended.push((id, pause)),
+                NodeEffect::Start(timer) => drop(self.runtime.spawn(run(Arc::downgrade(self), timer))),
+                NodeEffect::Log(notice) => self.log(&notice),
             }
         }
         ended
@@ -123,7 +123,7 @@ impl Node {
                     here.deliver(messages, &except.map_or(Except::Nobody, Except::Id));
                 }
             }
-            (What::Ask(question), from) => self.ask_here(from, question),
+            (What::Ask(ask), from) => self.ask_here(from, ask),
             (What::Close { id, frame }, _) => {
                 if let Some(here) = self.here() {
                     here.close(&id, &frame);
@@ -144,10 +144,10 @@ impl Node {
     }
 
     /// Reads a piece of a resend, and takes its messages.
-    fn take_piece(self: &Arc<Self>, from: NodeId, parcels: &[Parcel], ends: Option<u64>) -> Vec<Ended> {
+    fn take_piece(self: &Arc<Self>, from: NodeId, envelopes: &[Envelope], ends: Option<u64>) -> Vec<Ended> {
         let mut ended = Vec::new();
-        for Parcel { channel, payload } in parcels {
-            let arrival = envelope::read(channel, payload, self.dialect.key()).ok();
+        for Envelope { channel, payload } in envelopes {
+            let arrival = native::read(channel, payload, self.dialect.key()).ok();
             let mut effects = Effects::at(Instant::now());
             self.state().take_resent(from, channel, arrival, &mut effects);
             ended.extend(self.perform(effects));
@@ -158,9 +158,9 @@ impl Node {
         ended
     }
 
-    fn accept(self: &Arc<Self>, Held { from, channel, what, size }: Held) -> Vec<Ended> {
+    fn accept(self: &Arc<Self>, HeldEnvelope { from, channel, what, size }: HeldEnvelope) -> Vec<Ended> {
         let mut effects = Effects::at(Instant::now());
-        self.state().accept(Heard { from, channel: &channel, what, size }, &mut effects);
+        self.state().accept(FromNode { from, channel: &channel, what, size }, &mut effects);
         self.perform(effects)
     }
 
@@ -186,14 +186,14 @@ impl Node {
         }
     }
 
-    // ---- what the keeper's task has the state do
+    // ---- calls of the link's task
 
     /// A broker link is open, and nothing is subscribed to yet.
     pub(in crate::exchange) fn link_opened(&self, order: Order) {
         self.state().link_opened(order, Instant::now());
     }
 
-    /// Requests a resend of every server that was there before, over a link that is new.
+    /// Requests a resend from every node that was known before, over a new link.
     pub(in crate::exchange) fn request_resends(self: &Arc<Self>) {
         let mut effects = Effects::at(Instant::now());
         self.state().request_resends(&mut effects);

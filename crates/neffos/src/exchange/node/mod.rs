@@ -25,8 +25,8 @@ use tokio::time::Instant;
 
 use super::dialect::{Dialect, Form};
 use super::node_id::NodeId;
-use super::others::Census;
-use super::queue::{Queue, QueueLimits};
+use super::other_nodes::Census;
+use super::queue::{PublishQueue, QueueLimits};
 use super::status::{LinkState, Situation};
 use crate::budget::Budget;
 use crate::fanout::Except;
@@ -34,14 +34,14 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::sampled::Sampled;
 use crate::websocket::CloseFrame;
-use state::State;
+use state::NodeState;
 
 /// The connections of this server, as the exchange sees them.
 pub(crate) trait Here: Send + Sync {
-    /// Offers messages to everyone whom they are for.
+    /// Offers messages to all their receivers.
     fn deliver(&self, messages: Vec<Message>, except: &Except);
 
-    /// Asks everyone whom `message` is for; the first answer counts, be it an error. None when nobody answers in time.
+    /// Asks all receivers of `message`. Returns the first answer, also if it is an error. None when there is no answer in time.
     fn ask(&self, message: Message, patience: Option<Duration>) -> BoxFuture<'static, Option<Message>>;
 
     /// Closes the connections with this id.
@@ -65,15 +65,15 @@ pub(crate) struct Selection<'a> {
 pub(crate) struct Node {
     id: NodeId,
     dialect: Dialect,
-    /// That of all servers of this library, and that of this one.
+    /// That of all nodes of this library, and that of this one.
     own_channels: [Arc<str>; 2],
     runtime: Handle,
     here: OnceLock<Weak<dyn Here>>,
-    state: Mutex<State>,
-    /// Apart from the state, so that a broadcast does not wait for envelopes that arrive, nor they for it.
-    queue: Mutex<Queue>,
-    /// Shared by all who deliver what the link has brought. Held alone to change the link, so that nothing of one that is over
-    /// comes behind what the next one brings; and to deliver messages that were held, so that none overtakes them.
+    state: Mutex<NodeState>,
+    /// Beside the state, so that broadcasts and envelopes that arrive do not wait for each other.
+    queue: Mutex<PublishQueue>,
+    /// Shared by tasks that deliver what the link has brought. Held alone to change the link, so that nothing of a former link is
+    /// delivered behind messages of the next one. Held alone also to deliver held messages, so that none overtakes them.
     delivery: RwLock<()>,
     notices: Notices,
     pub(super) situation: watch::Sender<Situation>,
@@ -81,16 +81,16 @@ pub(crate) struct Node {
     pub(super) wishes_changed: Notify,
     /// There is something to publish.
     pub(super) queue_changed: Notify,
-    /// Another server was heard, or something became of a probe.
+    /// Another node was heard, or a probe was published or has come back.
     heard: Notify,
 }
 
 /// Limits the log lines that anyone who can publish may cause.
 #[derive(Debug)]
 struct Notices {
-    /// Lines about envelopes that are none of this cluster.
+    /// Lines about envelopes that do not belong to this cluster.
     strangers: Sampled,
-    /// Lines about servers that join and leave.
+    /// Lines about nodes that join and leave.
     members: Sampled,
 }
 
@@ -103,7 +103,7 @@ impl Default for Notices {
 impl Node {
     pub(super) fn new(dialect: Dialect, (limits, budget): (QueueLimits, &Arc<Budget>), runtime: Handle) -> Arc<Self> {
         let (id, limits) = (NodeId::random(), limits.within(budget));
-        let state = State::new((id, dialect.clone()), (limits, budget), rand::random, Instant::now());
+        let state = NodeState::new((id, dialect.clone()), (limits, budget), rand::random, Instant::now());
         Arc::new(Self {
             id,
             own_channels: [dialect.of_servers(), dialect.of_server(id)],
@@ -111,7 +111,7 @@ impl Node {
             runtime,
             here: OnceLock::new(),
             state: Mutex::new(state),
-            queue: Mutex::new(Queue::new(limits, budget.charge(0))),
+            queue: Mutex::new(PublishQueue::new(limits, budget.charge(0))),
             delivery: RwLock::default(),
             notices: Notices::default(),
             situation: watch::Sender::new(Situation::begin()),
@@ -121,7 +121,7 @@ impl Node {
         })
     }
 
-    /// Names the connections of this server; what arrives before is for nobody.
+    /// Sets the connections of this server. Messages that arrive before have no receivers.
     pub(crate) fn settle(&self, here: Weak<dyn Here>) {
         // A server is set once.
         self.here.set(here).ok();
@@ -140,7 +140,7 @@ impl Node {
         self.here().map_or(0, |here| here.connections() as u64)
     }
 
-    /// Whether the other servers are servers of this library.
+    /// Whether the other nodes are servers of this library.
     pub(super) fn speaks_natively(&self) -> bool {
         self.dialect.form() == Form::Native
     }
@@ -150,33 +150,32 @@ impl Node {
         self.id
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, NodeState> {
         lock(&self.state)
     }
 
-    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, PublishQueue> {
         lock(&self.queue)
     }
 
-    /// How many connections the other servers have.
+    /// How many connections the other nodes have.
     pub(super) fn census(&self) -> Census {
-        self.state().others.census(Instant::now())
+        self.state().other_nodes.census(Instant::now())
     }
 
-    pub(super) fn others(&self) -> Vec<NodeId> {
-        self.state().others.ids()
+    pub(super) fn other_nodes(&self) -> Vec<NodeId> {
+        self.state().other_nodes.ids()
     }
 
     // ---- the link
 
-    /// The number of the next link; nothing that another brings is heard from now on.
+    /// Returns the number of the next link. From now on, nothing that another link brings is heard.
     pub(super) fn next_link(&self) -> u32 {
         let _alone = self.deliver_alone();
         self.state().next_link()
     }
 
-    /// Ends the link; true when there was one, or this is the first that did not come about. An outage is one, however often
-    /// a link is tried in vain.
+    /// Ends the link. True when there was one, or when this was the first try: an outage is reported once, however many tries fail.
     pub(super) fn link_lost(&self, fault: String) -> bool {
         {
             let _alone = self.deliver_alone();
@@ -203,12 +202,12 @@ impl Node {
         self.delivery.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns when every server that was there before is heard over link number `link`.
-    pub(super) async fn others_are_back(&self, link: u32) {
-        self.until(|| self.state().others.are_back(link)).await;
+    /// Returns when every node that was known before hears this one over link number `link`.
+    pub(super) async fn other_nodes_are_back(&self, link: u32) {
+        self.until(|| self.state().other_nodes.are_back(link)).await;
     }
 
-    /// Looks whether something is so whenever a server was heard or something became of a probe.
+    /// Returns when the condition is true. Looks whenever `heard` is notified.
     async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
             let heard = self.heard.notified();

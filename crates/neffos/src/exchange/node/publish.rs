@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::draft::{Draft, Said, Stamp};
-use super::super::envelope::{self, Body, Enclosed};
+use super::super::draft::{Draft, Sequence, Stamp};
+use super::super::envelope::Envelope;
 use super::super::go;
-use super::super::parcel::Parcel;
-use super::super::queue::Batch;
+use super::super::native::{self, Body, Enclosed};
+use super::super::queue::PublishBatch;
 use super::super::resends::Piece;
 use super::super::seal::Seals;
 use super::Node;
@@ -17,7 +17,7 @@ use super::Node;
 impl Node {
     // ---- into the queue
 
-    /// Puts drafts behind everything that waits, with nothing between them.
+    /// Queues drafts behind all others, with nothing between them.
     pub(super) fn publish(&self, drafts: impl IntoIterator<Item = Draft>) {
         let drafts: Vec<_> = drafts.into_iter().collect();
         let now = Instant::now();
@@ -27,9 +27,9 @@ impl Node {
         self.queue_changed.notify_one();
     }
 
-    /// Publishes what servers tell each other about themselves: it goes before all messages.
+    /// Queues what nodes tell each other about themselves, before all messages.
     pub(super) fn control(&self, channel: &Arc<str>, body: &Body<'_>) {
-        let draft = envelope::write(channel, self.id, body);
+        let draft = native::write(channel, self.id, body);
         self.queue().push_control(draft);
         self.queue_changed.notify_one();
     }
@@ -38,9 +38,9 @@ impl Node {
         self.control(&self.dialect.of_servers(), body);
     }
 
-    /// Says goodbye behind everything that waits, and returns when the broker has taken that.
+    /// Tells the other nodes, behind all queued messages, that this one ends. Returns when the broker has taken that.
     pub(in crate::exchange) async fn farewell(&self) {
-        let bye = envelope::write(&self.dialect.of_servers(), self.id, &Body::Bye);
+        let bye = native::write(&self.dialect.of_servers(), self.id, &Body::Bye);
         self.queue().push_last(bye, Instant::now());
         let probe = self.probe();
         self.until_published(probe).await;
@@ -49,34 +49,40 @@ impl Node {
     // ---- from the queue to the broker
 
     /// Takes the next drafts to publish.
-    pub(in crate::exchange) fn next_batch(&self) -> Batch {
+    pub(in crate::exchange) fn next_batch(&self) -> PublishBatch {
         let now = Instant::now();
         let piece = self.state().next_piece(now);
-        let resend = piece.map(|Piece { to, parcels, ends, not_kept }| {
+        let resend = piece.map(|Piece { to, envelopes, ends, not_kept }| {
             if let Some(until) = not_kept {
                 self.control(&self.dialect.of_server(to), &Body::NotKept { until });
             }
-            let parcels = parcels.iter().map(Enclosed::of).collect();
-            envelope::write(&self.dialect.of_server(to), self.id, &Body::Resent { parcels, ends })
+            let envelopes = envelopes.iter().map(Enclosed::of).collect();
+            native::write(&self.dialect.of_server(to), self.id, &Body::Resent { envelopes, ends })
         });
         self.queue().take(resend, now)
     }
 
     /// Seals a draft for broker link number `link`.
-    pub(in crate::exchange) fn sealed(&self, mut draft: Draft, said: Said, link: u32, seals: &mut Seals) -> Parcel {
+    pub(in crate::exchange) fn sealed(
+        &self,
+        mut draft: Draft,
+        sequence: Sequence,
+        link: u32,
+        seals: &mut Seals,
+    ) -> Envelope {
         match draft.stamp {
             Stamp::Envelope => {
                 let signing = self.dialect.key().map(|key| (key, seals.next(Instant::now())));
-                envelope::seal(&mut draft, link, said, signing);
+                native::seal(&mut draft, link, sequence, signing);
             }
             Stamp::Mark => go::seal(&mut draft, link),
             Stamp::None => {}
         }
-        draft.into_parcel()
+        draft.into_envelope()
     }
 
     /// Keeps messages that are being published, for a while.
-    pub(in crate::exchange) fn keep<'a>(&self, messages: impl IntoIterator<Item = (u64, &'a Parcel)>) {
+    pub(in crate::exchange) fn keep<'a>(&self, messages: impl IntoIterator<Item = (u64, &'a Envelope)>) {
         self.state().keep(messages, Instant::now());
     }
 
@@ -91,17 +97,17 @@ impl Node {
 
     // ---- probes
 
-    /// Sends a probe the way that messages go; its number.
+    /// Queues a probe behind all messages. Returns its number.
     pub(in crate::exchange) fn probe(&self) -> u64 {
         let now = Instant::now();
         let number = self.state().probes.send(now);
-        let draft = envelope::write(&self.own_channels[1], self.id, &Body::Probe { number });
+        let draft = native::write(&self.own_channels[1], self.id, &Body::Probe { number });
         self.queue().push_probe(number, draft, now);
         self.queue_changed.notify_one();
         number
     }
 
-    /// Sends a probe before all that waits, over a link that is new; its number.
+    /// Queues a probe before all messages, over a new link. Returns its number.
     pub(in crate::exchange) fn first_probe(&self) -> u64 {
         let number = self.state().probes.send(Instant::now());
         self.control(&self.own_channels[1], &Body::Probe { number });

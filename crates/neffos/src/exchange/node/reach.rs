@@ -1,4 +1,4 @@
-//! What this server needs to hear: the channels of the places where somebody is, or will be in a moment.
+//! The channels that this node needs: those of places where it has connections, or will have in a moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ impl Drop for Claim {
 }
 
 impl Node {
-    /// Waits until whatever is published for `places` from then on arrives here, and keeps it so while the claim lives. Does
-    /// not wait when there is no link, nor longer than a few seconds.
+    /// Waits until everything that is published for `places` from then on arrives here. That holds while the claim lives. Does not
+    /// wait without a link, nor longer than a few seconds.
     pub(crate) async fn reach(self: &Arc<Self>, places: &[Place<'_>]) -> Claim {
         self.claim(places.iter().map(|place| self.dialect.of_place(place)).collect()).await
     }
@@ -51,7 +51,7 @@ impl Node {
         self.wishes_changed.notify_one();
         let all = async {
             for wait in waits {
-                // An error means that the link is lost: nobody can wait for it.
+                // An error means that the link is lost, and the wait ends.
                 wait.await.ok();
             }
         };
@@ -62,7 +62,7 @@ impl Node {
     }
 }
 
-/// Places where somebody is must be heard.
+/// Places with connections are subscribed to.
 impl Watch for Node {
     fn came(&self, place: &Place<'_>) {
         let channel = self.dialect.of_place(place);

@@ -1,20 +1,20 @@
-//! What this server tells the others.
+//! Messages and closes for the connections of other nodes.
 
 use std::sync::Arc;
 
 use super::super::dialect::Form;
 use super::super::draft::{Draft, same_receivers};
-use super::super::envelope::{self, Body, Packed};
 use super::super::go;
+use super::super::native::{self, Body, Packed};
 use super::Node;
 use crate::fanout::{Except, Place};
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
 impl Node {
-    /// Publishes messages for everyone elsewhere whom they are for. Waits for nothing.
+    /// Publishes messages for receivers at other nodes. Never waits.
     pub(crate) fn broadcast(&self, messages: &[Message], except: &Except) {
-        // A connection of this server is nowhere else.
+        // A connection of this server has no other node.
         let except = if let Except::Id(id) = except { Some(&**id) } else { None };
         match self.dialect.form() {
             Form::Native => self.publish(messages.chunk_by(same_receivers).map(|run| self.in_envelope(run, except))),
@@ -26,10 +26,10 @@ impl Node {
         let packed: Vec<_> = run.iter().map(Packed::of).collect();
         let parts = packed.iter().map(Packed::part).collect();
         let body = Body::Broadcast { id: run[0].recipient(), except, parts };
-        envelope::write(&self.channel_of(&run[0]), self.id, &body)
+        native::write(&self.channel_of(&run[0]), self.id, &body)
     }
 
-    /// None when servers in Go would mistake whom it is for: their channels for an id and a namespace can have one name.
+    /// None when servers in Go would deliver it to other receivers: their channels for an id and a namespace can have one name.
     fn as_in_go(&self, message: &Message, except: Option<&str>) -> Option<Draft> {
         let channel = self.channel_of(message);
         if self.is_mistakable(message, &channel) {
@@ -48,13 +48,13 @@ impl Node {
         message.recipient().is_some() && *channel == self.dialect.of_place(&Place::Namespace(message.namespace()))
     }
 
-    /// Has the connections with this id closed, wherever they are.
+    /// Closes the connections with this id at other nodes.
     pub(crate) fn close(&self, id: &str, frame: &CloseFrame) {
         let (code, reason) = (frame.code().as_u16(), frame.reason());
-        self.publish([envelope::write(&self.dialect.of_servers(), self.id, &Body::Close { id, code, reason })]);
+        self.publish([native::write(&self.dialect.of_servers(), self.id, &Body::Close { id, code, reason })]);
     }
 
-    /// The channel of those whom a message is for.
+    /// The channel of a message's receivers.
     pub(super) fn channel_of(&self, message: &Message) -> Arc<str> {
         let place = match (message.recipient(), message.room()) {
             (Some(id), _) => Place::Id(id),

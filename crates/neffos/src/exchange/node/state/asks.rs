@@ -8,27 +8,24 @@ use tokio::sync::oneshot;
 use crate::message::Message;
 
 #[derive(Debug)]
-pub(in crate::exchange) struct Asks {
-    mark: Mark,
+pub(in crate::exchange) struct NodeAsks {
+    /// How the tokens of this node's asks end, by which it knows them when they come back. Clients see it: it is not the node's
+    /// name, because nobody must be able to write under that.
+    mark: String,
     waiting: HashMap<SmolStr, oneshot::Sender<Message>>,
     /// How many asks of other nodes wait for connections of this node.
     answering: usize,
 }
 
-/// How the tokens of a node's asks end, by which it knows them when they come back. Clients see it: it is not the node's
-/// name, which nobody must be able to write under.
-#[derive(Debug)]
-struct Mark(String);
-
-impl Asks {
+impl NodeAsks {
     /// `number` is random.
     pub(super) fn new(number: u64) -> Self {
-        Self { mark: Mark(format!("-{number:016x}")), waiting: HashMap::new(), answering: 0 }
+        Self { mark: format!("-{number:016x}"), waiting: HashMap::new(), answering: 0 }
     }
 
     /// Begins an ask of this node; the token that it has between nodes.
     pub(in crate::exchange) fn open(&mut self, token: &str, waiter: oneshot::Sender<Message>) -> SmolStr {
-        let token = SmolStr::from(format!("{token}{}", self.mark.0));
+        let token = SmolStr::from(format!("{token}{}", self.mark));
         self.waiting.insert(token.clone(), waiter);
         token
     }
@@ -45,7 +42,7 @@ impl Asks {
 
     /// Whether a token is of an ask of this node, also when it waits no longer.
     pub(super) fn is_own(&self, token: &str) -> bool {
-        token.ends_with(&self.mark.0)
+        token.ends_with(&self.mark)
     }
 
     /// Begins to answer an ask of another node; false when too many are being answered.
@@ -70,17 +67,17 @@ mod tests {
 
     #[test]
     fn an_ask_is_known_by_its_token_and_gets_one_answer() {
-        let (mut asks, (waiter, _wait)) = (Asks::new(7), oneshot::channel());
+        let (mut asks, (waiter, _wait)) = (NodeAsks::new(7), oneshot::channel());
         let token = asks.open("n1", waiter);
         assert_eq!((&*token, asks.waiting(&token)), ("n1-0000000000000007", Some(token.clone())));
         assert!(asks.close(&token).is_some() && asks.close(&token).is_none());
         assert_eq!(asks.waiting(&token), None);
-        assert!(asks.is_own(&token) && !Asks::new(8).is_own(&token));
+        assert!(asks.is_own(&token) && !NodeAsks::new(8).is_own(&token));
     }
 
     #[test]
     fn only_so_many_asks_of_other_nodes_are_answered_at_once() {
-        let mut asks = Asks::new(7);
+        let mut asks = NodeAsks::new(7);
         assert!((0..MOST_ANSWERING).all(|_| asks.begin_answer()));
         assert!(!asks.begin_answer());
         asks.end_answer();

@@ -6,9 +6,9 @@ use tokio::sync::oneshot;
 
 use super::super::super::node_id::NodeId;
 
-/// The questions that wait for answers. Pure.
+/// The counts that wait for answers.
 #[derive(Debug, Default)]
-pub(in crate::exchange) struct Counts {
+pub(in crate::exchange) struct OpenCounts {
     open: HashMap<u64, Count>,
     last: u64,
 }
@@ -20,7 +20,7 @@ struct Count {
     complete: Option<oneshot::Sender<()>>,
 }
 
-/// What came of a question.
+/// The result of a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::exchange) struct Answers {
     /// How many connections those have who answered.
@@ -29,8 +29,8 @@ pub(in crate::exchange) struct Answers {
     pub(in crate::exchange) missing: usize,
 }
 
-impl Counts {
-    /// A question to `servers`: its token, and what resolves once all have answered.
+impl OpenCounts {
+    /// Opens a count of `servers`. Returns its token, and a receiver that resolves once all have answered.
     pub(in crate::exchange) fn open(&mut self, servers: Vec<NodeId>) -> (u64, oneshot::Receiver<()>) {
         self.last += 1;
         let (complete, wait) = oneshot::channel();
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_count_is_complete_when_each_server_has_answered_once() {
-        let mut counts = Counts::default();
+        let mut counts = OpenCounts::default();
         let (token, mut complete) = counts.open(vec![ONE, TWO]);
         counts.note(token, ONE, 3);
         counts.note(token, ONE, 100);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn who_does_not_answer_is_missing() {
-        let mut counts = Counts::default();
+        let mut counts = OpenCounts::default();
         let (token, _complete) = counts.open(vec![ONE, TWO]);
         counts.note(token, TWO, 4);
         counts.note(token + 1, ONE, 4);

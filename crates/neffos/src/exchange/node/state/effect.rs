@@ -1,30 +1,30 @@
-//! What a node is to do after something has happened. Pure.
+//! The effects of an envelope, a call or a timer: what the node does next. Pure.
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::super::super::draft::What;
-use super::super::super::envelope::Body;
-use super::super::super::gate::Held;
+use super::super::super::envelope::Envelope;
+use super::super::super::native::Body;
 use super::super::super::node_id::NodeId;
-use super::super::super::parcel::Parcel;
 use super::super::super::progress::Gap;
+use super::super::super::replays::HeldEnvelope;
 use super::timer::Timer;
 use crate::message::Message;
 
-/// What to do, in this order, after something happened at an instant.
+/// What to do next, in this order, and the instant at which it was decided.
 #[derive(Debug)]
 pub(in crate::exchange) struct Effects {
     pub(in crate::exchange) now: Instant,
     /// Another node was heard, or a probe has come back: tasks that wait for that look again.
     pub(in crate::exchange) wakes: bool,
     /// Most envelopes have one effect, which needs no allocation.
-    first: Option<Effect>,
-    rest: Vec<Effect>,
+    first: Option<NodeEffect>,
+    rest: Vec<NodeEffect>,
 }
 
 #[derive(Debug)]
-pub(in crate::exchange) enum Effect {
+pub(in crate::exchange) enum NodeEffect {
     /// Do what a node says to connections of this node, or answer what it asks about them. No node is named when a server in Go
     /// says it.
     Act {
@@ -36,15 +36,15 @@ pub(in crate::exchange) enum Effect {
         to: NodeId,
         body: Body<'static>,
     },
-    /// Read resent messages, and hand each to [`State::take_resent`](super::State::take_resent).
+    /// Read resent messages, and hand each to [`NodeState::take_resent`](super::NodeState::take_resent).
     Read {
         from: NodeId,
-        parcels: Vec<Parcel>,
+        envelopes: Vec<Envelope>,
         ends: Option<u64>,
     },
-    /// Hand an envelope to [`State::accept`](super::State::accept): its sender has proved itself.
-    Accept(Held),
-    /// Hand a request for a resend to [`State::note_request`](super::State::note_request), with the number of the last message
+    /// Hand an envelope to [`NodeState::accept`](super::NodeState::accept): its sender has proved itself.
+    Accept(HeldEnvelope),
+    /// Hand a request for a resend to [`NodeState::note_request`](super::NodeState::note_request), with the number of the last message
     /// that was published.
     NoteRequest {
         from: NodeId,
@@ -62,7 +62,7 @@ pub(in crate::exchange) enum Effect {
         id: NodeId,
         pause: u64,
     },
-    /// Call [`State::handle_timer`](super::State::handle_timer) after a while.
+    /// Call [`NodeState::handle_timer`](super::NodeState::handle_timer) after a while.
     Start(Timer),
     Log(Notice),
 }
@@ -77,12 +77,12 @@ pub(in crate::exchange) enum Notice {
 }
 
 impl Effects {
-    /// No effects yet, of what happens now.
+    /// No effects yet.
     pub(in crate::exchange) fn at(now: Instant) -> Self {
         Self { now, wakes: false, first: None, rest: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, effect: Effect) {
+    pub(super) fn push(&mut self, effect: NodeEffect) {
         match self.first {
             None => self.first = Some(effect),
             Some(_) => self.rest.push(effect),
@@ -90,17 +90,17 @@ impl Effects {
     }
 
     pub(super) fn act(&mut self, from: Option<NodeId>, what: What) {
-        self.push(Effect::Act { from, what });
+        self.push(NodeEffect::Act { from, what });
     }
 
     pub(super) fn tell(&mut self, to: NodeId, body: Body<'static>) {
-        self.push(Effect::Tell { to, body });
+        self.push(NodeEffect::Tell { to, body });
     }
 }
 
 impl IntoIterator for Effects {
-    type Item = Effect;
-    type IntoIter = std::iter::Chain<std::option::IntoIter<Effect>, std::vec::IntoIter<Effect>>;
+    type Item = NodeEffect;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<NodeEffect>, std::vec::IntoIter<NodeEffect>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.first.into_iter().chain(self.rest)

@@ -1,41 +1,41 @@
-//! What an envelope of another node leads to. Pure.
+//! The effects of an envelope that arrives. Pure.
 
 use std::sync::Arc;
 
 use super::super::super::dialect::Form;
-use super::super::super::draft::{Question, Sender, What};
+use super::super::super::draft::{NodeAsk, NodeSender, What};
 use super::super::super::node_id::NodeId;
-use super::super::super::others::Freshness;
+use super::super::super::other_nodes::Freshness;
 use super::super::super::progress::{Gap, Turn};
-use super::{Effect, Effects, Notice, State};
+use super::{Effects, NodeEffect, NodeState, Notice};
 use crate::fanout::Place;
 use crate::message::Message;
 
-/// What a link has brought, and was read.
+/// An envelope that a link has brought, and that was read.
 #[derive(Debug)]
-pub(in crate::exchange) struct Received<'a> {
+pub(in crate::exchange) struct FromLink<'a> {
     /// The number of the link.
     pub(in crate::exchange) link: u32,
     /// None when a server in Go has written it.
-    pub(in crate::exchange) from: Option<Sender>,
+    pub(in crate::exchange) from: Option<NodeSender>,
     pub(in crate::exchange) channel: &'a str,
     pub(in crate::exchange) what: What,
     pub(in crate::exchange) size: usize,
 }
 
-/// An envelope of another node that has arrived.
+/// A new envelope of another node.
 #[derive(Debug)]
-pub(in crate::exchange) struct Heard<'a> {
-    pub(in crate::exchange) from: Sender,
+pub(in crate::exchange) struct FromNode<'a> {
+    pub(in crate::exchange) from: NodeSender,
     pub(in crate::exchange) channel: &'a str,
     pub(in crate::exchange) what: What,
     pub(in crate::exchange) size: usize,
 }
 
-impl State {
-    /// Takes what a link has brought, unless the link is over.
-    pub(in crate::exchange) fn receive(&mut self, received: Received<'_>, out: &mut Effects) {
-        let Received { link, from, channel, what, size } = received;
+impl NodeState {
+    /// Takes an envelope that a link has brought, unless the link has ended.
+    pub(in crate::exchange) fn receive(&mut self, received: FromLink<'_>, out: &mut Effects) {
+        let FromLink { link, from, channel, what, size } = received;
         if link != self.link {
             return;
         }
@@ -46,7 +46,7 @@ impl State {
         if from.id == self.id {
             return self.take_own(&what, out);
         }
-        let heard = Heard { from, channel, what, size };
+        let heard = FromNode { from, channel, what, size };
         match (self.dialect.key(), from.seal) {
             (None, _) => self.accept(heard, out),
             (Some(_), Some(_)) => self.hear_signed(heard, out),
@@ -54,14 +54,14 @@ impl State {
         }
     }
 
-    /// A link has brought what cannot be read; false when the link is over.
+    /// Counts an envelope that cannot be read. False when the link has ended.
     pub(in crate::exchange) fn reject(&mut self, link: u32) -> bool {
         let is_heard = link == self.link;
         self.tallies.rejected += u64::from(is_heard);
         is_heard
     }
 
-    /// This node's own echo: its connections have got it already.
+    /// Takes an envelope of this node that came back: its own connections have the message already.
     fn take_own(&mut self, what: &What, out: &mut Effects) {
         if let What::Probe { number } = what {
             self.probes.note_returned(*number, out.now);
@@ -70,12 +70,12 @@ impl State {
     }
 
     /// Hears an envelope that is new.
-    pub(in crate::exchange) fn accept(&mut self, heard: Heard<'_>, out: &mut Effects) {
+    pub(in crate::exchange) fn accept(&mut self, heard: FromNode<'_>, out: &mut Effects) {
         let from = heard.from;
-        let was_known = self.others.knows(from.id);
-        let freshness = self.others.hear(from, self.link, out.now);
-        if !was_known && self.others.knows(from.id) {
-            out.push(Effect::Log(Notice::Joined(from.id)));
+        let was_known = self.other_nodes.knows(from.id);
+        let freshness = self.other_nodes.hear(from, self.link, out.now);
+        if !was_known && self.other_nodes.knows(from.id) {
+            out.push(NodeEffect::Log(Notice::Joined(from.id)));
         }
         self.count_missed(from.id, out);
         match freshness {
@@ -84,7 +84,7 @@ impl State {
             Freshness::Stale => return self.tallies.stale += 1,
         }
         if self.is_answer(heard.channel, &heard.what) {
-            self.others.note_answer(from.id, self.link);
+            self.other_nodes.note_answer(from.id, self.link);
         }
         out.wakes = true;
         self.tallies.received += 1;
@@ -92,22 +92,22 @@ impl State {
     }
 
     /// Hears a message in the form of servers in Go, which has no place for a signature.
-    fn hear_unsigned(&mut self, Heard { from, channel, what, .. }: Heard<'_>, out: &mut Effects) {
-        if self.others.is_stale(from) {
+    fn hear_unsigned(&mut self, FromNode { from, channel, what, .. }: FromNode<'_>, out: &mut Effects) {
+        if self.other_nodes.is_stale(from) {
             return self.tallies.stale += 1;
         }
         self.tallies.received += 1;
         self.take(Some(from.id), channel, what, out);
     }
 
-    /// Takes what a node says when its turn has come.
-    fn take_in_turn(&mut self, Heard { from, channel, what, size }: Heard<'_>, out: &mut Effects) {
-        let (id, said) = (from.id, from.said);
+    /// Takes an envelope of another node, unless earlier messages of that node are missing.
+    fn take_in_turn(&mut self, FromNode { from, channel, what, size }: FromNode<'_>, out: &mut Effects) {
+        let (id, sequence) = (from.id, from.sequence);
         match what {
-            What::Resent { parcels, ends } => out.push(Effect::Read { from: id, parcels, ends }),
-            what if said.is_message => match self.others.take((id, said.number), channel, what, size) {
+            What::Resent { envelopes, ends } => out.push(NodeEffect::Read { from: id, envelopes, ends }),
+            what if sequence.is_message => match self.other_nodes.take((id, sequence.number), channel, what, size) {
                 Turn::Now(what) => self.take(Some(id), channel, what, out),
-                Turn::TooMuch(pause) => out.push(Effect::Resume { id, pause }),
+                Turn::TooMuch(pause) => out.push(NodeEffect::Resume { id, pause }),
                 Turn::Later(_) | Turn::Done => {}
             },
             what => self.take(Some(id), channel, what, out),
@@ -130,10 +130,10 @@ impl State {
                 let messages = self.all_readdressed(channel, messages);
                 out.act(from, What::Broadcast { messages, except });
             }
-            (What::Ask(question), _) => self.take_question(from, channel, question, out),
+            (What::Ask(ask), _) => self.take_ask(from, channel, ask, out),
             (What::Answer { token, message: answer }, _) => {
                 if let Some(waiter) = self.asks.close(&token) {
-                    out.push(Effect::Answer { waiter, answer });
+                    out.push(NodeEffect::Answer { waiter, answer });
                 }
             }
             (what @ What::Close { .. }, _) | (what @ What::Count { .. }, Some(_)) => out.act(from, what),
@@ -143,28 +143,31 @@ impl State {
         }
     }
 
-    /// Takes what a node says about itself.
+    /// Takes an envelope without a message.
     fn take_word(&mut self, id: NodeId, what: What, out: &mut Effects) {
         match what {
             What::Hello { connections } => {
-                self.others.count(id, connections, out.now);
+                self.other_nodes.count(id, connections, out.now);
                 out.act(Some(id), what);
             }
-            What::Alive { connections } => self.others.count(id, connections, out.now),
+            What::Alive { connections } => self.other_nodes.count(id, connections, out.now),
             What::Bye => {
-                let was_known = self.others.leave(id);
+                let was_known = self.other_nodes.leave(id);
                 if was_known {
-                    out.push(Effect::Log(Notice::Left { id, reason: "it ended" }));
+                    out.push(NodeEffect::Log(Notice::Left { id, reason: "it ended" }));
                 }
             }
             What::Counted { token, count } => {
-                self.counts.note(token, id, count).into_iter().for_each(|waiter| out.push(Effect::Complete(waiter)));
+                self.counts
+                    .note(token, id, count)
+                    .into_iter()
+                    .for_each(|waiter| out.push(NodeEffect::Complete(waiter)));
             }
             What::RequestResend { pause, after } => {
-                out.push(Effect::NoteRequest { from: id, gap: Gap { pause, after } });
+                out.push(NodeEffect::NoteRequest { from: id, gap: Gap { pause, after } });
             }
             What::NotKept { until } => {
-                self.others.progress(id).into_iter().for_each(|progress| progress.note_not_kept(until));
+                self.other_nodes.progress(id).into_iter().for_each(|progress| progress.note_not_kept(until));
             }
             // A probe is of interest to the node that sent it; the rest was taken before.
             _ => {}
@@ -172,8 +175,8 @@ impl State {
     }
 
     /// Asks connections of this node, unless too many asks of other nodes wait for them.
-    fn take_question(&mut self, from: Option<NodeId>, channel: &str, question: Question, out: &mut Effects) {
-        let Question { token, message, patience } = question;
+    fn take_ask(&mut self, from: Option<NodeId>, channel: &str, ask: NodeAsk, out: &mut Effects) {
+        let NodeAsk { token, message, patience } = ask;
         // In Go, what this node has asked comes back to it without its name, maybe when it is answered already.
         if from.is_none() && self.asks.is_own(&token) {
             return;
@@ -182,7 +185,7 @@ impl State {
             if !self.asks.begin_answer() {
                 return self.tallies.rejected += 1;
             }
-            out.act(from, What::Ask(Question { token: token.clone(), message, patience }));
+            out.act(from, What::Ask(NodeAsk { token: token.clone(), message, patience }));
         }
     }
 
@@ -193,7 +196,7 @@ impl State {
         messages.into_iter().flat_map(|message| self.readdressed(channel, message)).collect()
     }
 
-    /// What a server in Go has sent to an id says so only by its channel.
+    /// Adds the receiver to a message that a server in Go has sent to an id: only the channel names it.
     fn readdressed(&self, channel: &str, message: Message) -> Vec<Message> {
         let namespace = Place::Namespace(message.namespace());
         let is_marked = self.dialect.form() == Form::Native || message.recipient().is_some();

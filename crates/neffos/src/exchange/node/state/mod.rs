@@ -1,12 +1,12 @@
-//! What a node knows of its cluster, and what it decides. Pure.
+//! The knowledge of a node about its cluster, and its decisions. Pure.
 //!
-//! Envelopes, calls of this node and instants come in. What to do comes out, as [`Effects`]. There is no lock, clock, task or broker
-//! in here: [`Node`](super::Node) has one lock around a [`State`], and carries the effects out without it.
+//! Envelopes, calls of this node and instants come in; [`Effects`] come out. There is no lock, clock, task or broker in here.
+//! [`Node`](super::Node) has one lock around a [`NodeState`], and carries the effects out without it.
 //!
-//! - `hear.rs`: what an envelope of another node leads to; `proofs.rs`: only if it is new, where envelopes are signed.
-//! - `resend.rs`: what is requested of other nodes after a link was lost, and what they request.
-//! - `effect.rs`: what is to be done; `timer.rs`: what is looked at again after a while.
-//! - `asks.rs`, `counts.rs`: asks and counts that wait for answers; `probes.rs`: whether what is published comes back.
+//! - `hear.rs`: the effects of an envelope; `proofs.rs`: signed envelopes have effects only if they are new.
+//! - `resend.rs`: requests for resends after a link was lost, and the answers.
+//! - `effect.rs`: the effects; `timer.rs`: timers, which repeat requests and end waits.
+//! - `asks.rs`, `counts.rs`: asks and counts that wait for answers; `probes.rs`: whether published probes come back.
 //! - `veiled.rs`: ids on channels of servers in Go; `tallies.rs`: the counters.
 
 mod asks;
@@ -28,27 +28,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::dialect::Dialect;
-use super::super::gate::{Gate, Order};
+use super::super::envelope::Envelope;
 use super::super::interest::Interest;
 use super::super::kept::Kept;
 use super::super::node_id::NodeId;
-use super::super::others::Others;
-use super::super::parcel::Parcel;
+use super::super::other_nodes::OtherNodes;
 use super::super::queue::QueueLimits;
+use super::super::replays::{Order, ReplayGuard};
 use super::super::resends::{Piece, Resends};
 use crate::budget::Budget;
-use asks::Asks;
+use asks::NodeAsks;
 pub(in crate::exchange) use counts::Answers;
-use counts::Counts;
-pub(super) use effect::{Effect, Effects, Notice};
-pub(super) use hear::{Heard, Received};
+use counts::OpenCounts;
+pub(super) use effect::{Effects, NodeEffect, Notice};
+pub(super) use hear::{FromLink, FromNode};
 use probes::Probes;
 pub(super) use tallies::Tallies;
 pub(super) use timer::Timer;
 use veiled::Veiled;
 
 #[derive(Debug)]
-pub(in crate::exchange) struct State {
+pub(in crate::exchange) struct NodeState {
     id: NodeId,
     dialect: Dialect,
     /// The channel of this node alone.
@@ -59,20 +59,20 @@ pub(in crate::exchange) struct State {
     link: u32,
     pub(in crate::exchange) interest: Interest,
     veiled: Veiled,
-    /// What this node has published lately.
+    /// Messages that this node has published lately.
     kept: Kept,
-    pub(in crate::exchange) others: Others,
-    /// What other nodes have requested.
+    pub(in crate::exchange) other_nodes: OtherNodes,
+    /// Resends that other nodes have requested.
     resends: Resends,
     /// Which signed envelopes of other nodes are new.
-    gate: Gate,
-    pub(super) asks: Asks,
-    pub(super) counts: Counts,
+    replay_guard: ReplayGuard,
+    pub(super) asks: NodeAsks,
+    pub(super) counts: OpenCounts,
     pub(super) probes: Probes,
     pub(in crate::exchange) tallies: Tallies,
 }
 
-impl State {
+impl NodeState {
     /// Of a node that begins now.
     pub(super) fn new(
         (id, dialect): (NodeId, Dialect),
@@ -94,11 +94,11 @@ impl State {
             interest,
             veiled: Veiled::default(),
             kept: Kept::new(limits, budget.charge(0)),
-            others: Others::new(budget.charge(0)),
+            other_nodes: OtherNodes::new(budget.charge(0)),
             resends: Resends::new(now),
-            gate: Gate::new(now, budget.charge(0)),
-            asks: Asks::new(random()),
-            counts: Counts::default(),
+            replay_guard: ReplayGuard::new(now, budget.charge(0)),
+            asks: NodeAsks::new(random()),
+            counts: OpenCounts::default(),
             probes: Probes::default(),
             tallies: Tallies::default(),
         }
@@ -106,20 +106,20 @@ impl State {
 
     // ---- the link
 
-    /// The number of the next link; nothing that another one brings is heard from now on.
+    /// Returns the number of the next link. From now on, nothing that another link brings is heard.
     pub(super) fn next_link(&mut self) -> u32 {
         self.link += 1;
-        self.others.pause();
+        self.other_nodes.pause();
         self.link
     }
 
     /// A broker link is open, and nothing is subscribed to yet.
     pub(super) fn link_opened(&mut self, order: Order, now: Instant) {
         self.tallies.links += 1;
-        self.gate.link_up(order, now);
+        self.replay_guard.link_up(order, now);
     }
 
-    /// The link is over, and so is what was asked of the broker and of other nodes over it.
+    /// The link has ended, and all calls to the broker and to other nodes over it.
     pub(super) fn link_lost(&mut self) {
         self.next_link();
         self.interest.link_down();
@@ -135,9 +135,9 @@ impl State {
     }
 
     /// Keeps messages that are being published, for a while.
-    pub(super) fn keep<'a>(&mut self, messages: impl IntoIterator<Item = (u64, &'a Parcel)>, now: Instant) {
-        for (number, parcel) in messages {
-            self.kept.push(number, parcel.clone(), now);
+    pub(super) fn keep<'a>(&mut self, messages: impl IntoIterator<Item = (u64, &'a Envelope)>, now: Instant) {
+        for (number, envelope) in messages {
+            self.kept.push(number, envelope.clone(), now);
         }
     }
 
@@ -165,23 +165,23 @@ impl State {
 
     // ---- other nodes
 
-    /// The nodes that live, if they were heard when they should have been.
+    /// The nodes that were heard as lately as nodes that live are.
     pub(super) fn lively(&self, now: Instant) -> Vec<NodeId> {
-        self.others.heard_since(LIVELY, now)
+        self.other_nodes.heard_since(LIVELY, now)
     }
 
     /// Nodes that were silent for long count as gone.
     pub(super) fn forget_silent(&mut self, out: &mut Effects) {
-        for id in self.others.expire(SILENCE, out.now) {
-            out.push(Effect::Log(Notice::Left { id, reason: "it was silent for 10 s" }));
+        for id in self.other_nodes.expire(SILENCE, out.now) {
+            out.push(NodeEffect::Log(Notice::Left { id, reason: "it was silent for 10 s" }));
         }
-        self.resends.keep(&self.others.remembered());
-        self.gate.expire(out.now);
+        self.resends.keep(&self.other_nodes.remembered());
+        self.replay_guard.expire(out.now);
     }
 
     // ---- timers
 
-    /// A timer has run out; what to wait for next.
+    /// A timer has run out. Returns the next one.
     pub(super) fn handle_timer(&mut self, timer: Timer, out: &mut Effects) -> Option<Timer> {
         match timer {
             Timer::Resend { id, pause, ticks } => self.see_to_resend(id, (pause, ticks), out),

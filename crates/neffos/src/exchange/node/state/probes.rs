@@ -1,4 +1,4 @@
-//! Probes: they go the way that messages go, through the queue, the broker and back, and so tell whether that works. Pure.
+//! Probes: they take the path of messages through the queue and the broker and back, and so tell whether it works. Pure.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(in crate::exchange) struct Probes {
 }
 
 impl Probes {
-    /// The number of the next one, which is sent now.
+    /// Returns the number of the next one, which is sent now.
     pub(in crate::exchange) fn send(&mut self, now: Instant) -> u64 {
         self.count += 1;
         self.under_way = Some(now);
@@ -44,12 +44,12 @@ impl Probes {
         self.returned >= number
     }
 
-    /// How long the last one took that came back, or the next one has been under way if that is longer by now.
+    /// How long the last one took to come back, or how long the next one has been under way, if that is longer.
     pub(in crate::exchange) fn lag(&self, now: Instant) -> Option<Duration> {
         self.under_way.map(|since| now.duration_since(since)).max(self.lag)
     }
 
-    /// The way is another one now.
+    /// The link has changed.
     pub(super) fn forget_lag(&mut self) {
         (self.under_way, self.lag) = (None, None);
     }

@@ -1,17 +1,17 @@
-//! Signed envelopes, and the proofs that they are no recordings: `gate.rs` has the rules. Pure.
+//! Signed envelopes, and the proofs that they are no recordings: `replays.rs` has the rules. Pure.
 
-use super::super::super::draft::{Sender, What};
-use super::super::super::envelope::Body;
-use super::super::super::gate::{Admission, Held, Holding, Verdict};
+use super::super::super::draft::{NodeSender, What};
+use super::super::super::native::Body;
 use super::super::super::node_id::NodeId;
+use super::super::super::replays::{HeldEnvelope, Holding, Proven, ReplayVerdict};
 use super::super::super::seal::Seal;
-use super::hear::Heard;
+use super::hear::FromNode;
 use super::timer::PROOF_WAITS;
-use super::{Effect, Effects, Notice, State, Timer};
+use super::{Effects, NodeEffect, NodeState, Notice, Timer};
 
-impl State {
+impl NodeState {
     /// Hears a signed envelope, unless it was replayed.
-    pub(super) fn hear_signed(&mut self, heard: Heard<'_>, out: &mut Effects) {
+    pub(super) fn hear_signed(&mut self, heard: FromNode<'_>, out: &mut Effects) {
         let (id, seal) = (heard.from.id, heard.from.seal.unwrap_or_default());
         match heard.what {
             What::Challenge { nonce } if self.is_direct(heard.channel) => {
@@ -20,20 +20,20 @@ impl State {
             What::Proof { nonce } if self.is_direct(heard.channel) => return self.take_proof(heard.from, nonce, out),
             _ => {}
         }
-        match self.gate.screen(id, seal, out.now) {
-            Verdict::Accept => self.accept(heard, out),
-            Verdict::Hold => self.hold(heard, out),
-            Verdict::Drop => self.note_replayed(id, 1, out),
+        match self.replay_guard.screen(id, seal, out.now) {
+            ReplayVerdict::Accept => self.accept(heard, out),
+            ReplayVerdict::Hold => self.hold(heard, out),
+            ReplayVerdict::Drop => self.note_replayed(id, 1, out),
         }
     }
 
-    fn hold(&mut self, Heard { from, channel, what, size }: Heard<'_>, out: &mut Effects) {
+    fn hold(&mut self, FromNode { from, channel, what, size }: FromNode<'_>, out: &mut Effects) {
         let nonce = (self.random)();
-        match self.gate.hold(Held { from, channel: channel.into(), what, size }, nonce) {
+        match self.replay_guard.hold(HeldEnvelope { from, channel: channel.into(), what, size }, nonce) {
             Holding::First => {
                 // Asks the node for a proof that it is there.
                 out.tell(from.id, Body::Challenge { nonce });
-                out.push(Effect::Start(Timer::Proof { id: from.id, nonce, repeats: 0 }));
+                out.push(NodeEffect::Start(Timer::Proof { id: from.id, nonce, repeats: 0 }));
             }
             Holding::Another => {}
             Holding::Dropped => self.note_replayed(from.id, 1, out),
@@ -48,11 +48,11 @@ impl State {
         out: &mut Effects,
     ) -> Option<Timer> {
         if repeats == PROOF_WAITS.len() {
-            let dropped = self.gate.give_up(id, nonce);
+            let dropped = self.replay_guard.give_up(id, nonce);
             self.note_replayed(id, dropped, out);
             return None;
         }
-        self.gate.waits(id, nonce).then(|| {
+        self.replay_guard.waits(id, nonce).then(|| {
             out.tell(id, Body::Challenge { nonce });
             Timer::Proof { id, nonce, repeats: repeats + 1 }
         })
@@ -64,31 +64,31 @@ impl State {
             return;
         }
         self.tallies.replayed += count;
-        if self.gate.is_warning_due(out.now) {
-            out.push(Effect::Log(Notice::Replayed { from, total: self.tallies.replayed }));
+        if self.replay_guard.is_warning_due(out.now) {
+            out.push(NodeEffect::Log(Notice::Replayed { from, total: self.tallies.replayed }));
         }
     }
 
     /// A node wants to know whether this one is there. Anyone may: the answer is as small as the question.
     fn take_challenge(&mut self, from: NodeId, seal: Seal, nonce: u64, out: &mut Effects) {
-        if self.gate.is_replay(from, seal) {
+        if self.replay_guard.is_replay(from, seal) {
             return self.note_replayed(from, 1, out);
         }
         out.tell(from, Body::Proof { nonce });
     }
 
     /// A node is there: its envelopes that were held are accepted, and then the proof.
-    fn take_proof(&mut self, from: Sender, nonce: u64, out: &mut Effects) {
-        let admission = self.gate.prove(from.id, nonce, from.seal.unwrap_or_default(), out.now);
+    fn take_proof(&mut self, from: NodeSender, nonce: u64, out: &mut Effects) {
+        let admission = self.replay_guard.prove(from.id, nonce, from.seal.unwrap_or_default(), out.now);
         // A challenge that was repeated has two answers.
-        let Some(Admission { envelopes, dropped }) = admission else { return };
+        let Some(Proven { envelopes, dropped }) = admission else { return };
         self.note_replayed(from.id, dropped, out);
-        if dropped > 0 && self.others.pause_one(from.id) {
+        if dropped > 0 && self.other_nodes.pause_one(from.id) {
             // Some of them may have been withheld.
             self.request_resend(from.id, out);
         }
-        envelopes.into_iter().for_each(|held| out.push(Effect::Accept(held)));
+        envelopes.into_iter().for_each(|held| out.push(NodeEffect::Accept(held)));
         let (channel, what) = (self.own_channel.clone(), What::Proof { nonce });
-        out.push(Effect::Accept(Held { from, channel, what, size: 0 }));
+        out.push(NodeEffect::Accept(HeldEnvelope { from, channel, what, size: 0 }));
     }
 }

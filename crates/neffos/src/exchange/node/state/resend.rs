@@ -8,14 +8,14 @@
 
 use tokio::time::Instant;
 
-use super::super::super::draft::{Arrival, What};
-use super::super::super::envelope::Body;
+use super::super::super::draft::{Decoded, What};
+use super::super::super::native::Body;
 use super::super::super::node_id::NodeId;
 use super::super::super::progress::Gap;
 use super::timer::{MOST_TICKS, REPEATS};
-use super::{Effect, Effects, Notice, State, Timer};
+use super::{Effects, NodeEffect, NodeState, Notice, Timer};
 
-impl State {
+impl NodeState {
     // ---- what other nodes request
 
     /// A node requests the messages that were published after the last one that it received, up to number `until`.
@@ -33,35 +33,35 @@ impl State {
 
     /// Requests a resend of every node that was there before, over a link that is new.
     pub(in crate::exchange) fn request_resends(&mut self, out: &mut Effects) {
-        for (id, gap) in self.others.gaps() {
+        for (id, gap) in self.other_nodes.gaps() {
             self.request(id, gap, out);
         }
     }
 
     /// Requests a resend of a node that has opened a new link.
     pub(super) fn request_resend(&mut self, id: NodeId, out: &mut Effects) {
-        if let Some(gap) = self.others.progress(id).and_then(|progress| progress.gap()) {
+        if let Some(gap) = self.other_nodes.progress(id).and_then(|progress| progress.gap()) {
             self.request(id, gap, out);
         }
     }
 
     fn request(&mut self, id: NodeId, gap: Gap, out: &mut Effects) {
         tell_gap(id, gap, out);
-        if self.others.await_resend(id) {
-            out.push(Effect::Start(Timer::Resend { id, pause: gap.pause, ticks: 0 }));
+        if self.other_nodes.await_resend(id) {
+            out.push(NodeEffect::Start(Timer::Resend { id, pause: gap.pause, ticks: 0 }));
         }
     }
 
     /// Repeats the request for a resend of a node, and ends its pause when no answer comes.
     pub(super) fn see_to_resend(&mut self, id: NodeId, (pause, ticks): (u64, u32), out: &mut Effects) -> Option<Timer> {
-        let gap = self.others.awaited(id)?;
+        let gap = self.other_nodes.awaited(id)?;
         if gap.pause != pause {
             // A new link: everything was requested anew when it opened.
             return Some(Timer::Resend { id, pause: gap.pause, ticks: 0 });
         }
         let ticks = ticks + 1;
         if ticks >= MOST_TICKS {
-            out.push(Effect::Resume { id, pause });
+            out.push(NodeEffect::Resume { id, pause });
         } else if REPEATS.contains(&ticks) {
             tell_gap(id, gap, out);
         }
@@ -73,14 +73,14 @@ impl State {
         &mut self,
         id: NodeId,
         channel: &str,
-        arrival: Option<Arrival>,
+        arrival: Option<Decoded>,
         out: &mut Effects,
     ) {
-        let Some(Arrival { from: Some(from), what }) = arrival else { return self.tallies.rejected += 1 };
-        if from.id != id || !from.said.is_message {
+        let Some(Decoded { from: Some(from), what }) = arrival else { return self.tallies.rejected += 1 };
+        if from.id != id || !from.sequence.is_message {
             return self.tallies.rejected += 1;
         }
-        let was_missed = self.others.progress(id).is_some_and(|progress| progress.repeat(from.said.number));
+        let was_missed = self.other_nodes.progress(id).is_some_and(|progress| progress.repeat(from.sequence.number));
         // Who asked something has given up, or soon will.
         let counts = matches!(what, What::Broadcast { .. } | What::Close { .. });
         if was_missed && counts && self.interest.needs(channel) {
@@ -91,18 +91,18 @@ impl State {
 
     /// All of a piece of a resend was taken; perhaps the last piece, which ends a pause.
     pub(in crate::exchange) fn end_piece(&mut self, id: NodeId, ends: Option<u64>, out: &mut Effects) {
-        if let (Some(pause), Some(progress)) = (ends, self.others.progress(id)) {
+        if let (Some(pause), Some(progress)) = (ends, self.other_nodes.progress(id)) {
             progress.note_answer(pause);
         }
         self.count_missed(id, out);
         if let Some(pause) = ends {
-            out.push(Effect::Resume { id, pause });
+            out.push(NodeEffect::Resume { id, pause });
         }
     }
 
     /// Ends a pause: messages that were held are taken, before anything else that a link brings.
     pub(in crate::exchange) fn resume(&mut self, id: NodeId, pause: u64, out: &mut Effects) {
-        let held = self.others.resume(id, pause);
+        let held = self.other_nodes.resume(id, pause);
         self.count_missed(id, out);
         for held in held {
             self.take(Some(id), &held.channel, held.what, out);
@@ -111,13 +111,13 @@ impl State {
 
     /// Counts messages that a node no longer keeps, and warns of them.
     pub(super) fn count_missed(&mut self, from: NodeId, out: &mut Effects) {
-        let count = self.others.take_missed(from);
+        let count = self.other_nodes.take_missed(from);
         if count == 0 {
             return;
         }
         self.tallies.missed += count;
-        if self.others.is_warning_due(out.now) {
-            out.push(Effect::Log(Notice::Missed { from, count, total: self.tallies.missed }));
+        if self.other_nodes.is_warning_due(out.now) {
+            out.push(NodeEffect::Log(Notice::Missed { from, count, total: self.tallies.missed }));
         }
     }
 }

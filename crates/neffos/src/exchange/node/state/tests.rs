@@ -6,10 +6,10 @@ use smol_str::SmolStr;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::super::super::draft::{Question, Said, Sender, What};
-use super::super::super::envelope::{self, Body, Enclosed, Packed};
-use super::super::super::gate::Held;
+use super::super::super::draft::{NodeAsk, NodeSender, Sequence, What};
+use super::super::super::native::{self, Body, Enclosed, Packed};
 use super::super::super::progress::Gap;
+use super::super::super::replays::HeldEnvelope;
 use super::super::super::seal::Seal;
 use super::*;
 use crate::message::Message;
@@ -20,7 +20,7 @@ const NONCE: u64 = 77;
 
 /// A node, and what it has done.
 struct Tested {
-    state: State,
+    state: NodeState,
     now: Instant,
     timers: Vec<(Instant, Timer)>,
     delivered: Vec<String>,
@@ -35,7 +35,7 @@ impl Tested {
     fn new(dialect: Dialect) -> Self {
         let now = Instant::now();
         let limits = (QueueLimits::default(), &Budget::unlimited());
-        let state = State::new((NodeId([1; 16]), dialect), limits, || NONCE, now);
+        let state = NodeState::new((NodeId([1; 16]), dialect), limits, || NONCE, now);
         let (timers, delivered, told) = (Vec::new(), Vec::new(), Vec::new());
         let mut tested = Self { state, now, timers, delivered, told, log: Vec::new(), acts: Vec::new() };
         tested.state.interest.add(&CHANNEL.into());
@@ -50,7 +50,7 @@ impl Tested {
     fn open_link(&mut self) {
         self.state.next_link();
         self.state.link_opened(Order::Total, self.now);
-        self.with(State::request_resends);
+        self.with(NodeState::request_resends);
     }
 
     fn lose_link(&mut self) {
@@ -59,7 +59,7 @@ impl Tested {
     }
 
     /// Has the state do something, and carries out what it leads to.
-    fn with<T>(&mut self, act: impl FnOnce(&mut State, &mut Effects) -> T) -> T {
+    fn with<T>(&mut self, act: impl FnOnce(&mut NodeState, &mut Effects) -> T) -> T {
         let mut effects = Effects::at(self.now);
         let result = act(&mut self.state, &mut effects);
         self.finish(effects);
@@ -78,29 +78,29 @@ impl Tested {
         let mut ended = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Act { what: What::Broadcast { messages, .. }, .. } => {
+                NodeEffect::Act { what: What::Broadcast { messages, .. }, .. } => {
                     self.delivered.extend(messages.iter().map(|message| message.text().unwrap().to_owned()));
                 }
-                Effect::Act { what, .. } => self.acts.push(format!("{what:?}")),
-                Effect::Tell { body, .. } => self.told.push(format!("{body:?}")),
-                Effect::Read { from, parcels, ends } => self.take_piece(from, &parcels, ends),
-                Effect::Accept(Held { from, channel, what, size }) => {
-                    self.with(|state, out| state.accept(Heard { from, channel: &channel, what, size }, out));
+                NodeEffect::Act { what, .. } => self.acts.push(format!("{what:?}")),
+                NodeEffect::Tell { body, .. } => self.told.push(format!("{body:?}")),
+                NodeEffect::Read { from, envelopes, ends } => self.take_piece(from, &envelopes, ends),
+                NodeEffect::Accept(HeldEnvelope { from, channel, what, size }) => {
+                    self.with(|state, out| state.accept(FromNode { from, channel: &channel, what, size }, out));
                 }
-                Effect::NoteRequest { from, gap } => self.state.note_request(from, gap, u64::MAX, self.now),
-                Effect::Answer { waiter, answer } => waiter.send(answer).unwrap(),
-                Effect::Complete(waiter) => waiter.send(()).unwrap(),
-                Effect::Resume { id, pause } => ended.push((id, pause)),
-                Effect::Start(timer) => self.timers.push((self.now + timer.wait(), timer)),
-                Effect::Log(notice) => self.log.push(notice),
+                NodeEffect::NoteRequest { from, gap } => self.state.note_request(from, gap, u64::MAX, self.now),
+                NodeEffect::Answer { waiter, answer } => waiter.send(answer).unwrap(),
+                NodeEffect::Complete(waiter) => waiter.send(()).unwrap(),
+                NodeEffect::Resume { id, pause } => ended.push((id, pause)),
+                NodeEffect::Start(timer) => self.timers.push((self.now + timer.wait(), timer)),
+                NodeEffect::Log(notice) => self.log.push(notice),
             }
         }
         ended
     }
 
-    fn take_piece(&mut self, from: NodeId, parcels: &[Parcel], ends: Option<u64>) {
-        for Parcel { channel, payload } in parcels {
-            let arrival = envelope::read(channel, payload, None).ok();
+    fn take_piece(&mut self, from: NodeId, envelopes: &[Envelope], ends: Option<u64>) {
+        for Envelope { channel, payload } in envelopes {
+            let arrival = native::read(channel, payload, None).ok();
             self.with(|state, out| state.take_resent(from, channel, arrival, out));
         }
         self.with(|state, out| state.end_piece(from, ends, out));
@@ -122,8 +122,8 @@ impl Tested {
     }
 
     /// Hears another node over the link that is open.
-    fn hear(&mut self, sender: Sender, channel: &str, what: What) {
-        let received = Received { link: self.state.link, from: Some(sender), channel, what, size: 100 };
+    fn hear(&mut self, sender: NodeSender, channel: &str, what: What) {
+        let received = FromLink { link: self.state.link, from: Some(sender), channel, what, size: 100 };
         self.with(|state, out| state.receive(received, out));
     }
 
@@ -138,17 +138,17 @@ impl Tested {
     }
 
     fn gaps(&self) -> Vec<(NodeId, Gap)> {
-        self.state.others.gaps()
+        self.state.other_nodes.gaps()
     }
 }
 
-fn sender(number: u64, is_message: bool) -> Sender {
-    Sender { id: OTHER, epoch: 1, said: Said { number, is_message }, seal: None }
+fn sender(number: u64, is_message: bool) -> NodeSender {
+    NodeSender { id: OTHER, epoch: 1, sequence: Sequence { number, is_message }, seal: None }
 }
 
 /// The sender of an envelope that is signed, with its serial number, so many milliseconds after it has started.
-fn signed(serial: u64, sealed_at: u64, is_message: bool) -> Sender {
-    Sender { seal: Some(Seal { serial, sealed_at }), ..sender(serial, is_message) }
+fn signed(serial: u64, sealed_at: u64, is_message: bool) -> NodeSender {
+    NodeSender { seal: Some(Seal { serial, sealed_at }), ..sender(serial, is_message) }
 }
 
 fn message(number: u64) -> Message {
@@ -160,20 +160,20 @@ fn broadcast(number: u64) -> What {
 }
 
 /// The message as the other node has published it over its first link.
-fn published(number: u64) -> Parcel {
+fn published(number: u64) -> Envelope {
     let packed = Packed::of(&message(number));
     let body = Body::Broadcast { id: None, except: None, parts: vec![packed.part()] };
-    let mut draft = envelope::write(&CHANNEL.into(), OTHER, &body);
-    envelope::seal(&mut draft, 1, Said { number, is_message: true }, None);
-    draft.into_parcel()
+    let mut draft = native::write(&CHANNEL.into(), OTHER, &body);
+    native::seal(&mut draft, 1, Sequence { number, is_message: true }, None);
+    draft.into_envelope()
 }
 
 fn resent(numbers: &[u64], ends: Option<u64>) -> What {
-    What::Resent { parcels: numbers.iter().map(|number| published(*number)).collect(), ends }
+    What::Resent { envelopes: numbers.iter().map(|number| published(*number)).collect(), ends }
 }
 
 fn ask(token: &str) -> What {
-    What::Ask(Question { token: token.into(), message: message(0), patience: None })
+    What::Ask(NodeAsk { token: token.into(), message: message(0), patience: None })
 }
 
 const CHANNEL: &str = "app.n.default";
@@ -257,11 +257,11 @@ fn messages_that_the_sender_keeps_no_longer_are_counted() {
 fn a_resend_of_what_another_node_has_said_is_rejected() {
     let mut node = Tested::native();
     node.hear_message(1);
-    node.hear(Sender { id: THIRD, ..sender(1, false) }, CHANNEL, What::Alive { connections: 0 });
+    node.hear(NodeSender { id: THIRD, ..sender(1, false) }, CHANNEL, What::Alive { connections: 0 });
     node.lose_link();
-    node.hear(Sender { id: THIRD, ..sender(1, false) }, CHANNEL, resent(&[2], None));
-    let broken = vec![Parcel::new(CHANNEL, "no envelope")];
-    node.hear_word(1, What::Resent { parcels: broken, ends: None });
+    node.hear(NodeSender { id: THIRD, ..sender(1, false) }, CHANNEL, resent(&[2], None));
+    let broken = vec![Envelope::new(CHANNEL, "no envelope")];
+    node.hear_word(1, What::Resent { envelopes: broken, ends: None });
     assert_eq!((node.delivered.len(), node.state.tallies.rejected), (1, 2));
 }
 
@@ -277,22 +277,22 @@ fn a_resent_message_whose_connections_have_left_is_not_delivered() {
 
 #[test]
 fn a_node_resends_what_it_keeps_in_answer_to_a_request() {
-    let (mut receiver, mut keeper) = (Tested::native(), Tested::native());
+    let (mut receiver, mut sender) = (Tested::native(), Tested::native());
     receiver.hear_message(1);
     receiver.lose_link();
-    let parcels: Vec<_> = (1..=3).map(published).collect();
-    keeper.state.keep((1..).zip(&parcels), keeper.now);
-    keeper.hear_word(0, What::RequestResend { pause: 3, after: 1 });
-    let piece = keeper.state.next_piece(keeper.now).unwrap();
-    assert_eq!((piece.to, &piece.parcels[..], piece.ends), (OTHER, &parcels[1..], Some(3)));
-    let body = Body::Resent { parcels: piece.parcels.iter().map(Enclosed::of).collect(), ends: piece.ends };
-    let answer = envelope::write(&CHANNEL.into(), OTHER, &body).into_parcel().payload;
-    receiver.hear_word(3, envelope::read(CHANNEL, &answer, None).unwrap().what);
+    let envelopes: Vec<_> = (1..=3).map(published).collect();
+    sender.state.keep((1..).zip(&envelopes), sender.now);
+    sender.hear_word(0, What::RequestResend { pause: 3, after: 1 });
+    let piece = sender.state.next_piece(sender.now).unwrap();
+    assert_eq!((piece.to, &piece.envelopes[..], piece.ends), (OTHER, &envelopes[1..], Some(3)));
+    let body = Body::Resent { envelopes: piece.envelopes.iter().map(Enclosed::of).collect(), ends: piece.ends };
+    let answer = native::write(&CHANNEL.into(), OTHER, &body).into_envelope().payload;
+    receiver.hear_word(3, native::read(CHANNEL, &answer, None).unwrap().what);
     assert_eq!(receiver.delivered, ["1", "2", "3"]);
-    keeper.state.link_lost();
-    keeper.hear_word(0, What::RequestResend { pause: 4, after: 1 });
-    keeper.state.link_lost();
-    assert_eq!(keeper.state.next_piece(keeper.now), None);
+    sender.state.link_lost();
+    sender.hear_word(0, What::RequestResend { pause: 4, after: 1 });
+    sender.state.link_lost();
+    assert_eq!(sender.state.next_piece(sender.now), None);
 }
 
 // ---- links
@@ -302,7 +302,7 @@ fn nothing_that_a_link_brings_after_its_end_is_heard_or_counted() {
     let mut node = Tested::native();
     let link = node.state.link;
     node.lose_link();
-    let received = Received { link, from: Some(sender(1, true)), channel: CHANNEL, what: broadcast(1), size: 1 };
+    let received = FromLink { link, from: Some(sender(1, true)), channel: CHANNEL, what: broadcast(1), size: 1 };
     node.with(|state, out| state.receive(received, out));
     assert!(!node.state.reject(link) && node.state.reject(link + 2));
     let tallies = node.state.tallies;
@@ -312,7 +312,7 @@ fn nothing_that_a_link_brings_after_its_end_is_heard_or_counted() {
 #[test]
 fn what_a_node_said_over_its_last_link_is_stale_once_its_next_one_was_heard() {
     let mut node = Tested::native();
-    node.hear(Sender { epoch: 2, ..sender(1, false) }, CHANNEL, What::Alive { connections: 0 });
+    node.hear(NodeSender { epoch: 2, ..sender(1, false) }, CHANNEL, What::Alive { connections: 0 });
     node.hear_message(1);
     assert_eq!((node.delivered.len(), node.state.tallies.stale), (0, 1));
 }
@@ -321,7 +321,7 @@ fn what_a_node_said_over_its_last_link_is_stale_once_its_next_one_was_heard() {
 fn a_new_link_of_a_node_that_has_said_more_than_was_heard_leads_to_a_request() {
     let mut node = Tested::native();
     node.hear_message(1);
-    node.hear(Sender { epoch: 2, ..sender(3, false) }, CHANNEL, What::Alive { connections: 0 });
+    node.hear(NodeSender { epoch: 2, ..sender(3, false) }, CHANNEL, What::Alive { connections: 0 });
     assert_eq!((&node.told, node.timers.len()), (&vec!["RequestResend { pause: 2, after: 1 }".to_owned()], 1));
 }
 
@@ -330,15 +330,15 @@ fn a_probe_counts_when_it_comes_back_over_the_same_link_and_wakes_who_waits_for_
     let mut node = Tested::native();
     let number = node.state.probes.send(node.now);
     let echo = |link| {
-        let from = Some(Sender { id: NodeId([1; 16]), ..sender(0, false) });
-        Received { link, from, channel: CHANNEL, what: What::Probe { number }, size: 1 }
+        let from = Some(NodeSender { id: NodeId([1; 16]), ..sender(0, false) });
+        FromLink { link, from, channel: CHANNEL, what: What::Probe { number }, size: 1 }
     };
     let link = node.state.link;
     assert!(!node.with(|state, out| (state.receive(echo(link - 1), out), out.wakes).1));
     assert!(!node.state.probes.has_returned(number));
     assert!(node.with(|state, out| (state.receive(echo(link), out), out.wakes).1));
     assert!(node.state.probes.has_returned(number));
-    assert_eq!(node.state.others.ids(), []);
+    assert_eq!(node.state.other_nodes.ids(), []);
 }
 
 // ---- nodes come and go
@@ -347,14 +347,14 @@ fn a_probe_counts_when_it_comes_back_over_the_same_link_and_wakes_who_waits_for_
 fn a_node_that_ends_is_gone_at_once_and_what_it_said_before_does_not_bring_it_back() {
     let mut node = Tested::native();
     node.hear_word(0, What::Hello { connections: 5 });
-    assert_eq!((node.acts.len(), node.state.others.census(node.now).connections), (1, 5));
+    assert_eq!((node.acts.len(), node.state.other_nodes.census(node.now).connections), (1, 5));
     for number in [0, 1] {
         node.hear_word(number, What::Bye);
     }
     node.hear_message(2);
     assert_eq!(node.delivered, ["2"]);
     assert_eq!(node.log, [Notice::Joined(OTHER), Notice::Left { id: OTHER, reason: "it ended" }]);
-    assert_eq!(node.state.others.census(node.now).servers, 0);
+    assert_eq!(node.state.other_nodes.census(node.now).servers, 0);
 }
 
 #[test]
@@ -362,10 +362,10 @@ fn a_node_that_is_silent_for_ten_seconds_is_gone_and_comes_back_when_it_is_heard
     let mut node = Tested::native();
     node.hear_message(1);
     node.pass(10 * SECOND);
-    node.with(State::forget_silent);
+    node.with(NodeState::forget_silent);
     assert_eq!(node.log.len(), 1);
     node.pass(SECOND);
-    node.with(State::forget_silent);
+    node.with(NodeState::forget_silent);
     node.hear_message(2);
     let left = Notice::Left { id: OTHER, reason: "it was silent for 10 s" };
     assert_eq!(node.log, [Notice::Joined(OTHER), left, Notice::Joined(OTHER)]);
@@ -415,7 +415,7 @@ fn an_ask_of_this_node_that_comes_back_from_servers_in_go_is_not_put_to_its_conn
     let own = node.state.asks.open("n1", waiter);
     for (token, acts) in [(&*own, 0), ("n2", 1)] {
         let received =
-            Received { link: node.state.link, from: None, channel: "app.default.", what: ask(token), size: 1 };
+            FromLink { link: node.state.link, from: None, channel: "app.default.", what: ask(token), size: 1 };
         node.with(|state, out| state.receive(received, out));
         assert_eq!(node.acts.len(), acts);
     }

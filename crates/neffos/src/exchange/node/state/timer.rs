@@ -1,11 +1,11 @@
-//! What a node does again after a while, until something has come. Pure.
+//! Timers, which repeat requests and end waits. Pure.
 
 use std::time::Duration;
 
 use super::super::super::node_id::NodeId;
 use super::super::super::resends::PATIENCE;
 
-/// What to look at after [`Timer::wait`].
+/// The wait that a timer looks at after [`Timer::wait`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::exchange) enum Timer {
     /// Whether the resend for a pause has come. So many ticks have passed.

@@ -22,7 +22,7 @@ impl Veiled {
         }
     }
 
-    /// Those whose messages come over `channel`, each once.
+    /// The ids whose messages come over `channel`, each once.
     pub(super) fn over(&self, channel: &str) -> Vec<Arc<str>> {
         let mut ids = self.0.get(channel).cloned().unwrap_or_default();
         ids.sort_unstable();

@@ -1,44 +1,44 @@
-//! The other servers, as far as they have been heard. Pure.
+//! The other nodes that were heard. Pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::draft::{Said, Sender, What};
+use super::draft::{NodeSender, Sequence, What};
 use super::node_id::NodeId;
-use super::progress::{Gap, Held, Progress, Turn};
+use super::progress::{Gap, HeldMessage, NodeProgress, Turn};
 use crate::budget::Charge;
 
 #[derive(Debug, Default)]
-pub(super) struct Others {
-    nodes: HashMap<NodeId, Other>,
+pub(super) struct OtherNodes {
+    nodes: HashMap<NodeId, OtherNode>,
     /// How many pauses there have been. No two requests for a resend have the same number.
     pauses: u64,
-    warnings: Warnings,
-    /// For the messages that are held back.
+    warnings: MissedWarnings,
+    /// For held messages.
     charge: Charge,
 }
 
 /// The lines in the log about missed messages: a storm of links must not fill it.
 #[derive(Debug, Default)]
-struct Warnings {
+struct MissedWarnings {
     since: Option<Instant>,
     count: u32,
 }
 
 #[derive(Debug)]
-struct Other {
-    /// Its link that was heard last: what an earlier one still brings is out of order.
+struct OtherNode {
+    /// The number of its last link that was heard. Envelopes of an earlier one are out of order.
     epoch: u32,
     heard: Instant,
-    /// Our link over which it has shown last that it hears what we say.
+    /// The last link of this node over which it has shown that it hears this node.
     hears: u32,
     connections: Option<(u64, Instant)>,
-    progress: Progress,
-    /// Whether a task sees to it that its pause ends.
+    progress: NodeProgress,
+    /// Whether a timer runs that ends its pause.
     is_awaited: bool,
-    /// It has been silent for long, and counts as gone. How far it was heard is remembered: it may only have been cut off.
+    /// It has been silent for long, and counts as gone. Its sequence number is remembered: it may only have lost its link.
     is_silent: bool,
     /// It has left. Its earlier messages may still arrive, and do not bring it back.
     has_left: bool,
@@ -56,7 +56,7 @@ pub(super) enum Freshness {
     Stale,
 }
 
-/// What is known of all of them together.
+/// The sums over all other nodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::exchange) struct Census {
     pub(super) servers: usize,
@@ -65,16 +65,16 @@ pub(in crate::exchange) struct Census {
     pub(super) age: Duration,
 }
 
-impl Others {
+impl OtherNodes {
     pub(super) fn new(charge: Charge) -> Self {
         Self { charge, ..Self::default() }
     }
 
-    /// Notes that a server was heard over our link number `over`, with what it sent over its own. A link that we have not heard
-    /// of is new, and began with its subscriptions. What comes over one that we know may be old, and the last
-    /// of it: a broker that stood still takes what waited in its sockets, also of those who are gone.
-    pub(super) fn hear(&mut self, from: Sender, over: u32, now: Instant) -> Freshness {
-        let Sender { id, epoch, said, .. } = from;
+    /// Notes that a node was heard over link number `over` of this node. A link of the other node that is not known yet is new, and
+    /// began with its subscriptions. An envelope of a known link may be old, and its last one: a broker that stood still reads what
+    /// its sockets hold, also from nodes that are gone.
+    pub(super) fn hear(&mut self, from: NodeSender, over: u32, now: Instant) -> Freshness {
+        let NodeSender { id, epoch, sequence, .. } = from;
         if let Some(other) = self.nodes.get_mut(&id) {
             if epoch < other.epoch {
                 return Freshness::Stale;
@@ -84,19 +84,19 @@ impl Others {
             other.is_silent = other.has_left;
             (other.epoch, other.heard) = (epoch, now);
             other.hears = if is_new { over } else { other.hears };
-            if (is_new || was_silent) && (other.progress.is_behind(said) || other.progress.gap().is_some()) {
+            if (is_new || was_silent) && (other.progress.is_behind(sequence) || other.progress.gap().is_some()) {
                 self.pauses += 1;
                 other.progress.pause(self.pauses);
                 return Freshness::Behind;
             }
-            other.progress.note(said);
+            other.progress.note(sequence);
         } else {
-            self.insert(id, Other::begin(epoch, over, said, now));
+            self.insert(id, OtherNode::begin(epoch, over, sequence, now));
         }
         Freshness::Fresh
     }
 
-    fn insert(&mut self, id: NodeId, other: Other) {
+    fn insert(&mut self, id: NodeId, other: OtherNode) {
         if self.nodes.len() >= MOST {
             self.nodes.retain(|_, other| !other.is_silent);
         }
@@ -105,7 +105,7 @@ impl Others {
         }
     }
 
-    /// Our link is over: from here on everybody may have said something that is missed.
+    /// The link of this node has ended: from now on, messages of any node may be missed.
     pub(super) fn pause(&mut self) {
         self.pauses += 1;
         self.nodes.values_mut().for_each(|other| other.progress.pause(self.pauses));
@@ -120,16 +120,16 @@ impl Others {
 
     /// Whether an envelope that is not signed may be heard. It changes nothing about its sender: anyone who can publish could have
     /// written it.
-    pub(super) fn is_stale(&self, from: Sender) -> bool {
+    pub(super) fn is_stale(&self, from: NodeSender) -> bool {
         self.nodes.get(&from.id).is_some_and(|other| from.epoch < other.epoch)
     }
 
-    /// Whether the pause of a node needs a task that sees to its end. There is never more than one.
+    /// Whether the pause of a node needs a timer that ends it. There is never more than one.
     pub(super) fn await_resend(&mut self, id: NodeId) -> bool {
         self.nodes.get_mut(&id).is_some_and(|other| !std::mem::replace(&mut other.is_awaited, true))
     }
 
-    /// Returns the gap of a node. None ends the task that waits for it.
+    /// Returns the gap of a node. None ends its timer.
     pub(super) fn awaited(&mut self, id: NodeId) -> Option<Gap> {
         let other = self.nodes.get_mut(&id)?;
         let gap = other.progress.gap();
@@ -137,12 +137,12 @@ impl Others {
         gap
     }
 
-    /// What is missing, and of whom.
+    /// The gaps of all nodes.
     pub(super) fn gaps(&self) -> Vec<(NodeId, Gap)> {
         self.nodes.iter().filter_map(|(id, other)| Some((*id, other.progress.gap()?))).collect()
     }
 
-    /// Takes a message of so many bytes when its turn has come: at once, when nothing is missing.
+    /// Takes a message of so many bytes: at once, unless earlier ones are missing.
     pub(super) fn take(&mut self, (id, number): (NodeId, u64), channel: &str, what: What, size: usize) -> Turn {
         let Some(progress) = self.progress(id) else { return Turn::Now(what) };
         match progress.take(number, channel, what, size) {
@@ -151,32 +151,32 @@ impl Others {
         }
     }
 
-    /// Ends a pause of a node, if it is still that one. Returns the messages that were held back.
-    pub(super) fn resume(&mut self, id: NodeId, pause: u64) -> Vec<Held> {
+    /// Ends a pause of a node, if it is still that one. Returns the held messages.
+    pub(super) fn resume(&mut self, id: NodeId, pause: u64) -> Vec<HeldMessage> {
         let held = self.progress(id).map_or_else(Vec::new, |progress| progress.resume(pause));
         self.account();
         held
     }
 
-    /// Charges the budget for all messages that are held back; about how many bytes they take.
+    /// Charges the budget for all held messages. Returns about how many bytes they take.
     fn account(&mut self) -> usize {
         let held = self.nodes.values().map(|other| other.progress.held_bytes()).sum();
         self.charge.set_about(held);
         held
     }
 
-    pub(super) fn progress(&mut self, id: NodeId) -> Option<&mut Progress> {
+    pub(super) fn progress(&mut self, id: NodeId) -> Option<&mut NodeProgress> {
         self.nodes.get_mut(&id).map(|other| &mut other.progress)
     }
 
     /// How many messages of a node were missed since the last call.
     pub(super) fn take_missed(&mut self, id: NodeId) -> u64 {
-        self.progress(id).map_or(0, Progress::take_missed)
+        self.progress(id).map_or(0, NodeProgress::take_missed)
     }
 
     /// Whether the log may have another line about missed messages.
     pub(super) fn is_warning_due(&mut self, now: Instant) -> bool {
-        let Warnings { since, count } = &mut self.warnings;
+        let MissedWarnings { since, count } = &mut self.warnings;
         if since.is_none_or(|since| now.duration_since(since) >= WARNINGS_TIME) {
             (*since, *count) = (Some(now), 0);
         }
@@ -184,7 +184,7 @@ impl Others {
         *count <= MOST_WARNINGS
     }
 
-    /// Notes that `id` has answered what was said over our link number `over`.
+    /// Notes that a node has answered an envelope of this node's link number `over`.
     pub(super) fn note_answer(&mut self, id: NodeId, over: u32) {
         if let Some(other) = self.nodes.get_mut(&id) {
             other.hears = over;
@@ -208,10 +208,10 @@ impl Others {
         !std::mem::replace(&mut other.is_silent, true)
     }
 
-    /// Servers that have been silent for so long count as gone; names those that did not before. How far they were heard is
+    /// Nodes that have been silent for so long count as gone. Returns those that did not before. Their sequence numbers are
     /// remembered for longer.
     pub(super) fn expire(&mut self, silence: Duration, now: Instant) -> Vec<NodeId> {
-        let is_over = |other: &Other, time| now.duration_since(other.heard) > time;
+        let is_over = |other: &OtherNode, time| now.duration_since(other.heard) > time;
         let mut gone = Vec::new();
         for (id, other) in self.nodes.iter_mut().filter(|(_, other)| !other.is_silent && is_over(other, silence)) {
             (other.is_silent, other.connections) = (true, None);
@@ -222,7 +222,7 @@ impl Others {
         gone
     }
 
-    /// Whether everyone who was there hears what is said over our link number `over`, too.
+    /// Whether all known nodes hear this node over its link number `over`.
     pub(super) fn are_back(&self, over: u32) -> bool {
         self.here().all(|(_, other)| other.hears == over)
     }
@@ -236,11 +236,11 @@ impl Others {
         self.nodes.keys().copied().collect()
     }
 
-    fn here(&self) -> impl Iterator<Item = (&NodeId, &Other)> {
+    fn here(&self) -> impl Iterator<Item = (&NodeId, &OtherNode)> {
         self.nodes.iter().filter(|(_, other)| !other.is_silent)
     }
 
-    /// Those who were heard within `silence`.
+    /// The nodes that were heard within `silence`.
     pub(super) fn heard_since(&self, silence: Duration, now: Instant) -> Vec<NodeId> {
         let heard = self.nodes.iter().filter(|(_, other)| now.duration_since(other.heard) <= silence);
         heard.map(|(id, _)| *id).collect()
@@ -255,18 +255,18 @@ impl Others {
     }
 }
 
-impl Other {
-    fn begin(epoch: u32, hears: u32, said: Said, heard: Instant) -> Self {
-        let progress = Progress::begin(said);
+impl OtherNode {
+    fn begin(epoch: u32, hears: u32, sequence: Sequence, heard: Instant) -> Self {
+        let progress = NodeProgress::begin(sequence);
         Self { epoch, heard, hears, connections: None, progress, is_awaited: false, is_silent: false, has_left: false }
     }
 }
 
-/// More servers than any cluster has: who can publish could invent some.
+/// More nodes than any cluster has. A client of the broker could invent some.
 const MOST: usize = 4096;
-/// How much may be held back of all of them together.
+/// How many bytes of held messages there may be, of all nodes together.
 const MOST_BYTES_HELD: usize = 16 * 1024 * 1024;
-/// How long it is remembered how far a silent node was heard.
+/// For how long the sequence number of a silent node is remembered.
 const MEMORY: Duration = Duration::from_secs(60);
 /// How many lines about missed messages the log may have in which time.
 const MOST_WARNINGS: u32 = 16;
@@ -280,13 +280,13 @@ mod tests {
     const ONE: NodeId = NodeId([1; 16]);
     const TWO: NodeId = NodeId([2; 16]);
 
-    fn from(id: NodeId, epoch: u32) -> Sender {
-        Sender { id, epoch, said: Said::default(), seal: None }
+    fn from(id: NodeId, epoch: u32) -> NodeSender {
+        NodeSender { id, epoch, sequence: Sequence::default(), seal: None }
     }
 
     #[test]
     fn what_a_link_brings_after_the_next_one_was_heard_is_stale() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         assert_eq!(others.hear(from(ONE, 1), 1, now), Freshness::Fresh);
         assert_eq!(others.hear(from(ONE, 2), 1, now), Freshness::Fresh);
         assert_eq!(others.hear(from(ONE, 1), 1, now), Freshness::Stale);
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn everyone_is_back_who_has_a_new_link_or_answers_over_ours() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         assert!(others.are_back(7));
         others.hear(from(ONE, 1), 1, now);
         others.hear(from(TWO, 1), 1, now);
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn who_is_only_heard_over_an_old_link_is_not_back() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, now);
         others.hear(from(ONE, 1), 2, now);
         assert!(!others.are_back(2));
@@ -317,11 +317,11 @@ mod tests {
 
     #[test]
     fn a_new_link_of_who_has_said_more_than_was_heard_leaves_a_gap_and_ours_leaves_one_of_everybody() {
-        let (mut others, now) = (Others::default(), Instant::now());
-        let said = |number| Said { number, is_message: false };
-        others.hear(Sender { said: said(5), ..from(ONE, 1) }, 1, now);
-        assert_eq!(others.hear(Sender { said: said(5), ..from(ONE, 2) }, 1, now), Freshness::Fresh);
-        assert_eq!(others.hear(Sender { said: said(7), ..from(ONE, 3) }, 1, now), Freshness::Behind);
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
+        let sequence = |number| Sequence { number, is_message: false };
+        others.hear(NodeSender { sequence: sequence(5), ..from(ONE, 1) }, 1, now);
+        assert_eq!(others.hear(NodeSender { sequence: sequence(5), ..from(ONE, 2) }, 1, now), Freshness::Fresh);
+        assert_eq!(others.hear(NodeSender { sequence: sequence(7), ..from(ONE, 3) }, 1, now), Freshness::Behind);
         assert_eq!(others.gaps(), [(ONE, Gap { pause: 1, after: 5 })]);
         others.hear(from(TWO, 1), 1, now);
         others.pause();
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_new_link_of_a_node_that_has_not_answered_yet_has_it_asked_again() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, now);
         others.pause();
         assert_eq!(others.hear(from(ONE, 1), 2, now), Freshness::Fresh);
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_pause_has_one_task_that_waits_for_its_end() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         assert!(!others.await_resend(ONE));
         others.hear(from(ONE, 1), 1, now);
         others.pause();
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn what_is_not_signed_is_stale_behind_a_newer_link_and_changes_nothing() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 2), 1, now);
         assert_eq!([1, 2, 9].map(|epoch| others.is_stale(from(ONE, epoch))), [true, false, false]);
         assert_eq!(others.hear(from(ONE, 3), 1, now), Freshness::Fresh);
@@ -365,13 +365,13 @@ mod tests {
 
     #[test]
     fn however_many_are_behind_only_so_much_is_held_back() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         let ids: Vec<_> = (0..64_u128).map(|nth| NodeId(nth.to_be_bytes())).collect();
         for id in &ids {
             others.hear(from(*id, 1), 1, now);
         }
         others.pause();
-        let mut take = |id: &NodeId| others.take((*id, 1), "c", What::Bye, 1024 * 1024 - size_of::<Held>());
+        let mut take = |id: &NodeId| others.take((*id, 1), "c", What::Bye, 1024 * 1024 - size_of::<HeldMessage>());
         assert!(ids[..16].iter().all(|id| matches!(take(id), Turn::Later(1))));
         assert!(matches!(take(&ids[16]), Turn::TooMuch(1)));
         assert!(matches!(others.take((NodeId([9; 16]), 1), "c", What::Bye, 1), Turn::Now(_)));
@@ -381,11 +381,14 @@ mod tests {
     fn what_is_held_back_is_charged_and_takes_a_quarter_of_the_budget_at_most() {
         const PIECE: usize = 64 * 1024;
         let budget = Budget::new(16 * PIECE);
-        let (mut others, now) = (Others::new(budget.charge(0)), Instant::now());
+        let (mut others, now) = (OtherNodes::new(budget.charge(0)), Instant::now());
         others.hear(from(ONE, 1), 1, now);
         others.pause();
         for number in 1..=4 {
-            assert!(matches!(others.take((ONE, number), "c", What::Bye, PIECE - size_of::<Held>()), Turn::Later(1)));
+            assert!(matches!(
+                others.take((ONE, number), "c", What::Bye, PIECE - size_of::<HeldMessage>()),
+                Turn::Later(1)
+            ));
         }
         assert!(matches!(others.take((ONE, 5), "c", What::Bye, 1), Turn::TooMuch(1)));
         assert!((4 * PIECE..5 * PIECE).contains(&budget.used()), "{}", budget.used());
@@ -399,7 +402,7 @@ mod tests {
 
     #[test]
     fn who_is_silent_is_forgotten_with_its_connections() {
-        let (mut others, start) = (Others::default(), Instant::now());
+        let (mut others, start) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, start);
         others.count(ONE, 5, start);
         let later = start + Duration::from_secs(8);
@@ -416,13 +419,13 @@ mod tests {
 
     #[test]
     fn a_node_that_has_left_does_not_come_back_by_what_it_said_before() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, now);
         others.count(ONE, 5, now);
         assert_eq!([others.leave(ONE), others.leave(ONE), others.leave(TWO)], [true, false, false]);
         // A message that another way has brought later is delivered as any other.
         assert_eq!(
-            others.hear(Sender { said: Said { number: 9, is_message: true }, ..from(ONE, 1) }, 1, now),
+            others.hear(NodeSender { sequence: Sequence { number: 9, is_message: true }, ..from(ONE, 1) }, 1, now),
             Freshness::Fresh
         );
         others.count(ONE, 5, now);
@@ -433,19 +436,19 @@ mod tests {
 
     #[test]
     fn a_node_that_was_silent_is_asked_for_what_it_has_said_since_it_was_heard() {
-        let (mut others, start) = (Others::default(), Instant::now());
-        let said = |number| Sender { said: Said { number, is_message: false }, ..from(ONE, 1) };
-        others.hear(said(5), 1, start);
+        let (mut others, start) = (OtherNodes::default(), Instant::now());
+        let sequence = |number| NodeSender { sequence: Sequence { number, is_message: false }, ..from(ONE, 1) };
+        others.hear(sequence(5), 1, start);
         let later = start + Duration::from_secs(12);
         others.expire(Duration::from_secs(10), later);
-        assert_eq!(others.hear(said(9), 1, later), Freshness::Behind);
+        assert_eq!(others.hear(sequence(9), 1, later), Freshness::Behind);
         assert_eq!((others.gaps(), others.ids()), (vec![(ONE, Gap { pause: 1, after: 5 })], vec![ONE]));
     }
 
     #[test]
     fn a_storm_of_gaps_writes_only_so_many_lines() {
-        let (mut others, start) = (Others::default(), Instant::now());
-        let lines = |others: &mut Others, now| (0..100).filter(|_| others.is_warning_due(now)).count();
+        let (mut others, start) = (OtherNodes::default(), Instant::now());
+        let lines = |others: &mut OtherNodes, now| (0..100).filter(|_| others.is_warning_due(now)).count();
         assert_eq!(lines(&mut others, start), 16);
         assert_eq!(lines(&mut others, start + Duration::from_secs(9)), 0);
         assert_eq!(lines(&mut others, start + Duration::from_secs(10)), 16);
@@ -453,7 +456,7 @@ mod tests {
 
     #[test]
     fn who_was_heard_lately_is_told_from_who_was_not() {
-        let (mut others, start) = (Others::default(), Instant::now());
+        let (mut others, start) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, start);
         others.hear(from(TWO, 1), 1, start + Duration::from_secs(2));
         assert_eq!(others.heard_since(Duration::from_secs(4), start + Duration::from_secs(5)), [TWO]);
@@ -461,7 +464,7 @@ mod tests {
 
     #[test]
     fn invented_servers_take_only_so_much_room() {
-        let (mut others, now) = (Others::default(), Instant::now());
+        let (mut others, now) = (OtherNodes::default(), Instant::now());
         for nth in 0..2 * MOST as u128 {
             others.hear(from(NodeId(nth.to_be_bytes()), 1), 1, now);
         }

@@ -7,30 +7,30 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::super::draft::{Arrival, What};
-use super::super::envelope;
-use super::super::parcel::Parcel;
-use super::super::seam::{Exchange, Inbox, Link, LinkError};
+use super::super::broker::{EnvelopeSink, Exchange, Link, LinkError};
+use super::super::draft::{Decoded, What};
+use super::super::envelope::Envelope;
+use super::super::native;
 use super::links::{KEY, SERVERS};
 use crate::lock::lock;
 
 /// A broker, with a line to each server, and an adversary who may publish on it.
 #[derive(Debug, Default)]
-pub(super) struct Bus {
-    lines: [Mutex<Line>; SERVERS],
+pub(super) struct FaultyBroker {
+    lines: [Mutex<BrokerPath>; SERVERS],
     /// Some line works again, or has ended.
     changed: watch::Sender<u64>,
     /// Since when every line works; none while one does not.
     calm_since: Mutex<Option<Instant>>,
     /// The last envelopes, which the adversary has recorded.
-    tape: Mutex<VecDeque<Parcel>>,
+    tape: Mutex<VecDeque<Envelope>>,
     /// When the message with a text was published.
     published: Mutex<HashMap<String, Instant>>,
 }
 
 /// The way between one server and the broker.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct BrokerPath {
     open: Option<Open>,
     /// How many links there were.
     links: u64,
@@ -39,13 +39,13 @@ pub(super) struct Line {
     is_stalled: bool,
     is_delayed: bool,
     /// The envelopes on their way to the server, each with its link: also over links that are gone.
-    late: Vec<(u64, Inbox, Parcel)>,
+    late: Vec<(u64, EnvelopeSink, Envelope)>,
     /// How many of the next envelopes the adversary withholds from the server, and those that it has.
     withholds: usize,
-    withheld: Vec<Parcel>,
+    withheld: Vec<Envelope>,
 }
 
-impl Line {
+impl BrokerPath {
     fn works(&self) -> bool {
         let is_free = !(self.is_refused || self.is_stalled || self.is_delayed) && self.withholds == 0;
         self.open.is_some() && self.next == Fate::Taken && is_free
@@ -54,7 +54,7 @@ impl Line {
 
 #[derive(Debug)]
 pub(super) struct Open {
-    inbox: Inbox,
+    sink: EnvelopeSink,
     channels: HashSet<Arc<str>>,
 }
 
@@ -69,13 +69,13 @@ pub(super) enum Fate {
     Unconfirmed,
 }
 
-impl Bus {
+impl FaultyBroker {
     /// Since when every line works.
     pub(super) fn calm_since(&self) -> Option<Instant> {
         *lock(&self.calm_since)
     }
 
-    fn line(&self, server: usize) -> MutexGuard<'_, Line> {
+    fn line(&self, server: usize) -> MutexGuard<'_, BrokerPath> {
         lock(&self.lines[server])
     }
 
@@ -117,7 +117,7 @@ impl Bus {
             let mut late = std::mem::take(&mut self.line(server).late);
             // What the last link brings has overtaken what former ones bring.
             late.sort_by_key(|(link, ..)| Reverse(*link));
-            late.iter().for_each(|(_, inbox, parcel)| inbox.receive(&parcel.channel, &parcel.payload));
+            late.iter().for_each(|(_, sink, envelope)| sink.receive(&envelope.channel, &envelope.payload));
         }
     }
 
@@ -136,9 +136,9 @@ impl Bus {
         lock(&self.published).get(text).copied()
     }
 
-    fn note_published(&self, Parcel { channel, payload }: &Parcel) {
-        let mut readings = [None, Some(KEY.as_bytes())].into_iter().map(|key| envelope::read(channel, payload, key));
-        let Some(Arrival { what: What::Broadcast { messages, .. }, .. }) = readings.find_map(Result::ok) else {
+    fn note_published(&self, Envelope { channel, payload }: &Envelope) {
+        let mut readings = [None, Some(KEY.as_bytes())].into_iter().map(|key| native::read(channel, payload, key));
+        let Some(Decoded { what: What::Broadcast { messages, .. }, .. }) = readings.find_map(Result::ok) else {
             return;
         };
         for text in messages.iter().filter_map(|message| message.text().ok()) {
@@ -146,28 +146,28 @@ impl Bus {
         }
     }
 
-    fn carry(&self, parcel: &Parcel) {
-        self.note_published(parcel);
+    fn carry(&self, envelope: &Envelope) {
+        self.note_published(envelope);
         let mut tape = lock(&self.tape);
-        tape.push_back(parcel.clone());
+        tape.push_back(envelope.clone());
         let surplus = tape.len().saturating_sub(TAPE);
         tape.drain(..surplus);
         drop(tape);
-        (0..SERVERS).for_each(|server| self.carry_to(server, parcel));
+        (0..SERVERS).for_each(|server| self.carry_to(server, envelope));
     }
 
-    fn carry_to(&self, server: usize, parcel: &Parcel) {
+    fn carry_to(&self, server: usize, envelope: &Envelope) {
         let mut line = self.line(server);
-        let Some(open) = line.open.as_ref().filter(|open| open.channels.contains(&parcel.channel)) else { return };
-        let (link, inbox) = (line.links, open.inbox.clone());
+        let Some(open) = line.open.as_ref().filter(|open| open.channels.contains(&envelope.channel)) else { return };
+        let (link, sink) = (line.links, open.sink.clone());
         if line.withholds > 0 {
             line.withholds -= 1;
-            line.withheld.push(parcel.clone());
+            line.withheld.push(envelope.clone());
         } else if line.is_delayed {
-            line.late.push((link, inbox, parcel.clone()));
+            line.late.push((link, sink, envelope.clone()));
         } else {
             drop(line);
-            inbox.receive(&parcel.channel, &parcel.payload);
+            sink.receive(&envelope.channel, &envelope.payload);
         }
     }
 
@@ -177,11 +177,11 @@ impl Bus {
     pub(super) fn replay(&self, nth: usize, on_another: Option<usize>) {
         let tape: Vec<_> = lock(&self.tape).iter().cloned().collect();
         let Some(last) = tape.len().checked_sub(1) else { return };
-        let mut parcel = tape[nth.min(last)].clone();
+        let mut envelope = tape[nth.min(last)].clone();
         if let Some(other) = on_another {
-            parcel.channel = tape[other.min(last)].channel.clone();
+            envelope.channel = tape[other.min(last)].channel.clone();
         }
-        (0..SERVERS).for_each(|server| self.carry_to(server, &parcel));
+        (0..SERVERS).for_each(|server| self.carry_to(server, &envelope));
     }
 
     /// Publishes all recorded envelopes again, in their order or the other way round.
@@ -190,7 +190,7 @@ impl Bus {
         if is_reversed {
             tape.reverse();
         }
-        tape.iter().for_each(|parcel| (0..SERVERS).for_each(|server| self.carry_to(server, parcel)));
+        tape.iter().for_each(|envelope| (0..SERVERS).for_each(|server| self.carry_to(server, envelope)));
     }
 
     /// Keeps the next envelopes from a server.
@@ -204,11 +204,11 @@ impl Bus {
         self.line(server).withholds = 0;
         self.note_change();
         let withheld = std::mem::take(&mut self.line(server).withheld);
-        withheld.iter().rev().for_each(|parcel| self.carry_to(server, parcel));
+        withheld.iter().rev().for_each(|envelope| self.carry_to(server, envelope));
     }
 
     /// Returns when the condition is true of a line.
-    async fn until(&self, server: usize, is_so: impl Fn(&Line) -> bool) {
+    async fn until(&self, server: usize, is_so: impl Fn(&BrokerPath) -> bool) {
         let mut changed = self.changed.subscribe();
         while !is_so(&self.line(server)) {
             changed.changed().await.expect("its sender is here");
@@ -219,19 +219,19 @@ impl Bus {
 /// The exchange of one server.
 #[derive(Debug)]
 pub(super) struct Way {
-    pub(super) bus: Arc<Bus>,
+    pub(super) bus: Arc<FaultyBroker>,
     pub(super) server: usize,
 }
 
 impl Exchange for Way {
     type Link = Strand;
 
-    async fn connect(&self, inbox: Inbox) -> Result<Strand, LinkError> {
+    async fn connect(&self, sink: EnvelopeSink) -> Result<Strand, LinkError> {
         let mut line = self.bus.line(self.server);
         if line.is_refused {
             return Err("refused".into());
         }
-        line.open = Some(Open { inbox, channels: HashSet::new() });
+        line.open = Some(Open { sink, channels: HashSet::new() });
         line.next = Fate::Taken;
         line.links += 1;
         let number = line.links;
@@ -244,18 +244,18 @@ impl Exchange for Way {
 /// A link.
 #[derive(Debug)]
 pub(super) struct Strand {
-    bus: Arc<Bus>,
+    bus: Arc<FaultyBroker>,
     server: usize,
     number: u64,
 }
 
 impl Strand {
-    fn is_over(&self, line: &Line) -> bool {
+    fn is_over(&self, line: &BrokerPath) -> bool {
         line.links != self.number || line.open.is_none()
     }
 
     /// Waits while nothing goes over it, and does something then.
-    async fn act<T>(&self, act: impl FnOnce(&mut Line) -> T) -> Result<T, LinkError> {
+    async fn act<T>(&self, act: impl FnOnce(&mut BrokerPath) -> T) -> Result<T, LinkError> {
         self.bus.until(self.server, |line| !line.is_stalled || self.is_over(line)).await;
         let mut line = self.bus.line(self.server);
         if self.is_over(&line) { Err("it is over".into()) } else { Ok(act(&mut line)) }
@@ -263,14 +263,14 @@ impl Strand {
 }
 
 impl Link for Strand {
-    async fn publish(&self, parcels: Vec<Parcel>) -> Result<(), LinkError> {
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), LinkError> {
         let fate = self.act(|line| std::mem::take(&mut line.next)).await?;
         let arriving = match fate {
-            Fate::Taken | Fate::Unconfirmed => parcels.len(),
-            Fate::HalfLost => parcels.len() / 2,
+            Fate::Taken | Fate::Unconfirmed => envelopes.len(),
+            Fate::HalfLost => envelopes.len() / 2,
             Fate::Lost => 0,
         };
-        parcels[..arriving].iter().for_each(|parcel| self.bus.carry(parcel));
+        envelopes[..arriving].iter().for_each(|envelope| self.bus.carry(envelope));
         if fate == Fate::Taken { Ok(()) } else { Err("the broker did not confirm it".into()) }
     }
 

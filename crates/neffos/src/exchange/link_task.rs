@@ -1,7 +1,9 @@
-//! The task that keeps a link: opens it, subscribes, publishes, probes, and opens the next one when it is lost.
+//! The task of a node's broker link. It opens the link, subscribes, publishes and probes, and opens the next link when this one is
+//! lost.
 //!
-//! A link begins with all subscriptions. Then the other servers are greeted, and messages wait until all who were there before
-//! are there again, or a moment has passed: what was kept through an outage is of use only to those who hear it.
+//! A link begins with all subscriptions. Then the node greets the other nodes. Its messages are held until all nodes that were
+//! known before hear it again, for a moment at most: messages that were queued during an outage are of use only to nodes that hear
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,21 +11,21 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, interval, sleep, timeout};
 
-use super::draft::{Draft, Said, Stamp};
-use super::envelope::Body;
-use super::gate::Order;
+use super::broker::{EnvelopeSink, Exchange, Link, LinkError};
+use super::draft::{Draft, Sequence, Stamp};
+use super::envelope::Envelope;
+use super::native::Body;
 use super::node::Node;
-use super::parcel::Parcel;
+use super::replays::Order;
 use super::seal::Seals;
-use super::seam::{Exchange, Inbox, Link, LinkError};
 use super::status::{LinkState, Situation};
 
-/// Keeps `node` linked, for ever.
-pub(super) async fn keep<E: Exchange>(node: Arc<Node>, exchange: E) {
+/// Keeps `node` linked. Never ends.
+pub(super) async fn run<E: Exchange>(node: Arc<Node>, exchange: E) {
     let (mut tries, mut seals) = (0, Seals::new(Instant::now()));
     loop {
         let number = node.next_link();
-        let opened = timeout(CONNECT_PATIENCE, exchange.connect(Inbox::new(&node, number))).await;
+        let opened = timeout(CONNECT_PATIENCE, exchange.connect(EnvelopeSink::new(&node, number))).await;
         let fault = match opened {
             Err(_) => "the broker does not answer".into(),
             Ok(Err(fault)) => fault,
@@ -49,12 +51,12 @@ fn pause(tries: u32, dice: f64) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_PAUSE).mul_f64(dice)
 }
 
-/// One link's life; returns why it is over.
+/// Runs one link. Returns why it ended.
 async fn live<L: Link>((node, number): (&Arc<Node>, u32), link: &L, seals: &mut Seals) -> LinkError {
     let needed = node.state().interest.link_up();
     let work = async {
         let mut fresh = Vec::new();
-        // Those who come meanwhile have their turn later: there may always be more.
+        // Channels that are added meanwhile are subscribed to later: more may follow without end.
         for _ in 0..needed.div_ceil(MOST_WISHES) {
             fresh.extend(subscribe(node, link).await?.unwrap_or_default());
         }
@@ -62,27 +64,30 @@ async fn live<L: Link>((node, number): (&Arc<Node>, u32), link: &L, seals: &mut 
         node.request_resends();
         node.situation.send_modify(|now| *now = Situation::now(LinkState::Resuming, now.fault.take()));
         let publisher = Publisher { node, link, number, seals };
-        tokio::try_join!(subscriptions(node, link, fresh), publisher.run(), watch(node, number))
+        tokio::try_join!(subscriptions(node, link, fresh), publisher.publish(), watch(node, number))
     };
     tokio::select! {
         biased;
-        // First what the link has done, then that it is over: so what it has done counts.
+        // The results of the link come before its end, so that they count.
         Err(fault) = work => fault,
         fault = link.closed() => fault,
     }
 }
 
-/// Confirms what was subscribed to, `fresh` to begin with, and tells the broker what has changed since.
+/// Confirms subscriptions, `fresh` first, and tells the broker about later changes.
 async fn subscriptions<L: Link>(node: &Node, link: &L, mut fresh: Vec<Arc<str>>) -> Result<(), LinkError> {
     if !link.confirms_everywhere() {
-        // Those who were greeted make themselves known.
+        // The nodes that were greeted answer.
         sleep(ACQUAINTANCE).await;
     }
     loop {
         if !fresh.is_empty() && !link.confirms_everywhere() {
-            node.sign_of_others().await;
+            node.hear_from_other_nodes().await;
         }
-        node.state().interest.confirm(&fresh);
+        // In parts: envelopes that arrive wait for the lock.
+        for part in fresh.chunks(MOST_WISHES) {
+            node.state().interest.confirm(part);
+        }
         let changed = node.wishes_changed.notified();
         fresh = match subscribe(node, link).await? {
             Some(fresh) => fresh,
@@ -94,7 +99,7 @@ async fn subscriptions<L: Link>(node: &Node, link: &L, mut fresh: Vec<Arc<str>>)
     }
 }
 
-/// Tells the broker what has changed: which channels are subscribed to from now on; none when nothing has changed.
+/// Tells the broker what has changed. Returns the channels that are subscribed to now, or none when nothing has changed.
 async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<Option<Vec<Arc<str>>>, LinkError> {
     let wishes = node.state().interest.wishes(MOST_WISHES);
     if wishes.is_empty() {
@@ -118,10 +123,10 @@ struct Publisher<'a, L> {
 }
 
 impl<L: Link> Publisher<'_, L> {
-    async fn run(mut self) -> Result<(), LinkError> {
+    async fn publish(mut self) -> Result<(), LinkError> {
         let Self { node, link, .. } = self;
         loop {
-            // What is handed to a link that is over is lost; what still waits is not.
+            // Messages that are handed to a link that has ended are lost; queued ones are not.
             if let Some(fault) = link.closed().now_or_never() {
                 return Err(fault);
             }
@@ -131,10 +136,10 @@ impl<L: Link> Publisher<'_, L> {
                 changed.await;
                 continue;
             }
-            let parcels = self.parcels(batch.drafts);
+            let envelopes = self.envelopes(batch.drafts);
             // This future may be dropped meanwhile.
-            let handed = node.hand(parcels.len());
-            within("the broker takes no messages", link.publish(parcels)).await?;
+            let handed = node.hand(envelopes.len());
+            within("the broker takes no messages", link.publish(envelopes)).await?;
             handed.taken();
             if let Some(probe) = batch.probe {
                 node.probe_published(probe);
@@ -142,31 +147,32 @@ impl<L: Link> Publisher<'_, L> {
         }
     }
 
-    /// What is handed to the link. Its messages are kept for nodes that miss them.
-    fn parcels(&mut self, drafts: Vec<(Draft, Said)>) -> Vec<Parcel> {
-        let parcels: Vec<_> = drafts.into_iter().filter_map(|(draft, said)| self.parcel(draft, said)).collect();
-        self.node.keep(parcels.iter().filter_map(|(parcel, number)| Some(((*number)?, parcel))));
-        parcels.into_iter().map(|(parcel, _)| parcel).collect()
+    /// Seals drafts for the link, and keeps the messages among them for nodes that miss them.
+    fn envelopes(&mut self, drafts: Vec<(Draft, Sequence)>) -> Vec<Envelope> {
+        let envelopes: Vec<_> =
+            drafts.into_iter().filter_map(|(draft, sequence)| self.envelope(draft, sequence)).collect();
+        self.node.keep(envelopes.iter().filter_map(|(envelope, number)| Some(((*number)?, envelope))));
+        envelopes.into_iter().map(|(envelope, _)| envelope).collect()
     }
 
     /// A draft as it is published, with its number if it is a message that may be resent. None when the broker would not take it.
-    fn parcel(&mut self, draft: Draft, said: Said) -> Option<(Parcel, Option<u64>)> {
-        let is_numbered = draft.stamp == Stamp::Envelope && said.is_message;
-        let parcel = self.node.sealed(draft, said, self.number, self.seals);
-        if let Some(fault) = self.link.refusal(&parcel) {
+    fn envelope(&mut self, draft: Draft, sequence: Sequence) -> Option<(Envelope, Option<u64>)> {
+        let is_numbered = draft.stamp == Stamp::Envelope && sequence.is_message;
+        let envelope = self.node.sealed(draft, sequence, self.number, self.seals);
+        if let Some(fault) = self.link.refusal(&envelope) {
             self.node.state().tallies.refused += 1;
-            tracing::warn!(channel = &*parcel.channel, %fault, "dropped a message for the other servers");
+            tracing::warn!(channel = &*envelope.channel, %fault, "dropped a message for the other servers");
             return None;
         }
-        Some((parcel, is_numbered.then_some(said.number)))
+        Some((envelope, is_numbered.then_some(sequence.number)))
     }
 }
 
-/// Sees that something comes back, waits for the other servers, lets messages go, and then sees to it that they arrive.
+/// Waits for a probe and for the other nodes, opens the queue, and then sends probes.
 async fn watch(node: &Arc<Node>, number: u32) -> Result<(), LinkError> {
     back(node, node.first_probe()).await?;
-    // Who is not back by then may be gone.
-    timeout(OTHERS_PATIENCE, node.others_are_back(number)).await.ok();
+    // A node that is not back by then may be gone.
+    timeout(OTHERS_PATIENCE, node.other_nodes_are_back(number)).await.ok();
     node.queue().open();
     node.queue_changed.notify_one();
     node.situation.send_replace(Situation::now(LinkState::Up, None));
@@ -182,14 +188,15 @@ async fn watch(node: &Arc<Node>, number: u32) -> Result<(), LinkError> {
         }
         returned(node, node.probe()).await?;
         if is_alive_due {
-            // Only now: after this node stood still, what the others said meanwhile has come before the probe, or the link is over.
+            // Only after the probe: if this node stood still, the envelopes of other nodes have come before the probe, or the link
+            // has ended.
             node.forget_silent();
         }
     }
     Ok(())
 }
 
-/// Waits for a probe. How long it waits to be published is a matter of the queue; from then on it must come back.
+/// Waits for a probe. It may be queued for any time; once published, it must come back soon.
 async fn returned(node: &Node, probe: u64) -> Result<(), LinkError> {
     node.until_published(probe).await;
     back(node, probe).await
@@ -205,18 +212,18 @@ async fn within<T>(fault: &str, call: impl Future<Output = Result<T, LinkError>>
 }
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a broker may take for anything, and a probe for its way.
+/// How long a broker may take for a call, and a probe until it is back.
 const LINK_PATIENCE: Duration = Duration::from_secs(3);
-/// How long messages are kept for servers that were there before. Longer than the longest pause, with time to dial: those who
-/// have lost the same broker are back by then.
+/// How long messages are held for nodes that were known before. That is longer than the longest pause and a dial: nodes that lost
+/// the same broker are back by then.
 const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
-/// How long those who are there already may take to answer a greeting, where the broker does not confirm everywhere.
+/// How long other nodes may take to answer a greeting, where the broker does not confirm everywhere.
 const ACQUAINTANCE: Duration = Duration::from_millis(100);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// How many probes there are for each word to the others that this server lives.
+/// Every so many probes, the node tells the other nodes that it lives.
 const BEATS_PER_ALIVE: u32 = 3;
-/// The longest that the first try waits, and that any does. A link that was just cut is soon back: what others publish until
-/// then is missed.
+/// How long the first try waits at most, and how long any does. A link that was just cut is soon back, and messages that are
+/// published before are missed.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// About how many channels the broker is told at once.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::draft::{Sender, What};
+use super::draft::{NodeSender, What};
 use super::node_id::NodeId;
 use super::seal::Seal;
 use crate::budget::Charge;
@@ -31,8 +31,8 @@ pub(super) enum Order {
 
 /// A signed envelope that waits for the proof of its sender.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) from: Sender,
+pub(super) struct HeldEnvelope {
+    pub(super) from: NodeSender,
     pub(super) channel: Arc<str>,
     pub(super) what: What,
     pub(super) size: usize,
@@ -40,7 +40,7 @@ pub(super) struct Held {
 
 /// What to do with an envelope.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ReplayVerdict {
     Accept,
     /// Hold it until its sender has proved itself.
     Hold,
@@ -48,7 +48,7 @@ pub(super) enum Verdict {
     Drop,
 }
 
-/// What became of an envelope that was to be held.
+/// The result of holding an envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Holding {
     /// Challenge its sender: it is the first one.
@@ -58,16 +58,16 @@ pub(super) enum Holding {
     Dropped,
 }
 
-/// What a proof sets free.
+/// The envelopes that a proof releases.
 #[derive(Debug, Default)]
-pub(super) struct Admission {
-    pub(super) envelopes: Vec<Held>,
+pub(super) struct Proven {
+    pub(super) envelopes: Vec<HeldEnvelope>,
     /// How many envelopes were dropped: they had been accepted before, or were too old.
     pub(super) dropped: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct ReplayGuard {
     start: Instant,
     linked: Instant,
     order: Order,
@@ -93,11 +93,11 @@ struct Known {
 #[derive(Debug)]
 struct Unproven {
     nonce: u64,
-    held: Vec<Held>,
+    held: Vec<HeldEnvelope>,
     bytes: usize,
 }
 
-impl Gate {
+impl ReplayGuard {
     pub(super) fn new(now: Instant, charge: Charge) -> Self {
         Self {
             start: now,
@@ -111,25 +111,25 @@ impl Gate {
         }
     }
 
-    /// A new broker link. Envelopes that an earlier one brought are of no use any more: they are requested again.
+    /// A new broker link. Held envelopes of an earlier one are dropped, because their messages are requested again.
     pub(super) fn link_up(&mut self, order: Order, now: Instant) {
         (self.linked, self.order) = (now, order);
         self.unproven.clear();
         self.set_held(0);
     }
 
-    pub(super) fn screen(&mut self, id: NodeId, seal: Seal, now: Instant) -> Verdict {
+    pub(super) fn screen(&mut self, id: NodeId, seal: Seal, now: Instant) -> ReplayVerdict {
         let now = self.clock(now);
-        let Some(known) = self.known.get_mut(&id) else { return Verdict::Hold };
+        let Some(known) = self.known.get_mut(&id) else { return ReplayVerdict::Hold };
         if !known.is_new(seal, self.order) {
-            return Verdict::Drop;
+            return ReplayVerdict::Drop;
         }
         if self.unproven.contains_key(&id) || known.age(seal, now) > MAX_AGE {
             // The sender's clock may have stood still with its machine, or drifted: the proof tells.
-            return Verdict::Hold;
+            return ReplayVerdict::Hold;
         }
         known.accept(seal, self.order, now);
-        Verdict::Accept
+        ReplayVerdict::Accept
     }
 
     /// Whether an envelope has certainly been accepted before.
@@ -138,8 +138,8 @@ impl Gate {
     }
 
     /// Holds an envelope back. If it is the first one of its sender, `nonce` is the number to challenge it with.
-    pub(super) fn hold(&mut self, envelope: Held, nonce: u64) -> Holding {
-        let (id, size) = (envelope.from.id, envelope.size + size_of::<Held>());
+    pub(super) fn hold(&mut self, envelope: HeldEnvelope, nonce: u64) -> Holding {
+        let (id, size) = (envelope.from.id, envelope.size + size_of::<HeldEnvelope>());
         let is_first = !self.unproven.contains_key(&id);
         if (is_first && self.unproven.len() >= MOST_UNPROVEN)
             || self.held_bytes + size > self.charge.share(16).min(MOST_BYTES)
@@ -162,7 +162,7 @@ impl Gate {
     }
 
     /// Takes a proof: the sender of `seal` has repeated `nonce`. None when no proof with this nonce was asked for.
-    pub(super) fn prove(&mut self, id: NodeId, nonce: u64, seal: Seal, now: Instant) -> Option<Admission> {
+    pub(super) fn prove(&mut self, id: NodeId, nonce: u64, seal: Seal, now: Instant) -> Option<Proven> {
         let unproven = self.take(id, nonce)?;
         if !self.known.contains_key(&id) && self.known.len() >= MOST_KNOWN {
             return None;
@@ -174,7 +174,7 @@ impl Gate {
         let known = self.known.entry(id).or_default();
         known.not_before = oldest;
         known.offset = signed(now).saturating_sub(signed(seal.sealed_at));
-        let mut admission = Admission::default();
+        let mut admission = Proven::default();
         for envelope in unproven.held {
             let seal = envelope.from.seal.unwrap_or_default();
             if seal.sealed_at < oldest || !known.is_new(seal, order) {
@@ -316,27 +316,28 @@ const MOST_WORDS: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::draft::Said;
+    use super::super::draft::Sequence;
     use super::*;
 
     const ONE: NodeId = NodeId([1; 16]);
     const NONCE: u64 = 77;
 
-    fn envelope(serial: u64, sealed_at: u64) -> Held {
-        let from = Sender { id: ONE, epoch: 1, said: Said::default(), seal: Some(Seal { serial, sealed_at }) };
-        Held { from, channel: "c".into(), what: What::Bye, size: 10 }
+    fn envelope(serial: u64, sealed_at: u64) -> HeldEnvelope {
+        let from =
+            NodeSender { id: ONE, epoch: 1, sequence: Sequence::default(), seal: Some(Seal { serial, sealed_at }) };
+        HeldEnvelope { from, channel: "c".into(), what: What::Bye, size: 10 }
     }
 
-    /// Holds an envelope if that is what is to be done with it.
-    fn is_held(gate: &mut Gate, envelope: Held, now: Instant) -> bool {
+    /// Holds an envelope if the verdict says so.
+    fn is_held(gate: &mut ReplayGuard, envelope: HeldEnvelope, now: Instant) -> bool {
         let verdict = gate.screen(envelope.from.id, envelope.from.seal.unwrap(), now);
-        verdict == Verdict::Hold && gate.hold(envelope, NONCE) != Holding::Dropped
+        verdict == ReplayVerdict::Hold && gate.hold(envelope, NONCE) != Holding::Dropped
     }
 
-    /// A gate that has accepted the proof with serial number 10, sealed when the other node was 50 seconds old.
-    fn proven(order: Order) -> (Gate, Instant) {
+    /// A guard that has accepted the proof with serial number 10, sealed when the other node was 50 seconds old.
+    fn proven(order: Order) -> (ReplayGuard, Instant) {
         let now = Instant::now();
-        let mut gate = Gate::new(now, Charge::default());
+        let mut gate = ReplayGuard::new(now, Charge::default());
         gate.link_up(order, now);
         assert!(is_held(&mut gate, envelope(9, 50_000), now));
         let admission = gate.prove(ONE, NONCE, Seal { serial: 10, sealed_at: 50_000 }, now).unwrap();
@@ -344,12 +345,12 @@ mod tests {
         (gate, now)
     }
 
-    fn serials(admission: &Admission) -> Vec<u64> {
+    fn serials(admission: &Proven) -> Vec<u64> {
         admission.envelopes.iter().map(|envelope| envelope.from.seal.unwrap().serial).collect()
     }
 
-    fn is_accepted(gate: &mut Gate, serial: u64, sealed_at: u64, now: Instant) -> bool {
-        gate.screen(ONE, Seal { serial, sealed_at }, now) == Verdict::Accept
+    fn is_accepted(gate: &mut ReplayGuard, serial: u64, sealed_at: u64, now: Instant) -> bool {
+        gate.screen(ONE, Seal { serial, sealed_at }, now) == ReplayVerdict::Accept
     }
 
     #[test]
@@ -383,7 +384,7 @@ mod tests {
     #[test]
     fn envelopes_from_before_the_broker_link_are_dropped_when_their_sender_proves_itself() {
         let start = Instant::now();
-        let mut gate = Gate::new(start, Charge::default());
+        let mut gate = ReplayGuard::new(start, Charge::default());
         let linked = start + Duration::from_secs(3);
         gate.link_up(Order::Total, linked);
         // The other node is 60 seconds old when this one is linked.
@@ -415,7 +416,7 @@ mod tests {
     #[test]
     fn the_log_has_a_warning_every_ten_seconds_at_most() {
         let start = Instant::now();
-        let mut gate = Gate::new(start, Charge::default());
+        let mut gate = ReplayGuard::new(start, Charge::default());
         let due = [0, 1, 9, 10, 19, 21].map(|second| gate.is_warning_due(start + Duration::from_secs(second)));
         assert_eq!(due, [true, false, false, true, false, true]);
     }
@@ -423,7 +424,7 @@ mod tests {
     #[test]
     fn only_the_right_number_is_a_proof_and_it_counts_once() {
         let now = Instant::now();
-        let mut gate = Gate::new(now, Charge::default());
+        let mut gate = ReplayGuard::new(now, Charge::default());
         assert_eq!(gate.hold(envelope(1, 0), NONCE), Holding::First);
         assert_eq!(gate.hold(envelope(2, 0), NONCE), Holding::Another);
         let seal = Seal { serial: 3, sealed_at: 0 };
@@ -436,8 +437,8 @@ mod tests {
     #[test]
     fn a_node_that_does_not_prove_itself_takes_little_room_and_not_for_long() {
         let now = Instant::now();
-        let mut gate = Gate::new(now, Charge::default());
-        let large = |serial| Held { size: 100_000, ..envelope(serial, 0) };
+        let mut gate = ReplayGuard::new(now, Charge::default());
+        let large = |serial| HeldEnvelope { size: 100_000, ..envelope(serial, 0) };
         assert_eq!((1..100).filter(|serial| is_held(&mut gate, large(*serial), now)).count(), 10);
         for nth in 0..2_000_u128 {
             let mut other = envelope(1, 0);
