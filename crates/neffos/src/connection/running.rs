@@ -24,6 +24,11 @@ impl Running {
         Self { message: Some(message), outcome }
     }
 
+    /// There is no handler for the message.
+    pub(super) fn without_handler(message: Box<Message>) -> Self {
+        Self::new(message, Box::pin(std::future::ready(Outcome::Nothing)))
+    }
+
     pub(super) fn message(&self) -> Option<&Message> {
         self.message.as_deref()
     }

@@ -155,6 +155,11 @@ impl Deadlines {
         begins
     }
 
+    /// Whether only the heartbeat has a deadline.
+    pub(super) fn is_waiting_for_nothing(&self) -> bool {
+        matches!(self, Self::Open { waits: None, .. })
+    }
+
     /// Whether such a pause lasts.
     pub(super) fn is_resting(&self) -> bool {
         matches!(self, Self::Open { waits: Some(waits), .. } if waits.resting.is_some())

@@ -35,6 +35,11 @@ impl<W> Session<W> {
         if is_paused { Reading::Paused } else { Reading::On }
     }
 
+    /// Whether nothing but memory would pause reading, until the next frame.
+    pub(crate) fn reads_freely(&self) -> bool {
+        self.inbox.is_empty() && self.deadlines.is_waiting_for_nothing()
+    }
+
     /// Whether nothing more is to be read, since memory is short and the connection holds some of it.
     fn lacks_memory(&mut self, pressure: Pressure, holds_bytes: bool, limits: &SessionLimits) -> bool {
         let holds_some = match pressure {

@@ -63,9 +63,11 @@ impl<W> Session<W> {
 
     /// The next action, when no job runs.
     pub(crate) fn poll_action(&mut self, rules: &impl Rules) -> Option<Action<W>> {
-        let action = self.continue_work(rules);
-        if action.is_some() || self.is_at_work() {
-            return action;
+        if self.is_at_work() {
+            let action = self.continue_work(rules);
+            if action.is_some() || self.is_at_work() {
+                return action;
+            }
         }
         if self.greeting.is_done() {
             self.deadlines.acknowledged();

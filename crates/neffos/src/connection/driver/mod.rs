@@ -73,6 +73,8 @@ struct Driver {
     is_greeted: bool,
     /// The session has work at hand.
     is_at_work: bool,
+    /// The session has no reason to pause reading while memory is not short.
+    reads_freely: bool,
     /// The socket did not take everything when it was last tried.
     was_stuck: bool,
     /// The peer's close frame has come: nothing more will.
@@ -120,6 +122,7 @@ impl Driver {
             violation: None,
             is_greeted: false,
             is_at_work: false,
+            reads_freely: false,
             was_stuck: false,
             peer_closed: false,
             peer_closed_first: false,

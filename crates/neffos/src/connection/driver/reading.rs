@@ -99,6 +99,7 @@ impl Driver {
 
     /// Handles as many frames as this poll still may; returns the rest of `bytes`.
     fn handle_frames<'a>(&mut self, mut bytes: &'a [u8], mut arrived: usize) -> &'a [u8] {
+        self.reads_freely = false;
         let mut received = Received::default();
         loop {
             match self.next_frame(&mut bytes, &mut arrived, &mut received) {

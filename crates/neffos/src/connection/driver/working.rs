@@ -22,8 +22,6 @@ use crate::websocket::{self, CloseCode, CloseFrame, Role};
 pub(super) enum Job {
     /// The handler of an event.
     Handler(Running),
-    /// There is no handler for this event.
-    NoHandler(Option<Box<Message>>),
     /// `on_connect`.
     Admission(OutcomeFuture),
     /// `on_disconnect`.
@@ -42,9 +40,11 @@ enum Done {
 impl Driver {
     /// Carries out the action that must not wait for handlers; true when there was one.
     pub(super) fn poll_urgent(&mut self) -> bool {
-        if self.is_greeted {
-            return false;
-        }
+        !self.is_greeted && self.poll_greeting()
+    }
+
+    #[cold]
+    fn poll_greeting(&mut self) -> bool {
         let action = {
             let mut session = self.peer.session();
             self.is_greeted = session.is_greeted();
@@ -58,13 +58,18 @@ impl Driver {
         let is_job = self.job.is_some();
         let mut next = match is_job {
             true => self.poll_job(cx),
-            false => Poll::Ready(self.ask_session(|session, hub| session.poll_action(hub))),
+            false => Poll::Ready(self.next_action()),
         };
         let mut did_something = is_job && next.is_ready();
         while let Poll::Ready(Some(action)) = next {
             did_something = true;
-            self.perform(action);
-            next = self.poll_job(cx);
+            next = match action {
+                Action::Run(namespace, message) => self.run(namespace, message, cx),
+                other => {
+                    self.perform(other);
+                    self.poll_job(cx)
+                }
+            };
         }
         self.note_job();
         // `on_connect` may have decided.
@@ -86,10 +91,7 @@ impl Driver {
         let done = ready!(job.poll(cx));
         self.job = None;
         Poll::Ready(match done {
-            Done::Handler(message, outcome) => {
-                self.peer.report_panic(&message, &outcome);
-                self.ask_session(|session, hub| session.handle_handler_done(message, outcome, hub))
-            }
+            Done::Handler(message, outcome) => self.handle_handler_done(message, outcome),
             Done::Admission(outcome) => self.handle_admission(outcome),
             Done::Waited(claim) => {
                 if let Some(claim) = claim {
@@ -98,6 +100,40 @@ impl Driver {
                 self.continue_work()
             }
         })
+    }
+
+    /// Runs a handler. Most are done at once: only a handler that waits becomes a job.
+    fn run(
+        &mut self,
+        namespace: Arc<str>,
+        message: Box<Message>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Action<Waiter>>> {
+        let mut running = match self.start(namespace, message) {
+            Ok(running) => running,
+            Err(message) => return Poll::Ready(self.handle_handler_done(message, Outcome::Nothing)),
+        };
+        match running.poll_unpin(cx) {
+            Poll::Ready((message, outcome)) => Poll::Ready(self.handle_handler_done(message, outcome)),
+            Poll::Pending => {
+                self.job = Some(Job::Handler(running));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn handle_handler_done(&mut self, message: Box<Message>, outcome: Outcome) -> Option<Action<Waiter>> {
+        self.peer.report_panic(&message, &outcome);
+        self.ask_session(|session, hub| session.handle_handler_done(message, outcome, hub))
+    }
+
+    /// The next action when no job runs. Without one, the driver notes whether it may read on without asking.
+    fn next_action(&mut self) -> Option<Action<Waiter>> {
+        let mut session = self.peer.session();
+        let action = session.poll_action(&**self.peer.hub());
+        self.is_at_work = session.is_at_work();
+        self.reads_freely = action.is_none() && session.reads_freely();
+        action
     }
 
     fn continue_work(&mut self) -> Option<Action<Waiter>> {
@@ -141,8 +177,8 @@ impl Driver {
         match action {
             Action::Answer(answer) => self.answer(answer),
             Action::Run(namespace, message) => {
-                let started = self.peer.hub().app.start(&self.peer, namespace, self.asked_by_peer(message));
-                self.job = Some(started.map_or_else(|message| Job::NoHandler(Some(message)), Job::Handler));
+                let running = self.start(namespace, message).unwrap_or_else(Running::without_handler);
+                self.job = Some(Job::Handler(running));
             }
             Action::Reach(namespace, room) => self.job = self.reach(namespace, room),
             Action::Settle => self.job = Some(Job::Wait(Box::pin(self.peer.settled().map(|()| None)))),
@@ -165,10 +201,11 @@ impl Driver {
         Some(Job::Wait(Box::pin(self.peer.clone().reach(namespace, room))))
     }
 
-    /// A broadcast of an ask keeps its token for others than this connection.
-    fn asked_by_peer(&self, mut message: Box<Message>) -> Box<Message> {
+    /// Starts a handler. When there is none, the message comes back.
+    fn start(&self, namespace: Arc<str>, mut message: Box<Message>) -> Result<Running, Box<Message>> {
+        // The token goes to this connection alone when the handler broadcasts the ask.
         message.set_asker(self.peer.key());
-        message
+        self.peer.hub().app.start(&self.peer, namespace, message)
     }
 
     fn answer(&self, ReplyAndClose { reply, close }: ReplyAndClose) {
@@ -233,10 +270,6 @@ impl Job {
                 let (message, outcome) = ready!(running.poll_unpin(cx));
                 Done::Handler(message, outcome)
             }
-            Self::NoHandler(message) => {
-                let message = message.take().expect("a job is not polled after its end");
-                Done::Handler(message, Outcome::Nothing)
-            }
             Self::Admission(hook) => Done::Admission(ready!(hook.poll_unpin(cx))),
             Self::Farewell(hook) => {
                 ready!(hook.poll_unpin(cx));
@@ -250,7 +283,6 @@ impl Job {
     fn size(&self) -> usize {
         match self {
             Self::Handler(running) => running.message().map_or(0, session::event_size),
-            Self::NoHandler(message) => message.as_deref().map_or(0, session::event_size),
             Self::Admission(_) | Self::Farewell(_) | Self::Wait(_) => 0,
         }
     }
