@@ -68,21 +68,21 @@ impl Shedder {
     }
 
     /// Those that hold most, the largest first.
-    async fn largest(&self) -> Vec<Holding> {
+    async fn largest(&self) -> Vec<HeldMemory> {
         let sources: Vec<_> = self.budget.sources().iter().filter_map(std::sync::Weak::upgrade).collect();
         let mut largest = BinaryHeap::new();
         for holders in sources.into_iter().flat_map(Source::walk) {
-            holders.into_iter().for_each(|holder| keep(&mut largest, Holding { bytes: holder.held(), holder }));
+            holders.into_iter().for_each(|holder| keep(&mut largest, HeldMemory { bytes: holder.held(), holder }));
             yield_now().await;
         }
         largest.into_sorted_vec().into_iter().map(|Reverse(held)| held).collect()
     }
 
     /// Closes as many as it takes.
-    async fn close(&mut self, largest: Vec<Holding>) {
+    async fn close(&mut self, largest: Vec<HeldMemory>) {
         let mut expected = self.budget.used();
         let mut closed = 0;
-        for Holding { bytes, holder } in largest {
+        for HeldMemory { bytes, holder } in largest {
             if expected < self.budget.thresholds.relieved {
                 break;
             }
@@ -117,13 +117,13 @@ impl Drop for Shedder {
 }
 
 /// A connection and how much it holds.
-struct Holding {
+struct HeldMemory {
     bytes: usize,
     holder: Arc<dyn Holder>,
 }
 
 /// Keeps the largest, the smallest of which is on top.
-fn keep(largest: &mut BinaryHeap<Reverse<Holding>>, held: Holding) {
+fn keep(largest: &mut BinaryHeap<Reverse<HeldMemory>>, held: HeldMemory) {
     if held.bytes < LEAST_HELD {
         return;
     }
@@ -136,25 +136,25 @@ fn keep(largest: &mut BinaryHeap<Reverse<Holding>>, held: Holding) {
     }
 }
 
-impl Ord for Holding {
+impl Ord for HeldMemory {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.bytes.cmp(&other.bytes)
     }
 }
 
-impl PartialOrd for Holding {
+impl PartialOrd for HeldMemory {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Holding {
+impl PartialEq for HeldMemory {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes
     }
 }
 
-impl Eq for Holding {}
+impl Eq for HeldMemory {}
 
 /// Between two looks at all connections, the task rests for so many times as long as the last look took, within these bounds.
 const RESTS: u32 = 10;

@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use super::ask::Request;
 use super::peer::Peer;
 use crate::error::Error;
-use crate::message::{Cause, Message};
+use crate::message::{Initiator, Message};
 use crate::session::{ChangeStep, MembershipChange, Outcome, check_name};
 use crate::time_limit;
 
@@ -42,7 +42,12 @@ pub(crate) async fn join(peer: &Arc<Peer>, namespace: &Arc<str>, room: &str) -> 
     Ok(room)
 }
 
-pub(crate) async fn leave(peer: &Arc<Peer>, namespace: &Arc<str>, room: &Arc<str>, cause: Cause) -> Result<(), Error> {
+pub(crate) async fn leave(
+    peer: &Arc<Peer>,
+    namespace: &Arc<str>,
+    room: &Arc<str>,
+    cause: Initiator,
+) -> Result<(), Error> {
     check_open(peer)?;
     if !peer.session().membership().is_joined(namespace, room) {
         return Err(Error::bad_room());

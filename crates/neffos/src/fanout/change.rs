@@ -8,26 +8,26 @@ use super::index::Index;
 use super::{Audience, Member};
 
 /// The namespaces that a connection is in, with their rooms.
-pub(super) type Memberships = Vec<(Arc<str>, Vec<Arc<str>>)>;
+pub(super) type Places = Vec<(Arc<str>, Vec<Arc<str>>)>;
 
 /// A change of the membership of `member`.
 #[derive(Debug)]
-pub(super) struct Change<M> {
+pub(super) struct IndexUpdate<M> {
     pub(super) member: Arc<M>,
-    pub(super) kind: ChangeKind,
+    pub(super) kind: IndexUpdateKind,
     /// Queued for the member in the same step: no later broadcast overtakes the reply or is missed.
     pub(super) reply: Option<Bytes>,
 }
 
 #[derive(Debug)]
-pub(super) enum ChangeKind {
+pub(super) enum IndexUpdateKind {
     Connect(Arc<str>),
     /// The namespace, and all rooms of it that the member has joined.
     Disconnect(Arc<str>, Vec<Arc<str>>),
     Join(Arc<str>, Arc<str>),
     Leave(Arc<str>, Arc<str>),
     /// The connection has ended.
-    Remove(Memberships),
+    Remove(Places),
 }
 
 /// What a change has done.
@@ -39,17 +39,17 @@ pub(super) struct Applied<M> {
     pub(super) removed: bool,
 }
 
-impl<M: Member> Change<M> {
+impl<M: Member> IndexUpdate<M> {
     pub(super) fn apply(self, index: &mut Index<M>) -> Applied<M> {
         let Self { member, kind, reply } = self;
         let key = member.key();
         let mut removed = false;
         match &kind {
-            ChangeKind::Connect(namespace) => index.connect(&member, namespace),
-            ChangeKind::Disconnect(namespace, rooms) => index.disconnect(key, namespace, rooms),
-            ChangeKind::Join(namespace, room) => index.join(&member, namespace, room),
-            ChangeKind::Leave(namespace, room) => index.leave(key, namespace, room),
-            ChangeKind::Remove(memberships) => {
+            IndexUpdateKind::Connect(namespace) => index.connect(&member, namespace),
+            IndexUpdateKind::Disconnect(namespace, rooms) => index.disconnect(key, namespace, rooms),
+            IndexUpdateKind::Join(namespace, room) => index.join(&member, namespace, room),
+            IndexUpdateKind::Leave(namespace, room) => index.leave(key, namespace, room),
+            IndexUpdateKind::Remove(memberships) => {
                 for (namespace, rooms) in memberships {
                     index.disconnect(key, namespace, rooms);
                 }
@@ -61,16 +61,16 @@ impl<M: Member> Change<M> {
     }
 }
 
-impl<M> Change<M> {
+impl<M> IndexUpdate<M> {
     /// Whether the receivers of a broadcast to `audience` may differ before and after this change.
     pub(super) fn affects(&self, audience: &Audience) -> bool {
         let is = |namespace: &str| audience.namespace == *namespace;
         match &self.kind {
-            ChangeKind::Connect(namespace) | ChangeKind::Disconnect(namespace, _) => is(namespace),
-            ChangeKind::Join(namespace, room) | ChangeKind::Leave(namespace, room) => {
+            IndexUpdateKind::Connect(namespace) | IndexUpdateKind::Disconnect(namespace, _) => is(namespace),
+            IndexUpdateKind::Join(namespace, room) | IndexUpdateKind::Leave(namespace, room) => {
                 is(namespace) && audience.room.as_deref() == Some(&**room)
             }
-            ChangeKind::Remove(memberships) => memberships.iter().any(|(namespace, _)| is(namespace)),
+            IndexUpdateKind::Remove(memberships) => memberships.iter().any(|(namespace, _)| is(namespace)),
         }
     }
 }

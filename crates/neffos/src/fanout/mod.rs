@@ -38,7 +38,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 pub(crate) use cast::{Audience, Cast, Except};
-use change::{Change, ChangeKind, Memberships};
+use change::{IndexUpdate, IndexUpdateKind, Places};
 pub(crate) use chunk::Chunk;
 pub use counters::Counters;
 pub(crate) use counters::{Received, Tally, Totals};
@@ -103,28 +103,28 @@ impl<M: Member> Fanout<M> {
     }
 
     /// Removes a connection, which is in `memberships`. Doing it again does nothing.
-    pub(crate) fn remove(&self, member: &Arc<M>, memberships: Memberships) {
-        self.change(member, ChangeKind::Remove(memberships), None);
+    pub(crate) fn remove(&self, member: &Arc<M>, memberships: Places) {
+        self.change(member, IndexUpdateKind::Remove(memberships), None);
     }
 
     /// Adds `member` to `namespace`, then queues `reply` for it: no later broadcast overtakes the reply or is missed.
     pub(crate) fn connect(&self, member: &Arc<M>, namespace: &Arc<str>, reply: Option<Bytes>) {
-        self.change(member, ChangeKind::Connect(namespace.clone()), reply);
+        self.change(member, IndexUpdateKind::Connect(namespace.clone()), reply);
     }
 
     /// Removes `member` from `namespace` and from `rooms`, which are all that it joined there.
     pub(crate) fn disconnect(&self, member: &Arc<M>, namespace: &Arc<str>, rooms: Vec<Arc<str>>) {
-        self.change(member, ChangeKind::Disconnect(namespace.clone(), rooms), None);
+        self.change(member, IndexUpdateKind::Disconnect(namespace.clone(), rooms), None);
     }
 
     /// Adds `member` to `room`, then queues `reply` for it, as [`Fanout::connect`] does.
     pub(crate) fn join(&self, member: &Arc<M>, namespace: &Arc<str>, room: &Arc<str>, reply: Option<Bytes>) {
-        self.change(member, ChangeKind::Join(namespace.clone(), room.clone()), reply);
+        self.change(member, IndexUpdateKind::Join(namespace.clone(), room.clone()), reply);
     }
 
     /// Removes `member` from `room`.
     pub(crate) fn leave(&self, member: &Arc<M>, namespace: &Arc<str>, room: &Arc<str>) {
-        self.change(member, ChangeKind::Leave(namespace.clone(), room.clone()), None);
+        self.change(member, IndexUpdateKind::Leave(namespace.clone(), room.clone()), None);
     }
 
     /// Resolves once every change of `member` that was made before is in effect: earlier broadcasts are in its outbox or
@@ -200,8 +200,8 @@ impl<M: Member> Fanout<M> {
         &self.totals
     }
 
-    fn change(&self, member: &Arc<M>, kind: ChangeKind, reply: Option<Bytes>) {
-        self.shard(member.key()).change(Change { member: member.clone(), kind, reply });
+    fn change(&self, member: &Arc<M>, kind: IndexUpdateKind, reply: Option<Bytes>) {
+        self.shard(member.key()).change(IndexUpdate { member: member.clone(), kind, reply });
     }
 
     fn shard(&self, key: u64) -> &Arc<Shard<M>> {

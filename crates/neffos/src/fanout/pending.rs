@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::cast::Cast;
-use super::change::Change;
+use super::change::IndexUpdate;
 
 #[derive(Debug)]
 pub(super) struct Pending<M> {
@@ -25,7 +25,7 @@ pub(super) struct Pending<M> {
 #[derive(Debug)]
 enum PendingEntry<M> {
     Cast(Arc<Cast>),
-    Change(Change<M>),
+    IndexUpdate(IndexUpdate<M>),
     /// Notified once every change before it is applied.
     Settled(oneshot::Sender<()>),
 }
@@ -33,7 +33,7 @@ enum PendingEntry<M> {
 /// The entries to apply next: first the changes, then the broadcasts.
 #[derive(Debug)]
 pub(super) struct Batch<M> {
-    pub(super) changes: Vec<Change<M>>,
+    pub(super) changes: Vec<IndexUpdate<M>>,
     pub(super) settled: Vec<oneshot::Sender<()>>,
     pub(super) casts: Vec<Arc<Cast>>,
     bytes: usize,
@@ -50,9 +50,9 @@ impl<M> Pending<M> {
         self.entries.push_back(PendingEntry::Cast(cast));
     }
 
-    pub(super) fn push_change(&mut self, change: Change<M>) {
+    pub(super) fn push_change(&mut self, change: IndexUpdate<M>) {
         self.changes += 1;
-        self.entries.push_back(PendingEntry::Change(change));
+        self.entries.push_back(PendingEntry::IndexUpdate(change));
     }
 
     /// Resolves once every change that is queued now is applied. None: there is no such change.
@@ -92,7 +92,7 @@ impl<M> Pending<M> {
                     batch.bytes += cast.chunk.len();
                     batch.casts.push(cast);
                 }
-                PendingEntry::Change(change) => {
+                PendingEntry::IndexUpdate(change) => {
                     self.changes -= 1;
                     batch.changes.push(change);
                 }
@@ -121,7 +121,7 @@ impl<M> Batch<M> {
                 let fits = self.casts.len() < MAX_BATCH && self.bytes + cast.chunk.len() <= MAX_BATCH_BYTES;
                 self.casts.is_empty() || fits
             }
-            PendingEntry::Change(change) => {
+            PendingEntry::IndexUpdate(change) => {
                 self.changes.len() < MAX_BATCH && !self.casts.iter().any(|cast| change.affects(&cast.audience))
             }
             PendingEntry::Settled(_) => self.settled.len() < MAX_BATCH,

@@ -196,7 +196,7 @@ impl World {
         }
     }
 
-    fn memberships(&self, of: &Receiver) -> Memberships {
+    fn memberships(&self, of: &Receiver) -> Places {
         let rooms = of.rooms.iter().map(|rooms| rooms.iter().copied().map(name).collect());
         rooms.map(|rooms| (self.namespace.clone(), rooms)).collect()
     }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Member;
 use super::cast::{Cast, Forms};
-use super::change::Change;
+use super::change::IndexUpdate;
 use super::counters::{Tally, Totals};
 use super::dispatch::Dispatcher;
 use super::index::Index;
@@ -69,7 +69,7 @@ impl<M: Member> Shard<M> {
     // ---- membership changes
 
     /// Applies `change` immediately when nothing is pending, else queues it behind the broadcasts that were made before.
-    pub(super) fn change(self: &Arc<Self>, change: Change<M>) {
+    pub(super) fn change(self: &Arc<Self>, change: IndexUpdate<M>) {
         let Err(change) = self.change_inline(change) else { return };
         let start = {
             let mut pending = lock(&self.pending);
@@ -81,7 +81,7 @@ impl<M: Member> Shard<M> {
         }
     }
 
-    fn change_inline(&self, change: Change<M>) -> Result<(), Change<M>> {
+    fn change_inline(&self, change: IndexUpdate<M>) -> Result<(), IndexUpdate<M>> {
         let Ok(mut state) = self.state.try_lock() else { return Err(change) };
         if state.walk.is_some() || !lock(&self.pending).is_empty() {
             return Err(change);
@@ -94,7 +94,7 @@ impl<M: Member> Shard<M> {
         Ok(())
     }
 
-    fn apply(&self, change: Change<M>, index: &mut Index<M>) -> Option<Arc<M>> {
+    fn apply(&self, change: IndexUpdate<M>, index: &mut Index<M>) -> Option<Arc<M>> {
         let applied = change.apply(index);
         self.len.fetch_sub(usize::from(applied.removed), Ordering::Relaxed);
         applied.write_to

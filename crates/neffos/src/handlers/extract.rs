@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::connection::StateMap;
 use crate::error::Error;
-use crate::handles::{Conn, Link, NsConn, Room, ServerSide, Side};
+use crate::handles::{Conn, ConnectionRef, NsConn, Room, ServerSide, Side};
 use crate::message::Message;
 
 /// One message and where it came from: what arguments of handlers are taken from.
@@ -20,7 +20,7 @@ pub struct Event<S: Side = ServerSide> {
 }
 
 impl<S: Side> Event<S> {
-    pub(super) fn new(link: S::Link, namespace: Arc<str>, message: Box<Message>) -> Self {
+    pub(super) fn new(link: S::ConnectionRef, namespace: Arc<str>, message: Box<Message>) -> Self {
         Self { ns: NsConn::new(Conn::from_link(link), namespace), message }
     }
 

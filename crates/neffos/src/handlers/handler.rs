@@ -70,7 +70,7 @@ impl_handler!(A, B, C, D);
 impl_handler!(A, B, C, D, E);
 impl_handler!(A, B, C, D, E, G);
 
-type StartHandler<S> = dyn Fn(<S as Sealed>::Link, Arc<str>, Box<Message>) -> Running + Send + Sync;
+type StartHandler<S> = dyn Fn(<S as Sealed>::ConnectionRef, Arc<str>, Box<Message>) -> Running + Send + Sync;
 
 /// A handler without its type.
 pub(crate) struct BoxedHandler<S: Side> {
@@ -85,7 +85,7 @@ impl<S: Side> BoxedHandler<S> {
         H::Output: IntoReply,
         Args: 'static,
     {
-        let start = move |link: S::Link, namespace: Arc<str>, message: Box<Message>| {
+        let start = move |link: S::ConnectionRef, namespace: Arc<str>, message: Box<Message>| {
             let event = Event::new(link, namespace, message);
             let called = catch_unwind(AssertUnwindSafe(|| match handler.call(&event) {
                 Ok(running) => guarded(running.map(|returned| returned.into_reply().0)),
@@ -102,7 +102,7 @@ impl<S: Side> BoxedHandler<S> {
     }
 
     /// Begins with an event. A panic is its outcome, and harms nothing else.
-    pub(super) fn start(&self, link: S::Link, namespace: Arc<str>, message: Box<Message>) -> Running {
+    pub(super) fn start(&self, link: S::ConnectionRef, namespace: Arc<str>, message: Box<Message>) -> Running {
         (self.start)(link, namespace, message)
     }
 }

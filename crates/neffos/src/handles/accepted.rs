@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::link::Link;
+use super::connection_ref::ConnectionRef;
 use crate::connection::{Peer, Values};
 use crate::error::Error;
 use crate::message::Message;
@@ -37,7 +37,7 @@ impl Accepted {
     }
 }
 
-impl Link for Accepted {
+impl ConnectionRef for Accepted {
     fn peer(&self) -> Arc<Peer> {
         self.peer.clone()
     }

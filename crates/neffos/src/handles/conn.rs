@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::accepted::Accepted;
+use super::connection_ref::ConnectionRef;
 use super::extensions::Extensions;
-use super::link::Link;
 use super::namespace::NsConn;
 use super::side::{ClientSide, ServerSide, Side};
 use crate::connection::{Peer, ask, requests};
@@ -28,15 +28,15 @@ use crate::websocket::{CloseCode, CloseFrame};
 /// let events: Events = Events::new().on("bye", async |conn: Conn| conn.close(CloseCode::NORMAL, "see you"));
 /// ```
 pub struct Conn<S: Side = ServerSide> {
-    link: S::Link,
+    link: S::ConnectionRef,
 }
 
 impl<S: Side> Conn<S> {
-    pub(crate) fn from_link(link: S::Link) -> Self {
+    pub(crate) fn from_link(link: S::ConnectionRef) -> Self {
         Self { link }
     }
 
-    pub(crate) fn link(&self) -> &S::Link {
+    pub(crate) fn link(&self) -> &S::ConnectionRef {
         &self.link
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::link::Link;
+use super::connection_ref::ConnectionRef;
 use crate::connection::{Hub, Peer, Values};
 use crate::error::Error;
 use crate::message::Message;
@@ -234,7 +234,7 @@ impl LineState {
     }
 }
 
-impl Link for Arc<Line> {
+impl ConnectionRef for Arc<Line> {
     fn peer(&self) -> Arc<Peer> {
         self.peer_of_now()
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::conn::Conn;
-use super::link::Link;
+use super::connection_ref::ConnectionRef;
 use super::side::{ServerSide, Side};
 use crate::connection::requests;
 use crate::error::Error;
 use crate::fanout::{Except, Member};
-use crate::message::{Cause, IntoMessages, Message};
+use crate::message::{Initiator, IntoMessages, Message};
 
 /// A connection inside one namespace: cheap to clone.
 ///
@@ -131,7 +131,7 @@ impl<S: Side> NsConn<S> {
     /// The first refusal; the rooms before it are left then.
     pub async fn leave_all(&self) -> Result<(), Error> {
         for room in self.rooms() {
-            room.leave_as(Cause::Local).await?;
+            room.leave_as(Initiator::Local).await?;
         }
         Ok(())
     }
@@ -242,11 +242,11 @@ impl<S: Side> Room<S> {
     ///
     /// Dropped before the answer, the room stays joined here. Dropped after it, `on_room_left` runs on a separate task.
     pub async fn leave(&self) -> Result<(), Error> {
-        self.leave_as(Cause::Peer).await
+        self.leave_as(Initiator::Peer).await
     }
 
     /// Handlers have always been told of one room's leave as if the peer had asked for it, and of all rooms' as local.
-    async fn leave_as(&self, cause: Cause) -> Result<(), Error> {
+    async fn leave_as(&self, cause: Initiator) -> Result<(), Error> {
         let (conn, namespace) = (&self.ns.conn, &self.ns.namespace);
         if conn.link().renounce(namespace, Some(&self.name)) {
             return Ok(());

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::accepted::Accepted;
+use super::connection_ref::ConnectionRef;
 use super::line::Line;
-use super::link::Link;
 
 /// A side of a connection: [`ServerSide`] or [`ClientSide`].
 ///
@@ -43,15 +43,15 @@ impl Side for ServerSide {}
 impl Side for ClientSide {}
 
 pub(crate) trait Sealed: Sized + fmt::Debug + Send + Sync + 'static {
-    type Link: Link;
+    type ConnectionRef: ConnectionRef;
 }
 
 impl Sealed for ServerSide {
-    type Link = Accepted;
+    type ConnectionRef = Accepted;
 }
 
 impl Sealed for ClientSide {
-    type Link = Arc<Line>;
+    type ConnectionRef = Arc<Line>;
 }
 
 /// What only servers can do does not exist on the handles of a client. All of this compiles:

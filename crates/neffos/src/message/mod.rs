@@ -2,7 +2,7 @@
 //!
 //! - `mod.rs`: [`Message`], as applications see it, and what may be given where messages are wanted.
 //! - `wire.rs`: the seven fields, to and from bytes.
-//! - `transport.rs`: [`Transport`], the fields that the protocol reads, such as the token.
+//! - `transport.rs`: [`TransportFields`], the fields that the protocol reads, such as the token.
 //! - `sender.rs`: [`Sender`], who a relayed message is from.
 //! - `events.rs`: the names that the protocol keeps for itself.
 //! - `fuzzing.rs`: what fuzzers hold this up against.
@@ -20,11 +20,11 @@ use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 
 pub use sender::Sender;
-pub(crate) use transport::{Cause, Encoding};
+pub(crate) use transport::{Encoding, Initiator};
 
 use crate::error::Error;
 use sender::Mark;
-use transport::Transport;
+use transport::TransportFields;
 
 /// One event with its body: what handlers get and what is emitted, asked and broadcast.
 ///
@@ -48,7 +48,7 @@ pub struct Message {
     pub(crate) error: Option<SmolStr>,
     pub(crate) sender: Mark,
     pub(crate) recipient: Option<SmolStr>,
-    transport: Transport,
+    transport: TransportFields,
 }
 
 impl Message {
@@ -228,12 +228,12 @@ impl Message {
 
     /// Whether this side started the connect, disconnect, join or leave that the event tells of.
     pub fn is_local(&self) -> bool {
-        matches!(self.transport.cause, Cause::Local | Cause::LocalForced)
+        matches!(self.transport.cause, Initiator::Local | Initiator::LocalForced)
     }
 
     /// Whether nobody asked the peer about it: the connection ended, or a disconnect took the rooms along.
     pub fn is_forced(&self) -> bool {
-        matches!(self.transport.cause, Cause::PeerForced | Cause::LocalForced)
+        matches!(self.transport.cause, Initiator::PeerForced | Initiator::LocalForced)
     }
 
     /// How many bytes this message takes on the wire, without a token and without the header of its frame.
@@ -252,8 +252,8 @@ impl Message {
     }
 
     /// A system event that starts on this side.
-    pub(crate) fn system(event: &'static str, namespace: &str, cause: Cause) -> Self {
-        let transport = Transport { cause, ..Transport::default() };
+    pub(crate) fn system(event: &'static str, namespace: &str, cause: Initiator) -> Self {
+        let transport = TransportFields { cause, ..TransportFields::default() };
         Self { event: SmolStr::new_static(event), namespace: namespace.into(), transport, ..Self::default() }
     }
 
@@ -441,7 +441,7 @@ mod tests {
     fn an_ask_without_effect_is_no_request() {
         let ask = Message::new("e", "").with_token("$1".into());
         assert!(ask.is_ask() && ask.is_request());
-        let no_op = Message { transport: Transport { no_op: true, ..ask.transport.clone() }, ..ask };
+        let no_op = Message { transport: TransportFields { no_op: true, ..ask.transport.clone() }, ..ask };
         assert!(no_op.is_ask() && !no_op.is_request());
     }
 

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use smol_str::SmolStr;
 
 use super::sender::Mark;
-use super::transport::Transport;
+use super::transport::TransportFields;
 use super::{Encoding, Message, events};
 use crate::websocket::{self, Kind, Role};
 
@@ -66,11 +66,11 @@ pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result
     }
     let has_escapes = head.contains('@');
     let name = |nth| if has_escapes { unescaped(field(nth)) } else { SmolStr::new(field(nth)) };
-    let transport = Transport {
+    let transport = TransportFields {
         // Tokens are never escaped.
         token: if token.starts_with(SERVER_CONNECTION_PREFIX) { SmolStr::default() } else { SmolStr::new(token) },
         no_op: field(5) == "1",
-        ..Transport::default()
+        ..TransportFields::default()
     };
     let mut message = Message {
         namespace: name(1),
@@ -392,7 +392,7 @@ mod tests {
                 event: event.into(),
                 error: error.clone().filter(|text| !text.is_empty()).map(Into::into),
                 body: if error.is_some() { Bytes::new() } else { body.into() },
-                transport: Transport { token: token.into(), encoding, no_op, ..Transport::default() },
+                transport: TransportFields { token: token.into(), encoding, no_op, ..TransportFields::default() },
                 ..Message::default()
             };
             let (kind, data) = payload(&encode(&message, Role::Server));

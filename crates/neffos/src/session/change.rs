@@ -10,7 +10,7 @@ use std::vec;
 use smol_str::SmolStr;
 
 use super::asks::Effect;
-use crate::message::{Cause, Message, events};
+use crate::message::{Initiator, Message, events};
 use crate::websocket::Role;
 
 /// A change of membership that has begun.
@@ -21,7 +21,7 @@ pub(crate) struct MembershipChange {
     /// For a join and a leave.
     room: Option<Arc<str>>,
     /// The side that caused it, for the handlers here, when this side asks for it.
-    cause: Cause,
+    cause: Initiator,
     steps: slice::Iter<'static, Planned>,
     /// The request of the peer, while no handler has it.
     request: Option<Box<Message>>,
@@ -117,7 +117,7 @@ impl MembershipChange {
     /// This side disconnects a namespace, and leaves these rooms of it.
     pub(crate) fn disconnect(namespace: Arc<str>, rooms: Vec<Arc<str>>) -> Self {
         let steps = &[Planned::Ask, Planned::Settle, Planned::TellRooms, Planned::Tell];
-        let rooms = RoomsLeft::new(&namespace, rooms, Cause::LocalForced);
+        let rooms = RoomsLeft::new(&namespace, rooms, Initiator::LocalForced);
         Self { rooms, ..Self::new(ChangeKind::Disconnect, namespace, None, steps) }
     }
 
@@ -127,7 +127,7 @@ impl MembershipChange {
     }
 
     /// This side leaves a room.
-    pub(crate) fn leave(namespace: Arc<str>, room: Arc<str>, cause: Cause) -> Self {
+    pub(crate) fn leave(namespace: Arc<str>, room: Arc<str>, cause: Initiator) -> Self {
         let steps = &[Planned::Consent, Planned::Ask, Planned::Settle, Planned::Tell];
         Self { cause, ..Self::new(ChangeKind::Leave, namespace, Some(room), steps) }
     }
@@ -144,13 +144,13 @@ impl MembershipChange {
     }
 
     fn new(kind: ChangeKind, namespace: Arc<str>, room: Option<Arc<str>>, steps: &'static [Planned]) -> Self {
-        let rooms = RoomsLeft::new(&namespace, Vec::new(), Cause::PeerForced);
+        let rooms = RoomsLeft::new(&namespace, Vec::new(), Initiator::PeerForced);
         let requested_as = SmolStr::default();
         Self {
             kind,
             namespace,
             room,
-            cause: Cause::Local,
+            cause: Initiator::Local,
             steps: steps.iter(),
             request: None,
             is_lent: false,
@@ -200,7 +200,7 @@ impl MembershipChange {
 
     /// These rooms were left with the namespace, since the peer asked to disconnect it.
     pub(super) fn left(&mut self, rooms: Vec<Arc<str>>) {
-        self.rooms = RoomsLeft::new(&self.namespace, rooms, Cause::PeerForced);
+        self.rooms = RoomsLeft::new(&self.namespace, rooms, Initiator::PeerForced);
     }
 
     /// Whether the handler that is at work decides.
@@ -304,14 +304,14 @@ impl ChangeKind {
 #[derive(Debug)]
 pub(super) struct RoomsLeft {
     namespace: Arc<str>,
-    cause: Cause,
+    cause: Initiator,
     rooms: vec::IntoIter<Arc<str>>,
     /// Its first event is out.
     halfway: Option<Arc<str>>,
 }
 
 impl RoomsLeft {
-    pub(super) fn new(namespace: &Arc<str>, rooms: Vec<Arc<str>>, cause: Cause) -> Self {
+    pub(super) fn new(namespace: &Arc<str>, rooms: Vec<Arc<str>>, cause: Initiator) -> Self {
         Self { namespace: namespace.clone(), cause, rooms: rooms.into_iter(), halfway: None }
     }
 
@@ -363,7 +363,7 @@ mod tests {
             ["consent _OnRoomJoin", "Reach", "Ask", "Settle", "tell _OnRoomJoined r"]
         );
         assert_eq!(
-            steps(MembershipChange::leave("ns".into(), "r".into(), Cause::Local)),
+            steps(MembershipChange::leave("ns".into(), "r".into(), Initiator::Local)),
             ["consent _OnRoomLeave", "Ask", "Settle", "tell _OnRoomLeft r"]
         );
     }

@@ -30,7 +30,7 @@ pub(crate) struct Session<W> {
     #[expect(clippy::box_collection, reason = "one word while there are none")]
     pub(super) held: Option<Box<Vec<Hold>>>,
     /// A namespace, or a room of it, that the peer has asked for and that it does not know it is in.
-    pub(super) unconfirmed: Option<Box<Place>>,
+    pub(super) unconfirmed: Option<Box<UnconfirmedPlace>>,
     pub(super) inbox: Inbox,
     pub(super) work: Work,
     pub(super) deadlines: Deadlines,
@@ -90,7 +90,7 @@ pub(super) enum Excess {
 }
 
 /// A namespace, or a room of it.
-type Place = (Arc<str>, Option<Arc<str>>);
+type UnconfirmedPlace = (Arc<str>, Option<Arc<str>>);
 
 impl<W> Session<W> {
     /// A connection at its beginning. A client's has made its greeting before.

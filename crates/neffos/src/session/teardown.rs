@@ -6,7 +6,7 @@ use std::vec;
 use super::action::Action;
 use super::change::RoomsLeft;
 use super::membership::Memberships;
-use crate::message::{Cause, Message, events};
+use crate::message::{Initiator, Message, events};
 
 /// The events that are still to come.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Teardown {
         }
         if self.current.is_none() {
             self.current = self.places.next().map(|(namespace, rooms)| {
-                let rooms = RoomsLeft::new(&namespace, rooms, Cause::LocalForced);
+                let rooms = RoomsLeft::new(&namespace, rooms, Initiator::LocalForced);
                 (namespace, rooms)
             });
         }
@@ -40,7 +40,7 @@ impl Teardown {
         let namespace = namespace.clone();
         let message = rooms.next().unwrap_or_else(|| {
             self.current = None;
-            Box::new(Message::system(events::DISCONNECT, &namespace, Cause::LocalForced))
+            Box::new(Message::system(events::DISCONNECT, &namespace, Initiator::LocalForced))
         });
         Some(Action::Run(namespace, message))
     }

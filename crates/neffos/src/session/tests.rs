@@ -13,7 +13,7 @@ use super::limits::TestSide;
 use super::*;
 use crate::budget::Pressure;
 use crate::error::CloseError;
-use crate::message::{Cause, Message, events};
+use crate::message::{Initiator, Message, events};
 use crate::websocket::{CloseCode, Kind, Role};
 
 const NAMESPACES: [&str; 4] = ["a", "b", "c", "undeclared"];
@@ -308,7 +308,7 @@ impl World {
             0 => Some(MembershipChange::connect(namespace)),
             1 => Some(MembershipChange::disconnect(namespace, rooms)),
             2 => Some(MembershipChange::join(namespace, room)),
-            3 => Some(MembershipChange::leave(namespace, room, Cause::Local)),
+            3 => Some(MembershipChange::leave(namespace, room, Initiator::Local)),
             _ => None,
         };
         if self.requests.len() < 8 && !self.is_closed {

@@ -19,7 +19,7 @@ pub(crate) struct Reader {
     /// A header that has not come whole.
     header: Header,
     frame: Option<Frame>,
-    message: Option<Box<Message>>,
+    message: Option<Box<PartialMessage>>,
     /// The payload of a control frame that has not come whole.
     control: Option<Box<Control>>,
     finished: bool,
@@ -43,7 +43,7 @@ pub(crate) enum Incoming {
 
 /// A message that has not come whole.
 #[derive(Debug)]
-struct Message {
+struct PartialMessage {
     kind: Kind,
     data: BytesMut,
     /// Whether `data` is compressed.
@@ -192,7 +192,7 @@ impl Reader {
 
     fn read_data(&mut self, mut frame: Frame, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
         let deflate = self.deflate_of(frame);
-        let message = self.message.get_or_insert_with(|| Message::of(kind_of(frame), deflate));
+        let message = self.message.get_or_insert_with(|| PartialMessage::of(kind_of(frame), deflate));
         frame.take(input, |bytes| {
             let start = message.data.len();
             message.data.extend_from_slice(bytes);
@@ -251,7 +251,7 @@ impl Default for Control {
     }
 }
 
-impl Message {
+impl PartialMessage {
     fn of(kind: Kind, deflate: Option<Window>) -> Box<Self> {
         Box::new(Self { kind, data: BytesMut::new(), deflate, valid: 0, fragments: 1 })
     }

@@ -17,12 +17,12 @@ use super::Node;
 use crate::message::Message;
 
 /// An ask that waits for its answer. Dropping it ends the ask.
-struct OpenAsk {
+struct AskGuard {
     node: Arc<Node>,
     token: SmolStr,
 }
 
-impl Drop for OpenAsk {
+impl Drop for AskGuard {
     fn drop(&mut self) {
         // Its waiter is gone.
         drop(self.node.state().asks.close(&self.token));
@@ -55,7 +55,7 @@ impl Node {
     pub(crate) async fn ask(self: Arc<Self>, message: Message, token: SmolStr, patience: Duration) -> Message {
         let (told, wait) = oneshot::channel();
         let token = self.state().asks.open(&token, told);
-        let _asked = OpenAsk { node: self.clone(), token: token.clone() };
+        let _asked = AskGuard { node: self.clone(), token: token.clone() };
         // Servers in Go answer on a channel of the token's own.
         let _claim = match self.dialect.form() {
             Form::Native => None,

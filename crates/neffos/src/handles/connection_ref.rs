@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::websocket::CloseFrame;
 
 /// What a handle holds of its connection.
-pub(crate) trait Link: Clone + fmt::Debug + Send + Sync + 'static {
+pub(crate) trait ConnectionRef: Clone + fmt::Debug + Send + Sync + 'static {
     /// The connection of this moment.
     fn peer(&self) -> Arc<Peer>;
 
