@@ -1,13 +1,14 @@
 //! Promises for fuzzers that need private parts of the library: one function for each program in `fuzz/fuzz_targets`. It takes any
 //! bytes, and panics when a promise is broken. Compiled for fuzzers and for tests only; not part of the public API.
 //!
-//! The functions are beside the code that they test: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`, `client` and `http`,
+//! The functions are beside the code that they test: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`, `session`, `client` and `http`,
 //! `fuzzing/` in `exchange`. Those about a whole server and a whole client are in `interop/test-strangers`.
 
 pub use crate::client::fuzzing::urls;
 pub use crate::exchange::fuzzing::{channels, envelopes, go_messages, links};
 pub use crate::http::fuzzing::handshakes;
 pub use crate::message::fuzzing::messages;
+pub use crate::session::fuzzing::protocol;
 #[cfg(feature = "deflate")]
 pub use crate::websocket::deflate_fuzzing::deflate;
 pub use crate::websocket::fuzzing::frames;
@@ -43,6 +44,7 @@ mod tests {
         keeps_its_promise("handshakes", super::handshakes);
         keeps_its_promise("links", super::links);
         keeps_its_promise("messages", super::messages);
+        keeps_its_promise("protocol", super::protocol);
         keeps_its_promise("urls", super::urls);
         #[cfg(feature = "deflate")]
         keeps_its_promise("deflate", super::deflate);

@@ -31,9 +31,9 @@ impl Claims {
     }
 }
 
-/// Tests of pure code may ask for the time, to have something to hand over.
+/// Tests and fuzzers of pure code may ask for the time, to have something to hand over.
 pub(crate) fn is_for_tests(file: &Path) -> bool {
-    file.ends_with("tests.rs") || file.iter().any(|folder| folder == "tests")
+    file.ends_with("tests.rs") || file.ends_with("fuzzing.rs") || file.iter().any(|folder| folder == "tests")
 }
 
 fn claims_to_be_pure(source: &str) -> bool {
@@ -146,6 +146,7 @@ mod tests {
     fn tests_of_pure_code_may_use_anything() {
         assert_eq!(faults("a.rs", CLAIM, "#[cfg(test)] mod tests { fn f() { Instant::now(); } }"), []);
         assert_eq!(faults("a/tests.rs", CLAIM, "fn f() { Instant::now(); }"), []);
+        assert_eq!(faults("a/fuzzing.rs", CLAIM, "fn f() { Instant::now(); }"), []);
     }
 
     #[test]

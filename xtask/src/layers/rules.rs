@@ -97,7 +97,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // For fuzzers only: the path to each `fuzzing.rs`.
-    ("fuzzing", &["message", "websocket", "exchange", "client", "http"]),
+    ("fuzzing", &["message", "session", "websocket", "exchange", "client", "http"]),
 ];
 
 /// Folders whose files may use each other in a circle: each has a part of one type that all of them extend, or of one measurement.

@@ -74,7 +74,7 @@ pub(crate) enum ForeignRooms {
 }
 
 /// A side that declares the namespaces `a`, `b` and `c`.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Debug)]
 pub(super) struct TestSide {
     pub(super) role: Role,
@@ -82,7 +82,7 @@ pub(super) struct TestSide {
     pub(super) limits: SessionLimits,
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl TestSide {
     pub(super) fn server() -> Self {
         Self { role: Role::Server, native: NativeMode::Off, limits: SessionLimits::default() }
@@ -93,7 +93,7 @@ impl TestSide {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Rules for TestSide {
     fn role(&self) -> Role {
         self.role

@@ -10,6 +10,7 @@
 //! - `action.rs`: the output. `outcome.rs`: results of handlers. `limits.rs`: bounds and deadlines.
 //! - `greeting.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: the queue
 //!   of events. `deadlines.rs`: times. `rates.rs`: how fast the peer may send.
+//! - `fuzzing.rs`: the promises of a session. `model.rs`: the model that they are compared with.
 
 mod action;
 mod asks;
@@ -17,11 +18,15 @@ mod change;
 mod deadlines;
 mod decide;
 mod end;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod greeting;
 mod inbox;
 mod incoming;
 mod limits;
 mod membership;
+#[cfg(any(test, fuzzing))]
+mod model;
 mod outcome;
 mod rates;
 mod reading;
