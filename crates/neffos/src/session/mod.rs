@@ -10,9 +10,12 @@
 //! - `action.rs`: the output. `outcome.rs`: results of handlers. `limits.rs`: bounds and deadlines.
 //! - `greeting.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: the queue
 //!   of events. `deadlines.rs`: times. `rates.rs`: how fast the peer may send.
-//! - `fuzzing.rs`: the promises of a session. `model.rs`: the model that they are compared with.
+//! - `fuzzing.rs`: the promises of a session. `model.rs`: the model that they are compared with. `acts.rs`: random
+//!   input.
 
 mod action;
+#[cfg(any(test, fuzzing))]
+mod acts;
 mod asks;
 mod change;
 mod deadlines;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
+use super::acts::{Act, MOST_REQUESTS, NAMESPACES, ROOMS};
 use super::limits::TestSide;
 use super::{
     Action, ChangeStep, Due, Effect, EndLimits, GreetingLimits, IndexChange, MembershipChange, Memberships, OpenAsk,
@@ -18,51 +19,9 @@ use crate::error::CloseError;
 use crate::message::{Initiator, Message, events};
 use crate::websocket::{CloseCode, CloseFrame, Kind, Role};
 
-/// What the peer may send.
-pub(super) const EVENTS: [&str; 7] =
-    [events::CONNECT, events::DISCONNECT, events::JOIN, events::LEAVE, events::LEFT, events::CONNECTED, "chat"];
-pub(super) const NAMESPACES: [&str; 4] = ["a", "b", "c", "undeclared"];
-pub(super) const ROOMS: [&str; 3] = ["", "r", "s"];
 /// So many events may be queued, and so many messages may come before the greeting is answered.
 const WAITING: usize = 3;
 const EARLY: usize = 4;
-pub(super) const MOST_REQUESTS: usize = 8;
-
-#[derive(Debug, Clone)]
-pub(super) enum Act {
-    /// The peer sends a message, as a request or not.
-    Send {
-        event: &'static str,
-        namespace: usize,
-        room: usize,
-        is_ask: bool,
-    },
-    /// The peer sends anything.
-    SendBytes(Vec<u8>),
-    /// The peer replies to the oldest open request.
-    Reply {
-        is_error: bool,
-    },
-    /// The handler at work, or the wait, is over.
-    EndJob(u8),
-    /// This side begins a change, or asks.
-    Begin {
-        what: u8,
-        namespace: usize,
-        room: usize,
-    },
-    /// A request of this side makes a step.
-    Step {
-        nth: usize,
-        consents: bool,
-    },
-    /// The caller of a request gives up.
-    GiveUp {
-        nth: usize,
-    },
-    Wait(u16),
-    Drain,
-}
 
 /// The job of the simulated driver.
 #[derive(Debug)]
@@ -101,6 +60,8 @@ pub(super) struct World {
     /// The tokens of requests for namespaces and rooms.
     asked: Vec<String>,
     sent: usize,
+    /// The places that the peer has entered, and whose handlers are not notified yet.
+    entered: HashSet<String>,
     /// The events that handlers got, with the place.
     told: Vec<(String, String)>,
     is_closed: bool,
@@ -120,6 +81,7 @@ impl World {
             replies: HashMap::new(),
             asked: Vec::new(),
             sent: 0,
+            entered: HashSet::new(),
             told: Vec::new(),
             is_closed: false,
             gave_up: false,
@@ -246,12 +208,16 @@ impl World {
                 self.job = Some(Job::Handler(message));
             }
             Some(Action::Index(change, reply)) => {
-                self.change_index(change);
+                let place = self.change_index(change);
+                if reply.is_some() {
+                    self.entered.extend(place);
+                }
                 self.session.confirm_membership();
                 self.note_reply(reply);
             }
             Some(Action::Deliver(change, nth, _reply)) => {
                 if let Some(change) = change {
+                    // The task of the caller notifies the handlers.
                     self.change_index(change);
                 }
                 assert_eq!(self.requests[nth].stage, Stage::Asked, "a reply counts once");
@@ -355,13 +321,18 @@ impl World {
         self.index.clear();
     }
 
-    fn change_index(&mut self, change: IndexChange) {
+    /// Changes the index; returns the place that the connection has entered, if any.
+    fn change_index(&mut self, change: IndexChange) -> Option<String> {
         // A connection that has ended is in no index.
         if self.is_closed {
-            return;
+            return None;
         }
         match change {
-            IndexChange::Connect(namespace) => drop(self.index.entry(namespace.to_string()).or_default()),
+            IndexChange::Connect(namespace) => {
+                let is_new = !self.index.contains_key(&*namespace);
+                self.index.entry(namespace.to_string()).or_default();
+                return is_new.then(|| format!("{namespace}/"));
+            }
             IndexChange::Disconnect(namespace, rooms) => {
                 let known = self.index.remove(&*namespace).unwrap_or_default();
                 assert_eq!(known, rooms.iter().map(ToString::to_string).collect());
@@ -369,12 +340,14 @@ impl World {
             IndexChange::Join(namespace, room) => {
                 let rooms = self.index.get_mut(&*namespace).expect("rooms are inside a namespace");
                 assert!(rooms.insert(room.to_string()), "joined twice");
+                return Some(format!("{namespace}/{room}"));
             }
             IndexChange::Leave(namespace, room) => {
                 let rooms = self.index.get_mut(&*namespace).expect("rooms are inside a namespace");
                 assert!(rooms.remove(&*room), "left twice");
             }
         }
+        None
     }
 
     fn note_reply(&mut self, reply: Option<Bytes>) {
@@ -394,7 +367,12 @@ impl World {
                 let rooms = self.index.get(namespace).expect("an event outside of a namespace");
                 assert!(room.is_empty() || rooms.contains(room), "an event outside of a room");
             }
-            events::CONNECTED | events::JOINED | events::LEFT => self.told.push((event.to_owned(), place)),
+            events::CONNECTED | events::JOINED => {
+                let place = if event == events::CONNECTED { format!("{namespace}/") } else { place };
+                assert!(self.is_closed || self.entered.remove(&place), "{event} of {place}, which is not new");
+                self.told.push((event.to_owned(), place));
+            }
+            events::LEFT => self.told.push((event.to_owned(), place)),
             _ => {}
         }
     }

@@ -3,13 +3,11 @@
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use super::acts::{Act, NAMESPACES, ROOMS};
 use super::limits::TestSide;
-use super::model::{Act, World, small};
+use super::model::{World, small};
 use super::*;
 use crate::message::{Message, events};
-
-const NAMESPACES: usize = 4;
-const ROOMS: usize = 3;
 
 fn acts(with_requests: bool) -> impl Strategy<Value = Vec<Act>> {
     let event = prop_oneof![
@@ -21,7 +19,7 @@ fn acts(with_requests: bool) -> impl Strategy<Value = Vec<Act>> {
         1 => Just(events::CONNECTED),
         4 => Just("chat"),
     ];
-    let places = (0..NAMESPACES, 0..ROOMS);
+    let places = (0..NAMESPACES.len(), 0..ROOMS.len());
     let weight = u32::from(with_requests);
     let act = prop_oneof![
         12 => (event, places.clone(), prop::bool::weighted(0.8)).prop_map(|(event, (namespace, room), is_ask)| Act::Send { event, namespace, room, is_ask }),
@@ -83,7 +81,7 @@ fn nothing_is_sent_to_a_place_before_the_reply_that_confirms_it() {
         }
         assert!(!may_send(&world, room), "{event}");
         assert!(room.is_empty() || may_send(&world, ""), "the namespace is confirmed");
-        world.session.confirm_membership();
+        world.perform(action);
         assert!(may_send(&world, room), "{event}");
         world.replies.clear();
         let rest = world.session.continue_work(&world.side);
