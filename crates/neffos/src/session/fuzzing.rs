@@ -1,4 +1,4 @@
-//! The promises of a session, which fuzzers hold up against any input.
+//! The promises of a session, for fuzzers.
 
 use tokio::time::Instant;
 
@@ -6,7 +6,7 @@ use super::acts::Act;
 use super::limits::TestSide;
 use super::model::{World, small};
 
-/// A session keeps its promises whatever its peer, its handlers and its own side do. The first byte of `data` says which side it is;
+/// A session keeps its promises with any input from its peer, its handlers and its own side. The first byte of `data` says which side it is;
 /// three bytes each say what happens next.
 ///
 /// # Panics

@@ -1,4 +1,4 @@
-//! A small model of a session's peer, handlers and driver: what must be so after each step is checked here. For fuzzers and tests.
+//! A small model of a session's peer, handlers and driver. It checks the promises after each step, for fuzzers and tests.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
