@@ -81,9 +81,12 @@ export async function next(client, event) {
 
 export const isOfApplication = ({ event }) => !event.startsWith("_On");
 
-/** The bodies of all that a client was sent up to the marker that is sent now; order per receiver makes it complete. */
+/**
+ * The bodies of all messages to a client up to the marker that is sent now. The marker is a broadcast to one id: an emit might
+ * overtake broadcasts that are still pending.
+ */
 export async function bodiesUntilMarked({ ctl }, client) {
-  await ctl("write", { id: await client.id(), ns: "default", event: "marker", body: "." });
+  await ctl("bcast", { to: await client.id(), ns: "default", event: "marker", body: "." });
   const received = await client.upTo("marker");
   return received.filter(isOfApplication).slice(0, -1).map(bodyOf);
 }
