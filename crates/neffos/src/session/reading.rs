@@ -35,9 +35,13 @@ impl<W> Session<W> {
         if is_paused { Reading::Paused } else { Reading::On }
     }
 
-    /// Whether nothing but memory would pause reading, until the next frame.
-    pub(crate) fn reads_freely(&self) -> bool {
-        self.inbox.is_empty() && self.deadlines.is_waiting_for_nothing()
+    /// Whether there is nothing to do, and nothing but memory would pause reading, until the next input.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.is_at_work()
+            && self.inbox.is_empty()
+            && self.deadlines.is_waiting_for_nothing()
+            && self.stage == EndStage::Open
+            && !self.is_draining
     }
 
     /// Whether nothing more is to be read, since memory is short and the connection holds some of it.

@@ -75,7 +75,7 @@ impl Driver {
 
     fn give_up_handlers(&mut self) {
         tracing::warn!(conn = &**self.peer.id(), "a handler outlived its connection for too long and was stopped");
-        (self.job, self.claim, self.is_at_work) = (None, None, false);
+        (self.job, self.claim, self.is_at_work, self.is_idle) = (None, None, false, false);
         self.peer.input().set_handled(0);
         let grace = self.peer.hub().limits.handler_grace;
         self.peer.session().give_up_handlers(Instant::now(), grace);
@@ -112,6 +112,7 @@ impl Driver {
 
     /// From here on the connection is counted out: it gets no broadcast, and its open asks fail.
     pub(super) fn begin_the_end(&mut self) {
+        (self.is_idle, self.reads_freely) = (false, false);
         let limits = &self.peer.hub().limits;
         let is_cut = self.peer.outgoing().outbox.is_cut();
         // Zero is no limit, but the server does not wait for a connection that is cut.

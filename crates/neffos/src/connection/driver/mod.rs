@@ -73,7 +73,9 @@ struct Driver {
     is_greeted: bool,
     /// The session has work at hand.
     is_at_work: bool,
-    /// The session has no reason to pause reading while memory is not short.
+    /// The session has nothing to do in this poll, before the next frame.
+    is_idle: bool,
+    /// The session has no reason to pause reading while memory is not short, before the next frame.
     reads_freely: bool,
     /// The socket did not take everything when it was last tried.
     was_stuck: bool,
@@ -122,6 +124,7 @@ impl Driver {
             violation: None,
             is_greeted: false,
             is_at_work: false,
+            is_idle: false,
             reads_freely: false,
             was_stuck: false,
             peer_closed: false,
@@ -154,6 +157,8 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.peer.waker.register(cx.waker());
         self.frames = FRAMES_PER_POLL;
+        // Other tasks may have changed the session.
+        self.is_idle = false;
         if !self.told_missed && self.peer.missed() > 0 {
             self.tell_missed();
         }

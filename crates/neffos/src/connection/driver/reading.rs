@@ -99,7 +99,7 @@ impl Driver {
 
     /// Handles as many frames as this poll still may; returns the rest of `bytes`.
     fn handle_frames<'a>(&mut self, mut bytes: &'a [u8], mut arrived: usize) -> &'a [u8] {
-        self.reads_freely = false;
+        (self.is_idle, self.reads_freely) = (false, false);
         let mut received = Received::default();
         loop {
             match self.next_frame(&mut bytes, &mut arrived, &mut received) {
@@ -174,6 +174,7 @@ impl Driver {
     }
 
     pub(super) fn receive_message(&mut self, frame: RawMessage) {
+        (self.is_idle, self.reads_freely) = (false, false);
         let action = self.peer.session().handle_frame(frame, Instant::now(), &**self.peer.hub());
         self.perform_if_any(action);
     }

@@ -56,9 +56,12 @@ impl Driver {
     /// Continues the work at hand, or begins the next; false when there is nothing to do.
     pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
         let is_job = self.job.is_some();
+        if !is_job && self.is_idle {
+            return self.poll_urgent();
+        }
         let mut next = match is_job {
             true => self.poll_job(cx),
-            false => Poll::Ready(self.next_action()),
+            false => Poll::Ready(self.ask_session(|session, hub| session.poll_action(hub))),
         };
         let mut did_something = is_job && next.is_ready();
         while let Poll::Ready(Some(action)) = next {
@@ -127,15 +130,6 @@ impl Driver {
         self.ask_session(|session, hub| session.handle_handler_done(message, outcome, hub))
     }
 
-    /// The next action when no job runs. Without one, the driver notes whether it may read on without asking.
-    fn next_action(&mut self) -> Option<Action<Waiter>> {
-        let mut session = self.peer.session();
-        let action = session.poll_action(&**self.peer.hub());
-        self.is_at_work = session.is_at_work();
-        self.reads_freely = action.is_none() && session.reads_freely();
-        action
-    }
-
     fn continue_work(&mut self) -> Option<Action<Waiter>> {
         if !self.is_at_work {
             return None;
@@ -152,7 +146,8 @@ impl Driver {
         self.ask_session(|session, hub| session.handle_admission(refusal, hub))
     }
 
-    /// The next action of the session. Most events are complete with it: the session need not be asked again.
+    /// The next action of the session. Most events are complete with it: then the session is not asked again in this poll, and not
+    /// whether to read, before the next frame.
     fn ask_session(
         &mut self,
         next: impl FnOnce(&mut Session<Waiter>, &Hub) -> Option<Action<Waiter>>,
@@ -160,6 +155,8 @@ impl Driver {
         let mut session = self.peer.session();
         let action = next(&mut session, self.peer.hub());
         self.is_at_work = session.is_at_work();
+        self.is_idle = session.is_idle();
+        self.reads_freely = self.is_idle;
         action
     }
 
