@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::session::RateKind;
 
-/// How often clients of a server sent faster than its [`Rate`]s allow, since it started.
+/// How often clients of a server sent faster than its [`Rate`](crate::Rate)s allow, since it started.
 ///
 /// # Examples
 ///
