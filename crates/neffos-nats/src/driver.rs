@@ -1,7 +1,7 @@
 //! The task that owns a link's socket: it writes what the link hands to it, and hands what arrives to the sink, in the order
 //! in which it arrives.
 //!
-//! Between the socket and the sink there is no queue: who is too slow for the server is cut by the server, and the link ends.
+//! Between the socket and the sink there is no queue: the NATS server cuts a client that is too slow, and the link ends.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What Redis sends without being asked: messages go straight to the sink, with no queue between.
 //!
-//! This runs in the task that reads the socket. While the sink is busy nothing is read, and who is too slow for Redis is cut
-//! by Redis, which ends the link.
+//! This runs in the task that reads the socket. While the sink is busy nothing is read. Redis cuts a client that is too
+//! slow, which ends the link.
 
 use std::collections::HashSet;
 use std::convert::Infallible;

@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use neffos::{
     CloseCode, CloseError, Conn, Error, Events, Json, Limits, Message, NsConn, Reply, Server, ServerBuilder, State,
 };
@@ -252,4 +253,65 @@ async fn a_handler_whose_state_was_not_given_fails_at_build() {
     let events = Events::new().on("e", async |State(_): State<String>| ());
     let err = Server::builder().namespace("default", events).build().unwrap_err();
     assert!(err.is_config() && err.to_string().contains("State<alloc::string::String>"), "{err}");
+}
+
+/// A body that looks, when it is dropped, whether its connection's locks are free.
+struct Curious {
+    ns: NsConn,
+    told: std::sync::mpsc::Sender<bool>,
+}
+
+impl AsRef<[u8]> for Curious {
+    fn as_ref(&self) -> &[u8] {
+        b"body"
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        let (done, wait) = std::sync::mpsc::channel();
+        let ns = self.ns.clone();
+        // In a thread, so that a lock that is held fails the test, and does not stop it.
+        std::thread::spawn(move || {
+            ns.conn().namespaces();
+            ns.emit("free", "").ok();
+            done.send(()).ok();
+        });
+        self.told.send(wait.recv_timeout(Duration::from_secs(5)).is_ok()).ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_handler_returned_is_dropped_while_the_connection_is_not_locked() {
+    let (told, heard) = std::sync::mpsc::channel();
+    let body = move |ns: NsConn| {
+        let told = told.clone();
+        async move { Reply::new(Bytes::from_owner(Curious { ns, told })) }
+    };
+    let gone = body.clone();
+    let events = Events::new()
+        .on("body", body)
+        // The peer is not in the namespace any more: there is no reply.
+        .on("gone", move |ns: NsConn| {
+            let reply = gone(ns.clone());
+            async move {
+                ns.disconnect().await.ok();
+                reply.await
+            }
+        });
+    let running = start(Server::builder().namespace("default", events)).await;
+    let mut client = running.enter().await;
+    client.send("$1;default;;body;0;0;").await;
+    client.send(";default;;body;0;0;").await;
+    client.send(";default;;gone;0;0;").await;
+    // The client answers the server's request to disconnect. Replies to the first two messages come before it.
+    loop {
+        let text = client.text().await;
+        if let Some((token, _)) = text.split_once(";default;;_OnNamespaceDisconnect") {
+            client.send(format!("{token};;;;;;")).await;
+            break;
+        }
+    }
+    let results = tokio::task::spawn_blocking(move || [(); 3].map(|()| heard.recv_timeout(Duration::from_secs(30))));
+    assert_eq!(results.await.unwrap(), [Ok(true), Ok(true), Ok(true)]);
 }

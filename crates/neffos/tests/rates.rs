@@ -3,7 +3,7 @@
 
 mod support;
 
-use neffos::{Events, Rate, Reply, Server, ServerBuilder};
+use neffos::{Conn, Error, Events, Rate, Reply, Server, ServerBuilder};
 use support::{Client, attach};
 use tokio::io::DuplexStream;
 use tokio::time::{Duration, Instant};
@@ -83,6 +83,47 @@ async fn a_client_that_sends_far_beyond_its_burst_at_once_is_closed_and_counted(
     client.emit("echo", &"x".repeat(5_000)).await;
     assert_eq!(client.close_code().await, 1008);
     assert_eq!(server.rate_limited().closed(), 1);
+}
+
+/// The clock stands still until everything that the client has sent is read: then `on_connect` decides.
+fn deciding_late(builder: ServerBuilder) -> ServerBuilder {
+    builder.on_connect(async |_conn: Conn, _request| {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok::<_, Error>(())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_far_too_many_joins_before_its_greeting_is_closed_although_it_sends_no_more() {
+    let server = deciding_late(builder().join_rate(Rate::per_second(1).with_burst(1))).build().unwrap();
+    let (stream, _driving) = attach(&server, 1 << 20);
+    let mut client = Client::over(stream).await;
+    for nth in 0..8 {
+        client.send(format!("${nth};default;;_OnNamespaceConnect;0;0;")).await;
+    }
+    let start = Instant::now();
+    client.send("M").await;
+    assert_eq!(client.close_code().await, 1008);
+    // The next ping, whose answer would be more, comes later.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(server.rate_limited().closed(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_before_the_greeting_pause_reading_as_later_ones_do() {
+    let server = deciding_late(builder().join_rate(Rate::per_second(1).with_burst(3))).build().unwrap();
+    let (stream, _driving) = attach(&server, 1 << 20);
+    let mut client = Client::over(stream).await;
+    for nth in 0..5 {
+        client.send(format!("${nth};default;;_OnNamespaceConnect;0;0;")).await;
+    }
+    client.send("M").await;
+    assert!(client.text().await.starts_with('A'));
+    let start = Instant::now();
+    client.send("$9;default;;echo;0;0;late").await;
+    while client.text().await != "$9;default;;echo;0;0;late" {}
+    assert!(start.elapsed() > Duration::from_millis(900), "{:?}", start.elapsed());
+    assert_eq!((server.rate_limited().joins(), server.rate_limited().closed()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

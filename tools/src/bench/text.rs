@@ -105,7 +105,7 @@ for each delivery. A server that gathers messages makes fewer.",
 A room of ten receivers, 50 messages a second. The other connections are in other rooms. The cost is that of a whole broadcast, ten
 deliveries. Servers without rooms are not measured.",
         tables: &[
-            ("room-alone", "nobody else is connected"),
+            ("room-alone", "no other client is connected"),
             ("room-5000", "5,000 others are connected"),
             ("room-10000", "10,000 others are connected"),
         ],

@@ -32,8 +32,8 @@ impl Outgoing {
         outbox.offer_single(message, limits, tally, |outbox, tally| socket.write(outbox, tally))
     }
 
-    /// Queues a frame for this connection alone, and writes it, unless somebody else is about to; true when the connection's
-    /// own task must go on with it.
+    /// Queues a frame for this connection alone, and writes it, unless another task is about to; true when the connection's own
+    /// task must continue.
     pub(super) fn send_single(
         &mut self,
         frame: Bytes,

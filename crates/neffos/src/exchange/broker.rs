@@ -14,7 +14,7 @@ use super::node::Node;
 /// in the order in which a link publishes them, across channels. (A broker that keeps the order of each channel alone works, too.
 /// Then two broadcasts of one caller stay in order only if both are for the same room, namespace or id.)
 ///
-/// An exchange only opens links. The library decides, in the same way for every broker, what is published and subscribed to, which
+/// An exchange only opens links. The library decides, in the same way for every broker, the messages and channels, which
 /// messages are queued without a link, when the next link is opened, and whether a link still works. `neffos-redis` and
 /// `neffos-nats` are exchanges; [`MemoryExchange`](crate::MemoryExchange) connects servers of one process.
 ///

@@ -1,7 +1,7 @@
 //! Messages between servers in Go: the seven fields that their clients get, with one more use of the first. Pure.
 //!
 //! The first field names the connection that is left out (`neffos(0x…`), or carries the token of an ask. Servers in Go accept every
-//! message that begins so, unless it is the name of a connection of theirs. So nodes of this library write their own name there, by
+//! message that begins so, unless it is the name of one of their connections. So nodes of this library write their own name there, by
 //! which they recognise their messages when they come back. The mark also holds all that the seven fields have no place for.
 
 use std::sync::Arc;

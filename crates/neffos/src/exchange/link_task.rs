@@ -155,7 +155,7 @@ impl<L: Link> Publisher<'_, L> {
         envelopes.into_iter().map(|(envelope, _)| envelope).collect()
     }
 
-    /// A draft as it is published, with its number if it is a message that may be resent. None when the broker would not take it.
+    /// The envelope of a draft, with its number if it is a message that may be resent. None when the broker would not take it.
     fn envelope(&mut self, draft: Draft, sequence: Sequence) -> Option<(Envelope, Option<u64>)> {
         let is_numbered = draft.stamp == Stamp::Envelope && sequence.is_message;
         let envelope = self.node.sealed(draft, sequence, self.number, self.seals);
@@ -204,7 +204,7 @@ async fn returned(node: &Node, probe: u64) -> Result<(), LinkError> {
 
 async fn back(node: &Node, probe: u64) -> Result<(), LinkError> {
     let back = timeout(LINK_PATIENCE, node.until_returned(probe)).await;
-    back.map_err(|_| "what is published does not come back".into())
+    back.map_err(|_| "a published probe does not come back".into())
 }
 
 async fn within<T>(fault: &str, call: impl Future<Output = Result<T, LinkError>>) -> Result<T, LinkError> {
@@ -226,7 +226,7 @@ const BEATS_PER_ALIVE: u32 = 3;
 /// published before are missed.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// About how many channels the broker is told at once.
+/// The number of channels in one call to the broker.
 const MOST_WISHES: usize = 512;
 
 #[cfg(test)]

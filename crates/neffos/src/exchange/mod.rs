@@ -1,7 +1,7 @@
 //! Between nodes: broadcasts, asks and counts reach the connections of other servers.
 //!
 //! A server with an exchange is a [`Node`]. It publishes its broadcasts on the channels of their receivers, and subscribes to the
-//! channels of its own connections. Its own connections get a broadcast at once, independent of the broker.
+//! channels of its connections. Its connections get a broadcast at once, independent of the broker.
 //!
 //! - `broker.rs`: [`Exchange`] and [`Link`], what a broker must be able to do; `envelope.rs`: what a link publishes; `memory.rs`:
 //!   an exchange within a process.

@@ -11,7 +11,7 @@ use crate::budget::{Budget, Charge};
 #[derive(Debug)]
 pub(super) struct PublishQueue {
     limits: QueueLimits,
-    /// What nodes tell each other about themselves. It is published first.
+    /// Messages about nodes. They are published first.
     control: VecDeque<Draft>,
     control_bytes: usize,
     waiting: VecDeque<Waiting>,

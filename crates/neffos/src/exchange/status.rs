@@ -58,7 +58,7 @@ pub struct ClusterStatus {
     pub subscriptions: usize,
     /// How many other servers there are.
     pub servers: usize,
-    /// Envelopes that the broker has taken: messages, and what servers tell each other about themselves.
+    /// Envelopes that the broker has taken: messages of applications, and messages about nodes.
     pub published: u64,
     /// Messages that found no room in the queue, or were in it for too long.
     pub dropped: u64,

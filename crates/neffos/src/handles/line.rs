@@ -124,8 +124,10 @@ impl Line {
 
     /// All that can be had back is there: sends what was kept, in order, and returns how much of it could not be sent.
     pub(crate) fn mended(&self) -> usize {
+        // Its bodies are the application's: they are dropped after the lock.
+        let kept;
         let mut state = self.state();
-        let kept = std::mem::take(&mut state.kept);
+        kept = std::mem::take(&mut state.kept);
         let unsent = kept.iter().filter(|message| state.peer.send(message).is_err()).count();
         (state.phase, state.kept_bytes) = (LinePhase::Whole, 0);
         state.wanted.take();
@@ -134,11 +136,12 @@ impl Line {
 
     /// Nothing comes back any more.
     pub(crate) fn ended(&self, frame: Option<CloseFrame>) {
-        {
+        let kept = {
             let mut state = self.state();
             state.wanted.take();
-            state.kept.clear();
-        }
+            std::mem::take(&mut state.kept)
+        };
+        drop(kept);
         self.end.send_replace(Some(End(frame)));
         self.changed.notify_waiters();
     }
@@ -211,10 +214,10 @@ impl LineState {
     }
 
     /// Sends what can be sent although not everything is back; keeps or refuses the rest.
-    fn send_meanwhile(&mut self, message: Message, away: Away, most_bytes: usize) -> Result<(), Error> {
+    fn send_meanwhile(&mut self, message: &Message, away: Away, most_bytes: usize) -> Result<(), Error> {
         let (namespace, room) = (message.namespace(), message.room());
         if self.is_in(namespace, room) && self.kept.is_empty() {
-            return self.peer.send(&message);
+            return self.peer.send(message);
         }
         let Away::Keep(most) = away else { return Err(Error::lost()) };
         let is_known = |room| self.wanted.is_in(namespace, room) || self.was_in(namespace, room);
@@ -228,7 +231,7 @@ impl LineState {
         if self.kept.len() >= most || (most_bytes > 0 && bytes > most_bytes) {
             return Err(Error::full());
         }
-        self.kept.push_back(message);
+        self.kept.push_back(message.clone());
         self.kept_bytes = bytes;
         Ok(())
     }
@@ -259,7 +262,7 @@ impl ConnectionRef for Arc<Line> {
         }
         match self.recovery {
             Recovery::With(away) if self.comes_back() => {
-                state.send_meanwhile(message, away, self.hub.limits.outbox.bytes)
+                state.send_meanwhile(&message, away, self.hub.limits.outbox.bytes)
             }
             _ => Err(Error::closed()),
         }

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::message::wire::NativeMode;
 use crate::session::{
-    Action, Bounds, Effect, ForeignRooms, GreetingLimits, OpenAsk, Outcome, Rates, RawMessage, Rules, Session,
-    SessionLimits,
+    Action, AfterHandler, Bounds, Effect, ForeignRooms, GreetingLimits, OpenAsk, Outcome, Rates, RawMessage, Rules,
+    Session, SessionLimits,
 };
 use crate::websocket::{Kind, Role};
 
@@ -53,7 +53,10 @@ impl Protocol {
             next = match action {
                 Action::Run(_, message) => {
                     handlers += 1;
-                    self.session.handle_handler_done(message, Outcome::Nothing, &self.side)
+                    match self.session.handle_handler_done(message, &Outcome::Nothing, &self.side) {
+                        AfterHandler::Respond { .. } => None,
+                        AfterHandler::Next(action) => action,
+                    }
                 }
                 _ => self.session.continue_work(&self.side),
             };

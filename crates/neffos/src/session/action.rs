@@ -77,6 +77,12 @@ impl<W> From<ReplyAndClose> for Action<W> {
 
 impl From<Bytes> for ReplyAndClose {
     fn from(reply: Bytes) -> Self {
-        Self { reply: Some(reply), close: None }
+        Some(reply).into()
+    }
+}
+
+impl From<Option<Bytes>> for ReplyAndClose {
+    fn from(reply: Option<Bytes>) -> Self {
+        Self { reply, close: None }
     }
 }

@@ -52,3 +52,4 @@ pub(crate) use outcome::Outcome;
 pub(crate) use rates::{RateKind, Rates};
 pub(crate) use reading::Reading;
 pub(crate) use state::Session;
+pub(crate) use work::{AfterHandler, respond};

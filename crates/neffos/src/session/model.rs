@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::acts::{Act, MOST_REQUESTS, NAMESPACES, ROOMS};
 use super::limits::TestSide;
 use super::{
-    Action, ChangeStep, Due, Effect, EndLimits, GreetingLimits, IndexChange, MembershipChange, Memberships, OpenAsk,
-    Outcome, RawMessage, Reading, Refusal, ReplyAndClose, Rules, Session, SessionLimits,
+    Action, AfterHandler, ChangeStep, Due, Effect, EndLimits, GreetingLimits, IndexChange, MembershipChange,
+    Memberships, OpenAsk, Outcome, RawMessage, Reading, Refusal, ReplyAndClose, Rules, Session, SessionLimits, respond,
 };
 use crate::budget::Pressure;
 use crate::error::CloseError;
@@ -238,12 +238,21 @@ impl World {
 
     pub(super) fn end_job(&mut self, how: u8) {
         let action = match self.job.take() {
-            Some(Job::Handler(message)) => self.session.handle_handler_done(message, outcome(how), &self.side),
+            Some(Job::Handler(message)) => self.end_handler(message, outcome(how)),
             Some(Job::Admission) => self.session.handle_admission((how > 250).then(refusal), &self.side),
             Some(Job::Wait | Job::Hook) => self.session.continue_work(&self.side),
             None => None,
         };
         self.perform(action);
+    }
+
+    pub(super) fn end_handler(&mut self, message: Box<Message>, outcome: Outcome) -> Option<Action<usize>> {
+        match self.session.handle_handler_done(message, &outcome, &self.side) {
+            AfterHandler::Respond { message, may_reply } => {
+                Some(respond(message, outcome, may_reply, self.side.role()).into())
+            }
+            AfterHandler::Next(action) => action,
+        }
     }
 
     fn begin(&mut self, what: u8, namespace: usize, room: usize) {

@@ -29,10 +29,10 @@ pub(crate) struct Denial {
 
 impl Outcome {
     /// Whether the handler of a system event consents.
-    pub(crate) fn consent(self) -> Result<(), Denial> {
+    pub(crate) fn consent(&self) -> Result<(), Denial> {
         match self {
             Self::Nothing | Self::Body(_) | Self::Binary(_) => Ok(()),
-            Self::Error(text) => Err(Denial { text, close: None }),
+            Self::Error(text) => Err(Denial { text: text.clone(), close: None }),
             Self::Close(close) => {
                 let frame = CloseFrame::new(close.code(), close.text());
                 Err(Denial { text: close.to_wire(), close: Some(frame) })

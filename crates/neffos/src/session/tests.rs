@@ -72,9 +72,7 @@ fn nothing_is_sent_to_a_place_before_the_reply_that_confirms_it() {
         let mut action = world.session.poll_action(&world.side);
         while !matches!(action, Some(Action::Index(..))) {
             action = match action {
-                Some(Action::Run(_, message)) => {
-                    world.session.handle_handler_done(message, Outcome::Nothing, &world.side)
-                }
+                Some(Action::Run(_, message)) => world.end_handler(message, Outcome::Nothing),
                 Some(_) => world.session.continue_work(&world.side),
                 None => panic!("the change never takes effect"),
             };

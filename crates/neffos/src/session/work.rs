@@ -142,9 +142,9 @@ impl<W> Session<W> {
                 }
                 ChangeStep::Reach => Action::Reach(change.namespace().clone(), change.room().cloned()),
                 ChangeStep::TakeEffect => match self.apply(&mut change, rules) {
-                    Effected::Yes(Some(action)) => action,
-                    Effected::Yes(None) => continue,
-                    Effected::No(answer) => return Some(answer.into()),
+                    Ok(Some(action)) => action,
+                    Ok(None) => continue,
+                    Err(refused) => return Some(refused.into()),
                 },
                 ChangeStep::Settle => Action::Settle,
                 ChangeStep::Reply => ReplyAndClose::from(done(&change, rules)).into(),
@@ -156,8 +156,8 @@ impl<W> Session<W> {
         }
     }
 
-    /// Changes the membership as the peer has asked.
-    fn apply(&mut self, change: &mut MembershipChange, rules: &impl Rules) -> Effected<W> {
+    /// Changes the membership as the peer has asked. Fails with the answer when that is not possible any more.
+    fn apply(&mut self, change: &mut MembershipChange, rules: &impl Rules) -> Result<Option<Action<W>>, ReplyAndClose> {
         let reply = (!change.token().is_empty()).then(|| done(change, rules));
         match change.effect() {
             Effect::Connect(namespace) => {
@@ -166,18 +166,16 @@ impl<W> Session<W> {
                     self.overtake(&namespace);
                 }
                 change.took_effect(is_new);
-                Effected::Yes(Some(Action::Index(IndexChange::Connect(namespace), reply)))
+                Ok(Some(Action::Index(IndexChange::Connect(namespace), reply)))
             }
             Effect::Join(namespace, _) if !self.membership.is_connected(&namespace) => {
                 // This side has disconnected it while the handler was asked.
-                Effected::No(
-                    change.take_request().map(|request| refusal(request, BAD_NAMESPACE, rules)).unwrap_or_default(),
-                )
+                Err(change.take_request().map(|request| refusal(request, BAD_NAMESPACE, rules)).unwrap_or_default())
             }
             Effect::Join(namespace, room) => {
                 let is_new = self.begin_membership(&namespace, Some(&room), reply.is_some());
                 change.took_effect(is_new);
-                Effected::Yes(Some(match is_new {
+                Ok(Some(match is_new {
                     true => Action::Index(IndexChange::Join(namespace, room), reply),
                     false => ReplyAndClose { reply, close: None }.into(),
                 }))
@@ -187,7 +185,7 @@ impl<W> Session<W> {
                 if let Some(IndexChange::Disconnect(_, rooms)) = &index_change {
                     change.left(rooms.clone());
                 }
-                Effected::Yes(index_change.map(|index_change| Action::Index(index_change, None)))
+                Ok(index_change.map(|index_change| Action::Index(index_change, None)))
             }
         }
     }
@@ -205,27 +203,31 @@ impl<W> Session<W> {
         is_new
     }
 
-    /// A handler is done with this message.
+    /// A handler is done with this message. The outcome stays with the caller: the application's values are dropped outside of any
+    /// lock.
     pub(crate) fn handle_handler_done(
         &mut self,
         message: Box<Message>,
-        outcome: Outcome,
+        outcome: &Outcome,
         rules: &impl Rules,
-    ) -> Option<Action<W>> {
-        match std::mem::replace(&mut self.work, Work::None) {
-            Work::Event => self.answer(message, outcome, rules).map(Into::into),
+    ) -> AfterHandler<W> {
+        AfterHandler::Next(match std::mem::replace(&mut self.work, Work::None) {
+            Work::Event => {
+                let may_reply = self.may_reply(&message);
+                return AfterHandler::Respond { message, may_reply };
+            }
             Work::Change(change) => self.continue_after(change, message, outcome, rules),
             Work::Teardown(teardown) => self.continue_teardown(teardown),
             // It was given up.
             Work::None | Work::Admission => None,
-        }
+        })
     }
 
     fn continue_after(
         &mut self,
         mut change: Box<MembershipChange>,
         message: Box<Message>,
-        outcome: Outcome,
+        outcome: &Outcome,
         rules: &impl Rules,
     ) -> Option<Action<W>> {
         let denial = if change.is_deciding() { outcome.consent().err() } else { None };
@@ -242,49 +244,9 @@ impl<W> Session<W> {
         Some(ReplyAndClose { close, ..refused }.into())
     }
 
-    /// The answer after the handler of an event. A reply is not sent if the peer is not in the place (any more), or if it
-    /// would return the peer's own error.
-    fn answer(&self, message: Box<Message>, outcome: Outcome, rules: &impl Rules) -> Option<ReplyAndClose> {
-        let plain = if message.is_binary() { Encoding::Binary } else { Encoding::Text };
-        let mut close = None;
-        let is_ask = message.is_ask();
-        let reply = match outcome {
-            Outcome::Nothing => return None,
-            Outcome::Body(body) => self.reply(message, rules, |ask| ask.turn_into_reply(body, plain)),
-            Outcome::Binary(body) => self.reply(message, rules, |ask| ask.turn_into_reply(body, Encoding::Binary)),
-            Outcome::Error(text) => self.reply(message, rules, |ask| ask.turn_into_error_reply(text)),
-            Outcome::Close(error) => {
-                close = Some(CloseFrame::new(error.code(), error.text()));
-                self.reply(message, rules, |ask| ask.turn_into_error_reply(error.to_wire()))
-            }
-            Outcome::Panicked if is_ask => self.reply(message, rules, |ask| ask.turn_into_error_reply(PANICKED)),
-            Outcome::Panicked => {
-                close = Some(CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED));
-                None
-            }
-        };
-        Some(ReplyAndClose { reply, close })
-    }
-
-    fn reply(
-        &self,
-        mut message: Box<Message>,
-        rules: &impl Rules,
-        turn_into_reply: impl FnOnce(&mut Message),
-    ) -> Option<Bytes> {
-        let was_error = message.error.is_some();
-        // There is no envelope that could tell a native reply from a native message.
-        let is_bare = message.is_native() && !message.is_ask();
-        turn_into_reply(&mut message);
-        let is_echo_of_an_error = message.error.is_some() && was_error;
-        if is_echo_of_an_error || is_bare || !self.may_answer(&message) {
-            return None;
-        }
-        Some(wire::encode(&message, rules.role()))
-    }
-
-    /// A peer that asked gets its reply whether it has joined the room or not: the token finds the caller.
-    fn may_answer(&self, message: &Message) -> bool {
+    /// Whether the peer is still in the place of `message`. A peer that asked gets its reply whether it has joined the room or not:
+    /// the token finds the caller.
+    fn may_reply(&self, message: &Message) -> bool {
         match message.is_ask() {
             true => self.membership.is_connected(message.namespace()),
             false => self.may_send(message).is_ok(),
@@ -292,11 +254,51 @@ impl<W> Session<W> {
     }
 }
 
-/// Whether a change took effect.
-enum Effected<W> {
-    Yes(Option<Action<W>>),
-    /// It is not possible any more.
-    No(ReplyAndClose),
+/// What follows the end of a handler.
+#[derive(Debug)]
+pub(crate) enum AfterHandler<W> {
+    /// [`respond`] makes the answer to an event.
+    Respond {
+        message: Box<Message>,
+        may_reply: bool,
+    },
+    Next(Option<Action<W>>),
+}
+
+/// The answer to an event, after its handler. A reply needs `may_reply`, and never returns the peer's own error.
+pub(crate) fn respond(message: Box<Message>, outcome: Outcome, may_reply: bool, role: Role) -> ReplyAndClose {
+    let is_ask = message.is_ask();
+    let message = Some(message).filter(|_| may_reply);
+    match outcome {
+        Outcome::Nothing => ReplyAndClose::default(),
+        Outcome::Body(body) => reply(message, role, |event| {
+            let encoding = if event.is_binary() { Encoding::Binary } else { Encoding::Text };
+            event.turn_into_reply(body, encoding);
+        }),
+        Outcome::Binary(body) => reply(message, role, |event| event.turn_into_reply(body, Encoding::Binary)),
+        Outcome::Error(text) => reply(message, role, |event| event.turn_into_error_reply(text)),
+        Outcome::Close(error) => {
+            let close = Some(CloseFrame::new(error.code(), error.text()));
+            ReplyAndClose { close, ..reply(message, role, |event| event.turn_into_error_reply(error.to_wire())) }
+        }
+        Outcome::Panicked if is_ask => reply(message, role, |event| event.turn_into_error_reply(PANICKED)),
+        Outcome::Panicked => {
+            ReplyAndClose { reply: None, close: Some(CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED)) }
+        }
+    }
+}
+
+fn reply(message: Option<Box<Message>>, role: Role, turn_into_reply: impl FnOnce(&mut Message)) -> ReplyAndClose {
+    let Some(mut message) = message else { return ReplyAndClose::default() };
+    let was_error = message.error.is_some();
+    // There is no envelope that could tell a native reply from a native message.
+    let is_bare = message.is_native() && !message.is_ask();
+    turn_into_reply(&mut message);
+    let is_echo_of_an_error = message.error.is_some() && was_error;
+    match is_bare || is_echo_of_an_error {
+        true => ReplyAndClose::default(),
+        false => wire::encode(&message, role).into(),
+    }
 }
 
 /// The error reply to a request. Other messages get none.

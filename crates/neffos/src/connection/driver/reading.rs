@@ -72,6 +72,9 @@ impl Driver {
 
     /// Whether reading must wait: for handlers, for memory, or because the peer sends too fast.
     fn is_paused(&self, pressure: Pressure) -> bool {
+        if self.reads_freely && pressure == Pressure::Calm {
+            return false;
+        }
         let hub = self.peer.hub();
         let holds_bytes =
             pressure == Pressure::Over && (self.reader.room() > 0 || self.peer.outgoing().socket().has_received());
@@ -175,8 +178,12 @@ impl Driver {
 
     pub(super) fn receive_message(&mut self, frame: RawMessage) {
         (self.is_idle, self.reads_freely) = (false, false);
-        let action = self.peer.session().handle_frame(frame, Instant::now(), &**self.peer.hub());
+        let (action, excess) = {
+            let mut session = self.peer.session();
+            (session.handle_frame(frame, Instant::now(), &**self.peer.hub()), session.poll_rates())
+        };
         self.perform_if_any(action);
+        self.perform_if_any(excess);
     }
 
     /// Queues the answer to a ping. It is written with others, by [`Driver::answer_pings`].

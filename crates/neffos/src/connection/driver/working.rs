@@ -15,7 +15,7 @@ use crate::connection::waiter::Waiter;
 use crate::exchange::Claim;
 use crate::fanout::Member;
 use crate::message::Message;
-use crate::session::{self, Action, Dropped, IndexChange, Outcome, Refusal, ReplyAndClose, Session};
+use crate::session::{self, Action, AfterHandler, Dropped, IndexChange, Outcome, Refusal, ReplyAndClose, Session};
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 /// An action of the session that is not complete.
@@ -127,7 +127,12 @@ impl Driver {
 
     fn handle_handler_done(&mut self, message: Box<Message>, outcome: Outcome) -> Option<Action<Waiter>> {
         self.peer.report_panic(&message, &outcome);
-        self.ask_session(|session, hub| session.handle_handler_done(message, outcome, hub))
+        match self.ask_session(|session, hub| session.handle_handler_done(message, &outcome, hub)) {
+            AfterHandler::Respond { message, may_reply } => {
+                Some(session::respond(message, outcome, may_reply, self.peer.hub().role).into())
+            }
+            AfterHandler::Next(action) => action,
+        }
     }
 
     fn continue_work(&mut self) -> Option<Action<Waiter>> {
@@ -146,18 +151,15 @@ impl Driver {
         self.ask_session(|session, hub| session.handle_admission(refusal, hub))
     }
 
-    /// The next action of the session. Most events are complete with it: then the session is not asked again in this poll, and not
-    /// whether to read, before the next frame.
-    fn ask_session(
-        &mut self,
-        next: impl FnOnce(&mut Session<Waiter>, &Hub) -> Option<Action<Waiter>>,
-    ) -> Option<Action<Waiter>> {
+    /// Asks the session what is next. Most events are complete then: the session is not asked again in this poll, and not whether to
+    /// read, before the next frame.
+    fn ask_session<N>(&mut self, next: impl FnOnce(&mut Session<Waiter>, &Hub) -> N) -> N {
         let mut session = self.peer.session();
-        let action = next(&mut session, self.peer.hub());
+        let next = next(&mut session, self.peer.hub());
         self.is_at_work = session.is_at_work();
         self.is_idle = session.is_idle();
         self.reads_freely = self.is_idle;
-        action
+        next
     }
 
     /// True when there was something to do.

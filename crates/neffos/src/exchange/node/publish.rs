@@ -1,4 +1,4 @@
-//! What this server publishes: the queue, resends, and probes, which tell whether that comes back.
+//! The publications of this node: the queue, resends, and probes, which find a broker link that is dead.
 
 use std::sync::Arc;
 use std::time::Duration;

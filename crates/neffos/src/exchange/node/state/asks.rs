@@ -10,7 +10,7 @@ use crate::message::Message;
 #[derive(Debug)]
 pub(in crate::exchange) struct NodeAsks {
     /// How the tokens of this node's asks end, by which it knows them when they come back. Clients see it: it is not the node's
-    /// name, because nobody must be able to write under that.
+    /// name, because no other program must be able to write under that.
     mark: String,
     waiting: HashMap<SmolStr, oneshot::Sender<Message>>,
     /// How many asks of other nodes wait for connections of this node.

@@ -177,7 +177,7 @@ impl NodeState {
     /// Asks connections of this node, unless too many asks of other nodes wait for them.
     fn take_ask(&mut self, from: Option<NodeId>, channel: &str, ask: NodeAsk, out: &mut Effects) {
         let NodeAsk { token, message, patience } = ask;
-        // In Go, what this node has asked comes back to it without its name, maybe when it is answered already.
+        // In Go, an ask of this node comes back to it without its name, maybe when it is answered already.
         if from.is_none() && self.asks.is_own(&token) {
             return;
         }

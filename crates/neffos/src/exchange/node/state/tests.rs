@@ -18,16 +18,16 @@ const OTHER: NodeId = NodeId([7; 16]);
 const THIRD: NodeId = NodeId([8; 16]);
 const NONCE: u64 = 77;
 
-/// A node, and what it has done.
+/// A node, and its effects.
 struct Tested {
     state: NodeState,
     now: Instant,
     timers: Vec<(Instant, Timer)>,
     delivered: Vec<String>,
-    /// What it told other nodes.
+    /// The envelopes for other nodes.
     told: Vec<String>,
     log: Vec<Notice>,
-    /// What it asks of its connections, or does with them, that is no broadcast.
+    /// The other effects on its connections, except broadcasts.
     acts: Vec<String>,
 }
 
