@@ -5,7 +5,7 @@
 //! - `costs.rs`: the measured costs, which `bench` writes and `scaling` reads
 //! - `figures.rs`: the figures of a run; `plot.rs`: pictures of them
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal: printing is its work")]
+#![expect(clippy::print_stdout, reason = "a program for a terminal: printing is its work")]
 
 mod bench;
 mod broker;
@@ -17,30 +17,17 @@ mod scaling;
 
 use std::process::ExitCode;
 
-use xtask::Result;
 use xtask::steps::Steps;
 use xtask::workspace::Workspace;
+use xtask::{Result, run_program};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            eprintln!("\n{fault}");
-            ExitCode::FAILURE
-        }
-    }
+    run_program(HELP, run)
 }
 
-fn run(arguments: &[&str]) -> Result {
-    if let [] | ["help" | "--help" | "-h"] = arguments {
-        println!("{HELP}");
-        return Ok(());
-    }
-    let workspace = Workspace::enter()?;
+fn run(workspace: &Workspace, arguments: &[&str]) -> Result {
     match arguments {
-        ["bench", arguments @ ..] => bench::run(&mut Steps::default(), &workspace, arguments),
+        ["bench", arguments @ ..] => bench::run(&mut Steps::default(), workspace, arguments),
         ["scaling", arguments @ ..] => scaling::run(arguments),
         unknown => Err(format!("no such command: {}\n\n{HELP}", unknown.join(" ")).into()),
     }

@@ -1,6 +1,6 @@
 //! The project's own commands: `cargo xtask help` lists them.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal: printing is its work")]
+#![expect(clippy::print_stdout, reason = "a program for a terminal: printing is its work")]
 
 mod autobahn;
 mod autobahn_client;
@@ -16,42 +16,28 @@ use std::process::ExitCode;
 
 use xtask::steps::Steps;
 use xtask::workspace::Workspace;
-use xtask::{Result, go};
+use xtask::{Result, go, run_program};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            eprintln!("\n{fault}");
-            ExitCode::FAILURE
-        }
-    }
+    run_program(HELP, run)
 }
 
-fn run(arguments: &[&str]) -> Result {
-    if let [] | ["help" | "--help" | "-h"] = arguments {
-        println!("{HELP}");
-        return Ok(());
-    }
-    let workspace = Workspace::enter()?;
+fn run(workspace: &Workspace, arguments: &[&str]) -> Result {
     let mut steps = Steps::default();
     match arguments {
-        ["test"] => test::run(&mut steps, &workspace)?,
-        ["ci"] => ci::run(&mut steps, &workspace)?,
-        ["ci", "--long"] => ci::run_long(&mut steps, &workspace)?,
-        ["fuzz"] => fuzz::run(&mut steps, &workspace, fuzz::LONG)?,
-        ["fuzz", "--brief"] => fuzz::run(&mut steps, &workspace, fuzz::BRIEF)?,
-        ["go"] => go::run(&mut steps, &workspace)?,
+        ["test"] => test::run(&mut steps, workspace)?,
+        ["ci"] => ci::run(&mut steps, workspace)?,
+        ["ci", "--long"] => ci::run_long(&mut steps, workspace)?,
+        ["fuzz"] => fuzz::run(&mut steps, workspace, fuzz::LONG)?,
+        ["fuzz", "--brief"] => fuzz::run(&mut steps, workspace, fuzz::BRIEF)?,
+        ["go"] => go::run(&mut steps, workspace)?,
         ["client"] => test::build_client(&mut steps)?,
-        ["layers"] => return layers::check(&workspace),
+        ["layers"] => return layers::check(workspace),
         ["autobahn"] => {
-            return autobahn::check(&workspace, autobahn::Extent::All)
-                .and_then(|()| autobahn_client::check(&workspace));
+            return autobahn::check(workspace, autobahn::Extent::All).and_then(|()| autobahn_client::check(workspace));
         }
         ["autobahn", "--accept"] => {
-            return autobahn::accept(&workspace).and_then(|()| autobahn_client::accept(&workspace));
+            return autobahn::accept(workspace).and_then(|()| autobahn_client::accept(workspace));
         }
         unknown => return Err(format!("no such command: {}\n\n{HELP}", unknown.join(" ")).into()),
     }
