@@ -1,13 +1,13 @@
-//! What can go wrong, in one opaque type with questions, and the error texts that both sides of the wire know.
+//! [`Error`], one opaque type with predicates, [`CloseError`], and the error texts that both sides of the wire know.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use crate::websocket::CloseCode;
 
-/// Why a call did not do what it says.
+/// The reason why a call failed.
 ///
-/// The text is for people and may change; programs ask the questions (`is_timeout`, `is_closed`, …).
+/// The text is for people and may change. Programs use the predicates (`is_timeout`, `is_closed`, …).
 ///
 /// # Examples
 ///
@@ -25,7 +25,7 @@ pub struct Error {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ErrorKind {
-    /// The application's own words.
+    /// An error text of the application.
     Custom(String),
     /// The peer answered with an error.
     Remote(String),
@@ -44,48 +44,48 @@ enum ErrorKind {
 }
 
 impl Error {
-    /// An error of the application, sent to the peer with this text when a handler returns it.
+    /// Creates an error of the application. If a handler returns it, the peer receives its text.
     pub fn new(text: impl Into<String>) -> Self {
         Self::of(ErrorKind::Custom(text.into()))
     }
 
-    /// Whether the connection (or the server) was closed, before the call or while it waited.
+    /// Returns whether the connection (or the server) was closed, before the call or while it waited.
     pub fn is_closed(&self) -> bool {
         self.kind == ErrorKind::Closed
     }
 
-    /// Whether a client's connection was lost, before the call or while it waited, and is being dialled again. What was asked
-    /// may have been done.
+    /// Returns whether a client lost its connection, before the call or while it waited, and is reconnecting. The peer
+    /// may have handled the ask.
     pub fn is_lost(&self) -> bool {
         self.kind == ErrorKind::Lost
     }
 
-    /// Whether a deadline passed.
+    /// Returns whether a deadline passed.
     pub fn is_timeout(&self) -> bool {
         self.kind == ErrorKind::Timeout
     }
 
-    /// Whether the connection's outbox had no room: the peer reads more slowly than it is sent to.
+    /// Returns whether the connection's outbox was full: the peer reads more slowly than messages are sent to it.
     pub fn is_full(&self) -> bool {
         self.kind == ErrorKind::Full
     }
 
-    /// Whether the namespace is not declared, or not connected on this connection.
+    /// Returns whether the namespace is not declared, or not connected on this connection.
     pub fn is_bad_namespace(&self) -> bool {
         self.kind == ErrorKind::BadNamespace
     }
 
-    /// Whether the room is not joined on this connection.
+    /// Returns whether the room is not joined on this connection.
     pub fn is_bad_room(&self) -> bool {
         self.kind == ErrorKind::BadRoom
     }
 
-    /// Whether this is the peer's own answer: it was reached and said no.
+    /// Returns whether the peer answered with this error.
     pub fn is_remote(&self) -> bool {
         matches!(self.kind, ErrorKind::Remote(_))
     }
 
-    /// The code and the text with which the peer refused, when it named a code: its handler returned a [`CloseError`].
+    /// Returns the close code and the text of the peer's refusal, if its handler returned a [`CloseError`].
     ///
     /// # Examples
     ///
@@ -106,28 +106,28 @@ impl Error {
         }
     }
 
-    /// Whether a server did not let a client in; the text is the server's.
+    /// Returns whether a server refused a client. The text comes from the server.
     pub fn is_refused(&self) -> bool {
         matches!(self.kind, ErrorKind::Refused(_))
     }
 
-    /// Whether no connection to a server came about, for a reason that may pass: nobody listens, the server is overloaded, it
-    /// is none of ours.
+    /// Returns whether the client could not connect to a server, for a reason that may pass. Examples: no process
+    /// listens at the address, the server is overloaded, or it does not speak this protocol.
     pub fn is_unreachable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unreachable(_))
     }
 
-    /// Whether a payload did not have the shape that a handler or caller asked for.
+    /// Returns whether a payload did not have the shape that a handler or caller asked for.
     pub fn is_payload(&self) -> bool {
         matches!(self.kind, ErrorKind::Payload(_))
     }
 
-    /// Whether the configuration was refused; the text names the setting.
+    /// Returns whether the configuration is invalid. The text names the setting.
     pub fn is_config(&self) -> bool {
         matches!(self.kind, ErrorKind::Config(_))
     }
 
-    /// The error that `text` from the wire stands for: a known one, or the peer's own words.
+    /// Returns the error for `text` from the wire: a known error, or else the text of the peer.
     pub(crate) fn from_wire(text: &str) -> Self {
         match text {
             BAD_NAMESPACE => Self::bad_namespace(),
@@ -142,8 +142,9 @@ impl Error {
         Self::of(ErrorKind::Payload(detail.into()))
     }
 
-    /// The configuration is refused; `detail` begins with the name of the setting. For who writes an
-    /// [`Exchange`](crate::Exchange), or another part that is configured.
+    /// Creates an error about an invalid setting. `detail` begins with the name of the setting.
+    ///
+    /// It is for implementations of an [`Exchange`](crate::Exchange), or of another configurable part.
     pub fn config(detail: impl Into<String>) -> Self {
         Self::of(ErrorKind::Config(detail.into()))
     }
@@ -215,8 +216,9 @@ impl fmt::Display for Error {
 
 impl StdError for Error {}
 
-/// A handler's way to fail an event **and** close the connection: the peer gets the error, then a close frame with the
-/// code and the text as its reason.
+/// An error with which a handler fails an event **and** closes the connection.
+///
+/// The peer receives the error, then a close frame with the code and, as its reason, the text.
 ///
 /// # Examples
 ///
@@ -233,27 +235,29 @@ pub struct CloseError {
 }
 
 impl CloseError {
-    /// Closes with `code` and `text`; the reason of a close frame holds 123 bytes, what is longer is cut there.
+    /// Creates an error with `code` and `text`. The reason of a close frame holds 123 bytes; a longer text is cut
+    /// there.
     pub fn new(code: CloseCode, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 
-    /// The code of the close frame.
+    /// Returns the code of the close frame.
     pub fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// The reason, without the code in front.
+    /// Returns the reason, without the code.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What an error reply or a refusal carries. The space stays when there is no text: neffos.js knows the form by it.
+    /// Returns the text for an error reply or a refusal. The space stays if the text is empty: neffos.js recognizes the
+    /// form by it.
     pub(crate) fn to_wire(&self) -> String {
         format!("[{}] {}", self.code, self.text)
     }
 
-    /// The error that `text` from the wire stands for, if it begins with a code that a close frame may carry.
+    /// Parses `text` from the wire, if it begins with a code that a close frame may carry.
     fn from_wire(text: &str) -> Option<Self> {
         let (code, text) = text.strip_prefix('[')?.split_once(']')?;
         let is_number = code.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,8 +1,12 @@
-//! Websocket servers with namespaces, rooms, events, ask/reply and a broadcast that never blocks, on the wire of neffos.
+//! A websocket server and client with namespaces, rooms, events, ask/reply and non-blocking broadcasts.
 //!
-//! Start with [`Server`] and its [`builder`](Server::builder); [`Events`] holds the handlers of a namespace. Inside a
-//! handler, [`NsConn`] is the connection in its namespace, [`Room`] in one of its rooms, [`Conn`] the connection itself.
-//! [`serve`] opens a listener; [`Server::axum`] and [`Server::service`] mount the server elsewhere.
+//! It speaks the wire protocol of neffos.
+//!
+//! - Start with [`Server`] and its [`builder`](Server::builder). [`Events`] holds the handlers of a namespace.
+//! - Inside a handler, [`NsConn`] is the connection in its namespace, [`Room`] the connection in a room, and [`Conn`] the
+//!   connection itself.
+//! - [`serve`] opens a listener; [`Server::axum`] and [`Server::service`] mount the server elsewhere.
+//! - [`Client::dial`] connects to a server.
 //!
 //! ```no_run
 //! use neffos::{Events, Message, NsConn, Server};
@@ -17,11 +21,12 @@
 //! }
 //! ```
 //!
-//! What a broadcast promises:
+//! Guarantees of a broadcast:
 //!
-//! - It never blocks: a slow client holds up neither new connections, nor other receivers, nor other broadcasts.
-//! - At most once: a connection that is saturated or closing misses it, and the [`Counters`] show it.
-//! - Each receiver gets A before B when one caller broadcast A before B; with
+//! - It never blocks. A slow client delays neither new connections, nor other receivers, nor other broadcasts.
+//! - It is delivered at most once. A connection whose outbox is full, or that is closing, misses it; the [`Counters`]
+//!   count that.
+//! - Each receiver gets the broadcasts of one caller in the order of the calls. With
 //!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers on one server see one order.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -79,12 +84,12 @@ pub use server::{Exclude, Server, ServerBuilder};
 pub use websocket::Compression;
 pub use websocket::{CloseCode, CloseFrame};
 
-/// The README's code, compiled.
+/// Compiles the code of README.md.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
-/// That of the page for those who come from Go.
+/// Compiles the code of docs/migrate-go.md.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/migrate-go.md")]
 struct MigrateGo;

@@ -1,4 +1,4 @@
-//! What an application registered, as its connections see it.
+//! What an application registered, behind the trait that connections call.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -69,11 +69,11 @@ impl Application for ServerApplication {
     }
 }
 
-/// A client's handlers, and the handle that they hold.
+/// A client's handlers, and the connection handle that they receive.
 #[derive(Debug)]
 pub(crate) struct ClientApplication {
     namespaces: Namespaces<ClientSide>,
-    /// Set when the first connection is there.
+    /// Set once the first connection is established.
     line: OnceLock<Weak<Line>>,
 }
 
@@ -105,7 +105,7 @@ impl Application for ClientApplication {
         let Some(handler) = self.namespaces.handler(&namespace, message.event()) else { return Err(message) };
         Ok(match self.line() {
             Some(line) => handler.start(line, namespace, message),
-            // Nothing holds the connection any more.
+            // Every handle of the client was dropped.
             None => Running::new(message, refused(Error::closed())),
         })
     }

@@ -1,4 +1,4 @@
-//! The table of handlers: namespace, then event.
+//! The table of handlers, by namespace and event.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,11 +15,14 @@ use crate::message::events;
 use crate::message::wire::NativeMode;
 use crate::session::check_name;
 
-/// What happens with the events of one namespace.
+/// The event handlers of one namespace.
 ///
-/// Handlers are async functions whose arguments are taken out of the event and whose result goes back to the sender. On one
-/// connection they run one at a time, in the order of arrival; replies, pings and closes are handled meanwhile. A handler
-/// that panics fails its own event and nothing else.
+/// Handlers are async functions. Their arguments are extracted from the event ([`FromEvent`](crate::FromEvent)), and
+/// their result is sent back to the peer.
+///
+/// - On one connection, handlers run one at a time, in the order in which events arrive.
+/// - Replies, pings and closes are handled while a handler runs.
+/// - A handler that panics fails only its own event.
 ///
 /// # Examples
 ///
@@ -46,13 +49,15 @@ struct Table<S: Side> {
 }
 
 impl<S: Side> Events<S> {
-    /// A namespace that can be connected, whose rooms can be joined, and that handles no events.
+    /// Creates a namespace without event handlers. Clients can connect to it and join its rooms.
     pub fn new() -> Self {
         Self { table: Table { handlers: ByName::default(), faults: Vec::new() } }
     }
 
-    /// Handles `event`. Names that begin with `_On` belong to the protocol: giving one, or one twice, makes `build`
-    /// (or `dial`) fail.
+    /// Handles `event`.
+    ///
+    /// `build` (or `dial`) fails if an event has two handlers, or if its name begins with `_On`: the protocol reserves
+    /// those names.
     #[must_use]
     pub fn on<H, Args>(mut self, event: &str, handler: H) -> Self
     where
@@ -65,7 +70,7 @@ impl<S: Side> Events<S> {
         self.add(event, BoxedHandler::new(handler))
     }
 
-    /// Handles every event, system events included, that has no handler of its own.
+    /// Handles every event without its own handler, system events included.
     #[must_use]
     pub fn on_any<H, Args>(self, handler: H) -> Self
     where
@@ -75,8 +80,10 @@ impl<S: Side> Events<S> {
         self.add(events::ANY, BoxedHandler::new(handler))
     }
 
-    /// Handles native messages: those without an envelope. Only the empty namespace gets them. When this is all that the
-    /// only, empty namespace has, every frame is a native message, and no exchange precedes the first.
+    /// Handles native messages: those without an envelope. Only the empty namespace receives them.
+    ///
+    /// If this is the only handler, and the empty namespace the only one, then every frame is a native message and
+    /// there is no greeting.
     #[must_use]
     pub fn on_native<H, Args>(self, handler: H) -> Self
     where
@@ -86,7 +93,7 @@ impl<S: Side> Events<S> {
         self.add(events::NATIVE, BoxedHandler::new(handler))
     }
 
-    /// Before the namespace is connected; an error refuses.
+    /// Runs before the namespace is connected. An error refuses the connect.
     #[must_use]
     pub fn on_connect<H, Args>(self, handler: H) -> Self
     where
@@ -96,7 +103,7 @@ impl<S: Side> Events<S> {
         self.add(events::CONNECT, BoxedHandler::new(handler))
     }
 
-    /// After the namespace is connected: what is sent from here arrives after the reply.
+    /// Runs after the namespace is connected. Messages that this handler sends arrive after the reply to the connect.
     #[must_use]
     pub fn on_connected<H, Args>(self, handler: H) -> Self
     where
@@ -106,7 +113,8 @@ impl<S: Side> Events<S> {
         self.add(events::CONNECTED, BoxedHandler::new(handler))
     }
 
-    /// When the namespace is to be disconnected; an error refuses, unless the message is forced or local: then it tells.
+    /// Runs before the namespace is disconnected. An error refuses, unless the message is forced or local: those only
+    /// inform the handler.
     #[must_use]
     pub fn on_disconnect<H, Args>(self, handler: H) -> Self
     where
@@ -116,7 +124,7 @@ impl<S: Side> Events<S> {
         self.add(events::DISCONNECT, BoxedHandler::new(handler))
     }
 
-    /// Before a room is joined; an error refuses.
+    /// Runs before a room is joined. An error refuses the join.
     #[must_use]
     pub fn on_room_join<H, Args>(self, handler: H) -> Self
     where
@@ -126,7 +134,7 @@ impl<S: Side> Events<S> {
         self.add(events::JOIN, BoxedHandler::new(handler))
     }
 
-    /// After a room is joined.
+    /// Runs after a room is joined.
     #[must_use]
     pub fn on_room_joined<H, Args>(self, handler: H) -> Self
     where
@@ -136,7 +144,7 @@ impl<S: Side> Events<S> {
         self.add(events::JOINED, BoxedHandler::new(handler))
     }
 
-    /// Before a room is left; an error refuses, unless the message is forced.
+    /// Runs before a room is left. An error refuses the leave, unless the message is forced.
     #[must_use]
     pub fn on_room_leave<H, Args>(self, handler: H) -> Self
     where
@@ -146,7 +154,7 @@ impl<S: Side> Events<S> {
         self.add(events::LEAVE, BoxedHandler::new(handler))
     }
 
-    /// After a room is left.
+    /// Runs after a room is left.
     #[must_use]
     pub fn on_room_left<H, Args>(self, handler: H) -> Self
     where
@@ -177,7 +185,7 @@ impl<S: Side> fmt::Debug for Events<S> {
 }
 
 impl<S: Side> Table<S> {
-    /// The handler of `event`, or the one for any event.
+    /// Returns the handler of `event`, or else the handler for any event.
     fn handler(&self, event: &str) -> Option<&BoxedHandler<S>> {
         self.handlers.get(event).or_else(|| match event {
             events::NATIVE => None,
@@ -190,14 +198,14 @@ impl<S: Side> Table<S> {
     }
 }
 
-/// In the order in which they were given. Only the application adds to it, so that any hash will do that is fast.
+/// A map in the order of insertion. Only the application adds keys, so a fast hash without a secret seed is safe.
 type ByName<N, T> = IndexMap<N, T, FxBuildHasher>;
 
-/// All namespaces that are declared here.
+/// All declared namespaces.
 #[derive(Debug)]
 pub(crate) struct Namespaces<S: Side> {
     tables: ByName<Arc<str>, Table<S>>,
-    /// Declares all other names.
+    /// The events of all other namespaces, if those are declared.
     rest: Option<Table<S>>,
     faults: Vec<String>,
 }
@@ -222,7 +230,7 @@ impl<S: Side> Namespaces<S> {
         }
     }
 
-    /// Declares every name that is not added by itself.
+    /// Declares every name that has no declaration.
     pub(crate) fn add_rest(&mut self, events: Events<S>) {
         let table = events.table;
         if table.has_native() {
@@ -234,7 +242,7 @@ impl<S: Side> Namespaces<S> {
         }
     }
 
-    /// Says whether all is as it should be.
+    /// Checks the declarations and what their handlers need.
     pub(crate) fn check(&self, setup: &Setup<'_>) -> Result<(), Error> {
         if let Some(fault) = self.faults.first() {
             return Err(Error::config(fault));
@@ -246,7 +254,7 @@ impl<S: Side> Namespaces<S> {
         handlers.try_for_each(|handler| handler.check(setup))
     }
 
-    /// The shared name of a declared namespace.
+    /// Returns the shared name of a declared namespace.
     pub(crate) fn name(&self, name: &str) -> Option<Arc<str>> {
         let by_itself = self.tables.get_key_value(name).map(|(name, _)| name.clone());
         by_itself.or_else(|| (self.rest.is_some() && check_name(name, MAX_NAME).is_ok()).then(|| name.into()))

@@ -1,4 +1,4 @@
-//! What a handler may take: parts of the event, taken out before it runs.
+//! The arguments of handlers: parts of the event, extracted before the handler runs.
 
 use std::any::{Any, type_name};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::error::Error;
 use crate::handles::{Conn, ConnectionRef, NsConn, Room, ServerSide, Side};
 use crate::message::Message;
 
-/// One message and where it came from: what arguments of handlers are taken from.
+/// One message with the connection that it arrived on. Arguments of handlers are extracted from it.
 #[derive(Debug)]
 pub struct Event<S: Side = ServerSide> {
     ns: NsConn<S>,
-    /// Boxed: it changes hands many times on its way to a handler and back.
+    /// Boxed, because it is moved many times on its way to a handler and back.
     message: Box<Message>,
 }
 
@@ -28,23 +28,23 @@ impl<S: Side> Event<S> {
         self.message
     }
 
-    /// The connection that the message came on.
+    /// Returns the connection that the message arrived on.
     pub fn conn(&self) -> &Conn<S> {
         self.ns.conn()
     }
 
-    /// The namespace that the message is for.
+    /// Returns the connection in the message's namespace.
     pub fn ns(&self) -> &NsConn<S> {
         &self.ns
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn message(&self) -> &Message {
         &self.message
     }
 }
 
-/// What may be an argument of a handler.
+/// A type that can be an argument of a handler.
 ///
 /// # Examples
 ///
@@ -64,32 +64,32 @@ impl<S: Side> Event<S> {
 /// let events: Events = Events::new().on("double", async |Number(n): Number| Reply::text((n * 2).to_string()));
 /// ```
 pub trait FromEvent<S: Side = ServerSide>: Sized {
-    /// Takes the argument out of `event`.
+    /// Extracts the argument from `event`.
     ///
     /// # Errors
     ///
-    /// An error goes back to the peer with its text, and the handler does not run.
+    /// The handler does not run. The peer receives the text of the error.
     fn from_event(event: &Event<S>) -> Result<Self, Error>;
 
-    /// Says when the server is built, or before the client dials, whether what the argument needs is there.
+    /// Checks that the argument has what it needs, when the server is built or before the client dials.
     ///
     /// # Errors
     ///
-    /// The error of `ServerBuilder::build`, or of `ClientBuilder::dial`.
+    /// `ServerBuilder::build`, or `ClientBuilder::dial`, returns this error.
     fn check(setup: &Setup<'_>) -> Result<(), Error> {
         let _unused = setup;
         Ok(())
     }
 }
 
-/// What handlers may rely on, for [`FromEvent::check`].
+/// The resources that [`FromEvent::check`] can rely on.
 #[derive(Debug)]
 pub struct Setup<'a> {
     pub(crate) state: &'a StateMap,
 }
 
 impl Setup<'_> {
-    /// Whether the builder was given a state of this type.
+    /// Returns whether the builder was given a state of this type.
     pub fn has_state<T: Any>(&self) -> bool {
         self.state.get::<T>().is_some()
     }
@@ -107,7 +107,7 @@ impl<S: Side> FromEvent<S> for NsConn<S> {
     }
 }
 
-/// The room that the message names.
+/// The connection in the room that the message names.
 impl<S: Side> FromEvent<S> for Room<S> {
     fn from_event(event: &Event<S>) -> Result<Self, Error> {
         let name = event.message.room().ok_or_else(Error::bad_room)?;
@@ -121,22 +121,23 @@ impl<S: Side> FromEvent<S> for Message {
     }
 }
 
-/// The body as it came.
+/// The body, unchanged.
 impl<S: Side> FromEvent<S> for Bytes {
     fn from_event(event: &Event<S>) -> Result<Self, Error> {
         Ok(event.message.body().clone())
     }
 }
 
-/// The body as text; one that is not UTF-8 is an error to the sender.
+/// The body as text. If it is not UTF-8, the sender receives an error.
 impl<S: Side> FromEvent<S> for String {
     fn from_event(event: &Event<S>) -> Result<Self, Error> {
         event.message.text().map(ToOwned::to_owned)
     }
 }
 
-/// The body as JSON, and a value that goes back as JSON. A body of another shape is an error to the sender that names the
-/// field.
+/// The body, parsed as JSON; as a result, a value that is sent as JSON.
+///
+/// If the body has another shape, the sender receives an error that names the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "handlers take it apart by pattern")]
 pub struct Json<T>(pub T);
@@ -147,8 +148,9 @@ impl<S: Side, T: DeserializeOwned> FromEvent<S> for Json<T> {
     }
 }
 
-/// A value that the application gave to the builder with `state`. A handler that takes a type which was never
-/// given makes `build` (or `dial`) fail.
+/// A value that the application gave to the builder with `state`.
+///
+/// If a handler takes a type that was not given, `build` (or `dial`) fails.
 ///
 /// # Examples
 ///

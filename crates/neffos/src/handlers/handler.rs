@@ -1,4 +1,4 @@
-//! Async functions as handlers: their arguments are taken out of the event, and their results are sent back.
+//! Async functions as handlers: their arguments are extracted from the event, and their results are sent back.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,26 +14,26 @@ use crate::handles::{Sealed, ServerSide, Side};
 use crate::message::Message;
 use crate::session::Outcome;
 
-/// An async function or closure of up to six arguments, each taken out of the event ([`FromEvent`]).
+/// An async function or closure with up to six arguments, each extracted from the event ([`FromEvent`]).
 ///
-/// A closure that captures something must hand copies into its future, since it may be called again before that is done:
-/// `move |ns: NsConn| { let db = db.clone(); async move { … } }`. `State` saves that.
+/// A closure that captures a value must move a clone into its future, since it can be called again before that future
+/// ends: `move |ns: NsConn| { let db = db.clone(); async move { … } }`. With `State`, no clone is needed.
 pub trait Handler<Args, S: Side = ServerSide>: Send + Sync + 'static {
     /// The result of the function.
     type Output;
 
-    /// Runs it.
+    /// Runs the function.
     ///
     /// # Errors
     ///
-    /// When an argument cannot be taken out of `event`; it has not run then.
+    /// When an argument cannot be extracted from `event`. The function has not run then.
     fn call(&self, event: &Event<S>) -> Result<impl Future<Output = Self::Output> + Send + 'static, Error>;
 
-    /// Says whether what its arguments need is there.
+    /// Checks that the arguments have what they need.
     ///
     /// # Errors
     ///
-    /// The first argument's that lacks something.
+    /// The error of the first argument that lacks something.
     fn check(setup: &Setup<'_>) -> Result<(), Error>;
 }
 
@@ -72,7 +72,7 @@ impl_handler!(A, B, C, D, E, G);
 
 type StartHandler<S> = dyn Fn(<S as Sealed>::ConnectionRef, Arc<str>, Box<Message>) -> Running + Send + Sync;
 
-/// A handler without its type.
+/// A handler with its type erased.
 pub(crate) struct BoxedHandler<S: Side> {
     start: Box<StartHandler<S>>,
     check: fn(&Setup<'_>) -> Result<(), Error>,
@@ -91,7 +91,7 @@ impl<S: Side> BoxedHandler<S> {
                 Ok(running) => guarded(running.map(|returned| returned.into_reply().0)),
                 Err(err) => refused(err),
             }));
-            // Also after a panic: the reply depends on the message.
+            // Also needed after a panic: the reply to it depends on the message.
             Running::new(event.into_message(), called.unwrap_or_else(|_panic| at_once(Outcome::Panicked)))
         };
         Self { start: Box::new(start), check: H::check }
@@ -101,7 +101,7 @@ impl<S: Side> BoxedHandler<S> {
         (self.check)(setup)
     }
 
-    /// Begins with an event. A panic is its outcome, and harms nothing else.
+    /// Starts the handler for one event. A panic becomes its outcome and affects nothing else.
     pub(super) fn start(&self, link: S::ConnectionRef, namespace: Arc<str>, message: Box<Message>) -> Running {
         (self.start)(link, namespace, message)
     }

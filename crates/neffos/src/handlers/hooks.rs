@@ -1,4 +1,4 @@
-//! The hooks of a server: one that decides about connections, and observers.
+//! The hooks of a server: one that admits connections, one for their end, and observers.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::session::Outcome;
 pub(crate) type ConnectHook = Arc<dyn Fn(Conn, Arc<Parts>) -> OutcomeFuture + Send + Sync>;
 pub(crate) type DisconnectHook = Arc<dyn Fn(Conn) -> OutcomeFuture + Send + Sync>;
 
-/// `hook` itself is called when the future is polled: a panic in it is caught there.
+/// `hook` is called only when the future is polled, where a panic is caught.
 pub(crate) fn connect_hook<F, Fut>(hook: F) -> ConnectHook
 where
     F: Fn(Conn, Arc<Parts>) -> Fut + Send + Sync + 'static,
@@ -52,7 +52,7 @@ where
 pub(crate) struct Observers {
     pub(crate) opened: Option<Hook<Conn>>,
     pub(crate) closed: Option<Hook<Closed>>,
-    /// Gets the address of each client that `on_connect` refuses.
+    /// Receives the address of each client that `on_connect` refuses.
     pub(crate) refused: Option<Hook<IpAddr>>,
 }
 
@@ -84,7 +84,8 @@ impl fmt::Debug for Observers {
     }
 }
 
-/// A hook may run while its connection's task is dropped, where a panic would end the process.
+/// Catches a panic in `hook`. The hook can run while its connection's task is dropped, where a panic would end the
+/// process.
 fn guarded(name: &str, hook: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(hook)).is_err() {
         tracing::error!(hook = name, "a hook panicked");

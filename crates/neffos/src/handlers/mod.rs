@@ -1,10 +1,11 @@
-//! The parts that an application registers: handlers of events, their arguments, their results, and hooks.
+//! What an application registers: event handlers with their arguments and results, and hooks.
 //!
 //! - `events.rs`: the table of handlers.
-//! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: their results; `protobuf.rs`: one
-//!   more of both.
+//! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: their results;
+//!   `protobuf.rs`: protobuf as argument and result.
 //! - `hooks.rs`: the hooks of a server.
-//! - `application.rs`: all of it, as connections see it ([`Application`](crate::connection::Application)).
+//! - `application.rs`: all of it, behind the trait that connections call
+//!   ([`Application`](crate::connection::Application)).
 
 mod application;
 mod events;

@@ -1,12 +1,13 @@
-//! Protobuf as an argument of handlers, and as what they return.
+//! Protobuf as an argument and as a result of handlers.
 
 use super::extract::{Event, FromEvent};
 use super::reply::{IntoReply, Reply};
 use crate::error::Error;
 use crate::handles::Side;
 
-/// The body as protobuf, and a value that goes back as protobuf, in a binary frame. A body that is no `T` is an error to the
-/// sender that names the field.
+/// The body, parsed as protobuf; as a result, a value that is sent as protobuf in a binary frame.
+///
+/// If the body is not a valid `T`, the sender receives an error that names the field.
 ///
 /// `T` is a type that [prost](https://docs.rs/prost/0.14) derives or generates.
 ///

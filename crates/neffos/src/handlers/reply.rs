@@ -1,4 +1,4 @@
-//! What a handler may return: nothing, a reply, an error, or an end of the connection.
+//! The results of handlers: nothing, a reply, an error, or the end of the connection.
 
 use std::error::Error as StdError;
 
@@ -9,9 +9,9 @@ use super::extract::Json;
 use crate::error::{CloseError, Error};
 use crate::session::Outcome;
 
-/// What goes back to the peer when a handler is done.
+/// The answer that the peer receives when a handler has finished.
 ///
-/// To a message that asks, a reply carries the asker's token. To one that does not, it is a plain event back to the sender.
+/// A reply to an ask carries the token of the ask. A reply to any other message is a plain event to the sender.
 ///
 /// # Examples
 ///
@@ -24,39 +24,39 @@ use crate::session::Outcome;
 pub struct Reply(pub(super) Outcome);
 
 impl Reply {
-    /// Nothing goes back. Whoever asks waits until its deadline.
+    /// Sends nothing. If the message was an ask, the asker waits until its deadline.
     pub fn none() -> Self {
         Self(Outcome::Nothing)
     }
 
-    /// `body` goes back, in a frame of the same type as the request's.
+    /// Sends `body`, in the same frame type as the request.
     pub fn new(body: impl Into<Bytes>) -> Self {
         Self(Outcome::Body(body.into()))
     }
 
-    /// `text` goes back.
+    /// Sends `text`.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(text.into())
     }
 
-    /// `body` goes back in a binary frame.
+    /// Sends `body` in a binary frame.
     pub fn binary(body: impl Into<Bytes>) -> Self {
         Self(Outcome::Binary(body.into()))
     }
 
-    /// An error with this text goes back.
+    /// Sends an error with this text.
     pub fn error(text: impl Into<String>) -> Self {
         Self(Outcome::Error(text.into()))
     }
 }
 
-/// What handlers of events may return.
+/// A type that event handlers can return.
 pub trait IntoReply {
-    /// What goes back to the peer.
+    /// Converts the result into the reply for the peer.
     fn into_reply(self) -> Reply;
 }
 
-/// What handlers of system events may return: `()` agrees, an error refuses. There is nothing to reply with.
+/// A type that handlers of system events can return: `()` agrees, an error refuses. It has no form with a body.
 pub trait IntoDecision: IntoReply {}
 
 impl IntoReply for () {
@@ -88,7 +88,8 @@ impl IntoReply for CloseError {
     }
 }
 
-/// The error's text goes back, whatever the error: `Error`, any `std::error::Error`, a string. A [`CloseError`] closes too.
+/// Sends the text of the error: of an `Error`, any `std::error::Error`, or a string. A [`CloseError`] also closes the
+/// connection.
 impl<T: IntoReply, E: Into<Box<dyn StdError + Send + Sync>>> IntoReply for Result<T, E> {
     fn into_reply(self) -> Reply {
         match self {

@@ -1,4 +1,4 @@
-//! The event names that the protocol keeps for itself. The first four travel; the others are local.
+//! The event names that the protocol reserves. The first four are sent over the wire; the others are local.
 
 pub(crate) const CONNECT: &str = "_OnNamespaceConnect";
 pub(crate) const DISCONNECT: &str = "_OnNamespaceDisconnect";
@@ -10,7 +10,7 @@ pub(crate) const LEFT: &str = "_OnRoomLeft";
 pub(crate) const ANY: &str = "_OnAnyEvent";
 pub(crate) const NATIVE: &str = "_OnNativeMessage";
 
-/// Whether `event` may only ever be fired by this side: a peer that sends it is not heard.
+/// Returns whether only this side may fire `event`. If a peer sends it, it is ignored.
 pub(crate) fn is_local_only(event: &str) -> bool {
     matches!(event, CONNECTED | JOINED | LEFT | ANY)
 }

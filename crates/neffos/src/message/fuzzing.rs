@@ -1,4 +1,4 @@
-//! What any payload of a frame is held up against.
+//! The properties that fuzzers test on arbitrary payloads of a frame.
 
 use bytes::Bytes;
 
@@ -7,12 +7,13 @@ use super::wire::{self, NativeMode};
 use crate::websocket::fuzzing::payload;
 use crate::websocket::{Kind, Role};
 
-/// Any bytes can be decoded; what they are decoded to is encoded to something that decodes to the same. The first byte of
-/// `data` says what the frame was, and whether there are native messages.
+/// Checks that any bytes can be decoded without a panic, and that a decoded message survives encoding and decoding.
+///
+/// The first byte of `data` selects the type of the frame and the mode for native messages.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of the two does not hold.
 pub fn messages(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
     let kind = if choice & 1 == 0 { Kind::Text } else { Kind::Binary };
@@ -28,15 +29,17 @@ pub fn messages(data: &[u8]) {
     }
 }
 
-/// Where both kinds of messages travel, a native one whose body has seven fields cannot be told from another: nothing is
-/// promised for those that are native.
+/// Checks that `message` decodes to itself after encoding.
+///
+/// In mixed mode, a native message whose body has seven fields looks like one with an envelope. So native messages are
+/// not checked there.
 fn comes_back(mut message: Message, native: NativeMode) {
     if native == NativeMode::Mixed && message.is_native() {
         return;
     }
     let (kind, data) = payload(&wire::encode(&message, Role::Server));
     let again = wire::decode(data, kind, native).unwrap_or_else(|fault| panic!("{message:?} came back as {fault}"));
-    // What is no text does not travel as text.
+    // A body that is not UTF-8 is sent in a binary frame.
     if kind == Kind::Binary {
         message = message.binary();
     }
@@ -45,7 +48,7 @@ fn comes_back(mut message: Message, native: NativeMode) {
 
 /// # Panics
 ///
-/// When they differ in anything that travels, or in whom they are for.
+/// When they differ in a field that is sent, or in their recipient.
 pub(crate) fn assert_same(left: &Message, right: &Message) {
     assert_eq!(format!("{left:?}"), format!("{right:?}"));
 }

@@ -1,11 +1,11 @@
-//! What travels, pure: no socket, no clock, no lock.
+//! Messages and their form on the wire, pure: no socket, no clock, no lock.
 //!
-//! - `mod.rs`: [`Message`], as applications see it, and what may be given where messages are wanted.
+//! - `mod.rs`: [`Message`], as applications see it, and [`IntoMessages`].
 //! - `wire.rs`: the seven fields, to and from bytes.
 //! - `transport.rs`: [`TransportFields`], the fields that the protocol reads, such as the token.
-//! - `sender.rs`: [`Sender`], who a relayed message is from.
-//! - `events.rs`: the names that the protocol keeps for itself.
-//! - `fuzzing.rs`: what fuzzers hold this up against.
+//! - `sender.rs`: [`Sender`], the sender of a relayed message.
+//! - `events.rs`: the reserved event names.
+//! - `fuzzing.rs`: the properties that fuzzers test.
 
 pub(crate) mod events;
 #[cfg(any(test, fuzzing))]
@@ -26,7 +26,7 @@ use crate::error::Error;
 use sender::Mark;
 use transport::TransportFields;
 
-/// One event with its body: what handlers get and what is emitted, asked and broadcast.
+/// One event with its body. Handlers receive it; applications emit, ask and broadcast it.
 ///
 /// # Examples
 ///
@@ -52,24 +52,25 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message for `event`; namespace and room are filled in by the handle that sends it, unless set.
+    /// Creates a message for `event`. The handle that sends it fills in the namespace and the room, unless they are
+    /// set.
     ///
-    /// The body travels as text when it is UTF-8, else in a binary frame; see [`Message::binary`].
+    /// A body that is UTF-8 is sent as text, any other in a binary frame. See [`Message::binary`].
     pub fn new(event: impl AsRef<str>, body: impl Into<Bytes>) -> Self {
         Self { event: SmolStr::new(event), body: body.into(), ..Self::default() }
     }
 
-    /// A message with `value` as JSON.
+    /// Creates a message with `value` as JSON.
     ///
     /// # Errors
     ///
-    /// When `value` cannot be written as JSON; `is_payload` is true for it.
+    /// When `value` cannot be serialized. [`Error::is_payload`] is true then.
     pub fn json<T: Serialize + ?Sized>(event: impl AsRef<str>, value: &T) -> Result<Self, Error> {
         let body = serde_json::to_vec(value).map_err(|err| Error::payload(err.to_string()))?;
         Ok(Self::new(event, body))
     }
 
-    /// A message with `value` as protobuf, in a binary frame.
+    /// Creates a message with `value` as protobuf, in a binary frame.
     ///
     /// # Examples
     ///
@@ -90,29 +91,30 @@ impl Message {
         Self::new(event, value.encode_to_vec()).binary()
     }
 
-    /// A native message: the body alone, as one websocket message without an envelope. It reaches connections that are
-    /// connected to the empty namespace.
+    /// Creates a native message: the body alone, as one websocket message without an envelope.
+    ///
+    /// Only connections that are connected to the empty namespace receive it.
     pub fn native(body: impl Into<Bytes>) -> Self {
         Self { event: SmolStr::new_static(events::NATIVE), body: body.into(), ..Self::default() }
             .with_encoding(Encoding::NativeText)
     }
 
-    /// Names the namespace.
+    /// Sets the namespace.
     #[must_use]
     pub fn in_namespace(mut self, namespace: impl AsRef<str>) -> Self {
         self.namespace = SmolStr::new(namespace);
         self
     }
 
-    /// Names the room: only those who joined it get the message.
+    /// Sets the room. Only its members receive the message.
     #[must_use]
     pub fn to_room(mut self, room: impl AsRef<str>) -> Self {
         self.room = SmolStr::new(room);
         self
     }
 
-    /// Names one recipient by connection id. Ids need not be unique: every connection that has this id gets the message,
-    /// provided that it is in the message's namespace and room.
+    /// Sets one recipient by connection id. Ids need not be unique: every connection with this id receives the message
+    /// if it is in the message's namespace and room.
     #[must_use]
     pub fn to(mut self, id: impl AsRef<str>) -> Self {
         self.recipient = Some(SmolStr::new(id));
@@ -126,61 +128,64 @@ impl Message {
         self.with_encoding(encoding)
     }
 
-    /// States that the message is from the connection with this id: for servers that relay messages. Receivers read it with
-    /// [`Message::sender`]; clients of other implementations ignore it. A server drops the mark that a client sends.
+    /// Sets the connection with this id as the sender, for servers that relay messages.
+    ///
+    /// Receivers read it with [`Message::sender`]; clients of other implementations ignore it. A server drops the
+    /// sender mark of a message from a client.
     #[must_use]
     pub fn sent_by(mut self, id: impl AsRef<str>) -> Self {
         self.sender = Mark::connection(id.as_ref());
         self
     }
 
-    /// States that the message is from a program, as [`Message::sent_by`] does for a connection.
+    /// Sets a program as the sender, as [`Message::sent_by`] does for a connection.
     #[must_use]
     pub fn sent_by_program(mut self) -> Self {
         self.sender = Mark::program();
         self
     }
 
-    /// The sender, as the server that relayed the message states. None when it states none. In a handler of a server it is always
-    /// none: there, the connection of the handler is the sender.
+    /// Returns the sender, as the server that relayed the message states it, or `None` if it states none.
+    ///
+    /// In a handler of a server it is always `None`: there, the sender is the connection of the handler.
     pub fn sender(&self) -> Option<Sender<'_>> {
         self.sender.sender()
     }
 
-    /// The namespace; empty when it was not set, and for messages of the empty namespace.
+    /// Returns the namespace. It is empty if none was set, and for messages of the empty namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The room, if the message names one.
+    /// Returns the room, if the message names one.
     pub fn room(&self) -> Option<&str> {
         (!self.room.is_empty()).then_some(&*self.room)
     }
 
-    /// The event's name.
+    /// Returns the name of the event.
     pub fn event(&self) -> &str {
         &self.event
     }
 
-    /// The body. Cloning it copies nothing.
+    /// Returns the body. A clone of it shares the memory.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Errors
     ///
-    /// When the body is not UTF-8; `is_payload` is false and the text says so.
+    /// When the body is not UTF-8. The text says so, and [`Error::is_payload`] is false.
     pub fn text(&self) -> Result<&str, Error> {
         simdutf8::basic::from_utf8(&self.body).map_err(|_| Error::not_text())
     }
 
-    /// The body read as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     ///
-    /// When the body does not have the shape of `T`: the text names the field, and `is_payload` is true.
+    /// When the body does not have the shape of `T`. The text names the field, and [`Error::is_payload`] is true.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let mut json = serde_json::Deserializer::from_slice(&self.body);
         serde_path_to_error::deserialize(&mut json).map_err(|err| {
@@ -191,55 +196,57 @@ impl Message {
         })
     }
 
-    /// The body read as protobuf, whatever frame it came in. Fields of `T` that are [`Bytes`] share the message's memory.
+    /// Parses the body as protobuf, from a text or a binary frame. Fields of `T` that are [`Bytes`] share the message's
+    /// memory.
     ///
     /// # Errors
     ///
-    /// When the body is no `T`: the text names the field, and `is_payload` is true.
+    /// When the body is not a valid `T`. The text names the field, and [`Error::is_payload`] is true.
     #[cfg(feature = "protobuf")]
     pub fn parse_protobuf<T: prost::Message + Default>(&self) -> Result<T, Error> {
         T::decode(self.body.clone()).map_err(|err| Error::payload(err.to_string()))
     }
 
-    /// The error that the peer sent with this event or as its answer, in its own words.
+    /// Returns the text of the error that the peer sent with this event, or as its answer.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
-    /// The connection id that the message is for, when it is for one only.
+    /// Returns the connection id of the only recipient, if one is set.
     pub fn recipient(&self) -> Option<&str> {
         self.recipient.as_deref()
     }
 
-    /// Whether the sender waits for a reply.
+    /// Returns whether the sender waits for a reply.
     pub fn is_ask(&self) -> bool {
         !self.transport.token.is_empty()
     }
 
-    /// Whether the message came, or will go, in a binary frame.
+    /// Returns whether the message arrived, or will be sent, in a binary frame.
     pub fn is_binary(&self) -> bool {
         matches!(self.transport.encoding, Encoding::Binary | Encoding::NativeBinary)
     }
 
-    /// Whether the message came, or will go, without an envelope.
+    /// Returns whether the message arrived, or will be sent, without an envelope.
     pub fn is_native(&self) -> bool {
         matches!(self.transport.encoding, Encoding::NativeText | Encoding::NativeBinary)
     }
 
-    /// Whether this side started the connect, disconnect, join or leave that the event tells of.
+    /// Returns whether this side started the connect, disconnect, join or leave that this event reports.
     pub fn is_local(&self) -> bool {
         matches!(self.transport.cause, Initiator::Local | Initiator::LocalForced)
     }
 
-    /// Whether nobody asked the peer about it: the connection ended, or a disconnect took the rooms along.
+    /// Returns whether the event reports a change without a request for it: the connection ended, or a disconnect also
+    /// left the rooms.
     pub fn is_forced(&self) -> bool {
         matches!(self.transport.cause, Initiator::PeerForced | Initiator::LocalForced)
     }
 
-    /// How many bytes this message takes on the wire, without a token and without the header of its frame.
+    /// Returns the number of bytes of this message on the wire, without a token and without the frame header.
     ///
-    /// A client closes the connection over a message that is larger than its limit: 1 MiB by default, for the Rust client and
-    /// for the one in JavaScript.
+    /// A client closes the connection when it receives a message above its size limit. The default limit is 1 MiB, in
+    /// the Rust client and in the JavaScript client.
     ///
     /// # Examples
     ///
@@ -251,7 +258,7 @@ impl Message {
         wire::encoded_len(self)
     }
 
-    /// A system event that starts on this side.
+    /// Creates a system event that starts on this side.
     pub(crate) fn system(event: &'static str, namespace: &str, cause: Initiator) -> Self {
         let transport = TransportFields { cause, ..TransportFields::default() };
         Self { event: SmolStr::new_static(event), namespace: namespace.into(), transport, ..Self::default() }
@@ -261,7 +268,7 @@ impl Message {
         &self.transport.token
     }
 
-    /// `self` with another token; with an empty one it is no ask.
+    /// Returns `self` with another token. With an empty token it is no ask.
     pub(crate) fn with_token(mut self, token: SmolStr) -> Self {
         self.transport.token = token;
         self
@@ -271,17 +278,17 @@ impl Message {
         self.transport.token = token;
     }
 
-    /// Whether the peer waits for a reply and wants an effect: to connect a namespace, for example.
+    /// Returns whether the peer waits for a reply and wants an effect, for example to connect a namespace.
     pub(crate) fn is_request(&self) -> bool {
         self.is_ask() && !self.transport.no_op
     }
 
-    /// The key of the connection that an ask came over.
+    /// Returns the key of the connection that the ask arrived on.
     pub(crate) fn asker(&self) -> Option<u64> {
         self.transport.asker
     }
 
-    /// Notes that the message came over the connection with this key.
+    /// Records that the message arrived on the connection with this key, if it is an ask.
     pub(crate) fn set_asker(&mut self, key: u64) {
         self.transport.asker = self.is_ask().then_some(key);
     }
@@ -295,13 +302,13 @@ impl Message {
         self
     }
 
-    /// `self` without the mark of its sender.
+    /// Returns `self` without the sender mark.
     pub(crate) fn without_sender(mut self) -> Self {
         self.sender = Mark::default();
         self
     }
 
-    /// About how many bytes it takes to keep.
+    /// Returns the approximate memory use in bytes.
     pub(crate) fn size(&self) -> usize {
         size_of::<Self>()
             + self.sender.as_str().len()
@@ -311,7 +318,7 @@ impl Message {
             + self.body.len()
     }
 
-    /// `self` with the namespace filled in, if it was unset.
+    /// Returns `self` with the namespace filled in, if it was unset.
     pub(crate) fn or_namespace(mut self, namespace: &str) -> Self {
         if self.namespace.is_empty() && !self.is_native() {
             self.namespace = namespace.into();
@@ -319,7 +326,7 @@ impl Message {
         self
     }
 
-    /// `self` with the room filled in, if it was unset.
+    /// Returns `self` with the room filled in, if it was unset.
     pub(crate) fn or_room(mut self, room: &str) -> Self {
         if self.room.is_empty() {
             self.room = room.into();
@@ -327,7 +334,7 @@ impl Message {
         self
     }
 
-    /// Turns an ask into its reply: names, token and cause stay.
+    /// Turns an ask into its reply. Names, token and cause stay.
     pub(crate) fn turn_into_reply(&mut self, body: Bytes, encoding: Encoding) {
         self.body = body;
         self.error = None;
@@ -338,9 +345,9 @@ impl Message {
         self.transport.asker = None;
     }
 
-    /// The same with an error, always as text: some clients cannot read an error in a binary frame.
+    /// Turns an ask into its error reply, always as text: some clients cannot read an error in a binary frame.
     ///
-    /// An error without a text gets one: Go clients and old JavaScript clients take the empty one for success.
+    /// An empty text is replaced: Go clients and old JavaScript clients take an error without text for success.
     pub(crate) fn turn_into_error_reply(&mut self, text: impl Into<SmolStr>) {
         self.turn_into_reply(Bytes::new(), Encoding::Text);
         let text = text.into();
@@ -348,13 +355,13 @@ impl Message {
     }
 }
 
-/// The text of an error that has none.
+/// The text of an error reply without one.
 const NO_REASON: &str = "no reason given";
 
-/// What a broadcast takes: one message, or several that arrive in their order with nothing of the same caller between
-/// them.
+/// One message to broadcast, or several. Several arrive in their order, and no other message of the same caller arrives
+/// between them.
 pub trait IntoMessages: sealed::Sealed {
-    /// The messages, in order.
+    /// Returns the messages, in order.
     fn into_messages(self) -> Vec<Message>;
 }
 

@@ -1,7 +1,7 @@
-//! The sender of a relayed message, as the server states it: a mark in the sixth field of the envelope.
+//! The sender of a relayed message, as the relaying server states it: a mark in the sixth field of the envelope.
 //!
-//! For other implementations that field is a flag, set only when it is exactly `1`: they ignore a mark. A server drops the marks
-//! that clients write.
+//! In other implementations that field is a flag that is set only by exactly `1`, so they ignore a mark. A server drops
+//! the marks in messages from clients.
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -18,13 +18,13 @@ use smol_str::{SmolStr, format_smolstr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Sender<'a> {
-    /// A connection with this id.
+    /// The connection with this id.
     Connection(&'a str),
     /// A program, through an interface of the server such as the HTTP API of `neffos serve`.
     Program,
 }
 
-/// The mark in the form that is sent; empty when there is none.
+/// The mark in its form on the wire. Empty means no mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mark(SmolStr);
 
@@ -37,7 +37,7 @@ impl Mark {
         Self(SmolStr::new_static(PROGRAM))
     }
 
-    /// Reads the field, whose escapes are undone.
+    /// Reads the field after its escapes were undone.
     pub(super) fn read(field: SmolStr) -> Self {
         match field.starts_with(CONNECTION) || field == PROGRAM {
             true => Self(field),

@@ -1,23 +1,25 @@
-//! [`TransportFields`]: the fields of a message that only the protocol reads and writes. Applications have methods such as
-//! `Message::is_ask`.
+//! [`TransportFields`]: the fields of a message that only the protocol reads and writes. Applications use methods such
+//! as `Message::is_ask`.
 
 use smol_str::SmolStr;
 
-/// How a message came, or will go. A message that an application forwards keeps it: when a handler broadcasts an ask, the connection
-/// that asked still gets its token.
+/// The transport details of a message that arrived, or that will be sent.
+///
+/// A forwarded message keeps them. So when a handler broadcasts an ask, the connection that asked still receives its
+/// token.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TransportFields {
     pub(super) encoding: Encoding,
     /// Matches an ask and its reply. Empty for other messages.
     pub(super) token: SmolStr,
-    /// The connection that the ask came over.
+    /// The key of the connection that the ask arrived on.
     pub(super) asker: Option<u64>,
     /// Whether the peer wants no effect. Such a message is never a request.
     pub(super) no_op: bool,
     pub(super) cause: Initiator,
 }
 
-/// How a message lies in its websocket frame.
+/// The form of a message in its websocket frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Encoding {
     #[default]
@@ -28,16 +30,16 @@ pub(crate) enum Encoding {
     NativeBinary,
 }
 
-/// The side that caused a system event, and whether it was asked for.
+/// The side that caused a system event, and whether by a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Initiator {
-    /// The peer asked for it.
+    /// The peer requested it.
     #[default]
     Peer,
-    /// This side asked for it.
+    /// This side requested it.
     Local,
-    /// It follows from something else that the peer asked for.
+    /// It follows from another request of the peer.
     PeerForced,
-    /// It follows from something else that happened here, such as the connection's end.
+    /// It follows from another event on this side, such as the end of the connection.
     LocalForced,
 }

@@ -1,8 +1,8 @@
-//! The seven fields `wait;namespace;room;event;isError;isNoOp;body`, to and from bytes.
+//! Conversion of the seven fields `wait;namespace;room;event;isError;isNoOp;body` to and from bytes.
 //!
-//! The sixth is `0`, `1`, or the mark of the sender (`sender.rs`).
+//! The sixth field is `0`, `1`, or the sender mark (`sender.rs`).
 //!
-//! Encoding writes straight into a websocket frame; a decoded body stays in the buffer that was read.
+//! Messages are encoded directly into a websocket frame. A decoded body stays in the buffer that was read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,26 +15,26 @@ use super::transport::TransportFields;
 use super::{Encoding, Message, events};
 use crate::websocket::{self, Kind, Role};
 
-/// Whether frames without an envelope are messages too.
+/// Whether frames without an envelope are messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NativeMode {
     /// A frame with fewer than six separators is invalid.
     Off,
-    /// Such a frame is a native message.
+    /// A frame with fewer than six separators is a native message.
     Mixed,
-    /// Every frame is a native message, whatever it holds.
+    /// Every frame is a native message.
     Only,
 }
 
-/// Why a frame holds no message.
+/// The reason why a frame holds no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) enum DecodeError {
-    /// Fewer than seven fields.
+    /// The frame has fewer than seven fields.
     Fields,
-    /// A name that is not UTF-8.
+    /// A name is not UTF-8.
     Utf8,
-    /// A token longer than any client makes.
+    /// The token is longer than that of any known client.
     Token,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// Reads one websocket message. Its body goes on in the frame's buffer.
+/// Decodes one websocket message. The body shares the memory of the frame.
 pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result<Message, DecodeError> {
     let ends = match native {
         NativeMode::Only => None,
@@ -88,7 +88,7 @@ pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result
         (Kind::Binary, true) => Encoding::NativeBinary,
     };
     match is_error {
-        // Also without a text: a refusal that gives no reason is none the less a refusal.
+        // An error without a text is still an error.
         true => message.error = Some(String::from_utf8_lossy(&frame[body..]).into()),
         false => {
             frame.advance(body);
@@ -98,8 +98,8 @@ pub(crate) fn decode(mut frame: Bytes, kind: Kind, native: NativeMode) -> Result
     Ok(message)
 }
 
-/// The token of a reply that says no more than "done", in the full form (`token;;;;;;`) or any shorter one: some clients
-/// send `token;`.
+/// Returns the token if `frame` is an empty reply, which means "done". The full form is `token;;;;;;`. Shorter forms
+/// are accepted too: some clients send `token;`.
 pub(crate) fn empty_reply_token(frame: &[u8]) -> Option<&str> {
     let end = frame.iter().position(|&byte| byte == SEPARATOR)?;
     let rest = &frame[end..];
@@ -108,15 +108,15 @@ pub(crate) fn empty_reply_token(frame: &[u8]) -> Option<&str> {
         .flatten()
 }
 
-/// Writes `message` as one websocket frame.
+/// Encodes `message` as one websocket frame.
 ///
-/// Text that is not UTF-8 goes in a binary frame: a browser must fail the connection over such a text frame.
+/// Text that is not UTF-8 is sent in a binary frame: a browser must fail the connection if a text frame holds it.
 pub(crate) fn encode(message: &Message, role: Role) -> Bytes {
     let token = if message.is_native() { "" } else { message.token() };
     encode_with_token(message, token, role)
 }
 
-/// As [`encode`], with another token: replies of several connections, or the copies of others.
+/// As [`encode`], with another token. A broadcast is encoded with an empty one.
 pub(crate) fn encode_with_token(message: &Message, token: &str, role: Role) -> Bytes {
     if message.is_native() && token.is_empty() {
         let kind = frame_kind(message.encoding() == Encoding::NativeBinary, &message.body);
@@ -124,7 +124,7 @@ pub(crate) fn encode_with_token(message: &Message, token: &str, role: Role) -> B
     }
     let payload = Payload::of(message, token);
     let (length, kind) = (payload.len(), frame_kind(message.is_binary(), payload.last));
-    // What is filled to the end needs no second allocation to be shared.
+    // An exact capacity avoids a second allocation when the buffer becomes shared `Bytes`.
     let mut out = Vec::with_capacity(websocket::header_len(role, length) + length);
     let start = websocket::begin_message(&mut out, role, kind, length);
     payload.put(&mut out);
@@ -132,7 +132,7 @@ pub(crate) fn encode_with_token(message: &Message, token: &str, role: Role) -> B
     out.into()
 }
 
-/// The seven fields alone, without a frame, with this token.
+/// Encodes the seven fields with this token, without a frame.
 pub(crate) fn payload(message: &Message, token: &str) -> Vec<u8> {
     let payload = Payload::of(message, token);
     let mut out = Vec::with_capacity(payload.len());
@@ -140,7 +140,7 @@ pub(crate) fn payload(message: &Message, token: &str) -> Vec<u8> {
     out
 }
 
-/// How many bytes `message` takes without a token and a frame.
+/// Returns the number of bytes of `message` without a token and a frame.
 pub(crate) fn encoded_len(message: &Message) -> usize {
     match message.is_native() {
         true => message.body.len(),
@@ -148,17 +148,17 @@ pub(crate) fn encoded_len(message: &Message) -> usize {
     }
 }
 
-/// Writes the reply that says no more than "done".
+/// Encodes the empty reply, which means "done".
 pub(crate) fn encode_empty_reply(token: &str, role: Role) -> Bytes {
     websocket::text(role, token, ";;;;;;")
 }
 
-/// The seven fields, ready to be written.
+/// The seven fields, ready to write.
 struct Payload<'a> {
     token: &'a str,
     names: [Cow<'a, str>; 3],
     is_error: &'static str,
-    /// The no-op flag, or the mark of the sender.
+    /// The no-op flag, or the sender mark.
     mark: Cow<'a, str>,
     last: &'a [u8],
 }
@@ -169,7 +169,7 @@ impl<'a> Payload<'a> {
             token,
             names: [escaped(&message.namespace), escaped(&message.room), escaped(&message.event)],
             is_error: if message.error.is_some() { ";1;" } else { ";0;" },
-            // The mark comes first: a client that sets the flag must not hide who it is.
+            // The mark has precedence: a no-op flag that a client sets must not hide the sender.
             mark: match message.sender.as_str() {
                 "" if message.transport.no_op => "1".into(),
                 "" => "0".into(),
@@ -197,7 +197,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// An error takes the place of the body.
+/// Returns the last field: the error if there is one, else the body.
 fn last_field(message: &Message) -> &[u8] {
     message.error.as_ref().map_or(&*message.body, |text| text.as_bytes())
 }
@@ -217,7 +217,7 @@ fn native_message(body: Bytes, kind: Kind) -> Message {
     Message { event: SmolStr::new_static(events::NATIVE), body, ..Message::default() }.with_encoding(encoding)
 }
 
-/// Where each of the six fields before the body ends.
+/// Returns the ends of the six fields before the body.
 fn ends(frame: &[u8]) -> Option<[usize; 6]> {
     let mut ends = [0; 6];
     let mut from = 0;
@@ -246,7 +246,7 @@ const SEPARATOR: u8 = b';';
 const ESCAPED: &str = "@%!semicolon@%!";
 /// Longer than the tokens of all known clients.
 const MAX_TOKEN: usize = 128;
-/// How Go servers name a connection of theirs; no client has business sending it.
+/// The prefix of connection ids inside Go servers. No client has a reason to send it.
 const SERVER_CONNECTION_PREFIX: &str = "neffos(0x";
 
 #[cfg(test)]
@@ -268,7 +268,7 @@ mod tests {
         decode(Bytes::copy_from_slice(text.as_bytes()), Kind::Text, NativeMode::Off)
     }
 
-    /// What the other side reads of a frame that we wrote.
+    /// Returns the payload that the other side reads from an encoded frame.
     fn payload(frame: &Bytes) -> (Kind, Bytes) {
         let mut reader = Reader::new(Role::Client, ReadLimits { max_message: 0, max_fragments: 0 }, None);
         match reader.read(&mut &frame[..]).unwrap() {
