@@ -3,8 +3,8 @@
 //! It speaks the wire protocol of neffos.
 //!
 //! - Start with [`Server`] and its [`builder`](Server::builder). [`Events`] holds the handlers of a namespace.
-//! - Inside a handler, [`NsConn`] is the connection in its namespace, [`Room`] the connection in a room, and [`Conn`] the
-//!   connection itself.
+//! - Inside a handler, [`NsConn`] is the connection in its namespace, [`Room`] the connection in a room, and [`Conn`]
+//!   the connection itself.
 //! - [`serve`] opens a listener; [`Server::axum`] and [`Server::service`] mount the server elsewhere.
 //! - [`Client::dial`] connects to a server.
 //!

@@ -1,4 +1,4 @@
-//! What handles of a server hold: one connection, from its beginning to its end.
+//! The connection inside a server's handles, from its beginning to its end.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,10 +15,10 @@ pub(crate) struct Accepted {
     stage: HandleStage,
 }
 
-/// Where the handle was given out.
+/// The place where the application received the handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HandleStage {
-    /// To `on_connect`, whose calls admit the connection.
+    /// In `on_connect`, where a call on the handle admits the connection.
     Opening,
     Open,
 }
@@ -53,7 +53,7 @@ impl ConnectionRef for Accepted {
     fn admit(&self) {
         if self.stage == HandleStage::Opening {
             self.peer.session().admit();
-            // The call may come from a task of the application's: the greeting is answered by the connection's own.
+            // The call may come from another task. The connection's task answers the greeting, so it must wake.
             self.peer.waker.wake();
         }
     }

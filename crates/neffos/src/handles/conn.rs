@@ -16,9 +16,10 @@ use crate::message::Message;
 use crate::session::Effect;
 use crate::websocket::{CloseCode, CloseFrame};
 
-/// A handle to one connection: cheap to clone, and valid after the connection has ended, when all it does fails.
+/// A handle to one connection. It is cheap to clone. After the connection has ended it stays valid, but every operation
+/// fails.
 ///
-/// A client's handle stays the same when the connection is lost and dialled again.
+/// A client keeps the same handle when it reconnects.
 ///
 /// # Examples
 ///
@@ -40,42 +41,47 @@ impl<S: Side> Conn<S> {
         &self.link
     }
 
-    /// Whether `self` and `other` are the same connection.
+    /// Returns whether `self` and `other` are the same connection.
     pub fn is_same(&self, other: &Self) -> bool {
         self.link.is_same(&other.link)
     }
 
-    /// What the application keeps with this connection.
+    /// Returns the values that the application stores with this connection.
     pub fn extensions(&self) -> Extensions<'_> {
         Extensions { values: self.link.values() }
     }
 
-    /// The namespace `name`, when this connection is connected to it.
+    /// Returns the namespace `name`, if this connection is connected to it.
     pub fn namespace(&self, name: &str) -> Option<NsConn<S>> {
         let name = self.link.peer().session().membership().namespace(name)?;
         Some(NsConn::new(self.clone(), name))
     }
 
-    /// The namespaces that this connection is connected to, in the order in which it did so.
+    /// Returns the namespaces that this connection is connected to, in the order of the connects.
     pub fn namespaces(&self) -> Vec<NsConn<S>> {
         let peer = self.link.peer();
         let names: Vec<_> = peer.session().membership().all().iter().map(|(name, _)| name.clone()).collect();
         names.into_iter().map(|name| NsConn::new(self.clone(), name)).collect()
     }
 
-    /// Asks the other side to connect to `namespace`, runs the handlers of it here, and returns it. When it is connected
-    /// already, nothing is asked. A server waits for the client's greeting first; inside its `on_connect`, the call admits
-    /// the client. Events of the namespace wait until `on_connected` has run here.
+    /// Asks the other side to connect to `namespace`, runs this side's handlers for it, and returns it.
+    ///
+    /// - If the namespace is connected already, no request is sent.
+    /// - A server first waits for the client's greeting. Inside its `on_connect`, the call admits the client.
+    /// - Events of the namespace wait until `on_connected` has run on this side.
     ///
     /// # Errors
     ///
-    /// `is_bad_namespace` when it is not declared on both sides; the handler's own error; the other side's refusal
-    /// (`is_remote`); `is_timeout`, `is_closed`, `is_lost`.
+    /// - `is_bad_namespace` if the namespace is not declared on both sides.
+    /// - The error of this side's handler.
+    /// - The other side's refusal (`is_remote`).
+    /// - `is_timeout`, `is_closed`, `is_lost`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in. Dropped after
-    /// it, the namespace is connected, and `on_connected` runs on a separate task.
+    /// If the future is dropped before the answer arrives, the answer changes nothing on this side, but the other side
+    /// may consider the namespace connected. If it is dropped after the answer, the namespace is connected, and
+    /// `on_connected` runs on a separate task.
     pub async fn connect(&self, namespace: &str) -> Result<NsConn<S>, Error> {
         if let Some(connected) = self.namespace(namespace) {
             return Ok(connected);
@@ -85,11 +91,11 @@ impl<S: Side> Conn<S> {
         Ok(NsConn::new(self.clone(), name))
     }
 
-    /// Disconnects every namespace in turn ([`NsConn::disconnect`]).
+    /// Disconnects every namespace, one after the other ([`NsConn::disconnect`]).
     ///
     /// # Errors
     ///
-    /// The first refusal; the namespaces before it are disconnected then.
+    /// The first refusal. The namespaces before it are disconnected then.
     pub async fn disconnect_all(&self) -> Result<(), Error> {
         for namespace in self.namespaces() {
             namespace.disconnect().await?;
@@ -97,51 +103,56 @@ impl<S: Side> Conn<S> {
         Ok(())
     }
 
-    /// Sends `message`, whose namespace (and room, if any) must be connected on this connection. Never waits.
+    /// Sends `message` and returns at once. Its namespace, and its room if it has one, must be connected on this
+    /// connection.
     ///
     /// # Errors
     ///
-    /// `is_bad_namespace`, `is_bad_room`; `is_full` when the other side reads too slowly: then it misses this message;
-    /// `is_closed`, `is_lost`.
+    /// - `is_bad_namespace`, `is_bad_room`.
+    /// - `is_full` if the outbox is full, because the other side reads too slowly. The message is not sent then.
+    /// - `is_closed`, `is_lost`.
     pub fn send(&self, message: Message) -> Result<(), Error> {
         self.link.send(message)
     }
 
-    /// Sends `message` and waits for its reply, as long as `ask_timeout` says (10 s by default). Works inside a handler too:
-    /// replies are read while handlers run.
+    /// Sends `message` and waits for its reply, at most for `ask_timeout` (10 s by default).
+    ///
+    /// It also works inside a handler: replies are read while handlers run.
     ///
     /// # Errors
     ///
-    /// The other side's own error (`is_remote`), `is_timeout`, `is_closed`, `is_lost`, and those of [`Conn::send`].
+    /// The other side's error (`is_remote`), `is_timeout`, `is_closed`, `is_lost`, and the errors of [`Conn::send`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future forgets the ask; a late reply is dropped.
+    /// If the future is dropped, the ask is forgotten and a late reply is dropped.
     pub async fn ask(&self, message: Message) -> Result<Message, Error> {
         ask::request(&self.link.peer(), message, Effect::Nothing).await.map_err(|err| self.explain(err))
     }
 
-    /// Closes the connection: what is queued goes out, then a close frame with `code` and `reason` (up to 123 bytes).
-    /// Returns at once; the events that the end brings about run on the connection's own task. Closing again does nothing.
+    /// Closes the connection: sends the queued frames, then a close frame with `code` and `reason` (up to 123 bytes).
+    ///
+    /// It returns at once. The handlers of the end run on the connection's task. A second call does nothing.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.link.close(&CloseFrame::new(code, reason));
     }
 
-    /// Whether the connection has ended or is about to.
+    /// Returns whether the connection has ended or is closing.
     pub fn is_closed(&self) -> bool {
         self.link.is_closed()
     }
 
-    /// Waits for the end; returns the close frame that ended it, or none when the socket broke.
+    /// Waits for the end of the connection. Returns the close frame that ended it, or `None` if the socket failed.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and called again at any time.
+    /// Dropping the future has no effect. The method may be called again.
     pub async fn closed(&self) -> Option<CloseFrame> {
         self.link.closed().await
     }
 
-    /// The error of a call to which the connection's end came first says whether the connection comes back.
+    /// Replaces the error of a call that the end of the connection interrupted: the new one states whether the client
+    /// reconnects.
     pub(super) fn explain(&self, err: Error) -> Error {
         match err.is_closed() {
             true => self.link.gone(),
@@ -163,51 +174,54 @@ impl Conn {
         self.link.borrow()
     }
 
-    /// The public id, as the id generator made it. Several connections may share one.
+    /// Returns the public id from the id generator. Several connections may share one id.
     pub fn id(&self) -> &str {
         self.peer().id()
     }
 
-    /// How often the client tried to come back before it got here; zero for a first visit.
+    /// Returns how many attempts the client needed to reconnect. It is zero for a first connection.
     pub fn reconnect_tries(&self) -> i64 {
         self.peer().reconnect_tries()
     }
 
-    /// Whether the client had been here before and was cut off.
+    /// Returns whether the client had an earlier connection that was lost.
     pub fn was_reconnected(&self) -> bool {
         self.reconnect_tries() > 0
     }
 
-    /// The address of the client's socket, if it is known: behind a proxy, that of the proxy. Under axum it is known with
-    /// `into_make_service_with_connect_info`.
+    /// Returns the address of the client's socket, if it is known. Behind a proxy, it is the address of the proxy.
+    ///
+    /// With axum it is known only if the application uses `into_make_service_with_connect_info`.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peer().address()
     }
 
-    /// The IP address of the client: the one that a trusted proxy names
-    /// ([`address_header`](crate::ServerBuilder::address_header)), or else that of the socket. Limits for each address count
-    /// under it.
+    /// Returns the IP address of the client: the one that a trusted proxy names
+    /// ([`address_header`](crate::ServerBuilder::address_header)), or else the one of the socket. Limits for each
+    /// address use this one.
     pub fn client_ip(&self) -> Option<IpAddr> {
         self.peer().client_ip()
     }
 }
 
 impl Conn<ClientSide> {
-    /// What the server calls this connection; it may change when the connection is dialled again.
+    /// Returns the id that the server gave this connection. It may change when the client reconnects.
     pub fn id(&self) -> Arc<str> {
         self.link.peer().id().clone()
     }
 
-    /// Waits until the server has connected this client to `namespace`; returns at once when it is connected already.
-    /// Waits as long as `ask_timeout` says (10 s by default).
+    /// Waits until the server has connected this client to `namespace`, at most for `ask_timeout` (10 s by default).
+    ///
+    /// If the namespace is connected already, it returns at once.
     ///
     /// # Errors
     ///
-    /// `is_bad_namespace` when it is not declared here, so that the server cannot connect it; `is_timeout`, `is_closed`.
+    /// - `is_bad_namespace` if the namespace is not declared in this client, so that the server cannot connect it.
+    /// - `is_timeout`, `is_closed`.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and called again at any time.
+    /// Dropping the future has no effect. The method may be called again.
     pub async fn wait_server_connect(&self, namespace: &str) -> Result<NsConn<ClientSide>, Error> {
         let name = self.link.wait_for(namespace).await?;
         Ok(NsConn::new(self.clone(), name))

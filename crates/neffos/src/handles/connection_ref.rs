@@ -1,4 +1,4 @@
-//! What a handle holds of its connection.
+//! [`ConnectionRef`]: the reference to a connection inside a handle.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -8,32 +8,33 @@ use crate::error::Error;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
-/// What a handle holds of its connection.
+/// The reference to a connection inside a handle.
 pub(crate) trait ConnectionRef: Clone + fmt::Debug + Send + Sync + 'static {
-    /// The connection of this moment.
+    /// Returns the current connection.
     fn peer(&self) -> Arc<Peer>;
 
-    /// What the application keeps.
+    /// Returns the values that the application stores.
     fn values(&self) -> &Mutex<Values>;
 
     fn is_same(&self, other: &Self) -> bool;
 
-    /// Before a request to connect: a connection that waits for its welcome is welcome.
+    /// Admits a connection whose greeting is not answered yet. Called before a request to connect.
     fn admit(&self);
 
-    /// Sends a message, or keeps it until that is possible.
+    /// Sends a message, or keeps it until the client has reconnected.
     fn send(&self, message: Message) -> Result<(), Error>;
 
-    /// Drops the wish to be in a place, when that is all there is of it at this moment; false when there is more.
+    /// Removes a namespace or room from the list to restore. Returns true if the connection is not in it now, so that
+    /// there is nothing more to leave.
     fn renounce(&self, namespace: &str, room: Option<&str>) -> bool;
 
-    /// What a call reports to which the connection's end came first.
+    /// Returns the error of a call that the end of the connection interrupted.
     fn gone(&self) -> Error;
 
     fn close(&self, frame: &CloseFrame);
 
     fn is_closed(&self) -> bool;
 
-    /// Waits for the end, and returns the close frame that it came with.
+    /// Waits for the end, and returns its close frame.
     fn closed(&self) -> impl Future<Output = Option<CloseFrame>> + Send;
 }

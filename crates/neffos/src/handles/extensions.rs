@@ -1,4 +1,4 @@
-//! What an application keeps with a connection: values by type, and counters by name.
+//! Values and counters that an application stores with a connection.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use crate::connection::Values;
 
 /// Values that live as long as the connection: one of each type, and counters by name.
 ///
-/// Values are cloned in and out, so that no lock is held while the application works: put what is large or changes in an
-/// `Arc`.
+/// Values are cloned in and out, so no lock is held while the application uses them. Put large or changing values into
+/// an `Arc`.
 ///
 /// # Examples
 ///
@@ -28,32 +28,33 @@ pub struct Extensions<'a> {
 }
 
 impl Extensions<'_> {
-    /// Keeps `value`, and returns what was kept of this type before.
+    /// Stores `value`, and returns the previous value of this type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         self.values().typed.insert(value)
     }
 
-    /// A copy of what is kept of type `T`.
+    /// Returns a clone of the value of type `T`.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.values().typed.get().cloned()
     }
 
-    /// Takes out what is kept of type `T`.
+    /// Removes and returns the value of type `T`.
     pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.values().typed.remove()
     }
 
-    /// Adds one to the counter `name`, which starts at zero, and returns it.
+    /// Adds one to the counter `name`, which starts at zero, and returns the sum.
     pub fn increment(&self, name: &str) -> i64 {
         self.values().add(name, 1)
     }
 
-    /// Takes one from the counter `name`, which starts at zero, and returns it.
+    /// Subtracts one from the counter `name`, which starts at zero, and returns the difference.
     pub fn decrement(&self, name: &str) -> i64 {
         self.values().add(name, -1)
     }
 
-    /// No code of users runs under this lock but their `clone` and `drop`, whose panics spoil nothing.
+    /// Under this lock, the only code of the application is `clone` and `drop` of its values. A panic there leaves the
+    /// values intact.
     fn values(&self) -> MutexGuard<'_, Values> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,8 @@
-//! What handles of a client hold: a line to the server, which outlives the connections that it is made over.
+//! [`Line`]: the connection inside a client's handles. It spans the connections that a client makes one after the
+//! other.
 //!
-//! While the connection is lost, the line remembers what it was in, which is what is asked for again, and keeps or refuses
-//! what the application sends. Nothing here waits, dials or knows when to.
+//! After a lost connection, the line remembers its namespaces and rooms, which the client restores. Meanwhile it keeps
+//! or refuses the messages that the application sends. It does not dial, and it has no schedule.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,37 +23,37 @@ pub(crate) struct Line {
     recovery: Recovery,
     state: Mutex<LineState>,
     values: Mutex<Values>,
-    /// A namespace was connected, or the line ended.
+    /// Notified when a namespace is connected and when the line ends.
     changed: Notify,
-    /// The application has closed it.
+    /// Cancelled when the application closes the line.
     closing: CancellationToken,
     end: watch::Sender<Option<End>>,
 }
 
-/// Whether a lost connection is dialled again.
+/// Whether the client reconnects after a lost connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recovery {
     Never,
     With(Away),
 }
 
-/// What happens with messages that are sent while the connection is lost.
+/// The policy for messages that are sent while the connection is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Away {
     Refuse,
-    /// So many are kept, and as many bytes as an outbox holds.
+    /// Keeps at most this many messages, and as many bytes as an outbox holds.
     Keep(usize),
 }
 
-/// How it ended for good.
+/// The final end of the line.
 #[derive(Debug, Clone)]
 struct End(Option<CloseFrame>);
 
 struct LineState {
-    /// The connection of this moment, or the last one.
+    /// The current connection, or the last one.
     peer: Arc<Peer>,
     phase: LinePhase,
-    /// What the connection was in when it was lost, and what is to be had back.
+    /// The namespaces and rooms to restore.
     wanted: Membership,
     kept: VecDeque<Message>,
     kept_bytes: usize,
@@ -61,7 +62,7 @@ struct LineState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LinePhase {
     Whole,
-    /// Lost, or back without everything that it was in.
+    /// The connection is lost, or not everything is restored yet.
     Broken,
 }
 
@@ -85,7 +86,7 @@ impl Line {
         })
     }
 
-    /// The connection has ended; it was in these places.
+    /// Records that the connection ended, and which memberships it had.
     pub(crate) fn parted(&self, memberships: &Memberships) {
         let mut state = self.state();
         state.phase = LinePhase::Broken;
@@ -97,13 +98,13 @@ impl Line {
         }
     }
 
-    /// A new connection is there. Messages wait until [`Line::mended`].
+    /// Sets a new connection. Messages are still kept until [`Line::mended`].
     pub(crate) fn reached(&self, peer: &Arc<Peer>) {
         let mut state = self.state();
         (state.peer, state.phase) = (peer.clone(), LinePhase::Broken);
     }
 
-    /// What is to be had back: the namespaces, in the order in which they were first had, and then their rooms.
+    /// Returns what to restore: first the namespaces, in the order of their first connects, then their rooms.
     pub(crate) fn wanted(&self) -> Vec<(Arc<str>, Option<Arc<str>>)> {
         let wanted = self.state().wanted.all().clone();
         let namespaces: Vec<_> = wanted.iter().map(|(namespace, _)| (namespace.clone(), None)).collect();
@@ -117,14 +118,14 @@ impl Line {
         self.state().wanted.is_in(namespace, room)
     }
 
-    /// A place is not to be had back.
+    /// Forgets a namespace or room that cannot be restored.
     pub(crate) fn give_up(&self, namespace: &str, room: Option<&str>) {
         self.state().give_up(namespace, room);
     }
 
-    /// All that can be had back is there: sends what was kept, in order, and returns how much of it could not be sent.
+    /// Ends the restoration: sends the kept messages in order, and returns how many could not be sent.
     pub(crate) fn mended(&self) -> usize {
-        // Its bodies are the application's: they are dropped after the lock.
+        // Dropping a body may run code of the application, so it happens after the lock.
         let kept;
         let mut state = self.state();
         kept = std::mem::take(&mut state.kept);
@@ -134,7 +135,7 @@ impl Line {
         unsent
     }
 
-    /// Nothing comes back any more.
+    /// Ends the line. The client does not reconnect.
     pub(crate) fn ended(&self, frame: Option<CloseFrame>) {
         let kept = {
             let mut state = self.state();
@@ -146,12 +147,12 @@ impl Line {
         self.changed.notify_waiters();
     }
 
-    /// A namespace was connected.
+    /// Notifies waiting calls that a namespace was connected.
     pub(crate) fn entered(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Resolves when the application has closed the line.
+    /// Waits until the application has closed the line.
     pub(crate) async fn closing(&self) {
         self.closing.cancelled().await;
     }
@@ -189,14 +190,14 @@ impl Line {
         self.recovery != Recovery::Never && !self.is_closing() && self.end.borrow().is_none()
     }
 
-    /// No code of users runs under this lock.
+    /// No code of the application runs under this lock.
     fn state(&self) -> MutexGuard<'_, LineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LineState {
-    /// Whether there was such a wish.
+    /// Returns whether the namespace or room was to be restored.
     fn give_up(&mut self, namespace: &str, room: Option<&str>) -> bool {
         match room {
             None => self.wanted.disconnect(namespace).is_some(),
@@ -204,7 +205,7 @@ impl LineState {
         }
     }
 
-    /// Whether the connection of this moment is in a place, and alive.
+    /// Returns whether the current connection is alive and in this namespace or room.
     fn is_in(&self, namespace: &str, room: Option<&str>) -> bool {
         self.was_in(namespace, room) && !self.peer.is_closed()
     }
@@ -213,7 +214,7 @@ impl LineState {
         self.peer.session().membership().is_in(namespace, room)
     }
 
-    /// Sends what can be sent although not everything is back; keeps or refuses the rest.
+    /// Sends `message` if its namespace and room are restored already. Otherwise keeps or refuses it.
     fn send_meanwhile(&mut self, message: &Message, away: Away, most_bytes: usize) -> Result<(), Error> {
         let (namespace, room) = (message.namespace(), message.room());
         if self.is_in(namespace, room) && self.kept.is_empty() {
@@ -250,7 +251,7 @@ impl ConnectionRef for Arc<Line> {
         Self::ptr_eq(self, other)
     }
 
-    /// A client's connection is welcome before anybody has a handle to it.
+    /// Does nothing: a client's connection is admitted before the application has a handle to it.
     fn admit(&self) {}
 
     fn send(&self, message: Message) -> Result<(), Error> {
@@ -278,7 +279,7 @@ impl ConnectionRef for Arc<Line> {
         if self.comes_back() { Error::lost() } else { Error::closed() }
     }
 
-    /// In this order: a connection that is reached meanwhile is closed here, or by who sees that the line is closing.
+    /// First marks the line as closing: a connection that is set later is then closed by the task that set it.
     fn close(&self, frame: &CloseFrame) {
         self.closing.cancel();
         self.peer_of_now().close(Some(frame));
@@ -290,7 +291,7 @@ impl ConnectionRef for Arc<Line> {
 
     async fn closed(&self) -> Option<CloseFrame> {
         let mut end = self.end.subscribe();
-        // It lives as long as `self`.
+        // The sender lives as long as `self`.
         let ended = end.wait_for(Option::is_some).await.ok()?;
         ended.as_ref()?.0.clone()
     }

@@ -1,7 +1,9 @@
-//! What an application holds of its connections.
+//! The handles through which an application uses its connections.
 //!
-//! - `conn.rs`, `namespace.rs`: the handles `Conn`, `NsConn`, `Room`; `extensions.rs`: what the application keeps with a connection.
-//! - `side.rs`: the two sides; `connection_ref.rs`: what a handle holds; `accepted.rs`, `line.rs`: that of a server, and that of a client.
+//! - `conn.rs`, `namespace.rs`: the handles `Conn`, `NsConn`, `Room`; `extensions.rs`: values that the application
+//!   stores with a connection.
+//! - `side.rs`: the two sides; `connection_ref.rs`: the reference inside a handle; `accepted.rs`, `line.rs`: that of a
+//!   server, and that of a client.
 
 mod accepted;
 mod conn;

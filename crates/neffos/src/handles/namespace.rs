@@ -1,4 +1,4 @@
-//! [`NsConn`] and [`Room`]: a connection inside a namespace, and inside a room of it.
+//! [`NsConn`] and [`Room`]: a connection in a namespace, and in one of its rooms.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::fanout::{Except, Member};
 use crate::message::{Initiator, IntoMessages, Message};
 
-/// A connection inside one namespace: cheap to clone.
+/// A connection in one namespace. It is cheap to clone.
 ///
 /// # Examples
 ///
@@ -35,17 +35,17 @@ impl<S: Side> NsConn<S> {
         Self { conn, namespace }
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub fn conn(&self) -> &Conn<S> {
         &self.conn
     }
 
-    /// The namespace's name.
+    /// Returns the name of the namespace.
     pub fn name(&self) -> &str {
         &self.namespace
     }
 
-    /// Sends an event to this one connection. Never waits.
+    /// Sends an event to this connection only, and returns at once.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl<S: Side> NsConn<S> {
         self.send(Message::new(event, body).binary())
     }
 
-    /// Sends `message` to this one connection; its namespace is filled in when unset. Never waits.
+    /// Sends `message` to this connection only, and returns at once. Fills in the namespace if it is unset.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl<S: Side> NsConn<S> {
         self.conn.send(message.or_namespace(&self.namespace))
     }
 
-    /// Asks the other side; see [`Conn::ask`].
+    /// Sends an event and waits for the reply. See [`Conn::ask`].
     ///
     /// # Errors
     ///
@@ -81,8 +81,7 @@ impl<S: Side> NsConn<S> {
         self.ask_message(Message::new(event, body)).await
     }
 
-    /// As [`NsConn::ask`], with a message that is more than an event and a text: binary, JSON, or for a room. Its namespace is
-    /// filled in when unset.
+    /// As [`NsConn::ask`], with a whole message: binary, JSON, or for a room. Fills in the namespace if it is unset.
     ///
     /// # Errors
     ///
@@ -91,30 +90,32 @@ impl<S: Side> NsConn<S> {
         self.conn.ask(message.or_namespace(&self.namespace)).await
     }
 
-    /// The room `name`, when this connection has joined it.
+    /// Returns the room `name`, if this connection has joined it.
     pub fn room(&self, name: &str) -> Option<Room<S>> {
         let name = self.conn.link().peer().session().membership().room(&self.namespace, name)?;
         Some(Room::new(self.clone(), name))
     }
 
-    /// The rooms that this connection has joined here, in the order in which it did so.
+    /// Returns the rooms that this connection has joined in this namespace, in the order of the joins.
     pub fn rooms(&self) -> Vec<Room<S>> {
         let peer = self.conn.link().peer();
         let names = peer.session().membership().rooms_of(&self.namespace).unwrap_or_default().to_vec();
         names.into_iter().map(|name| Room::new(self.clone(), name)).collect()
     }
 
-    /// Asks the other side to join `room`, and returns it. When it is joined already, nothing is asked.
+    /// Asks the other side to join `room`, and returns it. If the room is joined already, no request is sent.
     ///
     /// # Errors
     ///
-    /// The error of this side's handler (then nothing is asked), the other side's refusal (`is_remote`),
-    /// `is_bad_namespace`, `is_timeout`, `is_closed`, `is_lost`.
+    /// - The error of this side's handler. No request is sent then.
+    /// - The other side's refusal (`is_remote`).
+    /// - `is_bad_namespace`, `is_timeout`, `is_closed`, `is_lost`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the answer changes nothing here, though the other side may count itself in. Dropped after
-    /// it, the room is joined, and `on_room_joined` runs on a separate task.
+    /// If the future is dropped before the answer arrives, the answer changes nothing on this side, but the other side
+    /// may consider the room joined. If it is dropped after the answer, the room is joined, and `on_room_joined` runs
+    /// on a separate task.
     pub async fn join(&self, room: &str) -> Result<Room<S>, Error> {
         if let Some(joined) = self.room(room) {
             return Ok(joined);
@@ -124,11 +125,11 @@ impl<S: Side> NsConn<S> {
         Ok(Room::new(self.clone(), name))
     }
 
-    /// Leaves every room in turn ([`Room::leave`]).
+    /// Leaves every room, one after the other ([`Room::leave`]).
     ///
     /// # Errors
     ///
-    /// The first refusal; the rooms before it are left then.
+    /// The first refusal. The rooms before it are left then.
     pub async fn leave_all(&self) -> Result<(), Error> {
         for room in self.rooms() {
             room.leave_as(Initiator::Local).await?;
@@ -136,18 +137,20 @@ impl<S: Side> NsConn<S> {
         Ok(())
     }
 
-    /// Asks the other side to disconnect from this namespace; its rooms go with it. On a client whose connection is lost
-    /// and dialled again at this moment, nothing is asked: the namespace does not come back with it.
+    /// Asks the other side to disconnect from this namespace, which also leaves its rooms.
+    ///
+    /// On a client that is reconnecting, no request is sent. The namespace is then not restored.
     ///
     /// # Errors
     ///
-    /// The other side's refusal (`is_remote`), `is_bad_namespace` when it is not connected, `is_timeout`, `is_closed`,
-    /// `is_lost`.
+    /// - The other side's refusal (`is_remote`).
+    /// - `is_bad_namespace` if the namespace is not connected.
+    /// - `is_timeout`, `is_closed`, `is_lost`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the namespace stays connected here. Dropped after it, the handlers that report the end run
-    /// on a separate task.
+    /// If the future is dropped before the answer arrives, the namespace stays connected on this side. If it is dropped
+    /// after the answer, the handlers of the disconnect run on a separate task.
     pub async fn disconnect(&self) -> Result<(), Error> {
         if self.conn.link().renounce(&self.namespace, None) {
             return Ok(());
@@ -158,17 +161,19 @@ impl<S: Side> NsConn<S> {
 }
 
 impl NsConn {
-    /// Offers messages to everyone in the namespace, this connection included, and returns at once.
+    /// Offers messages to all connections in the namespace, this one included, and returns at once.
     ///
-    /// Namespace is filled in when unset; `to_room` and `to` narrow it down. A connection whose outbox is full, or which is
-    /// closing, misses a message: a slow reader delays nobody else, and the counters show what was dropped. Two calls from
-    /// one task arrive in that order at each receiver; a broadcast made after an emit on the same connection arrives
-    /// after it, while an emit made after a broadcast may overtake it.
+    /// The namespace is filled in if it is unset; `to_room` and `to` narrow the audience.
+    ///
+    /// - A connection whose outbox is full, or that is closing, misses a message. Other receivers are not delayed, and
+    ///   the counters count the drop.
+    /// - Two calls from one task arrive in that order at each receiver.
+    /// - A broadcast after an emit on the same connection arrives after it. An emit after a broadcast may overtake it.
     pub fn broadcast(&self, messages: impl IntoMessages) {
         self.cast(messages, &Except::Nobody);
     }
 
-    /// As [`NsConn::broadcast`], to everyone but this one connection.
+    /// As [`NsConn::broadcast`], without this connection.
     pub fn broadcast_others(&self, messages: impl IntoMessages) {
         self.cast(messages, &Except::Member(self.conn.peer().key()));
     }
@@ -191,7 +196,7 @@ impl<S: Side> fmt::Debug for NsConn<S> {
     }
 }
 
-/// A connection inside one room: cheap to clone.
+/// A connection in one room. It is cheap to clone.
 ///
 /// # Examples
 ///
@@ -211,17 +216,17 @@ impl<S: Side> Room<S> {
         Self { ns, name }
     }
 
-    /// The room's name.
+    /// Returns the name of the room.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The namespace that the room is in.
+    /// Returns the connection in the room's namespace.
     pub fn ns(&self) -> &NsConn<S> {
         &self.ns
     }
 
-    /// Sends an event of this room to this one connection. For everyone in it, see [`Room::broadcast`].
+    /// Sends an event of this room to this connection only. [`Room::broadcast`] sends to all members.
     ///
     /// # Errors
     ///
@@ -230,22 +235,27 @@ impl<S: Side> Room<S> {
         self.ns.send(Message::new(event, body).or_room(&self.name))
     }
 
-    /// Asks the other side to leave the room. On a client whose connection is lost and dialled again at this moment,
-    /// nothing is asked: the room does not come back with it.
+    /// Asks the other side to leave the room.
+    ///
+    /// On a client that is reconnecting, no request is sent. The room is then not restored.
     ///
     /// # Errors
     ///
-    /// The error of this side's handler (then nothing is asked), the other side's refusal (`is_remote`), `is_bad_room`
-    /// when it is not joined, `is_timeout`, `is_closed`, `is_lost`.
+    /// - The error of this side's handler. No request is sent then.
+    /// - The other side's refusal (`is_remote`).
+    /// - `is_bad_room` if the room is not joined.
+    /// - `is_timeout`, `is_closed`, `is_lost`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, the room stays joined here. Dropped after it, `on_room_left` runs on a separate task.
+    /// If the future is dropped before the answer arrives, the room stays joined on this side. If it is dropped after
+    /// the answer, `on_room_left` runs on a separate task.
     pub async fn leave(&self) -> Result<(), Error> {
         self.leave_as(Initiator::Peer).await
     }
 
-    /// Handlers have always been told of one room's leave as if the peer had asked for it, and of all rooms' as local.
+    /// Leaves the room with this cause. As in other implementations, handlers see the leave of one room as if the peer
+    /// had requested it, and the leave of all rooms as local.
     async fn leave_as(&self, cause: Initiator) -> Result<(), Error> {
         let (conn, namespace) = (&self.ns.conn, &self.ns.namespace);
         if conn.link().renounce(namespace, Some(&self.name)) {
@@ -257,12 +267,12 @@ impl<S: Side> Room<S> {
 }
 
 impl Room {
-    /// Offers messages to everyone in the room, as [`NsConn::broadcast`] does.
+    /// Offers messages to all connections in the room, as [`NsConn::broadcast`] does.
     pub fn broadcast(&self, messages: impl IntoMessages) {
         self.ns.broadcast(self.filled_in(messages));
     }
 
-    /// As [`Room::broadcast`], to everyone but this one connection.
+    /// As [`Room::broadcast`], without this connection.
     pub fn broadcast_others(&self, messages: impl IntoMessages) {
         self.ns.broadcast_others(self.filled_in(messages));
     }

@@ -1,5 +1,5 @@
-//! The two sides of a connection. Handles and handlers say by a type parameter which side they are of, so that what only a
-//! server can do does not exist on a client.
+//! The two sides of a connection. Handles and handlers name their side by a type parameter, so that a client has no
+//! methods that only a server can provide.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::line::Line;
 
 /// A side of a connection: [`ServerSide`] or [`ClientSide`].
 ///
-/// Handles and [`Events`](crate::Events) are the server's unless they say otherwise: `NsConn` is `NsConn<ServerSide>`. A
-/// handler that is written for any side serves both.
+/// Handles and [`Events`](crate::Events) are of the server side by default: `NsConn` is `NsConn<ServerSide>`. A handler
+/// that is generic over the side serves both.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ use super::line::Line;
 #[expect(private_bounds, reason = "sealed: there are two sides, and what sets them apart is no business of others")]
 pub trait Side: Sealed {}
 
-/// The side that accepts connections, and broadcasts.
+/// The side that accepts connections and broadcasts.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_enums, reason = "a mark for the type system: it has no values")]
 pub enum ServerSide {}
@@ -54,7 +54,7 @@ impl Sealed for ClientSide {
     type ConnectionRef = Arc<Line>;
 }
 
-/// What only servers can do does not exist on the handles of a client. All of this compiles:
+/// Methods that only servers have do not exist on the handles of a client. All of this compiles:
 ///
 /// ```
 /// use neffos::{Conn, Events, Message, NsConn, Room, ServerSide};
@@ -67,7 +67,7 @@ impl Sealed for ClientSide {
 /// fn handler() -> Events<ServerSide> { Events::new().on("chat", async |_: NsConn<ServerSide>| ()) }
 /// ```
 ///
-/// And none of it on the other side:
+/// None of it compiles on the other side:
 ///
 /// ```compile_fail,E0599
 /// use neffos::{ClientSide, Message, NsConn};

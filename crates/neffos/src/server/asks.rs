@@ -1,4 +1,4 @@
-//! Asks that other servers may answer.
+//! Asks that connections of other nodes may answer.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::message::Message;
 use crate::session::new_token;
 use crate::time_limit;
 
-/// The first answer from connections of this server and of all others.
+/// Returns the first answer from connections of this node and of all other nodes.
 pub(super) async fn first_of_all(
     node: &Arc<Node>,
     peers: Vec<Arc<Peer>>,
@@ -29,7 +29,8 @@ pub(super) async fn first_of_all(
     }
 }
 
-/// The first answer from connections of this server. Never an error about their end: other servers may still answer.
+/// Returns the first answer from connections of this node. If they all end, it waits forever: other nodes may still
+/// answer.
 async fn answer_from_here(peers: Vec<Arc<Peer>>, message: Message, patience: Duration) -> Result<Message, Error> {
     match first_answer(peers, message, patience).await {
         Err(err) if err.is_closed() => pending().await,
@@ -37,7 +38,7 @@ async fn answer_from_here(peers: Vec<Arc<Peer>>, message: Message, patience: Dur
     }
 }
 
-/// The first answer from other servers.
+/// Returns the first answer from other nodes.
 async fn answer_from_elsewhere(node: &Arc<Node>, message: Message, patience: Duration) -> Result<Message, Error> {
     let asked = node.clone().ask(message, new_token(), patience);
     let answer = time_limit::within(patience, asked).await.map_err(|_| Error::timeout())?;
@@ -47,8 +48,9 @@ async fn answer_from_elsewhere(node: &Arc<Node>, message: Message, patience: Dur
     }
 }
 
-/// Resolves when no server has a connection that could answer, and there was one. When none was ever seen, this takes longer.
-/// Never resolves when there may be servers that do not say so.
+/// Resolves when no node has a connection that could answer, although one was found before. If none was ever found,
+/// this takes [`COUNTS_OF_NONE`] counts in succession. Never resolves if there may be nodes that do not report their
+/// counts.
 async fn no_receiver_left(cluster: &Cluster, message: &Message, mut was_seen: bool) {
     if !cluster.knows_all() {
         return pending().await;
@@ -56,7 +58,7 @@ async fn no_receiver_left(cluster: &Cluster, message: &Message, mut was_seen: bo
     let mut counts_of_none = 0;
     loop {
         sleep(BETWEEN_COUNTS).await;
-        // The others need not be asked.
+        // With a receiver on this node, the other nodes need not be asked.
         if cluster.has_own_receiver(message) {
             (was_seen, counts_of_none) = (true, 0);
             continue;
@@ -64,7 +66,8 @@ async fn no_receiver_left(cluster: &Cluster, message: &Message, mut was_seen: bo
         let found = cluster.count_receivers(message).await;
         was_seen |= found.count > 0;
         let status = cluster.status();
-        // A server that is gone without a word is missing until it is forgotten. One that has just come has not greeted all yet.
+        // A node that crashed counts as missing until it is forgotten. A node whose link is new may not know all other
+        // nodes yet.
         let knows_all = status.state == LinkState::Up && status.lasted >= BETWEEN_COUNTS;
         if found.count > 0 || found.missing > 0 || !knows_all {
             counts_of_none = 0;
@@ -78,5 +81,6 @@ async fn no_receiver_left(cluster: &Cluster, message: &Message, mut was_seen: bo
 }
 
 const BETWEEN_COUNTS: Duration = Duration::from_secs(1);
-/// How often in succession no receiver is found when none was seen before. It may have been there for less than a second.
+/// How many counts in succession must find no receiver, if none was found before. A receiver may exist for less than a
+/// second.
 const COUNTS_OF_NONE: u32 = 3;

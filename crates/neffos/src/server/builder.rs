@@ -1,4 +1,4 @@
-//! [`ServerBuilder`]: what a server is told before it starts.
+//! [`ServerBuilder`]: the settings of a server.
 
 use std::any::Any;
 use std::future::Future;
@@ -26,11 +26,10 @@ use crate::time_limit;
 
 /// Builds a [`Server`].
 ///
-/// Limits that clients have, too, are methods of [`Limits`], for [`ServerBuilder::limits`].
+/// Limits that clients have too are methods of [`Limits`]; set them with [`ServerBuilder::limits`].
 ///
-/// Every bound has a default that is safe on the open internet. A bound or a time limit of zero means none, and so does a time
-/// limit of more than a century. A setting for which zero makes no sense says so, and then [`ServerBuilder::build`] fails
-/// and names it.
+/// Every limit has a default that is safe on the open internet. Zero means no limit, and so does a time limit of more
+/// than a century. Settings that refuse zero say so; [`ServerBuilder::build`] then fails and names the setting.
 ///
 /// # Examples
 ///
@@ -83,21 +82,23 @@ impl ServerBuilder {
         }
     }
 
-    /// Declares a namespace. Clients can connect to declared ones only; the empty name is a namespace like any other.
+    /// Declares a namespace. Clients can connect only to declared namespaces. The empty name is a normal name.
     pub fn namespace(mut self, name: impl Into<String>, events: Events) -> Self {
         self.namespaces.add(&name.into(), events);
         self
     }
 
-    /// Shares `value` with handlers that take `State<T>`; one value of each type.
+    /// Shares `value` with handlers that take `State<T>`. There is one value of each type.
     pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
         self.state.insert(value);
         self
     }
 
-    /// Decides whether a client is wanted: an error refuses it with its text. Until then the client is not in any
-    /// namespace and gets no broadcast. Inside, [`Conn::connect`] admits the client and connects it to a namespace. It has
-    /// [`ack_timeout`](ServerBuilder::ack_timeout) to decide.
+    /// Admits or refuses a client. An error refuses it, and the client receives the text.
+    ///
+    /// - Until the hook admits the client, it is in no namespace and receives no broadcast.
+    /// - Inside the hook, [`Conn::connect`] admits the client and connects it to a namespace.
+    /// - The hook must decide within [`ack_timeout`](ServerBuilder::ack_timeout).
     pub fn on_connect<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Conn, Arc<Parts>) -> Fut + Send + Sync + 'static,
@@ -107,7 +108,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Runs when a connection that was admitted has ended, after the events of its namespaces and rooms.
+    /// Runs when an admitted connection has ended, after the events of its namespaces and rooms.
     pub fn on_disconnect<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Conn) -> Fut + Send + Sync + 'static,
@@ -117,146 +118,172 @@ impl ServerBuilder {
         self
     }
 
-    /// Runs when a request has become a websocket, before `on_connect` decides about it: for logs and metrics. Must not block; a
-    /// panic is logged.
+    /// Runs when a request has become a websocket, before `on_connect`. Use it for logs and metrics.
+    ///
+    /// It must not block. A panic is logged.
     pub fn on_opened(mut self, hook: impl Fn(&Conn) + Send + Sync + 'static) -> Self {
         self.hooks.observers.opened = Some(Arc::new(hook));
         self
     }
 
-    /// Runs once for every connection that was opened, after its last handler, with the reason of its end: for logs and metrics.
-    /// Connections that were refused are among them. Must not block; a panic is logged.
+    /// Runs once for every opened connection, after its last handler, with the reason of its end. Refused connections
+    /// are included. Use it for logs and metrics.
+    ///
+    /// It must not block. A panic is logged.
     pub fn on_closed(mut self, hook: impl Fn(&Closed) + Send + Sync + 'static) -> Self {
         self.hooks.observers.closed = Some(Arc::new(hook));
         self
     }
 
-    /// Runs when a request did not become a websocket. Must not block.
+    /// Runs when a request did not become a websocket. It must not block.
     pub fn on_upgrade_error(mut self, hook: impl Fn(&UpgradeError) + Send + Sync + 'static) -> Self {
         self.gate.on_upgrade_error = Some(Arc::new(hook));
         self
     }
 
-    /// Sets limits that both sides have, such as the size of a message or the time for a reply. A limit that `limits` does not set
-    /// stays as it is: at its default, or as an earlier call has set it.
+    /// Sets limits that both sides have, such as the size of a message or the timeout for a reply.
+    ///
+    /// A limit that `limits` does not set keeps its value: the default, or the value from an earlier call.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits.set(limits);
         self
     }
 
-    /// How many connections there may be at once; beyond, clients get 503. The default is 100,000. A listener of this crate
-    /// has as many places again for clients that are no websockets, or not yet.
+    /// Sets how many connections may exist at the same time. Further clients receive 503. The default is 100,000.
+    ///
+    /// A listener of this crate accepts as many further sockets for clients that are not websockets, or not yet.
     pub fn max_connections(mut self, most: usize) -> Self {
         self.gate.max_connections = most;
         self
     }
 
-    /// How many connections one address may have; beyond, clients get 503. The default is 1,000. Loopback addresses count
-    /// only behind [`ServerBuilder::address_header`]: a proxy on this machine brings everyone.
+    /// Sets how many connections one address may have. Further clients receive 503. The default is 1,000.
+    ///
+    /// Loopback addresses are limited only with [`ServerBuilder::address_header`], because a proxy on the same machine
+    /// may serve all clients.
     pub fn max_connections_per_address(mut self, most: usize) -> Self {
         self.gate.max_connections_per_address = most;
         self
     }
 
-    /// How many websocket handshakes each address may send. Beyond, they are refused with 429 and `Retry-After`, before origins,
-    /// ids and `on_connect` are looked at. No limit by default.
+    /// Sets how many websocket handshakes each address may send. Beyond the rate they are refused with 429 and
+    /// `Retry-After`, before origins, ids and `on_connect` are checked. There is no limit by default.
     ///
-    /// A listener over TLS closes connections of such an address before the TLS handshake, when sockets have the addresses of
-    /// their clients. Requests that ask for no websocket do not count. But a client that asks whether the server is back, before it
-    /// dials, gets no answer from a full bucket: neffos.js 0.1 dials once when it gets any, and never again if that fails.
+    /// - A TLS listener closes connections of such an address before the TLS handshake, if sockets have the addresses
+    ///   of their clients.
+    /// - Requests for anything but a websocket do not count. But a request that probes whether the server is back gets
+    ///   no answer while the bucket is full. Otherwise neffos.js 0.1 would dial once, and never again if that fails.
     ///
-    /// The addresses of an IPv6 network (/64) count together. Loopback addresses count only behind
-    /// [`ServerBuilder::address_header`]. All clients behind one NAT, or behind a proxy that `address_header` does not cover,
-    /// share the rate: the burst should be larger than the number of clients that reconnect from there at once. See
-    /// [`AddressRate`](crate::AddressRate).
+    /// - The addresses of an IPv6 network (/64) count together.
+    /// - Loopback addresses count only with [`ServerBuilder::address_header`].
+    /// - All clients behind one NAT, or behind a proxy that `address_header` does not cover, share the rate. Set the
+    ///   burst larger than the number of clients that may reconnect from there at the same time.
+    ///
+    /// See [`AddressRate`](crate::AddressRate).
     pub fn handshake_rate(mut self, rate: Rate) -> Self {
         self.gate.handshake_rate = rate;
         self
     }
 
-    /// How many handshakes of each address may fail: that are refused with a status of 4xx, or by `on_connect`, or whose TLS
-    /// fails. Beyond, all handshakes of that address are refused as with [`ServerBuilder::handshake_rate`], so that tokens which
-    /// `on_connect` checks cannot be tried any faster. No limit by default.
+    /// Sets how many handshakes of each address may fail. There is no limit by default.
+    ///
+    /// A handshake fails if it is refused with a 4xx status or by `on_connect`, or if its TLS fails. Beyond the rate,
+    /// all handshakes of that address are refused as with [`ServerBuilder::handshake_rate`]. This limits how fast a
+    /// client can try tokens that `on_connect` checks.
     pub fn failed_handshake_rate(mut self, rate: Rate) -> Self {
         self.gate.failed_handshake_rate = rate;
         self
     }
 
-    /// How long a client may take from its connection to its request, and then until the upgrade. The default is 10 s.
+    /// Sets how long a client may take from its connection to its request, and then until the upgrade. The default is
+    /// 10 s.
     pub fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.gate.handshake_timeout = limit;
         self
     }
 
-    /// How long a request that is no websocket may take, from the end of its head to the last byte of its answer; beyond, its
-    /// connection is closed. The default is two minutes. Holds for the listeners of this crate. An application that streams its
-    /// answers needs zero, no limit; a client that takes no byte is still cut, after
-    /// [`slow_consumer_timeout`](Limits::slow_consumer_timeout).
+    /// Sets how long a request for anything but a websocket may take, from the end of its head to the last byte of its
+    /// answer. After that, its connection is closed. The default is two minutes.
+    ///
+    /// It applies to the listeners of this crate. An application that streams its answers needs zero, no limit. A
+    /// client that stops reading is still disconnected, after [`slow_consumer_timeout`](Limits::slow_consumer_timeout).
     pub fn response_timeout(mut self, limit: Duration) -> Self {
         self.gate.response_timeout = limit;
         self
     }
 
-    /// How long a connection may be without a request after an answer. The default is 75 s: many load balancers keep theirs for
-    /// 60 s. Holds for the listeners of this crate. When there is no room, the connections that have been without a request for
-    /// longest are closed earlier.
+    /// Sets how long a connection may be idle after an answer. The default is 75 s, because many load balancers keep
+    /// idle connections for 60 s.
+    ///
+    /// It applies to the listeners of this crate. If they are full, the connections that have been idle longest are
+    /// closed earlier.
     pub fn keep_alive_timeout(mut self, limit: Duration) -> Self {
         self.gate.keep_alive_timeout = limit;
         self
     }
 
-    /// How long it may take after the upgrade until a connection is open: the client greets, and
-    /// [`on_connect`](ServerBuilder::on_connect) decides. The default is 10 s; zero is no limit. A client that does not greet is closed with
-    /// 1008. One that `on_connect` has not decided about is closed with 1013, so that it comes back. `on_connect` may then run on for
-    /// [`handler_grace`](Limits::handler_grace), before it is dropped. It has no limit once it has admitted the client by a call.
+    /// Sets the time from the upgrade until a connection is open: the client sends its greeting, and
+    /// [`on_connect`](ServerBuilder::on_connect) decides. The default is 10 s; zero is no limit.
+    ///
+    /// - A client that sends no greeting is closed with 1008.
+    /// - A client about which `on_connect` has not decided is closed with 1013, so that it reconnects. `on_connect` may
+    ///   then run on for [`handler_grace`](Limits::handler_grace), before it is dropped.
+    /// - After `on_connect` has admitted the client by a call, the limit no longer applies to it.
     pub fn ack_timeout(mut self, limit: Duration) -> Self {
         self.limits.ack_timeout = limit;
         self
     }
 
-    /// How many messages and control frames one client may send. Beyond, the server stops reading from it for a while. No
-    /// limit by default. See [`Rate`].
+    /// Sets how many messages and control frames one client may send. Beyond the rate, the server pauses reading from
+    /// it. There is no limit by default. See [`Rate`].
     pub fn message_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.messages = rate;
         self
     }
 
-    /// How many bytes one client may send, counted on the wire. Beyond, the same happens as with
-    /// [`ServerBuilder::message_rate`]. No limit by default. A burst smaller than the largest message slows down every client that
-    /// sends such a message. Give 16 KiB or more, as much as one read takes: with a burst below a third of that, one read can
-    /// exceed four bursts, and the client is closed.
+    /// Sets how many bytes one client may send, counted on the wire. Beyond the rate, the server pauses reading from
+    /// it. There is no limit by default.
+    ///
+    /// - If the burst is smaller than the largest message, every client that sends such a message is slowed down.
+    /// - Set the burst to 16 KiB or more, the size of one read. With a burst below a third of that, one read can exceed
+    ///   four bursts, and the client is closed.
     pub fn byte_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.bytes = rate;
         self
     }
 
-    /// How often one client may connect namespaces and join rooms. Beyond, the same happens as with
-    /// [`ServerBuilder::message_rate`]. No limit by default. The burst should be as large as the number of rooms that a client joins
-    /// when it reconnects.
+    /// Sets how often one client may connect namespaces and join rooms. Beyond the rate, the server pauses reading from
+    /// it. There is no limit by default.
+    ///
+    /// Set the burst to at least the number of rooms that a client joins when it reconnects.
     pub fn join_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.joins = rate;
         self
     }
 
-    /// What happens with a broadcast for a connection whose outbox is full. The default is [`Overflow::DropNewest`].
+    /// Sets what a full outbox does with a broadcast. The default is [`Overflow::DropNewest`].
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.limits.outbox.overflow = policy;
         self
     }
 
-    /// How many bytes everything that is queued may take, of all connections together: received and not yet handled, waiting
-    /// to be sent, or kept for other servers. The rooms and open asks of each connection count beyond 1 KiB.
+    /// Sets how many bytes all queues of all connections may hold together: received and not yet handled, waiting to be
+    /// sent, or kept for other servers. The rooms and open asks of each connection count beyond 1 KiB.
     ///
-    /// The default is half of the memory that the process may take (the least limit of its control groups, or the machine's
-    /// memory), and no limit where the system tells neither. Zero is no limit.
+    /// The default is half of the memory available to the process: the lowest limit of its control groups, or else the
+    /// memory of the machine. If the system reports neither, there is no limit. Zero is no limit.
     ///
-    /// From four fifths of it on, the server stops reading from connections whose handlers lag; nothing is lost by that. From all
-    /// of it on, connections whose sockets are full get no more broadcasts, and those that hold most are closed with 1013, the
-    /// largest first, until nine tenths are in use. [`Server::memory`] tells what is in use.
+    /// - From four fifths of the budget on, the server stops reading from connections whose handlers lag. No message is
+    ///   lost by that.
+    /// - When the budget is used up, connections with full sockets receive no more broadcasts. The connections that
+    ///   hold most are closed with 1013, the largest first, until nine tenths are in use.
+    /// - [`Server::memory`] reports the memory in use.
     ///
-    /// What TLS holds for a connection of `serve_tls` counts, too. Idle connections (about 1.5 KiB each, and 9.25 KiB
-    /// over TLS), buffers of the kernel and allocations of handlers do not count. Each server has a separate budget, unless
-    /// [`ServerBuilder::share_memory_budget`] is called. With less than 64 KiB, no client could connect: [`ServerBuilder::build`] fails.
+    /// The memory of TLS for a connection of `serve_tls` counts too. These do not count: idle connections (about 1.5
+    /// KiB each, and 9.25 KiB over TLS), kernel buffers, and allocations of handlers.
+    ///
+    /// Each server has a separate budget, unless [`ServerBuilder::share_memory_budget`] is called. With less than 64
+    /// KiB no client could connect, so [`ServerBuilder::build`] fails.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.budget = Some(Budget::new(bytes));
         self
@@ -268,10 +295,13 @@ impl ServerBuilder {
         self
     }
 
-    /// How large the kernel's send buffer of each TCP socket is, in bytes (`SO_SNDBUF`). By default, and with zero, the system
-    /// chooses: Linux grows it with a connection, up to the third number of `net.ipv4.tcp_wmem` (often 4 MiB, of which a client that
-    /// does not read fills some 3.4 MB). Linux doubles what is set, for its own needs, and allows at most `net.core.wmem_max`.
-    /// A small buffer saves the kernel's memory, and slows down clients that are far away: they get one buffer per round trip.
+    /// Sets the size of the kernel's send buffer of each TCP socket, in bytes (`SO_SNDBUF`). By default, and with zero,
+    /// the system chooses.
+    ///
+    /// - Linux grows the buffer as needed, up to the third number of `net.ipv4.tcp_wmem`. That is often 4 MiB, of which
+    ///   a client that stops reading fills about 3.4 MB.
+    /// - Linux doubles the value that is set here, for its own needs, and allows at most `net.core.wmem_max`.
+    /// - A small buffer saves kernel memory, but slows down distant clients: they receive one buffer per round trip.
     ///
     /// The memory budget does not count these buffers.
     pub fn send_buffer_bytes(mut self, bytes: usize) -> Self {
@@ -279,77 +309,84 @@ impl ServerBuilder {
         self
     }
 
-    /// How many answers to pings may wait for a client that does not read them; beyond, it is cut with 1008. The default is 16.
-    /// Of pings that come faster than others can be served in between, only the last is answered.
+    /// Sets how many pongs may wait for a client that does not read them. Beyond that, it is closed with 1008. The
+    /// default is 16.
+    ///
+    /// If several pings arrive before one is answered, only the last is answered.
     pub fn max_pending_pongs(mut self, most: usize) -> Self {
         self.limits.max_pongs = most;
         self
     }
 
-    /// How many namespaces one connection may be in. The default is 32.
+    /// Sets how many namespaces one connection may be in. The default is 32.
     pub fn max_namespaces(mut self, most: usize) -> Self {
         self.limits.bounds.namespaces = most;
         self
     }
 
-    /// How long the name of a room may be, in bytes. The default is 255.
+    /// Sets how long the name of a room may be, in bytes. The default is 255.
     pub fn max_name_length(mut self, bytes: usize) -> Self {
         self.limits.bounds.name_bytes = bytes;
         self
     }
 
-    /// Lets clients send events to rooms that they have not joined. By default they are told `bad room`.
+    /// Lets clients send events to rooms that they have not joined. By default they receive the error `bad room`.
     pub fn allow_foreign_rooms(mut self) -> Self {
         self.limits.bounds.foreign_rooms = ForeignRooms::Allowed;
         self
     }
 
-    /// Over which time `shutdown` spreads the closing of connections; zero closes all at once. Not longer than
-    /// `shutdown_timeout`. The default is 2 s.
+    /// Sets the time over which `shutdown` spreads the closing of connections. Zero closes all at once. It must not
+    /// exceed `shutdown_timeout`. The default is 2 s.
     pub fn drain_window(mut self, window: Duration) -> Self {
         self.gate.drain_window = window;
         self
     }
 
-    /// How long `shutdown` takes at most. The default is 15 s.
+    /// Sets how long `shutdown` takes at most. The default is 15 s.
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.gate.shutdown_timeout = limit;
         self
     }
 
-    /// Whether all receivers on this server see all broadcasts in one order. By default two receivers may see broadcasts of different
-    /// callers in different order; those of one caller are in order in any case.
+    /// Sets whether all receivers on this server see all broadcasts in one order.
     ///
-    /// With an exchange, each server has its own order; there is none for the whole cluster. A server delivers a broadcast to
-    /// its own connections at once, and those of other servers when they arrive. So receivers on two servers can see two
-    /// broadcasts of different servers in different orders.
+    /// By default, two receivers may see broadcasts of different callers in different orders. Broadcasts of one caller
+    /// are always in order.
+    ///
+    /// With an exchange, each server has its own order: it delivers its own broadcasts at once, and those of other
+    /// servers when they arrive. So receivers on two servers can see two broadcasts of different servers in different
+    /// orders.
     pub fn ordered_broadcast(mut self, ordered: bool) -> Self {
         self.ordered = ordered;
         self
     }
 
-    /// Into how many parts the connections are divided, which are written to in parallel: from 1 to 1,024. The default is one
-    /// for each processor.
+    /// Sets the number of parts that the connections are divided into, from 1 to 1,024. The parts are written to in
+    /// parallel. The default is one for each processor.
     pub fn shards(mut self, count: usize) -> Self {
         self.shards = Some(count);
         self
     }
 
-    /// Reaches the connections of other servers over `exchange`: broadcasts, asks and counts are about all of them. The server
-    /// must be built inside a tokio runtime, and joins the others in the background; [`Server::joined`] waits for it.
+    /// Connects this server to other servers over `exchange`. Broadcasts, asks and counts then cover the connections of
+    /// all servers.
     ///
-    /// What is broadcast reaches connections of this server at once, whatever the exchange does. For the others it waits in a
-    /// queue of its own ([`ServerBuilder::exchange_queue`]).
+    /// The server must be built inside a tokio runtime. It connects to the exchange in the background;
+    /// [`Server::joined`] waits for that.
+    ///
+    /// A broadcast reaches connections of this server at once, even if the exchange is slow or down. For other servers
+    /// it waits in a separate queue ([`ServerBuilder::exchange_queue`]).
     pub fn exchange(mut self, exchange: impl Exchange) -> Self {
         self.exchange.set_exchange(exchange);
         self
     }
 
-    /// How much may wait to be published while the exchange is slow or away: beyond, messages for other servers are dropped and
-    /// counted. The defaults are 16,384 messages and 16 MiB, each for 30 s at most.
+    /// Sets how much may wait to be published while the exchange is slow or down. Beyond that, messages for other
+    /// servers are dropped and counted. The defaults are 16,384 messages and 16 MiB, each for 30 s at most.
     ///
-    /// What was published is kept within the same bounds, but for 10 s and 4 MiB at most: a server that had no link meanwhile
-    /// asks for what it has missed.
+    /// Published messages are kept within the same limits, but for 10 s and 4 MiB at most. A server whose link was
+    /// broken meanwhile asks for the messages that it missed.
     pub fn exchange_queue(mut self, messages: usize, bytes: usize, age: Duration) -> Self {
         if messages == 0 || bytes == 0 || age.is_zero() {
             self.faults.push("exchange_queue: every queue has a bound; zero would hold nothing".to_owned());
@@ -358,8 +395,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Runs whenever the way to the other servers opens or is lost, one call after the other; of changes that follow each other
-    /// while it runs, it is told the last. Must not block; a panic is logged.
+    /// Runs whenever the link to the exchange opens or is lost. Calls do not overlap. If the state changes several
+    /// times during a call, the next call receives only the last state.
+    ///
+    /// It must not block. A panic is logged.
     pub fn on_exchange(mut self, hook: impl Fn(&ClusterStatus) + Send + Sync + 'static) -> Self {
         self.exchange.hook = Some(Arc::new(hook));
         self
@@ -369,8 +408,12 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// `is_config`, with a text that names the setting: no namespace, one given twice, a name of the protocol used for an
-    /// event, a handler whose `State` was not given, a value that makes no sense.
+    /// `is_config`, with a text that names the setting:
+    ///
+    /// - There is no namespace, or one is given twice.
+    /// - An event has a name that the protocol reserves.
+    /// - The `State` of a handler was not given.
+    /// - A value is invalid.
     pub fn build(mut self) -> Result<Server, Error> {
         self.check_doors();
         if let Some(fault) = self.faults.first() {
@@ -415,9 +458,9 @@ impl ServerBuilder {
     }
 }
 
-/// Each shard allocates a queue and an index at the start.
+/// Each shard allocates a queue and an index when it starts.
 const MAX_SHARDS: usize = 1024;
-/// Room for a few handshakes.
+/// Space for a few handshakes.
 const LEAST_BUDGET: usize = 64 * 1024;
 
 impl std::fmt::Debug for ServerBuilder {

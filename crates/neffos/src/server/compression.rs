@@ -1,17 +1,19 @@
-//! The builder's switch for compression.
+//! The builder's setting for compression.
 
 use super::ServerBuilder;
 use crate::websocket::Compression;
 
 impl ServerBuilder {
-    /// Compresses messages for clients that offer `permessage-deflate`, which browsers do. By default nothing is.
+    /// Compresses messages for clients that offer `permessage-deflate`, as browsers do. It is off by default.
     ///
-    /// A broadcast is compressed once, when the first receiver needs it, and only from the threshold on (512 bytes). What
-    /// clients send may be compressed at any size; [`max_message`](crate::Limits::max_message) bounds what comes out of it. A
-    /// connection keeps no state for this between messages; each worker thread keeps about 300 KiB for each window that
-    /// clients ask for, which is one as a rule.
+    /// - A broadcast is compressed once, when the first receiver needs it, and only if it is not smaller than the
+    ///   threshold (512 bytes).
+    /// - Clients may send compressed messages of any size; [`max_message`](crate::Limits::max_message) limits the
+    ///   decompressed size.
+    /// - A connection keeps no compression state between messages. Each worker thread keeps about 300 KiB for each
+    ///   window size that clients ask for, usually one.
     ///
-    /// Connections that come through [`Server::attach`](crate::Server::attach) are not compressed.
+    /// Connections from [`Server::attach`](crate::Server::attach) are not compressed.
     pub fn compression(mut self, settings: Compression) -> Self {
         self.limits.compression = Some(settings);
         self

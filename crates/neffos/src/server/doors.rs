@@ -10,21 +10,26 @@ use super::ServerBuilder;
 use crate::admission::{HostPattern, Ids};
 
 impl ServerBuilder {
-    /// Makes the id of a connection from its request. The default is a random UUID. Ids need not be unique.
+    /// Sets the function that makes the id of a connection from its request. The default is a random UUID. Ids need not
+    /// be unique.
     ///
-    /// An id may be empty. One that is longer than 255 bytes or contains control characters refuses the client with 500.
-    /// Headers that [`ServerBuilder::allow_url_header`] lists may come from the URL: never take them for proof of an
-    /// identity, unless the value itself proves it, as a token does.
+    /// An id may be empty. If it is longer than 255 bytes or contains control characters, the client is refused with
+    /// 500.
+    ///
+    /// Headers that [`ServerBuilder::allow_url_header`] lists may come from the URL. Never take them as proof of an
+    /// identity, unless the value itself is a proof, as a token is.
     pub fn id_generator(mut self, generator: impl Fn(&Parts) -> String + Send + Sync + 'static) -> Self {
         self.gate.ids = Ids::Made(Arc::new(generator));
         self
     }
 
-    /// Takes the id of a connection from this request header, which a proxy in front must set, and which it must take away
-    /// when a client sends it. Without the header, or when it is empty, the id is a random UUID.
+    /// Takes the id of a connection from this request header. If the header is missing or empty, the id is a random
+    /// UUID.
     ///
-    /// The value is UTF-8. A client is refused with 400 and the reason when the value is not UTF-8, is longer than 255 bytes,
-    /// contains control characters, or when the request has the header twice. A URL parameter never sets this header.
+    /// A proxy in front must set the header, and must remove it from the requests of clients.
+    ///
+    /// A client is refused with 400 and the reason if the value is not UTF-8, is longer than 255 bytes or contains
+    /// control characters, or if the request has the header twice. A URL parameter never sets this header.
     pub fn id_header(mut self, name: &str) -> Self {
         match name.parse() {
             Ok(name) => self.gate.ids = Ids::InHeader(name),
@@ -33,12 +38,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets the URL parameter `X-Websocket-Header-<name>` set the request header `name`, when the request does not have it.
-    /// Browsers cannot set headers, and the clients of neffos in browsers send theirs in this way. May be given several times.
+    /// Lets the URL parameter `X-Websocket-Header-<name>` set the request header `name`, if the request does not have
+    /// it. May be called several times.
     ///
-    /// By default a URL sets no header but `X-Websocket-Reconnect`, the number of a reconnect. Any page can make a browser
-    /// send any URL, so allow only headers that prove themselves, such as a token in `Authorization`, or that need no proof. Names from
-    /// which the handshake, an identity, an address or an origin is read are refused by [`ServerBuilder::build`].
+    /// Browsers cannot set headers on a websocket; browser clients of neffos send them this way.
+    ///
+    /// By default a URL sets no header but `X-Websocket-Reconnect`, the number of reconnect attempts. Any page can make
+    /// a browser send any URL. So allow only headers that prove themselves, such as a token in `Authorization`, or that
+    /// need no proof.
+    ///
+    /// [`ServerBuilder::build`] refuses headers that give the handshake, an identity, an address or an origin.
     ///
     /// # Examples
     ///
@@ -60,15 +69,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets pages of `origin` connect (`https://app.example`), besides those of the server's own scheme, host and port. May be
-    /// given several times. Clients that send no `Origin`, which browsers always do, are always let in.
+    /// Lets pages of `origin` connect (`https://app.example`), besides those of the server's own scheme, host and port.
+    /// May be called several times.
     ///
-    /// A leading `*.` stands for one label: `https://*.app.example` lets `https://a.app.example` in, and neither
-    /// `https://app.example` nor `https://a.b.app.example`. `ws` means `http`, `wss` means `https`, and a default port may be
-    /// left out.
+    /// Clients without an `Origin` header are always allowed; browsers always send one.
     ///
-    /// The server's own origin has the scheme and the `Host` of the request. Behind a proxy that ends TLS, list the site
-    /// here, or name the proxy's [`ServerBuilder::scheme_header`].
+    /// A leading `*.` stands for one label: `https://*.app.example` allows `https://a.app.example`, but neither
+    /// `https://app.example` nor `https://a.b.app.example`. `ws` means `http`, `wss` means `https`, and a default port
+    /// may be omitted.
+    ///
+    /// The server's own origin is the scheme and the `Host` of the request. Behind a proxy that ends TLS, list the site
+    /// here, or set the proxy's [`ServerBuilder::scheme_header`].
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         let origin = origin.into();
         if let Err(reason) = self.gate.origins.add(&origin) {
@@ -77,9 +88,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets pages connect for whose origin `predicate` returns true, besides those that are listed. It gets the origin as the
-    /// browser sent it (`null` for pages without one), and the request. It must not block; a panic refuses the client with
-    /// 500. May be given several times.
+    /// Lets pages connect if `predicate` returns true for their origin, besides listed origins. May be called several
+    /// times.
+    ///
+    /// The predicate receives the origin as the browser sent it (`null` for pages without one), and the request. It
+    /// must not block. A panic refuses the client with 500.
     ///
     /// # Examples
     ///
@@ -100,12 +113,13 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers only handshakes whose `Host` is this one; others get 421. May be given several times. By default any `Host` will
-    /// do. Routes of the application can ask [`Server::allows_host`](crate::Server::allows_host).
+    /// Accepts only handshakes with this `Host`; others receive 421. May be called several times. By default any `Host`
+    /// is accepted. Routes of the application can call [`Server::allows_host`](crate::Server::allows_host).
     ///
-    /// This defends a server on a private address against DNS rebinding: a page of another site whose name suddenly leads
-    /// to this server has an origin that equals its `Host`. Without a port, any port will do. A leading `*.` stands for one
-    /// label.
+    /// This defends a server on a private address against DNS rebinding. There, the name of another site resolves to
+    /// this server, so the origin of its pages equals their `Host`.
+    ///
+    /// Without a port, any port is accepted. A leading `*.` stands for one label.
     pub fn allow_host(mut self, host: &str) -> Self {
         match HostPattern::parse(host) {
             Ok(pattern) => self.gate.hosts.push(pattern),
@@ -114,12 +128,14 @@ impl ServerBuilder {
         self
     }
 
-    /// The header in which the proxy in front names the client's address, such as `x-forwarded-for` or `forwarded`. Clients
-    /// then count under that address. Set it only where a proxy sets the header: otherwise clients choose their address.
+    /// Sets the header in which the proxy in front names the client's address, such as `x-forwarded-for` or
+    /// `forwarded`. Clients then count under that address.
     ///
-    /// Addresses may have a port, brackets and quotes; `forwarded` is read as RFC 7239 says. The last entry counts, or an
-    /// earlier one with [`ServerBuilder::trusted_hops`]. A client for which the header is missing or unreadable counts under
-    /// the address of its socket, and the first such client is logged.
+    /// Set it only behind a proxy that sets the header. Otherwise clients choose their address.
+    ///
+    /// Addresses may have a port, brackets and quotes; `forwarded` is parsed as RFC 7239 defines. The last entry
+    /// counts, or an earlier one with [`ServerBuilder::trusted_hops`]. If the header is missing or invalid, the client
+    /// counts under the address of its socket; the first such client is logged.
     pub fn address_header(mut self, name: &str) -> Self {
         match name.parse() {
             Ok(name) => self.gate.forwarded.address_header = Some(name),
@@ -128,11 +144,13 @@ impl ServerBuilder {
         self
     }
 
-    /// The header in which the proxy in front names the scheme that the client used, such as `x-forwarded-proto` or
-    /// `forwarded`. Pages of the site itself are then let in behind a proxy that ends TLS, if the proxy also passes the `Host`
-    /// on. Set it only where a proxy sets the header.
+    /// Sets the header in which the proxy in front names the client's scheme, such as `x-forwarded-proto` or
+    /// `forwarded`.
     ///
-    /// When the header is missing or names neither `http` nor `https`, the scheme is that of the connection.
+    /// Pages of the site itself are then allowed behind a proxy that ends TLS, if the proxy also forwards the `Host`.
+    /// Set it only behind a proxy that sets the header.
+    ///
+    /// If the header is missing, or names neither `http` nor `https`, the scheme of the connection counts.
     pub fn scheme_header(mut self, name: &str) -> Self {
         match name.parse() {
             Ok(name) => self.gate.forwarded.scheme_header = Some(name),
@@ -141,8 +159,10 @@ impl ServerBuilder {
         self
     }
 
-    /// How many proxies in front add to [`ServerBuilder::address_header`] and [`ServerBuilder::scheme_header`]: with 2, the
-    /// entry before the last counts. The default is 1. More than there are lets clients choose their address.
+    /// Sets how many proxies in front add to [`ServerBuilder::address_header`] and [`ServerBuilder::scheme_header`].
+    /// With 2, the entry before the last counts. The default is 1.
+    ///
+    /// A number that is too large lets clients choose their address.
     pub fn trusted_hops(mut self, count: usize) -> Self {
         match NonZeroUsize::new(count) {
             Some(count) => self.gate.forwarded.trusted_hops = Some(count),
@@ -151,11 +171,11 @@ impl ServerBuilder {
         self
     }
 
-    /// A subprotocol that the server speaks. The first of them that a client offers is chosen; give the preferred one first.
-    /// May be given several times.
+    /// Adds a subprotocol that the server supports. The server chooses the first of them that the client offers, so add
+    /// the preferred one first. May be called several times.
     ///
-    /// The protocol of neffos needs none. But a browser that offers subprotocols (`new WebSocket(url, protocols)`) fails the
-    /// connection when the server chooses none of them. The choice does not change the messages.
+    /// The protocol of neffos needs none. But a browser that offers subprotocols (`new WebSocket(url, protocols)`)
+    /// fails the connection if the server chooses none of them. The choice does not change the messages.
     pub fn subprotocol(mut self, name: &str) -> Self {
         if let Err(reason) = self.gate.subprotocols.add(name) {
             self.faults.push(format!("subprotocol {name:?}: {reason}"));
@@ -163,9 +183,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Chooses a subprotocol among those that a client offers, the client's preferred one first, instead of
-    /// [`ServerBuilder::subprotocol`]. It runs in the handshake of a client that offers any. One that was not offered is not
-    /// sent, and is logged. It must not block; a panic refuses the client with 500.
+    /// Chooses a subprotocol among those that a client offers, in the client's order of preference. It replaces
+    /// [`ServerBuilder::subprotocol`].
+    ///
+    /// It runs in the handshake of a client that offers any. A result that was not offered is not sent, and is logged.
+    /// It must not block. A panic refuses the client with 500.
     ///
     /// # Examples
     ///
@@ -184,7 +206,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Checks what these settings say together.
+    /// Checks that these settings fit together.
     pub(super) fn check_doors(&mut self) {
         let fault = self.gate.url_headers.iter().find_map(|name| self.fault_of_url_header(name));
         self.faults.extend(fault);
@@ -204,7 +226,7 @@ impl ServerBuilder {
         Some(format!("allow_url_header {:?}: {by} relies on this header, so no URL may set it", name.as_str()))
     }
 
-    /// The headers that are believed, and by which setting.
+    /// Returns the headers that the server trusts, each with its setting.
     fn trusted_headers(&self) -> impl Iterator<Item = (&'static str, &HeaderName)> {
         let id_header = match &self.gate.ids {
             Ids::InHeader(name) => Some(("id_header", name)),
@@ -217,7 +239,7 @@ impl ServerBuilder {
     }
 }
 
-/// Whether the handshake, the connection or a proxy relies on the header, with any settings.
+/// Returns whether the handshake, the connection or a proxy relies on the header, with any settings.
 fn is_relied_on(name: &HeaderName) -> bool {
     RELIED_ON.contains(name)
         || RELIED_ON_NAMES.contains(&name.as_str())

@@ -1,9 +1,9 @@
-//! Whom a broadcast leaves out.
+//! [`Exclude`]: the connections that a broadcast leaves out.
 
 use crate::fanout::{Except, Member};
 use crate::handles::{Conn, NsConn, Room};
 
-/// Whom a broadcast leaves out: one connection, or all that share an id.
+/// The connections that a broadcast leaves out: one connection, or all connections with one id.
 ///
 /// # Examples
 ///
@@ -17,7 +17,7 @@ use crate::handles::{Conn, NsConn, Room};
 pub struct Exclude(Except);
 
 impl Exclude {
-    /// Every connection with this id.
+    /// Excludes every connection with this id.
     pub fn id(id: impl Into<String>) -> Self {
         Self(Except::Id(id.into().into()))
     }

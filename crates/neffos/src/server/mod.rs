@@ -1,11 +1,11 @@
-//! The server: what it is told before it starts, what it can do while it runs, and how it ends.
+//! The server: its settings, its handle, and its shutdown.
 //!
 //! - `mod.rs`: [`Server`], the handle.
-//! - `asks.rs`: asks that other servers may answer.
+//! - `asks.rs`: asks that connections of other nodes may answer.
 //! - `builder.rs`: [`ServerBuilder`].
-//! - `compression.rs`: the builder's switch for it.
+//! - `compression.rs`: the builder's setting for compression.
 //! - `doors.rs`: the builder's settings for ids, origins, the proxy in front, and subprotocols.
-//! - `exclude.rs`: [`Exclude`], whom a broadcast leaves out.
+//! - `exclude.rs`: [`Exclude`], the connections that a broadcast leaves out.
 
 mod asks;
 mod builder;
@@ -39,8 +39,8 @@ use crate::message::{IntoMessages, Message};
 use crate::time_limit;
 use crate::websocket::{CloseCode, CloseFrame};
 
-/// A server: a cheap handle to all its connections. It opens no socket: [`serve`](crate::serve) does, or the
-/// application's own HTTP server.
+/// A server: a cheap handle to all its connections. It opens no socket itself; [`serve`](crate::serve) or the
+/// application's HTTP server does.
 ///
 /// # Examples
 ///
@@ -61,7 +61,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A builder with the defaults.
+    /// Returns a builder with the defaults.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
@@ -74,12 +74,14 @@ impl Server {
         self.hub.gate.as_ref().expect("only `ServerBuilder::build` makes the hub of a `Server`, with a gate")
     }
 
-    /// Offers messages to everyone whom their namespace, room and recipient select, and returns at once.
+    /// Offers messages to all connections that their namespace, room and recipient select, and returns at once.
     ///
-    /// A namespace must be connected to be reached; one that is unset is the empty namespace. A connection whose outbox is
-    /// full, or which is closing, misses a message: a slow reader delays nobody else, and the [counters](Server::counters)
-    /// show what was dropped. Two calls from one task arrive in that order at each receiver. Handlers of this server are
-    /// not invoked. May be called from anywhere, handlers and callbacks included.
+    /// - Only connections in the message's namespace receive it. An unset namespace is the empty namespace.
+    /// - A connection whose outbox is full, or that is closing, misses a message. Other receivers are not delayed, and
+    ///   the [counters](Server::counters) count the drop.
+    /// - Two calls from one task arrive in that order at each receiver.
+    /// - Handlers of this server do not run for it.
+    /// - It may be called anywhere, also in handlers and hooks.
     ///
     /// # Examples
     ///
@@ -95,27 +97,30 @@ impl Server {
         self.cast(messages.into_messages(), &Except::Nobody);
     }
 
-    /// As [`Server::broadcast`], to everyone but `who`: a `&Conn`, `&NsConn` or `&Room` (that connection), or an
+    /// As [`Server::broadcast`], without `who`: a `&Conn`, `&NsConn` or `&Room` (that connection), or an
     /// [`Exclude::id`] (every connection with that id).
     pub fn broadcast_except(&self, who: impl Into<Exclude>, messages: impl IntoMessages) {
         self.cast(messages.into_messages(), who.into().except());
     }
 
-    /// Asks everyone whom `message` selects ([`Message::to`]: one id), and returns the first reply.
+    /// Asks all connections that `message` selects ([`Message::to`]: one id), and returns the first reply.
     ///
-    /// Waits as long as `ask_timeout` says (10 s by default), also when no connection is selected. A reply counts only from a
-    /// connection that was asked, once.
+    /// Waits at most for `ask_timeout` (10 s by default), even if no connection is selected. Only connections that were
+    /// asked can reply, each once.
     ///
     /// # Errors
     ///
-    /// The first reply when it is an error (`is_remote`); `is_timeout`; `is_closed` when this server has ended, or as soon as every
-    /// connection that was asked has ended. With an exchange and no such connection here, this server asks the others once a second
-    /// whether they have one. The error comes when all of them have said no; three times, if there never was such a connection.
-    /// Servers in Go do not say so: with them, the ask waits for its timeout.
+    /// - The first reply, if it is an error (`is_remote`).
+    /// - `is_timeout`.
+    /// - `is_closed` when this server has ended, or when every connection that was asked has ended.
+    ///
+    /// With an exchange, and no such connection on this server, it asks the other servers once a second whether they
+    /// have one. It returns `is_closed` when none has one; three times in succession, if there never was one. Go
+    /// servers do not report this, so with them the ask waits for its timeout.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future forgets the ask; late replies are dropped.
+    /// If the future is dropped, the ask is forgotten and late replies are dropped.
     pub async fn ask(&self, message: Message) -> Result<Message, Error> {
         let peers = self.hub.audience_of(&message);
         let patience = self.hub.limits.ask_timeout;
@@ -132,7 +137,7 @@ impl Server {
         }
     }
 
-    /// Closes every connection with this id, wherever it is among the servers that share an exchange. Returns at once.
+    /// Closes every connection with this id, on all servers that share the exchange. Returns at once.
     pub fn close_id(&self, id: &str, frame: &CloseFrame) {
         if let Some(exchange) = &self.hub.exchange {
             exchange.node().close(id, frame);
@@ -140,21 +145,22 @@ impl Server {
         self.hub.fanout.with_id(id).iter().for_each(|peer| peer.close(Some(frame)));
     }
 
-    /// The other servers, where there is an exchange.
+    /// Returns a handle to the cluster, if there is an exchange.
     pub fn cluster(&self) -> Option<Cluster> {
         self.hub.exchange.as_ref().map(|exchange| Cluster::new(exchange.node().clone()))
     }
 
-    /// Returns when the servers that share the exchange are reached; at once when there is none. A server need not wait for
-    /// this: it serves its own connections in any case, and joins the others as soon as that goes.
+    /// Waits until this server is connected to the exchange. Returns at once if there is none.
+    ///
+    /// A server need not wait for this. It serves its own connections meanwhile, and connects in the background.
     ///
     /// # Errors
     ///
-    /// `is_unreachable`, with the reason, when there is no link after the first try; the tries go on in the background.
+    /// `is_unreachable`, with the reason, if the first attempt made no link. Further attempts follow in the background.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost by dropping the future.
+    /// Dropping the future has no effect.
     pub async fn joined(&self) -> Result<(), Error> {
         match self.cluster() {
             None => Ok(()),
@@ -162,12 +168,12 @@ impl Server {
         }
     }
 
-    /// Runs `f` for every connection of this moment, one after the other, and waits until all are done. Delays neither
-    /// accepting nor broadcasts.
+    /// Runs `f` for every current connection, one after the other, and waits for the last. It delays neither accepts
+    /// nor broadcasts.
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, the rest of the connections is not visited.
+    /// If the future is dropped early, the remaining connections are not visited.
     pub async fn for_each<F, Fut>(&self, f: F)
     where
         F: Fn(Conn) -> Fut,
@@ -178,7 +184,7 @@ impl Server {
         }
     }
 
-    /// As [`Server::for_each`], on a task of its own.
+    /// As [`Server::for_each`], on a separate task.
     ///
     /// # Panics
     ///
@@ -192,87 +198,90 @@ impl Server {
         tokio::spawn(async move { server.for_each(f).await })
     }
 
-    /// How many connections there are: one atomic read.
+    /// Returns the number of connections: one atomic read.
     pub fn total_connections(&self) -> usize {
         self.hub.fanout.len()
     }
 
-    /// All connections of this moment.
+    /// Returns all current connections.
     pub fn connections(&self) -> Vec<Conn> {
         self.hub.fanout.all().into_iter().map(Conn::new).collect()
     }
 
-    /// The connections with this id, which need not be unique.
+    /// Returns the connections with this id, which need not be unique.
     pub fn connections_with_id(&self, id: &str) -> Vec<Conn> {
         self.hub.fanout.with_id(id).into_iter().map(Conn::new).collect()
     }
 
-    /// The connections in a namespace, and in a room of it when one is given.
+    /// Returns the connections in a namespace, or in one of its rooms.
     pub fn connections_in(&self, namespace: &str, room: Option<&str>) -> Vec<Conn> {
         let audience =
             Audience { namespace: namespace.into(), room: room.map(Into::into), id: None, except: Except::Nobody };
         self.hub.fanout.members(&audience).into_iter().map(Conn::new).collect()
     }
 
-    /// How many connections are in a namespace, and in a room of it when one is given.
+    /// Returns the number of connections in a namespace, or in one of its rooms.
     pub fn count_in(&self, namespace: &str, room: Option<&str>) -> usize {
         self.hub.fanout.count(namespace, room)
     }
 
-    /// How often clients were faster than the server's rates allow, since the start.
+    /// Returns how often clients exceeded the server's rates since its start.
     pub fn rate_limited(&self) -> RateLimited {
         let count = |reason| self.gate().refusals().of(reason);
         let (all, failed) = (count(RefusalReason::TooManyHandshakes), count(RefusalReason::TooManyFailures));
         self.hub.rate_limited().with_handshakes(all, failed)
     }
 
-    /// How many connections were refused, or cut before they were websockets, since the start; by reason.
+    /// Returns how many connections were refused, or closed before they became websockets, since the start, by reason.
     pub fn refused_connections(&self) -> RefusedConnections {
         self.gate().refusals().read()
     }
 
-    /// The IP address of the client that sent a request: the one that a trusted proxy names
-    /// ([`address_header`](ServerBuilder::address_header)), or else that of the socket. For routes of the application beside
-    /// the websocket.
+    /// Returns the IP address of the client that sent a request: the one that a trusted proxy names
+    /// ([`address_header`](ServerBuilder::address_header)), or else the one of the socket. It is meant for other routes
+    /// of the application.
     pub fn client_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
         self.gate().client_ip(headers, socket)
     }
 
-    /// The address under which the limits for each address count a client: that of [`Server::client_ip`], and with IPv6 its
-    /// network (/64). None when they do not hold for it: the address is unknown, or a loopback address without
-    /// [`address_header`](ServerBuilder::address_header), since a proxy on this machine may bring everyone.
+    /// Returns the address under which limits for each address count a client: that of [`Server::client_ip`], and for
+    /// IPv6 its network (/64).
+    ///
+    /// Returns `None` if the limits do not apply: the address is unknown, or it is a loopback address without
+    /// [`address_header`](ServerBuilder::address_header), where a proxy on the same machine may serve all clients.
     pub fn counted_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
         self.gate().counted(self.client_ip(headers, socket))
     }
 
-    /// The memory that is in use for everything that is queued, and the actions taken because of it.
+    /// Returns the memory that all queues use, and the actions taken because of it.
     pub fn memory(&self) -> MemoryUsage {
         MemoryBudget(self.hub.budget.clone()).usage()
     }
 
-    /// The budget in which everything that is queued counts, and in which the application may reserve memory for its own queues.
+    /// Returns the budget that counts all queues. The application may reserve memory in it for its own queues.
     pub fn memory_budget(&self) -> MemoryBudget {
         MemoryBudget(self.hub.budget.clone())
     }
 
-    /// What became of all messages since the start.
+    /// Returns the counts of delivered and dropped messages since the start.
     pub fn counters(&self) -> Counters {
         self.hub.fanout.totals().read()
     }
 
-    /// Whether new clients are refused: the server is closed or shutting down.
+    /// Returns whether new clients are refused: the server is closed or shutting down.
     pub fn is_closed(&self) -> bool {
         self.gate().is_shut()
     }
 
-    /// Closes every connection with 1001 and refuses new ones with 503. Returns at once. A client whose handshake is in flight is
-    /// closed as soon as its handshake is done.
+    /// Closes every connection with 1001 and refuses new ones with 503. Returns at once. A client in its handshake is
+    /// closed when the handshake is done.
     pub fn close(&self) {
         self.gate().close();
         self.hub.fanout.all().iter().for_each(close_for_good);
     }
 
-    /// Ends a connection that joined while the server was ending: the call that ended the server may have missed it.
+    /// Closes a connection that was added while the server was ending, since the call that ended the server may have
+    /// missed it.
     pub(crate) fn end_if_late(&self, peer: &Arc<Peer>) {
         match self.gate().phase() {
             ServerPhase::Open => {}
@@ -281,14 +290,17 @@ impl Server {
         }
     }
 
-    /// Ends in good order: refuses new clients with 503, lets each connection finish the events that it has begun, and
-    /// closes it with 1012, spread over the drain window so that not all come back at once. Returns when all are gone, or
-    /// when `shutdown_timeout` (15 s by default) has passed: then what is left is cut. A client whose handshake is in flight has
-    /// one second for it, and is then closed with 1012, too.
+    /// Shuts the server down gracefully. Returns when all connections have ended.
+    ///
+    /// - New clients are refused with 503.
+    /// - Each connection finishes the events that it has begun, and is then closed with 1012. The closes are spread
+    ///   over the drain window, so that clients do not all reconnect at the same time.
+    /// - A client in its handshake has one second to finish it, and is then closed with 1012 too.
+    /// - After `shutdown_timeout` (15 s by default), the remaining connections are cut.
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, no more connections are closed; new ones stay refused.
+    /// If the future is dropped early, no more connections are closed, but new ones stay refused.
     pub async fn shutdown(&self) {
         self.gate().begin_to_end();
         if time_limit::within(self.gate().shutdown_timeout(), self.drain()).await.is_err() {
@@ -300,7 +312,7 @@ impl Server {
         }
     }
 
-    /// Drains one connection after the other over the drain window, and waits until all are gone.
+    /// Drains one connection after the other over the drain window, and waits until all have ended.
     async fn drain(&self) {
         let start = Instant::now();
         let peers = self.hub.fanout.all();
@@ -309,7 +321,7 @@ impl Server {
             match start.checked_add(step.saturating_mul(nth)) {
                 Some(due) if due <= Instant::now() + TICK => {}
                 Some(due) => sleep_until(due).await,
-                // The window is longer than any clock runs.
+                // The drain window is longer than the clock can represent.
                 None => pending().await,
             }
             peer.drain();
@@ -323,7 +335,7 @@ impl Server {
     }
 }
 
-/// The server of the connection: for handlers that broadcast elsewhere, count or close.
+/// The server of the connection, for handlers that broadcast elsewhere, count or close.
 impl FromEvent for Server {
     fn from_event(event: &Event) -> Result<Self, Error> {
         Ok(event.conn().server())
@@ -331,7 +343,7 @@ impl FromEvent for Server {
 }
 
 impl Conn {
-    /// The server of this connection: for callbacks that broadcast.
+    /// Returns the server of this connection, for hooks that broadcast.
     pub fn server(&self) -> Server {
         Server { hub: self.peer().hub().clone() }
     }
@@ -341,10 +353,10 @@ fn close_for_good(peer: &Arc<Peer>) {
     peer.close(Some(&CloseFrame::new(CloseCode::GOING_AWAY, "server closed")));
 }
 
-/// One shard for each worker.
+/// One shard for each processor.
 fn default_shards() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Connections whose turns are closer together than this are drained together.
+/// Connections that are due within this time are drained together.
 const TICK: Duration = Duration::from_millis(10);
