@@ -1,8 +1,12 @@
-//! Promises for fuzzers that need private parts of the library: one function for each program in `fuzz/fuzz_targets`. It takes any
-//! bytes, and panics when a promise is broken. Compiled for fuzzers and for tests only; not part of the public API.
+//! Properties for fuzzers that need private parts of the library, with one function for each program in
+//! `fuzz/fuzz_targets`.
 //!
-//! The functions are beside the code that they test: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`, `session`, `client` and `http`,
-//! `fuzzing/` in `exchange`. Those about a whole server and a whole client are in `interop/test-strangers`.
+//! Each function takes any bytes, and panics if its property does not hold. They are compiled only for fuzzers and
+//! tests, and are not part of the public API.
+//!
+//! The functions are beside the code that they test: `fuzzing.rs` in `websocket`, `websocket/deflate`, `message`,
+//! `session`, `client` and `http`, `fuzzing/` in `exchange`. Those for a whole server and a whole client are in
+//! `interop/test-strangers`.
 
 pub use crate::client::fuzzing::urls;
 pub use crate::exchange::fuzzing::{channels, envelopes, go_messages, links};
@@ -18,8 +22,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Runs `promise` over each file of `fuzz/corpus` that has a name: seeds and former findings. A fuzzer adds others, in
-    /// great number; their names have forty digits.
+    /// Runs `promise` over each file of `fuzz/corpus` that has a name: seeds and former findings. Files that a fuzzer
+    /// adds are skipped: there are many, and their names have forty digits.
     fn keeps_its_promise(target: &str, promise: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
         let mut count = 0;

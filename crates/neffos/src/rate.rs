@@ -1,16 +1,17 @@
-//! [`Rate`]: how often something may happen. Pure.
+//! [`Rate`]: a rate with a burst. Pure.
 
 use std::time::Duration;
 
-/// How much one client may send: `per_second` on average, and up to `burst` at once.
+/// A rate limit for one client: `per_second` on average, with a burst of up to `burst`.
 ///
-/// A client that sends faster is slowed down: the server stops reading from it until the average holds again. So nothing that
-/// it sent is lost, and TCP makes the client wait.
+/// A client that exceeds the rate is slowed down: the server stops reading from it until the average holds again. No
+/// message is lost, because TCP makes the client wait.
 ///
-/// Reading stops with the first message beyond the burst. Bytes are counted after each read of up to 16 KiB: a client is closed
-/// with 1008 when one read has more than four bursts.
+/// Reading pauses after the first message beyond the burst. Bytes are counted after each read of up to 16 KiB. If one
+/// read exceeds four bursts, the client is closed with 1008.
 ///
-/// Handshakes have a rate for each address ([`handshake_rate`](crate::ServerBuilder::handshake_rate)): beyond it, they are refused.
+/// Handshakes have a rate for each address ([`handshake_rate`](crate::ServerBuilder::handshake_rate)). Those beyond it
+/// are refused.
 ///
 /// A rate of zero means no limit. The burst is at least one.
 ///
@@ -34,29 +35,29 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many a second on average, and twice as many at once.
+    /// Returns a rate of `count` per second, with a burst of twice as many.
     #[must_use]
     pub const fn per_second(count: u32) -> Self {
         Self { per_second: count, burst: count.saturating_mul(2) }
     }
 
-    /// The same average, and so many at once. Zero counts as one.
+    /// Returns the same rate with this burst. Zero counts as one.
     #[must_use]
     pub const fn with_burst(self, burst: u32) -> Self {
         Self { burst: if burst == 0 { 1 } else { burst }, ..self }
     }
 
-    /// The time in which the average allows `count`.
+    /// Returns the time in which the average allows `count`.
     pub(crate) fn time_of(self, count: u32) -> Duration {
         Duration::from_secs(1).saturating_mul(count) / self.per_second.max(1)
     }
 
-    /// The time in which the average allows a burst.
+    /// Returns the time in which the average allows a burst.
     pub(crate) fn time_of_burst(self) -> Duration {
         self.time_of(self.burst)
     }
 
-    /// Whether there is a limit at all.
+    /// Returns whether the rate is limited.
     pub(crate) fn is_limit(self) -> bool {
         self.per_second > 0
     }

@@ -1,11 +1,12 @@
-//! Log lines that others can cause: few in a while, which tell how many were left out.
+//! Rate-limited log lines, for events that remote peers can cause. Each line counts the lines that were left out before
+//! it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Admits so many lines of a kind in each period.
+/// Admits a fixed number of lines in each period.
 #[derive(Debug)]
 pub(crate) struct Sampled {
     period: Duration,
@@ -21,7 +22,7 @@ struct SampleWindow {
 }
 
 impl Sampled {
-    /// One line in each period.
+    /// Admits one line in each period.
     pub(crate) const fn every(period: Duration) -> Self {
         Self::up_to(1, period)
     }
@@ -30,7 +31,7 @@ impl Sampled {
         Self { period, lines, window: Mutex::new(SampleWindow { start: None, shown: 0, hidden: 0 }) }
     }
 
-    /// Whether a line may be written now: then, the number of those that were left out since the last one.
+    /// Returns the number of lines left out since the last one, if a line may be written now.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.start.is_none_or(|start| now.saturating_duration_since(start) >= self.period) {

@@ -1,6 +1,6 @@
-//! What a time limit of the settings means: the one rule for all of them.
+//! The one rule for all time limits of the settings.
 //!
-//! Zero means no limit. So does a limit of more than a century: no clock needs to be able to count that far.
+//! Zero means no limit. A limit of more than a century means no limit too, since clocks may not count that far.
 
 use std::future::{Future, pending};
 use std::time::Duration;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// The limit, if there is one.
+/// Returns the limit, if there is one.
 pub(crate) fn of(setting: Duration) -> Option<Duration> {
     (!setting.is_zero() && setting <= LONGEST).then_some(setting)
 }
 
-/// When a limit that begins at `start` ends, if it ever does.
+/// Returns the end of a limit that starts at `start`, if it has an end.
 pub(crate) fn end(start: Instant, setting: Duration) -> Option<Instant> {
     of(setting).and_then(|limit| start.checked_add(limit))
 }
 
-/// Resolves when a limit that begins now has passed; never when there is none.
+/// Resolves when a limit that starts now has passed, or never if there is no limit.
 pub(crate) async fn elapsed(setting: Duration) {
     match of(setting) {
         Some(limit) => sleep(limit).await,
@@ -26,7 +26,7 @@ pub(crate) async fn elapsed(setting: Duration) {
     }
 }
 
-/// Resolves at that instant; never when there is none.
+/// Resolves at `end`, or never if there is none.
 pub(crate) async fn reached(end: Option<Instant>) {
     match end {
         Some(end) => sleep_until(end).await,

@@ -1,4 +1,4 @@
-//! [`Attempt`]: what one attempt to dial says to the server, which may differ from the one before.
+//! [`Attempt`]: the request of one attempt to dial, which may differ from the previous one.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::target::Target;
 use crate::error::Error;
 
-/// One attempt to dial, before it begins: [`ClientBuilder::before_dial`](super::ClientBuilder::before_dial) can change it.
+/// One attempt to dial, before it starts. [`ClientBuilder::before_dial`](super::ClientBuilder::before_dial) can change
+/// it.
 #[must_use]
 pub struct Attempt {
     pub(super) target: Target,
@@ -29,12 +30,12 @@ impl Attempt {
         Self { target: target.clone(), headers: headers.clone(), tries, fault: None }
     }
 
-    /// The number of this attempt to reconnect, from 1; zero for the first dial.
+    /// Returns the number of this attempt to reconnect, from 1; zero for the first dial.
     pub fn tries(&self) -> u32 {
         self.tries
     }
 
-    /// Sends this header in place of those that the builder has of this name.
+    /// Sets a header of this request, in place of the builder's headers with this name.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match read_header(name, value) {
             Ok((name, value)) => drop(self.headers.insert(name, value)),
@@ -43,8 +44,8 @@ impl Attempt {
         self
     }
 
-    /// Dials this URL in place of the builder's, for one with a token or a signature in its query. Whether TLS is used cannot
-    /// change.
+    /// Dials this URL in place of the builder's, for example one with a token or a signature in its query. It must use
+    /// TLS if the builder's URL does, and only then.
     pub fn url(mut self, url: &str) -> Self {
         match Target::parse(url) {
             Ok(target) if target.security == self.target.security => self.target = target,
@@ -56,10 +57,10 @@ impl Attempt {
         self
     }
 
-    /// As the application's hook wants it.
+    /// Returns the attempt as the application's hook changes it.
     pub(super) async fn prepared(self, hook: Option<&DialHook>) -> Result<Self, Error> {
         let Some(hook) = hook else { return Ok(self) };
-        // A panic of the application fails this attempt alone.
+        // A panic in the hook fails this attempt only.
         let preparing = AssertUnwindSafe(async { hook(self).await }).catch_unwind();
         let mut attempt = preparing.await.unwrap_or_else(|_panic| {
             tracing::error!("a client's before_dial callback panicked");
@@ -80,7 +81,7 @@ where
     Arc::new(move |attempt| hook(attempt).boxed())
 }
 
-/// A header of the application's, or the reason why it cannot be sent. The reason does not show the value: it may be a token.
+/// Parses a header of the application. The reason of an error does not show the value, which may be a token.
 pub(super) fn read_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let Ok(name) = name.parse::<HeaderName>() else { return Err(format!("header {name:?}: not a header name")) };
     if OWN_HEADERS.contains(&name) {
@@ -95,7 +96,7 @@ pub(super) fn read_header(name: &str, value: &str) -> Result<(HeaderName, Header
     }
 }
 
-/// Shows no header: it may be a token.
+/// Shows no header, since it may hold a token.
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt").field("target", &self.target).field("tries", &self.tries).finish_non_exhaustive()

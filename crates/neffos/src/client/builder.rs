@@ -1,4 +1,4 @@
-//! [`ClientBuilder`]: what a client is told before it dials.
+//! [`ClientBuilder`]: the settings of a client.
 
 use std::any::Any;
 use std::fmt;
@@ -26,11 +26,10 @@ use crate::net::redact;
 
 /// Builds a [`Client`].
 ///
-/// Limits that servers have, too, are methods of [`Limits`], for [`ClientBuilder::limits`].
+/// Limits that servers have too are methods of [`Limits`]; set them with [`ClientBuilder::limits`].
 ///
-/// Every bound has a default that is safe against a hostile server. A bound or a time limit of zero means none, and so does a
-/// time limit of more than a century. A setting for which zero makes no sense says so, and then [`ClientBuilder::dial`]
-/// fails and names it.
+/// Every limit has a default that is safe against a hostile server. Zero means no limit, and so does a time limit of
+/// more than a century. Settings that refuse zero say so; [`ClientBuilder::dial`] then fails and names the setting.
 ///
 /// # Examples
 ///
@@ -85,26 +84,27 @@ impl ClientBuilder {
         }
     }
 
-    /// Declares a namespace. The client can connect, and be connected by the server, to declared ones only.
+    /// Declares a namespace. The client can connect only to declared namespaces, and the server can connect the client
+    /// only to those.
     pub fn namespace(mut self, name: impl Into<String>, events: Events<ClientSide>) -> Self {
         self.namespaces.add(&name.into(), events);
         self
     }
 
-    /// Declares every namespace that is not declared by its name, for programs that learn only later where they are wanted.
-    /// The server can then connect this client to whatever it likes, up to 32 namespaces.
+    /// Declares every namespace that has no declaration, for programs that learn the names at run time. The server can
+    /// then connect this client to any namespace, up to 32.
     pub fn any_namespace(mut self, events: Events<ClientSide>) -> Self {
         self.namespaces.add_rest(events);
         self
     }
 
-    /// Shares `value` with handlers that take `State<T>`; one value of each type.
+    /// Shares `value` with handlers that take `State<T>`. There is one value of each type.
     pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
         self.state.insert(value);
         self
     }
 
-    /// Sends a header with the request, such as `authorization`. Those of the handshake itself cannot be given.
+    /// Sends a header with the request, such as `authorization`. Headers of the handshake are refused.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match read_header(name, value) {
             Ok((name, value)) => drop(self.headers.append(name, value)),
@@ -113,11 +113,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Runs before each attempt to dial, the first and those to reconnect, and can change its headers and URL: to a token that
-    /// is still valid, or a new signature. The time that it takes counts towards [`ClientBuilder::dial_timeout`].
+    /// Runs before each attempt to dial, the first and those to reconnect. It can change the headers and the URL, for
+    /// example to a fresh token or a new signature. Its time counts towards [`ClientBuilder::dial_timeout`].
     ///
-    /// An error fails that attempt. Another one follows, unless the error is one of [`Error::config`] or
-    /// [`Reconnect::retry_if`] decides otherwise. A panic is an error, too.
+    /// An error fails that attempt. Another attempt follows, unless the error is one of [`Error::config`] or
+    /// [`Reconnect::retry_if`] decides otherwise. A panic counts as an error.
     ///
     /// # Examples
     ///
@@ -147,7 +147,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Offers a subprotocol; may be given several times, the preferred one first. The protocol of neffos needs none.
+    /// Offers a subprotocol. May be called several times, for the preferred one first. The protocol of neffos needs
+    /// none.
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         match name.parse::<HeaderName>() {
@@ -157,54 +158,59 @@ impl ClientBuilder {
         self
     }
 
-    /// Dials through this proxy, `http://[name:password@]host[:port]`, whatever the environment says: asks it for a tunnel.
+    /// Dials through a tunnel of this proxy, `http://[name:password@]host[:port]`. The proxy settings in the
+    /// environment are ignored.
     pub fn proxy(mut self, url: &str) -> Self {
         match Proxies::named(url) {
             Some(proxies) => self.proxies = proxies,
-            // Without the address: a password may be in it.
+            // The text leaves out the address, which may hold a password.
             None => self.faults.push("proxy: must be http://host:port".to_owned()),
         }
         self
     }
 
-    /// Dials straight, whatever `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say. By default a proxy that they name
-    /// is asked for a tunnel.
+    /// Dials without a proxy, and ignores `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. By default the
+    /// client dials through a tunnel of the proxy that they name.
     pub fn no_proxy(mut self) -> Self {
         self.proxies = Proxies::none();
         self
     }
 
-    /// How long one attempt may take, from the name's resolution to the server's welcome. The default is 10 s.
+    /// Sets how long one attempt may take, from name resolution to the end of the greeting. The default is 10 s.
     pub fn dial_timeout(mut self, limit: Duration) -> Self {
         self.dial_timeout = limit;
         self
     }
 
-    /// Dials again when the connection is lost. By default it is not.
+    /// Reconnects when the connection is lost. By default the client does not.
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.reconnect = Some(policy);
         self
     }
 
-    /// Hears what becomes of the connection: lost, trying, back, ended. Must not block.
+    /// Sets a hook that receives each change of the connection: lost, trying, back, ended. It must not block.
     pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
         self.on_change = Some(Arc::new(hook));
         self
     }
 
-    /// Sets limits that both sides have, such as the size of a message or the time for a reply. A limit that `limits` does not set
-    /// stays as it is: at its default, or as an earlier call has set it.
+    /// Sets limits that both sides have, such as the size of a message or the timeout for a reply.
+    ///
+    /// A limit that `limits` does not set keeps its value: the default, or the value from an earlier call.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits.set(limits);
         self
     }
 
-    /// Dials, and returns once the server has welcomed this client.
+    /// Dials, and returns when the server has accepted this client.
     ///
     /// # Errors
     ///
-    /// `is_config`, with a text that names the setting; `is_refused` when the server does not want this client, with the
-    /// server's words as its text; `is_unreachable`, `is_timeout`. Only a connection that was there once is dialled again.
+    /// - `is_config`, with a text that names the setting.
+    /// - `is_refused` if the server refuses this client, with the server's text.
+    /// - `is_unreachable`, `is_timeout`.
+    ///
+    /// A failed first dial is not repeated. Only an established connection is replaced when it is lost.
     ///
     /// # Panics
     ///
@@ -212,7 +218,7 @@ impl ClientBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future cancels the attempt.
     pub async fn dial(mut self) -> Result<Client, Error> {
         let target = self.check()?;
         #[cfg(not(feature = "tls"))]
@@ -237,15 +243,18 @@ impl ClientBuilder {
         Ok(begin(dialer, first, reconnect, on_change))
     }
 
-    /// As [`ClientBuilder::dial`], over `stream`, which leads to the server: a Unix socket, TLS of your own, a stream in memory.
-    /// The url says what the request names, and nothing else: no name is looked up, no proxy asked, and nothing made secret.
+    /// As [`ClientBuilder::dial`], over `stream`, which leads to the server: a Unix socket, a custom TLS stream, a
+    /// stream in memory.
     ///
-    /// The stream is polled under a lock, by any task that sends something. So its methods must not block, and must not call this library.
-    /// If one fails or panics, the connection ends.
+    /// The URL only fills in the request. No name is resolved, no proxy is used, and no TLS is added.
+    ///
+    /// The stream is polled under a lock, by any task that sends a message. So its methods must not block, and must not
+    /// call this library. If one fails or panics, the connection ends.
     ///
     /// # Errors
     ///
-    /// As [`ClientBuilder::dial`]; `is_config` with [`ClientBuilder::reconnect`], because a stream cannot be dialled again.
+    /// As [`ClientBuilder::dial`]; `is_config` with [`ClientBuilder::reconnect`], because the client cannot dial the
+    /// stream again.
     ///
     /// # Panics
     ///
@@ -253,7 +262,7 @@ impl ClientBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the attempt up, and drops the stream.
+    /// Dropping the future cancels the attempt and drops the stream.
     ///
     /// # Examples
     ///
@@ -292,7 +301,7 @@ impl ClientBuilder {
         Target::parse(&self.url)
     }
 
-    /// One that makes nothing secret.
+    /// Returns a dialer without TLS.
     fn into_dialer(self, target: Target) -> Dialer {
         let app = Arc::new(ClientApplication::new(self.namespaces));
         Dialer {
@@ -310,7 +319,7 @@ impl ClientBuilder {
     }
 }
 
-/// Leaves the connection to a task of its own.
+/// Spawns the task that drives the connection.
 fn begin(dialer: Dialer, first: Dialled, reconnect: Option<Reconnect>, on_change: Option<ChangeHook>) -> Client {
     let recovery = reconnect.as_ref().map_or(Recovery::Never, |policy| Recovery::With(policy.away()));
     let line = Line::new(&dialer.hub, &first.peer, recovery);
@@ -319,7 +328,7 @@ fn begin(dialer: Dialer, first: Dialled, reconnect: Option<Reconnect>, on_change
     Client { conn: Conn::from_link(line) }
 }
 
-/// Whom a client trusts, and who it says it is. For `wss://` addresses.
+/// TLS settings for `wss://` addresses: trusted roots, and the client's certificate.
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 impl ClientBuilder {
@@ -329,13 +338,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Shows the server this certificate (PEM, with those between it and a root behind it), with its key (PEM).
+    /// Authenticates with this certificate chain (PEM, the client's certificate first) and its key (PEM).
     pub fn client_certificate(mut self, certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.tls.identify(certificates.into(), key.into());
         self
     }
 
-    /// Uses this configuration of rustls, and neither [`ClientBuilder::root_certificates`] nor
+    /// Uses this rustls configuration in place of [`ClientBuilder::root_certificates`] and
     /// [`ClientBuilder::client_certificate`].
     pub fn tls_config(mut self, config: Arc<tokio_rustls::rustls::ClientConfig>) -> Self {
         self.tls.config = Some(config);
@@ -352,9 +361,9 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// What declares namespaces: [`Events`] for the empty one, a pair of name and events, or several pairs.
+/// A declaration of namespaces: [`Events`] for the empty namespace, a pair of name and events, or several pairs.
 pub trait IntoNamespaces {
-    /// The names, with their events.
+    /// Returns the names with their events.
     fn into_namespaces(self) -> Vec<(String, Events<ClientSide>)>;
 }
 

@@ -1,4 +1,4 @@
-//! From a target to a connection that the server has welcomed.
+//! Dials a target, up to a connection that the server has accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::message::wire::NativeMode;
 use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame, Reader, Role};
 
-/// What every attempt needs.
+/// The data that every attempt needs.
 pub(super) struct Dialer {
     pub(super) hub: Arc<Hub>,
     pub(super) app: Arc<ClientApplication>,
@@ -33,21 +33,21 @@ pub(super) struct Dialer {
     pub(super) before_dial: Option<DialHook>,
     pub(super) protocols: Vec<String>,
     pub(super) proxies: Proxies,
-    /// For secure targets.
+    /// Set for `wss://` targets.
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Tls>,
-    /// For all of an attempt; zero means none.
+    /// The time limit for a whole attempt; zero means none.
     pub(super) patience: Duration,
 }
 
-/// A connection that the server has welcomed.
+/// A connection that the server has accepted.
 pub(super) struct Dialled {
     pub(super) peer: Arc<Peer>,
     pub(super) start: Start,
 }
 
 impl Dialer {
-    /// Dials; `tries` is the number of this try to come back, or zero.
+    /// Dials. `tries` is the number of this attempt to reconnect, or zero.
     pub(super) async fn dial(&self, tries: u32) -> Result<Dialled, Error> {
         let attempt = async move {
             let transport = self.open(tries).await?;
@@ -56,7 +56,7 @@ impl Dialer {
         self.patiently(attempt.boxed()).await
     }
 
-    /// The same over a stream that is there already.
+    /// Opens a connection over an existing stream.
     pub(super) async fn dial_over(&self, stream: impl Stream + 'static) -> Result<Dialled, Error> {
         let attempt = async {
             let attempt = self.attempt(0).await?;
@@ -66,7 +66,7 @@ impl Dialer {
         self.patiently(attempt.boxed()).await
     }
 
-    /// Boxed: what an attempt takes, nobody's future need hold any longer.
+    /// Boxed, so that the memory of an attempt is freed at its end, and no caller's future includes it.
     async fn patiently(&self, attempt: BoxFuture<'_, Result<Dialled, Error>>) -> Result<Dialled, Error> {
         time_limit::within(self.patience, attempt).await.map_err(|_| Error::timeout())?
     }
@@ -116,7 +116,7 @@ impl Dialer {
         Dialled { peer, start: Start::Welcomed(welcome.reader, welcome.early, welcome.rest) }
     }
 
-    /// Says hello and waits for the answer, unless both sides do without.
+    /// Sends the greeting and waits for the answer, unless all messages are native.
     async fn greet(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), early: Bytes) -> Result<Welcome, Error> {
         let limits = &self.hub.limits;
         let mut greeting = ClientGreeting::new(Reader::new(Role::Client, limits.read(), None), limits.ack());
@@ -167,9 +167,9 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> Result<(
     written.await.map_err(|err| Error::unreachable(err.to_string()))
 }
 
-/// Closes over what the server did.
+/// Closes the connection because of a fault of the server.
 async fn give_up(stream: &mut (impl AsyncWrite + Unpin), code: CloseCode, reason: &'static str) -> Error {
-    // It may not listen any more.
+    // The server may no longer read, so a failure is ignored.
     write(stream, &websocket::close(Role::Client, Some(&CloseFrame::new(code, reason)))).await.ok();
     broken(reason)
 }
@@ -178,7 +178,7 @@ fn broken(reason: &str) -> Error {
     Error::unreachable(format!("the server broke the protocol: {reason}"))
 }
 
-/// A close frame instead of an answer: some servers refuse that way.
+/// Returns the error for a close frame in place of an answer. Some servers refuse that way.
 fn closed(frame: Option<&CloseFrame>) -> Error {
     match frame {
         Some(frame) if frame.code() == CloseCode::POLICY => Error::refused(frame.reason()),

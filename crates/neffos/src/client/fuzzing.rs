@@ -1,14 +1,15 @@
-//! The promise about URLs that fuzzers test.
+//! The property of URLs that fuzzers test.
 
 use super::target::Target;
 use crate::net::redact;
 
-/// No part of a user, a password, a query or a fragment is shown, neither of a URL that can be dialled nor of one that cannot. The
-/// first byte of `data` says where the secret stands; the rest stands around it.
+/// Checks that no text shows any part of a user, password, query or fragment of a URL, whether the URL is valid or not.
+///
+/// The first byte of `data` selects the place of the secret. The other bytes are the text around it.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When a secret is shown.
 pub fn urls(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
     let text = String::from_utf8_lossy(rest);

@@ -1,13 +1,13 @@
-//! The opening, as a client sees it: it says `M`, the server says `A<id>` or `H<why not>`. Pure.
+//! The greeting of a client: it sends `M`, and the server answers `A<id>` or `H<reason>`. Pure.
 //!
-//! What else a server sends meanwhile is kept, bounded, and handled behind the answer, in the order of arrival.
+//! Other messages that the server sends meanwhile are kept, up to a limit, and handled after the answer in their order.
 
 use bytes::Bytes;
 
 use crate::session::GreetingLimits;
 use crate::websocket::{CloseFrame, Incoming, Reader, Violation};
 
-/// A greeting that waits for its answer.
+/// A greeting that waits for the server's answer.
 #[derive(Debug)]
 pub(super) struct ClientGreeting {
     reader: Reader,
@@ -17,31 +17,31 @@ pub(super) struct ClientGreeting {
     answer: Option<String>,
 }
 
-/// What the server's bytes lead to.
+/// The next step of the greeting, after bytes from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ClientGreetingStep {
     /// More bytes are needed.
     Wait,
-    /// A ping asks for these bytes back.
+    /// A ping that needs a pong with these bytes.
     Pong(Bytes),
     Refused(String),
-    /// The server has closed the connection instead of an answer.
+    /// The server closed the connection without an answer.
     Closed(Option<CloseFrame>),
     Broken(Violation),
-    /// More than may wait.
+    /// The server sent more early messages than the limit allows.
     Flood,
-    /// The server has said the client's id. What is left of the bytes belongs to what follows.
+    /// The server has sent the client's id. The remaining bytes follow the greeting.
     Welcome,
 }
 
-/// A welcome, and where reading goes on.
+/// The result of the greeting, with the reader for the frames after it.
 #[derive(Debug)]
 pub(super) struct Welcome {
     pub(super) id: String,
     pub(super) reader: Reader,
-    /// What came before it.
+    /// Messages that arrived before the answer.
     pub(super) early: Vec<Incoming>,
-    /// What came behind it, unread: a fault in there is one of an open connection.
+    /// Bytes that arrived after the answer, still unread: a fault in them is a fault of the open connection.
     pub(super) rest: Bytes,
 }
 
@@ -50,7 +50,7 @@ impl ClientGreeting {
         Self { reader, limits, early: Vec::new(), early_bytes: 0, answer: None }
     }
 
-    /// Takes bytes from the front of `input`, up to something that must be acted upon.
+    /// Reads from the front of `input`, up to the next step that needs an action.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> ClientGreetingStep {
         loop {
             let incoming = match self.reader.read(input) {
@@ -65,7 +65,7 @@ impl ClientGreeting {
         }
     }
 
-    /// After [`ClientGreetingStep::Welcome`], or without a greeting; `rest` are the bytes behind it.
+    /// Ends the greeting, after [`ClientGreetingStep::Welcome`] or if there is none. `rest` holds the bytes after it.
     pub(super) fn finish(self, rest: Bytes) -> Welcome {
         Welcome { id: self.answer.unwrap_or_default(), reader: self.reader, early: self.early, rest }
     }

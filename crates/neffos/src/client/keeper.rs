@@ -1,4 +1,4 @@
-//! The task behind a client: drives its connection, and when that is lost, has it back with all that it was in.
+//! The task of a client: drives its connection, reconnects after a loss, and restores namespaces and rooms.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ pub(super) struct Keeper {
     pub(super) on_change: Option<ChangeHook>,
 }
 
-/// A connection that is had back, and what it took.
+/// A new connection after a loss, and the number of attempts that it needed.
 struct Return {
     dialled: Dialled,
     tries: u32,
 }
 
 impl Keeper {
-    /// Runs until the connection has ended for good.
+    /// Runs until the connection has ended and the client does not reconnect.
     pub(super) async fn run(self, first: Dialled) {
         let mut peer = first.peer.clone();
         let mut since = Instant::now();
@@ -54,7 +54,7 @@ impl Keeper {
         }
     }
 
-    /// Dials until the server has welcomed this client again; says why not when it is given up.
+    /// Dials until the server accepts this client again. Returns the last loss if the client stops trying.
     async fn come_back(&self, lost: &Peer, mut tries: u32) -> Result<Return, Loss> {
         let mut loss = Loss::closed(lost.end_reason());
         let Some(policy) = self.reconnect.as_ref().filter(|_| !self.line.is_closing()) else { return Err(loss) };
@@ -79,7 +79,8 @@ impl Keeper {
         Err(loss)
     }
 
-    /// Asks for the namespaces, in order, and then for their rooms. Whatever is lost again is asked for the next time.
+    /// Restores the namespaces, in order, and then their rooms. If this connection is lost meanwhile, the next one
+    /// restores the remaining ones.
     async fn restore(&self, peer: &Arc<Peer>, tries: u32) {
         let mut missing = Vec::new();
         for (namespace, room) in self.line.wanted() {
@@ -111,7 +112,7 @@ impl Keeper {
         }
     }
 
-    /// A panic of the application's harms nothing else.
+    /// Calls the application's hook. A panic there is logged and affects nothing else.
     fn tell(&self, change: &Change) {
         let Some(hook) = &self.on_change else { return };
         if std::panic::catch_unwind(AssertUnwindSafe(|| hook(change))).is_err() {
@@ -120,7 +121,7 @@ impl Keeper {
     }
 }
 
-/// A decision of the application's that panics is a no: who waits for the end must be told of it.
+/// Asks the policy. A panic of the application's decision counts as no, so that waiting calls still learn of the end.
 fn wants(policy: &Reconnect, loss: &Loss, tries: u32) -> bool {
     std::panic::catch_unwind(AssertUnwindSafe(|| policy.wants(loss, tries))).unwrap_or_else(|_panic| {
         tracing::error!("a client's retry_if callback panicked");

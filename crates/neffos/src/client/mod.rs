@@ -1,12 +1,13 @@
-//! The client: what it is told before it dials, what it can do while it is connected, and how it comes back.
+//! The client: its settings, its handle, and how it reconnects.
 //!
-//! - `mod.rs`: [`Client`], who owns the connection.
-//! - `builder.rs`: [`ClientBuilder`]; `target.rs`: where to; `attempt.rs`: [`Attempt`], what one attempt says.
-//! - `dial.rs`: from a target to a connection that the server has welcomed, within one deadline. On the way, `proxy.rs`
-//!   reaches the host, `tls.rs` makes it secret, `upgrade.rs` makes it a websocket (`transport.rs`), `greeting.rs` says hello.
-//! - `fuzzing.rs`: the promise about URLs that fuzzers test.
-//! - `reconnect.rs`: [`Reconnect`], when a lost connection is dialled again; `keeper.rs`: the task that does it and asks for
-//!   namespaces and rooms again.
+//! - `mod.rs`: [`Client`], the owner of the connection.
+//! - `builder.rs`: [`ClientBuilder`]; `target.rs`: the address to dial; `attempt.rs`: [`Attempt`], the request of one
+//!   attempt.
+//! - `dial.rs`: dials a target within one deadline, up to a connection that the server has accepted. `proxy.rs` reaches
+//!   the host, `tls.rs` adds TLS, `upgrade.rs` does the handshake (`transport.rs`), `greeting.rs` the greeting.
+//! - `fuzzing.rs`: the property of URLs that fuzzers test.
+//! - `reconnect.rs`: [`Reconnect`], when a client reconnects; `keeper.rs`: the task that reconnects and restores
+//!   namespaces and rooms.
 
 mod attempt;
 mod builder;
@@ -33,10 +34,10 @@ use crate::error::Error;
 use crate::handles::{ClientSide, Conn, NsConn};
 use crate::websocket::{CloseCode, CloseFrame};
 
-/// A connection to a server, and its owner: dropping the client closes it.
+/// The owner of a connection to a server. Dropping the client closes the connection.
 ///
-/// Handles ([`Client::conn`], [`NsConn`], [`Room`](crate::Room)) are cheap to clone, go to any task, and stay the same when the
-/// connection is lost and dialled again ([`ClientBuilder::reconnect`]).
+/// Handles ([`Client::conn`], [`NsConn`], [`Room`](crate::Room)) are cheap to clone and can move to any task. They stay
+/// valid when the client reconnects ([`ClientBuilder::reconnect`]).
 ///
 /// # Examples
 ///
@@ -60,16 +61,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// Dials `url` and returns once the server has welcomed this client: within 10 s, or not at all. A lost connection is
-    /// not dialled again; [`Client::builder`] has that, and more.
+    /// Dials `url`, and returns when the server has accepted this client, within 10 s. The client does not reconnect
+    /// after a loss; [`Client::builder`] has that and other settings.
     ///
-    /// `namespaces` declares what the client may be connected to: one namespace with its name, several, or
-    /// [`Events`](crate::Events) alone, which are those of the empty namespace.
+    /// `namespaces` declares the namespaces that the client may be in: one pair of name and events, several pairs, or
+    /// [`Events`](crate::Events) alone for the empty namespace.
     ///
     /// # Errors
     ///
-    /// `is_refused` when the server does not want this client, with the server's words as its text; `is_unreachable`,
-    /// `is_timeout`, `is_config`.
+    /// - `is_refused` if the server refuses this client, with the server's text.
+    /// - `is_unreachable`, `is_timeout`, `is_config`.
     ///
     /// # Panics
     ///
@@ -77,28 +78,28 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future cancels the attempt.
     pub async fn dial(url: &str, namespaces: impl IntoNamespaces) -> Result<Self, Error> {
         let builder = namespaces.into_namespaces().into_iter();
         builder.fold(Self::builder(url), |builder, (name, events)| builder.namespace(name, events)).dial().await
     }
 
-    /// A builder with the defaults. A `url` without a scheme is a `ws://` one.
+    /// Returns a builder with the defaults. A `url` without a scheme means `ws://`.
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder::new(url)
     }
 
-    /// The handle to the connection.
+    /// Returns the handle to the connection.
     pub fn conn(&self) -> &Conn<ClientSide> {
         &self.conn
     }
 
-    /// What the server calls this connection; it may change when the connection is dialled again.
+    /// Returns the id that the server gave this connection. It may change when the client reconnects.
     pub fn id(&self) -> Arc<str> {
         self.conn.id()
     }
 
-    /// Connects to a namespace; see [`Conn::connect`].
+    /// Connects to a namespace. See [`Conn::connect`].
     ///
     /// # Errors
     ///
@@ -107,7 +108,7 @@ impl Client {
         self.conn.connect(namespace).await
     }
 
-    /// Waits until the server has connected this client to a namespace; see [`Conn::wait_server_connect`].
+    /// Waits until the server has connected this client to a namespace. See [`Conn::wait_server_connect`].
     ///
     /// # Errors
     ///
@@ -116,21 +117,22 @@ impl Client {
         self.conn.wait_server_connect(namespace).await
     }
 
-    /// Waits until the connection has ended for good; returns the close frame that ended it, or none when the socket broke.
+    /// Waits until the connection has ended and the client does not reconnect. Returns the close frame that ended it,
+    /// or `None` if the socket failed.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and called again at any time.
+    /// Dropping the future has no effect. The method may be called again.
     pub async fn closed(&self) -> Option<CloseFrame> {
         self.conn.closed().await
     }
 
-    /// Says good-bye (1000) and waits until handlers have been told and the socket is closed: not longer than the builder's
-    /// `close_timeout` and `handler_grace` allow.
+    /// Closes the connection with 1000. Waits until the handlers of the end have run and the socket is closed, at most
+    /// for the builder's `close_timeout` and `handler_grace`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, the connection ends all the same.
+    /// If the future is dropped early, the connection still ends.
     pub async fn close(self) {
         self.conn.close(CloseCode::NORMAL, "");
         self.conn.closed().await;

@@ -1,4 +1,4 @@
-//! The way to the host: straight, or through the proxy that the environment names.
+//! The connection to the host: direct, or through a proxy from the settings or the environment.
 
 use bytes::Bytes;
 use http::{Request, Uri, header};
@@ -12,12 +12,12 @@ use super::upgrade::tunnel;
 use crate::error::Error;
 use crate::net::{connect, redact};
 
-/// Which proxies there are.
+/// The proxies to use, if any.
 #[derive(Debug)]
 pub(super) struct Proxies(Option<Box<Matcher>>);
 
 impl Proxies {
-    /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in capitals or not.
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper or lower case.
     pub(super) fn from_environment() -> Self {
         Self(Some(Box::new(Matcher::from_env())))
     }
@@ -26,7 +26,7 @@ impl Proxies {
         Self(None)
     }
 
-    /// This one, for all addresses; none when it is no `http://` address.
+    /// Uses this proxy for all addresses. Returns `None` if `url` is no `http://` address.
     pub(super) fn named(url: &str) -> Option<Self> {
         let matcher = Matcher::builder().all(url).build();
         let is_usable = |proxy: &Intercept| endpoint(proxy).is_ok();
@@ -34,7 +34,7 @@ impl Proxies {
         matcher.intercept(&example).filter(is_usable).map(|_| Self(Some(Box::new(matcher))))
     }
 
-    /// Reaches the target's host.
+    /// Connects to the target's host, directly or through a proxy.
     pub(super) async fn connect(&self, target: &Target) -> Result<TcpStream, Error> {
         match self.intercept(target) {
             Some(proxy) => through(&proxy, target).await,
@@ -58,7 +58,7 @@ async fn through(proxy: &Intercept, target: &Target) -> Result<TcpStream, Error>
     tunnel(stream, request).await
 }
 
-/// Host and port of a proxy.
+/// Returns the host and port of a proxy.
 fn endpoint(proxy: &Intercept) -> Result<(String, u16), Error> {
     let text = proxy.uri().to_string();
     let fault = |reason: &str| Error::config(format!("proxy {:?}: {reason}", redact(&text)));

@@ -1,4 +1,4 @@
-//! When a lost connection is dialled again. Pure, but for the dice.
+//! The policy for reconnects. Pure, but for random numbers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,12 @@ use crate::error::Error;
 use crate::handles::Away;
 use crate::websocket::{CloseCode, CloseFrame};
 
-/// How a lost connection is dialled again: after how long, how often, and when not at all.
+/// The policy for reconnects after a lost connection: the delays, the number of attempts, and the losses that are
+/// final.
 ///
-/// Each wait is random, up to a bound that doubles from try to try, so that the clients of a server that went away do not come
-/// back at once. By default that is up to 0.5 s, then 1 s, and so on up to 30 s, for ever.
+/// The delays are jittered exponential backoff, so that the clients of a stopped server do not all reconnect at the
+/// same time. Each delay is random, up to a bound that doubles with every attempt. By default the bound is 0.5 s, then
+/// 1 s, and so on up to 30 s, without an end.
 ///
 /// # Examples
 ///
@@ -38,7 +40,7 @@ pub struct Reconnect {
 type Decide = Arc<dyn Fn(&Loss) -> bool + Send + Sync>;
 
 impl Reconnect {
-    /// The defaults.
+    /// Returns the default policy.
     pub fn new() -> Self {
         Self {
             base_delay: Duration::from_millis(500),
@@ -50,41 +52,42 @@ impl Reconnect {
         }
     }
 
-    /// The longest that the first try waits; zero is refused. The default is 0.5 s.
+    /// Sets the longest delay before the first attempt; zero is refused. The default is 0.5 s.
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
         self
     }
 
-    /// The longest that any try waits; not shorter than `base_delay`. The default is 30 s.
+    /// Sets the longest delay before any attempt. It must not be shorter than `base_delay`. The default is 30 s.
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
     }
 
-    /// How many tries there are before the connection is given up; zero is refused. The default is no limit.
+    /// Sets how many attempts follow one loss; zero is refused. The default is no limit.
     pub fn max_tries(mut self, tries: u32) -> Self {
         self.max_tries = Some(tries);
         self
     }
 
-    /// The longest that the first try waits when the server has said that it restarts (1012); zero: it does not wait. The
-    /// default is 5 s.
+    /// Sets the longest delay before the first attempt when the server closed with 1012 (restart). Zero means no delay.
+    /// The default is 5 s.
     pub fn restart_spread(mut self, spread: Duration) -> Self {
         self.restart_spread = spread;
         self
     }
 
-    /// Keeps up to so many messages that are sent while the connection is lost, and as many bytes as the outbox holds, and
-    /// sends them, in order, when it is back with its namespaces and rooms. By default such messages are refused
-    /// (`is_lost`).
+    /// Keeps messages that are sent while the connection is lost, and sends them in order when it is back with its
+    /// namespaces and rooms. By default such messages are refused (`is_lost`).
+    ///
+    /// At most `most` messages are kept, and at most as many bytes as the outbox holds.
     pub fn keep_messages(mut self, most: usize) -> Self {
         self.away = Away::Keep(most);
         self
     }
 
-    /// Decides after each loss and each failed try whether there is another; [`Loss::is_passing`] is what decides without
-    /// this. Must not block; a panic is a no.
+    /// Decides after each loss and each failed attempt whether another attempt follows. The default is
+    /// [`Loss::is_passing`]. It must not block. A panic means no.
     pub fn retry_if(mut self, decide: impl Fn(&Loss) -> bool + Send + Sync + 'static) -> Self {
         self.decide = Some(Arc::new(decide));
         self
@@ -107,7 +110,7 @@ impl Reconnect {
         self.away
     }
 
-    /// Whether there is another try after so many.
+    /// Returns whether another attempt follows after `tries` attempts.
     pub(super) fn wants(&self, loss: &Loss, tries: u32) -> bool {
         if self.max_tries.is_some_and(|most| tries >= most) {
             return false;
@@ -115,7 +118,7 @@ impl Reconnect {
         self.decide.as_ref().map_or_else(|| loss.is_passing(), |decide| decide(loss))
     }
 
-    /// How long the next try waits after `tries` others; `dice` is between 0 and 1.
+    /// Returns the delay of the next attempt after `tries` others. `dice` is between 0 and 1.
     pub(super) fn delay(&self, loss: &Loss, tries: u32, dice: f64) -> Duration {
         let restarts = tries == 0 && loss.close().is_some_and(|frame| frame.code() == CloseCode::SERVICE_RESTART);
         if restarts {
@@ -125,8 +128,8 @@ impl Reconnect {
         bound.mul_f64(dice)
     }
 
-    /// How long a connection must have held for the next loss to be a new one: a server that welcomes and closes at once is
-    /// dialled ever more slowly.
+    /// Returns whether a connection lasted long enough for its loss to count as a new one. Otherwise the backoff
+    /// continues, as for a server that accepts the client and closes immediately.
     pub(super) fn is_stable(&self, lasted: Duration) -> bool {
         lasted >= self.base_delay.saturating_mul(STABLE_AFTER)
     }
@@ -150,7 +153,7 @@ impl fmt::Debug for Reconnect {
     }
 }
 
-/// Why a connection was lost, or could not be had back.
+/// The reason why a connection was lost, or why an attempt to reconnect failed.
 #[derive(Debug)]
 pub struct Loss(Cause);
 
@@ -176,7 +179,7 @@ impl Loss {
         }
     }
 
-    /// The close frame that ended the connection; none when the socket broke, or when this is about a failed try.
+    /// Returns the close frame that ended the connection, or `None` if the socket failed or this is a failed attempt.
     pub fn close(&self) -> Option<&CloseFrame> {
         match &self.0 {
             Cause::Closed(frame) => frame.as_ref(),
@@ -184,7 +187,7 @@ impl Loss {
         }
     }
 
-    /// Why a try failed; none when this is about the loss itself.
+    /// Returns the error of a failed attempt, or `None` for the loss itself.
     pub fn error(&self) -> Option<&Error> {
         match &self.0 {
             Cause::Closed(_) => None,
@@ -192,10 +195,12 @@ impl Loss {
         }
     }
 
-    /// Whether trying again is likely to help. It is not when the connection was closed with 1000, or because this client
-    /// broke a rule (1002, 1003, 1007, 1008, 1010). After a failed try it is not when the server refused this client: by its
-    /// greeting, by closing with 1008, or with the HTTP status 401 or 403. Every other status passes: proxies answer 404, 400
-    /// or 502 while a server is replaced.
+    /// Returns whether another attempt is likely to help. It is not in these cases:
+    ///
+    /// - The connection was closed with 1000, or because this client broke a rule (1002, 1003, 1007, 1008, 1010).
+    /// - The attempt failed because the server refused this client: in the greeting, with the close code 1008, or with
+    ///   the HTTP status 401 or 403. Any other status counts as passing: proxies answer 404, 400 or 502 while a server
+    ///   is replaced.
     pub fn is_passing(&self) -> bool {
         match &self.0 {
             Cause::Closed(Some(frame)) => !FINAL.contains(&frame.code().as_u16()),
@@ -205,56 +210,56 @@ impl Loss {
     }
 }
 
-/// What has become of a client's connection.
+/// A change of a client's connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Change {
     /// The connection is lost.
     Lost {
-        /// The close frame that ended it; none when the socket broke.
+        /// The close frame that ended it, or `None` if the socket failed.
         close: Option<CloseFrame>,
     },
-    /// The server is dialled once more, after `delay`.
+    /// The client dials the server once more, after `delay`.
     Trying {
-        /// The number of this try, from 1.
+        /// The number of this attempt, from 1.
         tries: u32,
-        /// How long it waits.
+        /// The delay before the attempt.
         delay: Duration,
     },
     /// The connection is back, with its namespaces and rooms.
     Back {
-        /// What the server calls it now.
+        /// The id that the server gave the new connection.
         id: Arc<str>,
-        /// How many tries it took.
+        /// The number of attempts.
         tries: u32,
-        /// The namespaces and rooms that it could not have back.
+        /// The namespaces and rooms that could not be restored.
         missing: Vec<Missing>,
-        /// How many of the messages that were kept could not be sent.
+        /// The number of kept messages that could not be sent.
         unsent: usize,
     },
-    /// Nothing comes back any more.
+    /// The connection has ended, and no further attempt follows.
     Ended {
-        /// The close frame that ended it; none when the socket broke.
+        /// The close frame that ended it, or `None` if the socket failed.
         close: Option<CloseFrame>,
-        /// Why the last try failed, when there was one.
+        /// The error of the last attempt, if there was one.
         error: Option<Error>,
     },
 }
 
-/// A namespace, or a room, that a connection could not have back.
+/// A namespace or room that a reconnect could not restore.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Missing {
-    /// The namespace. Without it, its rooms are missing, too.
+    /// The namespace. If it is missing, its rooms are missing too.
     pub namespace: Arc<str>,
-    /// The room, when it is the room that is missing.
+    /// The room, if only the room is missing.
     pub room: Option<Arc<str>>,
-    /// Why: the refusal of the server, or of a handler here.
+    /// The refusal of the server, or of a handler in this client.
     pub error: Error,
 }
 
 const FINAL: [u16; 6] = [1000, 1002, 1003, 1007, 1008, 1010];
-/// In base delays.
+/// The time after which a connection counts as stable, in base delays.
 const STABLE_AFTER: u32 = 10;
 
 #[cfg(test)]

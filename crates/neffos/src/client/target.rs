@@ -1,4 +1,4 @@
-//! Where a client dials to. Pure.
+//! The address that a client dials. Pure.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use url::{Position, Url};
 use crate::error::Error;
 use crate::net::redact;
 
-/// A websocket's address, taken apart.
+/// The parts of a websocket address.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) security: Security,
-    /// What the request's `Host` says.
+    /// The value of the `Host` header.
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
-    /// Whether the host may be a part of a password, as in `ws://me?secret@host`.
+    /// Whether the host may be part of a password, as in `ws://me?secret@host`.
     is_doubtful: bool,
 }
 
@@ -28,11 +28,11 @@ pub(super) enum Security {
 }
 
 impl Target {
-    /// Reads `ws://…`, `wss://…`, the same with `http` and `https`, or an address without a scheme, which is a `ws://` one.
+    /// Parses `ws://…`, `wss://…`, `http://…` or `https://…`. An address without a scheme means `ws://`.
     ///
     /// # Errors
     ///
-    /// `is_config`, with a text that shows no secret of the url.
+    /// `is_config`, with a text that shows no secret of the URL.
     pub(super) fn parse(url: &str) -> Result<Self, Error> {
         let fault = |text: &str| Error::config(format!("url {:?}: {text}", redact(url)));
         let whole = if has_scheme(url) { url.to_owned() } else { format!("ws://{url}") };
@@ -42,7 +42,7 @@ impl Target {
             "wss" | "https" => Security::Tls,
             _ => return Err(fault("the scheme must be ws or wss")),
         };
-        // The parser would take the first part of the path as the host.
+        // Without this check, the URL parser would take the first segment of the path as the host.
         if whole.split_once("://").is_some_and(|(_, rest)| rest.starts_with(['/', '\\'])) {
             return Err(fault("there is no host"));
         }
@@ -51,7 +51,7 @@ impl Target {
         }
         let host = url.host_str().ok_or_else(|| fault("there is no host"))?;
         Ok(Self {
-            // An IPv6 address stands in brackets only inside a url.
+            // An IPv6 address has brackets only inside a URL.
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: url.port_or_known_default().unwrap_or_default(),
             security,
@@ -61,7 +61,7 @@ impl Target {
         })
     }
 
-    /// As a url of HTTP, which is what proxies know.
+    /// Returns the address as an HTTP URL, for proxies.
     pub(super) fn as_http(&self) -> String {
         let scheme = match self.security {
             Security::Plain => "http",
@@ -70,12 +70,12 @@ impl Target {
         format!("{scheme}://{}{}", self.authority, self.path)
     }
 
-    /// Host and port, for errors; not if they may be a secret.
+    /// Returns host and port for error texts, but hides them if they may be a secret.
     pub(super) fn shown(&self) -> String {
         if self.is_doubtful { "…".to_owned() } else { self.endpoint() }
     }
 
-    /// Host and port, as a tunnel is asked for.
+    /// Returns host and port in the form for a tunnel.
     pub(super) fn endpoint(&self) -> String {
         match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),
@@ -84,12 +84,12 @@ impl Target {
     }
 }
 
-/// A path may hold another url.
+/// Returns whether the URL has a scheme. `://` may also occur in the path, in another URL.
 fn has_scheme(url: &str) -> bool {
     url.trim_start().split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['/', '?', '#', '@', ':', '.']))
 }
 
-/// Without the query, which may hold a token.
+/// Shows the address without its query, which may hold a token.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = redact(&self.as_http());

@@ -1,4 +1,4 @@
-//! Secrecy: whom a client trusts, and who it says it is.
+//! TLS of a client: its trusted roots and its certificate.
 
 use std::mem;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use super::target::Target;
 use crate::connection::{Metered, Secured};
 use crate::error::Error;
 
-/// How to make a stream secret.
+/// Makes TLS streams.
 #[derive(Clone)]
 pub(super) struct Tls(TlsConnector);
 
-/// What the builder was told.
+/// The TLS settings of the builder.
 #[derive(Debug, Default)]
 pub(super) struct TlsSettings {
     certificates: ClientTls,
-    /// Instead of all else.
+    /// Replaces all other TLS settings.
     pub(super) config: Option<Arc<ClientConfig>>,
 }
 
@@ -41,7 +41,7 @@ impl TlsSettings {
 impl Tls {
     /// # Errors
     ///
-    /// When the settings make no sense, or the system's certificates are wanted and there are none.
+    /// When the settings are invalid, or the system's certificates are needed and there are none.
     pub(super) fn new(settings: TlsSettings) -> Result<Self, Error> {
         let config = match settings.config {
             Some(config) => config,

@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 
 use crate::connection::Stream;
 
-/// An open websocket, and the bytes that came behind its handshake.
+/// An open websocket, and the bytes that followed its handshake.
 pub(super) enum Transport {
     Tcp(TcpStream, Bytes),
     Other(Box<dyn Stream>, Bytes),

@@ -1,4 +1,4 @@
-//! The handshake that makes a stream a websocket.
+//! The handshake that turns a stream into a websocket.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ use crate::connection::Stream;
 use crate::error::Error;
 use crate::websocket::accept_key;
 
-/// What a client asks for.
+/// The parts of a client's upgrade request.
 #[derive(Debug)]
 pub(super) struct UpgradeRequest<'a> {
     pub(super) target: &'a Target,
     pub(super) headers: &'a HeaderMap,
     pub(super) protocols: &'a [String],
-    /// The number of this try to come back, or zero.
+    /// The number of this attempt to reconnect, or zero.
     pub(super) tries: u32,
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn over_tcp(stream: TcpStream, opening: &UpgradeRequest<'_>) ->
     Ok(Transport::Tcp(parts.io.into_inner(), parts.read_buf))
 }
 
-/// Over TLS, or a stream of another kind.
+/// Upgrades a TLS stream, or another stream that is not TCP.
 pub(super) async fn over<S: Stream + 'static>(stream: S, opening: &UpgradeRequest<'_>) -> Result<Transport, Error> {
     let upgraded = upgrade(stream, opening).await?;
     let parts = upgraded.downcast::<TokioIo<S>>().map_err(|_| lost())?;
@@ -69,7 +69,7 @@ async fn upgrade(stream: impl Stream + 'static, opening: &UpgradeRequest<'_>) ->
     hyper::upgrade::on(response).await.map_err(unreachable)
 }
 
-/// Sends one request. The response is read, and the stream handed over, while the second part lives.
+/// Sends one request. The response is read, and the stream returned, only while the second part lives.
 async fn send(
     stream: impl Stream + 'static,
     request: Request<Empty<Bytes>>,
@@ -108,7 +108,7 @@ impl UpgradeRequest<'_> {
         Ok(request)
     }
 
-    /// Says whether the server has understood, and promised nothing that was not asked for.
+    /// Checks that the server accepted the upgrade, and chose nothing that the client did not offer.
     fn check(&self, headers: &HeaderMap, key: &str) -> Result<(), Error> {
         let names = |name, wanted: &str| {
             let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
@@ -134,7 +134,7 @@ impl UpgradeRequest<'_> {
     }
 }
 
-/// An answer that is no upgrade, with the beginning of what the server says about it.
+/// Returns the error for an answer that is no upgrade, with the beginning of the server's text.
 async fn answered(response: Response<Incoming>) -> Error {
     let status = response.status();
     let explanation = explanation(response.into_body()).await;
@@ -142,14 +142,14 @@ async fn answered(response: Response<Incoming>) -> Error {
         "" => format!("the server answered {status}"),
         text => format!("the server answered {status}: {text}"),
     };
-    // Proxies give every other answer, also those of 4xx, while the server behind them is replaced.
+    // While a server is replaced, proxies give any other answer, including other 4xx.
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::refused(text),
         _ => Error::unreachable(text),
     }
 }
 
-/// What comes of a body soon.
+/// Returns the part of the body that arrives within [`EXPLANATION_TIMEOUT`].
 async fn explanation(mut body: Incoming) -> Vec<u8> {
     let mut text = Vec::new();
     let reading = async {
@@ -160,7 +160,7 @@ async fn explanation(mut body: Incoming) -> Vec<u8> {
             }
         }
     };
-    // A server that goes on and on is refused the rest.
+    // A server that keeps sending is cut off.
     timeout(EXPLANATION_TIMEOUT, reading).await.ok();
     text.truncate(MAX_EXPLANATION);
     text
@@ -170,7 +170,7 @@ fn lost() -> Error {
     Error::unreachable("the stream was lost in the handshake")
 }
 
-/// Tells a server how often this client has tried to come back.
+/// The header with the number of attempts to reconnect.
 const RECONNECT: &str = "x-websocket-reconnect";
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
