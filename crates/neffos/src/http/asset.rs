@@ -1,4 +1,4 @@
-//! [`Asset`]: a file that a program carries, as a route of axum: compressed, with an `ETag`.
+//! [`Asset`]: a file embedded in a program, as an axum route with compression and an `ETag`.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use http::header::{
 use http::{HeaderValue, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-/// The client for browsers, minified, as a route: `import { dial } from "/neffos.js"`. Pages of every origin may import it.
+/// Returns a route with the minified browser client: `import { dial } from "/neffos.js"`. Pages of every origin may
+/// import it.
 ///
 /// # Examples
 ///
@@ -29,8 +30,8 @@ pub fn browser_client<S: Clone + Send + Sync + 'static>() -> MethodRouter<S> {
     client.with_header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")).route()
 }
 
-/// A file that the program carries. It is compressed once, and sent so to clients that accept gzip. Browsers ask again each
-/// time, and get 304 without a body while the file is the same.
+/// A file embedded in the program. It is compressed once; clients that accept gzip receive the compressed form.
+/// Browsers revalidate it on each use, and receive 304 without a body while it is unchanged.
 ///
 /// # Examples
 ///
@@ -43,14 +44,14 @@ pub fn browser_client<S: Clone + Send + Sync + 'static>() -> MethodRouter<S> {
 #[derive(Debug, Clone)]
 pub struct Asset {
     plain: Bytes,
-    /// Only when it is smaller.
+    /// Set only if it is smaller.
     gzip: Option<Bytes>,
     headers: HeaderMap,
     tag: HeaderValue,
 }
 
 impl Asset {
-    /// A file with this content.
+    /// Creates a file with this content.
     pub fn new(content_type: &'static str, content: impl Into<Bytes>) -> Self {
         let plain = content.into();
         let headers = [
@@ -65,14 +66,14 @@ impl Asset {
         Self { gzip: compressed(&plain).filter(|gzip| gzip.len() < plain.len()), plain, headers, tag }
     }
 
-    /// Sends this header, too.
+    /// Adds a header to the response.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// The file as a route of an axum application, for GET and HEAD.
+    /// Returns the file as an axum route for GET and HEAD.
     pub fn route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
         let file = Arc::new(self);
         get(async move |request: HeaderMap| file.answer(&request))
@@ -99,7 +100,7 @@ impl Asset {
     }
 }
 
-/// One tag for both forms, so a weak one.
+/// Returns one tag for both forms. So it is a weak tag.
 fn tag_of(content: &[u8]) -> HeaderValue {
     let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(content)[..12]);
     HeaderValue::try_from(format!("W/\"{hash}\"")).expect("base64 is of visible characters")
@@ -107,17 +108,17 @@ fn tag_of(content: &[u8]) -> HeaderValue {
 
 fn compressed(content: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    // Writing to memory does not fail; if it did, the plain form would be sent.
+    // Writing to memory does not fail. If it did, the plain form would be sent.
     encoder.write_all(content).and_then(|()| encoder.finish()).ok().map(Bytes::from)
 }
 
-/// Whether the client has this version already.
+/// Returns whether the client has this version already.
 fn is_known(request: &HeaderMap, tag: &[u8]) -> bool {
     let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
     words(request, &IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/").as_bytes() == opaque)
 }
 
-/// Whether `gzip` or `*` is accepted, and not with a weight of zero.
+/// Returns whether the client accepts `gzip` or `*`, with a weight above zero.
 fn accepts_gzip(request: &HeaderMap) -> bool {
     words(request, &ACCEPT_ENCODING).any(|word| {
         let (coding, weight) = word.split_once(';').unwrap_or((word, ""));
@@ -127,7 +128,7 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
     })
 }
 
-/// The members of a header that is a list.
+/// Returns the elements of a header that is a list.
 fn words<'a>(request: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = request.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)

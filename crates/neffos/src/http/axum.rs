@@ -1,16 +1,16 @@
-//! The server as a route of axum.
+//! The server as an axum route.
 
 use axum::routing::{MethodRouter, any_service};
 
 use crate::server::Server;
 
 impl Server {
-    /// The server as a route of an axum application.
+    /// Returns the server as a route of an axum application.
     ///
     /// Serve the application with the addresses of clients (`into_make_service_with_connect_info`). Without them,
-    /// [`Conn::remote_addr`](crate::Conn::remote_addr) returns nothing, and
+    /// [`Conn::remote_addr`](crate::Conn::remote_addr) returns `None`, and
     /// [`max_connections_per_address`](crate::ServerBuilder::max_connections_per_address) has no effect, unless
-    /// [`address_header`](crate::ServerBuilder::address_header) names them. The first client without an address is logged.
+    /// [`address_header`](crate::ServerBuilder::address_header) is set. The first client without an address is logged.
     ///
     /// # Examples
     ///

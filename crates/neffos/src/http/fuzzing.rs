@@ -1,4 +1,4 @@
-//! What any request is held up against.
+//! The properties that fuzzers test on arbitrary requests.
 
 use std::net::Ipv6Addr;
 use std::str::Lines;
@@ -11,15 +11,18 @@ use super::handshake::{MAX_URL, Negotiated, check, switching_protocols};
 use super::url_headers;
 use crate::admission::GateSettings;
 
-/// A request that is let in is a handshake, from a page of this server if it is from a page; any other is told why, in words
-/// that hold nothing of it unescaped. A URL changes no header that is there, and sets none that anything relies on. What is
-/// agreed on compression can be kept.
+/// Checks the handling of one request:
 ///
-/// In `data` there is a request as it is on the wire: one line with method and target, and headers.
+/// - An accepted request is a handshake. If it comes from a page, the page is of this server.
+/// - A refused request receives a reason. The text shows parts of the request only in escaped form.
+/// - A URL parameter changes no existing header, and sets none that the server relies on.
+/// - The agreed compression can be used.
+///
+/// `data` is a request as on the wire: one line with method and target, then headers.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of these does not hold.
 pub fn handshakes(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut lines = text.lines();
@@ -43,7 +46,7 @@ pub fn handshakes(data: &[u8]) {
     assert_changes_nothing_of_weight(&before, &request.headers);
 }
 
-/// None when it is not one that an HTTP server would hand on.
+/// Parses the request. Returns `None` if an HTTP server would not pass it on.
 fn request(first: &str, headers: Lines<'_>) -> Option<Parts> {
     let mut words = first.split(' ');
     let (method, target) = (words.next()?, words.next()?);
@@ -80,7 +83,7 @@ fn assert_is_handshake(request: &Parts) {
     assert_eq!(accepted.headers()[header::SEC_WEBSOCKET_ACCEPT].len(), 28);
 }
 
-/// A scheme's own port may be left out.
+/// Compares origins. The default port of a scheme may be left out.
 fn assert_same_place(origin: &str, own: &str) {
     let own = own.rsplit_once('@').map_or(own, |(_user, own)| own);
     let ([origin_host, own_host], [origin_port, own_port]) = ([origin, own].map(host), [origin, own].map(port));

@@ -1,4 +1,4 @@
-//! What a request must be to become a websocket, and what it is told when it is not. Pure.
+//! The rules for websocket handshakes, and the answers to requests that break them. Pure.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -48,49 +48,51 @@ impl UpgradeError {
     }
 }
 
-/// Says whether `request` is a websocket handshake that the settings allow.
+/// Checks that `request` is a websocket handshake that the settings allow.
 pub(super) fn check(request: &Parts, settings: &GateSettings) -> Result<(), UpgradeError> {
     let form = check_form(request).and_then(|()| check_host(request, settings));
     form.and_then(|()| check_origin(request, settings)).map_err(UpgradeError::new)
 }
 
-/// What the server took of what the client offered.
+/// The client's offers that the server accepted.
 #[derive(Debug, Default)]
 pub(super) struct Negotiated {
     pub(super) compression: Option<AcceptedOffer>,
     pub(super) subprotocol: Option<HeaderValue>,
 }
 
-/// Why a closed server lets this request go no further.
+/// Returns the reason why a closed server refuses this request.
 pub(super) fn why_closed(request: &Parts) -> Reason {
     if is_probe(request) { Reason::ClosedToProbe } else { Reason::Closed }
 }
 
-/// Whether old clients send such a request to learn whether the server is back.
+/// Returns whether this is a request with which old clients probe whether the server is back.
 pub(super) fn is_probe(request: &Parts) -> bool {
     request.method == Method::HEAD || (request.method == Method::GET && !asks_for_websocket(request))
 }
 
-/// Whether a request is a handshake, be it a wrong one.
+/// Returns whether a request is a handshake, even an invalid one.
 pub(super) fn asks_for_websocket(request: &Parts) -> bool {
     request.headers.contains_key(header::UPGRADE)
 }
 
-/// An answer that is none: the connection ends without one. The crate's own listener recognises it by a mark. Any other HTTP server is
-/// hyper's, which writes no head with a length and an encoding, and ends the connection instead.
+/// Returns an answer that makes the listener close the connection without an answer.
+///
+/// The listeners of this crate recognise it by an extension. Any other HTTP server is built on hyper: it refuses to
+/// write a head with both a length and an encoding, and closes the connection instead.
 fn silence() -> Response<Full<Bytes>> {
-    // Without a body, hyper would pass over the length.
+    // Without a body, hyper would ignore the length.
     let mut response = Response::new(Full::from("\n"));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response.extensions_mut().insert(Silence);
     let headers = response.headers_mut();
-    // In this order: for a client of HTTP/1.0, an encoding that comes first is passed over.
+    // In this order: for an HTTP/1.0 client, hyper would ignore an encoding that is set first.
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("1"));
     headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     response
 }
 
-/// Whether the connection must end without this answer.
+/// Returns whether the connection must be closed without this answer.
 pub(super) fn is_silence<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Silence>().is_some()
 }
@@ -98,13 +100,13 @@ pub(super) fn is_silence<B>(response: &Response<B>) -> bool {
 #[derive(Clone)]
 struct Silence;
 
-/// What is agreed on compression, when `request` offers it.
+/// Returns the accepted compression offer of `request`, if there is one.
 pub(super) fn compression(settings: &Compression, request: &Parts) -> Option<AcceptedOffer> {
     let offers = request.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     settings.answer(offers.iter().filter_map(|offer| offer.to_str().ok()))
 }
 
-/// The answer that switches protocols.
+/// Returns the answer that switches protocols.
 pub(super) fn switching_protocols(request: &Parts, agreed: &Negotiated) -> Response<Full<Bytes>> {
     let key = request.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
     let mut response = Response::new(Full::default());
@@ -164,7 +166,7 @@ fn check_host(request: &Parts, settings: &GateSettings) -> Result<(), Reason> {
     }
 }
 
-/// Whether the settings let the server be reached by the name in `request`.
+/// Returns whether the settings allow the host name in `request`.
 pub(super) fn is_host_listed(request: &Parts, settings: &GateSettings) -> bool {
     let hosts = &settings.hosts;
     if hosts.is_empty() {
@@ -191,31 +193,31 @@ fn check_origin(request: &Parts, settings: &GateSettings) -> Result<(), Reason> 
     Err(Reason::Origin { origin: origin.to_owned(), own })
 }
 
-/// The scheme that the client used: the proxy's word, or that of the connection.
+/// Returns the client's scheme: from the trusted header, or else from the connection.
 fn own_scheme(request: &Parts, settings: &GateSettings) -> Scheme {
     let connection = || request.uri.scheme().or(request.extensions.get()).unwrap_or(&Scheme::HTTP).clone();
     settings.forwarded.scheme(&request.headers).unwrap_or_else(connection)
 }
 
-/// The name by which the client reached the server, perhaps with a port.
+/// Returns the host name that the client used, with a port if it sent one.
 fn own_host(request: &Parts) -> Option<&str> {
     let host = only(&request.headers, header::HOST).and_then(|host| host.to_str().ok());
     host.or(request.uri.authority().map(Authority::as_str))
 }
 
-/// The value of a header that may be there once.
+/// Returns the value of a header, if the request has it exactly once.
 fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Whether one of the comma-separated tokens of a header is `token`.
+/// Returns whether `token` is one of the comma-separated tokens of a header.
 fn lists(headers: &HeaderMap, name: impl AsHeaderName, token: &str) -> bool {
     let mut tokens = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// How long the path and query of a handshake may be.
+/// The longest path and query of a handshake, in bytes.
 pub(super) const MAX_URL: usize = 8 * 1024;
 
 #[cfg(test)]
@@ -315,7 +317,7 @@ mod tests {
         for origin in ["http://ada@app.example:8080", "http://evil.example@app.example:8080"] {
             assert_eq!(status(&with("origin", origin)), 403, "{origin}");
         }
-        // Some clients that are no browsers end it like a URL.
+        // Some clients that are not browsers end the origin with a slash, like a URL.
         assert_eq!(status(&with("origin", "http://app.example:8080/")), 101);
     }
 

@@ -1,15 +1,14 @@
-//! The doors: how a request becomes a connection.
+//! HTTP: from a request to a connection.
 //!
-//! - `handshake.rs`: what a request must be to become a websocket, and what it is told when it is not. Pure.
+//! - `handshake.rs`: the rules for websocket handshakes, and the answers to requests that break them. Pure.
 //! - `url_headers.rs`: headers that browsers can only send as URL parameters. Pure.
-//! - `upgrade.rs`: the upgrade itself: id, socket, task.
-//! - `service.rs`: a tower service; `axum.rs`: the same for axum's router.
-//! - `asset.rs`: files that the program carries, among them the client for browsers.
-//! - `porch.rs`: how many clients may speak HTTP to a listener; `visit.rs`: one of them; `pace.rs`: how long it may take, pure;
-//!   `paced.rs`: the stream that tells.
-//! - `serve.rs`: a listener of our own, for those who need no other server; `tls.rs`: the same over TLS; `sockets.rs`: options of
-//!   their sockets.
-//! - `fuzzing.rs`: what fuzzers hold the pure ones up against.
+//! - `upgrade.rs`: the upgrade with id, socket and task.
+//! - `service.rs`: the server as a tower service; `axum.rs`: as an axum route.
+//! - `asset.rs`: files embedded in the program, among them the browser client.
+//! - `porch.rs`: the number of clients that use HTTP on a listener; `visit.rs`: one of them; `pace.rs`: its time
+//!   limits, pure; `paced.rs`: the stream that reports its progress.
+//! - `serve.rs`: the library's own listener; `tls.rs`: the same over TLS; `sockets.rs`: their socket options.
+//! - `fuzzing.rs`: the properties that fuzzers test.
 
 #[cfg(feature = "axum")]
 mod asset;

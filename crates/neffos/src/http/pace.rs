@@ -1,4 +1,4 @@
-//! When the HTTP of one client is given up. Pure: instants come in, the next deadline comes out.
+//! The time limits of one client's HTTP. Pure: instants come in, the next deadline comes out.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use tokio::time::Instant;
 
 use crate::time_limit;
 
-/// How long each part may take.
+/// The time limits of each part.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PaceLimits {
-    /// A request, from the connection or its first byte to the end of its head.
+    /// For a request, from the connection or its first byte to the end of its head.
     pub(super) head: Duration,
-    /// A request and its answer, from the end of the head to the last byte.
+    /// For a request and its answer, from the end of the head to the last byte.
     pub(super) answer: Duration,
-    /// The socket, while it takes no byte of an answer; a client that sends nothing more, while it is sent nothing.
+    /// For a socket that accepts no byte of an answer. After a half-close, for a client that is sent nothing.
     pub(super) stall: Duration,
-    /// A connection, from an answer to the next request.
+    /// For an idle connection, from an answer to the next request.
     pub(super) idle: Duration,
 }
 
-/// What one connection waits for, and since when.
+/// The stage of one connection, and its start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     stage: PaceStage,
     stalled: Option<Instant>,
-    /// Since when the client has sent all that it will send, or the last time that it took bytes after that.
+    /// The time of the client's half-close, or of the last byte that its socket accepted after that.
     half_closed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PaceStage {
-    /// For the head of the first request, or of one that has begun.
+    /// The connection waits for the head of the first request, or of one that has begun.
     Head(Instant),
-    /// For the end of an answer.
+    /// The connection waits for the end of an answer.
     Answer(Instant),
-    /// For another request.
+    /// The connection is idle.
     Idle(Instant),
 }
 
@@ -47,7 +47,7 @@ impl Pace {
         matches!(self.stage, PaceStage::Idle(_))
     }
 
-    /// For how long nothing has been asked; zero: something is.
+    /// Returns how long the connection has been idle, or zero if there is a request.
     pub(super) fn idle_for(&self, now: Instant) -> Duration {
         match self.stage {
             PaceStage::Idle(since) => now.saturating_duration_since(since),
@@ -59,12 +59,12 @@ impl Pace {
         matches!(self.stage, PaceStage::Answer(_))
     }
 
-    /// Whether nothing is asked, and nothing waits to be written.
+    /// Returns whether there is neither a request nor a byte to write.
     pub(super) fn is_at_rest(&self) -> bool {
         self.is_idle() && self.stalled.is_none()
     }
 
-    /// Bytes have come; true when they are the first of a request on a connection that was idle.
+    /// Records received bytes. Returns true if they begin a request on an idle connection.
     pub(super) fn received(&mut self, now: Instant) -> bool {
         let begins = self.is_idle();
         if begins {
@@ -73,12 +73,12 @@ impl Pace {
         begins
     }
 
-    /// The head of a request is complete.
+    /// Records a complete head of a request.
     pub(super) fn asked(&mut self, now: Instant) {
         self.stage = PaceStage::Answer(now);
     }
 
-    /// The whole answer has been handed over; true when the connection is idle now.
+    /// Records that the whole answer was handed over. Returns true if the connection is idle now.
     pub(super) fn answered(&mut self, now: Instant) -> bool {
         let ends = matches!(self.stage, PaceStage::Answer(_));
         if ends {
@@ -87,23 +87,24 @@ impl Pace {
         ends
     }
 
-    /// Bytes wait, and the socket takes none.
+    /// Records that the socket accepts no byte while bytes wait.
     pub(super) fn stalled(&mut self, now: Instant) {
         self.stalled.get_or_insert(now);
     }
 
-    /// The socket has taken bytes.
+    /// Records that the socket accepted bytes.
     pub(super) fn flowing(&mut self, now: Instant) {
         self.stalled = None;
         self.half_closed = self.half_closed.map(|_| now);
     }
 
-    /// The client sends nothing more. It may wait for its answers, or be gone: only a socket that takes bytes tells.
+    /// Records that the client sends nothing more. It may wait for answers, or may have disconnected; only a socket
+    /// that accepts bytes shows which.
     pub(super) fn half_closed(&mut self, now: Instant) {
         self.half_closed.get_or_insert(now);
     }
 
-    /// When the connection is given up, if nothing changes.
+    /// Returns when the connection is closed if nothing changes.
     pub(super) fn deadline(&self, limits: &PaceLimits) -> Option<Instant> {
         let after = time_limit::end;
         let stage = match self.stage {
@@ -137,7 +138,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         assert_eq!(pace.deadline(&LIMITS), after(start, 10));
-        // The head comes byte by byte: that gains no time.
+        // A head that arrives byte by byte gets no more time.
         assert!(!pace.received(start + Duration::from_secs(9)));
         assert_eq!(pace.deadline(&LIMITS), after(start, 10));
         pace.asked(start + Duration::from_secs(9));

@@ -1,4 +1,4 @@
-//! The stream below one client's HTTP, which notes when bytes come, when it takes none, and when the client sends no more.
+//! The stream under the HTTP of one client. It reports received bytes, stalled writes, and the client's half-close.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl<S> PacedStream<S> {
 }
 
 impl<S: Watched> PacedStream<S> {
-    /// While an answer is made, hyper does not read: looks whether the client is still there.
+    /// Checks whether the client is still connected. While an answer is made, hyper does not read.
     fn look(&self, cx: &mut Context<'_>) -> io::Result<()> {
         if !self.visit.is_answering() {
             return Ok(());
@@ -50,17 +50,17 @@ impl<S: Watched> PacedStream<S> {
     }
 }
 
-/// A stream that tells, without reading, whether the client is still there.
+/// A stream that reports, without a read, whether the client is still connected.
 pub(super) trait Watched {
-    /// Wakes the task when that changes, unless bytes of the client wait to be read.
+    /// Returns the state, and wakes the task when it changes, unless bytes of the client wait to be read.
     fn presence(&self, cx: &mut Context<'_>) -> Presence;
 }
 
-/// Whether a client is still there.
+/// Whether a client is still connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     Here,
-    /// It sends nothing more, and may wait for its answers.
+    /// The client has shut down its side for writing, and may wait for answers.
     HalfClosed,
     Gone,
 }
@@ -124,7 +124,7 @@ impl<S: AsyncWrite + Watched + Unpin> AsyncWrite for PacedStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        // A plain socket has nothing to flush: that it is done says nothing of bytes that wait.
+        // Flushing a plain socket does nothing. So its success does not mean that the socket accepted the bytes.
         if flushed.is_pending() {
             return self.note(flushed);
         }

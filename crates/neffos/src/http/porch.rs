@@ -1,4 +1,4 @@
-//! Admission to a listener: how many clients speak HTTP at once, and which descriptors are reserved for when there is no room.
+//! Admission to a listener: how many clients use HTTP at the same time, and reserved descriptors for a full listener.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,7 +13,7 @@ use super::visit::Idle;
 use crate::admission::{RefusalCounts, RefusalReason, network};
 use crate::budget::{Budget, Charge};
 
-/// What a listener knows of its clients until they are websockets or gone.
+/// The state of a listener's clients until they are websockets or have disconnected.
 pub(super) struct Porch {
     limits: PorchLimits,
     counts: Mutex<Counts>,
@@ -23,11 +23,11 @@ pub(super) struct Porch {
     budget: Arc<Budget>,
 }
 
-/// How many clients may speak HTTP at once; zero: any number.
+/// The limits on clients that use HTTP at the same time; zero means no limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PorchLimits {
     pub(super) all: usize,
-    /// From one address; none: a proxy stands between, and all come from its address.
+    /// For one address. `None` if all clients come from the address of a proxy.
     pub(super) per_address: Option<usize>,
 }
 
@@ -37,10 +37,10 @@ struct Counts {
     addresses: HashMap<IpAddr, usize>,
 }
 
-/// How a client came in.
+/// How a client was admitted.
 pub(super) enum Entry {
     Place(#[expect(dead_code, reason = "it is held")] HttpPlace),
-    /// There is no room: it is answered once, soon.
+    /// There is no room. The client receives one answer within a short time.
     Seat(#[expect(dead_code, reason = "it is held")] Seat),
 }
 
@@ -53,8 +53,8 @@ impl Porch {
         &self.idle
     }
 
-    /// Lets a client in; none when there is not even a seat. When there are too many clients, the connection that has been without
-    /// a request for longest is closed.
+    /// Admits a client. Returns `None` if not even a seat is free. If there are too many clients, closes the connection
+    /// that has been idle longest.
     pub(super) fn enter(self: &Arc<Self>, address: SocketAddr) -> Option<Entry> {
         self.seats.refill();
         match self.place(address) {
@@ -72,7 +72,7 @@ impl Porch {
         }
     }
 
-    /// A place for one brief answer.
+    /// Returns a seat for one brief answer.
     fn seat(&self) -> Option<Seat> {
         let seat = self.seats.take();
         if seat.is_none() {
@@ -81,7 +81,7 @@ impl Porch {
         seat
     }
 
-    /// Closes the connection that has been without a request for longest; false when there is none that has been so for `rest`.
+    /// Closes the connection that has been idle longest. Returns false if none has been idle for `rest`.
     fn evict(&self, rest: Duration) -> bool {
         let is_evicted = self.idle.evict(rest);
         if is_evicted {
@@ -113,8 +113,8 @@ impl Porch {
         Some(HttpPlace { porch: self.clone(), address, charge: self.budget.charge(CLIENT_BYTES) })
     }
 
-    /// Whether a connection is closed to free memory. None is when the clients of this listener, so many, hold little: then
-    /// others use the memory, and it is these that have to give it back.
+    /// Closes a connection to free memory, and returns whether it did. It closes none if this listener's clients hold
+    /// little: then other parts use the memory, and must free it.
     fn frees_memory(&self, clients: usize) -> bool {
         clients.saturating_mul(CLIENT_BYTES) >= self.budget.share(LARGE_SHARE) && self.evict(REST)
     }
@@ -124,16 +124,16 @@ impl Porch {
     }
 }
 
-/// The action of a listener without file descriptors.
+/// The result of [`Porch::make_room`].
 pub(super) enum FreedDescriptor {
     /// Connections are being closed.
     Soon,
-    /// One is free, for a client that is answered once.
+    /// One descriptor is free, for a client that receives one answer.
     Seat(Seat),
     None,
 }
 
-/// A place among those who speak HTTP.
+/// A place among the clients that use HTTP.
 pub(super) struct HttpPlace {
     porch: Arc<Porch>,
     address: Option<IpAddr>,
@@ -155,7 +155,7 @@ impl Drop for HttpPlace {
     }
 }
 
-/// File descriptors that are kept back, so that there is one for a client that is refused, or that asks for the state.
+/// Reserved file descriptors, for clients that are refused or that request the server's state.
 struct Seats {
     kept: Mutex<Vec<Option<File>>>,
 }
@@ -166,14 +166,14 @@ impl Seats {
         Arc::new(Self { kept: Mutex::new(kept) })
     }
 
-    /// Gives one descriptor back to the system.
+    /// Returns one descriptor to the system.
     fn take(self: &Arc<Self>) -> Option<Seat> {
         let kept = self.kept().pop()?;
         drop(kept);
         Some(Seat(self.clone()))
     }
 
-    /// Takes descriptors again for which there was no room.
+    /// Reserves a descriptor again, if an earlier attempt failed.
     fn refill(&self) {
         let mut kept = self.kept();
         if let Some(missing) = kept.iter_mut().find(|file| file.is_none()) {
@@ -186,7 +186,7 @@ impl Seats {
     }
 }
 
-/// One of the descriptors that are kept back, in use.
+/// A reserved descriptor in use.
 pub(super) struct Seat(Arc<Seats>);
 
 impl Drop for Seat {
@@ -200,13 +200,13 @@ fn keep() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-/// Whether the process, or the system, has no file descriptor left.
+/// Returns whether the process, or the system, has no file descriptor left.
 pub(super) fn is_out_of_files(err: &io::Error) -> bool {
-    // EMFILE and ENFILE, the same everywhere but on Windows.
+    // EMFILE and ENFILE have these numbers everywhere but on Windows.
     cfg!(unix) && matches!(err.raw_os_error(), Some(23 | 24))
 }
 
-/// Logs a fault that repeats, once a second at most.
+/// Logs a repeated fault at most once a second.
 #[derive(Default)]
 pub(super) struct Complaint {
     last: Option<Instant>,
@@ -225,12 +225,13 @@ impl Complaint {
     }
 }
 
-/// About how many bytes a client takes while it speaks HTTP: a buffer for the head of its request (16 KiB), one for the heads of
-/// answers (8 KiB), and the task that answers.
+/// The approximate memory of a client that uses HTTP: a buffer for the head of its request (16 KiB), one for the heads
+/// of answers (8 KiB), and the task.
 const CLIENT_BYTES: usize = 28 * 1024;
-/// Which part of the budget the clients of a listener must hold before one of them is closed to free memory.
+/// The clients of a listener must hold more than one part in this many of the budget before one of them is closed to
+/// free memory.
 const LARGE_SHARE: usize = 20;
-/// A connection on which an answer ended less than this ago is in use: it is not closed to free memory.
+/// A connection whose last answer ended less than this ago is in use. It is not closed to free memory.
 const REST: Duration = Duration::from_secs(1);
 const SEATS: usize = 16;
 const EVICTED_AT_ONCE: usize = 8;
@@ -291,7 +292,7 @@ mod tests {
         assert!(is_place(porch.enter(from("192.0.2.1")).as_ref()));
     }
 
-    /// A client of `porch` to whom an answer has just ended.
+    /// Returns a client of `porch` after its answer.
     fn answered(porch: &Arc<Porch>) -> (Option<Entry>, Arc<Visit>) {
         let (entry, visit) = (porch.enter(from("192.0.2.1")), Arc::new(Visit::new(porch.idle().clone())));
         visit.asked();
@@ -308,11 +309,11 @@ mod tests {
         let strangers: Vec<_> = (0..5).map(|_| answered(&public)).collect();
         let _load = budget.charge(100 * CLIENT_BYTES);
         let evicted = |porch: &Porch| porch.refusals.of(RefusalReason::Evicted);
-        // All are in use: a new client is answered once.
+        // All connections are in use, so a new client receives one answer.
         assert!(!is_place(public.enter(from("192.0.2.2")).as_ref()) && evicted(&public) == 0);
         tokio::time::advance(REST).await;
         assert!(is_place(public.enter(from("192.0.2.2")).as_ref()) && evicted(&public) == 1);
-        // The operator's connection is idle, too, but to close it would free next to nothing.
+        // The operator's connection is idle too, but closing it would free almost nothing.
         assert!(matches!(internal.enter(from("192.0.2.2")), Some(Entry::Seat(_))));
         assert_eq!(evicted(&internal), 0);
         drop(strangers);

@@ -1,4 +1,4 @@
-//! A listener of our own, for those who need no other server: HTTP/1.1 with bounds on all that a client may send.
+//! The library's own listener: HTTP/1.1 with limits on everything that a client sends.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -38,23 +38,34 @@ use super::visit::Visit;
 use crate::admission::Gate;
 use crate::server::Server;
 
-/// Accepts connections and takes every request for a websocket handshake, until the server is closed or shut down and the
-/// last connection is gone. A request that is being answered by then has what is left of `shutdown_timeout`, or a second when the
-/// server is closed. Connections on which nothing is being answered are closed as soon as the server begins to end.
+/// Accepts connections and handles every request as a websocket handshake. Returns when the server is closed or shut
+/// down and the last connection has ended.
 ///
-/// A listener whose port other processes share (`SO_REUSEPORT`) is closed then, too, so that new clients come to those. Any other
-/// listener stays open until the last connection is gone, so that the server's state can be asked for.
+/// # Shutdown
 ///
-/// A client has the server's `handshake_timeout` (10 s) from its connection to the end of its request, whose head may be
-/// 16 KiB with 100 headers; `response_timeout` (2 min) from there to the last byte of its answer, and `slow_consumer_timeout` (10 s)
-/// while it takes no byte of that; and `keep_alive_timeout` (75 s) to its next request.
+/// - A request that is being answered has the rest of `shutdown_timeout`, or one second when the server is closed.
+/// - Connections without such a request are closed at once.
+/// - A listener that shares its port with other processes (`SO_REUSEPORT`) is closed at once too, so that new clients
+///   reach those processes. Any other listener stays open until the last connection has ended, so that routes such as a
+///   health check stay reachable.
 ///
-/// A client that half-closes its connection gets all its answers. It is closed when it has been sent nothing for
-/// `slow_consumer_timeout`, because it may be gone.
+/// # Timeouts
 ///
-/// As many clients as there may be websockets, in all and from each address, may be there without being one. When there is no room,
-/// or the process has no file descriptor left, connections without a request are closed, the oldest first. Sixteen descriptors are
-/// kept back: when there is nothing to close, each of sixteen clients is answered once, within seconds.
+/// - `handshake_timeout` (10 s): from the connection, or the first byte of a later request, to the end of the request's
+///   head. The head may have 16 KiB and 100 headers.
+/// - `response_timeout` (2 min): from there to the last byte of the answer.
+/// - `slow_consumer_timeout` (10 s): while the client accepts no byte of the answer.
+/// - `keep_alive_timeout` (75 s): from an answer to the next request.
+///
+/// A client that half-closes its connection receives all its answers. It may have disconnected, so it is closed after
+/// `slow_consumer_timeout` without a byte sent to it.
+///
+/// # Limits
+///
+/// The listener accepts as many clients that are not websockets as there may be websockets, in total and for each
+/// address. If it is full, or the process has no file descriptor left, it closes connections without a request, the
+/// oldest first. It reserves sixteen descriptors: if there is no connection to close, sixteen clients at a time still
+/// receive one answer, within seconds.
 ///
 /// # Errors
 ///
@@ -62,7 +73,7 @@ use crate::server::Server;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops accepting, as soon as the runtime comes to it; connections go on.
+/// Dropping the future stops accepting as soon as the runtime runs its task. Existing connections stay open.
 ///
 /// # Examples
 ///
@@ -84,10 +95,10 @@ pub async fn serve(listener: TcpListener, server: Server) -> io::Result<()> {
     serve_app(listener, server, service).await
 }
 
-/// As [`serve`], with an application that answers all requests and mounts the server where it wants to: an axum `Router`
+/// As [`serve`], with an application that answers all requests and mounts the server on any route: an axum `Router`
 /// with [`Server::axum`], or any tower service that calls [`Server::upgrade`].
 ///
-/// A request's extensions hold the client's [`SocketAddr`].
+/// The extensions of a request hold the client's [`SocketAddr`].
 ///
 /// # Errors
 ///
@@ -95,7 +106,7 @@ pub async fn serve(listener: TcpListener, server: Server) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops accepting, as soon as the runtime comes to it; connections go on.
+/// Dropping the future stops accepting as soon as the runtime runs its task. Existing connections stay open.
 pub async fn serve_app<A, B>(listener: TcpListener, server: Server, app: A) -> io::Result<()>
 where
     A: Service<Request<Incoming>, Response = Response<B>, Future: Send> + Clone + Send + 'static,
@@ -106,7 +117,7 @@ where
     accept_all(listener, &server, move |stream, caller| answer(stream, caller, answered.clone(), app.clone())).await
 }
 
-/// Accepts connections and spawns what answers them, until the server has ended.
+/// Accepts connections and spawns their tasks, until the server has ended.
 pub(super) async fn accept_all<F, C>(
     listener: TcpListener,
     server: &Server,
@@ -119,21 +130,21 @@ where
     listener.local_addr()?;
     SocketOptions::of(server).hand_down(&listener);
     let answers = TaskTracker::new();
-    // A task of its own: where this is awaited may be a thread that is none of the runtime's workers, and each connection would
-    // begin with a wait for one of them.
+    // A separate task: the caller may run outside the runtime's workers, where the start of each connection would wait
+    // for a worker.
     let accepting = accept(listener, answers.clone(), answer, server.clone());
     let accepting = AbortOnDropHandle::new(tokio::spawn(accepting));
-    // When that has ended, the listener is closed.
+    // The listener is closed when this task ends.
     accepting.await.map_err(io::Error::other)?;
     server.gate().all_gone_after_shut().await;
-    // Each ends when `Gate::answers_are_late` says so.
+    // Each of them ends at the latest at `Gate::answers_are_late`.
     answers.close();
     answers.wait().await;
     Ok(())
 }
 
-/// Accepts connections for as long as the server needs them: to its end, or to the beginning of its end when another process is
-/// there to accept them.
+/// Accepts connections until the server has ended. If another process shares the port, only until the server begins to
+/// end.
 async fn accept<F, C>(
     listener: TcpListener,
     answers: TaskTracker,
@@ -146,8 +157,8 @@ async fn accept<F, C>(
     let options = SocketOptions::of(&server);
     let begin = move |stream, caller| {
         options.complete(&stream);
-        // The future that answers requests is large, and a websocket does not need it: it has an allocation that is freed
-        // with it.
+        // The future that answers requests is large, and a websocket does not need it. Its separate allocation is freed
+        // when it ends.
         let answer = Box::pin(answers.track_future(answer(stream, caller)));
         tokio::spawn(answer.map(OptionFuture::from).flatten());
     };
@@ -160,7 +171,7 @@ async fn accept<F, C>(
             accepted = listener.accept() => accepted,
             () = &mut end => break,
         };
-        // A client for whom there is not even a seat is dropped.
+        // If not even a seat is free, the client is dropped.
         match accepted {
             Ok((stream, address)) => {
                 if let Some(entry) = porch.enter(address) {
@@ -175,7 +186,7 @@ async fn accept<F, C>(
         }
     }
     if is_shared {
-        // The system has given these to this process, and would reset them.
+        // The system has already assigned these connections to this process, and would reset them.
         let rest = (0..MAX_BACKLOG).map_while(|_| accept_now(&listener));
         for (stream, address) in rest {
             if let Some(entry) = porch.enter(address) {
@@ -185,7 +196,7 @@ async fn accept<F, C>(
     }
 }
 
-/// Waits until accepting may work again after an error; a client that was accepted on a descriptor that was kept back comes back.
+/// Waits until accepting may work again after an error. Returns a client if a reserved descriptor accepted one.
 async fn recover(
     listener: &TcpListener,
     porch: &Arc<Porch>,
@@ -193,7 +204,7 @@ async fn recover(
     complaint: &mut Complaint,
 ) -> Option<(TcpStream, Caller)> {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    // A client that hung up before it was accepted costs no wait.
+    // A client that disconnected before it was accepted causes no wait.
     if matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         return None;
     }
@@ -210,12 +221,12 @@ async fn recover(
     None
 }
 
-/// A client that the system has taken in already.
+/// Returns a client from the system's backlog, if there is one.
 fn accept_now(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     tokio::task::unconstrained(listener.accept()).now_or_never()?.ok()
 }
 
-/// A client that was accepted.
+/// An accepted client.
 pub(super) struct Caller {
     address: SocketAddr,
     entry: Entry,
@@ -229,18 +240,18 @@ impl Porch {
 }
 
 impl Caller {
-    /// Whether there was no room for it: it is answered once, soon.
+    /// Returns whether the listener is full, so that the client receives one answer within a short time.
     fn is_brief(&self) -> bool {
         matches!(self.entry, Entry::Seat(_))
     }
 
-    /// The address under which its handshakes count, as far as the socket tells.
+    /// Returns the address that counts for the client's handshakes, if the socket has it.
     #[cfg(feature = "tls")]
     pub(super) fn counted(&self, gate: &Gate) -> Option<IpAddr> {
         gate.counted(Some(self.address.ip()).filter(|_| gate.counts_sockets()))
     }
 
-    /// How long the handshake of TLS may take.
+    /// Returns the time limit for the TLS handshake.
     #[cfg(feature = "tls")]
     pub(super) fn handshake_timeout(&self, server: &Server) -> Duration {
         self.limits(server).head
@@ -260,7 +271,7 @@ impl Caller {
     }
 }
 
-/// What a listener of this server has room for.
+/// Returns the admission of this server's listener.
 pub(super) fn porch_of(server: &Server) -> Arc<Porch> {
     let settings = &server.gate().settings;
     let per_address = server.gate().counts_sockets().then_some(settings.max_connections_per_address);
@@ -268,7 +279,7 @@ pub(super) fn porch_of(server: &Server) -> Arc<Porch> {
     Porch::new(PorchLimits { all: settings.max_connections, per_address }, refusals, budget)
 }
 
-/// Answers the requests that come on one stream; what drives the connection comes back when one has made it a websocket.
+/// Answers the requests of one stream. Returns the future that drives the connection, if a request made it a websocket.
 pub(super) async fn answer<S, A, B>(
     stream: S,
     caller: Caller,
@@ -301,16 +312,16 @@ where
         }
     });
     let mut http = http1::Builder::new();
-    // How long a request may take is known to the visit.
-    // A client that has sent its last request still gets the answer; the stream notes when it is gone.
+    // The visit limits the time of a request. After a half-close the client still receives its answer; the stream
+    // reports when the client has disconnected.
     http.half_close(true).header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     {
         let stream = PacedStream::new(stream, visit.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         tokio::pin!(connection);
-        // What becomes of one client's HTTP is its own affair: errors are clients that went away or spoke something else.
+        // Errors of one client's HTTP are ignored: the client disconnected, or sent something other than HTTP.
         tokio::select! {
-            // Most requests are here before anybody waits for them: nothing else is looked at then.
+            // Most requests are already there. Then no other branch is polled.
             biased;
             _ended = connection.as_mut() => {}
             () = handover.overdue(patience) => {}
@@ -325,14 +336,14 @@ where
     handover.take()?.complete().await
 }
 
-/// About how many bytes a request takes until it is answered, beside its connection: its headers, and the buffer into
-/// which its body is read.
+/// Returns the approximate memory of a request until it is answered, without its connection: its headers, and the
+/// buffer for its body.
 fn bytes_of(request: &Request<Incoming>) -> usize {
     let buffer = if request.body().is_end_stream() { 0 } else { MAX_HEAD };
     buffer + request.headers().capacity() * HEADER_BYTES
 }
 
-/// Keeps `held` for as long as the body of the answer.
+/// Keeps `held` until the body of the answer ends.
 fn until_its_end<B: Body>(
     answer: Response<B>,
     held: impl Send + 'static,
@@ -345,10 +356,10 @@ fn until_its_end<B: Body>(
     })
 }
 
-/// Ends the HTTP of one client when the server ends: a connection on which nothing is being answered is closed.
+/// Ends the HTTP of one client when the server ends. Closes the connection if no request is being answered.
 async fn wind_down<C: Http>(mut connection: Pin<&mut C>, handover: &Handover, server: &Server) {
     if !handover.has_begun() {
-        // A client that has just connected may be about to ask.
+        // A client that has just connected may be about to send a request.
         tokio::select! {
             biased;
             _ended = connection.as_mut() => return,
@@ -361,7 +372,7 @@ async fn wind_down<C: Http>(mut connection: Pin<&mut C>, handover: &Handover, se
     let late = async {
         match is_asked {
             true => server.gate().answers_are_late().await,
-            // Its request has not arrived.
+            // The request has not arrived yet.
             false => server.gate().gone_for_a_second().await,
         }
     };
@@ -375,7 +386,7 @@ async fn wind_down<C: Http>(mut connection: Pin<&mut C>, handover: &Handover, se
 
 /// The HTTP of one client.
 trait Http: Future {
-    /// Answers what has been asked, and ends.
+    /// Finishes the current request, then ends.
     fn shut_down(self: Pin<&mut Self>);
 }
 
@@ -390,8 +401,8 @@ where
     }
 }
 
-/// The answer as the client gets it; when the server ends, the last one on its connection. An answer that the client must not get
-/// is an error: then the connection ends.
+/// Prepares the answer for the client. When the server ends, it is the last one on its connection. If the client must
+/// not receive it, returns an error, which closes the connection.
 fn last_if<B>(is_shut: bool, mut answer: Response<B>) -> Result<Response<B>, NoAnswer> {
     if handshake::is_silence(&answer) {
         return Err(NoAnswer("the server ends".into()));
@@ -402,7 +413,7 @@ fn last_if<B>(is_shut: bool, mut answer: Response<B>) -> Result<Response<B>, NoA
     Ok(answer)
 }
 
-/// Why a connection ends without an answer to its last request.
+/// The reason why a connection ends without an answer to its last request.
 #[derive(Debug)]
 struct NoAnswer(Box<dyn StdError + Send + Sync>);
 
@@ -418,7 +429,7 @@ impl StdError for NoAnswer {
     }
 }
 
-/// Whether other processes may listen at the same address.
+/// Returns whether other processes may listen on the same address.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn shares_port(listener: &TcpListener) -> bool {
     rustix::net::sockopt::socket_reuseport(listener).unwrap_or(false)
@@ -429,18 +440,18 @@ fn shares_port(_listener: &TcpListener) -> bool {
     false
 }
 
-/// What a request may be before its body.
+/// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
-/// How much a header takes in a map, without its text.
+/// The memory of one header in a map, without its text.
 const HEADER_BYTES: usize = 112;
-/// How long a client may take for each step when there was no room for it.
+/// The time limit for each step of a client for which there was no place.
 const BRIEF: Duration = Duration::from_secs(2);
-/// How long accepting rests while connections are being closed to make room.
+/// The pause of accepting while connections are closed to make room.
 const EVICTION_REST: Duration = Duration::from_millis(5);
-/// How long accepting rests when there is no file descriptor left.
+/// The pause of accepting when there is no file descriptor left.
 const ACCEPT_REST: Duration = Duration::from_millis(250);
-/// How many connections a listener takes in at most that the system has accepted when it is closed.
+/// The most connections that a closing listener takes from the system's backlog.
 const MAX_BACKLOG: usize = 65_536;
 
 #[cfg(test)]
@@ -451,7 +462,7 @@ mod tests {
     use super::*;
     use crate::handlers::Events;
 
-    /// The other end of a stream that an application answers: with 4 KiB to every request after some time, or never.
+    /// Returns the client's end of a stream. The application answers each request with 4 KiB after some time, or never.
     fn visitor(server: &Server, after: Option<Duration>, buffer: usize) -> (tokio::io::DuplexStream, JoinHandle<()>) {
         let (client, stream) = duplex(buffer);
         let porch = porch_of(server);
@@ -492,7 +503,7 @@ mod tests {
         Server::builder().namespace("default", Events::new()).build().unwrap()
     }
 
-    /// How many seconds until the other side ends the stream, which has sent so many bytes meanwhile.
+    /// Returns after how many seconds the server ends the stream, and how many bytes it sent until then.
     async fn end_of(client: &mut tokio::io::DuplexStream) -> (u64, usize) {
         let begin = tokio::time::Instant::now();
         let mut bytes = Vec::new();
@@ -532,7 +543,7 @@ mod tests {
         answering.await.unwrap();
     }
 
-    /// A visitor that has asked before the server begins to shut down; how the stream ends, seen from then.
+    /// Lets a client send a request before the shutdown, and returns how its stream ends, counted from the shutdown.
     async fn end_in_a_shutdown(after: Option<Duration>, limit: Duration) -> (u64, usize) {
         let builder = Server::builder().namespace("default", Events::new());
         let server = builder.drain_window(Duration::ZERO).shutdown_timeout(limit).build().unwrap();

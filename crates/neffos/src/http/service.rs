@@ -11,16 +11,16 @@ use tower_service::Service;
 
 use crate::server::Server;
 
-/// The server as a tower service: every request to it is taken for a websocket handshake.
+/// The server as a tower service. It handles every request as a websocket handshake.
 ///
-/// Made with [`Server::service`].
+/// [`Server::service`] returns it.
 #[derive(Debug, Clone)]
 pub struct UpgradeService {
     server: Server,
 }
 
 impl Server {
-    /// The server as a tower service, for whatever routes requests on hyper 1.
+    /// Returns the server as a tower service, for routers and servers on hyper 1.
     pub fn service(&self) -> UpgradeService {
         UpgradeService { server: self.clone() }
     }

@@ -1,4 +1,4 @@
-//! Options of TCP sockets that become connections.
+//! Options of the TCP sockets of connections.
 
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use crate::server::Server;
 /// The options of each socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SocketOptions {
-    /// In bytes; zero leaves it to the system.
+    /// In bytes; zero means the system's default.
     send_buffer: usize,
 }
 
@@ -17,25 +17,25 @@ impl SocketOptions {
         Self { send_buffer: server.gate().settings.send_buffer_bytes }
     }
 
-    /// Sets them on a listener, from which accepted sockets take them over on Linux.
+    /// Sets the options on a listener. On Linux, accepted sockets inherit them.
     pub(super) fn hand_down(self, listener: &TcpListener) {
         self.set(&SockRef::from(listener));
     }
 
-    /// Sets them on a socket of a listener that has them already.
+    /// Sets the options on an accepted socket where the listener does not pass them on.
     pub(super) fn complete(self, stream: &TcpStream) {
         if cfg!(not(target_os = "linux")) {
             self.apply(stream);
         }
     }
 
-    /// Sets them on a socket of any other listener.
+    /// Sets the options on a socket of another listener.
     pub(super) fn apply(self, stream: &TcpStream) {
         self.set(&SockRef::from(stream));
     }
 
-    /// Each message is worth a separate packet. If an option cannot be set, messages are only slower, or the kernel holds more
-    /// of them.
+    /// Sets `TCP_NODELAY`, so that each message is sent at once, and the send buffer. If an option cannot be set,
+    /// messages are only slower, or the kernel buffers more of them.
     fn set(self, socket: &SockRef<'_>) {
         socket.set_tcp_nodelay(true).ok();
         if self.send_buffer > 0 {
@@ -73,7 +73,7 @@ mod tests {
     async fn an_accepted_socket_has_the_send_buffer_that_is_set() {
         let of = |stream: &TcpStream| SockRef::from(stream).send_buffer_size().unwrap();
         let (small, system, largest) = (accepted(32 * 1024).await, accepted(0).await, accepted(usize::MAX).await);
-        // Linux doubles it.
+        // Linux doubles the value.
         assert!((32 * 1024..=64 * 1024).contains(&of(&small)), "{}", of(&small));
         assert!(of(&largest) > of(&small) && of(&system) != of(&small));
         SocketOptions { send_buffer: 16 * 1024 }.apply(&system);

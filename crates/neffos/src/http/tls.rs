@@ -22,8 +22,8 @@ use crate::time_limit;
 
 /// As [`serve_app`](crate::serve_app), over TLS.
 ///
-/// A client has the server's `handshake_timeout` (10 s) for the TLS handshake, and as long again for its request. Pages that
-/// the listener serves are of the origin `https://…`: their websockets are let in without being listed.
+/// A client has the server's `handshake_timeout` (10 s) for the TLS handshake, and the same time again for its request.
+/// Pages that this listener serves have an `https://…` origin; their websockets are allowed without being listed.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ use crate::time_limit;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops accepting, as soon as the runtime comes to it; connections go on.
+/// Dropping the future stops accepting as soon as the runtime runs its task. Existing connections stay open.
 ///
 /// # Examples
 ///
@@ -67,8 +67,10 @@ where
     .await
 }
 
-/// As [`answer`], after the TLS handshake. A client that has sent too many handshakes does not get that one, since it is the most
-/// expensive part. A client whose TLS fails, or that sends no request, counts as one whose handshake failed.
+/// As [`answer`], after the TLS handshake.
+///
+/// - A client that has sent too many handshakes is closed before its TLS handshake, the most expensive part.
+/// - A client whose TLS fails, or that sends no request, counts as a failed handshake.
 async fn answer_over_tls<A, B>(
     stream: TcpStream,
     caller: Caller,
@@ -89,7 +91,7 @@ where
         Err(err) => {
             tracing::debug!(%err, "no TLS");
             let refusal = match err.kind() {
-                // The budget has counted it. It says nothing of the client.
+                // The budget has counted it. It is not the client's fault.
                 io::ErrorKind::OutOfMemory => return None,
                 io::ErrorKind::TimedOut => RefusalReason::TlsTimeout,
                 _ => RefusalReason::TlsFailure,
@@ -123,11 +125,11 @@ async fn handshake(
     }
 }
 
-/// Marks requests as ones that came over TLS.
+/// Marks requests that arrived over TLS.
 #[derive(Debug, Clone)]
 struct Secure<A> {
     app: A,
-    /// Whether any request has come.
+    /// Whether any request arrived.
     has_asked: Arc<AtomicBool>,
 }
 
@@ -163,7 +165,7 @@ mod tests {
         Server::builder().namespace("default", Events::new()).failed_handshake_rate(rate).build().unwrap()
     }
 
-    /// A client at `address` that sends `bytes`; the number of bytes that it gets.
+    /// Lets a client at `address` send `bytes`, and returns how many bytes it receives.
     async fn visit(server: &Server, address: &str, bytes: &[u8]) -> usize {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -176,7 +178,7 @@ mod tests {
         let answering = tokio::spawn(async move { answering.await.is_none() });
         client.write_all(bytes).await.unwrap();
         let mut got = Vec::new();
-        // A reset is as good as an end.
+        // A reset counts as an end.
         client.read_to_end(&mut got).await.ok();
         assert!(answering.await.unwrap());
         got.len()

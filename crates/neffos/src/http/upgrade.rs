@@ -1,4 +1,4 @@
-//! The upgrade itself: a request that may become a websocket gets a place, an id, its socket and a task.
+//! The upgrade: a handshake request gets a place, an id, its socket and a task.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -33,11 +33,12 @@ use crate::time_limit;
 use crate::websocket::AcceptedOffer;
 
 impl Server {
-    /// Answers one request of an HTTP server made with hyper: a websocket handshake is accepted, and the connection lives
-    /// on a task of its own from then on; anything else gets a status and a text that says what was wrong.
+    /// Answers one request of a hyper server. A websocket handshake is accepted, and its connection runs on a separate
+    /// task. Any other request receives a status and a text with the reason.
     ///
-    /// The client's address is known if the request's extensions contain a [`SocketAddr`] (or axum's `ConnectInfo`). Without
-    /// it, and without [`address_header`](crate::ServerBuilder::address_header), no limit per address holds.
+    /// The client's address is known if the request's extensions hold a [`SocketAddr`] (or axum's `ConnectInfo`).
+    /// Without it, and without [`address_header`](crate::ServerBuilder::address_header), limits for each address have
+    /// no effect.
     ///
     /// # Panics
     ///
@@ -62,20 +63,24 @@ impl Server {
         }
     }
 
-    /// Whether [`allow_host`](crate::ServerBuilder::allow_host) lists the `Host` of a request; true when it lists none. For
-    /// routes of the application beside the websocket, which a page with a rebound name could read.
+    /// Returns whether [`allow_host`](crate::ServerBuilder::allow_host) lists the `Host` of a request. It returns true
+    /// if no host is listed.
+    ///
+    /// It is meant for other routes of the application, which a page with a rebound name could read.
     pub fn allows_host(&self, request: &Parts) -> bool {
         handshake::is_host_listed(request, &self.gate().settings)
     }
 
-    /// Drives a connection whose websocket handshake was made elsewhere, over any stream, to its end. `request` is what
-    /// the handshake was; it is not looked at for what a handshake needs, and does not count for the rates of handshakes.
+    /// Drives a connection, over any stream, whose websocket handshake was made elsewhere, until the connection ends.
     ///
-    /// The stream is polled under a lock, by any task that sends something to this client. So its methods must not block, and must not
-    /// call this library. If one fails, panics or breaks its contract, this connection ends, and no other notices.
+    /// `request` is the request of the handshake. It is not checked, and does not count for the rates of handshakes.
     ///
-    /// The connection has its place as soon as this is called. The future borrows nothing: spawned as it is, it takes less
-    /// memory than within an `async` block, which keeps room for the arguments as well.
+    /// The stream is polled under a lock, by any task that sends a message to this client. So its methods must not
+    /// block, and must not call this library. If one fails, panics or breaks its contract, this connection ends; no
+    /// other connection is affected.
+    ///
+    /// The connection takes its place when this method is called. The future borrows nothing. Spawn it directly: inside
+    /// an `async` block it takes more memory, because the block also stores the arguments.
     ///
     /// # Errors
     ///
@@ -87,8 +92,9 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cuts the connection, and nobody is told: let it end.
-    // No `async fn`: its arguments would have a place of their own in every connection's task.
+    /// Dropping the future cuts the connection without a close frame and without the handlers of its end. Let it run to
+    /// its end.
+    // Not an `async fn`: every connection's task would also store the arguments.
     pub fn attach<S>(
         &self,
         stream: S,
@@ -182,31 +188,31 @@ impl Server {
     }
 }
 
-/// A client that was let in.
+/// An admitted client.
 struct Guest {
     request: Arc<Parts>,
     identity: Identity,
     admission: Admission,
 }
 
-/// A client that was let in and waits for its socket.
+/// An admitted client that waits for its socket.
 pub(super) struct PendingUpgrade {
     server: Server,
     guest: Guest,
     on_upgrade: OnUpgrade,
-    /// The stream was accepted by a listener of ours, which has set it up.
+    /// Whether a listener of this crate accepted the stream, and so has set its options.
     is_ours: bool,
 }
 
 impl PendingUpgrade {
-    /// Waits for the socket, and gives it to a task that holds nothing of the handshake.
+    /// Waits for the socket, and passes it to a new task that holds nothing of the handshake.
     async fn settle(self) {
         if let Some(connection) = self.complete().await {
             tokio::spawn(connection);
         }
     }
 
-    /// Waits for the socket; what drives the connection comes back, unless it is lost.
+    /// Waits for the socket. Returns the future that drives the connection, unless the socket is lost.
     pub(super) async fn complete(self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let Self { server, guest, on_upgrade, is_ours } = self;
         let patience = server.gate().settings.handshake_timeout;
@@ -230,8 +236,8 @@ impl PendingUpgrade {
     }
 }
 
-/// Goes with a request when whoever reads it from its stream also takes the arrival that it leads to: that spares a task
-/// which does no more than wait for the stream.
+/// An extension of a request from a listener that also takes over the upgraded stream. It saves a task that would only
+/// wait for the stream.
 #[derive(Default)]
 pub(super) struct Handover {
     arrival: Mutex<Option<PendingUpgrade>>,
@@ -239,18 +245,18 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Notes that a request has come on the stream.
+    /// Records that a request arrived on the stream.
     pub(super) fn begin(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
     }
 
-    /// Whether any request has come on the stream.
+    /// Returns whether any request arrived on the stream.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Resolves when an arrival has waited for its stream for so long; never when that is zero. To be polled behind whatever
-    /// may bring one.
+    /// Resolves when an upgrade has waited for its stream for this long, or never if `patience` is zero. Poll it after
+    /// the future that may add an upgrade.
     pub(super) async fn overdue(&self, patience: Duration) {
         poll_fn(|_cx| if self.is_waiting() { Poll::Ready(()) } else { Poll::Pending }).await;
         time_limit::elapsed(patience).await;
@@ -283,7 +289,7 @@ fn parts_of<B>(request: &mut Request<B>) -> Parts {
     parts
 }
 
-/// The TCP stream under hyper or axum, and what was read from it beyond the handshake.
+/// Returns the TCP stream under hyper or axum, and the bytes read beyond the handshake.
 fn tcp_of(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
     let upgraded = match upgraded.downcast::<TokioIo<PacedStream<TcpStream>>>() {
         Ok(parts) => return Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
@@ -298,7 +304,7 @@ fn tcp_of(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
     }
 }
 
-/// Any other stream, without what HTTP has put around it where that is known.
+/// Returns any other stream, without the wrappers of HTTP that are known here.
 fn stream_of(upgraded: Upgraded) -> (Socket, Bytes) {
     #[cfg(feature = "tls")]
     let upgraded = match upgraded.downcast::<TokioIo<PacedStream<Secured>>>() {
@@ -320,7 +326,7 @@ fn address_of(request: &Parts) -> Option<SocketAddr> {
     request.extensions.get().copied()
 }
 
-/// What a function of the application returns, unless it panics.
+/// Calls a function of the application. A panic becomes an error.
 fn of_application<T>(function: impl FnOnce() -> T) -> Result<T, UpgradeError> {
     catch_unwind(AssertUnwindSafe(function)).map_err(|_panic| UpgradeError::new(Reason::Panic))
 }
@@ -330,9 +336,9 @@ fn reconnect_tries(headers: &HeaderMap) -> i64 {
     tries.unwrap_or(0)
 }
 
-/// How long a handshake may take that is in flight when the server begins to end.
+/// The time limit for a handshake that is in progress when the server begins to end.
 pub(super) const SHUT_GRACE: Duration = Duration::from_secs(1);
-/// How clients say that they come back, and at which try.
+/// The header with the number of reconnect attempts.
 pub(super) const RECONNECT_TRIES: HeaderName = HeaderName::from_static("x-websocket-reconnect");
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Headers that browsers can only send as URL parameters: `?X-Websocket-Header-X-Language=fr` sets `X-Language: fr`. Pure.
 //!
-//! Any page can make a browser send any URL. So a parameter sets only what the settings list, and never adds to a header that
-//! the request already has.
+//! Any page can make a browser send any URL. So a parameter sets only headers that the settings list, and never adds to
+//! a header that the request already has.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use super::upgrade::RECONNECT_TRIES;
 
-/// Takes the headers out of the URL's parameters: those in `allowed`, and the number of a reconnect.
+/// Sets headers from the URL's parameters: those in `allowed`, and the number of reconnect attempts.
 pub(super) fn apply(request: &mut Parts, allowed: &[HeaderName]) {
     let Some(query) = request.uri.query() else { return };
     let mut found = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! One client's HTTP on a listener: its clock, and its turn among the connections that are closed when there is no room.
+//! The HTTP of one client on a listener: its time limits, and its place among the idle connections.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::lock::lock;
 pub(super) struct Visit {
     pace: Mutex<Pace>,
     idle: Arc<Idle>,
-    /// The number under which it is among the idle ones; zero: it is not.
+    /// The key of this client among the idle connections; zero if it is not idle.
     turn: AtomicU64,
     is_evicted: AtomicBool,
     waker: AtomicWaker,
@@ -36,14 +36,14 @@ impl Visit {
         }
     }
 
-    /// Bytes have come, or the stream has ended.
+    /// Records received bytes, or the end of the stream.
     pub(super) fn received(&self) {
         if self.pace().received(Instant::now()) {
             self.idle.remove(self);
         }
     }
 
-    /// The head of a request is complete.
+    /// Records a complete head of a request.
     pub(super) fn asked(&self) {
         self.pace().asked(Instant::now());
         self.idle.remove(self);
@@ -55,7 +55,7 @@ impl Visit {
         }
     }
 
-    /// The socket has taken bytes, or does not.
+    /// Records whether the socket accepted bytes.
     pub(super) fn wrote(&self, has_taken: bool) {
         match has_taken {
             true => self.pace().flowing(Instant::now()),
@@ -67,13 +67,13 @@ impl Visit {
         self.pace().is_answering()
     }
 
-    /// The client sends nothing more.
+    /// Records that the client sends nothing more.
     pub(super) fn half_closed(&self) {
         self.pace().half_closed(Instant::now());
     }
 
-    /// Resolves when the client is given up: a deadline has passed, or its place is needed. To be polled behind the connection,
-    /// which changes the deadline.
+    /// Resolves when the client must be closed: a deadline has passed, or its place is needed. Poll it after the
+    /// connection, which changes the deadline.
     pub(super) async fn is_over(&self, limits: &PaceLimits) {
         let timer = sleep_until(Instant::now());
         tokio::pin!(timer);
@@ -91,20 +91,20 @@ impl Visit {
         .await;
     }
 
-    /// Counts a client that was given up because it took too long. The end of a connection without a request is not counted, and
-    /// those whose place was needed are counted already.
+    /// Counts a client that was closed because it took too long. The end of an idle connection does not count. Evicted
+    /// clients are counted already.
     pub(super) fn count_end(&self, refusals: &RefusalCounts) {
         if !self.is_evicted.load(Ordering::Acquire) && !self.pace().is_at_rest() {
             refusals.add(RefusalReason::Timeout);
         }
     }
 
-    /// Lives as long as an answer: then the connection is without a request.
+    /// Returns a guard for an answer. When it is dropped, the connection is idle.
     pub(super) fn answering(self: &Arc<Self>) -> Answering {
         Answering(self.clone())
     }
 
-    /// Lives as long as the HTTP: then the connection is no longer among those without a request.
+    /// Returns a guard for the HTTP. When it is dropped, the connection is removed from the idle ones.
     pub(super) fn present(self: &Arc<Self>) -> Present {
         Present(self.clone())
     }
@@ -141,7 +141,7 @@ impl Drop for Present {
     }
 }
 
-/// Connections without a request, in the order in which they became so.
+/// Idle connections, in the order in which they became idle.
 #[derive(Default)]
 pub(super) struct Idle {
     queue: Mutex<BTreeMap<u64, Arc<Visit>>>,
@@ -162,7 +162,7 @@ impl Idle {
         }
     }
 
-    /// Closes the connection that has been idle for longest; false when there is none that has been so for `rest`.
+    /// Closes the connection that has been idle longest. Returns false if none has been idle for `rest`.
     pub(super) fn evict(&self, rest: Duration) -> bool {
         let longest = self.pop_longest(rest);
         longest.is_some_and(|visit| {

@@ -1,7 +1,7 @@
-//! For who writes an [`Exchange`]: every promise about several servers, as one function.
+//! The conformance suite for implementations of [`Exchange`], as one function.
 //!
-//! - `mod.rs`: [`conformance`], all promises.
-//! - `stand.rs`: servers that share an exchange, and clients that write down what they hear.
+//! - `mod.rs`: [`conformance`], which runs all tests.
+//! - `stand.rs`: servers that share an exchange, and clients that record their messages.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what cannot go on has failed")]
 
 mod stand;
@@ -16,12 +16,12 @@ use crate::server::Exclude;
 use crate::websocket::{CloseCode, CloseFrame};
 use stand::{Ear, Stand, texts};
 
-/// Holds servers that share an exchange up against every promise that is made about them: each call of `exchange` returns
-/// what one more server is given. All talk over real sockets, on 127.0.0.1.
+/// Tests servers that share an exchange. Each call of `exchange` returns the exchange of one more server. Servers and
+/// clients use real sockets, on 127.0.0.1.
 ///
 /// # Panics
 ///
-/// When a promise is broken: the text says which.
+/// When a test fails. The text names the test.
 pub async fn conformance<E: Exchange>(exchange: impl Fn() -> E) {
     everyone_gets_a_broadcast_once_wherever_they_are(&exchange).await;
     the_sender_is_left_out_and_nobody_else(&exchange).await;
@@ -54,7 +54,7 @@ async fn everyone_gets_a_broadcast_once_wherever_they_are<E: Exchange>(exchange:
 
 async fn the_sender_is_left_out_and_nobody_else<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
-    // The same id on another server is somebody else.
+    // The same id on another server is another connection.
     let mut ears = stand.ears(&["ada", "ada", "bob"]).await;
     ears[0].say_to_others("to others");
     for ear in &mut ears[1..] {
@@ -100,7 +100,7 @@ async fn an_id_is_reached_wherever_it_is<E: Exchange>(exchange: &impl Fn() -> E)
     assert_eq!(ears[1].next().await, "not a pattern");
     stand.silent(&mut ears).await;
 
-    // Ids that some broker would have to call alike.
+    // Ids that a broker may have to map to the same channel name.
     let mut alike = stand.ears(&["a.b", "a b", "a_b"]).await;
     for id in ["a.b", "a b", "a_b"] {
         stand.servers[1].broadcast(stand::message(format!("only to {id}")).to(id));

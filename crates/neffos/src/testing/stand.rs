@@ -1,4 +1,4 @@
-//! Servers that share an exchange, and clients that write down what they hear.
+//! Servers that share an exchange, and clients that record their messages.
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) struct Stand {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// A client that writes down what it hears.
+/// A client that records its messages.
 pub(super) struct Ear {
     pub(super) id: String,
     client: Client,
@@ -33,7 +33,7 @@ pub(super) struct Ear {
     heard: mpsc::Receiver<Message>,
 }
 
-/// What all say to all.
+/// Returns the message for all clients.
 pub(super) fn message(body: impl Into<Bytes>) -> Message {
     Message::new("said", body).in_namespace("default")
 }
@@ -57,7 +57,7 @@ impl Stand {
         stand
     }
 
-    /// A client for each id, spread over the servers.
+    /// Dials one client for each id, on the servers in rotation.
     pub(super) async fn ears(&self, ids: &[&str]) -> Vec<Ear> {
         let mut ears = Vec::new();
         for (nth, id) in ids.iter().enumerate() {
@@ -69,7 +69,7 @@ impl Stand {
     pub(super) async fn ear(&self, server: usize, id: &str) -> Ear {
         let (tell, heard) = mpsc::channel(MOST_HEARD);
         let hear = async |State(tell): State<mpsc::Sender<Message>>, message: Message| {
-            // Nobody may be interested any more.
+            // The test may have dropped the receiver already.
             tell.send(message).await.ok();
         };
         let answers = id.to_owned();
@@ -90,7 +90,7 @@ impl Stand {
         Ear { id: id.to_owned(), client, ns, heard }
     }
 
-    /// Nothing more has come than what was read: a last message from each server comes next.
+    /// Checks that no other message arrived: the next ones are a last message from each server.
     pub(super) async fn silent(&self, ears: &mut [Ear]) {
         for (nth, server) in self.servers.iter().enumerate() {
             server.broadcast(message(format!("last {nth}")));
@@ -103,7 +103,7 @@ impl Stand {
         }
     }
 
-    /// Looks again whenever other tasks have run.
+    /// Checks the condition again whenever other tasks have run.
     pub(super) async fn until(&self, mut condition: impl FnMut() -> bool) {
         let waiting = async {
             while !condition() {
@@ -122,7 +122,7 @@ impl Drop for Stand {
 }
 
 impl Ear {
-    /// Says something to all.
+    /// Sends a message to all clients.
     pub(super) fn say(&self, text: &'static str) {
         self.ns.emit("say", text).unwrap();
     }
@@ -155,7 +155,7 @@ impl Ear {
         messages
     }
 
-    /// What has come and was not read.
+    /// Returns the messages that arrived and were not read.
     pub(super) fn heard_so_far(&mut self) -> Vec<Message> {
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }
@@ -182,6 +182,6 @@ async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} took too long"))
 }
 
-/// How much a client may hear before the test reads it.
+/// How many messages a client may receive before the test reads them.
 const MOST_HEARD: usize = 8192;
 const PATIENCE: Duration = Duration::from_secs(20);
