@@ -1,4 +1,4 @@
-//! One broadcast: whom it is for, and its frames in the forms that its receivers take.
+//! One broadcast: its audience, and its frames in the forms that receivers need.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use super::counters::Tally;
 use crate::lock::lock;
 use crate::websocket::Packing;
 
-/// Whom a broadcast is for.
+/// The receivers of a broadcast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Audience {
     pub(crate) namespace: SmolStr,
@@ -19,7 +19,7 @@ pub(crate) struct Audience {
     pub(crate) except: Except,
 }
 
-/// Who is left out.
+/// The connections that a broadcast leaves out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Except {
     Nobody,
@@ -27,14 +27,14 @@ pub(crate) enum Except {
     Id(SmolStr),
 }
 
-/// One broadcast: frames that arrive together, and who gets them.
+/// One broadcast: frames that arrive together, and their audience.
 #[derive(Debug)]
 pub(crate) struct Cast {
     pub(crate) audience: Audience,
     pub(crate) chunk: Chunk,
-    /// The copy of one member alone: it asked, so its copy carries its token.
+    /// The copy for one member only: the member that asked, whose copy carries its token.
     pub(crate) private: Option<(u64, Chunk)>,
-    /// What `chunk` is when it is compressed; none where that gains nothing.
+    /// The compressed forms of `chunk`. `None` where compression saves nothing.
     packed: Mutex<Vec<(Packing, Option<Chunk>)>>,
 }
 
@@ -43,7 +43,7 @@ impl Cast {
         Self { audience, chunk, private, packed: Mutex::default() }
     }
 
-    /// The compressed form, which the first shard that needs it makes for all.
+    /// Returns the compressed form. The first shard that needs it makes it for all shards.
     fn packed(&self, packing: Packing) -> Option<Chunk> {
         let mut packed = lock(&self.packed);
         if let Some((_, chunk)) = packed.iter().find(|(made, _)| *made == packing) {
@@ -55,18 +55,18 @@ impl Cast {
     }
 }
 
-/// A run of broadcasts with one audience, joined, in each form that was asked for.
+/// Joined broadcasts with one audience, in each form that was needed so far.
 #[derive(Debug)]
 pub(super) struct Forms<R> {
     run: R,
     plain: Chunk,
     packed: Vec<(Packing, Chunk)>,
-    /// The copy of one member alone.
+    /// The copy for one member only.
     private: Option<(u64, Chunk)>,
 }
 
 impl<R: AsRef<[Arc<Cast>]>> Forms<R> {
-    /// None when the run is empty.
+    /// Returns `None` if the run is empty.
     pub(super) fn of(run: R) -> Option<Self> {
         let casts = run.as_ref();
         let private = casts.first()?.private.clone();
@@ -77,7 +77,7 @@ impl<R: AsRef<[Arc<Cast>]>> Forms<R> {
         Some(Self { run, plain, packed: Vec::new(), private })
     }
 
-    /// Offers each member what it takes; those to write to are added to `touched`.
+    /// Returns a function that offers each member its form, and adds the members to write to to `touched`.
     pub(super) fn offering<M: Member>(&mut self, touched: &mut Vec<Arc<M>>, tally: &mut Tally) -> impl FnMut(&Arc<M>) {
         |member| {
             if member.offer(self.of_member(&**member), tally) {
@@ -86,7 +86,7 @@ impl<R: AsRef<[Arc<Cast>]>> Forms<R> {
         }
     }
 
-    /// What `member` gets.
+    /// Returns the form for `member`.
     fn of_member(&mut self, member: &impl Member) -> &Chunk {
         let is_asker = self.private.as_ref().is_some_and(|(key, _)| *key == member.key());
         match member.packing() {
@@ -97,7 +97,7 @@ impl<R: AsRef<[Arc<Cast>]>> Forms<R> {
         }
     }
 
-    /// Only one member is asked for here, and once.
+    /// Returns the compressed private copy. Only one member needs it, and only once.
     fn packed_private(&mut self, packing: Packing) -> &Chunk {
         self.private.as_mut().map_or(&self.plain, |(_, own)| {
             *own = own.packed(packing).unwrap_or_else(|| own.clone());

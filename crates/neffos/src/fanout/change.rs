@@ -15,14 +15,14 @@ pub(super) type Places = Vec<(Arc<str>, Vec<Arc<str>>)>;
 pub(super) struct IndexUpdate<M> {
     pub(super) member: Arc<M>,
     pub(super) kind: IndexUpdateKind,
-    /// Queued for the member in the same step: no later broadcast overtakes the reply or is missed.
+    /// The reply, queued for the member in the same step. So no later broadcast overtakes it, and none is missed.
     pub(super) reply: Option<Bytes>,
 }
 
 #[derive(Debug)]
 pub(super) enum IndexUpdateKind {
     Connect(Arc<str>),
-    /// The namespace, and all rooms of it that the member has joined.
+    /// The namespace, and all rooms in it that the member has joined.
     Disconnect(Arc<str>, Vec<Arc<str>>),
     Join(Arc<str>, Arc<str>),
     Leave(Arc<str>, Arc<str>),
@@ -30,12 +30,12 @@ pub(super) enum IndexUpdateKind {
     Remove(Places),
 }
 
-/// What a change has done.
+/// The effects of a change.
 #[derive(Debug)]
 pub(super) struct Applied<M> {
-    /// A reply was queued, which is to be written.
+    /// The member whose reply was queued, and must be written.
     pub(super) write_to: Option<Arc<M>>,
-    /// A connection was removed.
+    /// Whether a connection was removed.
     pub(super) removed: bool,
 }
 
@@ -62,7 +62,7 @@ impl<M: Member> IndexUpdate<M> {
 }
 
 impl<M> IndexUpdate<M> {
-    /// Whether the receivers of a broadcast to `audience` may differ before and after this change.
+    /// Returns whether a broadcast to `audience` may have different receivers before and after this change.
     pub(super) fn affects(&self, audience: &Audience) -> bool {
         let is = |namespace: &str| audience.namespace == *namespace;
         match &self.kind {

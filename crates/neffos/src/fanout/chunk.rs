@@ -8,11 +8,11 @@ use bytes::Bytes;
 use crate::budget::{Budget, Charge, Pressure};
 use crate::websocket::{Packing, pack};
 
-/// One or more whole frames in one piece of memory. Cloning counts one reference and copies nothing: two words.
+/// One or more whole frames in one allocation. A clone increments one reference count and copies two words.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
     frames: Arc<Frames>,
-    /// Which of the frames: a chunk may be cut.
+    /// The first frame of the chunk in `frames`, since a chunk may be a part of them.
     first: u32,
     count: u32,
 }
@@ -20,19 +20,19 @@ pub(crate) struct Chunk {
 #[derive(Debug)]
 struct Frames {
     bytes: Bytes,
-    /// Where each frame ends; empty for a single one.
+    /// The end of each frame; empty for a single frame.
     ends: Box<[usize]>,
-    /// Counts these bytes once, however many outboxes they are in.
+    /// Charges these bytes once, in however many outboxes they are.
     charge: Charge,
 }
 
 impl Chunk {
-    /// A chunk of one frame, which counts nowhere: control frames, whose number is bounded.
+    /// Creates a chunk of one frame without a budget. It is for control frames, whose number is bounded.
     pub(crate) fn single(frame: Bytes) -> Self {
         Self::of(Frames::new(frame, Box::default(), None), 1)
     }
 
-    /// A chunk of one frame, which counts in `budget` as long as it lives.
+    /// Creates a chunk of one frame that is charged to `budget` as long as it lives.
     pub(crate) fn charged(frame: Bytes, budget: &Arc<Budget>) -> Self {
         Self::of(Frames::new(frame, Box::default(), Some(budget)), 1)
     }
@@ -41,7 +41,7 @@ impl Chunk {
         Self { frames: Arc::new(frames), first: 0, count }
     }
 
-    /// A chunk of all frames of `chunks`, in order.
+    /// Joins all frames of `chunks`, in order.
     pub(crate) fn joined<'a>(chunks: impl Iterator<Item = &'a Self> + Clone) -> Self {
         Self::joined_in(chunks.clone().find_map(Self::budget), chunks)
     }
@@ -54,12 +54,12 @@ impl Chunk {
             ends.extend((1..=chunk.count()).map(|nth| start + chunk.end_of(nth)));
             bytes.extend_from_slice(chunk.bytes());
         }
-        // Each frame is two bytes at least, and no chunk comes near 8 GiB.
+        // Each frame has at least two bytes, and no chunk comes near 8 GiB.
         let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
         Self::of(Frames::new(bytes.into(), ends.into(), budget), count)
     }
 
-    /// The same frames in separate memory, if other frames take most of the memory that they are in.
+    /// Copies the frames, if other frames take most of their allocation.
     pub(crate) fn compact(self) -> Self {
         match self.len() < self.frames.bytes.len() / 2 {
             true => Self::joined(std::iter::once(&self)),
@@ -67,27 +67,27 @@ impl Chunk {
         }
     }
 
-    /// Where it counts.
+    /// Returns the budget that the chunk is charged to.
     pub(crate) fn budget(&self) -> Option<&Arc<Budget>> {
         self.frames.charge.budget()
     }
 
-    /// Whether more is in use there than may be.
+    /// Returns whether the budget is exceeded.
     pub(crate) fn is_over_budget(&self) -> bool {
         self.budget().is_some_and(|budget| budget.is_over())
     }
 
-    /// Whether nearly as much is in use there as may be.
+    /// Returns whether the budget is nearly used up.
     pub(crate) fn is_memory_short(&self) -> bool {
         self.budget().is_some_and(|budget| budget.pressure() != Pressure::Calm)
     }
 
-    /// How many bytes would be free without this copy of it: its share of the memory that it keeps alive.
+    /// Returns how many bytes this copy accounts for: its share of the memory that it keeps alive.
     pub(crate) fn share(&self) -> usize {
         self.frames.size() / Arc::strong_count(&self.frames)
     }
 
-    /// The same with each frame compressed that gains by it; none when none does.
+    /// Compresses each frame that becomes smaller. Returns `None` if no frame does.
     pub(crate) fn packed(&self, packing: Packing) -> Option<Self> {
         let plain = |nth| self.slice(self.end_of(nth - 1)..self.end_of(nth));
         let packed: Vec<_> = (1..=self.count()).map(|nth| pack(&plain(nth), packing)).collect();
@@ -105,7 +105,7 @@ impl Chunk {
         &self.frames.bytes[self.range()]
     }
 
-    /// Some of its bytes, to keep.
+    /// Returns a part of the bytes.
     pub(crate) fn slice(&self, range: Range<usize>) -> Bytes {
         self.frames.bytes.slice(self.range()).slice(range)
     }
@@ -114,12 +114,12 @@ impl Chunk {
         self.range().len()
     }
 
-    /// How many frames it holds.
+    /// Returns the number of frames.
     pub(crate) fn count(&self) -> usize {
         to_usize(self.count)
     }
 
-    /// How many of its first frames lie whole within `bytes` bytes.
+    /// Returns how many of the first frames lie completely within `bytes` bytes.
     pub(crate) fn frames_within(&self, bytes: usize) -> usize {
         let Range { start, end } = self.range();
         if end - start <= bytes {
@@ -130,24 +130,24 @@ impl Chunk {
         ends.map_or(0, |ends| ends.partition_point(|end| end - start <= bytes))
     }
 
-    /// Its first `count` frames.
+    /// Returns the first `count` frames.
     pub(crate) fn front(&self, count: usize) -> Self {
         let count = self.count - self.without(count);
         Self { count, ..self.clone() }
     }
 
-    /// What is left without its first `count` frames.
+    /// Returns the frames after the first `count`.
     pub(crate) fn without_front(&self, count: usize) -> Self {
         let count = self.without(count);
         Self { first: self.first + (self.count - count), count, ..self.clone() }
     }
 
-    /// How many frames there are without `count` of them.
+    /// Returns the number of frames without `count` of them.
     fn without(&self, count: usize) -> u32 {
         self.count - u32::try_from(count).map_or(self.count, |count| count.min(self.count))
     }
 
-    /// Where the `nth` frame ends within this chunk, counted from one; zero frames end at zero.
+    /// Returns the end of the `nth` frame in this chunk, counted from one. For zero it is zero.
     fn end_of(&self, nth: usize) -> usize {
         self.frames.end_of(to_usize(self.first) + nth) - self.range().start
     }
@@ -180,7 +180,7 @@ fn size(bytes: &Bytes, ends: &[usize]) -> usize {
     bytes.len() + size_of_val(ends) + OVERHEAD
 }
 
-/// About how many bytes a chunk takes besides its frames, with the broadcast that it belongs to.
+/// The approximate memory of a chunk without its frames, with the broadcast that it belongs to.
 const OVERHEAD: usize = 256;
 
 fn to_usize(count: u32) -> usize {

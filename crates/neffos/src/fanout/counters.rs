@@ -1,8 +1,8 @@
-//! What became of every message that was to be delivered to a connection.
+//! Counters of delivered and dropped messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of the messages for all connections of a server, since it started.
+/// Counters of the messages to and from all connections of a server since its start.
 ///
 /// A message to 1,000 connections counts 1,000 times. Control frames (pings, pongs, closes) do not count.
 ///
@@ -26,48 +26,48 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Messages taken into an outbox.
+    /// Messages added to an outbox.
     pub fn queued(&self) -> u64 {
         self.queued
     }
 
-    /// Messages handed to the kernel, whole.
+    /// Messages passed completely to the kernel.
     pub fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// Messages that were to be delivered and were not, for any reason.
+    /// Messages dropped for any reason.
     pub fn dropped(&self) -> u64 {
         self.dropped_full + self.dropped_closed + self.dropped_memory
     }
 
-    /// Dropped because the connection's outbox was full.
+    /// Messages dropped because the connection's outbox was full.
     pub fn dropped_full(&self) -> u64 {
         self.dropped_full
     }
 
-    /// Dropped because the server's memory budget was used up and the connection's socket was full.
+    /// Messages dropped because the server's memory budget was used up while the connection's socket was full.
     pub fn dropped_memory(&self) -> u64 {
         self.dropped_memory
     }
 
-    /// Messages that arrived from connections, before anything was decided about them.
+    /// Messages received from connections, before they are handled.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Bytes of those messages, after decompression and without frame headers.
+    /// Bytes of the received messages, after decompression and without frame headers.
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes
     }
 
-    /// Dropped because the connection was closing, or broke before they were written.
+    /// Messages dropped because the connection was closing, or broke before they were written.
     pub fn dropped_closed(&self) -> u64 {
         self.dropped_closed
     }
 }
 
-/// Counts of one batch, kept apart from the shared ones until it is done.
+/// The counts of one batch, which are added to the shared ones at its end.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) queued: usize,
@@ -78,20 +78,20 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// How many messages were dropped since the connection could take no more.
+    /// Returns how many messages were dropped because the connection could take no more.
     pub(crate) fn missed(&self) -> usize {
         self.dropped_full + self.dropped_memory
     }
 }
 
-/// What arrived with one read.
+/// The messages and bytes of one read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Received {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
 }
 
-/// The shared counts.
+/// The shared counters.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     queued: AtomicU64,

@@ -1,4 +1,4 @@
-//! The task that applies what is pending for a shard. It runs while something is, and no longer.
+//! The task that applies the pending entries of a shard. It runs only while there are any.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use super::shard::Shard;
 pub(super) struct Dispatcher<M: Member> {
     shard: Arc<Shard<M>>,
     runtime: Option<Id>,
-    /// The members to write to, and how many of them are written to.
+    /// The members to write to, and the number of those already written to.
     due: Vec<Arc<M>>,
     written: usize,
     is_done: bool,
 }
 
 impl<M: Member> Dispatcher<M> {
-    /// Starts a dispatcher, which the shard has noted as running. It runs on the runtime of the latest connection. Without a
-    /// runtime, or when all have shut down, the work is done before this returns.
+    /// Starts a dispatcher on the runtime of the latest connection; the shard has marked it as running. Without a
+    /// running runtime, the work is done before this function returns.
     pub(super) fn start(shard: Arc<Shard<M>>) {
         let runtime = shard.runtimes().latest();
         let id = runtime.as_ref().map(tokio::runtime::Handle::id);
@@ -49,7 +49,8 @@ impl<M: Member> Dispatcher<M> {
         }
     }
 
-    /// Other tasks of this worker get their turn between some members and the next, also when there is none to write to.
+    /// Writes to all due members. It yields to other tasks of this worker after each group, and also if there is no
+    /// member.
     async fn write_to_all(&mut self) {
         loop {
             let end = self.due.len().min(self.written + MEMBERS_PER_TURN);
@@ -65,7 +66,7 @@ impl<M: Member> Dispatcher<M> {
     }
 }
 
-/// A runtime that shuts down drops its tasks, or refuses new ones: another runtime takes over.
+/// A runtime that shuts down drops its tasks or refuses new ones. Another runtime takes over then.
 impl<M: Member> Drop for Dispatcher<M> {
     fn drop(&mut self) {
         if self.is_done || std::thread::panicking() {
@@ -79,5 +80,5 @@ impl<M: Member> Drop for Dispatcher<M> {
     }
 }
 
-/// How many members are written to before other tasks get their turn.
+/// How many members are written to before the task yields.
 const MEMBERS_PER_TURN: usize = 64;

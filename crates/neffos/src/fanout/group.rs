@@ -1,4 +1,4 @@
-//! Members in one place: walked like an array, found and removed by key in constant time.
+//! The members of a namespace or room: an array to walk over, with lookup by key in constant time.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -10,18 +10,18 @@ use super::Member;
 
 pub(super) type Group<M> = IndexSet<ByKey<M>, BuildHasherDefault<KeyHasher>>;
 
-/// A member, told from others by its key.
+/// A member, compared and hashed by its key.
 #[derive(Debug)]
 pub(super) struct ByKey<M>(pub(super) Arc<M>);
 
-/// Gives memory back after a crowd has gone.
+/// Frees memory when a group has become much smaller.
 pub(super) fn release<M: Member>(group: &mut Group<M>) {
     if group.capacity() > 64 && group.len() * 4 < group.capacity() {
         group.shrink_to(group.len() * 2);
     }
 }
 
-/// Gives memory back after a crowd of groups has gone.
+/// Frees memory when the map of groups has become much smaller.
 pub(super) fn release_map<M>(groups: &mut HashMap<Arc<str>, Group<M>>) {
     if groups.capacity() > 64 && groups.len() * 4 < groups.capacity() {
         groups.shrink_to(groups.len() * 2);
@@ -48,7 +48,7 @@ impl<M: Member> Equivalent<ByKey<M>> for u64 {
     }
 }
 
-/// Keys are our own counter, which no peer chooses: one multiplication spreads them.
+/// Hashes keys by one multiplication. Keys come from a counter of this process, so no peer can choose them.
 #[derive(Debug, Default)]
 pub(super) struct KeyHasher(u64);
 

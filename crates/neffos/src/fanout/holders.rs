@@ -1,4 +1,4 @@
-//! Every member of a shard, found by its id. Several may share one; nearly always it is one.
+//! All members of a shard, found by id. Several members may share an id, but nearly always there is one.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
@@ -12,23 +12,23 @@ use super::group::{ByKey, Group, release};
 #[derive(Debug)]
 pub(super) struct Everybody<M>(IndexSet<Holders<M>>);
 
-/// Which of the ids, and which of its holders.
+/// A position: the index of an id, and of a member with that id.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct At {
     id: usize,
     holder: usize,
 }
 
-/// Those who share an id; never nobody.
+/// The members that share an id, at least one.
 #[derive(Debug)]
 enum Holders<M> {
     One(Arc<M>),
-    /// Two at least.
+    /// At least two members.
     Many(Box<Group<M>>),
 }
 
 impl<M: Member> Everybody<M> {
-    /// Returns how many have its id now.
+    /// Adds a member, and returns how many members have its id now.
     pub(super) fn insert(&mut self, member: &Arc<M>) -> usize {
         let others = self.0.swap_take(&**member.id());
         let holders = others.map_or_else(|| Holders::One(member.clone()), |others| others.with(member));
@@ -37,7 +37,7 @@ impl<M: Member> Everybody<M> {
         count
     }
 
-    /// Returns how many still have its id; none when it was not there.
+    /// Removes a member, and returns how many members have its id now, or `None` if it was not there.
     pub(super) fn remove(&mut self, member: &M) -> Option<usize> {
         let holders = self.0.swap_take(&**member.id())?;
         let before = holders.len();
@@ -46,7 +46,7 @@ impl<M: Member> Everybody<M> {
         if let Some(rest) = rest {
             self.0.insert(rest);
         } else if self.0.capacity() > 64 && self.0.len() * 4 < self.0.capacity() {
-            // Gives memory back after a crowd has gone.
+            // Frees memory after many members have left.
             self.0.shrink_to(self.0.len() * 2);
         }
         (after < before).then_some(after)
@@ -60,7 +60,7 @@ impl<M: Member> Everybody<M> {
         }
     }
 
-    /// How many have this id.
+    /// Returns how many members have this id.
     pub(super) fn count(&self, id: &str) -> usize {
         self.0.get(id).map_or(0, Holders::len)
     }
@@ -69,8 +69,8 @@ impl<M: Member> Everybody<M> {
         self.0.get(id).into_iter().flat_map(Holders::iter)
     }
 
-    /// Up to `count` members at `place`, which moves behind them; none behind the last. A member that is added or removed meanwhile
-    /// may be passed over.
+    /// Returns up to `count` members from `place` on, and moves `place` behind them. Returns `None` at the end. A
+    /// member that is added or removed meanwhile may be skipped.
     pub(super) fn some(&self, place: &mut At, count: usize) -> Option<Vec<Arc<M>>> {
         let mut found = Vec::with_capacity(count);
         while let Some(holders) = self.0.get_index(place.id).filter(|_| found.len() < count) {
@@ -84,7 +84,7 @@ impl<M: Member> Everybody<M> {
         (!found.is_empty()).then_some(found)
     }
 
-    /// All, in no order.
+    /// Returns all members, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<M>> {
         self.0.iter().flat_map(Holders::iter)
     }
@@ -106,7 +106,7 @@ impl<M: Member> Holders<M> {
         Self::Many(group)
     }
 
-    /// None when nobody is left.
+    /// Returns `None` if no member remains.
     fn without(self, key: u64) -> Option<Self> {
         match self {
             Self::One(only) => (only.key() != key).then_some(Self::One(only)),

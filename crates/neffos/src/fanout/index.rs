@@ -1,5 +1,5 @@
-//! Who is where: namespace and room to members. A broadcast to ten members of a room costs ten, however many there are.
-//! Pure.
+//! The index from namespaces and rooms to members. A broadcast to ten members of a room costs ten steps, regardless of
+//! all other connections. Pure.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub(crate) struct Index<M> {
     rooms: RoomMemory,
 }
 
-/// What the rooms of all namespaces take beside what counts for the connections that are in them.
+/// The memory of the rooms of all namespaces, without the part that is charged to the connections in them.
 #[derive(Debug, Default)]
 struct RoomMemory {
     bytes: usize,
@@ -31,7 +31,7 @@ struct Namespace<M> {
 }
 
 impl<M: Member> Index<M> {
-    /// An index that counts in `budget`, if there is one, and notifies `watch` which places have members.
+    /// Creates an index that charges its rooms to `budget`, and notifies `watch` which places have members.
     pub(crate) fn new(budget: Option<&Arc<Budget>>, watch: Option<Arc<dyn Watch>>) -> Self {
         let charge = budget.map(|budget| budget.charge(0)).unwrap_or_default();
         let rooms = RoomMemory { bytes: 0, charge };
@@ -44,7 +44,7 @@ impl<M: Member> Index<M> {
         }
     }
 
-    /// Forgets `member`, which has left its namespaces; false when it was not known.
+    /// Removes `member`, which has left its namespaces. Returns false if it was not there.
     pub(crate) fn remove(&mut self, member: &M) -> bool {
         let left = self.everybody.remove(member);
         if left == Some(0) {
@@ -53,25 +53,25 @@ impl<M: Member> Index<M> {
         left.is_some()
     }
 
-    /// Up to `count` members at `at`, which moves behind them; none behind the last.
+    /// Returns up to `count` members from `at` on, and moves `at` behind them. Returns `None` at the end.
     pub(crate) fn some(&self, at: &mut At, count: usize) -> Option<Vec<Arc<M>>> {
         self.everybody.some(at, count)
     }
 
     pub(crate) fn connect(&mut self, member: &Arc<M>, name: &Arc<str>) {
-        // A connection that has gone meanwhile is in no place any more, and must not come back.
+        // A connection that has been removed must not be added again by a late change.
         if !self.everybody.contains(&**member) {
             return;
         }
         let namespace = self.namespaces.entry(name.clone()).or_default();
-        // None is without members.
+        // Namespaces without members are removed.
         if namespace.members.is_empty() {
             came(self.watch.as_ref(), &Place::Namespace(name));
         }
         namespace.members.insert(ByKey(member.clone()));
     }
 
-    /// Takes `key` out of the namespace `name` and of `rooms`, which are all that it joined there.
+    /// Removes `key` from the namespace `name` and from `rooms`, which are all rooms that it joined there.
     pub(crate) fn disconnect(&mut self, key: u64, name: &str, rooms: &[Arc<str>]) {
         for room in rooms {
             self.leave(key, name, room);
@@ -92,7 +92,7 @@ impl<M: Member> Index<M> {
         if namespace.members.contains(&member.key()) {
             let before = namespace.room_bytes();
             let group = namespace.rooms.entry(room.clone()).or_default();
-            // None is without members.
+            // Rooms without members are removed.
             let is_new = group.is_empty();
             if is_new {
                 came(self.watch.as_ref(), &Place::Room(name, room));
@@ -118,7 +118,7 @@ impl<M: Member> Index<M> {
         }
     }
 
-    /// Calls `f` for everyone whom `audience` selects.
+    /// Calls `f` for every member that `audience` selects.
     pub(crate) fn for_each_member<'a>(&'a self, audience: &Audience, mut f: impl FnMut(&'a Arc<M>)) {
         let Some(group) = self.group(&audience.namespace, audience.room.as_deref()) else { return };
         match (&audience.id, &audience.except) {
@@ -133,7 +133,7 @@ impl<M: Member> Index<M> {
         }
     }
 
-    /// The same for those of them who have these places in their namespace or room, whatever id they have.
+    /// Calls `f` for the selected members at these positions of their namespace or room, with any id.
     pub(super) fn for_some_members<'a>(
         &'a self,
         audience: &Audience,
@@ -150,7 +150,7 @@ impl<M: Member> Index<M> {
         }
     }
 
-    /// At most how many `audience` selects, without looking at each.
+    /// Returns an upper bound on the members that `audience` selects, without a look at each.
     pub(crate) fn size_hint(&self, audience: &Audience) -> usize {
         match &audience.id {
             Some(id) => self.everybody.count(id),
@@ -180,14 +180,15 @@ impl<M: Member> Index<M> {
 }
 
 impl<M> Namespace<M> {
-    /// About how many bytes its rooms take: the table of them, and their groups. Names and members count for the connections.
+    /// Returns the approximate memory of the rooms: their table and their groups. Names and members are charged to the
+    /// connections.
     fn room_bytes(&self) -> usize {
         self.rooms.capacity() * size_of::<(Arc<str>, Group<M>)>() / 7 * 8 + self.rooms.len() * GROUP_BYTES
     }
 }
 
 impl RoomMemory {
-    /// Notes that a namespace whose rooms took `before` bytes takes `after` now.
+    /// Records that the rooms of a namespace took `before` bytes, and take `after` now.
     fn change(&mut self, before: usize, after: usize) {
         self.bytes = (self.bytes + after).saturating_sub(before);
         self.charge.set_about(if self.bytes < UNCOUNTED_BYTES { 0 } else { self.bytes });
@@ -231,7 +232,7 @@ impl Except {
     }
 }
 
-/// About how much a group takes beside its members.
+/// The approximate memory of a group without its members.
 const GROUP_BYTES: usize = 96;
-/// So much memory of rooms does not count: few rooms change no shared number.
+/// Less memory of rooms than this is not charged, so that few rooms change no shared counter.
 const UNCOUNTED_BYTES: usize = 16 * 1024;

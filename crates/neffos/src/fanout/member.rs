@@ -1,4 +1,4 @@
-//! [`Member`]: one connection, as the engine sees it.
+//! [`Member`]: one connection, from the engine's point of view.
 
 use std::sync::Arc;
 
@@ -8,23 +8,23 @@ use super::chunk::Chunk;
 use super::counters::Tally;
 use crate::websocket::Packing;
 
-/// One connection, as the engine sees it.
+/// One connection, from the engine's point of view.
 pub(crate) trait Member: Send + Sync + 'static {
-    /// Unique in this process.
+    /// Returns the key, which is unique in this process.
     fn key(&self) -> u64;
 
-    /// The public id, which several members may share.
+    /// Returns the public id, which several members may share.
     fn id(&self) -> &Arc<str>;
 
-    /// How messages to it are compressed, if they are.
+    /// Returns how messages to this member are compressed, if they are.
     fn packing(&self) -> Option<Packing>;
 
-    /// Takes `chunk` into the outbox, or drops it, and counts which. Never waits. True: [`Member::write`] is due.
+    /// Adds `chunk` to the outbox or drops it, and counts which. Never waits. Returns true if [`Member::write`] is due.
     fn offer(&self, chunk: &Chunk, tally: &mut Tally) -> bool;
 
-    /// Queues a reply, for which room is reserved. Never waits. True: [`Member::write`] is due.
+    /// Queues a reply, for which space is reserved. Never waits. Returns true if [`Member::write`] is due.
     fn offer_reply(&self, frame: Bytes) -> bool;
 
-    /// Writes what the socket takes without waiting, and counts what has gone.
+    /// Writes as much as the socket accepts without waiting, and counts the delivered messages.
     fn write(&self, tally: &mut Tally);
 }

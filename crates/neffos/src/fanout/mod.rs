@@ -1,15 +1,15 @@
 //! The broadcast engine: selects the receivers of a message, and delivers it to many sockets with few writes.
 //!
-//! It knows members, their outboxes and the index of memberships. It knows no handlers, no protocol and no sockets: a
-//! [`Member`] is anything that takes a chunk of bytes.
+//! It knows members, their outboxes and the index of memberships. It knows neither handlers nor the protocol nor
+//! sockets: a [`Member`] is any type that accepts chunks of bytes.
 //!
-//! - `mod.rs`: [`Fanout`], the engine's face: all shards, and the order across them.
-//! - `shard.rs`: one part of the connections; `pending.rs`: its broadcasts and membership changes that are not applied yet;
-//!   `change.rs`: one such change; `walk.rs`: applies a batch of broadcasts in short steps.
+//! - `mod.rs`: [`Fanout`], the interface of the engine: all shards, and the order across them.
+//! - `shard.rs`: one part of the connections; `pending.rs`: its queued broadcasts and membership changes; `change.rs`:
+//!   one such change; `walk.rs`: applies a batch of broadcasts in short steps.
 //! - `dispatch.rs`: the task that applies them; `runtimes.rs`: the runtimes that can run it.
 //! - `index.rs`: namespace and room to members, in groups (`group.rs`); `holders.rs`: ids to members.
 //! - `member.rs`: [`Member`], one connection.
-//! - `cast.rs`: one broadcast, in the forms that its receivers take.
+//! - `cast.rs`: one broadcast, in the forms that receivers need.
 //! - `chunk.rs`: encoded frames, shared by all their receivers.
 //! - `outbox.rs`: the bounded queue of outgoing frames of one connection; `queue.rs`: its storage.
 //! - `counters.rs`: the outcome of every message; `watch.rs`: the observer of places that get or lose members.
@@ -57,7 +57,7 @@ use crate::lock::lock;
 /// All connections of one server.
 pub(crate) struct Fanout<M> {
     shards: Box<[Arc<Shard<M>>]>,
-    /// Held while a broadcast is handed to all shards, so that no two shards see two broadcasts in different order.
+    /// Locked while a broadcast is passed to all shards, so that all shards see all broadcasts in one order.
     sequencer: Option<Mutex<()>>,
     totals: Arc<Totals>,
     runtimes: Arc<Runtimes>,
@@ -68,7 +68,7 @@ impl<M: Member> Fanout<M> {
         Self::counted(shards, ordered, None, None)
     }
 
-    /// An engine that counts its rooms in `budget`, and notifies `watch` which places have members.
+    /// Creates an engine that charges its rooms to `budget`, and notifies `watch` which places have members.
     pub(crate) fn counted(
         shards: NonZeroUsize,
         ordered: bool,
@@ -89,7 +89,7 @@ impl<M: Member> Fanout<M> {
         }
     }
 
-    /// Runs `work` as a task of the current runtime, or of one that drives connections.
+    /// Spawns `work` on the current runtime, or on one that drives connections.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtimes.latest()) {
             runtime.spawn(work);
@@ -102,17 +102,18 @@ impl<M: Member> Fanout<M> {
         self.shard(member.key()).insert(member);
     }
 
-    /// Removes a connection, which is in `memberships`. Doing it again does nothing.
+    /// Removes a connection, which has `memberships`. A second call does nothing.
     pub(crate) fn remove(&self, member: &Arc<M>, memberships: Places) {
         self.change(member, IndexUpdateKind::Remove(memberships), None);
     }
 
-    /// Adds `member` to `namespace`, then queues `reply` for it: no later broadcast overtakes the reply or is missed.
+    /// Adds `member` to `namespace`, then queues `reply` for it. So no later broadcast overtakes the reply, and none is
+    /// missed.
     pub(crate) fn connect(&self, member: &Arc<M>, namespace: &Arc<str>, reply: Option<Bytes>) {
         self.change(member, IndexUpdateKind::Connect(namespace.clone()), reply);
     }
 
-    /// Removes `member` from `namespace` and from `rooms`, which are all that it joined there.
+    /// Removes `member` from `namespace` and from `rooms`, which are all rooms that it joined there.
     pub(crate) fn disconnect(&self, member: &Arc<M>, namespace: &Arc<str>, rooms: Vec<Arc<str>>) {
         self.change(member, IndexUpdateKind::Disconnect(namespace.clone(), rooms), None);
     }
@@ -127,19 +128,19 @@ impl<M: Member> Fanout<M> {
         self.change(member, IndexUpdateKind::Leave(namespace.clone(), room.clone()), None);
     }
 
-    /// Resolves once every change of `member` that was made before is in effect: earlier broadcasts are in its outbox or
-    /// dropped, and queries see the change. That is at once unless broadcasts are pending; it waits for no socket.
+    /// Resolves when every earlier change of `member` has taken effect. Earlier broadcasts are then in its outbox or
+    /// dropped, and queries see the change. It resolves at once unless broadcasts are pending, and waits for no socket.
     pub(crate) fn settled(&self, member: &M) -> impl Future<Output = ()> + Send + use<M> {
         let pending = self.shard(member.key()).settled();
         async move {
             if let Some(settled) = pending {
-                // An error means that the engine is gone, and with it the change.
+                // An error means that the engine is gone, and the change with it.
                 settled.await.ok();
             }
         }
     }
 
-    /// Hands `cast` to all shards and returns. Waits for no socket.
+    /// Passes `cast` to all shards and returns. Waits for no socket.
     pub(crate) fn broadcast(&self, cast: &Arc<Cast>) {
         let turn = self.sequencer.as_ref().map(lock);
         let mut touched = Vec::new();
@@ -152,7 +153,7 @@ impl<M: Member> Fanout<M> {
         self.totals.add(&tally);
     }
 
-    /// Those whom `audience` selects at this moment.
+    /// Returns the members that `audience` selects now.
     pub(crate) fn members(&self, audience: &Audience) -> Vec<Arc<M>> {
         let mut found = Vec::new();
         for shard in &self.shards {
@@ -161,7 +162,7 @@ impl<M: Member> Fanout<M> {
         found
     }
 
-    /// Every connection at this moment.
+    /// Returns all connections.
     pub(crate) fn all(&self) -> Vec<Arc<M>> {
         let mut found = Vec::with_capacity(self.len());
         for shard in &self.shards {
@@ -170,7 +171,8 @@ impl<M: Member> Fanout<M> {
         found
     }
 
-    /// Some connections at `cursor`, which moves behind them; none behind the last. Locks a shard for these few.
+    /// Returns some connections from `cursor` on, and moves `cursor` behind them. Returns `None` at the end. Locks a
+    /// shard only for these.
     pub(crate) fn some(&self, cursor: &mut Cursor) -> Option<Vec<Arc<M>>> {
         while let Some(shard) = self.shards.get(cursor.shard) {
             let found = shard.lock().index.some(&mut cursor.at, MEMBERS_PER_STEP);
@@ -182,12 +184,12 @@ impl<M: Member> Fanout<M> {
         None
     }
 
-    /// The connections with this id.
+    /// Returns the connections with this id.
     pub(crate) fn with_id(&self, id: &str) -> Vec<Arc<M>> {
         self.shards.iter().flat_map(|shard| shard.lock().index.with_id(id)).collect()
     }
 
-    /// How many are in `namespace`, and in `room` of it when one is given.
+    /// Returns the number of connections in `namespace`, or in its room `room`.
     pub(crate) fn count(&self, namespace: &str, room: Option<&str>) -> usize {
         self.shards.iter().map(|shard| shard.lock().index.count(namespace, room)).sum()
     }
@@ -211,7 +213,7 @@ impl<M: Member> Fanout<M> {
     }
 }
 
-/// Where a walk over all connections is.
+/// The position of a walk over all connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cursor {
     shard: usize,
@@ -224,7 +226,7 @@ impl<M> std::fmt::Debug for Fanout<M> {
     }
 }
 
-/// How many connections one step of a walk takes.
+/// How many connections one step of a walk returns.
 const MEMBERS_PER_STEP: usize = 64;
 
 #[cfg(test)]

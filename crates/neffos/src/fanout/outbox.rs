@@ -1,4 +1,4 @@
-//! What one connection still has to be sent: a bounded queue of chunks, and the rule for when it is full. Pure.
+//! The queue of outgoing chunks of one connection: bounded, with a policy for when it is full. Pure.
 
 use std::io::IoSlice;
 
@@ -8,22 +8,22 @@ use super::chunk::Chunk;
 use super::counters::Tally;
 use super::queue::{Class, FrameQueue, QueuedFrame};
 
-/// What happens to a broadcast for a connection whose outbox is full.
+/// The policy for a broadcast to a connection whose outbox is full.
 ///
-/// Replies and control frames have room of their own beyond the bound; a connection that fills even that is closed.
+/// Replies and control frames have reserved space beyond the limit. A connection that fills even that is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
     /// The new message is dropped for this connection.
     #[default]
     DropNewest,
-    /// The oldest messages that are not yet being written make room.
+    /// The oldest messages are dropped to make room, except one that is being written.
     DropOldest,
     /// The connection is closed with 1013.
     Disconnect,
 }
 
-/// The bounds of an outbox.
+/// The limits of an outbox.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutboxLimits {
     pub(crate) messages: usize,
@@ -32,7 +32,7 @@ pub(crate) struct OutboxLimits {
 }
 
 impl OutboxLimits {
-    /// The bounds with what is reserved for replies on top: half as much again.
+    /// Returns the limits including the space reserved for replies: half as much again.
     pub(crate) fn for_replies(&self) -> Self {
         Self {
             messages: self.messages.saturating_add((self.messages / 2).max(RESERVED_MESSAGES)),
@@ -42,39 +42,39 @@ impl OutboxLimits {
     }
 }
 
-/// What became of an offer.
+/// The result of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offer {
-    /// Taken (or dropped and counted); a flush is due.
+    /// Queued (or dropped and counted). The caller must flush.
     Flush,
-    /// Taken (or dropped and counted); somebody else will flush, or there is nothing to.
+    /// Queued (or dropped and counted). Another caller will flush, or there is nothing to flush.
     Rest,
-    /// There is no room even where room is reserved, or the policy says so: close the connection.
+    /// Even the reserved space is full, or the policy is to disconnect: close the connection.
     Overflow,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: FrameQueue,
-    /// How much of the first chunk is written.
+    /// How many bytes of the first chunk are written.
     written: usize,
     bytes: usize,
     messages: usize,
     controls: u32,
-    /// A flush is promised: by whoever queued first.
+    /// The caller that queued first will flush.
     scheduled: bool,
-    /// The socket is full: the connection's own task waits for it.
+    /// The socket is full. The connection's task waits for it.
     blocked: bool,
-    /// Nothing more is taken.
+    /// No further message is accepted.
     closed: bool,
-    /// The queue has been dropped: the connection is closed because its peer does not read.
+    /// The queue was dropped, because the connection is closed for not reading.
     cut: bool,
 }
 
 impl Outbox {
-    /// Takes a broadcast. When it does not fit, `write` first writes what the socket accepts: the overflow policy decides only
-    /// about what neither the outbox nor the socket has room for. So a receiver whose socket accepts everything misses nothing,
-    /// however much is broadcast at once.
+    /// Queues a broadcast. If it does not fit, `write` first writes as much as the socket accepts. So the overflow
+    /// policy applies only when both the outbox and the socket are full. A receiver whose socket accepts everything
+    /// misses nothing, however much is broadcast.
     pub(crate) fn offer(
         &mut self,
         chunk: &Chunk,
@@ -124,7 +124,7 @@ impl Outbox {
         self.due_since(before, offer)
     }
 
-    /// Writes what is queued; true when the socket accepted all of it and may accept more.
+    /// Writes the queue. Returns true if the socket accepted all of it and may accept more.
     fn writes_all(&mut self, tally: &mut Tally, write: &mut impl FnMut(&mut Self, &mut Tally)) -> bool {
         if !(self.blocked || self.closed) {
             write(self, tally);
@@ -132,12 +132,13 @@ impl Outbox {
         self.queue.is_empty() && !(self.blocked || self.closed)
     }
 
-    /// What the connection's own task must know of.
+    /// Returns the state that the connection's task must be notified about.
     fn condition(&self) -> (bool, bool) {
         (self.blocked, self.closed)
     }
 
-    /// `offer`, with a flush due when the socket became full or broke since `before`: the flush notifies the connection's task.
+    /// Returns `offer`, with a flush due if the socket became full or broke since `before`. The flush notifies the
+    /// connection's task.
     fn due_since(&self, before: (bool, bool), offer: Offer) -> Offer {
         match offer {
             Offer::Rest if self.condition() != before => Offer::Flush,
@@ -174,8 +175,8 @@ impl Outbox {
         }
     }
 
-    /// Takes one message for this connection alone, whole or not at all: replies with [`OutboxLimits::for_replies`]. When it does
-    /// not fit, `write` first writes what the socket accepts.
+    /// Queues one message for this connection only, completely or not at all; for replies with
+    /// [`OutboxLimits::for_replies`]. If it does not fit, `write` first writes as much as the socket accepts.
     pub(crate) fn offer_single(
         &mut self,
         message: Chunk,
@@ -200,7 +201,7 @@ impl Outbox {
         self.due_since(before, offer)
     }
 
-    /// Takes a ping or a pong. Whoever offers them bounds their number.
+    /// Queues a ping or a pong. The caller limits their number.
     pub(crate) fn offer_control(&mut self, frame: Bytes) -> Offer {
         match self.closed {
             true => Offer::Rest,
@@ -208,14 +209,14 @@ impl Outbox {
         }
     }
 
-    /// Takes `frame` as the last one.
+    /// Queues `frame` as the last frame.
     pub(crate) fn close(&mut self, frame: Bytes) -> Offer {
         let offer = self.offer_control(frame);
         self.closed = true;
         offer
     }
 
-    /// Gives up what is queued but for a frame that is being written, and takes `frame` as the last one.
+    /// Drops the queue, except a frame that is being written, and queues `frame` as the last frame.
     pub(crate) fn cut(&mut self, frame: Bytes, tally: &mut Tally) {
         if self.closed {
             return;
@@ -227,7 +228,7 @@ impl Outbox {
         *self = Self { blocked, ..Self::default() };
         if let Some(QueuedFrame { chunk, class }) = front {
             let whole = chunk.frames_within(written);
-            // The memory of other frames is given back at once.
+            // This frees the memory of other frames at once.
             let kept = chunk.front((whole + 1).min(chunk.count())).compact();
             tally.dropped_closed += chunk.count() - kept.count();
             self.bytes = kept.len() - written.min(kept.len());
@@ -240,8 +241,8 @@ impl Outbox {
         self.cut = true;
     }
 
-    /// As [`Outbox::cut`], for memory: also gives up a frame that is being written, unless little of it is left. True: then the
-    /// stream is of no more use.
+    /// As [`Outbox::cut`], to free memory: also drops a frame that is being written, unless little of it is left.
+    /// Returns true if it dropped one, since the stream is then broken.
     pub(crate) fn shed(&mut self, frame: Bytes, tally: &mut Tally) -> bool {
         if self.cut {
             return false;
@@ -257,12 +258,13 @@ impl Outbox {
         false
     }
 
-    /// How many bytes would be free without this outbox. One whose socket takes bytes counts as empty: it soon is.
+    /// Returns how many bytes would be free without this outbox. It is zero while the socket accepts bytes, since the
+    /// outbox is empty soon.
     pub(crate) fn held(&self) -> usize {
         if self.blocked && !self.cut { self.queue.held() } else { 0 }
     }
 
-    /// Gives up what is queued, and takes nothing more.
+    /// Drops the queue, and accepts no further message.
     pub(crate) fn abandon(&mut self, tally: &mut Tally) {
         let written = self.written;
         let front = self.queue.front().filter(|item| item.class != Class::Control);
@@ -274,12 +276,12 @@ impl Outbox {
         *self = Self { closed: true, ..Self::default() };
     }
 
-    /// What is to be written, when that is in one piece.
+    /// Returns the bytes to write, if they are in one piece.
     pub(crate) fn only(&self) -> Option<&[u8]> {
         self.queue.only().map(|item| &item.chunk.bytes()[self.written..])
     }
 
-    /// Lays the first chunks into `slices`; returns how many.
+    /// Puts the first chunks into `slices`, and returns how many.
     pub(crate) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         for (slice, item) in slices.iter_mut().zip(self.queue.iter()) {
@@ -290,7 +292,7 @@ impl Outbox {
         filled
     }
 
-    /// Notes that the socket took `bytes` bytes.
+    /// Records that the socket accepted `bytes` bytes.
     pub(crate) fn advance(&mut self, mut bytes: usize, tally: &mut Tally) {
         self.bytes -= bytes;
         while let Some(front) = self.queue.front() {
@@ -312,7 +314,7 @@ impl Outbox {
         }
     }
 
-    /// Starts a flush: whoever queues from now on promises the next one.
+    /// Starts a flush. The next caller that queues a frame must flush again.
     pub(crate) fn begin_flush(&mut self) {
         self.scheduled = false;
     }
@@ -329,7 +331,7 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Whether it takes messages, none wait, and nobody is about to write.
+    /// Returns whether the outbox accepts messages, is empty, and no flush is due.
     pub(crate) fn is_idle(&self) -> bool {
         self.is_empty() && !(self.closed || self.blocked || self.scheduled)
     }
@@ -338,27 +340,27 @@ impl Outbox {
         self.closed
     }
 
-    /// Whether what was queued has been given up for the last frame.
+    /// Returns whether the queue was dropped before the last frame.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// Whether the last frame has gone.
+    /// Returns whether the last frame was written.
     pub(crate) fn has_ended(&self) -> bool {
         self.closed && self.queue.is_empty()
     }
 
-    /// How many bytes wait.
+    /// Returns the number of queued bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes
     }
 
-    /// What is to be written next.
+    /// Returns the next bytes to write.
     pub(crate) fn front(&self) -> Option<Bytes> {
         self.queue.front().map(|item| item.chunk.slice(self.written..item.chunk.len()))
     }
 
-    /// How many control frames wait.
+    /// Returns the number of queued control frames.
     pub(crate) fn controls(&self) -> usize {
         usize::try_from(self.controls).unwrap_or(usize::MAX)
     }
@@ -377,13 +379,14 @@ impl Outbox {
         Offer::Flush
     }
 
-    /// Whether one more message of `bytes` bytes fits.
+    /// Returns whether one more message of `bytes` bytes fits.
     fn has_room(&self, bytes: usize, limits: &OutboxLimits) -> bool {
         let fits = self.messages < limits.messages && bytes <= limits.bytes.saturating_sub(self.bytes);
         fits || self.queue.is_empty()
     }
 
-    /// How many frames of `chunk` fit. One always does when nothing is queued: a message may be larger than the limit.
+    /// Returns how many frames of `chunk` fit. If the queue is empty, at least one does: a message may be larger than
+    /// the limit.
     fn fitting(&self, chunk: &Chunk, limits: &OutboxLimits) -> usize {
         let by_count = limits.messages.saturating_sub(self.messages);
         let free = limits.bytes.saturating_sub(self.bytes);
@@ -394,7 +397,7 @@ impl Outbox {
         fitting.max(usize::from(self.queue.is_empty()))
     }
 
-    /// Drops the oldest broadcasts that are not being written until `chunk` fits.
+    /// Drops the oldest broadcasts until `chunk` fits, except one that is being written.
     fn make_room(&mut self, chunk: &Chunk, limits: &OutboxLimits, tally: &mut Tally) {
         let mut at = usize::from(self.written > 0);
         while self.fitting(chunk, limits) < chunk.count() {
@@ -415,9 +418,9 @@ impl Outbox {
     }
 }
 
-/// How much of a frame may be left to write when the memory is needed.
+/// The most bytes of a started frame that are still written when memory is needed.
 const LONGEST_REST: usize = 4096;
-/// What is reserved for replies at least, beyond the bound.
+/// The minimum space reserved for replies, beyond the limit.
 const RESERVED_MESSAGES: usize = 64;
 const RESERVED_BYTES: usize = 64 * 1024;
 
@@ -586,7 +589,7 @@ mod tests {
         };
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally, stuck);
-        // The flush that is due tells the connection's task to wait for the socket.
+        // The flush that is due notifies the connection's task, which waits for the socket.
         assert_eq!(outbox.offer(&chunk(&["dd"]), &LIMITS, &mut tally, fills_up), Offer::Flush);
         assert_eq!(outbox.offer(&chunk(&["dd"]), &LIMITS, &mut tally, fills_up), Offer::Rest);
         assert_eq!(tally, Tally { queued: 3, dropped_full: 2, ..Tally::default() });

@@ -1,6 +1,6 @@
-//! The broadcasts and membership changes of one shard that are not applied yet, in the order of the calls. Pure.
+//! The queued broadcasts and membership changes of one shard, in the order of the calls. Pure.
 //!
-//! They are taken out in batches. A batch is bounded in messages and in bytes, so that applying it is a short piece of work.
+//! They are applied in batches, which are bounded in messages and bytes, so that each takes a short time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) struct Pending<M> {
     casts: usize,
     bytes: usize,
     changes: usize,
-    /// A dispatcher runs, or is about to.
+    /// Whether a dispatcher runs or is starting.
     pub(super) dispatching: bool,
     last_cast: Option<Instant>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Pending<M> {
 enum PendingEntry<M> {
     Cast(Arc<Cast>),
     IndexUpdate(IndexUpdate<M>),
-    /// Notified once every change before it is applied.
+    /// Notified when every earlier change is applied.
     Settled(oneshot::Sender<()>),
 }
 
@@ -55,7 +55,7 @@ impl<M> Pending<M> {
         self.entries.push_back(PendingEntry::IndexUpdate(change));
     }
 
-    /// Resolves once every change that is queued now is applied. None: there is no such change.
+    /// Resolves when every queued change is applied. Returns `None` if there is none.
     pub(super) fn settled(&mut self) -> Option<oneshot::Receiver<()>> {
         if self.changes == 0 {
             return None;
@@ -65,22 +65,22 @@ impl<M> Pending<M> {
         Some(receiver)
     }
 
-    /// Whether the dispatcher does not keep up. When memory is short, one batch may be pending.
+    /// Returns whether the dispatcher is too slow. When memory is short, only one batch may be pending.
     pub(super) fn is_over_limit(&self, is_memory_short: bool) -> bool {
         let most = if is_memory_short { MAX_BATCH_BYTES } else { MAX_PENDING_BYTES };
         self.casts > MAX_PENDING || self.bytes > most
     }
 
-    /// Notes a broadcast at `now`; true when the last one was so recent that the two belong to a burst.
+    /// Records a broadcast at `now`. Returns true if the previous one was so recent that both belong to a burst.
     pub(super) fn note_cast(&mut self, now: Instant) -> bool {
         let last = self.last_cast.replace(now);
         last.is_some_and(|last| now.duration_since(last) < BURST_GAP)
     }
 
-    /// Takes out the next batch. None when nothing is pending.
+    /// Removes and returns the next batch, or `None` if nothing is pending.
     ///
-    /// A change is taken past broadcasts of the same batch whose receivers it does not affect, and ends the batch before one
-    /// whose receivers it does.
+    /// A change may overtake broadcasts of the same batch whose receivers it does not affect. It ends the batch if it
+    /// affects the receivers of one.
     pub(super) fn next_batch(&mut self) -> Option<Batch<M>> {
         let mut batch = Batch { changes: Vec::new(), settled: Vec::new(), casts: Vec::new(), bytes: 0 };
         while self.entries.front().is_some_and(|next| batch.takes(next)) {
@@ -102,7 +102,7 @@ impl<M> Pending<M> {
         batch.is_some().then_some(batch)
     }
 
-    /// Gives back the memory that a burst took.
+    /// Frees the memory of a burst.
     pub(super) fn shrink(&mut self) {
         self.entries.shrink_to(MAX_BATCH);
     }
@@ -135,10 +135,11 @@ impl<M> Batch<M> {
 
 /// Broadcasts closer together than this are a burst.
 const BURST_GAP: Duration = Duration::from_micros(200);
-/// How many broadcasts, and how many changes, one batch takes at most.
+/// The most broadcasts, and the most changes, in one batch.
 const MAX_BATCH: usize = 256;
-/// How many bytes of broadcasts one batch takes at most, unless the first alone is larger.
+/// The most bytes of broadcasts in one batch, unless the first broadcast is larger.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
-/// How many broadcasts, and how many bytes of them, a shard queues before callers of `broadcast` help the dispatcher.
+/// The most broadcasts, and the most bytes of them, that a shard queues before callers of `broadcast` help the
+/// dispatcher.
 const MAX_PENDING: usize = 65_536;
 const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;

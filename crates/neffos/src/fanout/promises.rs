@@ -1,4 +1,4 @@
-//! The engine's promises under load: random broadcasts and membership changes, compared with a model.
+//! Tests of the engine under load: random broadcasts and membership changes, compared with a model.
 
 use proptest::prelude::*;
 use tokio::task::yield_now;
@@ -7,20 +7,20 @@ use super::tests::{Probe, to};
 use super::*;
 use crate::budget::Budget;
 
-/// The namespace has these rooms.
+/// The number of rooms in the namespace.
 const ROOMS: usize = 3;
-/// Of these connections the first never changes its membership.
+/// The number of connections. The first never changes its membership.
 const MEMBERS: usize = 6;
 
 #[derive(Debug, Clone)]
 enum Act {
-    /// To the namespace, or to a room of it: so many messages, of so many bytes each.
+    /// Broadcasts `count` messages of `bytes` bytes each to the namespace or to a room.
     Broadcast {
         room: Option<usize>,
         count: usize,
         bytes: usize,
     },
-    /// To the holders of an id.
+    /// Sends to the members with one id.
     Tell {
         member: usize,
     },
@@ -38,11 +38,11 @@ enum Act {
     Disconnect {
         member: usize,
     },
-    /// The connection ends, and another takes its place.
+    /// Ends the connection, and adds another in its place.
     Replace {
         member: usize,
     },
-    /// The dispatchers get so many turns.
+    /// Yields this often to the dispatchers.
     Yield {
         turns: usize,
     },
@@ -152,7 +152,7 @@ impl World {
         self.engine.broadcast(&Arc::new(Cast::new(audience, chunk, None)));
     }
 
-    /// The number of the next broadcast, which those expect who are in its place.
+    /// Returns the number of the next broadcast, and adds it to the expectations of its receivers.
     fn number(&mut self, place: impl Fn(&[usize]) -> bool, is_for: impl Fn(&Probe) -> bool) -> usize {
         let number = self.casts;
         self.casts += 1;
@@ -202,7 +202,7 @@ impl World {
     }
 
     async fn check(self) -> Result<(), TestCaseError> {
-        // The dispatchers end once nothing is pending.
+        // The dispatchers end when nothing is pending.
         for receiver in &self.present {
             self.engine.remove(&receiver.probe, self.memberships(receiver));
             self.engine.settled(&*receiver.probe).await;

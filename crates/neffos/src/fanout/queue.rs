@@ -1,4 +1,4 @@
-//! The chunks that wait in one outbox. The first has a place of its own, so that a lone message takes no storage. Pure.
+//! The chunks in one outbox. The first is stored inline, so that a lone message needs no allocation. Pure.
 
 use std::collections::VecDeque;
 
@@ -7,10 +7,10 @@ use crate::budget::Charge;
 
 #[derive(Debug, Default)]
 pub(super) struct FrameQueue {
-    /// None: the queue is empty.
+    /// `None` if the queue is empty.
     head: Option<QueuedFrame>,
     rest: VecDeque<QueuedFrame>,
-    /// For the storage of the rest, once it is long. Boxed, as most have none.
+    /// The charge for the storage of `rest`, if it is long. Boxed, since most queues have none.
     charge: Option<Box<Charge>>,
 }
 
@@ -23,9 +23,9 @@ pub(super) struct QueuedFrame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Broadcast,
-    /// For this connection alone: never dropped to make room.
+    /// For this connection only: never dropped to make room.
     Single,
-    /// Not a message: counts as none.
+    /// Not a message, so not counted as one.
     Control,
 }
 
@@ -57,7 +57,7 @@ impl FrameQueue {
         }
     }
 
-    /// About how many bytes would be free without this queue.
+    /// Returns the approximate number of bytes that would be free without this queue.
     pub(super) fn held(&self) -> usize {
         let step = self.rest.len() / SAMPLES + 1;
         let shares = self.rest.iter().step_by(step).map(|item| item.chunk.share()).sum::<usize>() * step;
@@ -78,7 +78,7 @@ impl FrameQueue {
         self.head.as_ref()
     }
 
-    /// The first, when it is the last, too.
+    /// Returns the first chunk, if it is the only one.
     pub(super) fn only(&self) -> Option<&QueuedFrame> {
         self.head.as_ref().filter(|_| self.rest.is_empty())
     }
@@ -111,7 +111,7 @@ impl FrameQueue {
     }
 }
 
-/// The storage of so many items is not counted: a short queue costs no more than the item itself.
+/// The storage of this many items is not charged: a short queue costs little beside its items.
 const FREE: usize = 16;
-/// How many items are looked at to estimate what all of them hold.
+/// How many items are sampled to estimate the memory of all.
 const SAMPLES: usize = 64;

@@ -1,4 +1,4 @@
-//! Which runtimes can run a dispatcher: those that drive connections.
+//! The runtimes that can run a dispatcher: those that drive connections.
 
 use std::sync::Mutex;
 
@@ -28,7 +28,7 @@ impl Runtimes {
         known.push(current);
     }
 
-    /// The runtime that was added last.
+    /// Returns the runtime that was added last.
     pub(super) fn latest(&self) -> Option<Handle> {
         lock(&self.0).last().cloned()
     }
@@ -39,5 +39,5 @@ impl Runtimes {
     }
 }
 
-/// A handle keeps the memory of its runtime alive, so the number of handles is bounded.
+/// The number of handles is bounded, because a handle keeps the memory of its runtime alive.
 const MAX_RUNTIMES: usize = 8;

@@ -1,11 +1,11 @@
-//! One part of the connections: its index, and the broadcasts and membership changes that are pending for it.
+//! One part of the connections: its index, and its queued broadcasts and membership changes.
 //!
-//! All of them take effect in one order, that of the calls. They queue in `pending`, and are only ever taken out under the
-//! lock of `state`. So a member receives exactly what was broadcast while it belonged, in the order of the calls.
+//! All of them take effect in the order of the calls. They are queued in `pending`, and removed only under the lock of
+//! `state`. So a member receives exactly the broadcasts of the time while it belonged, in the order of the calls.
 //!
-//! Nothing here does unbounded work for others. A batch is bounded, a large audience is served in steps (`walk.rs`), and the
-//! members of a step are written to before the next step. At low rates a message leaves immediately; under load the batches
-//! grow by themselves.
+//! No call does unbounded work for other connections. Batches are bounded, a large audience is served in steps
+//! (`walk.rs`), and each step writes to its members before the next. At low rates a message leaves immediately; under
+//! load the batches grow.
 
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ use super::walk::{Surroundings, Walk, WalkProgress};
 use crate::lock::lock;
 
 pub(crate) struct Shard<M> {
-    /// Locked after `state`, when both are.
+    /// Locked after `state` if both locks are needed.
     pending: Mutex<Pending<M>>,
     state: Mutex<ShardState<M>>,
     len: AtomicUsize,
@@ -39,7 +39,7 @@ pub(crate) struct ShardState<M> {
     pub(crate) index: Index<M>,
     /// Members to write to.
     touched: Vec<Arc<M>>,
-    /// Broadcasts that are offered to some of their receivers, and come before all that are pending.
+    /// A batch of broadcasts, offered to some of its receivers so far. It comes before all pending entries.
     walk: Option<Walk>,
 }
 
@@ -68,7 +68,7 @@ impl<M: Member> Shard<M> {
 
     // ---- membership changes
 
-    /// Applies `change` immediately when nothing is pending, else queues it behind the broadcasts that were made before.
+    /// Applies `change` immediately if nothing is pending. Otherwise queues it behind the earlier broadcasts.
     pub(super) fn change(self: &Arc<Self>, change: IndexUpdate<M>) {
         let Err(change) = self.change_inline(change) else { return };
         let start = {
@@ -100,15 +100,15 @@ impl<M: Member> Shard<M> {
         applied.write_to
     }
 
-    /// Resolves once every change that is queued now is applied. None: there is no such change.
+    /// Resolves when every queued change is applied. Returns `None` if there is none.
     pub(super) fn settled(&self) -> Option<oneshot::Receiver<()>> {
         lock(&self.pending).settled()
     }
 
     // ---- broadcasts
 
-    /// Offers `cast` immediately when that is cheap and nothing comes before it, else leaves it to the dispatcher. Members to
-    /// write to are added to `touched`.
+    /// Offers `cast` immediately if that is cheap and no entry comes before it. Otherwise queues it for the dispatcher.
+    /// Adds the members to write to to `touched`.
     pub(super) fn cast(self: &Arc<Self>, cast: &Arc<Cast>, touched: &mut Vec<Arc<M>>) {
         if self.cast_inline(cast, touched) {
             return;
@@ -128,8 +128,8 @@ impl<M: Member> Shard<M> {
         }
     }
 
-    /// A lone broadcast to few receivers is cheapest where it is made: no task is woken. In a burst the dispatcher is better,
-    /// since it joins pending broadcasts.
+    /// Offers a lone broadcast to few receivers directly: the caller's task is the cheapest place, since no task is
+    /// woken. In a burst the dispatcher is better, because it joins pending broadcasts.
     fn cast_inline(&self, cast: &Arc<Cast>, touched: &mut Vec<Arc<M>>) -> bool {
         let Ok(state) = self.state.try_lock() else { return false };
         let size = state.index.size_hint(&cast.audience);
@@ -138,7 +138,7 @@ impl<M: Member> Shard<M> {
         }
         let mut pending = lock(&self.pending);
         if pending.dispatching || pending.note_cast(Instant::now()) {
-            // Without receivers there is nothing to dispatch, provided that no change comes before it.
+            // Without receivers there is nothing to dispatch, unless an earlier change is pending.
             return size == 0 && pending.is_empty();
         }
         drop(pending);
@@ -151,7 +151,7 @@ impl<M: Member> Shard<M> {
         true
     }
 
-    /// Does a share of the dispatcher's work, which does not keep up: the callers of `broadcast` are slowed down before the
+    /// Does part of the work of a dispatcher that is too slow. This slows down the callers of `broadcast` before the
     /// process runs out of memory. It waits for no socket.
     fn help(self: &Arc<Self>, is_memory_short: bool) {
         let mut due = Vec::new();
@@ -161,9 +161,10 @@ impl<M: Member> Shard<M> {
         }
     }
 
-    // ---- what the dispatcher does
+    // ---- steps of the dispatcher
 
-    /// Takes one step and adds the members to write to to `due`, which is empty. False when there is nothing left to do.
+    /// Takes one step, and adds the members to write to to `due`, which is empty. Returns false if there is nothing
+    /// left to do.
     pub(super) fn step(&self, due: &mut Vec<Arc<M>>) -> bool {
         let mut state = self.lock();
         if state.walk.is_none() && state.touched.is_empty() {
@@ -186,7 +187,7 @@ impl<M: Member> Shard<M> {
             state.touched.extend(write_to);
         }
         for settled in batch.settled {
-            // The receiver may have given up.
+            // The receiver may be dropped.
             settled.send(()).ok();
         }
         state.walk = Walk::of(&batch.casts);
@@ -198,7 +199,7 @@ impl<M: Member> Shard<M> {
         self.totals.add(&tally);
     }
 
-    /// Ends the dispatcher when there is nothing left to do; false when there is.
+    /// Ends the dispatcher if there is nothing left to do, and returns whether it did.
     pub(super) fn rest(&self) -> bool {
         let state = self.lock();
         let mut pending = lock(&self.pending);
@@ -210,7 +211,7 @@ impl<M: Member> Shard<M> {
         is_done
     }
 
-    /// Takes back members that a dispatcher was to write to, and did not.
+    /// Takes back members that a dispatcher should have written to.
     pub(super) fn give_back(&self, due: impl Iterator<Item = Arc<M>>) {
         self.lock().touched.extend(due);
     }
@@ -222,7 +223,7 @@ impl<M: Member> ShardState<M> {
         self.walk.take_if(|walk| walk.step(&mut around) == WalkProgress::Over);
     }
 
-    /// Whether the members that were offered something so far are to be written to now.
+    /// Returns whether the members with new messages are written to now.
     fn may_write(&self) -> bool {
         self.walk.as_ref().is_none_or(Walk::writes_between_steps)
     }
@@ -234,5 +235,5 @@ impl<M> std::fmt::Debug for Shard<M> {
     }
 }
 
-/// Up to this many members of one shard are written to by the caller.
+/// The caller writes to at most this many members of one shard.
 const MAX_INLINE: usize = 64;

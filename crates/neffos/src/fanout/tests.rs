@@ -1,4 +1,4 @@
-//! The engine's rules, with members that are plain memory.
+//! Tests of the engine, with members in memory.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ pub(super) struct Probe {
     limits: OutboxLimits,
     outbox: Mutex<Outbox>,
     seen: Mutex<Vec<u8>>,
-    /// Calls of the engine, whatever they are for.
+    /// The number of calls from the engine, of any kind.
     calls: AtomicUsize,
 }
 
@@ -40,7 +40,7 @@ impl Probe {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Its socket accepts everything.
+    /// Writes the whole outbox to a socket that accepts everything.
     fn accept(&self, outbox: &mut Outbox, tally: &mut Tally) {
         outbox.begin_flush();
         while let Some(front) = outbox.front() {
@@ -93,7 +93,7 @@ fn engine(shards: usize, ordered: bool) -> (Fanout<Probe>, Arc<str>) {
     (Fanout::new(NonZeroUsize::new(shards).unwrap(), ordered), "ns".into())
 }
 
-/// Removes all, and returns when that is done.
+/// Removes all members, and waits until that is done.
 async fn remove_all(engine: &Fanout<Probe>, everyone: &[Arc<Probe>]) {
     everyone.iter().for_each(|member| engine.remove(member, vec![("ns".into(), Vec::new())]));
     for member in everyone {
@@ -263,7 +263,7 @@ async fn a_broadcast_to_a_room_of_ten_touches_those_ten_however_many_are_connect
     }
 }
 
-/// An engine of one shard with so many members of a namespace.
+/// Creates an engine of one shard, with `size` members in a namespace.
 fn hall(size: u64) -> (Fanout<Probe>, Arc<str>, Vec<Arc<Probe>>) {
     let (engine, ns) = engine(1, false);
     let everyone: Vec<_> = (0..size).map(|key| Probe::new(key, "x")).collect();
@@ -274,7 +274,7 @@ fn hall(size: u64) -> (Fanout<Probe>, Arc<str>, Vec<Arc<Probe>>) {
     (engine, ns, everyone)
 }
 
-/// To how many something has been written.
+/// Returns how many members have received something.
 fn reached(everyone: &[Arc<Probe>]) -> usize {
     everyone.iter().filter(|member| !lock(&member.seen).is_empty()).count()
 }
@@ -284,7 +284,7 @@ async fn of_many_the_first_are_written_to_before_the_others_are_looked_at() {
     let (engine, _, everyone) = hall(300);
     everyone.iter().for_each(|member| member.calls.store(0, Ordering::Relaxed));
     engine.broadcast(&cast(to("ns"), "a"));
-    // The dispatcher has its first turn.
+    // The dispatcher takes its first step.
     yield_now().await;
     let looked_at = everyone.iter().filter(|member| member.calls.load(Ordering::Relaxed) > 0).count();
     assert!(looked_at < everyone.len() && looked_at == reached(&everyone), "{looked_at}");
@@ -301,7 +301,7 @@ async fn who_comes_or_goes_while_a_broadcast_goes_round_changes_nobodys_messages
     let halfway = reached(&everyone);
     assert!(0 < halfway && halfway < everyone.len(), "{halfway}");
 
-    // One that was reached and one that was not: each time the last takes the place of who goes.
+    // A member that was reached and one that was not. Each time the last member takes the place of the leaving one.
     engine.disconnect(&everyone[0], &ns, Vec::new());
     engine.disconnect(&everyone[200], &ns, Vec::new());
     engine.connect(&newcomer, &ns, Some(Bytes::from_static(b"<")));

@@ -1,8 +1,9 @@
-//! A batch of broadcasts on its way through its receivers, in steps that each take a short time.
+//! The walk of a batch of broadcasts through its receivers, in short steps.
 //!
-//! When all broadcasts of the batch have one audience, a step offers all of them to some members. These are written to
-//! before the next step: the memory that a member takes is then still in the processor's cache. Otherwise a step offers one broadcast
-//! after the other, and the members are written to at the end: a member of several audiences gets all of it with one write.
+//! - If all broadcasts of the batch have one audience, a step offers all of them to some members, and these are written
+//!   to before the next step: their memory is then still in the processor's cache.
+//! - Otherwise a step offers one broadcast after the other, and the members are written to at the end: a member of
+//!   several audiences then receives all its messages with one write.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,27 +13,27 @@ use super::cast::{Cast, Forms};
 use super::counters::Tally;
 use super::index::Index;
 
-/// Broadcasts that are offered to some of their receivers.
+/// A batch of broadcasts, offered to some of its receivers so far.
 ///
-/// Members keep their places meanwhile: changes of the membership wait for the end of a walk.
+/// Members keep their positions meanwhile, because changes of the membership wait for the end of a walk.
 #[derive(Debug)]
 pub(super) struct Walk {
     parts: Vec<JoinedCasts>,
     has_one_audience: bool,
-    /// The part that comes next, when there are several audiences.
+    /// The next part, if there are several audiences.
     part: usize,
-    /// How many members it has passed.
+    /// The number of members passed in it.
     passed: usize,
 }
 
-/// Neighbours with one audience, joined.
+/// Adjacent broadcasts with one audience, joined.
 #[derive(Debug)]
 struct JoinedCasts {
     lead: Arc<Cast>,
     forms: Forms<Vec<Arc<Cast>>>,
 }
 
-/// How far a walk is.
+/// Whether a walk has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WalkProgress {
     More,
@@ -42,22 +43,22 @@ pub(super) enum WalkProgress {
 /// The members that a walk passes, and the results of its offers.
 pub(super) struct Surroundings<'a, M> {
     pub(super) index: &'a Index<M>,
-    /// Members to write to are added here.
+    /// The members to write to.
     pub(super) touched: &'a mut Vec<Arc<M>>,
     pub(super) tally: &'a mut Tally,
 }
 
 impl Walk {
-    /// None when there is nothing to deliver.
+    /// Returns `None` if there is nothing to deliver.
     pub(super) fn of(batch: &[Arc<Cast>]) -> Option<Self> {
         let lead = batch.first()?;
-        // The holders of an id have no places: they are few, and get all of it in one step.
+        // Members with one id have no positions. They are few, and are all served in one step.
         let has_one_audience = lead.audience.id.is_none() && batch.iter().all(|cast| cast.audience == lead.audience);
         let parts = runs(batch).filter_map(JoinedCasts::of).collect();
         Some(Self { parts, has_one_audience, part: 0, passed: 0 })
     }
 
-    /// Whether members are written to after each step, rather than after the last.
+    /// Returns whether members are written to after each step, rather than after the last.
     pub(super) fn writes_between_steps(&self) -> bool {
         self.has_one_audience
     }
@@ -87,7 +88,7 @@ impl Walk {
             let size = part.size(around.index);
             let end = size.min(self.passed + left);
             part.offer_to(self.passed..end, around);
-            // A part without receivers takes time, too.
+            // A part without receivers takes time too.
             left = left.saturating_sub((end - self.passed).max(1));
             (self.part, self.passed) = if end == size { (self.part + 1, 0) } else { (self.part, end) };
         }
@@ -100,13 +101,13 @@ impl JoinedCasts {
         Some(Self { lead: run.first()?.clone(), forms: Forms::of(run.to_vec())? })
     }
 
-    /// How many places its audience has; the holders of an id have none.
+    /// Returns the number of positions of its audience; zero for the members with an id.
     fn size<M: Member>(&self, index: &Index<M>) -> usize {
         let audience = &self.lead.audience;
         if audience.id.is_some() { 0 } else { index.count(&audience.namespace, audience.room.as_deref()) }
     }
 
-    /// Offers to the members in these places, or to all holders of an id.
+    /// Offers to the members at these positions, or to all members with an id.
     fn offer_to<M: Member>(&mut self, places: Range<usize>, around: &mut Surroundings<'_, M>) {
         let audience = &self.lead.audience;
         let offer = self.forms.offering(around.touched, around.tally);
@@ -117,7 +118,7 @@ impl JoinedCasts {
     }
 }
 
-/// The broadcasts of `batch` that are joined, in their order: neighbours with one audience.
+/// Returns the runs of adjacent broadcasts with one audience, in order.
 fn runs(batch: &[Arc<Cast>]) -> impl Iterator<Item = &[Arc<Cast>]> {
     batch.chunk_by(|left, right| may_join(left, right)).flat_map(|run| run.chunks(MAX_JOINED))
 }
@@ -129,10 +130,10 @@ fn may_join(left: &Cast, right: &Cast) -> bool {
         && left.audience == right.audience
 }
 
-/// How many broadcasts one chunk may join, and up to which size of each: past that, copying costs more than it saves.
+/// How many broadcasts one chunk may join, and how large each may be. Beyond that, the copy costs more than it saves.
 const MAX_JOINED: usize = 64;
 const MAX_JOINED_BYTES: usize = 4 * 1024;
-/// How many members a step serves when all broadcasts have one audience.
+/// How many members a step serves if all broadcasts have one audience.
 const MEMBERS_PER_STEP: usize = 64;
-/// How many offers a step makes when they have several.
+/// How many offers a step makes if there are several audiences.
 const OFFERS_PER_STEP: usize = 1_024;

@@ -1,17 +1,18 @@
-//! Who is told which places have members.
+//! [`Watch`]: the observer of places that get or lose members.
 
-/// Where a broadcast may be for.
+/// A place that a broadcast can be for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place<'a> {
     Namespace(&'a str),
     /// A namespace, and a room in it.
     Room(&'a str, &'a str),
-    /// Those who share an id.
+    /// The members that share an id.
     Id(&'a str),
 }
 
-/// Is told when somebody comes to a place that was empty, and when it is empty again: each shard says so for itself, so that a
-/// place has members while more have come than went. Called under a shard's lock: it must not wait, nor come back.
+/// Receives a notice when a place gets its first member, and when it loses its last. Each shard sends them on its own,
+/// so a place has members while `came` was called more often than `went`. Called under a shard's lock: an
+/// implementation must neither wait nor call the shard.
 pub(crate) trait Watch: Send + Sync + 'static {
     fn came(&self, place: &Place<'_>);
 
