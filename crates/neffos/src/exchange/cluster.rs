@@ -1,4 +1,4 @@
-//! How a node starts and ends, and the handle that applications have.
+//! The start and the end of a node, and [`Cluster`], the handle for applications.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,11 +38,12 @@ impl Plan {
         self.exchange = Some((exchange.dialect(), Box::new(|node| Box::pin(link_task::run(node, exchange)))));
     }
 
-    /// Starts a node, which joins its cluster in the background. None without an exchange.
+    /// Starts a node, which connects to its cluster in the background. Returns `None` without an exchange.
     ///
     /// # Errors
     ///
-    /// `is_config` when the dialect is not valid, outside a runtime, and when something is set about an exchange that is missing.
+    /// `is_config` if the dialect is invalid, if there is no runtime, or if a setting needs an exchange that is
+    /// missing.
     pub(crate) fn begin(self, budget: &Arc<Budget>) -> Result<Option<RunningNode>, Error> {
         let Some((dialect, keep)) = self.exchange else {
             return match (self.limits, self.hook) {
@@ -56,7 +57,7 @@ impl Plan {
             return Err(Error::config("exchange: build the server inside a tokio runtime"));
         };
         let node = Node::new(dialect, (self.limits.unwrap_or_default(), budget), runtime.clone());
-        // Before the first change.
+        // This must come before the first change.
         let situation = node.situation.subscribe();
         let mut tasks = vec![runtime.spawn(keep(node.clone()))];
         tasks.extend(self.hook.map(|hook| runtime.spawn(tell(node.clone(), situation, hook))));
@@ -83,12 +84,12 @@ impl RunningNode {
         &self.node
     }
 
-    /// Tells the other nodes that this one ends, waits a moment until its queue is published, and closes the link. After an
-    /// envelope behind that, other nodes would count this node again.
+    /// Notifies the other nodes that this one ends, waits a short time until its queue is published, and closes the
+    /// link. The notice must be the last envelope: after a later one, other nodes would count this node again.
     pub(crate) async fn leave(&self) {
         let is_up = self.node.situation.borrow().state == LinkState::Up;
         if is_up {
-            // Messages that the broker has not taken by then are lost.
+            // Messages that the broker has not accepted by then are lost.
             timeout(FAREWELL, self.node.farewell()).await.ok();
         }
         self.stop();
@@ -146,8 +147,10 @@ impl Cluster {
         status(&self.0)
     }
 
-    /// Returns how many connections all servers have. The other servers report theirs every few seconds: [`ClusterCount::age`]
-    /// tells how old that is. Servers in Go do not report.
+    /// Returns the number of connections of all servers.
+    ///
+    /// Other servers report theirs every few seconds; [`ClusterCount::age`] is the age of the oldest report. Go servers
+    /// do not report.
     pub fn total_connections(&self) -> ClusterCount {
         let others = self.0.census();
         ClusterCount {
@@ -158,31 +161,33 @@ impl Cluster {
         }
     }
 
-    /// Returns how many connections all servers have in a namespace, or in a room of it. It asks the other servers and waits for at
-    /// most a second. Servers in Go do not answer.
+    /// Returns the number of connections of all servers in a namespace, or in one of its rooms. It asks the other
+    /// servers, and waits for at most one second. Go servers do not answer.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost by dropping the future.
+    /// Dropping the future has no effect.
     pub async fn count_in(&self, namespace: &str, room: Option<&str>) -> ClusterCount {
         self.count(Selection { namespace, room, id: None }).await
     }
 
-    /// Returns how many connections on all servers are receivers of `message`: those in its namespace, in its room if it names one,
-    /// and with the id of its recipient if it has one. It waits as [`Cluster::count_in`] does. A server of an earlier version does
-    /// not answer when there is a recipient.
+    /// Returns the number of connections on all servers that are receivers of `message`: those in its namespace, in its
+    /// room if it names one, and with the id of its recipient if it has one.
     ///
-    /// When the count is zero and no server is [missing](ClusterCount::missing), no connection can answer an ask with this message.
+    /// It waits as [`Cluster::count_in`] does. A server of an earlier version does not answer if there is a recipient.
+    ///
+    /// If the count is zero and no server is [missing](ClusterCount::missing), no connection can answer an ask with
+    /// this message.
     pub async fn count_receivers(&self, message: &Message) -> ClusterCount {
         self.count(receivers_of(message)).await
     }
 
-    /// Whether this server has a receiver of `message`. Asks no other server.
+    /// Returns whether this server has a receiver of `message`. Asks no other server.
     pub(crate) fn has_own_receiver(&self, message: &Message) -> bool {
         self.0.own_count(receivers_of(message)) > 0
     }
 
-    /// Whether all other servers report their connections. Those in Go do not.
+    /// Returns whether all other servers report their connections. Go servers do not.
     pub(crate) fn knows_all(&self) -> bool {
         self.0.speaks_natively()
     }
@@ -200,15 +205,15 @@ impl Cluster {
         }
     }
 
-    /// Returns when the server is linked to the other servers: at once if it is.
+    /// Returns when the server has a link to its cluster; at once if it has one.
     ///
     /// # Errors
     ///
-    /// `is_unreachable` when there is no link after the first try, with the reason. The server keeps trying.
+    /// `is_unreachable`, with the reason, if the first attempt made no link. The server keeps trying.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost by dropping the future.
+    /// Dropping the future has no effect.
     pub(crate) async fn joined(&self) -> Result<(), Error> {
         let mut situation = self.0.situation.subscribe();
         let reached = situation.wait_for(|now| matches!(now.state, LinkState::Up | LinkState::Down)).await;

@@ -1,4 +1,4 @@
-//! The names of channels. Pure: names of places in, names of channels out.
+//! [`Dialect`]: the names of channels. Pure: names of places in, names of channels out.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -25,40 +25,42 @@ pub(super) enum Form {
     Go(GoNames),
 }
 
-/// How servers in Go name their channels.
+/// The naming schemes of Go servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GoNames {
     /// `prefix.name.`
     Redis,
-    /// `prefix.name`, with `_` for what a subject must not hold.
+    /// `prefix.name`, with `_` in place of characters that a subject must not contain.
     Nats,
 }
 
 impl Dialect {
-    /// The dialect of this library: a channel for each namespace, room and id, with different names for different places. Every
-    /// channel's name begins with `prefix` and a dot, so that several clusters can share a broker.
+    /// Returns the dialect of this library: a channel for each namespace, room and id, with different names for
+    /// different places. Every channel name begins with `prefix` and a dot, so that several clusters can share a
+    /// broker.
     pub fn native(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into().into(), form: Form::Native, key: None }
     }
 
-    /// The dialect of servers in Go over Redis, whose second argument of `NewStackExchange` is `prefix`.
+    /// Returns the dialect of Go servers over Redis. `prefix` is the second argument of their `NewStackExchange`.
     pub fn go_redis(prefix: impl Into<String>) -> Self {
         Self { form: Form::Go(GoNames::Redis), ..Self::native(prefix) }
     }
 
-    /// The dialect of servers in Go over NATS, whose `SubjectPrefix` is `prefix` (`neffos` unless it was set).
+    /// Returns the dialect of Go servers over NATS. `prefix` is their `SubjectPrefix` (`neffos` unless it was set).
     pub fn go_nats(prefix: impl Into<String>) -> Self {
         Self { form: Form::Go(GoNames::Nats), ..Self::native(prefix) }
     }
 
-    /// Signs envelopes with `key` (HMAC-SHA-256), for a broker on which others can publish, too.
+    /// Signs envelopes with `key` (HMAC-SHA-256), for a broker on which other programs can publish too.
     ///
-    /// Envelopes that are not signed with this key are dropped and counted (`rejected`). So are recorded envelopes that are
-    /// published again, on any channel and to any node (`replayed`). No clocks are compared for that: nodes may disagree about the
-    /// time. All nodes need the same key.
+    /// - Envelopes without a valid signature of this key are dropped and counted (`rejected`).
+    /// - Recorded envelopes that are published again, on any channel and to any node, are dropped and counted too
+    ///   (`replayed`). No clocks are compared for that, so the clocks of nodes may differ.
+    /// - All nodes need the same key.
     ///
-    /// Servers in Go do not sign. With them, messages are not signed; only what nodes of this library tell each other about
-    /// themselves is.
+    /// Go servers do not sign. In their dialects, only envelopes between nodes of this library about themselves are
+    /// signed, not messages.
     #[must_use]
     pub fn with_key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().into());
@@ -70,7 +72,7 @@ impl Dialect {
         &self.prefix
     }
 
-    /// Whether it is the dialect of this library, which no server in Go understands.
+    /// Returns whether it is the dialect of this library, which no Go server understands.
     pub fn is_native(&self) -> bool {
         self.form == Form::Native
     }
@@ -99,7 +101,7 @@ impl Dialect {
         }
     }
 
-    /// The channel of the connections in a place.
+    /// Returns the channel of the connections in a place.
     pub(super) fn of_place(&self, place: &Place<'_>) -> Arc<str> {
         match (self.form, place) {
             (Form::Native, Place::Namespace(namespace)) => self.native_name("n", &[namespace]),
@@ -111,30 +113,30 @@ impl Dialect {
         }
     }
 
-    /// The channel of all servers of this library.
+    /// Returns the channel of all servers of this library.
     pub(super) fn of_servers(&self) -> Arc<str> {
         format!("{}.neffos-rs.all", self.prefix).into()
     }
 
-    /// The channel of one server of this library.
+    /// Returns the channel of one server of this library.
     pub(super) fn of_server(&self, id: NodeId) -> Arc<str> {
         format!("{}.neffos-rs.{id}", self.prefix).into()
     }
 
-    /// The channel on which servers in Go answer an ask with this token. Those before 0.0.25 use the bare token, but neither
-    /// know an ask when they see one, nor make any that others know.
+    /// Returns the channel on which Go servers answer an ask with this token. Versions before 0.0.25 use the bare
+    /// token, but they neither recognise asks nor make asks that other servers recognise.
     pub(super) fn of_answers(&self, token: &str) -> Arc<str> {
         format!("{}.ask.{token}", self.prefix).into()
     }
 
-    /// The token of the ask whose answers come over `channel`.
+    /// Returns the token of the ask whose answers arrive on `channel`.
     pub(super) fn token_of_answers<'a>(&self, channel: &'a str) -> Option<&'a str> {
         let rest = channel.strip_prefix(&*self.prefix)?;
         rest.strip_prefix(".ask.")
     }
 
-    /// The id whose channel has this name, among servers in Go. None in the dialect of this library, whose messages name their
-    /// receivers.
+    /// Returns the id whose channel has this name, among Go servers. Returns `None` in the dialect of this library,
+    /// whose messages name their receivers.
     pub(super) fn id_of<'a>(&self, channel: &'a str) -> Option<&'a str> {
         let rest = channel.strip_prefix(&*self.prefix)?.strip_prefix('.')?;
         match self.form {
@@ -155,7 +157,7 @@ impl Dialect {
             encode(part, &mut name);
         }
         if name.len() > LONGEST_NAME {
-            // No encoded name has a `-` behind its first `=`.
+            // No encoded name has a `-` after its first `=`.
             let digest: [u8; 32] = Sha256::digest(&name).into();
             name = format!("{}.{kind}.=-{}", self.prefix, hex(&digest));
         }
@@ -180,7 +182,7 @@ impl std::fmt::Debug for Dialect {
     }
 }
 
-/// Writes `part` in letters that no broker gives a meaning to; different parts stay different.
+/// Encodes `part` in letters that no broker treats specially. Different parts stay different.
 fn encode(part: &str, name: &mut String) {
     if part.is_empty() {
         name.push('=');
@@ -198,7 +200,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A longer name is replaced by its digest: ids may have any length, and brokers have bounds.
+/// A longer name is replaced by its digest: ids may have any length, and brokers have limits.
 const LONGEST_NAME: usize = 1024;
 const SHORTEST_KEY: usize = 16;
 

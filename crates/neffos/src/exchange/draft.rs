@@ -1,4 +1,4 @@
-//! The contents of envelopes between nodes, before they are sealed and after they are opened.
+//! The contents of envelopes between nodes, before sealing and after opening.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::seal::Seal;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
-/// An envelope that is not sealed yet. Its epoch and its sequence number are known when it is published.
+/// An envelope before it is sealed. Its epoch and its sequence number are set when it is published.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) channel: Arc<str>,
@@ -19,21 +19,21 @@ pub(super) struct Draft {
     pub(super) stamp: Stamp,
 }
 
-/// Where the epoch is written.
+/// The place of the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
-    /// In the head of an envelope, which is signed after that.
+    /// In the head of an envelope, which is signed afterwards.
     Envelope,
-    /// Eight digits in the mark of a message for servers in Go.
+    /// Eight digits in the mark of a message for Go servers.
     Mark,
-    /// Nowhere: there is no room for it.
+    /// No place.
     None,
 }
 
-/// An envelope that was read.
+/// A decoded envelope.
 #[derive(Debug)]
 pub(super) struct Decoded {
-    /// None when a server in Go wrote it.
+    /// `None` if a Go server wrote it.
     pub(super) from: Option<NodeSender>,
     pub(super) what: What,
 }
@@ -43,23 +43,23 @@ pub(super) struct NodeSender {
     pub(super) id: NodeId,
     /// The number of its broker link.
     pub(super) epoch: u32,
-    /// Zero in the form for servers in Go, which has no numbers.
+    /// Zero in the form for Go servers, which has no numbers.
     pub(super) sequence: Sequence,
-    /// None when the envelope is not signed.
+    /// `None` if the envelope is not signed.
     pub(super) seal: Option<Seal>,
 }
 
 /// The sequence number of an envelope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sequence {
-    /// That of the last message that its node has published.
+    /// The number of the last message that its node has published.
     pub(super) number: u64,
-    /// Whether the envelope holds that message. If not, it follows that message.
+    /// Whether the envelope holds that message. Otherwise it follows that message.
     pub(super) is_message: bool,
 }
 
 impl Sequence {
-    /// The number of the last message before this.
+    /// Returns the number of the last message before this envelope.
     pub(super) fn before(self) -> u64 {
         self.number.saturating_sub(self.is_message.into())
     }
@@ -67,7 +67,7 @@ impl Sequence {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// Each message names its receivers itself.
+    /// Each message names its own receivers.
     Broadcast {
         messages: Vec<Message>,
         except: Option<SmolStr>,
@@ -77,7 +77,7 @@ pub(super) enum What {
         token: SmolStr,
         message: Message,
     },
-    /// A node has opened a link, and wants the other nodes to answer.
+    /// A node has opened a link, and asks the other nodes to answer.
     Hello {
         connections: u64,
     },
@@ -102,21 +102,21 @@ pub(super) enum What {
         token: u64,
         count: u64,
     },
-    /// A node may have missed messages after that one. It holds newer ones until they are resent.
+    /// Requests a resend of the messages after that one. The requesting node holds newer ones meanwhile.
     RequestResend {
         pause: u64,
         after: u64,
     },
-    /// Messages that it may have missed, as they were published. The last piece ends the pause.
+    /// Messages of a resend, as they were published. The last piece ends the pause.
     Resent {
         envelopes: Vec<Envelope>,
         ends: Option<u64>,
     },
-    /// Messages up to this one that the sender does not resend are lost.
+    /// Messages up to this one that are not resent are lost.
     NotKept {
         until: u64,
     },
-    /// A node asks another one to prove that its envelopes are not replayed.
+    /// Asks another node to prove that its envelopes are not replayed.
     Challenge {
         nonce: u64,
     },
@@ -131,23 +131,23 @@ pub(super) enum What {
 pub(super) struct NodeAsk {
     pub(super) token: SmolStr,
     pub(super) message: Message,
-    /// None when the other node did not name its timeout.
+    /// `None` if the other node did not send its timeout.
     pub(super) patience: Option<Duration>,
 }
 
-/// Why an envelope is dropped.
+/// The reason why an envelope is dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is no envelope, or one of a version that is not known here.
+    /// It is no envelope, or has an unknown version.
     Unknown,
-    /// It ends too early, or a part of it is not valid.
+    /// It ends too early, or a part of it is invalid.
     Broken,
-    /// It is not signed with our key, or signed although we have none.
+    /// It is not signed with this node's key, or it is signed although this node has none.
     Unsigned,
 }
 
 impl Draft {
-    /// About how many bytes it takes to keep.
+    /// Returns the approximate memory use in bytes.
     pub(super) fn size(&self) -> usize {
         size_of::<Self>() + self.channel.len() + self.bytes.len()
     }
@@ -157,7 +157,7 @@ impl Draft {
     }
 }
 
-/// A run of `messages` that are for the same receivers.
+/// Returns whether two messages have the same receivers.
 pub(super) fn same_receivers(left: &Message, right: &Message) -> bool {
     left.namespace == right.namespace && left.room == right.room && left.recipient == right.recipient
 }

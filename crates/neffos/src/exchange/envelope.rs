@@ -1,4 +1,4 @@
-//! [`Envelope`]: what a link publishes. Pure.
+//! [`Envelope`]: the unit that a link publishes. Pure.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use bytes::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Envelope {
-    /// The channel that they go to.
+    /// The channel on which the bytes are published.
     pub channel: Arc<str>,
-    /// The bytes. A broker need not look at them.
+    /// The bytes, which are opaque to a broker.
     pub payload: Bytes,
 }
 
 impl Envelope {
-    /// `payload` for `channel`.
+    /// Creates an envelope with `payload` for `channel`.
     pub fn new(channel: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
         Self { channel: channel.into(), payload: payload.into() }
     }

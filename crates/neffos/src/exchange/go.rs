@@ -1,8 +1,9 @@
-//! Messages between servers in Go: the seven fields that their clients get, with one more use of the first. Pure.
+//! The encoding of Go servers: the seven fields that clients receive, with another use of the first. Pure.
 //!
-//! The first field names the connection that is left out (`neffos(0x…`), or carries the token of an ask. Servers in Go accept every
-//! message that begins so, unless it is the name of one of their connections. So nodes of this library write their own name there, by
-//! which they recognise their messages when they come back. The mark also holds all that the seven fields have no place for.
+//! The first field names the connection that is left out (`neffos(0x…`), or carries the token of an ask. Go servers
+//! accept every message with such a name, unless it is the name of one of their connections. So nodes of this library
+//! write their own mark there, by which they recognise their messages. The mark also holds all data for which the seven
+//! fields have no place.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
 use crate::websocket::Kind;
 
-/// A message that is broadcast.
+/// Encodes a message to broadcast.
 pub(super) fn broadcast(channel: Arc<str>, node: NodeId, message: &Message, except: Option<&str>) -> Draft {
     let binary = if message.is_binary() { 'b' } else { 't' };
     let [except, to] = [except, message.recipient()].map(|id| id.map_or_else(|| NOBODY.to_owned(), hex));
@@ -23,13 +24,13 @@ pub(super) fn broadcast(channel: Arc<str>, node: NodeId, message: &Message, exce
     Draft { channel, bytes: payload(message, &mark), stamp: Stamp::Mark }
 }
 
-/// A message that is asked with `token`; the answers come over a channel of that name.
+/// Encodes a message that is asked with `token`. The answers arrive on a channel with that name.
 pub(super) fn ask(channel: Arc<str>, message: &Message, token: &str) -> Draft {
     let (first, rest) = token.split_at(1);
     Draft { channel, bytes: payload(message, &format!("{first}!{rest}")), stamp: Stamp::None }
 }
 
-/// An answer.
+/// Encodes an answer.
 pub(super) fn answer(channel: Arc<str>, message: &Message) -> Draft {
     Draft { channel, bytes: payload(message, ""), stamp: Stamp::None }
 }
@@ -41,12 +42,12 @@ pub(super) fn seal(draft: &mut Draft, epoch: u32) {
     }
 }
 
-/// Reads a message. If a server in Go has sent it to an id, only the channel's name tells the receiver.
+/// Decodes a message. If a Go server sent it to an id, only the channel's name shows the receiver.
 pub(super) fn read(payload: &Bytes) -> Result<Decoded, Fault> {
     let Some(end) = payload.iter().position(|&byte| byte == b';') else { return Ok(native(payload)) };
     let (first, rest) = (&payload[..end], payload.slice(end..));
     let decoded = wire::decode(rest.clone(), Kind::Text, NativeMode::Mixed).map_err(|_| Fault::Broken)?;
-    // Clients of servers in Go can publish whole messages on the broker, so the mark of a sender proves nothing.
+    // Clients of Go servers can publish whole messages on the broker, so a sender mark proves nothing.
     let mut message = decoded.without_sender();
     if message.is_native() && message.body.len() == rest.len() {
         return Ok(native(payload));
@@ -63,14 +64,14 @@ pub(super) fn read(payload: &Bytes) -> Result<Decoded, Fault> {
     Ok(Decoded { from: Some(mark.from), what: What::Broadcast { messages: vec![message], except: mark.except } })
 }
 
-/// Reads an answer to the ask with `token`.
+/// Decodes an answer to the ask with `token`.
 pub(super) fn read_answer(payload: &Bytes, token: &str) -> Result<Decoded, Fault> {
     let message =
         wire::decode(payload.clone(), Kind::Text, NativeMode::Off).map_err(|_| Fault::Broken)?.without_sender();
     Ok(Decoded { from: None, what: What::Answer { token: token.into(), message } })
 }
 
-/// A token that names a channel, and is no part of another name.
+/// Returns the token of an ask: valid as the name of a channel, and not part of another name.
 fn asked(first: &str) -> Option<SmolStr> {
     let mut letters = first.chars();
     let (start, mark) = (letters.next()?, letters.next()?);
@@ -87,7 +88,7 @@ struct GoMark {
     to: Option<SmolStr>,
 }
 
-/// The mark behind the opening. None when a server in Go wrote the message.
+/// Decodes the mark after its prefix. Returns `None` if a Go server wrote the message.
 fn read_mark(text: &str) -> Option<GoMark> {
     let mut parts = text.strip_suffix(')')?.split('.');
     let (id, epoch, kind) = (NodeId::parse(parts.next()?)?, parts.next()?, parts.next()?);
@@ -102,7 +103,7 @@ fn read_mark(text: &str) -> Option<GoMark> {
     })
 }
 
-/// Native messages have the seven fields here: a body alone would have no place for a name.
+/// Encodes the seven fields, also for native messages: a body alone would have no place for the first field.
 fn payload(message: &Message, first: &str) -> Vec<u8> {
     match message.encoding() {
         Encoding::Text | Encoding::Binary => wire::payload(message, first),
@@ -125,14 +126,14 @@ fn unhex(text: &str) -> Option<SmolStr> {
     String::from_utf8(bytes).ok().map(Into::into)
 }
 
-/// How the name of a connection begins, among servers in Go.
+/// The prefix of connection names of Go servers.
 const MARK: &str = "neffos(0x";
 const NO_EPOCH: &str = "00000000";
-/// In the place of an id: an empty one is an id, too.
+/// Stands for no id, since an empty text is a valid id.
 const NOBODY: &str = "-";
-/// Behind the opening, a server's name and a dot.
+/// After the prefix, the name of the node and a dot.
 const EPOCH: usize = MARK.len() + 32 + 1;
-/// Of an ask's token, without its first letter: those that are made are longer than ten.
+/// The lengths of an ask's token without its first letter. Generated tokens are longer than ten.
 const SHORTEST_TOKEN: usize = 7;
 const LONGEST_TOKEN: usize = 128;
 

@@ -1,4 +1,5 @@
-//! Which channels this node needs, and which of them the broker has confirmed. Pure: counts in, wishes out.
+//! The channels that this node needs, and whether the broker has confirmed them. Pure: counts in, requests to the
+//! broker out.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ pub(super) struct Interest {
     channels: HashMap<Arc<str>, Channel>,
     /// Channels to subscribe to, or to unsubscribe from.
     unsettled: VecDeque<Arc<str>>,
-    /// How many channels are needed.
+    /// The number of needed channels.
     needed: usize,
     link: Connectivity,
 }
@@ -23,7 +24,7 @@ struct Channel {
     waiting: Vec<oneshot::Sender<()>>,
 }
 
-/// What the broker was told over this link.
+/// The subscription over the current link.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Subscription {
     #[default]
@@ -39,7 +40,7 @@ enum Connectivity {
     Up,
 }
 
-/// What to tell the broker next.
+/// The next requests to the broker.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wishes {
     pub(super) subscribe: Vec<Arc<str>>,
@@ -53,7 +54,7 @@ impl Wishes {
 }
 
 impl Interest {
-    /// Adds a reason; true when it is the first, and the broker is to be told.
+    /// Adds a reason for a channel. Returns true if it is the first, so that the broker needs a request.
     pub(super) fn add(&mut self, channel: &Arc<str>) -> bool {
         let entry = self.channels.entry(channel.clone()).or_default();
         entry.reasons += 1;
@@ -65,7 +66,7 @@ impl Interest {
         is_first
     }
 
-    /// Takes a reason away; true when it was the last, and the broker is to be told.
+    /// Removes a reason for a channel. Returns true if it was the last, so that the broker needs a request.
     pub(super) fn remove(&mut self, channel: &Arc<str>) -> bool {
         let Some(entry) = self.channels.get_mut(channel).filter(|entry| entry.reasons > 0) else { return false };
         entry.reasons -= 1;
@@ -77,7 +78,7 @@ impl Interest {
         is_last
     }
 
-    /// None when there is nothing to wait for: the channel is confirmed, or there is no link to confirm it.
+    /// Returns `None` if there is nothing to wait for: the channel is confirmed, or there is no link.
     pub(super) fn wait(&mut self, channel: &Arc<str>) -> Option<oneshot::Receiver<()>> {
         if self.link == Connectivity::Down {
             return None;
@@ -92,14 +93,14 @@ impl Interest {
         Some(wait)
     }
 
-    /// A new link, without subscriptions. Returns about how many channels it needs first.
+    /// Begins a new link without subscriptions. Returns approximately how many channels it needs first.
     pub(super) fn link_up(&mut self) -> usize {
         self.link = Connectivity::Up;
         self.unsettled = self.channels.keys().cloned().collect();
         self.unsettled.len()
     }
 
-    /// The link is lost: all waits for it end.
+    /// Ends the link, and all waits for it.
     pub(super) fn link_down(&mut self) {
         self.link = Connectivity::Down;
         self.channels.retain(|_, entry| {
@@ -110,7 +111,7 @@ impl Interest {
         self.unsettled.clear();
     }
 
-    /// What to tell the broker next, about `most` channels.
+    /// Returns the next requests to the broker, for about `most` channels.
     pub(super) fn wishes(&mut self, most: usize) -> Wishes {
         let mut wishes = Wishes::default();
         if self.link == Connectivity::Down {
@@ -135,7 +136,7 @@ impl Interest {
         wishes
     }
 
-    /// The broker has confirmed `channels`: the waits for them end.
+    /// Records that the broker has confirmed `channels`, and ends the waits for them.
     pub(super) fn confirm(&mut self, channels: &[Arc<str>]) {
         for channel in channels {
             let Some(entry) = self.channels.get_mut(channel) else { continue };
@@ -146,19 +147,19 @@ impl Interest {
         }
     }
 
-    /// Whether `channel` is needed.
+    /// Returns whether `channel` is needed.
     pub(super) fn needs(&self, channel: &str) -> bool {
         self.channels.get(channel).is_some_and(|entry| entry.reasons > 0)
     }
 
-    /// How many channels are needed.
+    /// Returns the number of needed channels.
     pub(super) fn len(&self) -> usize {
         self.needed
     }
 }
 
 fn tell(waiting: oneshot::Sender<()>) {
-    // The task that waited may have ended.
+    // The waiting task may have ended.
     waiting.send(()).ok();
 }
 

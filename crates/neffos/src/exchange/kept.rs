@@ -1,4 +1,4 @@
-//! Messages that were published lately, kept for nodes that had no link meanwhile. Pure.
+//! Recently published messages, kept for nodes that had no link at that time. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,22 +25,22 @@ struct Published {
 }
 
 impl Kept {
-    /// Keeps as much as the queue may hold, but not more than a node with a new link can be sent at once.
+    /// Keeps at most as much as the queue, and at most as much as one resend may send at once.
     pub(super) fn new(limits: QueueLimits, charge: Charge) -> Self {
         let QueueLimits { messages, bytes, age } = limits;
         let limits = QueueLimits { messages, bytes: bytes.min(MOST_BYTES), age: age.min(LONGEST) };
         Self { limits, published: VecDeque::new(), bytes: 0, charge }
     }
 
-    /// Keeps a message that is being published. The oldest ones make room for it.
+    /// Keeps a message that is being published, and drops the oldest ones to make room.
     pub(super) fn push(&mut self, number: u64, envelope: Envelope, now: Instant) {
         self.bytes += size(&envelope);
         self.published.push_back(Published { number, since: now, envelope });
         self.expire(now);
     }
 
-    /// The messages after number `after`, up to number `until`, if they are still kept: the first `most` bytes of them,
-    /// and at least one. Also the number of the last one when there are more.
+    /// Returns the kept messages after number `after`, up to number `until`: the first `most` bytes of them, and at
+    /// least one message. If there are more, also returns the number of the last one returned.
     pub(super) fn between(
         &mut self,
         (after, until): (u64, u64),
@@ -60,12 +60,12 @@ impl Kept {
         (due.take(count).map(|published| published.envelope.clone()).collect(), last)
     }
 
-    /// Whether a message is still kept.
+    /// Returns whether a message is still kept.
     pub(super) fn has(&self, number: u64) -> bool {
         self.published.binary_search_by_key(&number, |published| published.number).is_ok()
     }
 
-    /// Forgets messages that are too old, or too many.
+    /// Drops messages that are too old, or too many.
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some(oldest) = self.published.front() {
             let is_too_much = self.published.len() > self.limits.messages || self.bytes > self.limits.bytes;
@@ -76,19 +76,19 @@ impl Kept {
             self.published.pop_front();
         }
         if self.published.is_empty() {
-            // The storage of a busy moment must not stay.
+            // Frees the memory of a burst.
             self.published.shrink_to(FEW);
         }
         self.charge.set_about(self.bytes);
     }
 }
 
-/// About how many bytes it takes to keep.
+/// Returns the approximate memory use in bytes.
 fn size(envelope: &Envelope) -> usize {
     size_of::<Published>() + envelope.channel.len() + envelope.payload.len()
 }
 
-/// Brokers queue several times as much for one subscriber before they disconnect it.
+/// Brokers buffer several times as much for one subscriber before they disconnect it.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How long messages are kept at most.
 const LONGEST: Duration = Duration::from_secs(10);

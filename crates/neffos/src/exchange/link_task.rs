@@ -1,9 +1,9 @@
-//! The task of a node's broker link. It opens the link, subscribes, publishes and probes, and opens the next link when this one is
+//! The task of a node's broker link. It opens the link, subscribes, publishes and probes. When the link is lost, it
+//! opens the next.
 //! lost.
-//!
-//! A link begins with all subscriptions. Then the node greets the other nodes. Its messages are held until all nodes that were
-//! known before hear it again, for a moment at most: messages that were queued during an outage are of use only to nodes that hear
-//! them.
+//! A link begins with all subscriptions. Then the node greets the other nodes. It holds its messages, for a limited
+//! time, until all nodes known before receive over their links again. Earlier, messages queued during an outage would
+//! be lost for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(super) async fn run<E: Exchange>(node: Arc<Node>, exchange: E) {
     }
 }
 
-/// How long to wait before the next try after `tries` others; `dice` is between 0 and 1.
+/// Returns the delay before the next attempt, after `tries` others. `dice` is between 0 and 1.
 fn pause(tries: u32, dice: f64) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_PAUSE).mul_f64(dice)
 }
@@ -56,7 +56,7 @@ async fn live<L: Link>((node, number): (&Arc<Node>, u32), link: &L, seals: &mut 
     let needed = node.state().interest.link_up();
     let work = async {
         let mut fresh = Vec::new();
-        // Channels that are added meanwhile are subscribed to later: more may follow without end.
+        // Channels that are added meanwhile are subscribed to later, since more may follow without end.
         for _ in 0..needed.div_ceil(MOST_WISHES) {
             fresh.extend(subscribe(node, link).await?.unwrap_or_default());
         }
@@ -68,23 +68,23 @@ async fn live<L: Link>((node, number): (&Arc<Node>, u32), link: &L, seals: &mut 
     };
     tokio::select! {
         biased;
-        // The results of the link come before its end, so that they count.
+        // The link's results are handled before its end, so that they count.
         Err(fault) = work => fault,
         fault = link.closed() => fault,
     }
 }
 
-/// Confirms subscriptions, `fresh` first, and tells the broker about later changes.
+/// Confirms subscriptions, `fresh` first, and sends later changes to the broker.
 async fn subscriptions<L: Link>(node: &Node, link: &L, mut fresh: Vec<Arc<str>>) -> Result<(), LinkError> {
     if !link.confirms_everywhere() {
-        // The nodes that were greeted answer.
+        // The greeted nodes need time to answer.
         sleep(ACQUAINTANCE).await;
     }
     loop {
         if !fresh.is_empty() && !link.confirms_everywhere() {
             node.hear_from_other_nodes().await;
         }
-        // In parts: envelopes that arrive wait for the lock.
+        // In parts, because arriving envelopes wait for the lock.
         for part in fresh.chunks(MOST_WISHES) {
             node.state().interest.confirm(part);
         }
@@ -99,7 +99,7 @@ async fn subscriptions<L: Link>(node: &Node, link: &L, mut fresh: Vec<Arc<str>>)
     }
 }
 
-/// Tells the broker what has changed. Returns the channels that are subscribed to now, or none when nothing has changed.
+/// Sends changed subscriptions to the broker. Returns the new channels, or `None` if nothing has changed.
 async fn subscribe<L: Link>(node: &Node, link: &L) -> Result<Option<Vec<Arc<str>>>, LinkError> {
     let wishes = node.state().interest.wishes(MOST_WISHES);
     if wishes.is_empty() {
@@ -126,7 +126,7 @@ impl<L: Link> Publisher<'_, L> {
     async fn publish(mut self) -> Result<(), LinkError> {
         let Self { node, link, .. } = self;
         loop {
-            // Messages that are handed to a link that has ended are lost; queued ones are not.
+            // Messages that are passed to a dead link are lost; queued ones are not.
             if let Some(fault) = link.closed().now_or_never() {
                 return Err(fault);
             }
@@ -137,7 +137,7 @@ impl<L: Link> Publisher<'_, L> {
                 continue;
             }
             let envelopes = self.envelopes(batch.drafts);
-            // This future may be dropped meanwhile.
+            // The guard counts these envelopes if this future is dropped meanwhile.
             let handed = node.hand(envelopes.len());
             within("the broker takes no messages", link.publish(envelopes)).await?;
             handed.taken();
@@ -147,7 +147,7 @@ impl<L: Link> Publisher<'_, L> {
         }
     }
 
-    /// Seals drafts for the link, and keeps the messages among them for nodes that miss them.
+    /// Seals drafts for the link, and keeps the messages among them for resends.
     fn envelopes(&mut self, drafts: Vec<(Draft, Sequence)>) -> Vec<Envelope> {
         let envelopes: Vec<_> =
             drafts.into_iter().filter_map(|(draft, sequence)| self.envelope(draft, sequence)).collect();
@@ -155,7 +155,8 @@ impl<L: Link> Publisher<'_, L> {
         envelopes.into_iter().map(|(envelope, _)| envelope).collect()
     }
 
-    /// The envelope of a draft, with its number if it is a message that may be resent. None when the broker would not take it.
+    /// Seals a draft. Also returns its number, if it is a message that may be resent. Returns `None` if the broker
+    /// would refuse it.
     fn envelope(&mut self, draft: Draft, sequence: Sequence) -> Option<(Envelope, Option<u64>)> {
         let is_numbered = draft.stamp == Stamp::Envelope && sequence.is_message;
         let envelope = self.node.sealed(draft, sequence, self.number, self.seals);
@@ -171,7 +172,7 @@ impl<L: Link> Publisher<'_, L> {
 /// Waits for a probe and for the other nodes, opens the queue, and then sends probes.
 async fn watch(node: &Arc<Node>, number: u32) -> Result<(), LinkError> {
     back(node, node.first_probe()).await?;
-    // A node that is not back by then may be gone.
+    // A node that is not back by then may have ended.
     timeout(OTHERS_PATIENCE, node.other_nodes_are_back(number)).await.ok();
     node.queue().open();
     node.queue_changed.notify_one();
@@ -188,15 +189,15 @@ async fn watch(node: &Arc<Node>, number: u32) -> Result<(), LinkError> {
         }
         returned(node, node.probe()).await?;
         if is_alive_due {
-            // Only after the probe: if this node stood still, the envelopes of other nodes have come before the probe, or the link
-            // has ended.
+            // This must follow the probe. If this node was suspended, the envelopes of other nodes have arrived before
+            // the probe, or the link has ended.
             node.forget_silent();
         }
     }
     Ok(())
 }
 
-/// Waits for a probe. It may be queued for any time; once published, it must come back soon.
+/// Waits for a probe. It may be queued for any time, but must return soon after it is published.
 async fn returned(node: &Node, probe: u64) -> Result<(), LinkError> {
     node.until_published(probe).await;
     back(node, probe).await
@@ -212,17 +213,17 @@ async fn within<T>(fault: &str, call: impl Future<Output = Result<T, LinkError>>
 }
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a broker may take for a call, and a probe until it is back.
+/// The time limit for a call to the broker, and for the return of a probe.
 const LINK_PATIENCE: Duration = Duration::from_secs(3);
-/// How long messages are held for nodes that were known before. That is longer than the longest pause and a dial: nodes that lost
-/// the same broker are back by then.
+/// How long messages are held for nodes known before. This is longer than the longest delay plus a dial: nodes that
+/// lost the same broker are back by then.
 const OTHERS_PATIENCE: Duration = Duration::from_secs(3);
-/// How long other nodes may take to answer a greeting, where the broker does not confirm everywhere.
+/// How long other nodes may take to answer a greeting, for brokers that do not confirm everywhere.
 const ACQUAINTANCE: Duration = Duration::from_millis(100);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// Every so many probes, the node tells the other nodes that it lives.
+/// The number of probes after which the node reports to the other nodes that it is alive.
 const BEATS_PER_ALIVE: u32 = 3;
-/// How long the first try waits at most, and how long any does. A link that was just cut is soon back, and messages that are
+/// The longest delay of the first attempt, and of any attempt. A cut link is often restored soon, and messages
 /// published before are missed.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

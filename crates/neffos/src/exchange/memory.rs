@@ -11,8 +11,8 @@ use super::broker::{EnvelopeSink, Exchange, Link, LinkError};
 use super::dialect::Dialect;
 use super::envelope::Envelope;
 
-/// An [`Exchange`] between servers of one process, which share it by cloning. Its links are never lost. All subscribers have an
-/// envelope when the call that publishes it returns.
+/// An [`Exchange`] between servers of one process, which share it as clones. Its links are never lost. When a call that
+/// publishes an envelope returns, all subscribers have received it.
 ///
 /// # Examples
 ///
@@ -48,7 +48,7 @@ struct Subscriber {
 }
 
 impl MemoryExchange {
-    /// Makes an exchange without servers.
+    /// Creates an exchange without servers.
     pub fn new() -> Self {
         Self::default()
     }

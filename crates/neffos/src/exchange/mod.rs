@@ -1,15 +1,17 @@
-//! Between nodes: broadcasts, asks and counts reach the connections of other servers.
+//! The connection between nodes: broadcasts, asks and counts reach the connections of other servers.
 //!
-//! A server with an exchange is a [`Node`]. It publishes its broadcasts on the channels of their receivers, and subscribes to the
-//! channels of its connections. Its connections get a broadcast at once, independent of the broker.
+//! A server with an exchange is a [`Node`]. It publishes its broadcasts on the channels of their receivers, and
+//! subscribes to the channels of its connections. Its own connections receive a broadcast at once, regardless of the
+//! broker.
 //!
-//! - `broker.rs`: [`Exchange`] and [`Link`], what a broker must be able to do; `envelope.rs`: what a link publishes; `memory.rs`:
-//!   an exchange within a process.
+//! - `broker.rs`: [`Exchange`] and [`Link`], the interface of brokers; `envelope.rs`: the unit that a link publishes;
+//!   `memory.rs`: an exchange within a process.
 //! - `cluster.rs`: [`Cluster`], the handle for applications; `status.rs`: the state of the link, and the counters.
 //! - `node/`: this server as a node; `link_task.rs`: the task of its broker link.
-//! - `interest.rs`: which channels are needed; `queue.rs`: queued messages; `kept.rs`: messages that were published lately.
-//! - `node_id.rs`: the name of a node; `other_nodes.rs`: the other nodes; `progress.rs`: which messages of one were received.
-//! - `replays.rs`: which signed envelopes are new, by their `seal.rs`; `resends.rs`: which resends are due.
+//! - `interest.rs`: the needed channels; `queue.rs`: queued messages; `kept.rs`: recently published messages.
+//! - `node_id.rs`: the name of a node; `other_nodes.rs`: the other nodes; `progress.rs`: the received messages of one
+//!   of them.
+//! - `replays.rs`: detects replayed envelopes by their `seal.rs`; `resends.rs`: the requested resends.
 //! - `dialect.rs`: names of channels; `draft.rs`: contents of envelopes; `native.rs`, `go.rs`: their encodings.
 //! - `fuzzing/`: properties for fuzzers, and a simulated broker with links that fail.
 

@@ -5,9 +5,9 @@
 //! signed: … | serial number, 8 | milliseconds since the node started, 8 | signature, 32
 //! ```
 //!
-//! The flags say whether the envelope is signed, and whether it holds a message. An envelope without a message has the sequence number
-//! of the last message before it. The signature covers the channel and all bytes before it. Serial number and time make sure
-//! that no envelope counts twice (`replays.rs`).
+//! The flags show whether the envelope is signed, and whether it holds a message. An envelope without a message has the
+//! sequence number of the last message before it. The signature covers the channel and all bytes before it. The serial
+//! number and the time ensure that no envelope counts twice (`replays.rs`).
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ pub(super) enum Body<'a> {
         room: Option<&'a str>,
         id: &'a str,
     },
-    /// Goes before the last `Resent` of a request. Nodes of an earlier version do not count what they have missed.
+    /// Precedes the last `Resent` of a request. Nodes of an earlier version do not count missed messages.
     NotKept {
         until: u64,
     },
@@ -103,7 +103,7 @@ pub(super) struct Enclosed<'a> {
     envelope: &'a [u8],
 }
 
-/// One message: what a websocket frame holds, without the frame.
+/// One message: the content of a websocket frame, without the frame.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct MessagePart<'a> {
     form: PartForm,
@@ -125,7 +125,7 @@ impl<'a> Enclosed<'a> {
     }
 }
 
-/// A message, and the bytes that it makes.
+/// A message, and its encoded bytes.
 pub(super) struct Packed {
     form: PartForm,
     payload: Bytes,
@@ -148,20 +148,20 @@ impl Packed {
     }
 }
 
-/// Puts `body` into an envelope of `node`.
+/// Encodes `body` as an envelope of `node`.
 pub(super) fn write(channel: &std::sync::Arc<str>, node: NodeId, body: &Body<'_>) -> Draft {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&[VERSION, 0]);
     bytes.extend_from_slice(&[0; NODE - EPOCH]);
     bytes.extend_from_slice(&node.0);
     bytes.extend_from_slice(&[0; BODY - NUMBER]);
-    // Writing to memory does not fail, and every body has a form.
+    // Writing to memory does not fail, and every body can be encoded.
     let rest = postcard::to_extend(body, Vec::new()).unwrap_or_default();
     bytes.extend_from_slice(&rest);
     Draft { channel: channel.clone(), bytes, stamp: Stamp::Envelope }
 }
 
-/// Writes the epoch and the sequence number into an envelope, and signs it when there is a key.
+/// Writes the epoch and the sequence number into an envelope, and signs it if there is a key.
 pub(super) fn seal(draft: &mut Draft, epoch: u32, sequence: Sequence, key: Option<(&[u8], Seal)>) {
     draft.bytes[EPOCH..NODE].copy_from_slice(&epoch.to_be_bytes());
     draft.bytes[NUMBER..BODY].copy_from_slice(&sequence.number.to_be_bytes());
@@ -175,7 +175,7 @@ pub(super) fn seal(draft: &mut Draft, epoch: u32, sequence: Sequence, key: Optio
     }
 }
 
-/// Reads an envelope that arrived on `channel`.
+/// Decodes an envelope that arrived on `channel`.
 pub(super) fn read(channel: &str, payload: &Bytes, key: Option<&[u8]>) -> Result<Decoded, Fault> {
     if payload.len() < BODY || payload[..FLAGS] != [MAGIC[0], MAGIC[1], VERSION] {
         return Err(Fault::Unknown);
@@ -191,14 +191,14 @@ pub(super) fn read(channel: &str, payload: &Bytes, key: Option<&[u8]>) -> Result
     let epoch = u32::from_be_bytes(fixed(payload, EPOCH)?);
     let from = NodeSender { id: NodeId(fixed(payload, NODE)?), epoch, sequence, seal };
     let (body, rest) = postcard::take_from_bytes(&payload[BODY..end]).map_err(|_| Fault::Broken)?;
-    // A later version may say more behind it, in the same version only less or the same.
+    // Bytes after the body are invalid: a body that gains fields needs a new version.
     if !rest.is_empty() {
         return Err(Fault::Broken);
     }
     Ok(Decoded { from: Some(from), what: what(payload, body)? })
 }
 
-/// So many bytes of the head, from a place on.
+/// Returns `N` bytes of the head from an offset.
 fn fixed<const N: usize>(payload: &[u8], from: usize) -> Result<[u8; N], Fault> {
     payload[from..].first_chunk().copied().ok_or(Fault::Broken)
 }
@@ -259,7 +259,7 @@ fn unpack(whole: &Bytes, part: &MessagePart<'_>) -> Result<Message, Fault> {
     }
 }
 
-/// Where the body ends, and the seal behind it, when the signature is right.
+/// Verifies the signature. Returns the end of the body, and the seal after it.
 fn verified(channel: &str, payload: &Bytes, key: &[u8]) -> Result<(usize, Seal), Fault> {
     let end = payload.len().checked_sub(SEAL + SIGNATURE).filter(|end| *end >= BODY).ok_or(Fault::Broken)?;
     let (signed, theirs) = payload.split_at(end + SEAL);
@@ -268,7 +268,7 @@ fn verified(channel: &str, payload: &Bytes, key: &[u8]) -> Result<(usize, Seal),
     Ok((end, Seal { serial: serial?, sealed_at: sealed_at? }))
 }
 
-/// An envelope that was signed for one channel counts on no other.
+/// The signature covers the channel, so an envelope is valid on one channel only.
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
 fn signature(key: &[u8], channel: &str, signed: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
@@ -280,17 +280,17 @@ fn signature(key: &[u8], channel: &str, signed: &[u8]) -> Hmac<Sha256> {
 
 const MAGIC: [u8; 2] = *b"NF";
 const VERSION: u8 = 1;
-/// A signature without a serial number, as it once was: such an envelope can be replayed.
+/// An old form of signature without a serial number: such an envelope can be replayed.
 const SIGNED_ONLY: u8 = 1;
 const MESSAGE: u8 = 2;
 const SIGNED: u8 = 4;
-/// Where the parts of the head lie.
+/// The offsets of the parts of the head.
 const FLAGS: usize = 3;
 const EPOCH: usize = 4;
 const NODE: usize = 8;
 const NUMBER: usize = 24;
 const BODY: usize = 32;
-/// How long the parts behind the body are.
+/// The lengths of the parts after the body.
 const SEAL: usize = 16;
 const SIGNATURE: usize = 32;
 

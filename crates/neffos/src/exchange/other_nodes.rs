@@ -1,4 +1,4 @@
-//! The other nodes that were heard. Pure.
+//! The other nodes of the cluster. Pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::budget::Charge;
 #[derive(Debug, Default)]
 pub(super) struct OtherNodes {
     nodes: HashMap<NodeId, OtherNode>,
-    /// How many pauses there have been. No two requests for a resend have the same number.
+    /// The number of pauses so far. It numbers the requests for resends, so each has a different number.
     pauses: u64,
     warnings: MissedWarnings,
-    /// For held messages.
+    /// The charge for held messages.
     charge: Charge,
 }
 
-/// The lines in the log about missed messages: a storm of links must not fill it.
+/// The log lines about missed messages, limited so that many lost links do not fill the log.
 #[derive(Debug, Default)]
 struct MissedWarnings {
     since: Option<Instant>,
@@ -29,30 +29,31 @@ struct MissedWarnings {
 
 #[derive(Debug)]
 struct OtherNode {
-    /// The number of its last link that was heard. Envelopes of an earlier one are out of order.
+    /// The number of its newest known link. Envelopes of an earlier link are out of order.
     epoch: u32,
     heard: Instant,
-    /// The last link of this node over which it has shown that it hears this node.
+    /// The last link of this node over which the other node has shown that it receives.
     hears: u32,
     connections: Option<(u64, Instant)>,
     progress: NodeProgress,
     /// Whether a timer runs that ends its pause.
     is_awaited: bool,
-    /// It has been silent for long, and counts as gone. Its sequence number is remembered: it may only have lost its link.
+    /// It was silent for long, and counts as gone. Its sequence number is remembered, since it may only have lost its
+    /// link.
     is_silent: bool,
-    /// It has left. Its earlier messages may still arrive, and do not bring it back.
+    /// It has left. Its earlier messages may still arrive, but do not bring it back.
     has_left: bool,
 }
 
-/// What to do with an envelope.
+/// The action for an envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
     /// Process it.
     Fresh,
-    /// Process it, and ask the sender for a resend. The sender has opened another link, and messages of it are missing, or an
-    /// earlier request for a resend is still unanswered and may have been lost with the sender's last link.
+    /// Process it, and request a resend from the sender. The sender has opened another link, and either messages of it
+    /// are missing, or an earlier request is still unanswered and may have been lost with the sender's last link.
     Behind,
-    /// Drop it: the sender has opened another link since, whose messages must not be overtaken.
+    /// Drop it: the sender has opened another link since, and its messages must stay in order.
     Stale,
 }
 
@@ -61,7 +62,7 @@ pub(super) enum Freshness {
 pub(in crate::exchange) struct Census {
     pub(super) servers: usize,
     pub(super) connections: u64,
-    /// How old the oldest number is.
+    /// The age of the oldest report.
     pub(super) age: Duration,
 }
 
@@ -70,9 +71,11 @@ impl OtherNodes {
         Self { charge, ..Self::default() }
     }
 
-    /// Notes that a node was heard over link number `over` of this node. A link of the other node that is not known yet is new, and
-    /// began with its subscriptions. An envelope of a known link may be old, and its last one: a broker that stood still reads what
-    /// its sockets hold, also from nodes that are gone.
+    /// Records an envelope of a node, received over link number `over` of this node.
+    ///
+    /// An unknown link of the other node is new, and began with its subscriptions. An envelope of a known link may be
+    /// old, and even its last one: after a pause, a broker reads everything that its sockets hold, also from nodes that
+    /// are gone.
     pub(super) fn hear(&mut self, from: NodeSender, over: u32, now: Instant) -> Freshness {
         let NodeSender { id, epoch, sequence, .. } = from;
         if let Some(other) = self.nodes.get_mut(&id) {
@@ -105,31 +108,31 @@ impl OtherNodes {
         }
     }
 
-    /// The link of this node has ended: from now on, messages of any node may be missed.
+    /// Records the end of this node's link: from now on, messages of any node may be missed.
     pub(super) fn pause(&mut self) {
         self.pauses += 1;
         self.nodes.values_mut().for_each(|other| other.progress.pause(self.pauses));
     }
 
-    /// Some messages of a node were dropped and are missing; false when nothing is known of it.
+    /// Records that dropped messages of a node are missing. Returns false if the node is unknown.
     pub(super) fn pause_one(&mut self, id: NodeId) -> bool {
         self.pauses += 1;
         let nth = self.pauses;
         self.progress(id).map(|progress| progress.pause(nth)).is_some()
     }
 
-    /// Whether an envelope that is not signed may be heard. It changes nothing about its sender: anyone who can publish could have
-    /// written it.
+    /// Returns whether an unsigned envelope is stale. It changes nothing about its sender, because any client of the
+    /// broker could have written it.
     pub(super) fn is_stale(&self, from: NodeSender) -> bool {
         self.nodes.get(&from.id).is_some_and(|other| from.epoch < other.epoch)
     }
 
-    /// Whether the pause of a node needs a timer that ends it. There is never more than one.
+    /// Returns whether the pause of a node needs a new timer that ends it. There is never more than one.
     pub(super) fn await_resend(&mut self, id: NodeId) -> bool {
         self.nodes.get_mut(&id).is_some_and(|other| !std::mem::replace(&mut other.is_awaited, true))
     }
 
-    /// Returns the gap of a node. None ends its timer.
+    /// Returns the gap of a node. `None` ends its timer.
     pub(super) fn awaited(&mut self, id: NodeId) -> Option<Gap> {
         let other = self.nodes.get_mut(&id)?;
         let gap = other.progress.gap();
@@ -137,12 +140,12 @@ impl OtherNodes {
         gap
     }
 
-    /// The gaps of all nodes.
+    /// Returns the gaps of all nodes.
     pub(super) fn gaps(&self) -> Vec<(NodeId, Gap)> {
         self.nodes.iter().filter_map(|(id, other)| Some((*id, other.progress.gap()?))).collect()
     }
 
-    /// Takes a message of so many bytes: at once, unless earlier ones are missing.
+    /// Handles a message of `size` bytes: at once, unless earlier ones are missing.
     pub(super) fn take(&mut self, (id, number): (NodeId, u64), channel: &str, what: What, size: usize) -> Turn {
         let Some(progress) = self.progress(id) else { return Turn::Now(what) };
         match progress.take(number, channel, what, size) {
@@ -151,14 +154,14 @@ impl OtherNodes {
         }
     }
 
-    /// Ends a pause of a node, if it is still that one. Returns the held messages.
+    /// Ends a pause of a node, if it is still the current one. Returns the held messages.
     pub(super) fn resume(&mut self, id: NodeId, pause: u64) -> Vec<HeldMessage> {
         let held = self.progress(id).map_or_else(Vec::new, |progress| progress.resume(pause));
         self.account();
         held
     }
 
-    /// Charges the budget for all held messages. Returns about how many bytes they take.
+    /// Charges all held messages to the budget. Returns their approximate size.
     fn account(&mut self) -> usize {
         let held = self.nodes.values().map(|other| other.progress.held_bytes()).sum();
         self.charge.set_about(held);
@@ -169,12 +172,12 @@ impl OtherNodes {
         self.nodes.get_mut(&id).map(|other| &mut other.progress)
     }
 
-    /// How many messages of a node were missed since the last call.
+    /// Returns how many messages of a node were missed since the last call.
     pub(super) fn take_missed(&mut self, id: NodeId) -> u64 {
         self.progress(id).map_or(0, NodeProgress::take_missed)
     }
 
-    /// Whether the log may have another line about missed messages.
+    /// Returns whether the log may have another line about missed messages.
     pub(super) fn is_warning_due(&mut self, now: Instant) -> bool {
         let MissedWarnings { since, count } = &mut self.warnings;
         if since.is_none_or(|since| now.duration_since(since) >= WARNINGS_TIME) {
@@ -184,7 +187,7 @@ impl OtherNodes {
         *count <= MOST_WARNINGS
     }
 
-    /// Notes that a node has answered an envelope of this node's link number `over`.
+    /// Records that a node has answered an envelope of this node's link number `over`.
     pub(super) fn note_answer(&mut self, id: NodeId, over: u32) {
         if let Some(other) = self.nodes.get_mut(&id) {
             other.hears = over;
@@ -201,14 +204,15 @@ impl OtherNodes {
         self.nodes.get(&id).is_some_and(|other| !other.is_silent)
     }
 
-    /// A node has left, and does not come back: its next start has another id. False when it counted as gone before.
+    /// Records that a node has left for ever: its next start has another id. Returns false if it counted as gone
+    /// before.
     pub(super) fn leave(&mut self, id: NodeId) -> bool {
         let Some(other) = self.nodes.get_mut(&id) else { return false };
         (other.has_left, other.connections) = (true, None);
         !std::mem::replace(&mut other.is_silent, true)
     }
 
-    /// Nodes that have been silent for so long count as gone. Returns those that did not before. Their sequence numbers are
+    /// Marks nodes as gone that were silent for longer than `silence`, and returns them. Their sequence numbers are
     /// remembered for longer.
     pub(super) fn expire(&mut self, silence: Duration, now: Instant) -> Vec<NodeId> {
         let is_over = |other: &OtherNode, time| now.duration_since(other.heard) > time;
@@ -222,7 +226,7 @@ impl OtherNodes {
         gone
     }
 
-    /// Whether all known nodes hear this node over its link number `over`.
+    /// Returns whether all known nodes receive over this node's link number `over`.
     pub(super) fn are_back(&self, over: u32) -> bool {
         self.here().all(|(_, other)| other.hears == over)
     }
@@ -231,7 +235,7 @@ impl OtherNodes {
         self.here().map(|(id, _)| *id).collect()
     }
 
-    /// Also those that count as gone.
+    /// Returns all known nodes, including those that count as gone.
     pub(super) fn remembered(&self) -> Vec<NodeId> {
         self.nodes.keys().copied().collect()
     }
@@ -240,7 +244,7 @@ impl OtherNodes {
         self.nodes.iter().filter(|(_, other)| !other.is_silent)
     }
 
-    /// The nodes that were heard within `silence`.
+    /// Returns the nodes that sent an envelope within `silence`.
     pub(super) fn heard_since(&self, silence: Duration, now: Instant) -> Vec<NodeId> {
         let heard = self.nodes.iter().filter(|(_, other)| now.duration_since(other.heard) <= silence);
         heard.map(|(id, _)| *id).collect()
@@ -262,13 +266,13 @@ impl OtherNode {
     }
 }
 
-/// More nodes than any cluster has. A client of the broker could invent some.
+/// More nodes than any cluster has. A client of the broker could invent nodes.
 const MOST: usize = 4096;
-/// How many bytes of held messages there may be, of all nodes together.
+/// The most bytes of held messages, of all nodes together.
 const MOST_BYTES_HELD: usize = 16 * 1024 * 1024;
-/// For how long the sequence number of a silent node is remembered.
+/// How long the sequence number of a silent node is remembered.
 const MEMORY: Duration = Duration::from_secs(60);
-/// How many lines about missed messages the log may have in which time.
+/// The most log lines about missed messages in this time.
 const MOST_WARNINGS: u32 = 16;
 const WARNINGS_TIME: Duration = Duration::from_secs(10);
 
@@ -423,7 +427,7 @@ mod tests {
         others.hear(from(ONE, 1), 1, now);
         others.count(ONE, 5, now);
         assert_eq!([others.leave(ONE), others.leave(ONE), others.leave(TWO)], [true, false, false]);
-        // A message that another way has brought later is delivered as any other.
+        // A message that arrives later over another path is delivered like any other.
         assert_eq!(
             others.hear(NodeSender { sequence: Sequence { number: 9, is_message: true }, ..from(ONE, 1) }, 1, now),
             Freshness::Fresh

@@ -1,7 +1,8 @@
-//! Which messages of another node were received, and which are held until missed ones are resent. Pure.
+//! The received messages of another node, and those held until missed ones are resent. Pure.
 //!
-//! Messages of a node have sequence numbers. When a link is lost, of that node or of this one, messages may be missed. Then this
-//! node requests those after the last one that it received. It holds newer ones until the answer arrives, for a moment at most.
+//! Messages of a node have sequence numbers. When a link of that node or of this one is lost, messages may be missed.
+//! Then this node requests a resend of the messages after the last one received. It holds newer ones until the answer
+//! arrives, for a limited time.
 
 use std::sync::Arc;
 
@@ -9,14 +10,14 @@ use super::draft::{Sequence, What};
 
 #[derive(Debug)]
 pub(super) struct NodeProgress {
-    /// The last message that was delivered, or is to be.
+    /// The last message that was or will be delivered.
     last: u64,
-    /// The last one that was resent. One that is not newer has arrived twice.
+    /// The last resent message. One that is not newer is a duplicate.
     repeated: u64,
     pause: Option<Pause>,
-    /// The last pause ended without an answer: the next envelope tells how many messages were missed.
+    /// The last pause ended without an answer: the next envelope shows how many messages were missed.
     is_unsure: bool,
-    /// How many messages are lost, and not counted yet.
+    /// The number of lost messages that are not counted yet.
     missed: u64,
 }
 
@@ -26,12 +27,12 @@ struct Pause {
     nth: u64,
     held: Vec<HeldMessage>,
     bytes: usize,
-    /// The last message that the sender no longer keeps, if it has said so.
+    /// The last message that the sender no longer keeps, if it has reported one.
     not_kept: u64,
     is_answered: bool,
 }
 
-/// A message that waits for those before it.
+/// A message that waits for earlier ones.
 #[derive(Debug)]
 pub(super) struct HeldMessage {
     pub(super) number: u64,
@@ -39,15 +40,15 @@ pub(super) struct HeldMessage {
     pub(super) what: What,
 }
 
-/// What is missing: all after a message.
+/// The missing messages: all after one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap {
-    /// Which pause it is for.
+    /// The pause that this gap is for.
     pub(super) pause: u64,
     pub(super) after: u64,
 }
 
-/// What to do with a message.
+/// The action for a message.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is looked at at once, and never kept")]
 pub(super) enum Turn {
@@ -56,22 +57,22 @@ pub(super) enum Turn {
     Now(What),
     /// It is held in this pause.
     Later(u64),
-    /// It is held, and no more can be: this pause must end.
+    /// It is held, and the limit is reached: this pause must end.
     TooMuch(u64),
 }
 
 impl NodeProgress {
-    /// Of a node that was never heard before: its earlier messages are not missed.
+    /// Begins with an unknown node, whose earlier messages are not missed.
     pub(super) fn begin(sequence: Sequence) -> Self {
         Self { last: sequence.before(), repeated: 0, pause: None, is_unsure: false, missed: 0 }
     }
 
-    /// Whether messages before this envelope were not received.
+    /// Returns whether messages before this envelope were not received.
     pub(super) fn is_behind(&self, sequence: Sequence) -> bool {
         sequence.before() > self.last
     }
 
-    /// All messages before this envelope were received, or had no receivers here: a link keeps the order.
+    /// Records that all messages before this envelope were received, or had no receivers here: a link keeps the order.
     pub(super) fn note(&mut self, sequence: Sequence) {
         if self.pause.is_some() {
             return;
@@ -82,19 +83,19 @@ impl NodeProgress {
         self.last = self.last.max(sequence.before());
     }
 
-    /// Holds newer messages from now on. Held messages stay held.
+    /// Holds newer messages from now on. Messages already held stay held.
     pub(super) fn pause(&mut self, nth: u64) {
         let before = self.pause.take();
         let (held, bytes) = before.map_or_else(Default::default, |before| (before.held, before.bytes));
         self.pause = Some(Pause { nth, held, bytes, not_kept: 0, is_answered: false });
     }
 
-    /// What to request, during a pause.
+    /// Returns the messages to request during a pause.
     pub(super) fn gap(&self) -> Option<Gap> {
         self.pause.as_ref().map(|pause| Gap { pause: pause.nth, after: self.last })
     }
 
-    /// Takes a message of so many bytes in its turn.
+    /// Handles a message of `size` bytes.
     pub(super) fn take(&mut self, number: u64, channel: &str, what: What, size: usize) -> Turn {
         if number <= self.repeated {
             return Turn::Done;
@@ -111,13 +112,13 @@ impl NodeProgress {
         }
     }
 
-    /// About how many bytes are held.
+    /// Returns the approximate number of held bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.pause.as_ref().map_or(0, |pause| pause.bytes)
     }
 
-    /// Whether a message of a resend was missed. A sender repeats all that it still keeps, in order: it keeps none of
-    /// those in between.
+    /// Records a message of a resend. Returns whether it was missed. A sender resends all messages that it keeps, in
+    /// order, so those that it skips are lost.
     pub(super) fn repeat(&mut self, number: u64) -> bool {
         let was_missed = self.pause.is_some() && number > self.last;
         if was_missed {
@@ -127,28 +128,28 @@ impl NodeProgress {
         was_missed
     }
 
-    /// The sender keeps none of the messages up to this one but those that it repeats.
+    /// Records that the sender keeps none of the messages up to this one, except those that it resends.
     pub(super) fn note_not_kept(&mut self, until: u64) {
         if let Some(pause) = &mut self.pause {
             pause.not_kept = pause.not_kept.max(until);
         }
     }
 
-    /// Everything that the sender resends in a pause was received.
+    /// Records that the whole resend of a pause was received.
     pub(super) fn note_answer(&mut self, pause: u64) {
         if let Some(pause) = self.pause.as_mut().filter(|current| current.nth == pause) {
             pause.is_answered = true;
         }
     }
 
-    /// Ends a pause, if it is still that one. Returns the held messages.
+    /// Ends a pause, if it is still the current one. Returns the held messages.
     pub(super) fn resume(&mut self, pause: u64) -> Vec<HeldMessage> {
         let Some(pause) = self.pause.take_if(|current| current.nth == pause) else { return Vec::new() };
         let (not_kept, is_answered, mut held) = (pause.not_kept, pause.is_answered, pause.held);
         held.retain(|held| held.number > self.repeated);
         let first = held.iter().map(|held| held.number).min();
         self.is_unsure = !is_answered && first.is_none();
-        // Without an answer, those before the first message of this link are lost.
+        // Without an answer, the messages before the first one of this link are lost.
         let until = if is_answered { not_kept } else { first.map_or(0, |first| first.saturating_sub(1)) };
         let came = held.iter().filter(|held| held.number > self.last && held.number <= until).count();
         self.miss(until.saturating_sub(self.last).saturating_sub(came as u64));
@@ -160,13 +161,13 @@ impl NodeProgress {
         self.missed = self.missed.saturating_add(count);
     }
 
-    /// How many messages were missed since the last call.
+    /// Returns how many messages were missed since the last call.
     pub(super) fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
     }
 }
 
-/// How much may be held of one node.
+/// The most messages and bytes that are held of one node.
 const MOST_HELD: usize = 16_384;
 const MOST_BYTES_HELD: usize = 4 * 1024 * 1024;
 
@@ -237,7 +238,7 @@ mod tests {
         progress.pause(1);
         assert!(progress.repeat(9) && progress.repeat(10));
         assert_eq!((progress.take_missed(), progress.take_missed()), (3, 0));
-        // The answer to an earlier request repeats the same.
+        // The answer to an earlier request resends the same messages.
         assert!(!progress.repeat(9));
         progress.note_not_kept(14);
         assert!(matches!(take(&mut progress, 13), Turn::Later(1)));

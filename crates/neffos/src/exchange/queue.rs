@@ -1,4 +1,4 @@
-//! Messages that are to be published: bounded in number, bytes and age, and in order, also after an outage. Pure.
+//! The messages to publish: bounded in number, bytes and age, and kept in order through an outage. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::budget::{Budget, Charge};
 #[derive(Debug)]
 pub(super) struct PublishQueue {
     limits: QueueLimits,
-    /// Messages about nodes. They are published first.
+    /// Messages about nodes, which are published first.
     control: VecDeque<Draft>,
     control_bytes: usize,
     waiting: VecDeque<Waiting>,
@@ -19,13 +19,13 @@ pub(super) struct PublishQueue {
     charge: Charge,
     flow: Flow,
     dropped: u64,
-    /// How many messages were published.
+    /// The number of published messages.
     published: u64,
-    /// The last message of this node is queued or published.
+    /// Whether the last message of this node is queued or published.
     is_over: bool,
 }
 
-/// How much may be queued while the broker is slow or there is no link.
+/// The limits on messages queued while the broker is slow or there is no link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
@@ -40,7 +40,7 @@ impl Default for QueueLimits {
 }
 
 impl QueueLimits {
-    /// The same limits, but not more bytes than a quarter of `budget`.
+    /// Returns the same limits, but at most a quarter of `budget` in bytes.
     pub(super) fn within(self, budget: &Budget) -> Self {
         Self { bytes: self.bytes.min(budget.share(4)), ..self }
     }
@@ -84,13 +84,13 @@ impl PublishQueue {
         }
     }
 
-    /// Adds the last message of this node. No control follows it: other nodes would count this node again.
+    /// Adds the last message of this node. No control message may follow it: other nodes would count this node again.
     pub(super) fn push_last(&mut self, draft: Draft, now: Instant) {
         self.push(draft, now);
         self.is_over = true;
     }
 
-    /// Adds a message behind all others, unless there is no room: then it is dropped and counted.
+    /// Adds a message at the end. If there is no room, drops and counts it.
     pub(super) fn push(&mut self, draft: Draft, now: Instant) {
         self.expire(now);
         let size = draft.size();
@@ -109,14 +109,14 @@ impl PublishQueue {
         self.charge.set_about(self.bytes + self.control_bytes + storage);
     }
 
-    /// Adds a probe behind all messages: it takes their path.
+    /// Adds a probe after all messages, so that it takes their path.
     pub(super) fn push_probe(&mut self, number: u64, draft: Draft, now: Instant) {
         self.bytes += draft.size();
         self.waiting.push_back(Waiting { since: now, probe: Some(number), draft });
     }
 
-    /// Adds a control message, which is published first. There are few; beyond a bound the oldest is dropped, because newer ones
-    /// replace it.
+    /// Adds a control message, which is published first. There are few. Beyond a limit the oldest is dropped, because
+    /// newer ones replace it.
     pub(super) fn push_control(&mut self, draft: Draft) {
         if self.is_over {
             return;
@@ -130,12 +130,12 @@ impl PublishQueue {
         self.account();
     }
 
-    /// From now on, messages are published.
+    /// Publishes messages from now on.
     pub(super) fn open(&mut self) {
         self.flow = Flow::Open;
     }
 
-    /// Keeps messages until the next link is ready for them. Control and probes were for the link that is gone.
+    /// Holds messages until the next link is ready. Drops control messages and probes, which were for the lost link.
     pub(super) fn hold(&mut self) {
         self.flow = Flow::Held;
         self.control.clear();
@@ -145,8 +145,8 @@ impl PublishQueue {
         self.account();
     }
 
-    /// Takes the next drafts to publish: control, then a piece of a resend, then messages. Newer messages would be held back by the
-    /// node that waits for the resend.
+    /// Returns the next drafts to publish: control, then a piece of a resend, then messages. The node that waits for
+    /// the resend would hold newer messages.
     pub(super) fn take(&mut self, resend: Option<Draft>, now: Instant) -> PublishBatch {
         let mut batch = PublishBatch::default();
         let mut bytes = 0;
@@ -172,7 +172,7 @@ impl PublishQueue {
             batch.drafts.push((draft, Sequence { number: self.published, is_message }));
         }
         if self.waiting.is_empty() {
-            // The storage of an outage must not stay.
+            // Frees the memory of an outage.
             self.waiting.shrink_to(MAX_BATCH);
         }
         if self.control.is_empty() {
@@ -182,12 +182,12 @@ impl PublishQueue {
         batch
     }
 
-    /// Of an envelope without a message.
+    /// Returns the sequence of an envelope without a message.
     fn last_sequence(&self) -> Sequence {
         Sequence { number: self.published, is_message: false }
     }
 
-    /// The number of the last message that was published.
+    /// Returns the number of the last published message.
     pub(super) fn last_published(&self) -> u64 {
         self.published
     }
@@ -200,12 +200,12 @@ impl PublishQueue {
         self.bytes
     }
 
-    /// How many messages found no room, or were queued for too long.
+    /// Returns how many messages found no room, or were queued for too long.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Drops messages that were queued for too long. A probe stays, because a task waits for it, and ends the search.
+    /// Drops messages that were queued for too long. A probe stays, because a task waits for it; the search ends there.
     fn expire(&mut self, now: Instant) {
         let is_old = |item: &Waiting| item.probe.is_none() && now.duration_since(item.since) > self.limits.age;
         while self.waiting.front().is_some_and(is_old) {
@@ -217,11 +217,11 @@ impl PublishQueue {
     }
 }
 
-/// Small enough that little is lost when a link breaks on the way.
+/// Small enough that a broken link loses little.
 const MAX_BATCH: usize = 64;
-/// After so many bytes no more is added: a batch must pass a slow link in a few seconds.
+/// A batch ends after this many bytes, so that it passes a slow link within a few seconds.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
-/// The storage of so many items is not counted: it stays when the queue is empty.
+/// The storage of this many items is not charged, because it stays when the queue is empty.
 const FREE: usize = 3 * MAX_BATCH;
 const MAX_CONTROL: usize = 1024;
 const MAX_CONTROL_BYTES: usize = 1024 * 1024;

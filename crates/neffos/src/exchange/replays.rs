@@ -1,12 +1,16 @@
-//! Which signed envelopes are new. Replayed envelopes are dropped here, before anything acts on them. Pure.
+//! Detection of replayed signed envelopes, which are dropped before they have any effect. Pure.
 //!
-//! The signature of an envelope covers a [`Seal`]: a serial number, which grows with every envelope of a node, and the time since
-//! the node started. A node accepts an envelope once: its serial number must be higher than that of the last one.
+//! The signature of an envelope covers a [`Seal`]: a serial number, which grows with every envelope of a node, and the
+//! time since the node started. A node accepts an envelope once: its serial number must be higher than that of the last
+//! one.
 //!
-//! A node that knows nothing of a sender yet cannot tell a new envelope from a recorded one. It holds the envelopes of that sender
-//! back, sends it a challenge with a random number, and accepts them when the sender repeats this number. The proof also tells
-//! what the sender's clock says, so no two clocks have to agree: held envelopes that were sealed too long before the proof, or before
-//! this node had its broker link, are dropped. (The latter is as exact as the proof is fast.)
+//! For an unknown sender, a node cannot tell a new envelope from a recorded one.
+//!
+//! - It holds the sender's envelopes, and sends a challenge with a random number. It accepts them when the sender
+//!   repeats this number.
+//! - The proof also carries the sender's time, so clocks need not agree. Held envelopes that were sealed too long
+//!   before the proof, or before this node had its broker link, are dropped. (The latter check is as exact as the proof
+//!   is fast.)
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,17 +23,17 @@ use super::node_id::NodeId;
 use super::seal::Seal;
 use crate::budget::Charge;
 
-/// In which order a broker delivers the envelopes of one node.
+/// The order in which a broker delivers the envelopes of one node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Order {
-    /// As they were published.
+    /// In the order in which they were published.
     #[default]
     Total,
-    /// As they were published on each channel.
+    /// In the order in which they were published on each channel.
     PerChannel,
 }
 
-/// A signed envelope that waits for the proof of its sender.
+/// A signed envelope that waits for a proof of its sender.
 #[derive(Debug)]
 pub(super) struct HeldEnvelope {
     pub(super) from: NodeSender,
@@ -38,11 +42,11 @@ pub(super) struct HeldEnvelope {
     pub(super) size: usize,
 }
 
-/// What to do with an envelope.
+/// The action for an envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ReplayVerdict {
     Accept,
-    /// Hold it until its sender has proved itself.
+    /// Hold it until its sender has sent a proof.
     Hold,
     /// It was accepted before.
     Drop,
@@ -51,7 +55,7 @@ pub(super) enum ReplayVerdict {
 /// The result of holding an envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Holding {
-    /// Challenge its sender: it is the first one.
+    /// It is the first of its sender, which must be challenged.
     First,
     Another,
     /// There is no room.
@@ -62,7 +66,7 @@ pub(super) enum Holding {
 #[derive(Debug, Default)]
 pub(super) struct Proven {
     pub(super) envelopes: Vec<HeldEnvelope>,
-    /// How many envelopes were dropped: they had been accepted before, or were too old.
+    /// How many envelopes were dropped: they were accepted before, or are too old.
     pub(super) dropped: u64,
 }
 
@@ -78,18 +82,19 @@ pub(super) struct ReplayGuard {
     warned: Option<Instant>,
 }
 
-/// A node that has proved itself.
+/// A node that has sent a proof.
 #[derive(Debug, Default)]
 struct Known {
     seen: Seen,
-    /// This node's clock minus that of the other one, in milliseconds. At most that: an envelope takes some time.
+    /// An upper bound of this node's clock minus the other node's clock, in milliseconds, because an envelope takes
+    /// some time.
     offset: i64,
-    /// Envelopes from before that, by the other one's clock, are not for this node.
+    /// Envelopes sealed before this time of the sender's clock are not for this node.
     not_before: u64,
     heard: u64,
 }
 
-/// A node whose proof is not here yet.
+/// A node that has not sent its proof yet.
 #[derive(Debug)]
 struct Unproven {
     nonce: u64,
@@ -111,7 +116,7 @@ impl ReplayGuard {
         }
     }
 
-    /// A new broker link. Held envelopes of an earlier one are dropped, because their messages are requested again.
+    /// Begins a new broker link. Drops envelopes held over an earlier one, because their messages are requested again.
     pub(super) fn link_up(&mut self, order: Order, now: Instant) {
         (self.linked, self.order) = (now, order);
         self.unproven.clear();
@@ -125,19 +130,19 @@ impl ReplayGuard {
             return ReplayVerdict::Drop;
         }
         if self.unproven.contains_key(&id) || known.age(seal, now) > MAX_AGE {
-            // The sender's clock may have stood still with its machine, or drifted: the proof tells.
+            // The sender's clock may have stopped with its machine, or drifted. The proof shows it.
             return ReplayVerdict::Hold;
         }
         known.accept(seal, self.order, now);
         ReplayVerdict::Accept
     }
 
-    /// Whether an envelope has certainly been accepted before.
+    /// Returns whether an envelope has certainly been accepted before.
     pub(super) fn is_replay(&self, id: NodeId, seal: Seal) -> bool {
         self.known.get(&id).is_some_and(|known| !known.is_new(seal, self.order))
     }
 
-    /// Holds an envelope back. If it is the first one of its sender, `nonce` is the number to challenge it with.
+    /// Holds an envelope. If it is the first one of its sender, `nonce` is the number of the challenge.
     pub(super) fn hold(&mut self, envelope: HeldEnvelope, nonce: u64) -> Holding {
         let (id, size) = (envelope.from.id, envelope.size + size_of::<HeldEnvelope>());
         let is_first = !self.unproven.contains_key(&id);
@@ -156,12 +161,13 @@ impl ReplayGuard {
         if is_first { Holding::First } else { Holding::Another }
     }
 
-    /// Whether the challenge still waits for its proof.
+    /// Returns whether the challenge still waits for its proof.
     pub(super) fn waits(&self, id: NodeId, nonce: u64) -> bool {
         self.unproven.get(&id).is_some_and(|unproven| unproven.nonce == nonce)
     }
 
-    /// Takes a proof: the sender of `seal` has repeated `nonce`. None when no proof with this nonce was asked for.
+    /// Handles a proof: the sender of `seal` has repeated `nonce`. Returns `None` if there was no challenge with this
+    /// nonce.
     pub(super) fn prove(&mut self, id: NodeId, nonce: u64, seal: Seal, now: Instant) -> Option<Proven> {
         let unproven = self.take(id, nonce)?;
         if !self.known.contains_key(&id) && self.known.len() >= MOST_KNOWN {
@@ -188,7 +194,7 @@ impl ReplayGuard {
         Some(admission)
     }
 
-    /// Gives a node up that does not prove itself; how many of its envelopes are dropped.
+    /// Gives up on a node that sends no proof. Returns how many of its envelopes are dropped.
     pub(super) fn give_up(&mut self, id: NodeId, nonce: u64) -> u64 {
         self.take(id, nonce).map_or(0, |unproven| unproven.held.len() as u64)
     }
@@ -207,7 +213,8 @@ impl ReplayGuard {
         self.charge.set_about(bytes);
     }
 
-    /// Whether the log may have another line about dropped envelopes: an adversary must not fill it.
+    /// Returns whether the log may have another line about dropped envelopes. The limit keeps an attacker from filling
+    /// the log.
     pub(super) fn is_warning_due(&mut self, now: Instant) -> bool {
         let is_due = self.warned.is_none_or(|warned| now.duration_since(warned) >= BETWEEN_WARNINGS);
         self.warned = if is_due { Some(now) } else { self.warned };
@@ -220,20 +227,20 @@ impl ReplayGuard {
         self.known.retain(|_, known| now.saturating_sub(known.heard) <= MEMORY);
     }
 
-    /// This node's clock, in milliseconds.
+    /// Returns this node's clock, in milliseconds.
     fn clock(&self, now: Instant) -> u64 {
         millis(now.duration_since(self.start))
     }
 }
 
 impl Known {
-    /// How long an envelope has been on its way, in milliseconds: at least that.
+    /// Returns a lower bound of the time that an envelope has travelled, in milliseconds.
     fn age(&self, seal: Seal, now: u64) -> i64 {
         signed(now).saturating_sub(self.offset).saturating_sub(signed(seal.sealed_at))
     }
 
     fn is_new(&self, seal: Seal, order: Order) -> bool {
-        // A lower number tells nothing about the time where only channels keep their order.
+        // If only channels keep their order, a lower number proves nothing about the time.
         self.seen.is_new(seal.serial, order) && (order == Order::Total || seal.sealed_at >= self.not_before)
     }
 
@@ -244,11 +251,11 @@ impl Known {
     }
 }
 
-/// Which serial numbers were accepted.
+/// The accepted serial numbers.
 #[derive(Debug, Default)]
 struct Seen {
     highest: u64,
-    /// A bit for each of the latest numbers, up to `highest` in the last word. Empty where the order is total.
+    /// A bit for each of the latest numbers, up to `highest` in the last word. Empty if the order is total.
     words: VecDeque<u64>,
 }
 
@@ -284,7 +291,7 @@ impl Seen {
         }
     }
 
-    /// The word so many before the last one.
+    /// Returns the word `back` places before the last one.
     fn word(&self, back: usize) -> Option<u64> {
         self.words.len().checked_sub(back + 1).map(|nth| self.words[nth])
     }
@@ -298,20 +305,20 @@ fn signed(millis: u64) -> i64 {
     i64::try_from(millis).unwrap_or(i64::MAX)
 }
 
-/// How old an envelope may be, in milliseconds. A broker link that takes longer than three seconds for anything is given up, at
-/// either end. Shorter than any silence after which a node is forgotten.
+/// The greatest age of an envelope, in milliseconds. A broker link that takes more than three seconds for any call is
+/// dropped, at either end. This is shorter than any silence after which a node is forgotten.
 const MAX_AGE: i64 = 8_000;
-/// For how long a silent node is remembered, in milliseconds.
+/// How long a silent node is remembered, in milliseconds.
 const MEMORY: u64 = 60_000;
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 /// More nodes than any cluster has.
 const MOST_KNOWN: usize = 4096;
 /// How many nodes may be challenged at the same time.
 const MOST_UNPROVEN: usize = 1024;
-/// How much may be held back of one node, and of all.
+/// The most bytes that are held of one node, and of all.
 const MOST_BYTES_EACH: usize = 1024 * 1024;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Where a broker keeps the order of each channel alone, an envelope may come behind so many later ones, times 64.
+/// If a broker keeps only the order of each channel, an envelope may arrive after 64 times as many later ones.
 const MOST_WORDS: usize = 1024;
 
 #[cfg(test)]
@@ -328,13 +335,14 @@ mod tests {
         HeldEnvelope { from, channel: "c".into(), what: What::Bye, size: 10 }
     }
 
-    /// Holds an envelope if the verdict says so.
+    /// Holds an envelope if the verdict is to hold it.
     fn is_held(gate: &mut ReplayGuard, envelope: HeldEnvelope, now: Instant) -> bool {
         let verdict = gate.screen(envelope.from.id, envelope.from.seal.unwrap(), now);
         verdict == ReplayVerdict::Hold && gate.hold(envelope, NONCE) != Holding::Dropped
     }
 
-    /// A guard that has accepted the proof with serial number 10, sealed when the other node was 50 seconds old.
+    /// Returns a guard that has accepted the proof with serial number 10, sealed when the other node was 50 seconds
+    /// old.
     fn proven(order: Order) -> (ReplayGuard, Instant) {
         let now = Instant::now();
         let mut gate = ReplayGuard::new(now, Charge::default());
@@ -401,7 +409,8 @@ mod tests {
     fn an_envelope_that_is_too_old_is_dropped_after_a_proof_and_one_of_a_clock_that_stood_still_is_not() {
         let (mut gate, start) = proven(Order::Total);
         let now = start + Duration::from_secs(20);
-        // Sealed at once, and withheld; and sealed just now by a node whose clock stood still for 20 seconds.
+        // The first was sealed early and withheld. The second was sealed just now by a node whose clock stood still for
+        // 20 seconds.
         for (serial, sealed_at) in [(11, 50_000), (12, 69_000)] {
             assert!(is_held(&mut gate, envelope(serial, sealed_at), now));
         }

@@ -1,4 +1,4 @@
-//! Which resends other nodes have requested: one for each node, in pieces, and only so many bytes in a second. Pure.
+//! The resends that other nodes have requested: one for each node, in pieces, with a rate limit in bytes. Pure.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::node_id::NodeId;
 #[derive(Debug)]
 pub(super) struct Resends {
     due: VecDeque<Resend>,
-    /// The highest pause of each node that was answered.
+    /// The highest answered pause of each node.
     answered: HashMap<NodeId, u64>,
     allowance: usize,
     counted: Instant,
@@ -24,7 +24,7 @@ struct Resend {
     to: NodeId,
     pause: u64,
     after: u64,
-    /// The last message that had been published when the node asked. It gets later ones anyway.
+    /// The last message published before the request. The node receives later ones anyway.
     until: u64,
     since: Instant,
 }
@@ -34,9 +34,9 @@ struct Resend {
 pub(super) struct Piece {
     pub(super) to: NodeId,
     pub(super) envelopes: Vec<Envelope>,
-    /// Which pause of that node ends with it, if it is the last piece.
+    /// The pause of that node that ends with it, if it is the last piece.
     pub(super) ends: Option<u64>,
-    /// The last message that was requested, if it is no longer kept.
+    /// The last requested message, if it is no longer kept.
     pub(super) not_kept: Option<u64>,
 }
 
@@ -45,7 +45,8 @@ impl Resends {
         Self { due: VecDeque::new(), answered: HashMap::new(), allowance: MOST_AT_ONCE, counted: now }
     }
 
-    /// Notes that a node requests, in one of its pauses, the messages `after` one and `until` another. A pause is answered once.
+    /// Records a node's request, in one of its pauses, for the messages after `after`, up to `until`. Each pause is
+    /// answered once.
     pub(super) fn request(&mut self, (to, pause): (NodeId, u64), after: u64, until: u64, now: Instant) {
         if !self.answered.contains_key(&to) && self.answered.len() >= MOST_NODES {
             return;
@@ -55,12 +56,12 @@ impl Resends {
             return;
         }
         *answered = pause;
-        // A node that pauses again has no use for the answer to an earlier pause.
+        // A node in a new pause has no use for the answer to an earlier one.
         self.due.retain(|resend| resend.to != to);
         self.due.push_back(Resend { to, pause, after, until, since: now });
     }
 
-    /// The next piece, if one is due and not too much was sent lately.
+    /// Returns the next piece, if one is due and the rate allows it.
     pub(super) fn next(&mut self, kept: &mut Kept, now: Instant) -> Option<Piece> {
         if self.due.is_empty() {
             return None;
@@ -86,12 +87,12 @@ impl Resends {
         }
     }
 
-    /// Forgets what is due: the link over which it was requested is over.
+    /// Drops all due resends: the link over which they were requested has ended.
     pub(super) fn clear(&mut self) {
         self.due.clear();
     }
 
-    /// Forgets which pauses of other nodes than `nodes` were answered.
+    /// Forgets the answered pauses of all nodes but `nodes`.
     pub(super) fn keep(&mut self, nodes: &[NodeId]) {
         self.answered.retain(|id, _| nodes.contains(id));
     }
@@ -108,11 +109,11 @@ impl Resends {
 
 /// How long a node waits for an answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of one piece, unless a single message is larger.
+/// The most bytes of one piece, unless a single message is larger.
 const MOST_TOGETHER: usize = 64 * 1024;
-/// How many bytes are resent without a break: as much as sixteen nodes may have missed.
+/// The most bytes that are resent in a burst: as much as sixteen nodes may have missed.
 const MOST_AT_ONCE: usize = 64 * 1024 * 1024;
-/// How long it takes until so many may be sent again.
+/// The time until a burst of that size is allowed again.
 const REFILL_TIME: Duration = Duration::from_secs(4);
 /// More nodes than any cluster has.
 const MOST_NODES: usize = 4096;
@@ -126,7 +127,7 @@ mod tests {
     const ONE: NodeId = NodeId([1; 16]);
     const TWO: NodeId = NodeId([2; 16]);
 
-    /// Messages 1, 2, 3, … of so many bytes.
+    /// Returns kept messages 1, 2, 3, … of these sizes.
     fn kept(sizes: &[usize], now: Instant) -> Kept {
         let mut kept = Kept::new(QueueLimits::default(), Charge::default());
         for (nth, size) in sizes.iter().enumerate() {

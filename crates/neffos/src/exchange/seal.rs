@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-/// When an envelope was sealed, among the envelopes of its node.
+/// The position of an envelope among those of its node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Seal {
     /// Grows by one with every envelope of a node.
@@ -11,7 +11,7 @@ pub(super) struct Seal {
     pub(super) sealed_at: u64,
 }
 
-/// The seals of a node.
+/// Makes the seals of a node.
 #[derive(Debug)]
 pub(super) struct Seals {
     start: Instant,
@@ -19,7 +19,7 @@ pub(super) struct Seals {
 }
 
 impl Seals {
-    /// Of a node that starts now.
+    /// Begins with a node that starts now.
     pub(super) fn new(now: Instant) -> Self {
         Self { start: now, last: 0 }
     }

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Whether a server is linked to the other servers.
+/// The state of a server's link to its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkState {
     /// There has been no link yet.
     Connecting,
-    /// There is a link again. The server subscribes, and waits for the other servers before it publishes messages.
+    /// There is a new link. The server subscribes, and waits for the other servers before it publishes messages.
     Resuming,
     /// Messages are published and received.
     Up,
-    /// The link is lost, or the first one failed. Messages for other servers are queued, as far as there is room.
+    /// The link is lost, or the first attempt failed. Messages for other servers are queued, as far as there is room.
     Down,
 }
 
-/// The state of the link, and since when it holds.
+/// The state of the link, and its beginning.
 #[derive(Debug, Clone)]
 pub(super) struct Situation {
     pub(super) state: LinkState,
     pub(super) since: Instant,
-    /// Why there is no link, or why the last one was lost.
+    /// The reason why there is no link, or why the last one was lost.
     pub(super) fault: Option<String>,
 }
 
@@ -45,59 +45,59 @@ pub struct ClusterStatus {
     pub state: LinkState,
     /// How long it has been in that state.
     pub lasted: Duration,
-    /// Why there is no link, or why the last one was lost.
+    /// The reason why there is no link, or why the last one was lost.
     pub fault: Option<String>,
-    /// How long the last probe took to come back: it takes the path of messages. While the next one has been under way for longer,
-    /// that time. None without a link.
+    /// The round trip time of the last probe, which takes the path of messages. If the next probe has already taken
+    /// longer, that time. `None` without a link.
     pub lag: Option<Duration>,
-    /// How many messages are queued to be published.
+    /// Messages queued for publishing.
     pub queued: usize,
-    /// How many bytes they take.
+    /// The bytes of these messages.
     pub queued_bytes: usize,
-    /// How many channels this server subscribes to.
+    /// Channels that this server subscribes to.
     pub subscriptions: usize,
-    /// How many other servers there are.
+    /// Known other servers.
     pub servers: usize,
-    /// Envelopes that the broker has taken: messages of applications, and messages about nodes.
+    /// Envelopes that the broker has accepted: messages of applications, and messages about nodes.
     pub published: u64,
     /// Messages that found no room in the queue, or were in it for too long.
     pub dropped: u64,
-    /// Messages that were on their way when a link was lost. They may have arrived. Servers that missed them request a resend;
-    /// those in Go do not.
+    /// Messages in flight when a link was lost. They may have arrived. Servers that missed them request a resend; Go
+    /// servers do not.
     pub uncertain: u64,
-    /// Messages that cannot be published: the broker would refuse them over any link, for example because they are too large, or
-    /// servers in Go would deliver them to other receivers. Each is logged.
+    /// Messages that cannot be published, because the broker would refuse them over any link (for example if they are
+    /// too large), or because Go servers would deliver them to other receivers. Each is logged.
     pub refused: u64,
     /// Envelopes of other servers that arrived.
     pub received: u64,
     /// Messages of other servers that were lost with a link, and were resent.
     pub recovered: u64,
-    /// Messages of other servers that were lost with a link, and that those servers no longer kept. Their receivers are unknown:
-    /// at most so many are lost to connections of this server.
+    /// Messages of other servers that were lost with a link, and that those servers no longer kept. Their receivers are
+    /// unknown: this is the most that connections of this server may have lost.
     pub missed: u64,
-    /// Messages that arrived behind later ones of the same server, and were dropped to keep the order.
+    /// Messages that arrived after later ones of the same server, and were dropped to keep the order.
     pub stale: u64,
     /// Envelopes that do not belong to this cluster: not signed with its key, of another version, or broken.
     pub rejected: u64,
-    /// Signed envelopes that were dropped: they had been accepted before, were too old, or came from a node that does not answer.
-    /// Unless a node has just died, an adversary replays recorded envelopes.
+    /// Signed envelopes that were dropped: they were accepted before, are too old, or came from a node that does not
+    /// answer. Unless a node has just crashed, an attacker replays recorded envelopes.
     pub replayed: u64,
     /// Connects and joins that were answered although the broker, or another server, had not confirmed in time.
     pub unconfirmed: u64,
-    /// How many links there have been.
+    /// Links since the start.
     pub links: u64,
 }
 
-/// How many connections there are in a cluster, as far as this server knows.
+/// A number of connections in a cluster, as far as this server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClusterCount {
-    /// Connections, those of this server included.
+    /// The connections, including those of this server.
     pub count: u64,
-    /// How many servers are in `count`, this one included.
+    /// The servers that `count` includes, with this one.
     pub servers: usize,
-    /// How many other servers did not answer: they are not in `count`.
+    /// The other servers that did not answer. `count` does not include their connections.
     pub missing: usize,
-    /// How old the oldest number is.
+    /// The age of the oldest number.
     pub age: Duration,
 }
