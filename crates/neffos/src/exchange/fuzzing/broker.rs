@@ -1,4 +1,5 @@
-//! A simulated broker with links that fail on command, and an adversary who records, replays, reorders and withholds envelopes.
+//! A simulated broker with links that fail on command, and an attacker who records, replays, reorders and withholds
+//! envelopes.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -14,33 +15,33 @@ use super::super::native;
 use super::links::{KEY, SERVERS};
 use crate::lock::lock;
 
-/// A broker, with a line to each server, and an adversary who may publish on it.
+/// A broker with a path to each server, and an attacker who can publish.
 #[derive(Debug, Default)]
 pub(super) struct FaultyBroker {
     lines: [Mutex<BrokerPath>; SERVERS],
-    /// Some line works again, or has ended.
+    /// Changes when a path works again, or has ended.
     changed: watch::Sender<u64>,
-    /// Since when every line works; none while one does not.
+    /// The time since which every path works; `None` while one does not.
     calm_since: Mutex<Option<Instant>>,
-    /// The last envelopes, which the adversary has recorded.
+    /// The last envelopes, recorded by the attacker.
     tape: Mutex<VecDeque<Envelope>>,
-    /// When the message with a text was published.
+    /// The time when the message with a text was published.
     published: Mutex<HashMap<String, Instant>>,
 }
 
-/// The way between one server and the broker.
+/// The path between one server and the broker.
 #[derive(Debug, Default)]
 pub(super) struct BrokerPath {
     open: Option<Open>,
-    /// How many links there were.
+    /// The number of links so far.
     links: u64,
     next: Fate,
     is_refused: bool,
     is_stalled: bool,
     is_delayed: bool,
-    /// The envelopes on their way to the server, each with its link: also over links that are gone.
+    /// The envelopes in flight to the server, each with its link, also of ended links.
     late: Vec<(u64, EnvelopeSink, Envelope)>,
-    /// How many of the next envelopes the adversary withholds from the server, and those that it has.
+    /// How many of the next envelopes the attacker withholds from the server, and those withheld already.
     withholds: usize,
     withheld: Vec<Envelope>,
 }
@@ -58,19 +59,19 @@ pub(super) struct Open {
     channels: HashSet<Arc<str>>,
 }
 
-/// How the broker treats the next envelope.
+/// What the broker does with the next envelope.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     #[default]
     Taken,
     Lost,
     HalfLost,
-    /// It is published, and its publisher gets no confirmation.
+    /// It is published, but its publisher receives no confirmation.
     Unconfirmed,
 }
 
 impl FaultyBroker {
-    /// Since when every line works.
+    /// Returns the time since which every path works.
     pub(super) fn calm_since(&self) -> Option<Instant> {
         *lock(&self.calm_since)
     }
@@ -84,7 +85,7 @@ impl FaultyBroker {
         self.changed.send_modify(|changes| *changes += 1);
     }
 
-    /// Notes that something has changed about a line.
+    /// Records that a path has changed.
     fn note_change(&self) {
         let is_calm = (0..SERVERS).all(|server| self.line(server).works());
         *lock(&self.calm_since) = is_calm.then(Instant::now);
@@ -115,7 +116,7 @@ impl FaultyBroker {
         self.note_change();
         if !is_delayed {
             let mut late = std::mem::take(&mut self.line(server).late);
-            // What the last link brings has overtaken what former ones bring.
+            // Envelopes of the last link have overtaken those of earlier links.
             late.sort_by_key(|(link, ..)| Reverse(*link));
             late.iter().for_each(|(_, sink, envelope)| sink.receive(&envelope.channel, &envelope.payload));
         }
@@ -131,7 +132,7 @@ impl FaultyBroker {
         }
     }
 
-    /// When a message was published.
+    /// Returns when a message was published.
     pub(super) fn published(&self, text: &str) -> Option<Instant> {
         lock(&self.published).get(text).copied()
     }
@@ -171,7 +172,7 @@ impl FaultyBroker {
         }
     }
 
-    // ---- the adversary
+    // ---- the attacker
 
     /// Publishes one recorded envelope again, on its channel or on that of another one.
     pub(super) fn replay(&self, nth: usize, on_another: Option<usize>) {
@@ -184,7 +185,7 @@ impl FaultyBroker {
         (0..SERVERS).for_each(|server| self.carry_to(server, &envelope));
     }
 
-    /// Publishes all recorded envelopes again, in their order or the other way round.
+    /// Publishes all recorded envelopes again, in order or in reverse.
     pub(super) fn replay_all(&self, is_reversed: bool) {
         let mut tape: Vec<_> = lock(&self.tape).iter().cloned().collect();
         if is_reversed {
@@ -193,13 +194,13 @@ impl FaultyBroker {
         tape.iter().for_each(|envelope| (0..SERVERS).for_each(|server| self.carry_to(server, envelope)));
     }
 
-    /// Keeps the next envelopes from a server.
+    /// Withholds the next envelopes from a server.
     pub(super) fn withhold(&self, server: usize, count: usize) {
         self.line(server).withholds = count;
         self.note_change();
     }
 
-    /// Delivers what was kept from a server, the other way round.
+    /// Delivers the envelopes that were withheld from a server, in reverse order.
     pub(super) fn release(&self, server: usize) {
         self.line(server).withholds = 0;
         self.note_change();
@@ -207,7 +208,7 @@ impl FaultyBroker {
         withheld.iter().rev().for_each(|envelope| self.carry_to(server, envelope));
     }
 
-    /// Returns when the condition is true of a line.
+    /// Returns when the condition is true for a path.
     async fn until(&self, server: usize, is_so: impl Fn(&BrokerPath) -> bool) {
         let mut changed = self.changed.subscribe();
         while !is_so(&self.line(server)) {
@@ -254,7 +255,7 @@ impl Strand {
         line.links != self.number || line.open.is_none()
     }
 
-    /// Waits while nothing goes over it, and does something then.
+    /// Waits while the path is stalled, and then acts on it.
     async fn act<T>(&self, act: impl FnOnce(&mut BrokerPath) -> T) -> Result<T, LinkError> {
         self.bus.until(self.server, |line| !line.is_stalled || self.is_over(line)).await;
         let mut line = self.bus.line(self.server);
@@ -300,5 +301,5 @@ impl Drop for Strand {
     }
 }
 
-/// How many envelopes the adversary remembers.
+/// How many envelopes the attacker records.
 const TAPE: usize = 256;

@@ -22,26 +22,30 @@ use crate::lock::lock;
 use crate::message::Message;
 use crate::websocket::CloseFrame;
 
-/// Whatever happens to broker links, no node delivers a message twice, or the messages of one node in another order. Once all
-/// links work, every message arrives, and at once. After short faults, the messages sent meanwhile are complete, too. After long
-/// ones, everything that did not arrive was counted: as missed by its receiver, or as dropped or uncertain by its sender.
+/// Checks these properties, for any faults of broker links:
 ///
-/// A node can also stand still, as a paused machine does, with its link cut or not. Its clock continues.
+/// - No node delivers a message twice, or the messages of one node out of order.
+/// - When all links work, every message arrives at once.
+/// - After short faults, the messages sent meanwhile are complete.
+/// - After long faults, everything that did not arrive was counted: as missed by its receiver, or as dropped or
+///   uncertain by its sender.
 ///
-/// Where envelopes are signed, that also holds while an adversary replays them. One who can withhold envelopes can delay
-/// and suppress messages. But even then none comes twice or out of order, also not at a server that was restarted. And no node
-/// delivers what was published before it started.
+/// A node can also be suspended, as in a paused machine, with its link cut or not. Its clock continues.
 ///
-/// A server that was restarted is another node, and the order of two nodes is not defined. A node that lost its link holds
-/// received messages until their sender resends those before them. A sender that has ended never does, so they are
-/// delivered after three seconds. Its successor may have been heard meanwhile.
+/// With signed envelopes, the same holds while an attacker replays them. An attacker who withholds envelopes can delay
+/// and suppress messages. But even then none arrives twice or out of order, also at a restarted server. And no node
+/// delivers messages published before it started.
 ///
-/// The bits of the first byte of `data` say whether steps are long, whether envelopes are signed, and whether the adversary can withhold
-/// them. Steps of two bytes follow: the action, and its node or duration.
+/// A restarted server is another node, and the order of two nodes is not defined. A node that lost its link holds
+/// received messages until their sender resends earlier ones. A sender that has ended never does, so they are delivered
+/// after three seconds. Messages of its successor may have been delivered meanwhile.
+///
+/// The bits of the first byte of `data` select long steps, signed envelopes, and an attacker who can withhold. Steps of
+/// two bytes follow: the action, and its node or duration.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When a property does not hold.
 pub fn links(data: &[u8]) {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
@@ -83,34 +87,34 @@ struct Scenario {
     withholds: bool,
 }
 
-/// Servers, each with somebody who listens in the namespace and in the room.
+/// Servers, each with a connection in the namespace and in the room.
 struct SimulatedCluster {
     kind: Scenario,
     bus: Arc<FaultyBroker>,
     start: Instant,
     log: Arc<Log>,
-    /// The node of each server that runs.
+    /// The node of each running server.
     running: Vec<SimulatedNode>,
-    /// How many nodes there have been.
+    /// The number of nodes so far.
     nodes: usize,
-    /// What each server has said.
+    /// The messages that each server has sent.
     said: Vec<Vec<Spoken>>,
-    /// Whether the last server has somebody in the room.
+    /// Whether the last server has a connection in the room.
     is_in: bool,
 }
 
 struct SimulatedNode {
-    /// Which of all nodes this is.
+    /// The number of this node.
     nth: usize,
     node: Arc<Node>,
     keeper: JoinHandle<()>,
     stands_still: watch::Sender<bool>,
-    /// None when the node has ended.
+    /// `None` if the node has ended.
     ear: Option<Arc<Recorder>>,
 }
 
 struct Spoken {
-    /// Which of all nodes has said it.
+    /// The number of the node that sent it.
     by: usize,
     is_for_room: bool,
 }
@@ -156,7 +160,7 @@ impl SimulatedCluster {
         SimulatedNode { nth, node, keeper, stands_still, ear: Some(ear) }
     }
 
-    /// Stops a server, or resumes it. A stopped server reads nothing from its socket.
+    /// Suspends a server, or resumes it. A suspended server reads nothing from its socket.
     async fn stand_still(&self, server: usize, is_still: bool) {
         let was_still = self.running[server].stands_still.send_replace(is_still);
         if is_still {
@@ -213,8 +217,8 @@ impl SimulatedCluster {
         }
     }
 
-    /// A server dies without a word, and another one takes its place. The other one distinguishes envelopes
-    /// from before its start only as exactly as a proof is fast, so it starts after the time that a proof may take.
+    /// Kills a server without notice, and starts another one in its place. The new one can recognise envelopes from
+    /// before its start only as exactly as a proof is fast, so it starts after the time that a proof may take.
     async fn restart(&mut self, server: usize) {
         let SimulatedNode { keeper, ear, .. } = &mut self.running[server];
         keeper.abort();
@@ -237,7 +241,7 @@ impl SimulatedCluster {
         node.broadcast(&[message], &Except::Nobody);
     }
 
-    /// Somebody leaves or joins the room at the last server.
+    /// The last server's connection joins or leaves the room.
     fn go_in_or_out(&mut self) {
         let place = Place::Room(NAMESPACE, ROOM);
         let node = &self.running[SERVERS - 1].node;
@@ -249,7 +253,7 @@ impl SimulatedCluster {
         self.is_in = !self.is_in;
     }
 
-    /// What a server has heard of another: numbers of messages.
+    /// Returns the numbers of the messages that a server has received from another.
     fn heard(&self, ear: usize, of: usize) -> Vec<usize> {
         let heard = lock(&self.log.heard);
         heard.iter().filter(|heard| (heard.server, heard.of) == (ear, of)).map(|heard| heard.number).collect()
@@ -293,7 +297,7 @@ impl SimulatedCluster {
         }
     }
 
-    /// The messages of server `of` that a server did not hear, as far as it was in their place all the time.
+    /// Returns the messages of server `of` that a server did not receive, among those for places that it was always in.
     fn lost(&self, ear: usize, of: usize) -> Vec<usize> {
         let heard = self.heard(ear, of);
         let is_for_it = |number: &usize| ear != SERVERS - 1 || !self.said[of][*number].is_for_room;
@@ -311,7 +315,7 @@ impl SimulatedCluster {
     }
 }
 
-/// Runs a node's task except while it stands still.
+/// Runs a node's task except while it is suspended.
 async fn interrupted(work: impl Future<Output = ()>, mut stands_still: watch::Receiver<bool>) {
     pin!(work);
     // An error means that its sender is dropped, and so the node.
@@ -330,17 +334,17 @@ impl Drop for SimulatedCluster {
     }
 }
 
-/// The messages that all servers have heard.
+/// The messages that all servers have received.
 #[derive(Debug, Default)]
 struct Log {
     heard: Mutex<Vec<Recorded>>,
-    /// Messages that arrived later than they had to.
+    /// Messages that arrived too late.
     late: Mutex<Vec<String>>,
-    /// Messages that had been published before the node started that delivered them.
+    /// Messages that were published before the start of the node that delivered them.
     from_before: Mutex<Vec<String>>,
 }
 
-/// A message of server `of` that a server has heard.
+/// A message of server `of` that a server has received.
 #[derive(Debug)]
 struct Recorded {
     server: usize,
@@ -348,7 +352,7 @@ struct Recorded {
     number: usize,
 }
 
-/// Writes down what a node hears.
+/// Records the messages that a node delivers.
 #[derive(Debug)]
 struct Recorder {
     server: usize,
@@ -359,7 +363,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    /// Measures from when the message was sent, or from when all links worked again.
+    /// Measures from the time when the message was sent, or when all links worked again.
     fn check_delay(&self, text: &str, sent: Instant) {
         let Some(calm) = self.bus.calm_since() else { return };
         let delay = calm.max(sent).elapsed();
@@ -409,13 +413,13 @@ pub(super) const SERVERS: usize = 3;
 const NAMESPACE: &str = "default";
 const ROOM: &str = "lobby";
 const MOST_STEPS: usize = 64;
-/// How many kinds of steps there are.
+/// The number of kinds of steps.
 const STEPS: u8 = 18;
-/// After this, all that may still happen has happened.
+/// By then, all pending work has happened.
 const SETTLED: Duration = Duration::from_secs(30);
 /// How long a message may take while every link works.
 const MOST_DELAY: Duration = Duration::from_millis(200);
-/// How long a proof may take, and a little: milliseconds are rounded.
+/// How long a proof may take, with a margin because milliseconds are rounded.
 const MOST_PROOF: Duration = Duration::from_millis(3_010);
 pub(super) const KEY: &str = "a key of sixteen";
 
@@ -462,7 +466,7 @@ mod tests {
                 world.bus.cut(0);
             }
             if round.is_multiple_of(2) {
-                // The others have new links, too.
+                // The other servers have new links too.
                 world.bus.cut(1);
                 world.bus.cut(2);
             }
@@ -488,7 +492,7 @@ mod tests {
         for nth in 0..3 {
             let (say, restart) = ([0, 0], [11, nth]);
             links(&[&[2], &say[..], &say, &restart, &REPLAY_ALL, &wait(9), &REPLAY_ALL, &say].concat());
-            // The sender's own envelopes are late, so the recorded ones are the first that the new server receives of it.
+            // The sender's own envelopes are late, so the new server first receives the recorded ones.
             let (stall, resume) = ([9, 0x81], [9, 0]);
             let replays = [&stall[..], &wait(1), &REPLAY_ALL, &wait(1), &REPLAY_ALL, &resume, &wait(9)].concat();
             links(&[&[2], &say[..], &say, &restart, &replays, &say].concat());

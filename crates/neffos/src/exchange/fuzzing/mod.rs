@@ -1,5 +1,5 @@
-//! What anything is held up against that a broker may bring, and any name that becomes a channel. `links.rs`: servers, and
-//! anything that may become of their links.
+//! The properties that fuzzers test on arbitrary bytes from a broker, and on arbitrary names of places. `links.rs`:
+//! servers, and arbitrary faults of their links.
 
 mod broker;
 mod links;
@@ -21,13 +21,17 @@ use crate::message::fuzzing::assert_same;
 use crate::message::wire::{self, NativeMode};
 use crate::websocket::Kind;
 
-/// Whatever arrives can be read. What was read as an envelope's body is written to something that reads the same, signed or
-/// not; and one that is signed is heard only on its channel, with its key, and as it was written. The first byte of `data`
-/// says what is done to it.
+/// Checks the encoding of envelopes:
+///
+/// - Arbitrary bytes can be decoded without a panic.
+/// - A decoded body survives encoding and decoding, signed or not.
+/// - A signed envelope is accepted only on its channel, with its key, and unchanged.
+///
+/// The first byte of `data` selects the change.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of these does not hold.
 pub fn envelopes(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     for key in [None, Some(KEY)] {
@@ -55,12 +59,12 @@ pub fn envelopes(data: &[u8]) {
     assert!(arrive(&forged.into(), Some(KEY)).is_err(), "byte {at} is another, and it is heard");
 }
 
-/// Whatever servers in Go write can be read, and what is written for them is read as the same by servers of this library. The
-/// first byte of `data` says how the message would have come.
+/// Checks that arbitrary messages of Go servers can be decoded without a panic, and that messages encoded for Go
+/// servers are decoded to the same. The first byte of `data` selects the form of the message.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of the two does not hold.
 pub fn go_messages(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     let payload = Bytes::copy_from_slice(rest);
@@ -82,12 +86,12 @@ pub fn go_messages(data: &[u8]) {
     assert_same(&messages[0], &message);
 }
 
-/// Different places have different channels, whose names hold nothing that a broker gives a meaning, and are not endless. In
-/// `data`, the names of places stand between line feeds.
+/// Checks that different places have different channels, whose names are bounded and contain no character that a broker
+/// treats specially. `data` holds the names of places, separated by line feeds.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of these does not hold.
 pub fn channels(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let names: Vec<&str> = text.split('\n').take(8).collect();

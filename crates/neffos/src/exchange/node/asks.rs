@@ -1,4 +1,4 @@
-//! Asks of this server that other nodes answer, and asks of other nodes that are answered here.
+//! Asks of this node that other nodes answer, and asks of other nodes that this node answers.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::super::node_id::NodeId;
 use super::Node;
 use crate::message::Message;
 
-/// An ask that waits for its answer. Dropping it ends the ask.
+/// An open ask. Dropping it ends the ask.
 struct AskGuard {
     node: Arc<Node>,
     token: SmolStr,
@@ -24,12 +24,12 @@ struct AskGuard {
 
 impl Drop for AskGuard {
     fn drop(&mut self) {
-        // Its waiter is gone.
+        // The receiver of the answer is gone.
         drop(self.node.state().asks.close(&self.token));
     }
 }
 
-/// One of the asks of other nodes that are being answered. Dropping it lets another one begin.
+/// A slot for answering an ask of another node. Dropping it frees the slot.
 struct AnswerSlot(Arc<Node>);
 
 impl AnswerSlot {
@@ -47,16 +47,16 @@ impl Drop for AnswerSlot {
 }
 
 impl Node {
-    /// Returns the first answer from another node. Never resolves when there is none.
+    /// Returns the first answer from another node. Never resolves if there is none.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future forgets the ask.
+    /// If the future is dropped, the ask is forgotten.
     pub(crate) async fn ask(self: Arc<Self>, message: Message, token: SmolStr, patience: Duration) -> Message {
         let (told, wait) = oneshot::channel();
         let token = self.state().asks.open(&token, told);
         let _asked = AskGuard { node: self.clone(), token: token.clone() };
-        // Servers in Go answer on a channel of the token's own.
+        // Go servers answer on a separate channel for each token.
         let _claim = match self.dialect.form() {
             Form::Native => None,
             Form::Go(_) => Some(self.claim(vec![self.dialect.of_answers(&token)]).await),
@@ -68,13 +68,13 @@ impl Node {
         }
     }
 
-    /// None when servers in Go would ask the whole namespace.
+    /// Returns `None` if Go servers would ask the whole namespace.
     fn ask_draft(&self, message: &Message, token: &str, patience: Duration) -> Option<Draft> {
         let channel = self.channel_of(message);
         let draft = match self.dialect.form() {
             Form::Native => {
                 let packed = Packed::of(message);
-                // Zero means no limit there as well: less than a millisecond must not become that.
+                // Zero means no limit at the other node too, so less than a millisecond must not become zero.
                 let patience_ms = u32::try_from(patience.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
                 let (id, part) = (message.recipient(), packed.part());
                 native::write(&channel, self.id, &Body::Ask { token, id, patience_ms, part })
@@ -88,13 +88,13 @@ impl Node {
         Some(draft)
     }
 
-    /// The token of an ask whose answers come over this channel.
+    /// Returns the token of the ask whose answers arrive on this channel.
     pub(super) fn answered_on(&self, channel: &str) -> Option<SmolStr> {
         let token = self.dialect.token_of_answers(channel)?;
         self.state().asks.waiting(token)
     }
 
-    /// Asks connections of this server, and sends back the first answer. The state has counted the ask.
+    /// Asks connections of this node, and sends the first answer back. The state has counted the ask.
     pub(super) fn ask_here(self: &Arc<Self>, from: Option<NodeId>, ask: NodeAsk) {
         let NodeAsk { token, message, patience } = ask;
         let slot = AnswerSlot(self.clone());

@@ -1,4 +1,4 @@
-//! How many connections the other nodes have in a place: each one is asked.
+//! Counts of the connections of other nodes in a place. Each node is asked.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::state::Answers;
 use super::{Node, Selection};
 
 impl Node {
-    /// Asks all `servers` how many such connections they have, and waits at most for `patience`.
+    /// Asks all `servers` for their number of selected connections, and waits at most for `patience`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future forgets the count.
+    /// If the future is dropped, the count is forgotten.
     pub(in crate::exchange) async fn count(
         &self,
         servers: Vec<NodeId>,
@@ -31,14 +31,14 @@ impl Node {
             None => Body::Count { token, namespace, room },
             Some(id) => Body::CountId { token, namespace, room, id },
         });
-        // The answers tell which nodes are missing.
+        // The result shows which nodes have not answered.
         timeout(patience, complete).await.ok();
         count.close()
     }
 }
 
 impl Node {
-    /// Asks the other nodes for any answer, and waits a moment for those that were heard lately.
+    /// Asks recently active nodes for any answer, and waits for it for a limited time.
     pub(in crate::exchange) async fn hear_from_other_nodes(&self) {
         let lively = self.state().lively(Instant::now());
         let answers = self.count(lively, Selection { namespace: "", room: None, id: None }, ANSWER_PATIENCE).await;
@@ -50,7 +50,7 @@ impl Node {
 
 const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A count that waits for answers. Dropping it ends the count.
+/// An open count. Dropping it ends the count.
 struct OpenCount<'a> {
     node: &'a Node,
     token: u64,

@@ -1,4 +1,4 @@
-//! Envelopes of other nodes: `state/hear.rs` decides what they lead to, and this file carries it out.
+//! Envelopes of other nodes: `state/hear.rs` decides on their effects, and this file performs them.
 
 use std::sync::{Arc, Weak};
 
@@ -16,11 +16,11 @@ use super::state::{Effects, FromLink, FromNode, NodeEffect, Notice, Timer};
 use super::{Node, Selection};
 use crate::fanout::Except;
 
-/// A pause of a node that is to end.
+/// A pause of a node that must end.
 type Ended = (NodeId, u64);
 
 impl Node {
-    /// Takes an envelope that link number `link` has brought.
+    /// Handles an envelope that arrived over link number `link`.
     pub(in crate::exchange) fn receive(self: &Arc<Self>, link: u32, channel: &str, payload: &Bytes) {
         let arrival = self.read(channel, payload);
         let ended = {
@@ -56,7 +56,7 @@ impl Node {
         }
     }
 
-    /// Warns of an envelope that does not belong to this cluster. Its writer chooses no word of the line.
+    /// Warns about an envelope that does not belong to this cluster. The line contains no text from the envelope.
     fn tell_stranger(&self, fault: &Fault) {
         let reason = match fault {
             Fault::Unsigned if self.dialect.key().is_some() => "it is not signed with this server's cluster key",
@@ -73,9 +73,10 @@ impl Node {
         }
     }
 
-    // ---- what the state has this server do
+    // ---- the effects of the state
 
-    /// Carries effects out, in their order. Returns the pauses that end with them, because no other delivery may run then.
+    /// Performs effects in order. Returns the pauses that end with them; the caller ends these when no other delivery
+    /// runs.
     #[must_use]
     fn perform(self: &Arc<Self>, effects: Effects) -> Vec<Ended> {
         if effects.wakes {
@@ -104,18 +105,18 @@ impl Node {
         ended
     }
 
-    /// Ends pauses: messages that were held are delivered, before anything else that a link brings.
+    /// Ends pauses: delivers held messages before any later message of a link.
     fn resume(self: &Arc<Self>, ended: Vec<Ended>) {
         for (id, pause) in ended {
             let _alone = self.deliver_alone();
             let mut effects = Effects::at(Instant::now());
             self.state().resume(id, pause, &mut effects);
-            // Messages that were held end no pause.
+            // Held messages end no pause.
             drop(self.perform(effects));
         }
     }
 
-    /// Does what a node says to connections of this server, or answers what it asks about them.
+    /// Delivers a message of a node to connections of this server, or answers its request about them.
     fn act(self: &Arc<Self>, from: Option<NodeId>, what: What) {
         match (what, from) {
             (What::Broadcast { messages, except }, _) => {
@@ -138,12 +139,12 @@ impl Node {
                 let connections = self.own_connections();
                 self.control(&self.dialect.of_server(from), &Body::Alive { connections });
             }
-            // The state has dealt with the rest.
+            // The state has handled the rest.
             _ => {}
         }
     }
 
-    /// Reads a piece of a resend, and takes its messages.
+    /// Reads a piece of a resend, and handles its messages.
     fn take_piece(self: &Arc<Self>, from: NodeId, envelopes: &[Envelope], ends: Option<u64>) -> Vec<Ended> {
         let mut ended = Vec::new();
         for Envelope { channel, payload } in envelopes {
@@ -188,12 +189,12 @@ impl Node {
 
     // ---- calls of the link's task
 
-    /// A broker link is open, and nothing is subscribed to yet.
+    /// Records that a broker link is open, without subscriptions yet.
     pub(in crate::exchange) fn link_opened(&self, order: Order) {
         self.state().link_opened(order, Instant::now());
     }
 
-    /// Requests a resend from every node that was known before, over a new link.
+    /// Requests a resend from every node known before, over a new link.
     pub(in crate::exchange) fn request_resends(self: &Arc<Self>) {
         let mut effects = Effects::at(Instant::now());
         self.state().request_resends(&mut effects);
@@ -206,14 +207,14 @@ impl Node {
         self.finish(effects);
     }
 
-    /// Carries effects out, and ends the pauses that end with them.
+    /// Performs effects, and ends the pauses that end with them.
     fn finish(self: &Arc<Self>, effects: Effects) {
         let ended = self.perform(effects);
         self.resume(ended);
     }
 }
 
-/// Hands a timer to the state whenever it has run out.
+/// Passes a timer to the state whenever it has expired.
 async fn run(node: Weak<Node>, timer: Timer) {
     let mut next = Some(timer);
     while let Some(timer) = next {

@@ -1,10 +1,11 @@
-//! This server as a node of its cluster. Shards tell it which places have connections, and it reaches connections only through
-//! [`Here`].
+//! This server as a node of its cluster. Shards notify it which places have connections. It reaches connections only
+//! through [`Here`].
 //!
-//! - `state/`: its knowledge and its decisions, pure. One lock is around all of it; nothing is delivered, written or waited for
-//!   under it.
-//! - `tell.rs`: messages for other nodes; `hear.rs`: envelopes of other nodes, and the effects that the state decides on.
-//! - `asks.rs`: asks between nodes; `counts.rs`: how many connections other nodes have.
+//! - `state/`: its knowledge and its decisions, pure. One lock protects all of it; no delivery, write or wait happens
+//!   under that lock.
+//! - `tell.rs`: messages for other nodes; `hear.rs`: envelopes of other nodes, and the effects that the state decides
+//!   on.
+//! - `asks.rs`: asks between nodes; `counts.rs`: counts of the connections of other nodes.
 //! - `reach.rs`: subscriptions to channels; `publish.rs`: from the queue to the broker, and probes.
 
 mod asks;
@@ -36,12 +37,12 @@ use crate::sampled::Sampled;
 use crate::websocket::CloseFrame;
 use state::NodeState;
 
-/// The connections of this server, as the exchange sees them.
+/// The connections of this server, behind the trait that the exchange calls.
 pub(crate) trait Here: Send + Sync {
     /// Offers messages to all their receivers.
     fn deliver(&self, messages: Vec<Message>, except: &Except);
 
-    /// Asks all receivers of `message`. Returns the first answer, also if it is an error. None when there is no answer in time.
+    /// Asks all receivers of `message`. Returns the first answer, even an error, or `None` if none arrives in time.
     fn ask(&self, message: Message, patience: Option<Duration>) -> BoxFuture<'static, Option<Message>>;
 
     /// Closes the connections with this id.
@@ -52,12 +53,12 @@ pub(crate) trait Here: Send + Sync {
     fn count(&self, selection: Selection<'_>) -> usize;
 }
 
-/// Which connections are counted.
+/// The connections to count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Selection<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) room: Option<&'a str>,
-    /// None: with any id.
+    /// `None` selects any id.
     pub(crate) id: Option<&'a str>,
 }
 
@@ -65,27 +66,28 @@ pub(crate) struct Selection<'a> {
 pub(crate) struct Node {
     id: NodeId,
     dialect: Dialect,
-    /// That of all nodes of this library, and that of this one.
+    /// The channel of all nodes of this library, and the channel of this node.
     own_channels: [Arc<str>; 2],
     runtime: Handle,
     here: OnceLock<Weak<dyn Here>>,
     state: Mutex<NodeState>,
-    /// Beside the state, so that broadcasts and envelopes that arrive do not wait for each other.
+    /// Separate from the state, so that broadcasts and arriving envelopes do not wait for each other.
     queue: Mutex<PublishQueue>,
-    /// Shared by tasks that deliver what the link has brought. Held alone to change the link, so that nothing of a former link is
-    /// delivered behind messages of the next one. Held alone also to deliver held messages, so that none overtakes them.
+    /// Shared by tasks that deliver messages of the link. Held exclusively to change the link, so that no message of an
+    /// earlier link is delivered after messages of the next. Held exclusively also to deliver held messages, so that
+    /// none overtakes them.
     delivery: RwLock<()>,
     notices: Notices,
     pub(super) situation: watch::Sender<Situation>,
-    /// There is something to tell the broker about subscriptions.
+    /// Notified when subscriptions must change.
     pub(super) wishes_changed: Notify,
-    /// There is something to publish.
+    /// Notified when there is something to publish.
     pub(super) queue_changed: Notify,
-    /// Another node was heard, or a probe was published or has come back.
+    /// Notified when an envelope of another node arrived, or a probe was published or returned.
     heard: Notify,
 }
 
-/// Limits the log lines that anyone who can publish may cause.
+/// Limits the log lines that any client of the broker can cause.
 #[derive(Debug)]
 struct Notices {
     /// Lines about envelopes that do not belong to this cluster.
@@ -123,7 +125,7 @@ impl Node {
 
     /// Sets the connections of this server. Messages that arrive before have no receivers.
     pub(crate) fn settle(&self, here: Weak<dyn Here>) {
-        // A server is set once.
+        // This is called once for each server.
         self.here.set(here).ok();
     }
 
@@ -135,17 +137,17 @@ impl Node {
         self.here().map_or(0, |here| here.count(selection) as u64)
     }
 
-    /// How many connections this server has.
+    /// Returns the number of connections of this server.
     pub(super) fn own_connections(&self) -> u64 {
         self.here().map_or(0, |here| here.connections() as u64)
     }
 
-    /// Whether the other nodes are servers of this library.
+    /// Returns whether the other nodes are servers of this library.
     pub(super) fn speaks_natively(&self) -> bool {
         self.dialect.form() == Form::Native
     }
 
-    /// The name of this node, which the log lines of other nodes have, too.
+    /// Returns the name of this node, which other nodes log too.
     pub(super) fn id(&self) -> NodeId {
         self.id
     }
@@ -158,7 +160,7 @@ impl Node {
         lock(&self.queue)
     }
 
-    /// How many connections the other nodes have.
+    /// Returns the number of connections of the other nodes.
     pub(super) fn census(&self) -> Census {
         self.state().other_nodes.census(Instant::now())
     }
@@ -169,13 +171,14 @@ impl Node {
 
     // ---- the link
 
-    /// Returns the number of the next link. From now on, nothing that another link brings is heard.
+    /// Returns the number of the next link. From now on, messages of any other link are ignored.
     pub(super) fn next_link(&self) -> u32 {
         let _alone = self.deliver_alone();
         self.state().next_link()
     }
 
-    /// Ends the link. True when there was one, or when this was the first try: an outage is reported once, however many tries fail.
+    /// Ends the link. Returns true if there was one, or if this was the first attempt: an outage is reported once,
+    /// however many attempts fail.
     pub(super) fn link_lost(&self, fault: String) -> bool {
         {
             let _alone = self.deliver_alone();
@@ -192,22 +195,22 @@ impl Node {
         })
     }
 
-    /// Keeps the link from changing while what it has brought is delivered.
+    /// Keeps the link from changing while its messages are delivered.
     fn deliver(&self) -> RwLockReadGuard<'_, ()> {
         self.delivery.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until all that the link has brought is delivered, and stops other deliveries.
+    /// Waits until all messages of the link are delivered, and stops other deliveries.
     fn deliver_alone(&self) -> RwLockWriteGuard<'_, ()> {
         self.delivery.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns when every node that was known before hears this one over link number `link`.
+    /// Returns when every node known before receives from this one over link number `link`.
     pub(super) async fn other_nodes_are_back(&self, link: u32) {
         self.until(|| self.state().other_nodes.are_back(link)).await;
     }
 
-    /// Returns when the condition is true. Looks whenever `heard` is notified.
+    /// Returns when the condition is true. Checks it whenever `heard` is notified.
     async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
             let heard = self.heard.notified();

@@ -1,4 +1,4 @@
-//! The publications of this node: the queue, resends, and probes, which find a broker link that is dead.
+//! The publications of this node: the queue, resends, and probes, which detect a dead broker link.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::Node;
 impl Node {
     // ---- into the queue
 
-    /// Queues drafts behind all others, with nothing between them.
+    /// Queues drafts after all others, with nothing between them.
     pub(super) fn publish(&self, drafts: impl IntoIterator<Item = Draft>) {
         let drafts: Vec<_> = drafts.into_iter().collect();
         let now = Instant::now();
@@ -27,7 +27,7 @@ impl Node {
         self.queue_changed.notify_one();
     }
 
-    /// Queues what nodes tell each other about themselves, before all messages.
+    /// Queues a message about this node, before all messages of applications.
     pub(super) fn control(&self, channel: &Arc<str>, body: &Body<'_>) {
         let draft = native::write(channel, self.id, body);
         self.queue().push_control(draft);
@@ -38,7 +38,8 @@ impl Node {
         self.control(&self.dialect.of_servers(), body);
     }
 
-    /// Tells the other nodes, behind all queued messages, that this one ends. Returns when the broker has taken that.
+    /// Notifies the other nodes, after all queued messages, that this one ends. Returns when the broker has accepted
+    /// the notice.
     pub(in crate::exchange) async fn farewell(&self) {
         let bye = native::write(&self.dialect.of_servers(), self.id, &Body::Bye);
         self.queue().push_last(bye, Instant::now());
@@ -48,7 +49,7 @@ impl Node {
 
     // ---- from the queue to the broker
 
-    /// Takes the next drafts to publish.
+    /// Returns the next drafts to publish.
     pub(in crate::exchange) fn next_batch(&self) -> PublishBatch {
         let now = Instant::now();
         let piece = self.state().next_piece(now);
@@ -81,7 +82,7 @@ impl Node {
         draft.into_envelope()
     }
 
-    /// Keeps messages that are being published, for a while.
+    /// Keeps messages that are being published, for resends.
     pub(in crate::exchange) fn keep<'a>(&self, messages: impl IntoIterator<Item = (u64, &'a Envelope)>) {
         self.state().keep(messages, Instant::now());
     }
@@ -90,14 +91,14 @@ impl Node {
         self.state().forget_old(Instant::now());
     }
 
-    /// So many messages are handed to a link.
+    /// Returns a guard for `count` messages that are passed to a link.
     pub(in crate::exchange) fn hand(&self, count: usize) -> Handed<'_> {
         Handed { node: self, count: count as u64 }
     }
 
     // ---- probes
 
-    /// Queues a probe behind all messages. Returns its number.
+    /// Queues a probe after all messages. Returns its number.
     pub(in crate::exchange) fn probe(&self) -> u64 {
         let now = Instant::now();
         let number = self.state().probes.send(now);
@@ -114,18 +115,18 @@ impl Node {
         number
     }
 
-    /// The broker has taken a probe, and all before it.
+    /// Records that the broker has accepted a probe, and everything before it.
     pub(in crate::exchange) fn probe_published(&self, number: u64) {
         self.state().probes.note_published(number);
         self.heard.notify_waiters();
     }
 
-    /// Returns when the broker has taken a probe.
+    /// Returns when the broker has accepted a probe.
     pub(in crate::exchange) async fn until_published(&self, probe: u64) {
         self.until(|| self.state().probes.is_published(probe)).await;
     }
 
-    /// Returns when a probe has come back.
+    /// Returns when a probe has returned.
     pub(in crate::exchange) async fn until_returned(&self, probe: u64) {
         self.until(|| self.state().probes.has_returned(probe)).await;
     }
@@ -135,7 +136,7 @@ impl Node {
     }
 }
 
-/// Messages that were handed to a link. Dropped before the broker has taken them, they are uncertain.
+/// Messages passed to a link. If this is dropped before the broker has accepted them, they count as uncertain.
 #[derive(Debug)]
 #[must_use]
 pub(in crate::exchange) struct Handed<'a> {
@@ -144,7 +145,7 @@ pub(in crate::exchange) struct Handed<'a> {
 }
 
 impl Handed<'_> {
-    /// The broker has taken them.
+    /// Records that the broker has accepted them.
     pub(in crate::exchange) fn taken(mut self) {
         self.node.state().tallies.published += std::mem::take(&mut self.count);
     }

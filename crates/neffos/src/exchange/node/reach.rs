@@ -1,4 +1,4 @@
-//! The channels that this node needs: those of places where it has connections, or will have in a moment.
+//! The channels that this node needs: those of places where it has connections, or soon will.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::super::dialect::Form;
 use super::Node;
 use crate::fanout::{Place, Watch};
 
-/// Keeps channels subscribed to.
+/// Keeps channels subscribed.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Claim {
@@ -29,8 +29,8 @@ impl Drop for Claim {
 }
 
 impl Node {
-    /// Waits until everything that is published for `places` from then on arrives here. That holds while the claim lives. Does not
-    /// wait without a link, nor longer than a few seconds.
+    /// Waits until everything published for `places` from then on arrives here. That holds while the claim lives.
+    /// Without a link it does not wait, and it never waits longer than a few seconds.
     pub(crate) async fn reach(self: &Arc<Self>, places: &[Place<'_>]) -> Claim {
         self.claim(places.iter().map(|place| self.dialect.of_place(place)).collect()).await
     }
@@ -51,7 +51,7 @@ impl Node {
         self.wishes_changed.notify_one();
         let all = async {
             for wait in waits {
-                // An error means that the link is lost, and the wait ends.
+                // An error means that the link is lost, which ends the wait.
                 wait.await.ok();
             }
         };
@@ -62,7 +62,7 @@ impl Node {
     }
 }
 
-/// Places with connections are subscribed to.
+/// Subscribes to places with connections.
 impl Watch for Node {
     fn came(&self, place: &Place<'_>) {
         let channel = self.dialect.of_place(place);
@@ -84,7 +84,7 @@ impl Watch for Node {
 }
 
 impl Node {
-    /// The id of a place whose channel's name does not tell it.
+    /// Returns the id of a place, if the name of its channel does not identify it.
     fn veiled_id<'a>(&self, place: &Place<'a>, channel: &str) -> Option<&'a str> {
         let Place::Id(id) = *place else { return None };
         let is_veiled = matches!(self.dialect.form(), Form::Go(_)) && self.dialect.id_of(channel) != Some(id);
@@ -92,5 +92,5 @@ impl Node {
     }
 }
 
-/// How long a client's connect or join waits for the broker's confirmation at most.
+/// How long a client's connect or join waits for the broker's confirmation.
 const SUBSCRIBE_PATIENCE: Duration = Duration::from_secs(5);

@@ -12,9 +12,9 @@ use crate::message::Message;
 use crate::websocket::CloseFrame;
 
 impl Node {
-    /// Publishes messages for receivers at other nodes. Never waits.
+    /// Publishes messages for receivers on other nodes. Never waits.
     pub(crate) fn broadcast(&self, messages: &[Message], except: &Except) {
-        // A connection of this server has no other node.
+        // A connection of this server exists on no other node.
         let except = if let Except::Id(id) = except { Some(&**id) } else { None };
         match self.dialect.form() {
             Form::Native => self.publish(messages.chunk_by(same_receivers).map(|run| self.in_envelope(run, except))),
@@ -29,7 +29,8 @@ impl Node {
         native::write(&self.channel_of(&run[0]), self.id, &body)
     }
 
-    /// None when servers in Go would deliver it to other receivers: their channels for an id and a namespace can have one name.
+    /// Returns `None` if Go servers would deliver it to other receivers: their channels for an id and for a namespace
+    /// can have the same name.
     fn as_in_go(&self, message: &Message, except: Option<&str>) -> Option<Draft> {
         let channel = self.channel_of(message);
         if self.is_mistakable(message, &channel) {
@@ -43,18 +44,18 @@ impl Node {
         Some(go::broadcast(channel, self.id, message, except))
     }
 
-    /// Whether servers in Go would take what is for one id for a message to the whole namespace.
+    /// Returns whether Go servers would take a message for one id for a message to the whole namespace.
     pub(super) fn is_mistakable(&self, message: &Message, channel: &Arc<str>) -> bool {
         message.recipient().is_some() && *channel == self.dialect.of_place(&Place::Namespace(message.namespace()))
     }
 
-    /// Closes the connections with this id at other nodes.
+    /// Closes the connections with this id on other nodes.
     pub(crate) fn close(&self, id: &str, frame: &CloseFrame) {
         let (code, reason) = (frame.code().as_u16(), frame.reason());
         self.publish([native::write(&self.dialect.of_servers(), self.id, &Body::Close { id, code, reason })]);
     }
 
-    /// The channel of a message's receivers.
+    /// Returns the channel of a message's receivers.
     pub(super) fn channel_of(&self, message: &Message) -> Arc<str> {
         let place = match (message.recipient(), message.room()) {
             (Some(id), _) => Place::Id(id),

@@ -1,4 +1,4 @@
-//! Asks between nodes: those of this node that wait for an answer, and how many of other nodes are being answered. Pure.
+//! Asks between nodes: the open asks of this node, and the number of asks of other nodes that are being answered. Pure.
 
 use std::collections::HashMap;
 
@@ -9,50 +9,50 @@ use crate::message::Message;
 
 #[derive(Debug)]
 pub(in crate::exchange) struct NodeAsks {
-    /// How the tokens of this node's asks end, by which it knows them when they come back. Clients see it: it is not the node's
-    /// name, because no other program must be able to write under that.
+    /// The suffix of this node's tokens, by which it recognises them. Clients see it, so it is not the node's name: no
+    /// other program may be able to write under that name.
     mark: String,
     waiting: HashMap<SmolStr, oneshot::Sender<Message>>,
-    /// How many asks of other nodes wait for connections of this node.
+    /// The number of asks of other nodes that wait for connections of this node.
     answering: usize,
 }
 
 impl NodeAsks {
-    /// `number` is random.
+    /// Creates the asks of a node. `number` is random.
     pub(super) fn new(number: u64) -> Self {
         Self { mark: format!("-{number:016x}"), waiting: HashMap::new(), answering: 0 }
     }
 
-    /// Begins an ask of this node; the token that it has between nodes.
+    /// Opens an ask of this node. Returns its token between nodes.
     pub(in crate::exchange) fn open(&mut self, token: &str, waiter: oneshot::Sender<Message>) -> SmolStr {
         let token = SmolStr::from(format!("{token}{}", self.mark));
         self.waiting.insert(token.clone(), waiter);
         token
     }
 
-    /// Ends an ask of this node; its waiter, if it still waits.
+    /// Closes an ask of this node. Returns the receiver of the answer, if it still waits.
     pub(in crate::exchange) fn close(&mut self, token: &str) -> Option<oneshot::Sender<Message>> {
         self.waiting.remove(token)
     }
 
-    /// The token of an ask that still waits.
+    /// Returns the token, if its ask is still open.
     pub(in crate::exchange) fn waiting(&self, token: &str) -> Option<SmolStr> {
         self.waiting.get_key_value(token).map(|(token, _)| token.clone())
     }
 
-    /// Whether a token is of an ask of this node, also when it waits no longer.
+    /// Returns whether a token belongs to an ask of this node, open or closed.
     pub(super) fn is_own(&self, token: &str) -> bool {
         token.ends_with(&self.mark)
     }
 
-    /// Begins to answer an ask of another node; false when too many are being answered.
+    /// Begins to answer an ask of another node. Returns false if too many are being answered.
     pub(super) fn begin_answer(&mut self) -> bool {
         let fits = self.answering < MOST_ANSWERING;
         self.answering += usize::from(fits);
         fits
     }
 
-    /// An ask of another node is answered, or never will be.
+    /// Records that an ask of another node is answered, or never will be.
     pub(in crate::exchange) fn end_answer(&mut self) {
         self.answering -= 1;
     }

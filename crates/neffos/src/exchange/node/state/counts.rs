@@ -1,4 +1,4 @@
-//! How many connections the other nodes have in a place: the counts that wait for answers. Pure.
+//! The open counts of connections of other nodes in a place. Pure.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::super::super::node_id::NodeId;
 
-/// The counts that wait for answers.
+/// The open counts.
 #[derive(Debug, Default)]
 pub(in crate::exchange) struct OpenCounts {
     open: HashMap<u64, Count>,
@@ -23,14 +23,14 @@ struct Count {
 /// The result of a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::exchange) struct Answers {
-    /// How many connections those have who answered.
+    /// The number of connections of the servers that answered.
     pub(in crate::exchange) sum: u64,
-    /// How many servers have not.
+    /// The number of servers that did not answer.
     pub(in crate::exchange) missing: usize,
 }
 
 impl OpenCounts {
-    /// Opens a count of `servers`. Returns its token, and a receiver that resolves once all have answered.
+    /// Opens a count of `servers`. Returns its token, and a receiver that resolves when all have answered.
     pub(in crate::exchange) fn open(&mut self, servers: Vec<NodeId>) -> (u64, oneshot::Receiver<()>) {
         self.last += 1;
         let (complete, wait) = oneshot::channel();
@@ -38,7 +38,7 @@ impl OpenCounts {
         (self.last, wait)
     }
 
-    /// Takes an answer. Each server's first counts. With the last one, names who waits for that.
+    /// Records an answer. Only the first of each server counts. With the last one, returns the sender to notify.
     pub(super) fn note(&mut self, token: u64, from: NodeId, connections: u64) -> Option<oneshot::Sender<()>> {
         let count = self.open.get_mut(&token)?;
         let nth = count.missing.iter().position(|missing| *missing == from)?;

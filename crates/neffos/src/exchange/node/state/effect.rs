@@ -12,57 +12,57 @@ use super::super::super::replays::HeldEnvelope;
 use super::timer::Timer;
 use crate::message::Message;
 
-/// What to do next, in this order, and the instant at which it was decided.
+/// The next actions of the node, in this order, and the instant of the decision.
 #[derive(Debug)]
 pub(in crate::exchange) struct Effects {
     pub(in crate::exchange) now: Instant,
-    /// Another node was heard, or a probe has come back: tasks that wait for that look again.
+    /// Whether an envelope of another node arrived, or a probe returned: waiting tasks must check again.
     pub(in crate::exchange) wakes: bool,
-    /// Most envelopes have one effect, which needs no allocation.
+    /// Most envelopes have one effect, which then needs no allocation.
     first: Option<NodeEffect>,
     rest: Vec<NodeEffect>,
 }
 
 #[derive(Debug)]
 pub(in crate::exchange) enum NodeEffect {
-    /// Do what a node says to connections of this node, or answer what it asks about them. No node is named when a server in Go
-    /// says it.
+    /// Delivers a message of a node to connections of this node, or answers its request about them. `from` is `None` if
+    /// the message comes from a Go server.
     Act {
         from: Option<NodeId>,
         what: What,
     },
-    /// Tell a node something about this one, before all messages.
+    /// Sends a node information about this one, before all messages.
     Tell {
         to: NodeId,
         body: Body<'static>,
     },
-    /// Read resent messages, and hand each to [`NodeState::take_resent`](super::NodeState::take_resent).
+    /// Reads resent messages, and passes each to [`NodeState::take_resent`](super::NodeState::take_resent).
     Read {
         from: NodeId,
         envelopes: Vec<Envelope>,
         ends: Option<u64>,
     },
-    /// Hand an envelope to [`NodeState::accept`](super::NodeState::accept): its sender has proved itself.
+    /// Passes an envelope to [`NodeState::accept`](super::NodeState::accept), because its sender has sent a proof.
     Accept(HeldEnvelope),
-    /// Hand a request for a resend to [`NodeState::note_request`](super::NodeState::note_request), with the number of the last message
-    /// that was published.
+    /// Passes a request for a resend to [`NodeState::note_request`](super::NodeState::note_request), with the number of
+    /// the last published message.
     NoteRequest {
         from: NodeId,
         gap: Gap,
     },
-    /// Give an ask of this node its answer.
+    /// Passes the answer to an ask of this node.
     Answer {
         waiter: oneshot::Sender<Message>,
         answer: Message,
     },
     /// All nodes have answered a count.
     Complete(oneshot::Sender<()>),
-    /// End a pause, while nothing else is delivered.
+    /// Ends a pause, while no other delivery runs.
     Resume {
         id: NodeId,
         pause: u64,
     },
-    /// Call [`NodeState::handle_timer`](super::NodeState::handle_timer) after a while.
+    /// Calls [`NodeState::handle_timer`](super::NodeState::handle_timer) later.
     Start(Timer),
     Log(Notice),
 }
@@ -77,7 +77,7 @@ pub(in crate::exchange) enum Notice {
 }
 
 impl Effects {
-    /// No effects yet.
+    /// Creates an empty list of effects.
     pub(in crate::exchange) fn at(now: Instant) -> Self {
         Self { now, wakes: false, first: None, rest: Vec::new() }
     }

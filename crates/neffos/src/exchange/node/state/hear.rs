@@ -1,4 +1,4 @@
-//! The effects of an envelope that arrives. Pure.
+//! The effects of an arriving envelope. Pure.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::{Effects, NodeEffect, NodeState, Notice};
 use crate::fanout::Place;
 use crate::message::Message;
 
-/// An envelope that a link has brought, and that was read.
+/// A decoded envelope that arrived over a link.
 #[derive(Debug)]
 pub(in crate::exchange) struct FromLink<'a> {
     /// The number of the link.
     pub(in crate::exchange) link: u32,
-    /// None when a server in Go has written it.
+    /// `None` if a Go server wrote it.
     pub(in crate::exchange) from: Option<NodeSender>,
     pub(in crate::exchange) channel: &'a str,
     pub(in crate::exchange) what: What,
@@ -33,7 +33,7 @@ pub(in crate::exchange) struct FromNode<'a> {
 }
 
 impl NodeState {
-    /// Takes an envelope that a link has brought, unless the link has ended.
+    /// Handles an envelope that arrived over a link, unless the link has ended.
     pub(in crate::exchange) fn receive(&mut self, received: FromLink<'_>, out: &mut Effects) {
         let FromLink { link, from, channel, what, size } = received;
         if link != self.link {
@@ -54,14 +54,14 @@ impl NodeState {
         }
     }
 
-    /// Counts an envelope that cannot be read. False when the link has ended.
+    /// Counts an invalid envelope. Returns false if the link has ended.
     pub(in crate::exchange) fn reject(&mut self, link: u32) -> bool {
         let is_heard = link == self.link;
         self.tallies.rejected += u64::from(is_heard);
         is_heard
     }
 
-    /// Takes an envelope of this node that came back: its own connections have the message already.
+    /// Handles an envelope of this node that came back. Its own connections already have the message.
     fn take_own(&mut self, what: &What, out: &mut Effects) {
         if let What::Probe { number } = what {
             self.probes.note_returned(*number, out.now);
@@ -69,7 +69,7 @@ impl NodeState {
         }
     }
 
-    /// Hears an envelope that is new.
+    /// Handles a new envelope.
     pub(in crate::exchange) fn accept(&mut self, heard: FromNode<'_>, out: &mut Effects) {
         let from = heard.from;
         let was_known = self.other_nodes.knows(from.id);
@@ -91,7 +91,7 @@ impl NodeState {
         self.take_in_turn(heard, out);
     }
 
-    /// Hears a message in the form of servers in Go, which has no place for a signature.
+    /// Handles a message in the form of Go servers, which has no place for a signature.
     fn hear_unsigned(&mut self, FromNode { from, channel, what, .. }: FromNode<'_>, out: &mut Effects) {
         if self.other_nodes.is_stale(from) {
             return self.tallies.stale += 1;
@@ -100,7 +100,7 @@ impl NodeState {
         self.take(Some(from.id), channel, what, out);
     }
 
-    /// Takes an envelope of another node, unless earlier messages of that node are missing.
+    /// Handles an envelope of another node, unless earlier messages of that node are missing.
     fn take_in_turn(&mut self, FromNode { from, channel, what, size }: FromNode<'_>, out: &mut Effects) {
         let (id, sequence) = (from.id, from.sequence);
         match what {
@@ -114,12 +114,14 @@ impl NodeState {
         }
     }
 
-    /// A greeting is answered to its node alone; else a node says to all that it lives.
+    /// Returns whether this answers a greeting. An answer goes only to the greeting node; a regular report goes to all
+    /// nodes.
     fn is_answer(&self, channel: &str, what: &What) -> bool {
         matches!(what, What::Alive { .. }) && self.is_direct(channel)
     }
 
-    /// Whether a channel is that of this node alone. Its name holds the random name of the node, and the signature covers it.
+    /// Returns whether a channel belongs only to this node. Its name contains the random name of the node, and the
+    /// signature covers it.
     pub(super) fn is_direct(&self, channel: &str) -> bool {
         *self.own_channel == *channel
     }
@@ -138,12 +140,12 @@ impl NodeState {
             }
             (what @ What::Close { .. }, _) | (what @ What::Count { .. }, Some(_)) => out.act(from, what),
             (what, Some(id)) => self.take_word(id, what, out),
-            // The rest is said by no server in Go.
+            // Go servers send none of the others.
             _ => {}
         }
     }
 
-    /// Takes an envelope without a message.
+    /// Handles an envelope without a message.
     fn take_word(&mut self, id: NodeId, what: What, out: &mut Effects) {
         match what {
             What::Hello { connections } => {
@@ -169,7 +171,7 @@ impl NodeState {
             What::NotKept { until } => {
                 self.other_nodes.progress(id).into_iter().for_each(|progress| progress.note_not_kept(until));
             }
-            // A probe is of interest to the node that sent it; the rest was taken before.
+            // Only the node that sent a probe needs it. The others were handled before.
             _ => {}
         }
     }
@@ -177,7 +179,7 @@ impl NodeState {
     /// Asks connections of this node, unless too many asks of other nodes wait for them.
     fn take_ask(&mut self, from: Option<NodeId>, channel: &str, ask: NodeAsk, out: &mut Effects) {
         let NodeAsk { token, message, patience } = ask;
-        // In Go, an ask of this node comes back to it without its name, maybe when it is answered already.
+        // Over the Go dialects, an ask of this node comes back without the node's name, perhaps after its answer.
         if from.is_none() && self.asks.is_own(&token) {
             return;
         }
@@ -196,7 +198,7 @@ impl NodeState {
         messages.into_iter().flat_map(|message| self.readdressed(channel, message)).collect()
     }
 
-    /// Adds the receiver to a message that a server in Go has sent to an id: only the channel names it.
+    /// Adds the receiver to a message that a Go server has sent to an id, since only the channel names it.
     fn readdressed(&self, channel: &str, message: Message) -> Vec<Message> {
         let namespace = Place::Namespace(message.namespace());
         let is_marked = self.dialect.form() == Form::Native || message.recipient().is_some();

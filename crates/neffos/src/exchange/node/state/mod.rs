@@ -1,13 +1,14 @@
 //! The knowledge of a node about its cluster, and its decisions. Pure.
 //!
-//! Envelopes, calls of this node and instants come in; [`Effects`] come out. There is no lock, clock, task or broker in here.
-//! [`Node`](super::Node) has one lock around a [`NodeState`], and carries the effects out without it.
+//! Envelopes, calls of this node and instants come in; [`Effects`] come out. This module has no lock, clock, task or
+//! broker. [`Node`](super::Node) has one lock around a [`NodeState`], and performs the effects after it has released
+//! the lock.
 //!
-//! - `hear.rs`: the effects of an envelope; `proofs.rs`: signed envelopes have effects only if they are new.
+//! - `hear.rs`: the effects of an envelope; `proofs.rs`: the check that signed envelopes are new.
 //! - `resend.rs`: requests for resends after a link was lost, and the answers.
 //! - `effect.rs`: the effects; `timer.rs`: timers, which repeat requests and end waits.
-//! - `asks.rs`, `counts.rs`: asks and counts that wait for answers; `probes.rs`: whether published probes come back.
-//! - `veiled.rs`: ids on channels of servers in Go; `tallies.rs`: the counters.
+//! - `asks.rs`, `counts.rs`: open asks and counts; `probes.rs`: whether published probes return.
+//! - `veiled.rs`: ids on shared channels of Go servers; `tallies.rs`: the counters.
 
 mod asks;
 mod counts;
@@ -51,20 +52,20 @@ use veiled::Veiled;
 pub(in crate::exchange) struct NodeState {
     id: NodeId,
     dialect: Dialect,
-    /// The channel of this node alone.
+    /// The channel of only this node.
     own_channel: Arc<str>,
-    /// A random number.
+    /// Returns a random number.
     random: fn() -> u64,
-    /// The number of the link that is heard.
+    /// The number of the current link.
     link: u32,
     pub(in crate::exchange) interest: Interest,
     veiled: Veiled,
-    /// Messages that this node has published lately.
+    /// Recently published messages.
     kept: Kept,
     pub(in crate::exchange) other_nodes: OtherNodes,
-    /// Resends that other nodes have requested.
+    /// The resends that other nodes have requested.
     resends: Resends,
-    /// Which signed envelopes of other nodes are new.
+    /// Detects replayed envelopes of other nodes.
     replay_guard: ReplayGuard,
     pub(super) asks: NodeAsks,
     pub(super) counts: OpenCounts,
@@ -73,7 +74,7 @@ pub(in crate::exchange) struct NodeState {
 }
 
 impl NodeState {
-    /// Of a node that begins now.
+    /// Creates the state of a node that starts now.
     pub(super) fn new(
         (id, dialect): (NodeId, Dialect),
         (limits, budget): (QueueLimits, &Arc<Budget>),
@@ -106,20 +107,20 @@ impl NodeState {
 
     // ---- the link
 
-    /// Returns the number of the next link. From now on, nothing that another link brings is heard.
+    /// Returns the number of the next link. From now on, envelopes of any other link are ignored.
     pub(super) fn next_link(&mut self) -> u32 {
         self.link += 1;
         self.other_nodes.pause();
         self.link
     }
 
-    /// A broker link is open, and nothing is subscribed to yet.
+    /// Records that a broker link is open, without subscriptions yet.
     pub(super) fn link_opened(&mut self, order: Order, now: Instant) {
         self.tallies.links += 1;
         self.replay_guard.link_up(order, now);
     }
 
-    /// The link has ended, and all calls to the broker and to other nodes over it.
+    /// Ends the link, and all requests over it to the broker and to other nodes.
     pub(super) fn link_lost(&mut self) {
         self.next_link();
         self.interest.link_down();
@@ -127,14 +128,14 @@ impl NodeState {
         self.probes.forget_lag();
     }
 
-    // ---- what this node publishes
+    // ---- publications of this node
 
-    /// The next piece of a resend that is due.
+    /// Returns the next due piece of a resend.
     pub(super) fn next_piece(&mut self, now: Instant) -> Option<Piece> {
         self.resends.next(&mut self.kept, now)
     }
 
-    /// Keeps messages that are being published, for a while.
+    /// Keeps messages that are being published, for resends.
     pub(super) fn keep<'a>(&mut self, messages: impl IntoIterator<Item = (u64, &'a Envelope)>, now: Instant) {
         for (number, envelope) in messages {
             self.kept.push(number, envelope.clone(), now);
@@ -147,7 +148,7 @@ impl NodeState {
 
     // ---- connections of this node
 
-    /// A place with this channel has got a connection; true when the broker is to be told.
+    /// Adds a place with this channel, which has got a connection. Returns true if the broker needs a request.
     pub(super) fn add_place(&mut self, channel: &Arc<str>, veiled_id: Option<&str>) -> bool {
         if let Some(id) = veiled_id {
             self.veiled.add(channel, id);
@@ -155,7 +156,8 @@ impl NodeState {
         self.interest.add(channel)
     }
 
-    /// A place with this channel has lost its last connection; true when the broker is to be told.
+    /// Removes a place with this channel, which has lost its last connection. Returns true if the broker needs a
+    /// request.
     pub(super) fn remove_place(&mut self, channel: &Arc<str>, veiled_id: Option<&str>) -> bool {
         if let Some(id) = veiled_id {
             self.veiled.remove(channel, id);
@@ -165,12 +167,12 @@ impl NodeState {
 
     // ---- other nodes
 
-    /// The nodes that were heard as lately as nodes that live are.
+    /// Returns the nodes that have been heard recently enough to be alive.
     pub(super) fn lively(&self, now: Instant) -> Vec<NodeId> {
         self.other_nodes.heard_since(LIVELY, now)
     }
 
-    /// Nodes that were silent for long count as gone.
+    /// Marks nodes that were silent for long as gone.
     pub(super) fn forget_silent(&mut self, out: &mut Effects) {
         for id in self.other_nodes.expire(SILENCE, out.now) {
             out.push(NodeEffect::Log(Notice::Left { id, reason: "it was silent for 10 s" }));
@@ -181,7 +183,7 @@ impl NodeState {
 
     // ---- timers
 
-    /// A timer has run out. Returns the next one.
+    /// Handles an expired timer. Returns the next one.
     pub(super) fn handle_timer(&mut self, timer: Timer, out: &mut Effects) -> Option<Timer> {
         match timer {
             Timer::Resend { id, pause, ticks } => self.see_to_resend(id, (pause, ticks), out),
@@ -190,7 +192,7 @@ impl NodeState {
     }
 }
 
-/// After which silence another node is taken for gone.
+/// The silence after which another node counts as gone.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Within which time a node that lives has said so.
+/// The longest time between two reports of a live node, with a margin.
 const LIVELY: Duration = Duration::from_secs(4);

@@ -1,4 +1,5 @@
-//! Probes: they take the path of messages through the queue and the broker and back, and so tell whether it works. Pure.
+//! Probes: messages that take the path of all others, through the queue and the broker and back, and so show whether it
+//! works. Pure.
 
 use std::time::Duration;
 
@@ -6,19 +7,19 @@ use tokio::time::Instant;
 
 #[derive(Debug, Default)]
 pub(in crate::exchange) struct Probes {
-    /// The last one that the broker has taken.
+    /// The last probe that the broker has accepted.
     published: u64,
-    /// The last one that came back.
+    /// The last probe that returned.
     returned: u64,
-    /// How many there have been.
+    /// The number of probes so far.
     count: u64,
-    /// When the last one was sent, until it is back.
+    /// The time when the last probe was sent, until it returns.
     under_way: Option<Instant>,
     lag: Option<Duration>,
 }
 
 impl Probes {
-    /// Returns the number of the next one, which is sent now.
+    /// Returns the number of the next probe, which is sent now.
     pub(in crate::exchange) fn send(&mut self, now: Instant) -> u64 {
         self.count += 1;
         self.under_way = Some(now);
@@ -44,12 +45,13 @@ impl Probes {
         self.returned >= number
     }
 
-    /// How long the last one took to come back, or how long the next one has been under way, if that is longer.
+    /// Returns the round trip time of the last probe, or the time that the next one has taken already, if that is
+    /// longer.
     pub(in crate::exchange) fn lag(&self, now: Instant) -> Option<Duration> {
         self.under_way.map(|since| now.duration_since(since)).max(self.lag)
     }
 
-    /// The link has changed.
+    /// Forgets the lag of an earlier link.
     pub(super) fn forget_lag(&mut self) {
         (self.under_way, self.lag) = (None, None);
     }

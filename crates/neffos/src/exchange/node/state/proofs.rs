@@ -1,4 +1,4 @@
-//! Signed envelopes, and the proofs that they are no recordings: `replays.rs` has the rules. Pure.
+//! Signed envelopes, and the proofs that they are not replayed: `replays.rs` has the rules. Pure.
 
 use super::super::super::draft::{NodeSender, What};
 use super::super::super::native::Body;
@@ -10,7 +10,7 @@ use super::timer::PROOF_WAITS;
 use super::{Effects, NodeEffect, NodeState, Notice, Timer};
 
 impl NodeState {
-    /// Hears a signed envelope, unless it was replayed.
+    /// Handles a signed envelope, unless it was replayed.
     pub(super) fn hear_signed(&mut self, heard: FromNode<'_>, out: &mut Effects) {
         let (id, seal) = (heard.from.id, heard.from.seal.unwrap_or_default());
         match heard.what {
@@ -31,7 +31,7 @@ impl NodeState {
         let nonce = (self.random)();
         match self.replay_guard.hold(HeldEnvelope { from, channel: channel.into(), what, size }, nonce) {
             Holding::First => {
-                // Asks the node for a proof that it is there.
+                // Asks the node for a proof that it is alive.
                 out.tell(from.id, Body::Challenge { nonce });
                 out.push(NodeEffect::Start(Timer::Proof { id: from.id, nonce, repeats: 0 }));
             }
@@ -40,7 +40,7 @@ impl NodeState {
         }
     }
 
-    /// Repeats a challenge, and gives the node up when there is no proof.
+    /// Repeats a challenge, and gives up on the node if no proof arrives.
     pub(super) fn see_to_proof(
         &mut self,
         id: NodeId,
@@ -58,7 +58,7 @@ impl NodeState {
         })
     }
 
-    /// Counts dropped envelopes, and warns of them now and then.
+    /// Counts dropped envelopes, and warns about them at a limited rate.
     fn note_replayed(&mut self, from: NodeId, count: u64, out: &mut Effects) {
         if count == 0 {
             return;
@@ -69,7 +69,7 @@ impl NodeState {
         }
     }
 
-    /// A node wants to know whether this one is there. Anyone may: the answer is as small as the question.
+    /// Answers the challenge of a node. Any node may send one: the answer is as small as the challenge.
     fn take_challenge(&mut self, from: NodeId, seal: Seal, nonce: u64, out: &mut Effects) {
         if self.replay_guard.is_replay(from, seal) {
             return self.note_replayed(from, 1, out);
@@ -77,14 +77,14 @@ impl NodeState {
         out.tell(from, Body::Proof { nonce });
     }
 
-    /// A node is there: its envelopes that were held are accepted, and then the proof.
+    /// Handles the proof of a node: its held envelopes are accepted, and then the proof.
     fn take_proof(&mut self, from: NodeSender, nonce: u64, out: &mut Effects) {
         let admission = self.replay_guard.prove(from.id, nonce, from.seal.unwrap_or_default(), out.now);
-        // A challenge that was repeated has two answers.
+        // A repeated challenge has two answers.
         let Some(Proven { envelopes, dropped }) = admission else { return };
         self.note_replayed(from.id, dropped, out);
         if dropped > 0 && self.other_nodes.pause_one(from.id) {
-            // Some of them may have been withheld.
+            // Some of its earlier envelopes may have been withheld.
             self.request_resend(from.id, out);
         }
         envelopes.into_iter().for_each(|held| out.push(NodeEffect::Accept(held)));

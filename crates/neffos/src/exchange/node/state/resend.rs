@@ -1,10 +1,13 @@
-//! Messages that were lost with a broker link are resent: those on their way when it broke, and those that were published before
-//! the next one was open. Pure.
+//! Resends of messages that were lost with a broker link: those in flight when it broke, and those published before the
+//! next one was open. Pure.
 //!
-//! On a new link, a node requests from every other node the messages after the last one that it received. It repeats the request
-//! until the answer arrives: the other node may have no link yet. Newer messages of that node are held until then, for three
-//! seconds of the link at most. So no message of a node is delivered twice or out of order. A node that has ended never answers:
-//! its held messages may be delivered behind messages of the node that took its place.
+//! On a new link, a node requests from every other node the messages after the last one that it received.
+//!
+//! - It repeats the request until the answer arrives, because the other node may have no link yet.
+//! - Until then it holds newer messages of that node, at most for three seconds of the link. So no message of a node is
+//!   delivered twice or out of order.
+//! - A node that has ended never answers. Its held messages may be delivered after messages of the node that took its
+//!   place.
 
 use tokio::time::Instant;
 
@@ -16,9 +19,9 @@ use super::timer::{MOST_TICKS, REPEATS};
 use super::{Effects, NodeEffect, NodeState, Notice, Timer};
 
 impl NodeState {
-    // ---- what other nodes request
+    // ---- requests of other nodes
 
-    /// A node requests the messages that were published after the last one that it received, up to number `until`.
+    /// Records a node's request for the messages published after the last one that it received, up to number `until`.
     pub(in crate::exchange) fn note_request(
         &mut self,
         from: NodeId,
@@ -29,16 +32,16 @@ impl NodeState {
         self.resends.request((from, pause), after, until, now);
     }
 
-    // ---- what this node requests
+    // ---- requests of this node
 
-    /// Requests a resend of every node that was there before, over a link that is new.
+    /// Requests a resend from every node known before, over a new link.
     pub(in crate::exchange) fn request_resends(&mut self, out: &mut Effects) {
         for (id, gap) in self.other_nodes.gaps() {
             self.request(id, gap, out);
         }
     }
 
-    /// Requests a resend of a node that has opened a new link.
+    /// Requests a resend from a node that has opened a new link.
     pub(super) fn request_resend(&mut self, id: NodeId, out: &mut Effects) {
         if let Some(gap) = self.other_nodes.progress(id).and_then(|progress| progress.gap()) {
             self.request(id, gap, out);
@@ -52,11 +55,11 @@ impl NodeState {
         }
     }
 
-    /// Repeats the request for a resend of a node, and ends its pause when no answer comes.
+    /// Repeats the request for a resend, and ends the pause if no answer arrives.
     pub(super) fn see_to_resend(&mut self, id: NodeId, (pause, ticks): (u64, u32), out: &mut Effects) -> Option<Timer> {
         let gap = self.other_nodes.awaited(id)?;
         if gap.pause != pause {
-            // A new link: everything was requested anew when it opened.
+            // The link is new, and all requests were repeated when it opened.
             return Some(Timer::Resend { id, pause: gap.pause, ticks: 0 });
         }
         let ticks = ticks + 1;
@@ -68,7 +71,8 @@ impl NodeState {
         Some(Timer::Resend { id, pause, ticks })
     }
 
-    /// Takes a message that a node has resent, if it was missed and is for a connection of this node. None when it cannot be read.
+    /// Handles a resent message, if it was missed and is for a connection of this node. Returns `None` if it is
+    /// invalid.
     pub(in crate::exchange) fn take_resent(
         &mut self,
         id: NodeId,
@@ -81,7 +85,7 @@ impl NodeState {
             return self.tallies.rejected += 1;
         }
         let was_missed = self.other_nodes.progress(id).is_some_and(|progress| progress.repeat(from.sequence.number));
-        // Who asked something has given up, or soon will.
+        // Resent asks are dropped: the asker has given up, or soon will.
         let counts = matches!(what, What::Broadcast { .. } | What::Close { .. });
         if was_missed && counts && self.interest.needs(channel) {
             self.tallies.recovered += 1;
@@ -89,7 +93,7 @@ impl NodeState {
         }
     }
 
-    /// All of a piece of a resend was taken; perhaps the last piece, which ends a pause.
+    /// Records that a piece of a resend was handled. The last piece ends a pause.
     pub(in crate::exchange) fn end_piece(&mut self, id: NodeId, ends: Option<u64>, out: &mut Effects) {
         if let (Some(pause), Some(progress)) = (ends, self.other_nodes.progress(id)) {
             progress.note_answer(pause);
@@ -100,7 +104,7 @@ impl NodeState {
         }
     }
 
-    /// Ends a pause: messages that were held are taken, before anything else that a link brings.
+    /// Ends a pause: handles held messages before any later message of a link.
     pub(in crate::exchange) fn resume(&mut self, id: NodeId, pause: u64, out: &mut Effects) {
         let held = self.other_nodes.resume(id, pause);
         self.count_missed(id, out);
@@ -109,7 +113,7 @@ impl NodeState {
         }
     }
 
-    /// Counts messages that a node no longer keeps, and warns of them.
+    /// Counts messages that a node no longer keeps, and warns about them.
     pub(super) fn count_missed(&mut self, from: NodeId, out: &mut Effects) {
         let count = self.other_nodes.take_missed(from);
         if count == 0 {

@@ -58,7 +58,7 @@ impl Tested {
         self.open_link();
     }
 
-    /// Has the state do something, and carries out what it leads to.
+    /// Calls the state, and performs the effects.
     fn with<T>(&mut self, act: impl FnOnce(&mut NodeState, &mut Effects) -> T) -> T {
         let mut effects = Effects::at(self.now);
         let result = act(&mut self.state, &mut effects);
@@ -106,7 +106,7 @@ impl Tested {
         self.with(|state, out| state.end_piece(from, ends, out));
     }
 
-    /// Lets time pass, with all timers that run out in it.
+    /// Advances time, and runs all timers that expire meanwhile.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(nth) =
@@ -121,13 +121,13 @@ impl Tested {
         self.now = end;
     }
 
-    /// Hears another node over the link that is open.
+    /// Receives an envelope of another node over the open link.
     fn hear(&mut self, sender: NodeSender, channel: &str, what: What) {
         let received = FromLink { link: self.state.link, from: Some(sender), channel, what, size: 100 };
         self.with(|state, out| state.receive(received, out));
     }
 
-    /// Hears what a node says about itself, behind message `number`.
+    /// Receives an envelope of a node about itself, after message `number`.
     fn hear_word(&mut self, number: u64, what: What) {
         let own = self.state.own_channel.clone();
         self.hear(sender(number, false), &own, what);
@@ -146,7 +146,8 @@ fn sender(number: u64, is_message: bool) -> NodeSender {
     NodeSender { id: OTHER, epoch: 1, sequence: Sequence { number, is_message }, seal: None }
 }
 
-/// The sender of an envelope that is signed, with its serial number, so many milliseconds after it has started.
+/// Returns the sender of a signed envelope with this serial number, sealed this many milliseconds after the sender's
+/// start.
 fn signed(serial: u64, sealed_at: u64, is_message: bool) -> NodeSender {
     NodeSender { seal: Some(Seal { serial, sealed_at }), ..sender(serial, is_message) }
 }
@@ -159,7 +160,7 @@ fn broadcast(number: u64) -> What {
     What::Broadcast { messages: vec![message(number)], except: None }
 }
 
-/// The message as the other node has published it over its first link.
+/// Returns the message as the other node has published it over its first link.
 fn published(number: u64) -> Envelope {
     let packed = Packed::of(&message(number));
     let body = Body::Broadcast { id: None, except: None, parts: vec![packed.part()] };
@@ -238,7 +239,7 @@ fn a_link_that_opens_meanwhile_begins_the_three_seconds_anew_with_the_same_timer
     node.lose_link();
     node.pass(3 * SECOND);
     assert_eq!((&node.delivered, node.timers.len()), (&vec!["1".to_owned()], 1));
-    // The timer sees the new link with its next tick.
+    // The timer notices the new link at its next tick.
     node.pass(Duration::from_millis(100));
     assert_eq!(node.delivered, ["1", "3"]);
 }
@@ -341,7 +342,7 @@ fn a_probe_counts_when_it_comes_back_over_the_same_link_and_wakes_who_waits_for_
     assert_eq!(node.state.other_nodes.ids(), []);
 }
 
-// ---- nodes come and go
+// ---- nodes that join and leave
 
 #[test]
 fn a_node_that_ends_is_gone_at_once_and_what_it_said_before_does_not_bring_it_back() {

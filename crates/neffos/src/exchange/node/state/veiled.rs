@@ -1,9 +1,9 @@
-//! Ids that a channel's name does not tell. Pure.
+//! Ids that the name of their channel does not identify. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Ids that a channel's name does not tell: servers in Go write `_` for several letters.
+/// Ids that the name of their channel does not identify, because Go servers write `_` for several characters.
 #[derive(Debug, Default)]
 pub(super) struct Veiled(HashMap<Arc<str>, Vec<Arc<str>>>);
 
@@ -22,7 +22,7 @@ impl Veiled {
         }
     }
 
-    /// The ids whose messages come over `channel`, each once.
+    /// Returns the ids whose messages arrive on `channel`, each once.
     pub(super) fn over(&self, channel: &str) -> Vec<Arc<str>> {
         let mut ids = self.0.get(channel).cloned().unwrap_or_default();
         ids.sort_unstable();
