@@ -1,4 +1,4 @@
-//! Requests to the peer, and what their replies agree to.
+//! Requests to the peer, and the effects of their replies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::message::Message;
 use crate::session::{Effect, OpenAsk, new_token};
 use crate::time_limit;
 
-/// Asks the peer, and lets `effect` take place with a reply that is not an error.
+/// Asks the peer, and applies `effect` together with a reply that is not an error.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future forgets the request: a later reply changes nothing here.
+/// If the future is dropped, the request is forgotten: a later reply changes nothing on this side.
 pub(crate) async fn request(peer: &Arc<Peer>, message: Message, effect: Effect) -> AskResult {
     Request::send(peer, message, &effect)?.answer().await
 }
 
-/// A request that the peer has been sent.
+/// A request that was sent to the peer.
 pub(super) struct Request {
     peer: Arc<Peer>,
     asked: Asked,
@@ -48,9 +48,9 @@ impl Request {
     }
 }
 
-/// Asks all of `peers` the same; the first reply counts, be it an error. A peer that cannot be asked is left out.
+/// Asks all of `peers` the same. The first reply counts, even an error. A peer that cannot be asked is skipped.
 ///
-/// `is_closed` as soon as every peer that was asked has ended. If none could be asked, waits for the deadline.
+/// Returns `is_closed` as soon as every peer that was asked has ended. If none could be asked, waits for the deadline.
 pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadline: Duration) -> AskResult {
     let (slot, wait) = Slot::new();
     let token = new_token();
@@ -61,11 +61,11 @@ pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadli
         // A peer that is closing or has too many open asks is skipped.
         match open(peer, message, &Effect::Nothing, Waiter::First(slot.clone()), &mut asked) {
             Ok(()) => is_asked = true,
-            // It will not reply, so it must not hold the slot.
+            // This peer will not reply, so it must not hold the slot.
             Err(_) => drop(peer.with_asks(|session| session.close_ask(&token))),
         }
     }
-    // It is in the outboxes: to keep it, too, until there is an answer would take as much memory again.
+    // The message is in the outboxes already. To keep it until there is an answer would take as much memory again.
     drop((peers, message));
     // The peers that were asked hold the slot. If there are none, it stays until the deadline.
     let slot = (!is_asked).then_some(slot);
@@ -74,7 +74,7 @@ pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadli
     answer
 }
 
-/// The requests that are open; they are forgotten with it.
+/// The open requests. Dropping this forgets them.
 #[derive(Default)]
 struct Asked {
     token: SmolStr,
@@ -114,8 +114,9 @@ fn open(
     will_be_told(peer, message.token(), sent)
 }
 
-/// Fails when nobody would ever tell the waiter: the request was not sent, or the connection had ended before it was noted.
-/// A request that is open no more was told of, maybe by an answer that the end came right behind.
+/// Fails if the waiter would never be notified: the request was not sent, or the connection ended before the request
+/// was recorded. A request that is no longer open has notified its waiter, perhaps with an answer that arrived just
+/// before the end.
 fn will_be_told(peer: &Peer, token: &str, sent: Result<(), Error>) -> Result<(), Error> {
     let is_forgotten = peer.is_closed() && peer.with_asks(|session| session.close_ask(token)).is_some();
     if is_forgotten { Err(Error::closed()) } else { sent }

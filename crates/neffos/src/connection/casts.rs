@@ -1,4 +1,4 @@
-//! Broadcasts out of messages.
+//! Conversion of messages to broadcasts.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use crate::fanout::{Audience, Cast, Chunk, Except};
 use crate::message::{Message, wire};
 use crate::websocket::Role;
 
-/// The broadcasts that `messages` make: neighbours with one audience are one, so that nothing comes between them.
+/// Returns the broadcasts for `messages`. Adjacent messages with one audience become one broadcast, so that no other
+/// message comes between them.
 pub(super) fn casts(messages: Vec<Message>, except: &Except, budget: &Arc<Budget>) -> Vec<Arc<Cast>> {
     let mut casts: Vec<Cast> = Vec::with_capacity(1);
     for message in messages {
@@ -17,7 +18,7 @@ pub(super) fn casts(messages: Vec<Message>, except: &Except, budget: &Arc<Budget
             id: message.recipient.clone(),
             except: except.clone(),
         };
-        // A token is between two: everyone else gets the message without it.
+        // Only the connection that asked receives its token; all others receive the message without it.
         let chunk = Chunk::charged(wire::encode_with_token(&message, "", Role::Server), budget);
         let private = message
             .asker()

@@ -1,4 +1,4 @@
-//! [`Closed`]: how a connection ended, for logs and metrics.
+//! [`Closed`]: the end of a connection, for logs and metrics.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::websocket::{CloseCode, CloseFrame};
 
-/// How a connection ended.
+/// The end of a connection.
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ pub struct Closed {
     pub(super) missed: u32,
 }
 
-/// Which side ended a connection.
+/// The side that ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClosedBy {
@@ -38,44 +38,44 @@ pub enum ClosedBy {
     Client,
     /// The server closed it.
     Server,
-    /// The socket broke.
+    /// The socket failed.
     Loss,
 }
 
 impl Closed {
-    /// The id of the connection.
+    /// Returns the id of the connection.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Where the client's socket was, when that is known.
+    /// Returns the address of the client's socket, if it is known.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// The IP address of the client: the one that a trusted proxy names, or that of its socket
+    /// Returns the IP address of the client: the one that a trusted proxy names, or the one of its socket
     /// ([`Conn::client_ip`](crate::Conn::client_ip)).
     pub fn client_ip(&self) -> Option<IpAddr> {
         self.client_ip
     }
 
-    /// The time from the upgrade to the end of the last handler.
+    /// Returns the time from the upgrade to the end of the last handler.
     pub fn lasted(&self) -> Duration {
         self.lasted
     }
 
-    /// The code of the close frame; none when there was no frame, or one without a code.
+    /// Returns the code of the close frame, or `None` if there was no frame, or one without a code.
     pub fn code(&self) -> Option<CloseCode> {
         self.frame.as_ref().map(CloseFrame::code)
     }
 
-    /// The reason in the close frame. When the client closed, its words.
+    /// Returns the reason of the close frame. If the client closed, it is the client's text.
     pub fn reason(&self) -> &str {
         self.frame.as_ref().map_or("", CloseFrame::reason)
     }
 
-    /// How many messages were dropped for this connection alone, because it read too slowly: its outbox was full, or the server's
-    /// memory budget was used up. Messages that were still queued when it ended do not count.
+    /// Returns how many messages were dropped for this connection because it read too slowly: its outbox was full, or
+    /// the server's memory budget was used up. Messages that were still queued when it ended do not count.
     ///
     /// # Examples
     ///
@@ -96,7 +96,7 @@ impl Closed {
         self.missed
     }
 
-    /// Which side ended it.
+    /// Returns the side that ended the connection.
     pub fn by(&self) -> ClosedBy {
         self.by
     }

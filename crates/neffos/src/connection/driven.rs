@@ -1,11 +1,12 @@
-//! A stream that is no TCP socket: TLS, memory, a socket of another kind, or code of the application.
+//! A stream that is not a TCP socket: TLS, memory, another kind of socket, or a stream of the application.
 //!
-//! It is polled under the lock of the outbox, by any task that sends, as a TCP socket is written to. So it must not block,
-//! and must not call back into this library; it may fail or panic at any time. Three things make it a socket:
+//! Like a TCP socket, it is polled under the lock of the outbox, by any task that sends. So it must not block, and must
+//! not call this library. It may fail or panic at any time. Three rules apply:
 //!
-//! - It always wakes the connection's own task, also when another task polled it. That task continues the write or the flush.
-//! - The budget of the task that polls it does not count: a used-up budget would look like a socket without room.
-//! - A panic breaks this connection only. The stream is not polled again.
+//! - It always wakes the connection's task, even if another task polled it. The connection's task continues the write
+//!   or the flush.
+//! - The cooperative budget of the polling task does not apply: an exhausted budget would look like a full socket.
+//! - A panic ends only this connection. The stream is not polled again.
 
 use std::any::Any;
 use std::fmt;
@@ -24,13 +25,13 @@ use super::secured::Secured;
 use super::socket::MAX_PIECES;
 use crate::fanout::{Outbox, Tally};
 
-/// Anything that can be read from and written to.
+/// Any stream of bytes for reading and writing.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + Any {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + Any> Stream for T {}
 
 pub(crate) struct Driven<S: ?Sized> {
-    /// Wakes the connection's own task. It wakes nothing before that task has run once.
+    /// Wakes the connection's task. Before that task has run once, it wakes nothing.
     waker: Waker,
     health: Health,
     stream: S,
@@ -39,7 +40,7 @@ pub(crate) struct Driven<S: ?Sized> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Health {
     Sound,
-    /// It takes no more bytes, but may have some to read.
+    /// It accepts no more bytes, but may have some to read.
     Broken,
     /// It is not polled again.
     Panicked,
@@ -52,7 +53,7 @@ impl<S: Stream> Driven<S> {
 }
 
 impl Driven<dyn Stream> {
-    /// Writes what the stream accepts without waiting.
+    /// Writes as much as the stream accepts without waiting.
     pub(super) fn write(&mut self, outbox: &mut Outbox, tally: &mut Tally) {
         if self.health != Health::Sound {
             return;
@@ -66,14 +67,14 @@ impl Driven<dyn Stream> {
         outbox.abandon(tally);
     }
 
-    /// From now on the stream wakes the task of `cx`. That task writes the bytes that other tasks had to leave.
+    /// Makes the stream wake the task of `cx` from now on. That task writes the bytes that other tasks could not write.
     pub(super) fn poll_write(&mut self, outbox: &mut Outbox, cx: &Context<'_>, tally: &mut Tally) {
         self.waker.clone_from(cx.waker());
         outbox.set_blocked(false);
         self.write(outbox, tally);
     }
 
-    /// A stream that is broken reads what has come, and then fails.
+    /// Reads from the stream. A broken stream returns the bytes that have arrived, and then fails.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let stream = &mut self.stream;
         let read = match self.health {
@@ -92,14 +93,14 @@ impl Driven<dyn Stream> {
             return Poll::Ready(());
         }
         let stream = &mut self.stream;
-        // If it fails the other side is gone already.
+        // If it fails, the other side has disconnected already.
         guarded(|| Pin::new(stream).poll_shutdown(cx).map(drop)).unwrap_or_else(|panic| {
             self.give_up(panic);
             Poll::Ready(())
         })
     }
 
-    /// TLS that counts what it holds.
+    /// Returns the TLS stream that counts its memory, if this is one.
     #[cfg(feature = "tls")]
     pub(super) fn secured(&self) -> Option<&Secured> {
         let stream: &dyn Any = &self.stream;
@@ -112,7 +113,7 @@ impl Driven<dyn Stream> {
     }
 }
 
-/// Code of the application panicked, as its panic hook has told.
+/// Code of the application panicked. Its panic hook has reported that.
 #[derive(Debug)]
 struct Panic;
 
@@ -124,7 +125,7 @@ fn without_budget<T>(poll: impl FnOnce() -> T) -> T {
     unconstrained(lazy(|_| poll())).now_or_never().expect("it does not wait")
 }
 
-/// Writes what is queued until all of it is gone or the stream takes no more, and flushes.
+/// Writes the queue until it is empty or the stream accepts no more, and flushes.
 fn write_all(
     mut stream: &mut dyn Stream,
     cx: &mut Context<'_>,
@@ -139,7 +140,8 @@ fn write_all(
     }
     match Pin::new(&mut stream).poll_flush(cx) {
         Poll::Ready(Err(err)) if !outbox.is_closed() => Err(err),
-        // A pending flush continues when the stream wakes the connection's task. After the last frame, the stream is shut down.
+        // A pending flush continues when the stream wakes the connection's task. After the last frame, the stream is
+        // shut down.
         _ => Ok(()),
     }
 }
@@ -156,7 +158,7 @@ fn poll_write(mut stream: &mut dyn Stream, cx: &mut Context<'_>, outbox: &Outbox
             (ready!(stream.poll_write_vectored(cx, pieces))?, pieces.iter().map(|piece| piece.len()).sum())
         }
     };
-    // No stream may accept more than it was given.
+    // A stream must not accept more than it was given.
     Poll::Ready(if (1..=offered).contains(&count) { Ok(count) } else { Err(ErrorKind::WriteZero.into()) })
 }
 
@@ -164,7 +166,7 @@ fn poll_read(mut stream: &mut dyn Stream, cx: &mut Context<'_>, buffer: &mut [u8
     let mut buffer = ReadBuf::new(buffer);
     let read = Pin::new(&mut stream).poll_read(cx, &mut buffer);
     if read.is_pending() {
-        // TLS may have read something that it answers itself. A fault shows when it is written to.
+        // TLS may have read records that it answers itself. A fault of the flush shows at the next write.
         let _pending = Pin::new(&mut stream).poll_flush(cx);
     }
     ready!(read)?;

@@ -1,4 +1,4 @@
-//! The connections of a server, as the exchange sees them.
+//! The connections of a server, behind the trait that the exchange calls.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! What all connections of one server share, or all that one client has one after the other; and what their tasks ask of the
-//! application. [`handlers`](crate::handlers) holds the answers.
+//! The state that all connections of one server share, or all successive connections of one client; and
+//! [`Application`], the trait through which connections call the application. [`handlers`](crate::handlers) implements
+//! it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,26 +32,26 @@ use crate::websocket::Role;
 pub(crate) struct Hub {
     pub(crate) role: Role,
     pub(crate) limits: EffectiveLimits,
-    /// The part of the limits that sessions go by.
+    /// The limits that sessions need.
     pub(super) session_limits: SessionLimits,
-    /// Whether the server is open, and for whom. A client has none.
+    /// Admits clients to a server. `None` in a client.
     pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) app: Arc<dyn Application>,
     pub(crate) native: NativeMode,
     pub(crate) state: StateMap,
     pub(crate) fanout: Fanout<Peer>,
-    /// The way to other servers, where there is one.
+    /// The node of the cluster, if there is an exchange.
     pub(crate) exchange: Option<RunningNode>,
     pub(super) rate_counts: RateCounts,
-    /// What everything that is queued here counts in.
+    /// The budget for all queues.
     pub(crate) budget: Arc<Budget>,
-    /// Lines about connections that begin to miss messages.
+    /// Limits the log lines about connections that begin to miss messages.
     pub(super) missing: Sampled,
     next_key: AtomicU64,
 }
 
 impl Hub {
-    /// A server's, without its gate.
+    /// Creates the hub of a server, without its gate.
     pub(crate) fn new(
         limits: EffectiveLimits,
         app: Arc<dyn Application>,
@@ -74,13 +75,13 @@ impl Hub {
         }
     }
 
-    /// A client's. Its engine never has more than one member: it keeps the counters.
+    /// Creates the hub of a client. Its fan-out never has more than one member, and keeps the counters.
     pub(crate) fn of_client(limits: EffectiveLimits, app: Arc<dyn Application>, state: StateMap) -> Self {
         let fanout = Fanout::new(NonZeroUsize::MIN, false);
         Self { role: Role::Client, ..Self::new(limits, app, state, fanout) }
     }
 
-    /// Offers messages to everyone whom they are for, here and elsewhere, and returns at once.
+    /// Offers messages to all their receivers, on this node and others, and returns at once.
     pub(crate) fn broadcast(&self, messages: Vec<Message>, except: &Except) {
         if let Some(exchange) = &self.exchange {
             exchange.node().broadcast(&messages, except);
@@ -92,7 +93,7 @@ impl Hub {
         casts(messages, except, &self.budget).iter().for_each(|cast| self.fanout.broadcast(cast));
     }
 
-    /// Everyone here whom `message` is for.
+    /// Returns all connections on this node that `message` selects.
     pub(crate) fn audience_of(&self, message: &Message) -> Vec<Arc<Peer>> {
         self.fanout.members(&Audience {
             namespace: message.namespace.clone(),
@@ -102,12 +103,12 @@ impl Hub {
         })
     }
 
-    /// How often clients sent faster than they may.
+    /// Returns how often clients exceeded their rates.
     pub(crate) fn rate_limited(&self) -> RateLimited {
         self.rate_counts.read()
     }
 
-    /// A key that no other connection of this hub has.
+    /// Returns a key that no other connection of this hub has.
     pub(crate) fn next_key(&self) -> u64 {
         self.next_key.fetch_add(1, Ordering::Relaxed)
     }
@@ -145,20 +146,20 @@ impl Source for Hub {
     }
 }
 
-/// One side's namespaces, handlers and hooks.
+/// The namespaces, handlers and hooks of one side.
 ///
-/// The future of a handler and of a hook may panic: each is run where that fails its own event only.
+/// The future of a handler or hook may panic. The caller catches that, so that only its own event fails.
 pub(crate) trait Application: Send + Sync {
-    /// Which messages without an envelope it takes. It never changes.
+    /// Returns which messages without an envelope are accepted. It never changes.
     fn native_mode(&self) -> NativeMode;
 
-    /// The shared name of a namespace, when it is declared.
+    /// Returns the shared name of a namespace, if it is declared.
     fn namespace(&self, name: &str) -> Option<Arc<str>>;
 
-    /// Starts the handler of an event. When there is none, the message comes back.
+    /// Starts the handler of an event. If there is none, returns the message.
     fn start(&self, peer: &Arc<Peer>, namespace: Arc<str>, message: Box<Message>) -> Result<Running, Box<Message>>;
 
-    /// Starts the hook that decides whether a connection is wanted, if there is one.
+    /// Starts the hook that admits or refuses a connection, if there is one.
     fn open(&self, _peer: &Arc<Peer>, _request: &Arc<Parts>) -> Option<OutcomeFuture> {
         None
     }
@@ -172,13 +173,13 @@ pub(crate) trait Application: Send + Sync {
 
     fn note_closed(&self, _closed: &dyn Fn() -> Closed) {}
 
-    /// `on_connect` has refused a client with this address.
+    /// Called when `on_connect` has refused a client with this address.
     fn note_refused(&self, _client: Option<IpAddr>) {}
 
-    /// A namespace was connected.
+    /// Called when a namespace was connected.
     fn note_connected(&self) {}
 
-    /// The connection has ended, and was in these namespaces and rooms.
+    /// Called when the connection has ended, with its memberships.
     fn note_parted(&self, _memberships: &Memberships) {}
 }
 

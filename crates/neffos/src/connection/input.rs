@@ -1,34 +1,35 @@
-//! How much memory one connection takes, as the budget counts it: bytes that are not yet handled, places and open requests.
+//! The memory of one connection that is charged to the budget: unhandled bytes, memberships and open requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::budget::Budget;
 
-/// Set by the connection's own task alone, but for `session`. In KiB, so that small changes cost nothing; less than one KiB counts
-/// as none.
+/// Set only by the connection's task, except `session`. In KiB, so that small changes cost nothing; less than one KiB
+/// counts as zero.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// Bytes that were read, partial messages, queued events, and the message that a handler has.
     all: AtomicU32,
-    /// The message that a handler has: it is not taken away.
+    /// The message that a handler has. It cannot be dropped.
     handled: AtomicU32,
-    /// The namespaces and rooms that it is in, and the requests that are open.
+    /// The connected namespaces and joined rooms, and the open requests.
     session: AtomicU32,
 }
 
 impl Input {
-    /// Notes that it is so many bytes.
+    /// Sets the total to `bytes`.
     pub(super) fn set(&self, bytes: usize, budget: &Arc<Budget>) {
         set(&self.all, bytes, budget);
     }
 
-    /// Notes that its places and open requests take so many bytes. Under the lock of the session: several tasks do it.
+    /// Sets the size of the memberships and open requests. Called under the lock of the session, since several tasks do
+    /// it.
     pub(super) fn set_session(&self, bytes: usize, budget: &Arc<Budget>) {
         set(&self.session, bytes, budget);
     }
 
-    /// Notes how large the message is that a handler has.
+    /// Sets the size of the message that a handler has.
     pub(super) fn set_handled(&self, bytes: usize) {
         self.handled.store(kib(bytes), Ordering::Relaxed);
     }
@@ -37,7 +38,7 @@ impl Input {
         in_bytes(self.handled.load(Ordering::Relaxed))
     }
 
-    /// How many bytes would be free without the connection.
+    /// Returns how many bytes would be free without the connection.
     pub(super) fn held(&self) -> usize {
         let session = in_bytes(self.session.load(Ordering::Relaxed));
         in_bytes(self.all.load(Ordering::Relaxed)).saturating_sub(self.handled()).saturating_add(session)
@@ -56,7 +57,7 @@ fn set(count: &AtomicU32, bytes: usize, budget: &Arc<Budget>) {
     }
 }
 
-/// Rounded up, but for less than one.
+/// Rounds up, but less than one KiB to zero.
 fn kib(bytes: usize) -> u32 {
     if bytes < 1024 { 0 } else { u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX) }
 }

@@ -1,4 +1,4 @@
-//! What the task of a connection does with its socket.
+//! Input and output of a connection's task.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -7,16 +7,16 @@ use super::peer::Peer;
 use super::socket::Written;
 use crate::fanout::Tally;
 
-/// What a socket took and gave.
+/// The result of a write and a read.
 #[derive(Debug)]
 pub(super) struct Moved {
     pub(super) written: Written,
-    /// How many bytes came; none at the end.
+    /// The number of bytes read; zero at the end.
     pub(super) read: Poll<io::Result<usize>>,
 }
 
-/// Writes the peer's outbox and reads into `buffer`, if there is one, without waiting. Both happen under one lock: usually, bytes have
-/// come and the outbox is empty.
+/// Writes the peer's outbox, and reads into `buffer` if there is one, without waiting. One lock covers both: usually
+/// bytes have arrived and the outbox is empty.
 pub(super) fn poll(peer: &Peer, cx: &mut Context<'_>, buffer: Option<&mut [u8]>) -> Moved {
     let mut tally = Tally::default();
     let moved = {
@@ -32,7 +32,7 @@ pub(super) fn poll(peer: &Peer, cx: &mut Context<'_>, buffer: Option<&mut [u8]>)
     moved
 }
 
-/// Tries to write although the runtime has not said that the socket accepts more.
+/// Tries to write, although the runtime has not reported that the socket accepts more.
 pub(super) fn probe(peer: &Peer) -> Written {
     let mut tally = Tally::default();
     let written = {
@@ -44,7 +44,7 @@ pub(super) fn probe(peer: &Peer) -> Written {
     written
 }
 
-/// Says that nothing more will be sent.
+/// Shuts down the sending side.
 pub(super) fn poll_shut_down(peer: &Peer, cx: &mut Context<'_>) -> Poll<()> {
     peer.outgoing().parts().1.poll_shut_down(cx)
 }

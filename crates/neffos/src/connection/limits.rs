@@ -1,5 +1,5 @@
-//! Limits of each connection: [`Limits`], those that an application sets, and [`EffectiveLimits`], all of them, with the defaults of
-//! one side.
+//! Limits of each connection: [`Limits`], set by an application, and [`EffectiveLimits`], all limits with the defaults
+//! of one side.
 
 use std::time::Duration;
 
@@ -30,11 +30,11 @@ use crate::websocket::{Compression, ReadLimits};
 /// | `close_timeout` | 5 s | 5 s |
 /// | `handler_grace` | 10 s | 10 s |
 ///
-/// Zero means no limit, except for [`Limits::outbox`]. A time of more than a century means no limit, too. A value that makes no
-/// sense fails at [`ServerBuilder::build`](crate::ServerBuilder::build) or
+/// Zero means no limit, except for [`Limits::outbox`]. A time of more than a century means no limit too. An invalid
+/// value fails at [`ServerBuilder::build`](crate::ServerBuilder::build) or
 /// [`ClientBuilder::dial`](crate::ClientBuilder::dial), with an error that names the limit.
 ///
-/// In what follows, the peer is the client of a server's connection, and the server of a client's connection.
+/// In these methods, the peer of a server is the client, and the peer of a client is the server.
 ///
 /// # Examples
 ///
@@ -78,51 +78,53 @@ impl Limits {
         self
     }
 
-    /// Sets in how many fragments a message of the peer may come. One more closes the connection with 1009. The default is 1,024.
+    /// Sets the largest number of fragments in a message of the peer. One more closes the connection with 1009. The
+    /// default is 1,024.
     pub fn max_fragments(mut self, most: usize) -> Self {
         self.max_fragments = Some(most);
         self
     }
 
-    /// Sets how long a message of the peer may take from its first byte to its last. It gets this time again for each 64 KiB.
-    /// Beyond, the connection is cut with 1013. The default is 60 s.
+    /// Sets how long a message of the peer may take from its first byte to its last. It gets the same time again for
+    /// each 64 KiB. After that, the connection is cut with 1013. The default is 60 s.
     pub fn message_timeout(mut self, limit: Duration) -> Self {
         self.message_timeout = Some(limit);
         self
     }
 
-    /// Sets how many messages and bytes may be queued for a peer that reads slowly. The defaults are 1,024 messages and 1 MiB;
-    /// zero is refused. Replies and control frames have half as much again to themselves.
+    /// Sets how many messages and bytes may be queued for a slow peer. The defaults are 1,024 messages and 1 MiB; zero
+    /// is refused. Replies and control frames have half as much again in reserve.
     ///
-    /// A full outbox drops broadcasts of a server, as its [`overflow`](crate::ServerBuilder::overflow) policy says. Messages to one
-    /// connection fail with an error.
+    /// A full outbox drops broadcasts of a server, according to the [`overflow`](crate::ServerBuilder::overflow)
+    /// policy. Messages to one connection fail with an error.
     pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
         self.outbox = Some((messages, bytes));
         self
     }
 
-    /// Sets how long the peer may take no byte of the queued messages. Beyond, the connection is cut with 1013. The default is 10 s.
+    /// Sets how long the peer may accept no byte of the queued messages. After that, the connection is cut with 1013.
+    /// The default is 10 s.
     pub fn slow_consumer_timeout(mut self, limit: Duration) -> Self {
         self.slow_consumer_timeout = Some(limit);
         self
     }
 
-    /// Sets how many events of one connection may be queued for a slow handler. Beyond, nothing more is read from the connection until
-    /// there is room. The default is 64. The events of one more read (16 KiB) may be queued, too.
+    /// Sets how many events of one connection may be queued for a slow handler. At the limit, reading from the
+    /// connection pauses. The default is 64. The events of one more read (16 KiB) may be queued too.
     pub fn max_inbox_events(mut self, most: usize) -> Self {
         self.max_inbox_events = Some(most);
         self
     }
 
-    /// Sets how many bytes of events of one connection may be queued for a slow handler. Beyond, nothing more is read from the
-    /// connection until there is room. The default is 256 KiB. One more message may be queued. While an ask is open, four times as
-    /// much may be queued, since its reply may come behind the events.
+    /// Sets how many bytes of events of one connection may be queued for a slow handler. At the limit, reading from the
+    /// connection pauses. The default is 256 KiB. One more message may be queued too. While an ask is open, four times
+    /// as much may be queued, since its reply may arrive after the events.
     pub fn max_inbox_bytes(mut self, most: usize) -> Self {
         self.max_inbox_bytes = Some(most);
         self
     }
 
-    /// Sets how many asks one connection may have open at the peer. One more fails at once. The default is 64.
+    /// Sets how many asks to the peer one connection may have open. One more fails at once. The default is 64.
     pub fn max_asks(mut self, most: usize) -> Self {
         self.max_asks = Some(most);
         self
@@ -134,47 +136,49 @@ impl Limits {
         self
     }
 
-    /// Sets how many rooms one connection may be in, over all namespaces. A request of the peer to join one more gets an error. The
-    /// default is 128.
+    /// Sets how many rooms one connection may be in, over all namespaces. If the peer requests one more, it receives an
+    /// error. The default is 128.
     pub fn max_rooms(mut self, most: usize) -> Self {
         self.max_rooms = Some(most);
         self
     }
 
-    /// Sets after which silence of the peer it is pinged. The default is 25 s. With zero, no ping is sent, and a peer that is gone
-    /// is noticed only when something is sent to it.
+    /// Sets the silence after which the peer is pinged. The default is 25 s. With zero, no ping is sent, and a lost
+    /// peer is noticed only when a message is sent to it.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.ping_interval = Some(interval);
         self
     }
 
-    /// Sets how long the peer may take to answer a ping. Beyond, the connection is cut with 1001. The default is 10 s.
+    /// Sets how long the peer may take to answer a ping. After that, the connection is cut with 1001. The default is
+    /// 10 s.
     pub fn pong_timeout(mut self, limit: Duration) -> Self {
         self.pong_timeout = Some(limit);
         self
     }
 
-    /// Sets how long a connection may take to close: for the queued messages, the close frame and the answer to it. Beyond, or when
-    /// the peer takes no byte for half of it, the socket is closed. The default is 5 s.
+    /// Sets how long a connection may take to close: to send the queued messages and the close frame, and to receive
+    /// the answer. After that, or if the peer accepts no byte for half of it, the socket is closed. The default is 5 s.
     pub fn close_timeout(mut self, limit: Duration) -> Self {
         self.close_timeout = Some(limit);
         self
     }
 
-    /// Sets how long handlers may run on after their connection has ended. Beyond, they are dropped. The default is 10 s.
+    /// Sets how long handlers may run on after their connection has ended. After that, they are dropped. The default is
+    /// 10 s.
     pub fn handler_grace(mut self, limit: Duration) -> Self {
         self.handler_grace = Some(limit);
         self
     }
 }
 
-/// All limits of a connection. A limit of zero means none.
+/// All limits of a connection. Zero means no limit.
 #[derive(Debug, Clone)]
 pub(crate) struct EffectiveLimits {
     pub(crate) max_message: usize,
     pub(crate) rates: Rates,
     pub(crate) max_fragments: usize,
-    /// None: messages are not compressed.
+    /// `None` if messages are not compressed.
     pub(crate) compression: Option<Compression>,
     pub(crate) ack_frames: usize,
     pub(crate) bounds: Bounds,
@@ -188,14 +192,14 @@ pub(crate) struct EffectiveLimits {
     pub(crate) ping_interval: Duration,
     pub(crate) pong_timeout: Duration,
     pub(crate) slow_consumer_timeout: Duration,
-    /// For a message from its first byte to its last, and again for each 64 KiB of it.
+    /// For a message from its first byte to its last, and the same again for each 64 KiB of it.
     pub(crate) message_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) handler_grace: Duration,
 }
 
 impl EffectiveLimits {
-    /// The defaults of a server.
+    /// Returns the defaults of a server.
     pub(crate) fn of_server() -> Self {
         let session = SessionLimits::default();
         Self {
@@ -221,12 +225,12 @@ impl EffectiveLimits {
         }
     }
 
-    /// The defaults of a client.
+    /// Returns the defaults of a client.
     pub(crate) fn of_client() -> Self {
         let mut limits = Self::of_server();
         // As many bytes as a server's outbox holds by default.
         limits.max_message = limits.outbox.bytes;
-        // A server may count us in a room before its reply has told us.
+        // A server may consider the client a member of a room before the client has received the reply.
         limits.bounds.foreign_rooms = ForeignRooms::Allowed;
         limits
     }
@@ -250,7 +254,7 @@ impl EffectiveLimits {
         replace(&mut self.handler_grace, given.handler_grace);
     }
 
-    /// Fails when a limit has a value that makes no sense, and names it.
+    /// Fails if a limit has an invalid value, and names the limit.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self.outbox {
             OutboxLimits { messages: 0, .. } | OutboxLimits { bytes: 0, .. } => {
@@ -268,7 +272,7 @@ impl EffectiveLimits {
         GreetingLimits { frames: self.ack_frames, bytes: self.max_message }
     }
 
-    /// The part that sessions go by.
+    /// Returns the limits that sessions need.
     pub(super) fn session(&self) -> SessionLimits {
         SessionLimits {
             ack: self.ack(),
@@ -295,7 +299,7 @@ fn replace<T>(limit: &mut T, given: Option<T>) {
 mod tests {
     use super::*;
 
-    /// A limit: its name, how it is set to 7, and its value as the table shows it.
+    /// A limit: its name, a call that sets it to 7, and its value as in the table.
     type Row = (&'static str, fn(Limits) -> Limits, fn(&EffectiveLimits) -> String);
 
     const ROWS: &[Row] = &[

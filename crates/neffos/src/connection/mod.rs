@@ -1,15 +1,17 @@
 //! One live connection, and the task that drives it.
 //!
-//! - `hub.rs`: what all connections of a server share, and what their tasks ask of the application; `values.rs`: values that applications keep; `casts.rs`: broadcasts out of messages.
-//! - `running.rs`: a handler at work; `here.rs`: the connections of a server, as the exchange sees them.
+//! - `hub.rs`: the state that all connections of a server share, and the trait of the application; `values.rs`: values
+//!   that applications store; `casts.rs`: conversion of messages to broadcasts.
+//! - `running.rs`: a running handler; `here.rs`: the connections of a server, behind the trait that the exchange calls.
 //! - `limits.rs`: limits that applications set, and the defaults of both sides.
-//! - `peer.rs`: the shared state of one connection; `outgoing.rs`: its outbox and socket; `socket.rs`: TCP or another stream;
-//!   `driven.rs`: the latter; `secured.rs`: TLS.
-//! - `closed.rs`: how a connection ended.
-//! - `ask.rs`: requests to the peer, and what their replies agree to; `waiter.rs`: the caller that waits; `requests.rs`: requests for
-//!   namespaces and rooms.
-//! - `driver/`: the task: reads, does what the session says, writes what the dispatcher could not; `io.rs`: how it moves bytes.
-//! - `rates.rs`: how often clients sent too fast; `input.rs`: the memory that a connection takes.
+//! - `peer.rs`: the shared state of one connection; `outgoing.rs`: its outbox and socket; `socket.rs`: TCP or another
+//!   stream; `driven.rs`: the latter; `secured.rs`: TLS.
+//! - `closed.rs`: the end of a connection.
+//! - `ask.rs`: requests to the peer, and the effects of their replies; `waiter.rs`: the waiting caller; `requests.rs`:
+//!   requests for namespaces and rooms.
+//! - `driver/`: the task, which reads, performs the session's actions, and writes what the dispatcher could not write;
+//!   `io.rs`: its input and output.
+//! - `rates.rs`: counters of exceeded rates; `input.rs`: the memory of a connection.
 
 pub(crate) mod ask;
 mod casts;

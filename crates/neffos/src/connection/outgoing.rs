@@ -26,14 +26,14 @@ impl Outgoing {
         outbox.offer(chunk, limits, tally, |outbox, tally| socket.write(outbox, tally))
     }
 
-    /// Queues one message for this connection alone.
+    /// Queues one message for this connection only.
     pub(super) fn offer_single(&mut self, message: Chunk, limits: &OutboxLimits, tally: &mut Tally) -> Offer {
         let Self { outbox, socket } = self;
         outbox.offer_single(message, limits, tally, |outbox, tally| socket.write(outbox, tally))
     }
 
-    /// Queues a frame for this connection alone, and writes it, unless another task is about to; true when the connection's own
-    /// task must continue.
+    /// Queues a frame for this connection only, and writes it, unless another task will. Returns true if the
+    /// connection's task must continue.
     pub(super) fn send_single(
         &mut self,
         frame: Bytes,
@@ -51,14 +51,14 @@ impl Outgoing {
         (offer, offer == Offer::Flush && self.write(tally))
     }
 
-    /// Writes what the socket accepts without waiting; true when the connection's own task must continue.
+    /// Writes as much as the socket accepts without waiting. Returns true if the connection's task must continue.
     pub(super) fn write(&mut self, tally: &mut Tally) -> bool {
         let Self { outbox, socket } = self;
         socket.write(outbox, tally);
         matches!(socket, Socket::Gone) || outbox.is_blocked() || outbox.is_closed() || socket.unsent() > 0
     }
 
-    /// How many bytes would be free without it.
+    /// Returns how many bytes would be free without it.
     pub(super) fn held(&self) -> usize {
         self.outbox.held() + self.socket.held()
     }
@@ -71,7 +71,7 @@ impl Outgoing {
         (&mut self.outbox, &mut self.socket)
     }
 
-    /// Gives up what is queued and hands out the socket, which closes when it is dropped.
+    /// Drops the queue and returns the socket, which closes when it is dropped.
     #[must_use = "to close a socket is a system call, which is not made under the lock"]
     pub(super) fn abandon(&mut self, tally: &mut Tally) -> Socket {
         self.outbox.abandon(tally);

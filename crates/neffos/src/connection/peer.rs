@@ -1,7 +1,8 @@
 //! The shared state of one connection: its session, its outbox and its socket.
 //!
-//! Handles, the dispatcher and the connection's own task all hold it. Every lock in it is short: nothing waits, and no code of users
-//! runs under one, except for a stream that they provide (`driven.rs`). Only the connection's own task changes the membership.
+//! Handles, the dispatcher and the connection's task hold it. All its locks are short: nothing waits under them, and no
+//! code of the application runs, except for its own streams (`driven.rs`). Only the connection's task changes the
+//! membership.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -29,26 +30,27 @@ use crate::message::wire;
 use crate::session::{Effect, IndexChange, Outcome, Session};
 use crate::websocket::{self, CloseCode, CloseFrame, Packing, Window};
 
-/// The fields stay in this order: what a broadcast touches of each of its receivers comes first and lies together.
+/// The order of the fields matters: the fields that a broadcast uses in each receiver come first, so that they share
+/// cache lines.
 #[repr(C)]
 pub(crate) struct Peer {
     key: u64,
     hub: Arc<Hub>,
     deflate: Option<Window>,
-    /// The socket is no longer for messages. Set under the lock of `life`.
+    /// Whether the socket is no longer for messages. Set under the lock of `life`.
     ended: AtomicBool,
-    /// It is closed, since the server needs the memory that it holds.
+    /// Whether it is closed because the server needs its memory.
     shed: AtomicBool,
-    /// A frame was given up half-written: the stream is of no more use.
+    /// Whether a frame was dropped half-written, so that the stream is broken.
     broken: AtomicBool,
-    /// How many messages were dropped for this connection alone, since its outbox was full.
+    /// How many messages were dropped for this connection because its outbox was full.
     missed: AtomicU32,
     outgoing: Mutex<Outgoing>,
     id: Arc<str>,
     session: Mutex<Session<Waiter>>,
-    /// Wakes the connection's own task.
+    /// Wakes the connection's task.
     pub(crate) waker: AtomicWaker,
-    /// Boxed: it is empty until the end, unless a task waits.
+    /// Boxed, because it is empty until the end, unless a task waits.
     life: Mutex<Option<Box<Life>>>,
     values: Mutex<Values>,
     reconnect_tries: i64,
@@ -57,22 +59,22 @@ pub(crate) struct Peer {
     input: Input,
 }
 
-/// How the connection ended, and the tasks that wait for the end or for the greeting.
+/// The end of the connection, and the tasks that wait for the end or for the greeting.
 #[derive(Debug, Default)]
 struct Life {
-    /// How it ended: none when the socket just broke.
+    /// The close frame, or `None` if the socket failed.
     end: Option<CloseFrame>,
     waiting: Vec<(Until, oneshot::Sender<()>)>,
 }
 
-/// What somebody waits for.
+/// The event that a task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Acknowledged,
     Ended,
 }
 
-/// What is known of a client when its connection begins.
+/// The properties of a client when its connection begins.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) id: Arc<str>,
@@ -81,7 +83,7 @@ pub(crate) struct Identity {
     pub(crate) address: Option<SocketAddr>,
     /// The address of the client: that of the socket, or the one that the proxy names.
     pub(crate) client_ip: Option<IpAddr>,
-    /// That messages may be compressed, and within which window the server does it.
+    /// Set if messages may be compressed, to the window of the server's messages.
     pub(crate) deflate: Option<Window>,
 }
 
@@ -124,13 +126,13 @@ impl Peer {
         self.client_ip
     }
 
-    /// How many messages it has missed.
+    /// Returns how many messages were dropped for this connection.
     pub(super) fn missed(&self) -> u32 {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// Counts messages that were dropped for this connection. Its own task logs the first: logging may wait, and this is
-    /// called under locks.
+    /// Counts messages that were dropped for this connection. The connection's task logs the first drop, because
+    /// logging may block, and this is called under locks.
     #[cold]
     fn miss(&self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -156,13 +158,13 @@ impl Peer {
         &self.values
     }
 
-    /// Sends a message that the session allows.
+    /// Sends a message, if the session allows it.
     pub(crate) fn send(&self, message: &Message) -> Result<(), Error> {
         self.session().may_send(message)?;
         self.send_frame(wire::encode(message, self.hub.role))
     }
 
-    /// Sends a reply, for which room is reserved. If even that is full, the connection is cut.
+    /// Sends a reply, for which space is reserved. If even that is full, the connection is cut.
     pub(super) fn reply(&self, frame: Bytes) {
         let (offer, _tally) = self.send_single(frame, &self.hub.limits.outbox.for_replies());
         if offer == Offer::Overflow {
@@ -170,7 +172,7 @@ impl Peer {
         }
     }
 
-    /// Queues a frame that is no message: a ping, a pong, the answer to the greeting.
+    /// Queues a frame that is not a message: a ping, a pong, the answer to the greeting.
     pub(super) fn control(&self, frame: Bytes) {
         let offer = self.outgoing().outbox.offer_control(frame);
         if offer == Offer::Flush {
@@ -178,13 +180,13 @@ impl Peer {
         }
     }
 
-    /// Sends a request, unless the session does not allow it.
+    /// Sends a request, if the session allows it.
     pub(super) fn send_request(&self, message: &Message, effect: &Effect) -> Result<(), Error> {
         self.session().may_ask(message, effect)?;
         self.send_frame(wire::encode(message, self.hub.role))
     }
 
-    /// Ends the connection: the close frame follows what is queued. The first close counts.
+    /// Closes the connection: the close frame follows the queued frames. Only the first close counts.
     pub(crate) fn close(&self, frame: Option<&CloseFrame>) {
         self.end(frame.cloned());
         let offer = self.outgoing().outbox.close(websocket::close(self.hub.role, frame));
@@ -194,7 +196,7 @@ impl Peer {
         self.waker.wake();
     }
 
-    /// Ends the connection at once: what is queued is dropped.
+    /// Closes the connection at once, and drops the queued frames.
     pub(super) fn cut(&self, frame: &CloseFrame) {
         self.end(Some(frame.clone()));
         let mut tally = Tally::default();
@@ -204,7 +206,7 @@ impl Peer {
         self.waker.wake();
     }
 
-    /// Notes the end and wakes who waits for it; what it was is kept from the first call.
+    /// Records the end and wakes the tasks that wait for it. Only the close frame of the first call is kept.
     pub(super) fn end(&self, frame: Option<CloseFrame>) {
         let waiting = {
             let mut life = lock(&self.life);
@@ -215,7 +217,7 @@ impl Peer {
         };
         for (until, waiter) in waiting {
             if until == Until::Ended {
-                // Whoever waited may have given up.
+                // The waiting task may have ended.
                 waiter.send(()).ok();
             }
         }
@@ -225,7 +227,7 @@ impl Peer {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// How it ended: none when the socket just broke.
+    /// Returns the close frame that ended it, or `None` if the socket failed.
     pub(crate) fn end_reason(&self) -> Option<CloseFrame> {
         lock(&self.life).as_ref()?.end.clone()
     }
@@ -240,11 +242,11 @@ impl Peer {
             }
             life.get_or_insert_default().wait(Until::Ended, told);
         }
-        // An error means that the peer is gone altogether.
+        // An error means that the peer was dropped.
         wait.await.ok();
     }
 
-    /// Resolves when the opening is over, with an error when the connection ends first.
+    /// Resolves after the greeting, with an error if the connection ends first.
     pub(super) async fn acknowledged(&self) -> Result<(), Error> {
         if self.session().is_greeted() {
             return Ok(());
@@ -269,23 +271,23 @@ impl Peer {
             None => return,
         };
         for (_, waiter) in waiting {
-            // Whoever waited may have given up.
+            // The waiting task may have ended.
             waiter.send(()).ok();
         }
     }
 
-    /// Lets the connection finish what it has begun and then closes it, for a restart.
+    /// Lets the connection finish the events that it has begun, and then closes it, for a restart.
     pub(crate) fn drain(&self) {
         self.session().drain();
         self.waker.wake();
     }
 
-    /// Whether its memory was to be given up.
+    /// Returns whether the connection is closed to free its memory.
     pub(super) fn is_shed(&self) -> bool {
         self.shed.load(Ordering::Acquire)
     }
 
-    /// Whether the stream is of no more use.
+    /// Returns whether the stream is broken.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
@@ -294,8 +296,8 @@ impl Peer {
         &self.input
     }
 
-    /// Waits until what is published elsewhere for those in `namespace`, in `room` of it and with this id arrives here; that
-    /// stays so while the claim lives. None without other servers.
+    /// Waits until everything that other nodes publish for this namespace, room and id arrives on this node. That holds
+    /// while the claim lives. Returns `None` without an exchange.
     pub(super) async fn reach(self: Arc<Self>, namespace: Arc<str>, room: Option<Arc<str>>) -> Option<Claim> {
         let exchange = self.hub.exchange.as_ref()?;
         let (namespace, room) = (&*namespace, room.as_deref());
@@ -303,17 +305,17 @@ impl Peer {
         Some(exchange.node().reach(&[Place::Id(&self.id), place]).await)
     }
 
-    /// Tells the memory budget how much the places and the open requests take.
+    /// Charges the memberships and open requests to the memory budget.
     pub(super) fn account(&self) {
         self.account_of(&self.session());
     }
 
-    /// The same, under the lock of the session: several tasks do it.
+    /// The same, under the lock of the session, since several tasks do it.
     fn account_of(&self, session: &Session<Waiter>) {
         self.input.set_session(session.bytes(), &self.hub.budget);
     }
 
-    /// Changes the open requests, and accounts for that when they take more memory or less.
+    /// Changes the open requests, and updates the memory budget if their size changes.
     pub(super) fn with_asks<R>(&self, change: impl FnOnce(&mut Session<Waiter>) -> R) -> R {
         let mut session = self.session();
         let before = session.bytes_of_asks();
@@ -352,19 +354,19 @@ impl Peer {
         }
     }
 
-    /// Resolves once the membership changes that were made before are in effect for broadcasts and queries.
+    /// Resolves when all earlier membership changes have taken effect for broadcasts and queries.
     pub(super) fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
         self.hub.fanout.settled(self)
     }
 
-    /// Writes what the socket takes without waiting.
+    /// Writes as much as the socket accepts without waiting.
     pub(super) fn flush(&self) {
         let mut tally = Tally::default();
         self.write(&mut tally);
         self.hub.fanout.totals().add(&tally);
     }
 
-    /// A message for this connection alone, compressed if that was agreed on and gains something.
+    /// Compresses a message for this connection only, if that was agreed and makes it smaller.
     fn packed(&self, frame: Bytes) -> Bytes {
         self.packing().and_then(|packing| websocket::pack(&frame, packing)).unwrap_or(frame)
     }
@@ -382,7 +384,7 @@ impl Peer {
         }
     }
 
-    /// Queues a frame for this connection alone, and writes it in the same step, unless somebody else is about to.
+    /// Queues a frame for this connection only, and writes it in the same step, unless another task will.
     fn send_single(&self, frame: Bytes, limits: &OutboxLimits) -> (Offer, Tally) {
         let frame = self.packed(frame);
         let mut tally = Tally::default();
@@ -399,7 +401,7 @@ impl Peer {
 }
 
 impl Life {
-    /// Adds one who waits, in the place of those who have given up.
+    /// Adds a waiting task, and removes those that have ended.
     fn wait(&mut self, until: Until, told: oneshot::Sender<()>) {
         self.waiting.retain(|(_, waiter)| !waiter.is_closed());
         self.waiting.push((until, told));
@@ -432,7 +434,8 @@ impl Member for Peer {
         offer == Offer::Flush
     }
 
-    /// A message to the place that the reply confirms is allowed from here on, and comes after the reply: both take this lock.
+    /// From here on, messages to the place that the reply confirms are allowed. They follow the reply, because both
+    /// take this lock.
     fn offer_reply(&self, frame: Bytes) -> bool {
         let mut tally = Tally::default();
         let offer = {

@@ -1,10 +1,10 @@
-//! How often clients of a server sent too fast.
+//! Counters of clients that exceeded the rates of a server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::session::RateKind;
 
-/// How often clients of a server sent faster than its [`Rate`](crate::Rate)s allow, since it started.
+/// How often clients of a server exceeded its [`Rate`](crate::Rate)s since its start.
 ///
 /// # Examples
 ///
@@ -23,22 +23,22 @@ pub struct RateLimited {
 }
 
 impl RateLimited {
-    /// How often reading from a client paused, since it had sent too many messages.
+    /// Returns how often reading from a client paused because it had sent too many messages.
     pub fn messages(&self) -> u64 {
         self.paused[RateKind::Messages as usize]
     }
 
-    /// How often reading from a client paused, since it had sent too many bytes.
+    /// Returns how often reading from a client paused because it had sent too many bytes.
     pub fn bytes(&self) -> u64 {
         self.paused[RateKind::Bytes as usize]
     }
 
-    /// How often reading from a client paused, since it had connected namespaces and joined rooms too often.
+    /// Returns how often reading from a client paused because it had connected namespaces and joined rooms too often.
     pub fn joins(&self) -> u64 {
         self.paused[RateKind::Joins as usize]
     }
 
-    /// How many clients were closed with 1008, since one read of their bytes had more than four bursts.
+    /// Returns how many clients were closed with 1008 because one read had more than four bursts.
     pub fn closed(&self) -> u64 {
         self.closed
     }
@@ -47,18 +47,18 @@ impl RateLimited {
         Self { handshakes, failed_handshakes, ..self }
     }
 
-    /// How many clients were refused, since their address had sent too many handshakes.
+    /// Returns how many clients were refused because their address had sent too many handshakes.
     pub fn handshakes(&self) -> u64 {
         self.handshakes
     }
 
-    /// How many clients were refused, since too many handshakes of their address had failed.
+    /// Returns how many clients were refused because too many handshakes of their address had failed.
     pub fn failed_handshakes(&self) -> u64 {
         self.failed_handshakes
     }
 }
 
-/// The shared counts.
+/// The shared counters.
 #[derive(Debug, Default)]
 pub(crate) struct RateCounts {
     paused: [AtomicU64; RateKind::ALL.len()],

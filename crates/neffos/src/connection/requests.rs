@@ -1,6 +1,6 @@
-//! What this side asks the peer for: to connect and disconnect namespaces, to join and leave rooms.
+//! Requests of this side to connect and disconnect namespaces, and to join and leave rooms.
 //!
-//! The handlers here decide first, then the peer is asked, so that both sides agree when either refuses.
+//! This side's handlers decide first, and then the peer is asked. So both sides agree if either refuses.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::message::{Initiator, Message};
 use crate::session::{ChangeStep, MembershipChange, Outcome, check_name};
 use crate::time_limit;
 
-/// Connects a namespace. Its events wait until `on_connected` has run here.
+/// Connects a namespace. Its events wait until `on_connected` has run on this side.
 pub(crate) async fn connect(peer: &Arc<Peer>, namespace: &str) -> Result<Arc<str>, Error> {
     let name = peer.hub().app.namespace(namespace).ok_or_else(Error::bad_namespace)?;
     within(peer.hub().limits.ack_timeout, peer.acknowledged()).await??;
@@ -55,17 +55,17 @@ pub(crate) async fn leave(
     perform(peer, MembershipChange::leave(namespace.clone(), room.clone(), cause), ()).await
 }
 
-/// No handler is asked about what cannot be asked for.
+/// Checks that the connection is open, before a handler is asked about an impossible request.
 fn check_open(peer: &Peer) -> Result<(), Error> {
     if peer.is_closed() { Err(Error::closed()) } else { Ok(()) }
 }
 
-/// Goes through the steps of `change` with the peer, and keeps `held` until they are done.
+/// Performs the steps of `change` with the peer, and keeps `held` until they are done.
 ///
 /// # Cancel safety
 ///
-/// Dropped before the reply, the request is forgotten. Dropped later, the rest runs as a separate task: the change has taken
-/// effect, and the handlers must hear of it.
+/// If the future is dropped before the reply, the request is forgotten. If it is dropped later, the remaining steps run
+/// as a separate task: the change has taken effect, and its handlers must run.
 async fn perform(peer: &Arc<Peer>, mut change: MembershipChange, held: impl Send + 'static) -> Result<(), Error> {
     let mut claim = None;
     while let Some(step) = change.next() {
@@ -89,7 +89,7 @@ async fn perform(peer: &Arc<Peer>, mut change: MembershipChange, held: impl Send
     Remainder { peer: peer.clone(), token, rest: Some(Box::pin(rest)) }.await
 }
 
-/// Asks the handler here. Its no may close the connection, too.
+/// Asks this side's handler. A refusal may also close the connection.
 async fn consent(peer: &Arc<Peer>, change: &MembershipChange, message: Box<Message>) -> Result<(), Error> {
     let outcome = run(peer, change.namespace(), message).await;
     outcome.consent().map_err(|denial| {
@@ -100,13 +100,14 @@ async fn consent(peer: &Arc<Peer>, change: &MembershipChange, message: Box<Messa
     })
 }
 
-/// The steps that follow the peer's reply.
+/// Performs the steps that follow the peer's reply.
 async fn finish(peer: &Arc<Peer>, mut change: MembershipChange) {
     while let Some(step) = change.next() {
         match step {
             ChangeStep::Settle => {
                 peer.settled().await;
-                // Requests that cross, or that are made at once, connect once, and `on_connected` runs once.
+                // When requests cross, or are made at the same time, the namespace is connected once and `on_connected`
+                // runs once.
                 if change.is_connect() && peer.session().overtake(change.namespace()) {
                     return;
                 }
@@ -133,11 +134,11 @@ async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> O
     }
 }
 
-/// The part of a request that follows once it is sent.
+/// The part of a request after it is sent.
 struct Remainder {
     peer: Arc<Peer>,
     token: SmolStr,
-    /// None: it is done.
+    /// `None` if it is done.
     rest: Option<BoxFuture<'static, Result<(), Error>>>,
 }
 
@@ -155,7 +156,7 @@ impl Future for Remainder {
 impl Drop for Remainder {
     fn drop(&mut self) {
         let Some(rest) = self.rest.take() else { return };
-        // Whoever takes the request out, this or the reply, decides which came first.
+        // This and the reply both close the ask. The one that finds it open came first.
         let is_unanswered = self.peer.with_asks(|session| session.close_ask(&self.token)).is_some();
         if !is_unanswered {
             self.peer.hub().fanout.spawn(rest.map(drop));
@@ -163,7 +164,7 @@ impl Drop for Remainder {
     }
 }
 
-/// While it lives, what the peer sends to the namespace waits.
+/// Holds the peer's events for the namespace while it lives.
 struct HeldEvents {
     peer: Arc<Peer>,
     namespace: Arc<str>,
@@ -183,7 +184,7 @@ impl Drop for HeldEvents {
     }
 }
 
-/// Waits as long as `deadline` says; zero means for ever.
+/// Waits at most for `deadline`; zero means without a limit.
 pub(super) async fn within<T>(deadline: Duration, wait: impl Future<Output = T>) -> Result<T, Error> {
     time_limit::within(deadline, wait).await.map_err(|_| Error::timeout())
 }

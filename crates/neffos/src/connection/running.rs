@@ -1,4 +1,4 @@
-//! A handler at work.
+//! A running handler.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use crate::session::Outcome;
 
 pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// A handler at work, and the message that it is at work on. It may be moved after it was polled: a handler that is done at once
-/// needs no separate allocation.
+/// A running handler, with its message. It may be moved after it was polled: a handler that finishes at once needs no
+/// separate allocation.
 pub(crate) struct Running {
-    /// None: it is done.
+    /// `None` if it is done.
     message: Option<Box<Message>>,
     outcome: OutcomeFuture,
 }
@@ -24,7 +24,7 @@ impl Running {
         Self { message: Some(message), outcome }
     }
 
-    /// There is no handler for the message.
+    /// Creates the result for a message without a handler.
     pub(super) fn without_handler(message: Box<Message>) -> Self {
         Self::new(message, Box::pin(std::future::ready(Outcome::Nothing)))
     }

@@ -1,8 +1,9 @@
-//! TLS over a socket. The memory budget counts what TLS holds for one connection, and both directions have a bound.
+//! TLS over a socket. Its memory is charged to the budget, and limited in both directions.
 //!
-//! TLS buffers in two places: bytes of a record that is incomplete, and records that the socket has not taken. [`Metered`] lies
-//! below TLS and counts the bytes that pass. [`Secured`] lies above it and knows when plaintext comes out. It hands TLS nothing more
-//! to send while the socket has not taken what TLS has: the rest stays in the outbox, which the budget counts, too.
+//! TLS buffers the bytes of an incomplete record, and the records that the socket has not accepted. [`Metered`] lies
+//! below TLS and counts the bytes that pass. [`Secured`] lies above it and counts the plaintext. It gives TLS no more
+//! data while the socket has not accepted the earlier records. That data stays in the outbox, which is charged to the
+//! budget too.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -19,34 +20,34 @@ use crate::budget::{Budget, Charge};
 pub(crate) struct Metered {
     stream: TcpStream,
     stage: TlsStage,
-    /// Bytes that were read since plaintext came out last, and plaintext that was left then. In a handshake: all that were read.
+    /// Bytes read since the last plaintext, and the plaintext left then. During a handshake, all bytes read.
     received: usize,
-    /// Bytes that TLS has to send and the socket has not taken.
+    /// Bytes of TLS that the socket has not accepted.
     unsent: usize,
-    /// Whether nothing more may be read in this turn.
+    /// Whether no more may be read in this turn.
     is_done: bool,
     charge: Charge,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TlsStage {
-    /// The handshake of TLS, on the side of a server.
+    /// The TLS handshake, on the server side.
     Handshake,
-    /// HTTP comes over it.
+    /// HTTP runs over it.
     Http,
     /// It is a websocket, or the connection of a client.
     Open,
 }
 
 impl Metered {
-    /// The socket of a client that begins its handshake.
+    /// Creates the socket of a client that begins its handshake.
     pub(crate) fn accepted(stream: TcpStream, charge: Charge) -> Self {
         let mut metered = Self::over(stream, TlsStage::Handshake, charge);
         metered.charge.set_about(metered.held());
         metered
     }
 
-    /// The socket of a connection that this process has made. Its server is trusted.
+    /// Creates the socket of a connection that this process has dialled. Its server is trusted.
     pub(crate) fn dialled(stream: TcpStream) -> Self {
         Self::over(stream, TlsStage::Open, Charge::default())
     }
@@ -55,26 +56,26 @@ impl Metered {
         Self { stream, stage, received: 0, unsent: 0, is_done: false, charge }
     }
 
-    /// How many bytes TLS holds, as the memory budget counts them. An idle websocket counts as none; any other connection counts with
-    /// the few KiB that TLS always takes.
+    /// Returns how many bytes of TLS are charged to the budget. An idle websocket counts as zero. Any other connection
+    /// counts with the few KiB that TLS always takes.
     fn held(&self) -> usize {
         let buffered = self.buffered();
         let is_idle = self.stage == TlsStage::Open && buffered == 0;
         if is_idle { 0 } else { SESSION_BYTES + buffered }
     }
 
-    /// How many bytes are neither handled nor sent.
+    /// Returns how many bytes are neither handled nor sent.
     fn buffered(&self) -> usize {
-        // The buffer of an idle connection has room for so many.
+        // The buffer of an idle connection has room for this many.
         let received = if self.received <= READ_BYTES { 0 } else { self.received.min(MOST_JOINED) };
         received + self.unsent
     }
 
-    /// Tells the memory budget.
+    /// Updates the charge to the memory budget.
     ///
     /// # Errors
     ///
-    /// When a client that is no websocket yet needs more memory, and far too much is in use.
+    /// When a client that is not a websocket yet needs more memory while the budget is far exceeded.
     fn settle(&mut self) -> io::Result<()> {
         let before = self.charge.bytes();
         self.charge.set_about(self.held());
@@ -90,8 +91,9 @@ impl Metered {
         }
     }
 
-    /// Whether TLS may read once in a turn only. By itself it reads on, until plaintext comes out. In a handshake that would read
-    /// the request behind it, and when memory is short, the connection's task decides whether to read on.
+    /// Returns whether TLS may read only once in a turn. By default it reads until there is plaintext. During a
+    /// handshake, that would read the request after it. When memory is short, the connection's task decides whether to
+    /// read on.
     fn reads_once(&self) -> bool {
         match self.stage {
             TlsStage::Handshake => true,
@@ -100,7 +102,7 @@ impl Metered {
         }
     }
 
-    /// Notes that so many bytes were read.
+    /// Records that `count` bytes were read.
     fn read(&mut self, count: usize) -> io::Result<()> {
         self.received = self.received.saturating_add(count);
         if self.stage != TlsStage::Handshake {
@@ -112,7 +114,7 @@ impl Metered {
         self.settle()
     }
 
-    /// Notes how many of the bytes that TLS had to send the socket took.
+    /// Records how many of the offered bytes the socket accepted.
     fn wrote(&mut self, offered: usize, written: &Poll<io::Result<usize>>) {
         let taken = if let Poll::Ready(Ok(taken)) = written { *taken } else { 0 };
         self.unsent = offered.saturating_sub(taken);
@@ -162,12 +164,12 @@ impl AsyncWrite for Metered {
     }
 }
 
-/// A connection over TLS whose handshake is over.
+/// A connection over TLS after its handshake.
 #[derive(Debug)]
 pub(crate) struct Secured(TlsStream<Metered>);
 
 impl Secured {
-    /// The socket below TLS.
+    /// Returns the socket below TLS.
     pub(crate) fn socket(&self) -> &TcpStream {
         &self.0.get_ref().0.stream
     }
@@ -187,23 +189,23 @@ impl Secured {
         secured
     }
 
-    /// From now on it is a websocket.
+    /// Marks the connection as a websocket.
     pub(crate) fn open(&mut self) {
         self.meter().stage = TlsStage::Open;
         self.account();
     }
 
-    /// How many bytes of the memory budget would be free without it.
+    /// Returns how many bytes of the memory budget would be free without it.
     pub(super) fn held(&self) -> usize {
         self.0.get_ref().0.held()
     }
 
-    /// Whether something has come that is not handled.
+    /// Returns whether received bytes are unhandled.
     pub(super) fn has_received(&self) -> bool {
         self.0.get_ref().0.received > 0
     }
 
-    /// How many bytes the socket has not taken.
+    /// Returns how many bytes the socket has not accepted.
     pub(super) fn unsent(&self) -> usize {
         self.0.get_ref().0.unsent
     }
@@ -212,14 +214,15 @@ impl Secured {
         self.0.get_mut().0
     }
 
-    /// Tells the memory budget what has changed. A connection that needs more for sending is not cut for it: the bound is tight.
+    /// Updates the charge to the memory budget. A connection that needs more for sending is not cut for it, because the
+    /// limit is low.
     fn account(&mut self) {
         self.meter().settle().ok();
     }
 
-    /// How much plaintext waits to be read.
+    /// Returns how much plaintext waits to be read.
     fn decrypted(&mut self) -> usize {
-        // All that came is processed: this says how it stands.
+        // All received bytes are processed already, so this only returns the state.
         let state = match &mut self.0 {
             TlsStream::Client(stream) => stream.get_mut().1.process_new_packets(),
             TlsStream::Server(stream) => stream.get_mut().1.process_new_packets(),
@@ -227,7 +230,7 @@ impl Secured {
         state.map_or(0, |state| state.plaintext_bytes_to_read())
     }
 
-    /// Sends what TLS has to send, before it is given more.
+    /// Sends the pending bytes of TLS before it receives more.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.0.get_ref().1.wants_write() {
             return Poll::Ready(Ok(()));
@@ -245,7 +248,7 @@ impl AsyncRead for Secured {
         let read = Pin::new(&mut self.0).poll_read(cx, buffer);
         let count = buffer.filled().len() - before;
         if count > 0 {
-            // Less than there is room for is all that there was.
+            // A read below the capacity returned everything that there was.
             let left = if count == room { self.decrypted() } else { 0 };
             self.meter().received = left;
         }
@@ -292,13 +295,14 @@ impl AsyncWrite for Secured {
     }
 }
 
-/// The most that a client may send before the handshake of TLS is over: its greeting is 0.5 to 4 KiB, and certificates may follow.
+/// The most bytes that a client may send before the end of the TLS handshake: its greeting takes 0.5 to 4 KiB, and
+/// certificates may follow.
 const MOST_IN_HANDSHAKE: usize = 16 * 1024;
-/// About what TLS takes for a connection on which nothing is under way.
+/// The approximate memory of TLS for an idle connection.
 const SESSION_BYTES: usize = 8 * 1024;
-/// How many bytes TLS reads at once. It keeps a buffer of that size.
+/// The size of one read of TLS, and of the buffer that it keeps.
 const READ_BYTES: usize = 4096;
-/// TLS keeps no more than that of an unfinished message of the TLS protocol.
+/// The most bytes that TLS keeps of an unfinished message of the TLS protocol.
 const MOST_JOINED: usize = 64 * 1024;
-/// How much TLS takes before the socket has taken it: one record.
+/// The most data that TLS takes before the socket accepts it: one record.
 const MOST_TO_SEND: usize = 16 * 1024;

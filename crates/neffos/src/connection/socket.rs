@@ -1,6 +1,6 @@
-//! Where the bytes of one connection go to and come from: a TCP socket, or any other stream.
+//! The socket of one connection: TCP or any other stream.
 //!
-//! It lies under the lock of the outbox, and any task that sends writes to it. Nothing here waits.
+//! It is protected by the lock of the outbox, and any task that sends may write to it. Nothing in this file waits.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -15,23 +15,23 @@ use super::driven::{Driven, Stream};
 use super::secured::Secured;
 use crate::fanout::{Outbox, Tally};
 
-/// Where the bytes go.
+/// The socket of a connection.
 #[derive(Debug)]
 pub(crate) enum Socket {
-    /// Not boxed: separate memory would have to be brought into the processor's cache for each receiver of a broadcast.
+    /// Not boxed: a broadcast would have to load a separate allocation into the processor's cache for each receiver.
     Tcp(TcpStream),
     /// A stream of another kind.
     Stream(Box<Driven<dyn Stream>>),
-    /// The socket is closed, though handles of the connection may live on.
+    /// The socket is closed, but handles of the connection may still exist.
     Gone,
 }
 
-/// How writing went.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Written {
-    /// Bytes went.
+    /// Whether bytes were written.
     pub(super) some: bool,
-    /// Bytes wait for the socket.
+    /// Whether bytes wait for the socket.
     pub(super) stuck: bool,
 }
 
@@ -40,7 +40,7 @@ impl Socket {
         Self::Stream(Box::new(Driven::new(stream)))
     }
 
-    /// Writes what it accepts without waiting.
+    /// Writes as much as the socket accepts without waiting.
     pub(super) fn write(&mut self, outbox: &mut Outbox, tally: &mut Tally) {
         outbox.begin_flush();
         match self {
@@ -50,17 +50,18 @@ impl Socket {
         }
     }
 
-    /// Writes what it accepts of a frame before which nothing waits: most often all of it, which then needs no place in the outbox.
+    /// Writes a frame directly, if no other frame waits. Returns how many bytes the socket accepted: usually all, so
+    /// that the frame needs no place in the outbox.
     pub(super) fn write_past(&self, outbox: &Outbox, frame: &[u8]) -> usize {
         match self {
-            // Whatever went wrong, the next write will meet again.
+            // The next write will return any error again.
             Self::Tcp(stream) if outbox.is_idle() => write_one(stream, frame).unwrap_or(0),
             _ => 0,
         }
     }
 
-    /// Continues what others could not write, until all of it is gone or the socket will tell when it accepts more. Only the
-    /// connection's own task calls this.
+    /// Continues the writes of other tasks, until all bytes are written or the socket will report that it accepts more.
+    /// Only the connection's task calls this.
     pub(super) fn poll_write(&mut self, outbox: &mut Outbox, cx: &mut Context<'_>, tally: &mut Tally) -> Written {
         let before = (outbox.len(), self.unsent());
         match self {
@@ -72,7 +73,8 @@ impl Socket {
         Written { some: outbox.len() < before.0 || unsent < before.1, stuck: outbox.is_blocked() || unsent > 0 }
     }
 
-    /// How many bytes lie between the outbox and the socket's buffer, as far as that is known: those that TLS has to send.
+    /// Returns how many bytes are between the outbox and the socket's buffer, as far as known: the pending bytes of
+    /// TLS.
     pub(super) fn unsent(&self) -> usize {
         match self {
             #[cfg(feature = "tls")]
@@ -81,7 +83,7 @@ impl Socket {
         }
     }
 
-    /// Whether it has read something that is not handed out, as far as that is known.
+    /// Returns whether the stream holds unread input, as far as known.
     pub(super) fn has_received(&self) -> bool {
         match self {
             #[cfg(feature = "tls")]
@@ -90,7 +92,7 @@ impl Socket {
         }
     }
 
-    /// How many bytes it holds in both directions, as far as that is known.
+    /// Returns how many bytes the stream holds in both directions, as far as known.
     pub(super) fn held(&self) -> usize {
         match self {
             #[cfg(feature = "tls")]
@@ -99,7 +101,7 @@ impl Socket {
         }
     }
 
-    /// Reads what has come, as far as it fits into `buffer`; no bytes at the end.
+    /// Reads the available bytes that fit into `buffer`. Returns zero at the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => poll_read_tcp(stream, cx, buffer),
@@ -108,8 +110,8 @@ impl Socket {
         }
     }
 
-    /// Tries to write although the runtime has not said that the socket accepts more: it says so when a third of the send
-    /// buffer is free, which a slow reader may take seconds for. Other streams are believed.
+    /// Tries to write although the runtime has not reported that the socket accepts more. The runtime reports it only
+    /// when a third of the send buffer is free, which may take a slow reader seconds. Other streams are not probed.
     pub(super) fn probe(&self, outbox: &mut Outbox, tally: &mut Tally) -> Written {
         match self {
             Self::Tcp(stream) => probe_tcp(stream, outbox, tally),
@@ -118,10 +120,10 @@ impl Socket {
         }
     }
 
-    /// Says that nothing more will be sent. The peer's answer, its own end, is read as ever.
+    /// Shuts down the sending side. The peer's answer is still read.
     pub(super) fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            // If it fails the other side is gone already.
+            // If it fails, the other side has disconnected already.
             Self::Tcp(stream) => drop(SockRef::from(&*stream).shutdown(Shutdown::Write)),
             Self::Stream(stream) => return stream.poll_shut_down(cx),
             Self::Gone => {}
@@ -141,7 +143,7 @@ fn write_tcp(stream: &TcpStream, outbox: &mut Outbox, tally: &mut Tally) {
     }
 }
 
-/// Until all of it is gone or the socket will tell when it accepts more.
+/// Writes until all bytes are written, or the socket will report that it accepts more.
 fn poll_write_tcp(stream: &TcpStream, outbox: &mut Outbox, cx: &mut Context<'_>, tally: &mut Tally) {
     while outbox.is_blocked() && matches!(stream.poll_write_ready(cx), Poll::Ready(Ok(()))) {
         outbox.set_blocked(false);
@@ -172,9 +174,9 @@ fn poll_read_tcp(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut [u8]) ->
     }
 }
 
-/// Reads what there is. A socket that fills less than the buffer is empty: it counts as not ready until it says otherwise,
-/// which spares the system call that would find out. Later bytes are not missed: readiness is taken back as of
-/// before the read.
+/// Reads the available bytes. A read that does not fill the buffer has emptied the socket, which then counts as not
+/// ready. That saves the system call that would find out. Later bytes are not missed: readiness is cleared as of before
+/// the read.
 fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let mut last = None;
     let read = stream.try_io(Interest::READABLE, || {
@@ -190,7 +192,7 @@ fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     last.map_or(read, Ok)
 }
 
-/// The system call alone: what the C library does around it, so that a thread may be cancelled there, is of no use here.
+/// Makes only the system call. The C library's wrapper adds thread cancellation, which is not needed here.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn read_directly(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     use rustix::net::{RecvFlags, recv};
@@ -202,12 +204,13 @@ fn read_directly(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     std::io::Read::read(&mut &*SockRef::from(stream), buffer)
 }
 
-/// Whether the system reports bytes that come after a read, although there were some before.
+/// Whether the system reports bytes that arrive after a read although some were there before.
 const TELLS_OF_MORE: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Writes as much of `outbox` as the socket takes, in one system call.
+/// Writes as much of `outbox` as the socket accepts, in one system call.
 fn write_now(stream: &TcpStream, outbox: &Outbox) -> io::Result<usize> {
-    // No list of pieces, which the kernel would have to copy in and check: a twentieth of what a small write costs.
+    // Without a list of pieces, which the kernel would have to copy and check. That saves a twentieth of the cost of a
+    // small write.
     if let Some(only) = outbox.only() {
         return write_one(stream, only);
     }
@@ -218,16 +221,16 @@ fn write_now(stream: &TcpStream, outbox: &Outbox) -> io::Result<usize> {
     stream.try_write_vectored(&pieces[..filled])
 }
 
-/// Writes as much of `bytes` as the socket takes, in one system call.
+/// Writes as much of `bytes` as the socket accepts, in one system call.
 fn write_one(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     #[cfg(test)]
     WRITES.set(WRITES.get() + 1);
     write_directly(stream, bytes)
 }
 
-/// Asks the socket itself. What the runtime knows of it lies in memory that nothing else here would touch, and to bring that
-/// into the processor's cache takes a twentieth of what the write costs. A full socket the runtime must be told of: it tries
-/// once more, so that it misses no change in between.
+/// Writes to the socket directly. The runtime's readiness state is in memory that this path does not use otherwise;
+/// loading it into the processor's cache costs a twentieth of the write. If the socket is full, the runtime must learn
+/// it: it tries once more, so that it misses no change.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn write_directly(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     use rustix::net::{SendFlags, send};
@@ -237,7 +240,7 @@ fn write_directly(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Other systems have other ways to be spared a signal.
+/// Other systems suppress the signal in other ways.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn write_directly(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     stream.try_write(bytes)

@@ -1,10 +1,10 @@
-//! Values that an application keeps: with a connection, and with all of its handlers.
+//! Values that an application stores: with a connection, and for all its handlers.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 
-/// The values that are kept with one connection: at most one value of each type, and counters by name. Empty, it costs two words.
+/// The values of one connection: at most one of each type, and counters by name. When empty, it takes two words.
 #[derive(Default)]
 pub(crate) struct Values {
     pub(crate) typed: http::Extensions,
@@ -13,7 +13,7 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// Adds `step` to the counter `name`, which starts at zero, and returns it.
+    /// Adds `step` to the counter `name`, which starts at zero, and returns the sum.
     pub(crate) fn add(&mut self, name: &str, step: i64) -> i64 {
         let counters = self.counters.get_or_insert_default();
         if let Some(count) = counters.get_mut(name) {
@@ -25,7 +25,7 @@ impl Values {
     }
 }
 
-/// What the application shares with its handlers: at most one value of each type.
+/// The values that the application shares with its handlers: at most one of each type.
 #[derive(Default)]
 pub(crate) struct StateMap(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 

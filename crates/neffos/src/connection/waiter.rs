@@ -12,19 +12,19 @@ pub(super) type AskResult = Result<Message, Error>;
 /// A caller that waits for a reply.
 #[derive(Debug, Clone)]
 pub(crate) enum Waiter {
-    /// It asked this connection.
+    /// The caller asked this connection only.
     One(Arc<Slot>),
-    /// It asked several connections: the first reply counts. When the last of these is dropped, the caller learns that no
-    /// connection is left to reply.
+    /// The caller asked several connections, and the first reply counts. When the last waiter is dropped, the caller
+    /// learns that no connection is left to reply.
     First(Arc<Slot>),
 }
 
-/// Room for one answer.
+/// A slot for one answer.
 #[derive(Debug)]
 pub(crate) struct Slot(Mutex<Option<oneshot::Sender<AskResult>>>);
 
 impl Waiter {
-    /// Hands over the peer's reply.
+    /// Passes the peer's reply to the caller.
     pub(super) fn answer(self, reply: Message) {
         let (Self::One(slot) | Self::First(slot)) = self;
         let answer = match reply.error() {
@@ -34,7 +34,7 @@ impl Waiter {
         slot.put(answer);
     }
 
-    /// Says that the connection ended. When several were asked, the others may still answer.
+    /// Reports that the connection ended. If several were asked, the others may still answer.
     pub(super) fn abandon(self) {
         if let Self::One(slot) = self {
             slot.put(Err(Error::closed()));
@@ -50,7 +50,7 @@ impl Slot {
 
     fn put(&self, answer: AskResult) {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The caller may have given up: then the answer is late.
+        // The caller may no longer wait. Then the answer is dropped.
         if let Some(told) = told {
             told.send(answer).ok();
         }

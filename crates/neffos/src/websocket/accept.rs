@@ -1,10 +1,10 @@
-//! The key that proves that a handshake was understood.
+//! The key with which a server proves that it understood a handshake.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// What a server answers to the client's `Sec-WebSocket-Key`.
+/// Returns the server's answer to the client's `Sec-WebSocket-Key`.
 pub(crate) fn accept_key(key: &[u8]) -> [u8; 28] {
     let mut digest = Sha1::new();
     digest.update(key);
@@ -14,9 +14,9 @@ pub(crate) fn accept_key(key: &[u8]) -> [u8; 28] {
     proof
 }
 
-/// Whether `key` is 16 bytes in base64, as a client must send it.
+/// Returns whether `key` is 16 bytes in base64, as a client must send it.
 pub(crate) fn is_valid_key(key: &[u8]) -> bool {
-    // Three bytes for each four of the key's 24.
+    // Three bytes for each four of the key's 24 characters.
     STANDARD.decode_slice(key, &mut [0; 18]) == Ok(16)
 }
 

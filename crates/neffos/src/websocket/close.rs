@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a connection is closed, as a number of RFC 6455.
+/// The reason why a connection is closed, as a number of RFC 6455.
 ///
 /// # Examples
 ///
@@ -17,29 +17,29 @@ use std::fmt;
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// All is done.
+    /// The work is done.
     pub const NORMAL: Self = Self(1000);
-    /// The server goes, or the page is left.
+    /// The server shuts down, or the user leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// The other side broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// A kind of message that is not taken.
+    /// The type of message is not supported.
     pub const UNSUPPORTED: Self = Self(1003);
-    /// A text message that is not UTF-8.
+    /// A text message is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// Not allowed, for a reason that no other code has.
+    /// A rule was broken for which no other code exists.
     pub const POLICY: Self = Self(1008);
-    /// A message that is too big.
+    /// A message is too big.
     pub const TOO_BIG: Self = Self(1009);
     /// The server failed.
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// The server restarts: come back soon.
+    /// The server restarts: reconnect soon.
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// Too much at this moment: come back later.
+    /// The server is overloaded: reconnect later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
 
-    /// A code that a close frame may carry: 1000 to 1003, 1007 to 1014, and 3000 to 4999, of which those from 4000 on are
-    /// for applications.
+    /// Returns a code that a close frame may carry: 1000 to 1003, 1007 to 1014, and 3000 to 4999. Codes from 4000 on
+    /// are for applications.
     pub const fn new(code: u16) -> Option<Self> {
         match code {
             1000..=1003 | 1007..=1014 | 3000..=4999 => Some(Self(code)),
@@ -47,7 +47,7 @@ impl CloseCode {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn as_u16(self) -> u16 {
         self.0
     }
@@ -59,7 +59,7 @@ impl fmt::Display for CloseCode {
     }
 }
 
-/// The end of a connection, in its own words: a code and a reason.
+/// A close frame: a code and a reason.
 ///
 /// # Examples
 ///
@@ -76,7 +76,7 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
-    /// A close frame. It holds 123 bytes of the reason: what is longer is cut there, at a character's end.
+    /// Creates a close frame. It holds 123 bytes of the reason; a longer one is cut there, at the end of a character.
     pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         if reason.len() > MAX_REASON {
@@ -86,18 +86,18 @@ impl CloseFrame {
         Self { code, reason }
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// The reason; may be empty.
+    /// Returns the reason, which may be empty.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 }
 
-/// What a control frame may carry, less the code.
+/// The most bytes of a reason: a control frame's payload without the code.
 const MAX_REASON: usize = super::MAX_CONTROL - 2;
 
 #[cfg(test)]

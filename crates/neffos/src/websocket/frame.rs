@@ -1,10 +1,10 @@
-//! One frame on its way in: its header, and how much of its payload has come.
+//! One incoming frame: its header, and the progress of its payload.
 
 use bytes::Bytes;
 
 use super::{CLOSE, CloseCode, FIN, MASKED, MAX_CONTROL, MAX_HEADER, PING, PONG, apply_mask};
 
-/// A header, as much of it as has come.
+/// A header, or the part of it that has arrived.
 #[derive(Debug, Default)]
 pub(super) struct Header {
     bytes: [u8; MAX_HEADER],
@@ -15,15 +15,15 @@ pub(super) struct Header {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub(super) opcode: u8,
-    /// The bits that extensions give a meaning.
+    /// The bits that extensions define.
     pub(super) reserved: u8,
     pub(super) is_final: bool,
     pub(super) mask: Option<[u8; 4]>,
-    /// How much of the payload has not come.
+    /// How many bytes of the payload have not arrived.
     pub(super) remaining: u64,
 }
 
-/// How the other side broke the rules.
+/// A violation of the protocol by the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Violation {
     code: CloseCode,
@@ -31,12 +31,12 @@ pub(crate) struct Violation {
 }
 
 impl Header {
-    /// Takes what is missing; true once it is whole.
+    /// Reads the missing bytes. Returns true when the header is complete.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> bool {
         self.fill(2, input) && self.fill(self.mask_len() + self.length_end(), input)
     }
 
-    /// Takes bytes until there are as many as `needed`; false when the input ends before.
+    /// Reads bytes until there are `needed`. Returns false if the input ends before.
     fn fill(&mut self, needed: usize, input: &mut &[u8]) -> bool {
         let have = usize::from(self.len);
         let count = needed.saturating_sub(have).min(input.len());
@@ -64,12 +64,12 @@ impl Header {
         self.len == 0
     }
 
-    /// Makes room for the next one.
+    /// Prepares for the next header.
     pub(super) fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// What it says, once it is whole.
+    /// Parses a complete header.
     pub(super) fn parse(&self) -> Result<Frame, Violation> {
         let [first, second, ..] = self.bytes;
         let end = self.length_end();
@@ -100,7 +100,7 @@ impl Frame {
         Ok(())
     }
 
-    /// The whole payload, which `input` begins with.
+    /// Returns the whole payload, with which `input` begins.
     pub(super) fn take_all(self, input: &mut &[u8]) -> Bytes {
         let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
         let mut data = input[..count].to_vec();
@@ -111,7 +111,7 @@ impl Frame {
         data.into()
     }
 
-    /// Moves payload from `input` to where `keep` puts it, and unmasks it there.
+    /// Moves payload from `input` to the place that `keep` returns, and unmasks it there.
     pub(super) fn take<'a>(&mut self, input: &mut &[u8], keep: impl FnOnce(&[u8]) -> &'a mut [u8]) {
         let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
         let (taken, rest) = input.split_at(count);

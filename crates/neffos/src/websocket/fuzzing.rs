@@ -1,13 +1,15 @@
-//! What any bytes are held up against that a reader of frames may get.
+//! The properties that fuzzers test on arbitrary bytes for a reader of frames.
 
 use super::{Incoming, Kind, ReadLimits, Reader, Role, Violation, Window, close, message, ping, pong};
 
-/// However the bytes are cut, a reader makes the same of them, and has room for no more than has come; what it heard can be
-/// said again, and is heard as the same. The first two bytes of `data` choose the reader and the cuts.
+/// Checks that a reader gives the same result however the bytes are split, and that it allocates no more than it
+/// received. A message that it read can be written and read again.
+///
+/// The first two bytes of `data` select the reader and the splits.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of these does not hold.
 pub fn frames(data: &[u8]) {
     let Some((&[choice, cuts], stream)) = data.split_first_chunk() else { return };
     let reading = Reading::chosen_by(choice, None);
@@ -16,7 +18,7 @@ pub fn frames(data: &[u8]) {
     }
 }
 
-/// How bytes are read.
+/// The settings for reading bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     pub(super) role: Role,
@@ -24,7 +26,7 @@ pub(super) struct Reading {
     pub(super) deflate: Option<Window>,
 }
 
-/// What a reader made of bytes.
+/// The result of reading bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) heard: Vec<Incoming>,
@@ -39,7 +41,7 @@ impl Reading {
         Self { role, limits: ReadLimits { max_message, max_fragments }, deflate }
     }
 
-    /// What is made of `stream`, which does not depend on how it is cut.
+    /// Returns the result for `stream`, and checks that it does not depend on the splits.
     pub(super) fn outcome(&self, cuts: u8, stream: &[u8]) -> Outcome {
         let whole = self.read([stream]);
         assert_eq!(self.read(stream.chunks(1)), whole, "byte by byte");
@@ -54,7 +56,7 @@ impl Reading {
         for chunk in chunks {
             come += chunk.len();
             outcome.hear(&mut reader, chunk);
-            // A buffer that grows doubles, and begins with eight bytes.
+            // A growing buffer doubles, starting with eight bytes.
             assert!(reader.room() <= (2 * come).max(8), "room for {} bytes, and {come} have come", reader.room());
         }
         let is_within = |incoming: &Incoming| match incoming {
@@ -79,7 +81,7 @@ impl Reading {
 }
 
 impl Outcome {
-    /// Hears all of `chunk`. Nothing may come after the end.
+    /// Reads all of `chunk`. No message may follow the end.
     fn hear(&mut self, reader: &mut Reader, chunk: &[u8]) {
         let mut rest = chunk;
         loop {
@@ -105,7 +107,7 @@ impl Role {
     }
 }
 
-/// The payload of a message's frame, and what it is, as the other side reads them.
+/// Returns the type and the payload of a message's frame, as the other side reads them.
 pub(crate) fn payload(frame: &[u8]) -> (Kind, bytes::Bytes) {
     let mut reader = Reader::new(Role::Client, ReadLimits { max_message: 0, max_fragments: 0 }, None);
     let mut rest = frame;
@@ -115,7 +117,7 @@ pub(crate) fn payload(frame: &[u8]) -> (Kind, bytes::Bytes) {
     }
 }
 
-/// Parts of `stream` whose lengths follow from `cuts`.
+/// Returns parts of `stream`, whose lengths `cuts` determines.
 fn cut(stream: &[u8], cuts: u8) -> impl Iterator<Item = &[u8]> {
     let (mut rest, mut state) = (stream, u32::from(cuts));
     std::iter::from_fn(move || {

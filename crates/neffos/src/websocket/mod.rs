@@ -1,12 +1,12 @@
 //! RFC 6455 frames, pure: no socket, no clock, no task.
 //!
-//! - `reader.rs`: bytes to messages and control frames, for either side; strict.
-//! - `frame.rs`: one frame on its way in.
-//! - `writer.rs`: messages and control frames to bytes. A server's frames are the same bytes for every receiver.
+//! - `reader.rs`: decodes bytes to messages and control frames, for either side, strictly.
+//! - `frame.rs`: one incoming frame.
+//! - `writer.rs`: encodes messages and control frames. A server's frame is the same bytes for every receiver.
 //! - `close.rs`: close codes and close frames.
-//! - `deflate/`: compressed messages (feature `deflate`); `no_deflate.rs`: that there are none.
-//! - `accept.rs`: the key that proves that a handshake was understood.
-//! - `fuzzing.rs`: what fuzzers hold this up against.
+//! - `deflate/`: compressed messages (feature `deflate`); `no_deflate.rs`: its replacement without the feature.
+//! - `accept.rs`: the key with which a server proves that it understood a handshake.
+//! - `fuzzing.rs`: the properties that fuzzers test.
 
 mod accept;
 mod close;
@@ -34,14 +34,14 @@ pub(crate) use frame::Violation;
 pub(crate) use reader::{Incoming, ReadLimits, Reader};
 pub(crate) use writer::{MAX_HEADER, begin_message, close, finish_message, header_len, message, ping, pong, text};
 
-/// Which side this is. A client masks what it sends; a server does not.
+/// The side of a connection. A client masks its frames; a server does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Server,
     Client,
 }
 
-/// What a message's bytes are.
+/// The type of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -58,12 +58,12 @@ const PONG: u8 = 0xA;
 const FIN: u8 = 0x80;
 /// Set in the first byte of a message's first frame when the message is compressed.
 const RSV1: u8 = 0x40;
-/// Set in the second byte of a frame that is masked.
+/// Set in the second byte of a masked frame.
 const MASKED: u8 = 0x80;
-/// How much a control frame may carry.
+/// The most bytes of a control frame's payload.
 const MAX_CONTROL: usize = 125;
 
-/// Masks `data`, or unmasks it, which is the same.
+/// Masks or unmasks `data`, which is the same operation.
 fn apply_mask(data: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);

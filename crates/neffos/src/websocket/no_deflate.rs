@@ -1,4 +1,4 @@
-//! Stands in for `deflate` in builds without it: there are no values of these types, so what handles them costs nothing.
+//! Replaces `deflate` in builds without it. Its types have no values, so code that handles them costs nothing.
 
 use bytes::Bytes;
 

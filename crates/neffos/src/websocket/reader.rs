@@ -1,7 +1,7 @@
-//! Bytes to messages and control frames. Strict, and without storage while nothing is half read.
+//! Decodes bytes to messages and control frames. Strict, and without storage between complete frames and messages.
 //!
-//! Nothing is ever allocated by an announced length: a message's buffer grows with the bytes that have come. A length that
-//! is over the limit is refused when it is announced; text that is not UTF-8, at the first byte that makes it so.
+//! An announced length never sizes an allocation: a message's buffer grows with the bytes that arrive. A length above
+//! the limit is refused when it is announced, and text that is not UTF-8 at its first invalid byte.
 
 use bytes::{Bytes, BytesMut};
 
@@ -9,30 +9,30 @@ use super::deflate::{Window, inflate};
 use super::frame::{Frame, Header, Violation, protocol_error};
 use super::{BINARY, CONTINUATION, CloseCode, CloseFrame, Kind, MAX_CONTROL, PING, PONG, RSV1, Role, TEXT};
 
-/// Reads one side's frames.
+/// Reads the frames of one side.
 #[derive(Debug)]
 pub(crate) struct Reader {
     role: Role,
     limits: ReadLimits,
-    /// Whether messages may be compressed.
+    /// Set if messages may be compressed.
     deflate: Option<Window>,
-    /// A header that has not come whole.
+    /// A header, complete or in part.
     header: Header,
     frame: Option<Frame>,
     message: Option<Box<PartialMessage>>,
-    /// The payload of a control frame that has not come whole.
+    /// A control frame whose payload has not arrived completely.
     control: Option<Box<Control>>,
     finished: bool,
 }
 
-/// Bounds on one message; zero means none.
+/// Limits on one message; zero means none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadLimits {
     pub(crate) max_message: usize,
     pub(crate) max_fragments: usize,
 }
 
-/// What has come.
+/// A decoded message or control frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message { kind: Kind, data: Bytes },
@@ -41,19 +41,19 @@ pub(crate) enum Incoming {
     Close(Option<CloseFrame>),
 }
 
-/// A message that has not come whole.
+/// A message that has not arrived completely.
 #[derive(Debug)]
 struct PartialMessage {
     kind: Kind,
     data: BytesMut,
-    /// Whether `data` is compressed.
+    /// Set if `data` is compressed.
     deflate: Option<Window>,
-    /// How much of a text is known to be UTF-8.
+    /// How many bytes of a text are known to be UTF-8.
     valid: usize,
     fragments: usize,
 }
 
-/// A control frame's payload, as much of it as has come.
+/// A control frame's payload, or the part of it that has arrived.
 #[derive(Debug)]
 struct Control {
     bytes: [u8; MAX_CONTROL],
@@ -61,7 +61,7 @@ struct Control {
 }
 
 impl Reader {
-    /// Reads what comes to the side `role`; with `deflate`, that may be compressed.
+    /// Creates a reader for the side `role`. With `deflate`, messages may be compressed.
     pub(crate) fn new(role: Role, limits: ReadLimits, deflate: Option<Window>) -> Self {
         Self {
             role,
@@ -75,8 +75,8 @@ impl Reader {
         }
     }
 
-    /// Takes bytes from the front of `input` until something is whole or nothing is left. After a close frame or a
-    /// violation, whatever comes is passed over.
+    /// Reads from the front of `input`, until a message or control frame is complete or no bytes are left. After a
+    /// close frame or a violation, all further bytes are ignored.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
         let outcome = self.advance(input);
         if matches!(outcome, Ok(Some(Incoming::Close(_))) | Err(_)) {
@@ -85,24 +85,24 @@ impl Reader {
         outcome
     }
 
-    /// Whether nothing is half read.
+    /// Returns whether no frame or message is read in part.
     pub(crate) fn is_idle(&self) -> bool {
         let is_between_frames = self.header.is_empty() && self.frame.is_none();
         self.finished || (is_between_frames && self.message.is_none() && self.control.is_none())
     }
 
-    /// How many bytes of an unfinished message have arrived.
+    /// Returns how many bytes of an unfinished message have arrived.
     pub(crate) fn begun(&self) -> usize {
         self.message.as_ref().map_or(0, |message| message.data.len())
     }
 
-    /// Discards all later bytes, and the part of a message that it has.
+    /// Ignores all later bytes, and drops an unfinished message.
     pub(crate) fn finish(&mut self) {
         self.finished = true;
         (self.frame, self.message, self.control) = (None, None, None);
     }
 
-    /// How many bytes of a message it has room for.
+    /// Returns the capacity of the buffer for an unfinished message.
     pub(crate) fn room(&self) -> usize {
         self.message.as_ref().map_or(0, |message| message.data.capacity())
     }
@@ -129,7 +129,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// Looks at a whole header, before any of the payload.
+    /// Checks a complete header before any payload is read.
     fn open_frame(&mut self) -> Result<Frame, Violation> {
         let frame = self.header.parse()?;
         if frame.mask.is_some() != (self.role == Role::Server) {
@@ -149,7 +149,7 @@ impl Reader {
         Ok(frame)
     }
 
-    /// Counts a frame to its message, which may be its first.
+    /// Adds a frame to its message, or begins a message with it.
     fn check_data_frame(&mut self, frame: Frame) -> Result<(), Violation> {
         let (fragments, before, deflate) = match (&mut self.message, frame.opcode) {
             (Some(message), CONTINUATION) => {
@@ -174,7 +174,8 @@ impl Reader {
         self.deflate.filter(|_| first.reserved == RSV1)
     }
 
-    /// Whether a message is this frame alone, all of it is here, and nothing need be kept to read it: as nearly always.
+    /// Returns whether the message is this one frame, completely in `input`, so that nothing needs to be kept. That is
+    /// nearly always so.
     fn is_whole(&self, frame: Frame, input: &[u8]) -> bool {
         let is_alone = self.message.is_none() && frame.is_final && frame.reserved == 0;
         is_alone && frame.remaining <= input.len() as u64
@@ -230,7 +231,7 @@ impl Reader {
 }
 
 impl Control {
-    /// Keeps `bytes`: a frame that would not fit was refused when its length was announced.
+    /// Keeps `bytes`. They fit: a frame that is too long was refused when its length was announced.
     fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
         let free = &mut self.bytes[usize::from(self.len)..];
         let count = bytes.len().min(free.len());
@@ -256,13 +257,13 @@ impl PartialMessage {
         Box::new(Self { kind, data: BytesMut::new(), deflate, valid: 0, fragments: 1 })
     }
 
-    /// The whole message, in memory that is not much larger.
+    /// Returns the whole message, in an allocation that is not much larger.
     fn into_data(self) -> Bytes {
         let is_roomy = self.data.capacity() - self.data.len() > self.data.len() / 4 + 1024;
         if is_roomy { Bytes::copy_from_slice(&self.data) } else { self.data.freeze() }
     }
 
-    /// Makes `data` what it was before it was compressed.
+    /// Decompresses `data`.
     fn unpack(&mut self, limit: usize) -> Result<(), Violation> {
         if let Some(window) = self.deflate.take() {
             self.data = Bytes::from(inflate(window, &self.data, limit)?).into();
@@ -270,8 +271,8 @@ impl PartialMessage {
         Ok(())
     }
 
-    /// Checks what has come of a text since the last time. A character may be cut off at the end of what has come, but not
-    /// at the end of the whole.
+    /// Checks the text that has arrived since the last call. A character may be incomplete at the end of these bytes,
+    /// but not at the end of the message.
     fn check_text(&mut self, is_whole: bool) -> Result<(), Violation> {
         if self.kind == Kind::Binary || self.deflate.is_some() {
             return Ok(());
@@ -285,7 +286,7 @@ impl PartialMessage {
     }
 }
 
-/// How long a message may be as it comes. What cannot be compressed grows by an eighth at most.
+/// Returns the largest length of a message as received. Data that cannot be compressed grows by an eighth at most.
 fn most(limit: usize, deflate: Option<Window>) -> u64 {
     match deflate {
         None => limit as u64,
@@ -293,7 +294,7 @@ fn most(limit: usize, deflate: Option<Window>) -> u64 {
     }
 }
 
-/// What a message is of which this is the first frame.
+/// Returns the type of the message that begins with this frame.
 fn kind_of(first: Frame) -> Kind {
     if first.opcode == TEXT { Kind::Text } else { Kind::Binary }
 }
@@ -328,7 +329,7 @@ mod tests {
         Reader::new(Role::Server, LIMITS, None)
     }
 
-    /// A client's frame with any first byte.
+    /// Returns a client's frame with any first byte.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = message(Role::Client, Kind::Binary, payload).to_vec();
         bytes[0] = first;

@@ -1,10 +1,10 @@
-//! Messages and control frames to bytes.
+//! Encodes messages and control frames.
 
 use bytes::{BufMut, Bytes};
 
 use super::{BINARY, CLOSE, CloseFrame, FIN, Kind, MASKED, MAX_CONTROL, PING, PONG, Role, TEXT, apply_mask};
 
-/// How long a frame's header is at most.
+/// The longest header of a frame.
 pub(crate) const MAX_HEADER: usize = 14;
 
 /// A frame whose payload is being written.
@@ -14,7 +14,7 @@ pub(crate) struct FrameStart {
     mask: Option<[u8; 4]>,
 }
 
-/// How long the header of a message's only frame is.
+/// Returns the length of the header of a single-frame message.
 pub(crate) fn header_len(role: Role, payload_len: usize) -> usize {
     let length = match payload_len {
         ..126 => 2,
@@ -24,39 +24,39 @@ pub(crate) fn header_len(role: Role, payload_len: usize) -> usize {
     if role == Role::Client { length + 4 } else { length }
 }
 
-/// Begins a message of `payload_len` bytes, which the caller writes next; then comes [`finish_message`].
+/// Begins a message of `payload_len` bytes. The caller writes the payload next, and then calls [`finish_message`].
 pub(crate) fn begin_message(out: &mut Vec<u8>, role: Role, kind: Kind, payload_len: usize) -> FrameStart {
     begin(out, role, opcode(kind), payload_len)
 }
 
-/// Ends what [`begin_message`] began: a client's payload is masked now.
+/// Finishes a message, and masks the payload of a client.
 pub(crate) fn finish_message(out: &mut [u8], start: FrameStart) {
     if let Some(mask) = start.mask {
         apply_mask(&mut out[start.payload..], mask);
     }
 }
 
-/// One message in one frame.
+/// Encodes one message in one frame.
 pub(crate) fn message(role: Role, kind: Kind, payload: &[u8]) -> Bytes {
     frame(role, opcode(kind), [payload])
 }
 
-/// One text message of these two parts, in one frame.
+/// Encodes one text message of two parts in one frame.
 pub(crate) fn text(role: Role, head: &str, tail: &str) -> Bytes {
     frame(role, TEXT, [head.as_bytes(), tail.as_bytes()])
 }
 
-/// A ping; of `payload`, what fits.
+/// Encodes a ping. `payload` is cut to the size of a control frame.
 pub(crate) fn ping(role: Role, payload: &[u8]) -> Bytes {
     control(role, PING, payload)
 }
 
-/// The answer to a ping that carried `payload`.
+/// Encodes the answer to a ping with `payload`.
 pub(crate) fn pong(role: Role, payload: &[u8]) -> Bytes {
     control(role, PONG, payload)
 }
 
-/// A close frame, without code and reason when there are none.
+/// Encodes a close frame, without code and reason if `frame` is `None`.
 pub(crate) fn close(role: Role, frame: Option<&CloseFrame>) -> Bytes {
     let Some(frame) = frame else { return control(role, CLOSE, b"") };
     let code = frame.code().as_u16().to_be_bytes();
@@ -69,7 +69,7 @@ fn control(role: Role, opcode: u8, payload: &[u8]) -> Bytes {
 
 fn frame<const N: usize>(role: Role, opcode: u8, parts: [&[u8]; N]) -> Bytes {
     let length = parts.iter().map(|part| part.len()).sum();
-    // What is filled to the end needs no second allocation to be shared.
+    // An exact capacity avoids a second allocation when the buffer becomes shared `Bytes`.
     let mut out = Vec::with_capacity(header_len(role, length) + length);
     let start = begin(&mut out, role, opcode, length);
     parts.iter().for_each(|part| out.extend_from_slice(part));
@@ -84,7 +84,7 @@ fn opcode(kind: Kind) -> u8 {
     }
 }
 
-/// Writes the header of a message's only frame: `opcode` with what is reserved for extensions.
+/// Writes the header of a message's only frame. `opcode` includes the bits reserved for extensions.
 pub(super) fn begin(out: &mut Vec<u8>, role: Role, opcode: u8, payload_len: usize) -> FrameStart {
     let masked = if role == Role::Client { MASKED } else { 0 };
     out.put_u8(FIN | opcode);

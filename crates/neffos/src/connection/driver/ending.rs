@@ -1,4 +1,4 @@
-//! Deadlines, and the end of a connection: the task flushes and closes the socket, and runs the handlers that report the end.
+//! Deadlines, and the end of a connection: the task flushes and closes the socket, and runs the handlers of the end.
 
 use std::task::Context;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use crate::time_limit;
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
 impl Driver {
-    /// Gives up what has taken too long; false when nothing has, and the task may wait. Then the budget knows what it holds.
+    /// Handles passed deadlines. Returns false if there is none, and the task may wait. The memory budget is then up to
+    /// date.
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let limits = &self.peer.hub().session_limits;
@@ -25,7 +26,8 @@ impl Driver {
             };
             self.account(unhandled);
             let Some(next) = next else { return false };
-            // A later deadline waits until the timer has fired: that is cheaper than setting it with every message.
+            // A later deadline waits until the timer has fired. That is cheaper than setting the timer with every
+            // message.
             if next < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(next);
             }
@@ -62,7 +64,8 @@ impl Driver {
         }
     }
 
-    /// A client that never greets may not come back; one that the application never answers may.
+    /// Closes with 1008 if the client sent no greeting, and with 1013 if `on_connect` has not decided: only the latter
+    /// client may reconnect.
     fn give_up_opening(&self) {
         let frame = if self.job.is_some() {
             tracing::warn!(conn = &**self.peer.id(), "on_connect took too long: the client is closed");
@@ -81,7 +84,7 @@ impl Driver {
         self.peer.session().give_up_handlers(Instant::now(), grace);
     }
 
-    /// True when a new part of the end has begun, for which there are handlers to run and deadlines to set.
+    /// Returns true if a new part of the end has begun, with handlers to run and deadlines to set.
     pub(super) fn follow_the_end(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.peer.is_closed() {
             return false;
@@ -90,13 +93,13 @@ impl Driver {
         if begins {
             self.begin_the_end();
         }
-        // Once the handlers are notified, the connection remembers no namespace and no room any more.
+        // After the handlers of the end, the connection has no memberships any more.
         self.peer.account();
-        // `Peer::close` notes the end before it queues the close frame, and then wakes this task.
+        // `Peer::close` records the end before it queues the close frame, and then wakes this task.
         if self.is_lost || !self.peer.outgoing().outbox.has_ended() {
             return begins;
         }
-        // A stream may hold back what it took: it is flushed before it is dropped.
+        // A stream may hold back accepted bytes, so it is flushed before it is dropped.
         if !self.shut_down {
             self.shut_down = io::poll_shut_down(&self.peer, cx).is_ready();
         }
@@ -110,12 +113,12 @@ impl Driver {
         begins
     }
 
-    /// From here on the connection is counted out: it gets no broadcast, and its open asks fail.
+    /// Removes the connection: from here on it receives no broadcast, and its open asks fail.
     pub(super) fn begin_the_end(&mut self) {
         (self.is_idle, self.reads_freely) = (false, false);
         let limits = &self.peer.hub().limits;
         let is_cut = self.peer.outgoing().outbox.is_cut();
-        // Zero is no limit, but the server does not wait for a connection that is cut.
+        // Zero is no limit, but a server does not wait for a connection that is cut.
         let cut = || time_limit::of(limits.close_timeout).map_or(CUT_TIMEOUT, |limit| limit.min(CUT_TIMEOUT));
         let socket = if is_cut { cut() } else { limits.close_timeout };
         let end = EndLimits { socket, stall: socket / 2, handlers: limits.handler_grace };
@@ -125,7 +128,7 @@ impl Driver {
         self.peer.hub().fanout.remove(&self.peer, memberships);
     }
 
-    /// Logs that the peer begins to miss messages. In a client, the calls that fail report it to the application.
+    /// Logs that the peer begins to miss messages. In a client, the failing calls report it to the application.
     #[cold]
     pub(super) fn tell_missed(&mut self) {
         self.told_missed = true;
@@ -139,7 +142,7 @@ impl Driver {
         }
     }
 
-    /// How it ended, for `on_closed`.
+    /// Returns how the connection ended, for `on_closed`.
     pub(super) fn closed(&self) -> Closed {
         let frame = self.peer.end_reason();
         let by = match (&frame, self.peer_closed_first) {
@@ -163,7 +166,7 @@ impl Driver {
     }
 }
 
-/// How long a drain waits for the answer to a close frame, once all has been handed to the kernel.
+/// How long a drain waits for the answer to a close frame, after everything was passed to the kernel.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the close frame of a connection that does not read may take.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);

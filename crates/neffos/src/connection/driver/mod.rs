@@ -1,12 +1,12 @@
-//! The task of one connection: moves bytes, does what the session says, and ends the connection.
+//! The task of one connection: moves bytes, performs the session's actions, and ends the connection.
 //!
-//! Handlers run one at a time, and the reader goes on meanwhile: replies, pings and closes are handled at once, other events
-//! wait in the session's inbox. A connection that is idle holds no buffer and no handler's future: bytes are read into a buffer
-//! that belongs to the worker.
+//! Handlers run one at a time. The task reads meanwhile: replies, pings and closes are handled at once, other events
+//! wait in the session's inbox. An idle connection holds no buffer and no handler future: bytes are read into a buffer
+//! of the worker thread.
 //!
 //! - `mod.rs`: the task and its turns.
-//! - `reading.rs`: the bytes that the socket gives, and the frames in them.
-//! - `working.rs`: the actions of the session, and the job at hand.
+//! - `reading.rs`: the bytes from the socket, and the frames in them.
+//! - `working.rs`: the actions of the session, and the current job.
 //! - `ending.rs`: deadlines, and the end of the connection.
 
 mod ending;
@@ -27,9 +27,9 @@ use super::peer::Peer;
 use crate::exchange::Claim;
 use crate::websocket::{CloseCode, CloseFrame, Incoming, Reader};
 
-/// Drives a connection to its end, from `start` on; `held` is let go at the end.
+/// Drives a connection from `start` to its end. `held` is dropped at the end.
 ///
-/// No `async fn`: its arguments would have a place of their own in every connection's task.
+/// Not an `async fn`: every connection's task would also store the arguments.
 pub(crate) fn drive(peer: Arc<Peer>, start: Start, held: impl Send) -> impl Future<Output = ()> + Send {
     peer.hub().fanout.insert(&peer);
     let mut driver = Driver::new(peer);
@@ -40,58 +40,59 @@ pub(crate) fn drive(peer: Arc<Peer>, start: Start, held: impl Send) -> impl Futu
     })
 }
 
-/// How far a connection is when its driver takes over.
+/// The state of a connection when its driver starts.
 pub(crate) enum Start {
-    /// A client came with this request, and these bytes came behind it.
+    /// A client sent this request, followed by these bytes.
     Requested(Arc<http::request::Parts>, Bytes),
-    /// A server has said welcome; these messages came before it, and these bytes behind it.
+    /// A server accepted this client, after these messages and before these bytes.
     Welcomed(Reader, Vec<Incoming>, Bytes),
 }
 
 struct Driver {
     peer: Arc<Peer>,
     reader: Reader,
-    /// The action of the session that is not complete.
+    /// The incomplete action of the session.
     job: Option<Job>,
-    /// Other nodes deliver to the place of the change at hand while this exists. Boxed, as most connections have none.
+    /// While this exists, other nodes deliver to the place of the current change. Boxed, since most connections have
+    /// none.
     claim: Option<Box<Claim>>,
     timer: Pin<Box<Sleep>>,
     opened: Instant,
-    /// Bytes that were read and are not yet handled. Boxed, as most connections have none.
+    /// Bytes that were read and are not yet handled. Boxed, since most connections have none.
     unread: Option<Box<Bytes>>,
     /// The last of many pings, which is not answered yet.
     ping: Option<Box<Bytes>>,
-    /// How many frames this poll may still handle.
+    /// How many more frames this poll may handle.
     frames: u8,
     /// How many pings this poll has answered.
     pongs: u8,
-    /// Answers to pings are queued and not written.
+    /// Whether pongs are queued and not written.
     owes_flush: bool,
-    /// How the peer broke the rules: the close that follows.
+    /// The close frame for a violation by the peer.
     violation: Option<Box<CloseFrame>>,
-    /// The greeting is over.
+    /// Whether the greeting is complete.
     is_greeted: bool,
-    /// The session has work at hand.
+    /// Whether the session has current work.
     is_at_work: bool,
-    /// The session has nothing to do in this poll, before the next frame.
+    /// Whether the session has nothing to do in this poll before the next frame.
     is_idle: bool,
-    /// The session has no reason to pause reading while memory is not short, before the next frame.
+    /// Whether the session has no reason to pause reading before the next frame, while memory is not short.
     reads_freely: bool,
-    /// The socket did not take everything when it was last tried.
+    /// Whether the socket did not accept everything at the last write.
     was_stuck: bool,
-    /// The peer's close frame has come: nothing more will.
+    /// Whether the peer's close frame has arrived. Nothing follows it.
     peer_closed: bool,
-    /// The peer's close frame came before this side closed.
+    /// Whether the peer's close frame arrived before this side closed.
     peer_closed_first: bool,
-    /// This side has said that it sends nothing more.
+    /// Whether this side has shut down its sending side.
     shut_down: bool,
-    /// The socket is gone.
+    /// Whether the socket is gone.
     is_lost: bool,
-    /// The log has a line about missed messages.
+    /// Whether the log has a line about missed messages.
     told_missed: bool,
 }
 
-/// A task that is dropped before its end leaves nothing behind, though nobody is told.
+/// Cleans up after a task that is dropped before its end. The handlers of the end do not run.
 impl Drop for Driver {
     fn drop(&mut self) {
         let is_open = self.peer.session().is_open();
@@ -167,14 +168,14 @@ impl Driver {
         end
     }
 
-    /// Tells the memory budget how much the connection has received and not yet handled, `unhandled` bytes of it in the session.
+    /// Charges the received and unhandled bytes to the memory budget. `unhandled` of them are in the session.
     fn account(&self, unhandled: usize) {
         let unread = self.unread.as_ref().map_or(0, |bytes| bytes.len());
         let input = self.peer.input();
         input.set(unhandled + unread + self.reader.room() + input.handled(), &self.peer.hub().budget);
     }
 
-    /// Gives up what it holds, when the server needs the memory.
+    /// Drops buffered input, if the server needs the memory.
     fn give_up_memory(&mut self) {
         if !self.peer.is_shed() {
             return;
@@ -182,20 +183,20 @@ impl Driver {
         self.peer.session().clear();
         self.unread = None;
         self.reader.finish();
-        // What TLS holds goes with the socket only.
+        // The memory of TLS is freed only with the socket.
         if !self.is_lost && (self.peer.is_broken() || self.peer.outgoing().socket().held() > 0) {
             self.lose_socket();
         }
     }
 
-    /// Looks round until there is nothing to do, or others must get their turn.
+    /// Takes turns until there is nothing to do, or the task must yield.
     fn take_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
             let busy = self.turn(cx);
             if self.is_lost && self.peer.session().is_over() {
                 return Poll::Ready(());
             }
-            // The clock is looked at once all else is done, not between any two messages.
+            // The clock is checked when all else is done, not after every message.
             if !busy && !self.poll_deadlines(cx) {
                 return Poll::Pending;
             }
@@ -205,8 +206,8 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Looks round once; true when there was something to do. Reading comes first, so that what came is handled in the same
-    /// turn.
+    /// Takes one turn. Returns true if there was something to do. Reading comes first, so that received messages are
+    /// handled in the same turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         let urgent = self.poll_urgent();
         self.give_up_memory();
@@ -217,7 +218,7 @@ impl Driver {
         urgent | read | worked | closed | self.follow_the_end(cx)
     }
 
-    /// Closes over broken frames, once what came before them is answered, as far as that takes no wait.
+    /// Closes because of invalid frames, once earlier messages are answered, as far as that needs no wait.
     fn poll_violation(&mut self, handlers_wait: bool) -> bool {
         let Some(frame) = self.violation.take_if(|_| handlers_wait) else { return false };
         self.peer.close(Some(&frame));
@@ -229,9 +230,9 @@ impl Driver {
     }
 }
 
-/// How often the driver looks round before others get their turn.
+/// How many turns a poll takes before the task yields.
 const TURNS: usize = 16;
-/// How many frames it handles before that. They cost about as much as so many turns with an event each.
+/// How many frames a poll handles. They cost about as much as that many turns with one event each.
 const FRAMES_PER_POLL: u8 = 64;
 const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);
 

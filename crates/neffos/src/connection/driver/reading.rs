@@ -1,4 +1,4 @@
-//! Reading: bytes of the socket become frames, and frames go to the session.
+//! Reading: bytes from the socket become frames, and frames go to the session.
 
 use std::cell::RefCell;
 use std::task::{Context, Poll};
@@ -15,19 +15,19 @@ use crate::fanout::{Member, Offer, Received};
 use crate::session::{Action, RawMessage, Reading};
 use crate::websocket::{self, CloseCode, CloseFrame, Incoming};
 
-/// What the bytes that were read hold next.
+/// The next item in the bytes that were read.
 enum Next {
-    /// Of a message, or of what the peer's rates say.
+    /// An action for a message, or for exceeded rates.
     Action(Action<Waiter>),
     Control(Incoming),
-    /// Broken frames.
+    /// Invalid frames.
     Violation(CloseFrame),
     /// Nothing more, for now.
     End,
 }
 
 impl Driver {
-    /// Writes as much as the socket takes, and reads as much as it has; true when bytes arrived.
+    /// Writes as much as the socket accepts, and reads what is available. Returns true if bytes arrived.
     pub(super) fn poll_io(&mut self, cx: &mut Context<'_>) -> bool {
         let pressure = self.peer.hub().budget.pressure();
         let is_paused = self.is_paused(pressure);
@@ -35,7 +35,7 @@ impl Driver {
             return self.read_on(unread, cx);
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            // In small pieces when memory is short: the bytes that all connections read at once have to fit.
+            // In small pieces when memory is short, because all connections read at the same time.
             let most = if pressure == Pressure::Calm { READ_BUFFER_BYTES } else { SHORT_READ_BYTES };
             let moved = io::poll(&self.peer, cx, (!is_paused).then_some(&mut buffer[..most]));
             self.note_written(moved.written);
@@ -53,7 +53,7 @@ impl Driver {
         })
     }
 
-    /// Handles the next of the bytes that were read before.
+    /// Handles the next of the unread bytes.
     fn read_on(&mut self, mut unread: Box<Bytes>, cx: &mut Context<'_>) -> bool {
         let moved = io::poll(&self.peer, cx, None);
         self.note_written(moved.written);
@@ -70,7 +70,7 @@ impl Driver {
         self.was_stuck = stuck;
     }
 
-    /// Whether reading must wait: for handlers, for memory, or because the peer sends too fast.
+    /// Returns whether reading must pause: for handlers, for memory, or because the peer exceeded a rate.
     fn is_paused(&self, pressure: Pressure) -> bool {
         if self.reads_freely && pressure == Pressure::Calm {
             return false;
@@ -87,12 +87,12 @@ impl Driver {
         is_paused
     }
 
-    /// Handles bytes that came with the handshake.
+    /// Handles bytes that arrived with the handshake.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.take_in(bytes, 0);
     }
 
-    /// Handles bytes, `arrived` of which were just read. Those beyond the bound of one poll are kept for the next.
+    /// Handles bytes, of which `arrived` were just read. Bytes beyond the limit of one poll are kept for the next.
     fn take_in(&mut self, bytes: &[u8], arrived: usize) {
         let rest = self.handle_frames(bytes, arrived);
         if !rest.is_empty() {
@@ -100,7 +100,7 @@ impl Driver {
         }
     }
 
-    /// Handles as many frames as this poll still may; returns the rest of `bytes`.
+    /// Handles as many frames as this poll still may. Returns the rest of `bytes`.
     fn handle_frames<'a>(&mut self, mut bytes: &'a [u8], mut arrived: usize) -> &'a [u8] {
         (self.is_idle, self.reads_freely) = (false, false);
         let mut received = Received::default();
@@ -121,7 +121,7 @@ impl Driver {
         bytes
     }
 
-    /// Hands messages to the session, under one lock, until there is something to do.
+    /// Passes messages to the session, under one lock, until there is something to do.
     fn next_frame(&mut self, bytes: &mut &[u8], arrived: &mut usize, received: &mut Received) -> Next {
         let (hub, now) = (self.peer.hub(), Instant::now());
         let mut session = self.peer.session();
@@ -165,7 +165,7 @@ impl Driver {
                 self.receive_message(RawMessage { kind, data });
             }
             Incoming::Ping(payload) if self.pongs < PONGS_PER_POLL => self.pong(&payload),
-            // Only the last of so many is answered.
+            // Beyond this number, only the last ping is answered.
             Incoming::Ping(payload) => self.ping = Some(Box::new(payload)),
             Incoming::Close(frame) => {
                 self.peer_closed = true;
@@ -186,7 +186,7 @@ impl Driver {
         self.perform_if_any(excess);
     }
 
-    /// Queues the answer to a ping. It is written with others, by [`Driver::answer_pings`].
+    /// Queues the answer to a ping. [`Driver::answer_pings`] writes it with others.
     fn pong(&mut self, payload: &[u8]) {
         self.pongs += 1;
         let limit = self.peer.hub().limits.max_pongs;
@@ -203,7 +203,7 @@ impl Driver {
         }
     }
 
-    /// Answers the last of many pings, and writes the answers of this poll in one go.
+    /// Answers the last of many pings, and writes all answers of this poll together.
     pub(super) fn answer_pings(&mut self) {
         if let Some(payload) = self.ping.take() {
             self.pong(&payload);
@@ -225,11 +225,11 @@ impl Received {
 }
 
 thread_local! {
-    /// What a worker reads into: one connection at a time, and never across a wait.
+    /// The read buffer of a worker thread: used by one connection at a time, and never across a wait.
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER_BYTES].into());
 }
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 const SHORT_READ_BYTES: usize = 2 * 1024;
-/// How many pings are answered one by one before others get their turn. Of more, the last is answered: RFC 6455, 5.5.3.
+/// How many pings are answered one by one before the task yields. Of more, only the last is answered: RFC 6455, 5.5.3.
 const PONGS_PER_POLL: u8 = 16;

@@ -1,4 +1,4 @@
-//! The driver against a stream in memory, and against sockets when it is about who writes to them.
+//! Tests of the driver with streams in memory, and with sockets where it matters which task writes.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ impl Application for Nothing {
     }
 }
 
-/// A connection that is driven, and the client's side of its stream.
+/// Returns a driven connection, and the client's side of its stream.
 pub(crate) fn connected() -> (Arc<Peer>, DuplexStream) {
     let (client, socket) = duplex(1024);
     let peer = Peer::new(&hub(), identity(), Socket::over(socket));
@@ -61,7 +61,7 @@ fn tcp(outgoing: &mut Outgoing) -> &TcpStream {
     stream
 }
 
-/// A connection over a socket whose task notes in `polls` that it ran, and the client's side of the socket.
+/// Returns a connection over a socket whose task counts its runs in `polls`, and the client's side of the socket.
 async fn noted(hub: &Arc<Hub>, listener: &TcpListener, polls: &Arc<AtomicUsize>) -> (Arc<Peer>, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let socket = listener.accept().await.unwrap().0;
@@ -86,7 +86,7 @@ async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_
     let (peer, mut client) = connected();
     let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server closed");
 
-    // Where another thread has come in the middle of `close`.
+    // The state when another thread is in the middle of `close`.
     peer.end(Some(frame.clone()));
     peer.waker.wake();
     for _ in 0..TURNS {
@@ -100,7 +100,7 @@ async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_
     assert_eq!(sent, expected);
 }
 
-/// Connections over sockets that are in one namespace, once their tasks wait; and the clients' sides.
+/// Returns the client sides of connections over sockets that are in one namespace, once their tasks wait.
 async fn crowd(hub: &Arc<Hub>, size: usize, polls: &Arc<AtomicUsize>) -> Vec<TcpStream> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut clients = Vec::new();
@@ -116,7 +116,7 @@ async fn crowd(hub: &Arc<Hub>, size: usize, polls: &Arc<AtomicUsize>) -> Vec<Tcp
     clients
 }
 
-/// Broadcasts so often, and waits until everybody has read everything.
+/// Broadcasts `times` times, and waits until every client has read everything.
 async fn broadcast(hub: &Hub, times: usize, clients: &mut [TcpStream]) {
     for _ in 0..times {
         hub.fanout.broadcast(&to_all("tick"));
@@ -169,7 +169,7 @@ async fn what_a_socket_takes_in_parts_comes_whole_and_before_what_was_sent_later
     assert_eq!((counters.queued(), counters.delivered(), counters.dropped()), (2, 2, 0));
 }
 
-/// Other systems are asked until they say that there is no more.
+/// On other systems, the task reads until nothing is left.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[tokio::test]
 async fn what_comes_in_one_piece_is_one_read() {
@@ -184,7 +184,7 @@ async fn what_comes_in_one_piece_is_one_read() {
     assert_eq!(READS.get() - before, 10);
 }
 
-/// Sends so many pings at once, and returns what the pongs say, the last of which answers the last ping.
+/// Sends `pings` pings together, and returns the contents of the pongs, the last of which answers the last ping.
 async fn flood(client: &mut TcpStream, pings: u32) -> Vec<u32> {
     let bytes: Vec<u8> =
         (0..pings).flat_map(|nth| websocket::ping(Role::Client, &nth.to_be_bytes()).to_vec()).collect();
@@ -238,7 +238,7 @@ async fn a_flood_of_small_events_is_handled_in_order_and_in_turns() {
         .flat_map(|nth| websocket::text(Role::Server, &format!("${nth}"), ";no;;e;1;0;bad namespace").to_vec())
         .collect();
     let mut answers = vec![0; expected.len()];
-    // The greeting comes first: without it nothing is handled.
+    // The greeting comes first, since nothing is handled without it.
     let (written, read) = tokio::join!(
         async {
             writing.write_all(&websocket::message(Role::Client, Kind::Text, b"M")).await?;
@@ -257,7 +257,7 @@ async fn a_flood_of_small_events_is_handled_in_order_and_in_turns() {
     assert!(polls >= EVENTS / usize::from(FRAMES_PER_POLL), "{polls} polls");
 }
 
-/// A stream that keeps what it is given until it is flushed to the end, which takes a while.
+/// A stream that keeps written bytes until they are flushed, which takes several polls.
 struct Lazy {
     inner: DuplexStream,
     kept: Vec<u8>,
@@ -311,7 +311,7 @@ async fn a_stream_that_holds_back_what_it_took_is_flushed_before_it_is_dropped()
     assert_eq!(answer, websocket::close(Role::Server, Some(&CloseFrame::new(CloseCode::NORMAL, ""))));
 }
 
-/// Elsewhere the runtime is believed.
+/// On other systems, the runtime's readiness is used.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[tokio::test]
 async fn a_socket_whose_reader_is_slow_is_seen_to_take_bytes_before_the_runtime_says_so() {

@@ -1,5 +1,5 @@
-//! The actions of the session. Most are complete at once. A handler, a hook, and a wait for other nodes or for the fan-out become
-//! a job, one at a time.
+//! The actions of the session. Most are complete at once. A handler, a hook, and a wait for other nodes or for the
+//! fan-out become a job, one at a time.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::message::Message;
 use crate::session::{self, Action, AfterHandler, Dropped, IndexChange, Outcome, Refusal, ReplyAndClose, Session};
 use crate::websocket::{self, CloseCode, CloseFrame, Role};
 
-/// An action of the session that is not complete.
+/// An incomplete action of the session.
 pub(super) enum Job {
     /// The handler of an event.
     Handler(Running),
@@ -30,7 +30,7 @@ pub(super) enum Job {
     Wait(BoxFuture<'static, Option<Claim>>),
 }
 
-/// How a job ended.
+/// The result of a job.
 enum Done {
     Handler(Box<Message>, Outcome),
     Admission(Outcome),
@@ -38,7 +38,7 @@ enum Done {
 }
 
 impl Driver {
-    /// Carries out the action that must not wait for handlers; true when there was one.
+    /// Performs the action that must not wait for handlers. Returns true if there was one.
     pub(super) fn poll_urgent(&mut self) -> bool {
         !self.is_greeted && self.poll_greeting()
     }
@@ -53,7 +53,7 @@ impl Driver {
         self.perform_if_any(action)
     }
 
-    /// Continues the work at hand, or begins the next; false when there is nothing to do.
+    /// Continues the current work, or begins the next. Returns false if there is nothing to do.
     pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
         let is_job = self.job.is_some();
         if !is_job && self.is_idle {
@@ -79,7 +79,7 @@ impl Driver {
         did_something | self.poll_urgent()
     }
 
-    /// Accounts for the message that a handler has, and releases the claim once the change is complete.
+    /// Charges the message that a handler has, and releases the claim when the change is complete.
     fn note_job(&mut self) {
         let handled = self.job.as_ref().map_or(0, |job| job.size() + self.peer.session().bytes_at_hand());
         self.peer.input().set_handled(handled);
@@ -88,7 +88,7 @@ impl Driver {
         }
     }
 
-    /// The next action of the work at hand. Pending while the job runs.
+    /// Returns the next action of the current work. Pending while the job runs.
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Option<Action<Waiter>>> {
         let Some(job) = &mut self.job else { return Poll::Ready(self.continue_work()) };
         let done = ready!(job.poll(cx));
@@ -105,7 +105,7 @@ impl Driver {
         })
     }
 
-    /// Runs a handler. Most are done at once: only a handler that waits becomes a job.
+    /// Runs a handler. Most finish at once; only a handler that waits becomes a job.
     fn run(
         &mut self,
         namespace: Arc<str>,
@@ -151,8 +151,8 @@ impl Driver {
         self.ask_session(|session, hub| session.handle_admission(refusal, hub))
     }
 
-    /// Asks the session what is next. Most events are complete then: the session is not asked again in this poll, and not whether to
-    /// read, before the next frame.
+    /// Asks the session for the next step. After most events it has none: then it is not asked again in this poll,
+    /// before the next frame, and not whether to read either.
     fn ask_session<N>(&mut self, next: impl FnOnce(&mut Session<Waiter>, &Hub) -> N) -> N {
         let mut session = self.peer.session();
         let next = next(&mut session, self.peer.hub());
@@ -162,7 +162,7 @@ impl Driver {
         next
     }
 
-    /// True when there was something to do.
+    /// Performs the action, if there is one, and returns whether there was.
     pub(super) fn perform_if_any(&mut self, action: Option<Action<Waiter>>) -> bool {
         let is_some = action.is_some();
         if let Some(action) = action {
@@ -171,7 +171,7 @@ impl Driver {
         is_some
     }
 
-    /// Carries out an action. An action that takes longer becomes the job.
+    /// Performs an action. An action that takes longer becomes the job.
     pub(super) fn perform(&mut self, action: Action<Waiter>) {
         match action {
             Action::Answer(answer) => self.answer(answer),
@@ -194,15 +194,15 @@ impl Driver {
         }
     }
 
-    /// Without other nodes there is nothing to wait for.
+    /// Waits until other nodes deliver to the place. Without an exchange there is nothing to wait for.
     fn reach(&self, namespace: Arc<str>, room: Option<Arc<str>>) -> Option<Job> {
         self.peer.hub().exchange.as_ref()?;
         Some(Job::Wait(Box::pin(self.peer.clone().reach(namespace, room))))
     }
 
-    /// Starts a handler. When there is none, the message comes back.
+    /// Starts a handler. If there is none, returns the message.
     fn start(&self, namespace: Arc<str>, mut message: Box<Message>) -> Result<Running, Box<Message>> {
-        // The token goes to this connection alone when the handler broadcasts the ask.
+        // When the handler broadcasts the ask, only this connection receives the token.
         message.set_asker(self.peer.key());
         self.peer.hub().app.start(&self.peer, namespace, message)
     }
@@ -254,7 +254,7 @@ impl Driver {
 }
 
 impl Job {
-    /// The hook may panic: that is its outcome.
+    /// Creates the job. A panic of the hook becomes its outcome.
     pub(super) fn admission(hook: OutcomeFuture) -> Self {
         Self::Admission(guarded(hook))
     }
@@ -278,7 +278,7 @@ impl Job {
         })
     }
 
-    /// About how many bytes the message takes that a handler has.
+    /// Returns the approximate memory of the message that a handler has.
     fn size(&self) -> usize {
         match self {
             Self::Handler(running) => running.message().map_or(0, session::event_size),

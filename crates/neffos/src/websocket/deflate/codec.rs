@@ -1,4 +1,5 @@
-//! Bytes to fewer bytes, and back within a limit. What that takes belongs to the thread: nothing waits in between.
+//! Compresses bytes, and decompresses them within a limit. The state belongs to the thread; no state is kept between
+//! messages.
 
 use std::cell::RefCell;
 
@@ -8,7 +9,7 @@ use super::super::CloseCode;
 use super::super::frame::Violation;
 use super::Window;
 
-/// Hands the compressed form of `data` to `keep`; none when it is not smaller.
+/// Passes the compressed form of `data` to `keep`. Returns `None` if it is not smaller.
 pub(super) fn deflate<T>(data: &[u8], window: Window, keep: impl FnOnce(&[u8]) -> T) -> Option<T> {
     DEFLATER.with_borrow_mut(|Deflater { streams, output }| {
         let slot = &mut streams[window.nth()];
@@ -18,7 +19,7 @@ pub(super) fn deflate<T>(data: &[u8], window: Window, keep: impl FnOnce(&[u8]) -
         let done = stream.compress(data, output, FlushCompress::Sync);
         let taken = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
         let given = usize::try_from(stream.total_out()).unwrap_or(usize::MAX);
-        // A stream that has not given all back keeps the rest through a reset, and would put it before the next message.
+        // A stream with output left would keep it through a reset, and put it before the next message.
         if !matches!(done, Ok(Status::Ok)) || taken < data.len() || given >= output.len() {
             *slot = None;
             return None;
@@ -31,22 +32,22 @@ pub(super) fn deflate<T>(data: &[u8], window: Window, keep: impl FnOnce(&[u8]) -
     })
 }
 
-/// More than any `length` bytes become: a byte that cannot be compressed takes nine bits at worst.
+/// More than `length` compressed bytes: a byte that cannot be compressed takes nine bits at worst.
 fn most_output(length: usize) -> usize {
     length + length / 8 + 1024
 }
 
-/// What `data` was before it was compressed, if that is `limit` bytes at most; zero means that there is no limit. Never
-/// holds more than the limit and one byte.
+/// Decompresses `data`, if the result has at most `limit` bytes; zero means no limit. Never holds more than the limit
+/// and one byte.
 pub(crate) fn inflate(_within: Window, data: &[u8], limit: usize) -> Result<Vec<u8>, Violation> {
     INFLATER.with_borrow_mut(|stream| {
-        // Whatever window the other side keeps to, the largest one serves.
+        // The largest window works for every window of the other side.
         let stream = stream.get_or_insert_with(|| Decompress::new_with_window_bits(false, Window::LARGEST.bits()));
         stream.reset(false);
         let mut inflating = Inflating { stream, output: Vec::new(), limit, has_ended: false };
         inflating.take(data)?;
         inflating.take(FLUSHED)?;
-        // What was cut off in the middle takes this for a part of itself.
+        // If the data was cut off in the middle, the stream takes this block for a part of it.
         inflating.take(LAST_BLOCK)?;
         match inflating.has_ended {
             true => Ok(inflating.output),
@@ -59,7 +60,7 @@ struct Inflating<'a> {
     stream: &'a mut Decompress,
     output: Vec<u8>,
     limit: usize,
-    /// The last block has come. Some senders end each message so; what follows is another stream.
+    /// Whether the last block has arrived. Some senders end each message with it; a new stream follows.
     has_ended: bool,
 }
 
@@ -72,7 +73,7 @@ impl Inflating<'_> {
         Ok(())
     }
 
-    /// Takes some of `input`; returns how much.
+    /// Reads a part of `input`, and returns its length.
     fn step(&mut self, input: &[u8]) -> Result<usize, Violation> {
         if self.has_ended {
             self.stream.reset(false);
@@ -85,7 +86,7 @@ impl Inflating<'_> {
             return Err(too_big());
         }
         let taken = usize::try_from(self.stream.total_in() - taken_before).unwrap_or(usize::MAX);
-        // A stream that stands still would do so for ever.
+        // A stream without progress would never make any.
         match taken > 0 || self.output.len() > given_before || input.is_empty() {
             true => Ok(taken),
             false => Err(corrupt()),
@@ -96,7 +97,7 @@ impl Inflating<'_> {
         self.output.len() == self.output.capacity()
     }
 
-    /// Grows the output, to one byte more than the limit at most: that byte shows that it is passed.
+    /// Grows the output, at most to one byte more than the limit. That byte shows that the limit is exceeded.
     fn make_room(&mut self) -> Result<(), Violation> {
         if !self.is_full() {
             return Ok(());
@@ -126,12 +127,12 @@ thread_local! {
     static INFLATER: RefCell<Option<Decompress>> = const { RefCell::new(None) };
 }
 
-/// Nine tenths of what the usual level 6 gains, in a third of its time.
+/// Nine tenths of the usual level 6's reduction, in a third of its time.
 const LEVEL: Level = Level::new(2);
-/// How a flushed stream ends; it is never sent.
+/// The end of a flushed stream, which is never sent.
 const FLUSHED: &[u8] = &[0x00, 0x00, 0xFF, 0xFF];
-/// A block that holds nothing and says that none follows.
+/// An empty last block.
 const LAST_BLOCK: &[u8] = &[0x01, 0x00, 0x00, 0xFF, 0xFF];
 const FIRST_OUTPUT: usize = 4 * 1024;
-/// How much room for output a thread keeps.
+/// How much output buffer a thread keeps.
 const KEPT_OUTPUT: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! What any compressed bytes are held up against, and anything that is compressed.
+//! The properties that fuzzers test on arbitrary compressed bytes, and on arbitrary data to compress.
 
 use bytes::Bytes;
 
@@ -6,13 +6,17 @@ use super::super::fuzzing::Reading;
 use super::super::{Incoming, Kind, Role, message};
 use super::{Compression, Window, inflate, offers, pack};
 
-/// However large what was compressed may be, no more of it is held than the limit allows; frames that hold it are read alike
-/// however they are cut; and what this side compresses, the other side reads. The first two bytes of `data` choose the
-/// reader, the cuts and the window.
+/// Checks compression:
+///
+/// - Decompressing never holds more than the limit, however large the result would be.
+/// - Compressed frames are read alike however they are split.
+/// - The other side can read what this side compresses.
+///
+/// The first two bytes of `data` select the reader, the splits and the window.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of these does not hold.
 pub fn deflate(data: &[u8]) {
     let Some((&[choice, cuts], rest)) = data.split_first_chunk() else { return };
     stays_within_the_limit(usize::from(cuts) * usize::from(choice), rest);
@@ -22,11 +26,11 @@ pub fn deflate(data: &[u8]) {
     comes_back(9 + choice % 7, rest);
 }
 
-/// What is answered to a client's offers can be kept, and is an offer that would be answered alike.
+/// Checks that the answer to a client's offers can be used, and is itself an offer with the same answer.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When that does not hold.
 pub(crate) fn offers<'a>(headers: impl Iterator<Item = &'a str>) {
     let Some(answer) = Compression::default().answer(headers) else { return };
     let text = answer.to_string();
@@ -34,14 +38,14 @@ pub(crate) fn offers<'a>(headers: impl Iterator<Item = &'a str>) {
     assert_eq!(again, Some(answer), "{text}");
 }
 
-/// Zero is no limit; what a few kilobytes become is a few megabytes at most.
+/// Checks the limit; zero is none. A few kilobytes decompress to a few megabytes at most.
 fn stays_within_the_limit(limit: usize, data: &[u8]) {
     let Ok(inflated) = inflate(Window::LARGEST, data, limit) else { return };
     assert!(limit == 0 || inflated.capacity() <= limit + 1, "{} bytes of {limit}", inflated.capacity());
     assert!(limit == 0 || inflated.len() <= limit, "{} bytes of {limit}", inflated.len());
 }
 
-/// A frame that says that `payload` is compressed.
+/// Returns a frame that is marked as compressed, with `payload`.
 fn compressed_frame(reads: Role, payload: &[u8]) -> Vec<u8> {
     const COMPRESSED: u8 = 0x40;
     let writes = if reads == Role::Server { Role::Client } else { Role::Server };

@@ -1,12 +1,12 @@
-//! permessage-deflate (RFC 7692), pure: what is agreed, and messages with fewer bytes.
+//! permessage-deflate (RFC 7692), pure: the negotiation, and the compression of messages.
 //!
-//! Neither side takes its context over from one message to the next. So a connection has no state of its own for this, a
-//! frame is the same bytes for all receivers with one window, and what is needed to work belongs to the thread.
+//! Neither side takes its context over from one message to the next. So a connection has no compression state, a frame
+//! is the same bytes for all receivers with one window, and the working memory belongs to the thread.
 //!
-//! - `offers.rs`: what a client offers, and what of it a server takes.
-//! - `codec.rs`: bytes to fewer bytes, and back within a limit.
-//! - `pack.rs`: whole frames to compressed frames.
-//! - `fuzzing.rs`: what fuzzers hold this up against.
+//! - `offers.rs`: a client's offers, and the server's answer.
+//! - `codec.rs`: compresses bytes, and decompresses them within a limit.
+//! - `pack.rs`: compresses whole frames.
+//! - `fuzzing.rs`: the properties that fuzzers test.
 
 mod codec;
 #[cfg(any(test, fuzzing))]
@@ -20,11 +20,14 @@ pub(super) use codec::inflate;
 pub(crate) use offers::AcceptedOffer;
 pub(crate) use pack::pack;
 
-/// How messages are compressed for clients that offer it: permessage-deflate, each message by itself.
+/// The settings for compression of messages to clients that offer permessage-deflate. Each message is compressed by
+/// itself.
 ///
-/// It costs processor time for every message that is large enough: a broadcast once, whatever the number of receivers,
-/// anything else for each message. Who reads what a connection carries can tell from its length what a secret next to a
-/// guessed text is: do not compress the two together.
+/// Compression costs processor time for every message above the threshold: for a broadcast once, regardless of the
+/// number of receivers, and for any other message each time.
+///
+/// An observer of the connection can learn a secret from the length of compressed messages, if they contain the secret
+/// next to text that the observer chooses. Do not compress the two together.
 ///
 /// # Examples
 ///
@@ -42,15 +45,14 @@ pub struct Compression {
 }
 
 impl Compression {
-    /// From which size on a message is compressed, in bytes: smaller ones gain nothing. The default is 512. What clients
-    /// send may be compressed at any size.
+    /// Sets the smallest message that is compressed, in bytes: smaller ones would not shrink. The default is 512.
+    /// Clients may send compressed messages of any size.
     pub fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
     }
 
-    /// What to answer to a client's `Sec-WebSocket-Extensions`, of which there may be several; none when it offers nothing
-    /// that can be kept.
+    /// Returns the answer to a client's `Sec-WebSocket-Extensions` headers, or `None` if no offer is acceptable.
     pub(crate) fn answer<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<AcceptedOffer> {
         offers::choose(offers)
     }
@@ -66,17 +68,17 @@ impl Default for Compression {
     }
 }
 
-/// How far back in a message its compressed form may point: a power of two. Where compression was agreed on, each side
-/// keeps to one in what it sends.
+/// The compression window: how far back in a message its compressed form may point, a power of two. Each side keeps to
+/// the agreed window in the messages that it sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window(NonZeroU8);
 
 impl Window {
     pub(crate) const LARGEST: Self = Self(NonZeroU8::new(15).expect("not zero"));
-    /// How many there are.
+    /// The number of windows.
     const COUNT: usize = 7;
 
-    /// Windows of 2^9 to 2^15 bytes. The standard knows 2^8 too, but there is no encoder for it.
+    /// Returns a window of 2^9 to 2^15 bytes. The standard allows 2^8 too, but there is no encoder for it.
     pub(crate) fn new(bits: u8) -> Option<Self> {
         NonZeroU8::new(bits).filter(|bits| (9..=15).contains(&bits.get())).map(Self)
     }
@@ -85,13 +87,13 @@ impl Window {
         self.0.get()
     }
 
-    /// Its place among all, the largest being the first.
+    /// Returns its index among all windows, from the largest on.
     fn nth(self) -> usize {
         usize::from(15 - self.bits())
     }
 }
 
-/// How messages to one receiver are compressed.
+/// The settings for compression of messages to one receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Packing {
     window: Window,

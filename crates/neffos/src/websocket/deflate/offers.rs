@@ -1,29 +1,28 @@
-//! What a client offers, and what of it a server takes.
+//! A client's compression offers, and the server's answer.
 
 use std::fmt;
 
 use super::Window;
 
-/// What a server answers to the offer that it takes: no context takeover on either side, and the windows that were asked
-/// for.
+/// The server's answer to the accepted offer: no context takeover on either side, and the requested windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AcceptedOffer {
     server: Option<Window>,
     client: Option<Bits>,
 }
 
-/// A window's size in the words of the standard: 8 to 15.
+/// The size of a window as the standard writes it: 8 to 15.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bits(u8);
 
 impl AcceptedOffer {
-    /// The window for what the server sends.
+    /// Returns the window for messages of the server.
     pub(crate) fn window(&self) -> Window {
         self.server.unwrap_or(Window::LARGEST)
     }
 }
 
-/// As it stands in `Sec-WebSocket-Extensions`.
+/// The form in `Sec-WebSocket-Extensions`.
 impl fmt::Display for AcceptedOffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}; {SERVER_CONTEXT}; {CLIENT_CONTEXT}")?;
@@ -37,7 +36,7 @@ impl fmt::Display for AcceptedOffer {
     }
 }
 
-/// Takes the first offer that can be kept as it stands. Others, and other extensions, are passed over.
+/// Accepts the first offer that the server can keep unchanged. Other offers and other extensions are ignored.
 pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<AcceptedOffer> {
     headers.flat_map(|header| split(header, ',')).find_map(take)
 }
@@ -108,7 +107,7 @@ mod tests {
         choose(offers.iter().copied()).map(|answer| answer.to_string())
     }
 
-    /// What is answered beyond the name and that no context is taken over.
+    /// Returns the part of the answer after the name and the two parameters against context takeover.
     fn extra(offer: &str) -> Option<String> {
         let plain = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
         answer(&[offer]).map(|answer| answer.strip_prefix(plain).unwrap().to_owned())

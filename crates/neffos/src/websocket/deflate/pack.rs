@@ -1,4 +1,4 @@
-//! Whole frames to compressed frames.
+//! Compresses whole frames.
 
 use bytes::Bytes;
 
@@ -7,8 +7,8 @@ use super::super::writer::{begin, finish_message};
 use super::super::{BINARY, RSV1, Role, TEXT, apply_mask, header_len};
 use super::{Packing, codec};
 
-/// The message of `frame`, which this side has written whole, in a frame with fewer bytes. None when there is no such, or
-/// the message is below the threshold.
+/// Compresses the message of `frame`, which this side has encoded, into a smaller frame. Returns `None` if it would not
+/// be smaller, or if the message is below the threshold.
 pub(crate) fn pack(frame: &[u8], packing: Packing) -> Option<Bytes> {
     let mut payload = frame;
     let mut header = Header::default();

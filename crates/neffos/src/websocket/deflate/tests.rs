@@ -1,4 +1,4 @@
-//! Frames there and back, in both roles, and what a reader makes of bad ones.
+//! Round trips of frames in both roles, and invalid frames.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -22,19 +22,19 @@ fn read(role: Role, mut bytes: &[u8]) -> Result<Option<Incoming>, Violation> {
     Reader::new(role, LIMITS, Some(Window::LARGEST)).read(&mut bytes)
 }
 
-/// What a server reads of a client's frame.
+/// Returns what a server reads from a client's frame.
 fn read_frame(first: u8, payload: &[u8]) -> Result<Option<Incoming>, u16> {
     read(Role::Server, &frame(first, payload)).map_err(|violation| violation.code().as_u16())
 }
 
-/// A client's frame with any first byte.
+/// Returns a client's frame with any first byte.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = message(Role::Client, Kind::Binary, payload).to_vec();
     bytes[0] = first;
     bytes
 }
 
-/// A client's payload that inflates to `data`.
+/// Returns a client's payload that inflates to `data`.
 fn deflated(data: &[u8]) -> Vec<u8> {
     codec::deflate(data, Window::LARGEST, <[u8]>::to_vec).unwrap()
 }
@@ -187,13 +187,13 @@ fn small_messages_stay_as_they_are() {
 fn a_window_is_kept_to() {
     let mut noise = vec![0; 1 << 15];
     rand::fill(&mut noise[..]);
-    // Noise may gain a little by chance: some bytes are in it more often than others.
+    // Noise may shrink a little by chance, since some bytes occur in it more often than others.
     let is_found =
         |data: &[u8], bits| packed(Role::Server, data, bits).is_some_and(|frame| frame.len() < data.len() / 2);
     for bits in 9..=15 {
         let (near, far) = (noise[..100].repeat(16), noise[..1 << bits].repeat(3));
         assert!(is_found(&near, bits), "{bits}");
-        // It repeats what is out of reach.
+        // This repeats data outside the window.
         assert!(!is_found(&far, bits), "{bits}");
         assert_eq!(is_found(&far, 15), bits < 15, "{bits}");
     }
