@@ -1,4 +1,4 @@
-//! [`AddressRate`]: how often the client at each address may do something.
+//! [`AddressRate`]: a rate limit for each client address.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use super::buckets::Buckets;
 use crate::rate::Rate;
 
-/// How often the client at each address may do something: for logins and other requests of an application that an attacker
-/// could repeat. Handshakes have such rates ([`handshake_rate`](crate::ServerBuilder::handshake_rate)).
+/// A rate limit for each client address: for logins and other requests that an attacker could repeat. Handshakes have
+/// their own ([`handshake_rate`](crate::ServerBuilder::handshake_rate)).
 ///
-/// The addresses of an IPv6 network (/64) count together. At most 65,536 clients are remembered, in less than 5 MiB. Beyond, the
-/// client that has used its rate least, of eight, is forgotten: it has its whole burst again. There is no task and no
-/// timer.
+/// - The addresses of an IPv6 network (/64) count together.
+/// - At most 65,536 clients are remembered, in less than 5 MiB. Beyond that, eight clients are compared, and the one
+///   that has used its rate least is forgotten. It has its whole burst again.
+/// - There is neither a task nor a timer.
 ///
 /// # Examples
 ///
@@ -46,7 +47,7 @@ pub struct AddressRate {
 }
 
 impl AddressRate {
-    /// With this rate for each address. A rate of zero allows everything.
+    /// Creates a limit with this rate for each address. A rate of zero allows everything.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate, start: Instant::now(), buckets: Mutex::default() }
@@ -56,7 +57,7 @@ impl AddressRate {
     ///
     /// # Errors
     ///
-    /// The time until the next action is allowed, when the client has acted too often. The action is not counted then.
+    /// The time until the next action is allowed, if the client has acted too often. The action is not counted then.
     pub fn count(&self, client: IpAddr) -> Result<(), Duration> {
         if !self.rate.is_limit() {
             return Ok(());
@@ -65,7 +66,7 @@ impl AddressRate {
         self.buckets().take(client, self.rate, now)
     }
 
-    /// The time until the next action of a client is allowed; zero when it is allowed now. Counts nothing.
+    /// Returns the time until the next action of a client is allowed; zero if it is allowed now. Counts nothing.
     pub fn wait(&self, client: IpAddr) -> Duration {
         if !self.rate.is_limit() {
             return Duration::ZERO;

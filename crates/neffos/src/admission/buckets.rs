@@ -7,12 +7,12 @@ use indexmap::IndexMap;
 
 use crate::rate::Rate;
 
-/// The clients that have used their rate lately. A client that is not in the table has a full bucket.
+/// The clients that have used their rate recently. A client that is not in the table has a full bucket.
 #[derive(Debug, Default)]
 pub(crate) struct Buckets {
-    /// When the bucket of each client is full again, on the clock of the caller.
+    /// The time at which the bucket of each client is full again, on the caller's clock.
     full_at: IndexMap<IpAddr, Duration>,
-    /// Where the next look for clients with a full bucket begins.
+    /// The position of the next check for full buckets.
     hand: usize,
 }
 
@@ -21,7 +21,7 @@ impl Buckets {
     ///
     /// # Errors
     ///
-    /// The time until there is a token, when there is none. Nothing is taken then.
+    /// The time until there is a token, if there is none. No token is taken then.
     pub(crate) fn take(&mut self, client: IpAddr, rate: Rate, now: Duration) -> Result<(), Duration> {
         let client = network(client);
         match self.wait(client, rate, now) {
@@ -35,7 +35,7 @@ impl Buckets {
         }
     }
 
-    /// The time until the bucket of a client has a token; zero: it has one.
+    /// Returns the time until the bucket of a client has a token; zero if it has one.
     pub(crate) fn wait(&self, client: IpAddr, rate: Rate, now: Duration) -> Duration {
         if !rate.is_limit() {
             return Duration::ZERO;
@@ -45,7 +45,7 @@ impl Buckets {
         missing.saturating_sub(rate.time_of_burst())
     }
 
-    /// How many clients are in the table.
+    /// Returns the number of clients in the table.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.full_at.len()
@@ -58,8 +58,9 @@ impl Buckets {
         self.full_at.entry(client).or_default()
     }
 
-    /// Looks at the next few clients. Those with a full bucket are removed. In a full table without such a client, the one
-    /// that has used its rate least is forgotten. So many new addresses cannot free the one that has used the most.
+    /// Checks the next few clients, and removes those with a full bucket. If the table is full and none was removed,
+    /// forgets the one that has used its rate least. So new addresses, however many, cannot free the client that has
+    /// used the most.
     fn make_room(&mut self, now: Duration) {
         let mut least: Option<(Duration, usize)> = None;
         for _ in 0..LOOKS.min(self.full_at.len()) {
@@ -82,8 +83,8 @@ impl Buckets {
     }
 }
 
-/// The address under which a client counts. A client of IPv6 has a whole network (/64). An address of IPv4 that is written as one
-/// of IPv6 (mapped, or translated by a NAT64 with its usual prefix) counts as that of IPv4.
+/// Returns the address under which a client counts. An IPv6 client counts as its whole network (/64). An IPv4 address
+/// in IPv6 form (mapped, or translated by a NAT64 with its usual prefix) counts as IPv4.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => match address.segments() {
@@ -99,11 +100,11 @@ fn lower_32_bits(address: Ipv6Addr) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, d)
 }
 
-/// How many clients the table holds: less than 5 MiB.
+/// The most clients in the table, in less than 5 MiB.
 const MOST: usize = 65_536;
-/// How many clients are looked at when a new one comes.
+/// How many clients are checked when a new one is added.
 const LOOKS: usize = 8;
-/// A table with less room than this is not made smaller.
+/// A table with less capacity than this is not shrunk.
 const SMALL: usize = 1024;
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
         Duration::from_millis(count)
     }
 
-    /// The address of network `nth` of an attacker who has very many.
+    /// Returns the address in network `nth` of an attacker with very many networks.
     fn nth(nth: u32) -> IpAddr {
         IpAddr::V6(((0x2001_0db8_u128 << 96) | (u128::from(nth) << 64)).into())
     }

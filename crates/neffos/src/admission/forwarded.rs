@@ -1,4 +1,4 @@
-//! What the proxy in front says about a request: the client's address and the scheme that the client used. Pure.
+//! The information of the proxy in front about a request: the client's address and scheme. Pure.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
@@ -6,16 +6,16 @@ use std::num::NonZeroUsize;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, header};
 
-/// Which headers of a trusted proxy are read.
+/// The headers of a trusted proxy.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Forwarded {
     pub(crate) address_header: Option<HeaderName>,
     pub(crate) scheme_header: Option<HeaderName>,
-    /// None: one.
+    /// `None` means one.
     pub(crate) trusted_hops: Option<NonZeroUsize>,
 }
 
-/// Why the proxy's header names no address.
+/// The reason why the proxy's header contains no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unnamed {
     Missing,
@@ -35,7 +35,7 @@ impl Unnamed {
 }
 
 impl Forwarded {
-    /// The client's address, if the settings name a header for it.
+    /// Returns the client's address, if the settings name a header for it.
     pub(crate) fn address(&self, headers: &HeaderMap) -> Option<Result<IpAddr, Unnamed>> {
         self.address_header.as_ref().map(|name| self.address_in(headers, name))
     }
@@ -49,9 +49,10 @@ impl Forwarded {
         node.and_then(address).ok_or(Unnamed::NoAddress)
     }
 
-    /// The scheme that the client used, if the settings name a header for it and the header names a known scheme.
+    /// Returns the client's scheme, if the settings name a header for it and the header contains a known scheme.
     ///
-    /// Many proxies replace the header instead of adding to it. So when there are fewer entries than proxies, the first counts.
+    /// Many proxies replace the header instead of adding to it. So if there are fewer entries than proxies, the first
+    /// counts.
     pub(crate) fn scheme(&self, headers: &HeaderMap) -> Option<Scheme> {
         let name = self.scheme_header.as_ref()?;
         let entry = entries_from_last(headers, name).take(self.hops().get()).last()?;
@@ -68,32 +69,32 @@ impl Forwarded {
     }
 }
 
-/// The entries of a list, the last one first.
+/// Returns the entries of a list, from the last to the first.
 fn entries_from_last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> + use<'a> {
     let values = headers.get_all(name).into_iter().rev();
     let separator = Separator { sign: ',', is_quotable: *name == header::FORWARDED };
-    // A value that is not text is one entry, which names nothing.
+    // A value that is not text counts as one entry without an address.
     values.flat_map(move |value| separator.parts_from_last(value.to_str().unwrap_or("?"))).map(str::trim)
 }
 
-/// The value of `name` in one element of `Forwarded`: `for=192.0.2.1;proto=https`.
+/// Returns the value of `name` in one element of `Forwarded`: `for=192.0.2.1;proto=https`.
 fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     let pairs = Separator { sign: ';', is_quotable: true }.parts_from_last(element);
     let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// The sign between the parts of a header's value.
+/// The separator between the parts of a header's value.
 #[derive(Debug, Clone, Copy)]
 struct Separator {
     sign: char,
-    /// Between quotes, it separates nothing: a proxy may quote what a client sent, such as its `Host`.
+    /// Whether quotes protect the separator: a proxy may quote a value from the client, such as its `Host`.
     is_quotable: bool,
 }
 
 impl Separator {
-    /// The parts of `text`, the last one first. They are read from the end on, where the trusted proxy wrote: a quote that a client
-    /// opened before cannot change what the proxy added.
+    /// Returns the parts of `text`, from the last to the first. It reads from the end, where the trusted proxy wrote,
+    /// so that a quote that the client opened cannot change the proxy's part.
     fn parts_from_last(self, text: &str) -> impl Iterator<Item = &str> {
         let mut rest = Some(text);
         std::iter::from_fn(move || {
@@ -104,7 +105,7 @@ impl Separator {
         })
     }
 
-    /// Where the last separator is that is not between quotes.
+    /// Returns the position of the last separator that is not between quotes.
     fn last_in(self, text: &str) -> Option<usize> {
         let mut is_quoted = false;
         text.char_indices().rev().find_map(|(at, sign)| {
@@ -116,13 +117,13 @@ impl Separator {
     }
 }
 
-/// Whether an odd number of backslashes stands before this place.
+/// Returns whether an odd number of backslashes precedes this position.
 fn is_escaped(text: &str, at: usize) -> bool {
     let before = &text[..at];
     (before.len() - before.trim_end_matches('\\').len()) % 2 == 1
 }
 
-/// Reads an address, with or without a port, brackets, quotes and a zone.
+/// Parses an address, with or without a port, brackets, quotes and a zone.
 fn address(text: &str) -> Option<IpAddr> {
     let text = unquoted(text);
     let host = match text.strip_prefix('[') {

@@ -1,4 +1,4 @@
-//! Who may come in: origins, ids, caps, and whether the server is open at all.
+//! The gate of a server: origins, ids, connection limits, and the state of the shutdown.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,14 +24,14 @@ use crate::rate::Rate;
 use crate::sampled::Sampled;
 use crate::time_limit;
 
-/// What the doors ask before they let a client in.
+/// Decides whether a client is admitted.
 pub(crate) struct Gate {
     pub(crate) settings: GateSettings,
-    /// No new client is let in.
+    /// Cancelled when new clients are refused.
     shut: CancellationToken,
-    /// When that began.
+    /// The time of that.
     shut_at: OnceLock<Instant>,
-    /// Nor does any client stay.
+    /// Cancelled when all clients are closed too.
     closed: CancellationToken,
     guests: TaskTracker,
     addresses: Mutex<HashMap<IpAddr, usize>>,
@@ -61,7 +61,7 @@ pub(crate) struct GateSettings {
     pub(crate) ids: Ids,
     pub(crate) on_upgrade_error: Option<UpgradeErrorHook>,
     pub(crate) origins: Origins,
-    /// The names by which the server may be reached; none: all.
+    /// The host names that the server accepts; empty means all.
     pub(crate) hosts: Vec<HostPattern>,
     pub(crate) subprotocols: Subprotocols,
     /// The request headers that URL parameters may set.
@@ -76,7 +76,7 @@ pub(crate) struct GateSettings {
     pub(crate) keep_alive_timeout: Duration,
     pub(crate) drain_window: Duration,
     pub(crate) shutdown_timeout: Duration,
-    /// Zero leaves it to the system.
+    /// Zero means the system's default.
     pub(crate) send_buffer_bytes: usize,
 }
 
@@ -104,17 +104,17 @@ impl Default for GateSettings {
     }
 }
 
-/// How far the end of a server is.
+/// The phase of a server's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServerPhase {
     Open,
-    /// New clients are refused; each connection finishes what it has begun.
+    /// New clients are refused. Each connection finishes the events that it has begun.
     Draining,
     /// Every connection is closed.
     Closed,
 }
 
-/// A place in the server, held by a connection until it is gone.
+/// A place in the server, which a connection holds until it ends.
 pub(crate) struct Admission {
     gate: Arc<Gate>,
     address: Option<IpAddr>,
@@ -144,8 +144,8 @@ impl Gate {
         self.shut.is_cancelled()
     }
 
-    /// How far the end is. A connection must ask after it has joined the fan-out. The call that ends the server sets the phase first
-    /// and then lists the connections, so one of the two sees the other.
+    /// Returns the phase. A connection must call this after it has joined the fan-out. The call that ends the server
+    /// first sets the phase, and then lists the connections, so one of the two sees the other.
     pub(crate) fn phase(&self) -> ServerPhase {
         match (self.is_shut(), self.closed.is_cancelled()) {
             (_, true) => ServerPhase::Closed,
@@ -154,7 +154,7 @@ impl Gate {
         }
     }
 
-    /// Refuses new clients.
+    /// Refuses new clients from now on.
     pub(crate) fn begin_to_end(&self) {
         self.shut_at.get_or_init(Instant::now);
         self.shut.cancel();
@@ -178,7 +178,7 @@ impl Gate {
         self.shut.cancelled().await;
     }
 
-    /// Resolves when new clients are refused, and then so much time has passed.
+    /// Resolves `grace` after new clients are refused.
     pub(crate) async fn shut_for(&self, grace: Duration) {
         self.shut().await;
         sleep(grace).await;
@@ -190,14 +190,14 @@ impl Gate {
         self.all_gone().await;
     }
 
-    /// Resolves a second after new clients are refused and no connection is left.
+    /// Resolves one second after new clients are refused and no connection is left.
     pub(crate) async fn gone_for_a_second(&self) {
         self.all_gone_after_shut().await;
         sleep(LAST_ANSWER).await;
     }
 
-    /// Resolves when requests that are being answered have no more time: `shutdown_timeout` after the end began, or a second
-    /// after a server that was closed has no connection left.
+    /// Resolves when the requests being answered have no more time: `shutdown_timeout` after the end began, or one
+    /// second after a closed server has no connection left.
     pub(crate) async fn answers_are_late(&self) {
         self.shut().await;
         let begun = *self.shut_at.get_or_init(Instant::now);
@@ -212,9 +212,9 @@ impl Gate {
         self.guests.wait().await;
     }
 
-    /// The address of a client: the one that the proxy names, or that of its socket.
+    /// Returns the address of a client: the one that the proxy names, or the one of its socket.
     pub(crate) fn client_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
-        // On a socket for both families, IPv4 addresses look like IPv6 ones.
+        // On a socket for both families, IPv4 addresses have the form of IPv6.
         let socket = socket.map(|address| address.ip().to_canonical());
         match self.settings.forwarded.address(headers) {
             Some(Ok(address)) => Some(address.to_canonical()),
@@ -234,9 +234,9 @@ impl Gate {
         }
     }
 
-    /// The address under which a client counts; none when no limit for each address holds for it.
+    /// Returns the address under which a client counts, or `None` if the limits for each address do not apply.
     ///
-    /// Without a proxy's header, clients on this machine do not count: they may all come through a proxy here.
+    /// Without a proxy's header, clients on this machine do not count, because they may all come through a local proxy.
     pub(crate) fn counted(&self, address: Option<IpAddr>) -> Option<IpAddr> {
         address.filter(|address| !self.counts_sockets() || !address.is_loopback()).map(network)
     }
@@ -249,7 +249,7 @@ impl Gate {
         &self.handshake_rates
     }
 
-    /// Says once that clients of unknown address are not counted.
+    /// Warns once that clients of unknown address are not counted.
     pub(crate) fn warn_of_no_address(&self) {
         if self.settings.limits_addresses() {
             self.warnings.no_address.get_or_init(|| {
@@ -261,7 +261,8 @@ impl Gate {
         }
     }
 
-    /// Says that a page of `origin` was refused, with the setting that lets it in: once in a minute, as others choose these texts.
+    /// Warns that a page of `origin` was refused, and names the setting that allows it. At most once a minute, because
+    /// remote clients choose these texts.
     pub(crate) fn warn_of_origin(&self, origin: &str, own: &str) {
         if let Some(unshown) = self.warnings.origins.admit(Instant::now()) {
             tracing::warn!(
@@ -274,12 +275,12 @@ impl Gate {
         }
     }
 
-    /// Whether the address of a socket is that of its client: no header of a proxy names it.
+    /// Returns whether a client's address is that of its socket, because no proxy header names it.
     pub(crate) fn counts_sockets(&self) -> bool {
         self.settings.forwarded.address_header.is_none()
     }
 
-    /// A place for a client from `address`, or none when the server is full.
+    /// Returns a place for a client from `address`, or `None` if the server is full.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
         let most = self.settings.max_connections;
         if most > 0 && self.guests.len() >= most {
@@ -302,7 +303,7 @@ impl Gate {
 }
 
 impl GateSettings {
-    /// Whether anything is limited for each address.
+    /// Returns whether any limit applies to each address.
     fn limits_addresses(&self) -> bool {
         self.max_connections_per_address > 0 || self.handshake_rate.is_limit() || self.failed_handshake_rate.is_limit()
     }
@@ -327,7 +328,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The beginning of a text that a client has chosen.
+/// Returns the beginning of a text that a client has chosen.
 fn shortened(text: &str) -> &str {
     text.char_indices().nth(LONGEST_ORIGIN).map_or(text, |(end, _)| &text[..end])
 }

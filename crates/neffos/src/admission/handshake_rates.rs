@@ -1,4 +1,4 @@
-//! The rates of handshakes for each address: of all of them, and of those that fail.
+//! The rates of handshakes for each address: of all handshakes, and of those that fail.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,7 @@ use super::address_rate::AddressRate;
 use super::refusals::{RefusalCounts, RefusalReason};
 use crate::rate::Rate;
 
-/// How often the client at each address may send handshakes. A client without a counted address has no limit.
+/// The rates of handshakes for each client address. A client without a counted address has no limit.
 pub(crate) struct HandshakeRates {
     all: AddressRate,
     failed: AddressRate,
@@ -16,7 +16,7 @@ pub(crate) struct HandshakeRates {
     is_logged: OnceLock<()>,
 }
 
-/// Why a client is refused that was too fast, and for how long.
+/// The exceeded rate, and the time until the next handshake is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TooFast {
     Handshakes(Duration),
@@ -24,7 +24,7 @@ pub(crate) enum TooFast {
 }
 
 impl TooFast {
-    /// How long to wait before another try, in seconds.
+    /// Returns the time until the next attempt is allowed, in whole seconds.
     pub(crate) fn seconds(self) -> u64 {
         let (Self::Handshakes(wait) | Self::FailedHandshakes(wait)) = self;
         wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
@@ -36,7 +36,7 @@ impl HandshakeRates {
         Self { all: AddressRate::new(all), failed: AddressRate::new(failed), refusals, is_logged: OnceLock::new() }
     }
 
-    /// Whether the next handshake of a client is refused.
+    /// Returns whether the next handshake of a client is refused.
     pub(crate) fn too_fast(&self, client: Option<IpAddr>) -> Option<TooFast> {
         let client = client?;
         let failed = self.failed.wait(client);
@@ -54,7 +54,7 @@ impl HandshakeRates {
         self.all.count(client).map_err(|wait| self.refused(client, TooFast::Handshakes(wait)))
     }
 
-    /// As [`HandshakeRates::too_fast`], for a client that is refused now if that is so.
+    /// As [`HandshakeRates::too_fast`], and counts the refusal.
     pub(crate) fn check(&self, client: Option<IpAddr>) -> Result<(), TooFast> {
         match (client, self.too_fast(client)) {
             (Some(client), Some(too_fast)) => Err(self.refused(client, too_fast)),
@@ -62,15 +62,15 @@ impl HandshakeRates {
         }
     }
 
-    /// Counts a handshake of a client that failed.
+    /// Counts a failed handshake of a client.
     pub(crate) fn count_failure(&self, client: Option<IpAddr>) {
         if let Some(client) = client {
-            // Without a token, the next handshake is refused in any case.
+            // If there is no token left, the next handshake is refused in any case.
             self.failed.count(client).ok();
         }
     }
 
-    /// Counts a client that is refused, and logs the first.
+    /// Counts a refused client, and logs the first.
     fn refused(&self, client: IpAddr, too_fast: TooFast) -> TooFast {
         let (reason, setting) = match too_fast {
             TooFast::Handshakes(_) => (RefusalReason::TooManyHandshakes, "handshake_rate"),

@@ -1,4 +1,4 @@
-//! Where a connection's id comes from, and what an id may be.
+//! The id of a connection: its source, and its rules.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ pub(crate) type IdGenerator = Arc<dyn Fn(&Parts) -> String + Send + Sync>;
 #[derive(Clone)]
 pub(crate) enum Ids {
     Made(IdGenerator),
-    /// From this header, or random.
+    /// From this header, or else random.
     InHeader(HeaderName),
 }
 
-/// Why a request has no usable id.
+/// The reason why a request has no usable id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BadId {
     Header { name: HeaderName, fault: &'static str },
@@ -24,7 +24,7 @@ pub(crate) enum BadId {
 }
 
 impl Ids {
-    /// The id for `request`. The application's generator may panic.
+    /// Returns the id for `request`. The application's generator may panic.
     pub(crate) fn id(&self, request: &Parts) -> Result<String, BadId> {
         match self {
             Self::Made(generator) => {
@@ -40,7 +40,7 @@ fn id_in(request: &Parts, name: &HeaderName) -> Result<String, &'static str> {
     let mut values = request.headers.get_all(name).iter();
     let value = values.next().map_or(&b""[..], HeaderValue::as_bytes);
     if values.next().is_some() {
-        // Perhaps one of them comes from the client.
+        // One of them may come from the client.
         return Err("there is more than one; the proxy must replace the client's");
     }
     let id = str::from_utf8(value).map_err(|_| "it is not UTF-8")?.trim();
@@ -69,7 +69,7 @@ impl fmt::Display for BadId {
 
 const MAX_ID: usize = 255;
 
-/// A random connection id, as servers make them by default: a version 4 UUID.
+/// Returns a random connection id, as servers make by default: a version 4 UUID.
 ///
 /// # Examples
 ///

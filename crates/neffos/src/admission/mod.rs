@@ -1,14 +1,14 @@
 //! Admission: the checks of a server before a connection becomes a websocket.
 //!
-//! - `gate.rs`: [`Gate`]: origins, ids, caps, and whether the server is open at all.
-//! - `origins.rs`: whose pages may connect, and by which names the server may be reached. Pure.
-//! - `ids.rs`: where a connection's id comes from, and what an id may be.
-//! - `subprotocols.rs`: which subprotocol the server chooses. Pure.
-//! - `forwarded.rs`: what the proxy in front says about a request. Pure.
-//! - `address_rate.rs`: how often the client at each address may do something; `buckets.rs`: its table, pure.
-//! - `handshake_rates.rs`: how often the client at each address may send handshakes.
-//! - `upgrade_error.rs`: [`UpgradeError`], why a request did not become a websocket. Pure.
-//! - `refusals.rs`: why connections were refused, and how often.
+//! - `gate.rs`: [`Gate`]: origins, ids, connection limits, and the state of the shutdown.
+//! - `origins.rs`: the allowed origins and host names. Pure.
+//! - `ids.rs`: the id of a connection: its source, and its rules.
+//! - `subprotocols.rs`: the server's choice of a subprotocol. Pure.
+//! - `forwarded.rs`: the information of the proxy in front about a request. Pure.
+//! - `address_rate.rs`: a rate limit for each client address; `buckets.rs`: its table, pure.
+//! - `handshake_rates.rs`: the rates of handshakes for each client address.
+//! - `upgrade_error.rs`: [`UpgradeError`], the reason why a request did not become a websocket. Pure.
+//! - `refusals.rs`: counters of refused connections, by reason.
 
 mod address_rate;
 mod buckets;

@@ -1,4 +1,4 @@
-//! Whose pages may connect, and by which names the server may be reached. Pure.
+//! The allowed origins and host names. Pure.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::uri::Scheme;
 
-/// A scheme, a host and a port, written in one way: `ws` is `http`, `wss` is `https`, and a default port is left out.
+/// A scheme, a host and a port in a normal form: `ws` is `http`, `wss` is `https`, and a default port is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     scheme: String,
@@ -23,7 +23,7 @@ enum Host {
 }
 
 impl Origin {
-    /// Reads `scheme://host` or `scheme://host:port`.
+    /// Parses `scheme://host` or `scheme://host:port`.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = scheme_of(text)?;
         let (host, port) = place(rest)?;
@@ -31,7 +31,7 @@ impl Origin {
         Ok(Self { scheme, host, port })
     }
 
-    /// The server's own, from the scheme of a request and its `Host`.
+    /// Returns the server's own origin, from the scheme of a request and its `Host`.
     pub(crate) fn of_server(scheme: &Scheme, host: &str) -> Option<Self> {
         Self::parse(&format!("{scheme}://{host}")).ok()
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// Whether a host must be this one, or one label below it.
+/// Whether a host must equal a name, or be one label below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
     Exact,
@@ -95,7 +95,7 @@ impl OriginPattern {
     }
 }
 
-/// A name of the server in the settings: `app.example`, `app.example:8080` or `*.app.example`. Without a port, any will do.
+/// A host name of the settings: `app.example`, `app.example:8080` or `*.app.example`. Without a port, any port matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostPattern {
     reach: Reach,
@@ -114,7 +114,7 @@ impl HostPattern {
         Ok(Self { reach, host, port })
     }
 
-    /// Whether this pattern covers the `Host` of a request that came over `scheme`.
+    /// Returns whether this pattern matches the `Host` of a request over `scheme`.
     pub(crate) fn covers(&self, scheme: &Scheme, host: &str) -> bool {
         let Ok((host, port)) = place(host) else { return false };
         let port = port.or(default_port(scheme.as_str()));
@@ -124,7 +124,7 @@ impl HostPattern {
 
 type Predicate = Arc<dyn Fn(&str, &Parts) -> bool + Send + Sync>;
 
-/// Whose pages may connect besides the server's own.
+/// The origins that may connect besides the server's own.
 #[derive(Clone, Default)]
 pub(crate) struct Origins {
     allow_any: bool,
@@ -150,7 +150,7 @@ impl Origins {
         self.allow_any
     }
 
-    /// Whether the settings list `origin`, which a header brought. A predicate sees it as it was written.
+    /// Returns whether the settings allow `origin`, the value of a header. Predicates receive it unchanged.
     pub(crate) fn list(&self, origin: &str, request: &Parts) -> bool {
         let is_listed = |found: Origin| self.patterns.iter().any(|pattern| pattern.covers(&found));
         from_header(origin).is_some_and(is_listed) || self.predicates.iter().any(|allows| allows(origin, request))
@@ -163,12 +163,12 @@ impl fmt::Debug for Origins {
     }
 }
 
-/// The origin that a header names. Some clients that are not browsers end it like a URL.
+/// Parses the origin in a header. Some clients that are not browsers end it with a slash, like a URL.
 pub(crate) fn from_header(text: &str) -> Option<Origin> {
     Origin::parse(text.strip_suffix('/').unwrap_or(text)).ok()
 }
 
-/// The scheme as an origin has it, and the rest after `://`.
+/// Returns the scheme in normal form, and the rest after `://`.
 fn scheme_of(text: &str) -> Result<(String, &str), &'static str> {
     let (scheme, rest) = text.split_once("://").ok_or(FORM)?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -193,7 +193,7 @@ fn check_wildcard(reach: Reach, host: &Host) -> Result<(), &'static str> {
     if reach == Reach::OneLabelBelow && !is_name { Err("an IP address has no names below it") } else { Ok(()) }
 }
 
-/// Reads `host` or `host:port`.
+/// Parses `host` or `host:port`.
 fn place(text: &str) -> Result<(Host, Option<u16>), &'static str> {
     if text.contains('@') {
         return Err("an origin names no user; leave out what stands before @");

@@ -1,8 +1,8 @@
-//! Why connections were refused or cut before they were websockets, and how often.
+//! Counters of connections that were refused or closed before they became websockets, by reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why a connection was refused or cut.
+/// The reason why a connection was refused or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefusalReason {
     AddressLimit,
@@ -44,17 +44,18 @@ impl RefusalReason {
     }
 }
 
-/// How many connections a server has refused, or cut before they were websockets, since it started; by reason.
+/// Counters of connections that a server has refused, or closed before they became websockets, since its start, by
+/// reason.
 ///
 /// The reasons are:
 ///
 /// - `address_limit`, `total_limit`: refused with 503, beyond `max_connections_per_address` or `max_connections`.
-/// - `no_room`: closed without an answer. There were so many clients already, or so few file descriptors, that none of the places
-///   for one brief answer was left.
+/// - `no_room`: closed without an answer. There were so many clients, or so few file descriptors, that no place for a
+///   brief answer was left.
 /// - `handshake_rate`, `failed_handshake_rate`: refused with 429, or closed before the TLS handshake.
 /// - `tls_failure`, `tls_timeout`: the TLS handshake failed, or took too long.
-/// - `timeout`: a request, the reading of its answer or the answer itself took too long.
-/// - `evicted`: closed to make room for a new client, while the connection was without a request.
+/// - `timeout`: the request, its answer, or the client's reading of the answer took too long.
+/// - `evicted`: closed to make room for a new client, while the connection was idle.
 ///
 /// # Examples
 ///
@@ -71,19 +72,19 @@ impl RefusalReason {
 pub struct RefusedConnections([u64; RefusalReason::ALL.len()]);
 
 impl RefusedConnections {
-    /// All reasons with their counts, also those that have not occurred.
+    /// Returns all reasons with their counts, including zero counts.
     pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.0;
         RefusalReason::ALL.into_iter().map(move |reason| (reason.name(), counts[reason as usize]))
     }
 
-    /// The count of one reason; zero for a reason that does not exist.
+    /// Returns the count of one reason, or zero if the reason does not exist.
     pub fn count(&self, reason: &str) -> u64 {
         self.by_reason().find(|(name, _)| *name == reason).map_or(0, |(_, count)| count)
     }
 }
 
-/// The shared counts.
+/// The shared counters.
 #[derive(Debug, Default)]
 pub(crate) struct RefusalCounts([AtomicU64; RefusalReason::ALL.len()]);
 

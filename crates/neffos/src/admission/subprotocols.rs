@@ -1,4 +1,4 @@
-//! Which subprotocol the server chooses among those that a client offers. Pure.
+//! The server's choice among the subprotocols that a client offers. Pure.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use http::request::Parts;
 
 type Choice = Arc<dyn Fn(&[&str], &Parts) -> Option<String> + Send + Sync>;
 
-/// The subprotocols of the settings, the preferred one first, or the application's choice.
+/// The subprotocols of the settings in order of preference, or the application's choice.
 #[derive(Clone, Default)]
 pub(crate) struct Subprotocols {
     names: Vec<HeaderValue>,
@@ -30,8 +30,8 @@ impl Subprotocols {
         self.choice.is_some() && !self.names.is_empty()
     }
 
-    /// The subprotocol for the answer, if there is one. It is always one that the client offered. The application's choice may
-    /// panic.
+    /// Returns the subprotocol for the answer, if there is one. It is always one that the client offered. The
+    /// application's choice may panic.
     pub(crate) fn choose(&self, request: &Parts) -> Option<HeaderValue> {
         let offered = offered(request);
         if offered.is_empty() {
@@ -49,7 +49,7 @@ impl Subprotocols {
     }
 }
 
-/// The names that the client offers, the preferred one first. Names that are not tokens are left out.
+/// Returns the names that the client offers, in its order of preference. Names that are not tokens are left out.
 fn offered(request: &Parts) -> Vec<&str> {
     let values = request.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|name| is_token(name)).collect()

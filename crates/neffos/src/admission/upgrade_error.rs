@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::handshake_rates::TooFast;
 use super::ids::BadId;
 
-/// Why a request did not become a websocket. Its text is the body of the answer.
+/// The reason why a request did not become a websocket. Its text is the body of the answer.
 ///
 /// # Examples
 ///
@@ -28,36 +28,37 @@ pub struct UpgradeError(Reason);
 
 #[derive(Debug)]
 pub(crate) enum Reason {
-    /// The server is closed, or about to be.
+    /// The server is closed or shutting down.
     Closed,
-    /// The server is closed, or about to be, and a client asks whether it is back before it dials: any answer would mean yes.
+    /// The server is closed or shutting down, and the request is a probe: any answer would mean that the server is
+    /// back.
     ClosedToProbe,
-    /// A client asks whether the server is back before it dials.
+    /// A client probes whether the server is back before it dials.
     RetryProbe,
     Method,
     Version,
     Header(&'static str),
     WebsocketVersion,
-    /// The page is of `origin`, and the request came to `own`, as far as it says where.
+    /// A page of `origin` was refused. `own` is the origin of the server, as far as the request states it.
     Origin {
         origin: String,
         own: String,
     },
-    /// The server may not be reached by this name.
+    /// The server does not accept this host name.
     Host(String),
-    /// No place is left, for any client or for this address.
+    /// The server is full, or this address has all its connections.
     Full,
     /// The address has sent too many handshakes.
     TooFast(TooFast),
-    /// The same, and a client asks whether the server is back before it dials: any answer would mean yes.
+    /// The same, and the request is a probe: any answer would mean that the server is back.
     TooFastToProbe,
-    /// More memory is in use than may be.
+    /// The memory budget is exceeded.
     Memory,
     UrlTooLong,
     Id(BadId),
     /// A function of the application panicked.
     Panic,
-    /// The handshake was fine, and then the socket was not handed over.
+    /// The handshake succeeded, but the socket was not handed over.
     Lost(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -66,7 +67,7 @@ impl UpgradeError {
         Self(reason)
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     pub fn status(&self) -> StatusCode {
         match self.0 {
             Reason::Closed | Reason::ClosedToProbe | Reason::Full | Reason::Memory => StatusCode::SERVICE_UNAVAILABLE,
@@ -84,13 +85,13 @@ impl UpgradeError {
         }
     }
 
-    /// Whether this was no attempt at all: some clients send `HEAD`, or a `GET` that asks for no websocket, to learn whether the
-    /// server is back, before they dial.
+    /// Returns whether this request was only a probe: some clients send `HEAD`, or a `GET` without an upgrade, to learn
+    /// whether the server is back before they dial.
     pub fn is_retry_probe(&self) -> bool {
         matches!(self.0, Reason::RetryProbe | Reason::ClosedToProbe | Reason::TooFastToProbe)
     }
 
-    /// The origin that was refused, and the server's own.
+    /// Returns the refused origin, and the server's own.
     pub(crate) fn origin(&self) -> Option<(&str, &str)> {
         match &self.0 {
             Reason::Origin { origin, own } => Some((origin, own)),

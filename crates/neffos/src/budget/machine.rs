@@ -1,27 +1,27 @@
-//! How much memory the process may take: the least of the limits of its control groups and the size of the machine.
+//! The memory available to the process: the lowest of the limits of its control groups and the machine's memory.
 //!
-//! The system has it in a few small files, so no crate is needed. On systems without them there is no answer.
+//! The system reports it in a few small files, so no crate is needed. On systems without them the answer is `None`.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// In bytes; none when the system does not say.
+/// Returns the available bytes, or `None` if the system does not report them.
 pub(super) fn memory() -> Option<usize> {
     static MEMORY: OnceLock<Option<usize>> = OnceLock::new();
     *MEMORY.get_or_init(|| memory_by(|path| std::fs::read_to_string(path).ok()))
 }
 
-/// The same, by what `read` finds in the system's files.
+/// The same, with `read` for the system's files.
 fn memory_by(read: impl Fn(&Path) -> Option<String>) -> Option<usize> {
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().flat_map(limit_files).filter_map(|file| bytes(&read(&file)?));
     limits.chain(read(Path::new("/proc/meminfo")).as_deref().and_then(total)).min()
 }
 
-/// The files with the limits of the group on a line of `/proc/self/cgroup`, and of all groups above it.
+/// Returns the files with the limits of the group on a line of `/proc/self/cgroup`, and of all groups above it.
 ///
-/// `0::/group` is version 2, `5:memory:/group` version 1. Within a container, the group may be one of the host; its own
-/// then lies at the top.
+/// `0::/group` is version 2, `5:memory:/group` version 1. Within a container, the group may be one of the host. Its own
+/// limits are then at the top.
 fn limit_files(line: &str) -> Vec<PathBuf> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { return Vec::new() };
@@ -34,12 +34,12 @@ fn limit_files(line: &str) -> Vec<PathBuf> {
     group.ancestors().map(|group| Path::new(top).join(group).join(file)).collect()
 }
 
-/// None for `max`. Without a limit, version 1 says nearly 2^63, which is more than any machine has.
+/// Returns `None` for `max`. Without a limit, version 1 reports nearly 2^63, which is more than any machine has.
 fn bytes(text: &str) -> Option<usize> {
     text.trim().parse().ok()
 }
 
-/// `MemTotal:   16384 kB`
+/// Parses `MemTotal:   16384 kB`.
 fn total(meminfo: &str) -> Option<usize> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)

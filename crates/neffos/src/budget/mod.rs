@@ -1,12 +1,12 @@
-//! The memory budget: how many bytes everything that is queued takes, and whether that is too much.
+//! The memory budget: the number of bytes in all queues, and its limit.
 //!
-//! Each byte is counted once, where it lies: a broadcast counts once, however many connections it is queued for.
+//! Each byte is counted once: a broadcast counts once, in however many queues it is.
 //!
 //! - `mod.rs`: [`Budget`], the shared count; [`Charge`], a part of it. Pure.
-//! - `machine.rs`: how much memory the process may take.
-//! - `reservation.rs`: what the application itself charges, [`Reservation`].
+//! - `machine.rs`: the memory available to the process.
+//! - `reservation.rs`: [`Reservation`], a charge of the application.
 //! - `shed.rs`: the task that closes the connections that hold most.
-//! - `usage.rs`: the public view, [`MemoryBudget`] and [`MemoryUsage`].
+//! - `usage.rs`: the public types, [`MemoryBudget`] and [`MemoryUsage`].
 
 mod machine;
 mod reservation;
@@ -26,13 +26,13 @@ pub use usage::{MemoryBudget, MemoryUsage};
 /// The bytes in use, out of a limit.
 pub(crate) struct Budget {
     used: AtomicUsize,
-    /// How much of it the application has reserved in small parts.
+    /// The bytes that the application has reserved in small parts.
     small: AtomicUsize,
-    /// The pressure that follows from `used`. It is alone in its cache line: it is read often and rarely changes.
+    /// The pressure that corresponds to `used`. It has its own cache line, because it is read often and rarely changes.
     level: Level,
     thresholds: Thresholds,
     pub(super) is_shedding: AtomicBool,
-    /// Where connections are found that hold memory.
+    /// The connections that may hold memory.
     sources: Mutex<Vec<Weak<dyn Source>>>,
     closed: AtomicU64,
     pauses: AtomicU64,
@@ -42,37 +42,37 @@ pub(crate) struct Budget {
 #[repr(align(128))]
 struct Level(AtomicU8);
 
-/// From how many bytes on a level holds.
+/// The number of bytes at which each level begins.
 #[derive(Debug, Clone, Copy)]
 struct Thresholds {
     tight: usize,
     over: usize,
     /// Below this, the level is no longer over.
     relieved: usize,
-    /// The limit and a twentieth more.
+    /// The limit plus a twentieth.
     far: usize,
 }
 
-/// How much memory is in use.
+/// The level of memory use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Pressure {
     Calm,
-    /// From four fifths of the limit on: connections whose handlers lag are not read from.
+    /// From four fifths of the limit on: reading pauses for connections whose handlers lag.
     Tight,
-    /// From the limit on, until use is below nine tenths of it: full sockets get no more broadcasts, and the connections that
-    /// hold most are closed.
+    /// From the limit on, until the use is below nine tenths of it: full sockets receive no more broadcasts, and the
+    /// connections that hold most are closed.
     Over,
 }
 
 impl Budget {
-    /// A budget of so many bytes; zero is no limit.
+    /// Creates a budget of `bytes` bytes; zero is no limit.
     pub(crate) fn new(bytes: usize) -> Arc<Self> {
         let part =
             |of_twenty: usize| (bytes / 20).saturating_mul(of_twenty).saturating_add(bytes % 20 * of_twenty / 20);
         let thresholds = match bytes {
             0 => Thresholds { tight: usize::MAX, over: usize::MAX, relieved: usize::MAX, far: usize::MAX },
-            // Without anything in use, no budget is used up.
+            // A budget without any use is never exceeded.
             _ => Thresholds { tight: part(16).max(1), over: bytes, relieved: part(18).max(1), far: part(21) },
         };
         Arc::new(Self {
@@ -88,17 +88,17 @@ impl Budget {
         })
     }
 
-    /// A budget without a limit, which only counts.
+    /// Creates a budget without a limit, which only counts.
     pub(crate) fn unlimited() -> Arc<Self> {
         Self::new(0)
     }
 
-    /// Half of the memory that this process may take.
+    /// Creates a budget of half of the memory available to this process.
     pub(crate) fn of_machine() -> Arc<Self> {
         Self::new(machine::memory().map_or(0, |bytes| bytes / 2))
     }
 
-    /// Charges so many bytes until the charge is dropped.
+    /// Charges `bytes` bytes until the charge is dropped.
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Charge {
         self.add(bytes);
         Charge { budget: Some(self.clone()), bytes }
@@ -122,12 +122,12 @@ impl Budget {
         self.used.load(SeqCst)
     }
 
-    /// None: no limit.
+    /// Returns the limit, or `None` if there is none.
     pub(crate) fn limit(&self) -> Option<usize> {
         Some(self.thresholds.over).filter(|limit| *limit < usize::MAX)
     }
 
-    /// How much is in use. While that is little, this reads one byte that does not change.
+    /// Returns the level of memory use. At a low level, this reads one byte that does not change.
     pub(crate) fn pressure(self: &Arc<Self>) -> Pressure {
         match self.level.load() {
             Pressure::Calm => Pressure::Calm,
@@ -139,12 +139,12 @@ impl Budget {
         self.pressure() == Pressure::Over
     }
 
-    /// Whether so much is in use that new clients are refused.
+    /// Returns whether the use is so high that new clients are refused.
     pub(crate) fn is_far_over(&self) -> bool {
         self.used() >= self.thresholds.far
     }
 
-    /// One part of so many of the limit; at least one byte, and any number without a limit.
+    /// Returns the limit divided by `parts`: at least one byte, and `usize::MAX` without a limit.
     pub(crate) fn share(&self, parts: usize) -> usize {
         self.limit().map_or(usize::MAX, |limit| (limit / parts).max(1))
     }
@@ -164,8 +164,8 @@ impl Budget {
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// Makes the level fit `used`. Each change of one of the two is followed by a look at the other, so the last change of the
-    /// level fits.
+    /// Sets the level that corresponds to `used`. Each change of one of the two is followed by a check of the other, so
+    /// the last level is correct.
     fn settle(self: &Arc<Self>) -> Pressure {
         let fitting = || self.thresholds.level(self.used(), self.level.load());
         let mut level = fitting();
@@ -218,7 +218,7 @@ impl Thresholds {
 /// A part of the bytes in use, until it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Charge {
-    /// None: it counts nowhere.
+    /// `None` if it is not charged to any budget.
     budget: Option<Arc<Budget>>,
     bytes: usize,
 }
@@ -233,12 +233,12 @@ impl Charge {
         self.bytes
     }
 
-    /// As [`Budget::share`]; any number when it counts nowhere.
+    /// As [`Budget::share`]; `usize::MAX` without a budget.
     pub(crate) fn share(&self, parts: usize) -> usize {
         self.budget.as_ref().map_or(usize::MAX, |budget| budget.share(parts))
     }
 
-    /// Makes it a charge of about so many bytes, a multiple of 4 KiB. Most calls change nothing, and cost nothing.
+    /// Changes the charge to about `bytes` bytes, a multiple of 4 KiB. Most calls change nothing, and cost nothing.
     pub(crate) fn set_about(&mut self, bytes: usize) {
         self.set(bytes.checked_next_multiple_of(STEP).unwrap_or(bytes));
     }

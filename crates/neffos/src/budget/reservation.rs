@@ -1,4 +1,4 @@
-//! Memory that an application charges to the budget.
+//! Reservations: memory that an application charges to the budget.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ impl Budget {
         if !self.has_room(self.used() - held, bytes) && !self.is_small_and_fits(held, bytes) {
             return false;
         }
-        // Others may have grown meanwhile: of several that add at once, each sees those before it.
+        // Other reservations may have grown meanwhile. Of several that grow at the same time, each sees the earlier
+        // ones.
         charge.set(bytes);
         self.count_small(held, bytes);
         let fits = self.has_room(self.used() - bytes, bytes) || self.is_small_and_fits(bytes, bytes);
@@ -29,26 +30,26 @@ impl Budget {
         charge.set(bytes);
     }
 
-    /// Whether a reservation of so many bytes fits beside the rest. It may take half of the room below the pressure at which reading
+    /// Returns whether a reservation of `bytes` fits. It may take half of the room below the pressure at which reading
     /// pauses, so that a large one leaves room for small ones.
     fn has_room(&self, used: usize, bytes: usize) -> bool {
         bytes <= self.thresholds.tight.saturating_sub(used) / 2
     }
 
-    /// Whether a reservation, of `held` bytes until now, is small, and all small ones fit into their part of the limit. Neither connections
-    /// nor large reservations can take that from them.
+    /// Returns whether a reservation, of `held` bytes until now, is small, and all small ones fit into their part of
+    /// the limit. Neither connections nor large reservations can use that part.
     fn is_small_and_fits(&self, held: usize, bytes: usize) -> bool {
         let others = self.small.load(SeqCst).saturating_sub(self.if_small(held));
         bytes <= self.most_small() && others.saturating_add(bytes) <= self.share(SMALL_SHARE)
     }
 
-    /// A reservation of `before` bytes has become one of `after`.
+    /// Records that a reservation of `before` bytes has changed to `after`.
     fn count_small(&self, before: usize, after: usize) {
         self.small.fetch_add(self.if_small(after), SeqCst);
         self.small.fetch_sub(self.if_small(before), SeqCst);
     }
 
-    /// How large a small reservation may be. Without a limit, none needs a separate part.
+    /// Returns the largest size of a small reservation. Without a limit, none needs a separate part.
     fn most_small(&self) -> usize {
         self.limit().map_or(0, |limit| limit / SMALL)
     }
@@ -59,12 +60,14 @@ impl Budget {
 }
 
 impl MemoryBudget {
-    /// Charges so many bytes until the reservation is dropped; none when there is no room for them. For memory that the application
-    /// itself queues: uploads, jobs, or answers of another service.
+    /// Charges `bytes` bytes until the reservation is dropped, or returns `None` if there is no room. It is for memory
+    /// that the application queues itself: uploads, jobs, or answers of another service.
     ///
-    /// A reservation may take half of the free room below four fifths of the budget. So one that is small still finds room when a large
-    /// one does not. Besides, a twentieth of the budget is for reservations of at most a thousandth of it: neither connections nor
-    /// large reservations keep the application from small jobs. Refusals count in [`MemoryUsage::refused`].
+    /// - A reservation may take half of the free room below four fifths of the budget. So a small one still finds room
+    ///   when a large one does not.
+    /// - A twentieth of the budget is only for reservations of at most a thousandth of it. So neither connections nor
+    ///   large reservations keep the application from small jobs.
+    /// - Refusals count in [`MemoryUsage::refused`].
     ///
     /// [`MemoryUsage::refused`]: super::MemoryUsage::refused
     ///
@@ -89,18 +92,18 @@ impl MemoryBudget {
     }
 }
 
-/// Memory of the application that counts in a budget until this is dropped. Made by [`MemoryBudget::reserve`].
+/// Memory of the application that is charged to a budget until this is dropped. [`MemoryBudget::reserve`] returns it.
 pub struct Reservation {
     charge: Charge,
 }
 
 impl Reservation {
-    /// So many bytes are charged.
+    /// Returns the number of charged bytes.
     pub fn bytes(&self) -> usize {
         self.charge.bytes
     }
 
-    /// Makes it so many bytes. When there is no room for more, it stays as it was, and the result is false.
+    /// Changes the size to `bytes` bytes. If there is no room for more, it changes nothing and returns false.
     #[must_use = "without room, nothing more is charged"]
     pub fn resize(&mut self, bytes: usize) -> bool {
         let Some(budget) = self.charge.budget.clone() else { return true };
@@ -123,7 +126,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // To become smaller is always possible.
+        // A reservation can always become smaller.
         let _is_done = self.resize(0);
     }
 }
@@ -136,7 +139,7 @@ impl fmt::Debug for Reservation {
 
 /// A reservation of at most this part of the limit is small.
 const SMALL: usize = 1000;
-/// Which part of the limit is for small reservations alone.
+/// The part of the limit that is only for small reservations.
 const SMALL_SHARE: usize = 20;
 
 #[cfg(test)]

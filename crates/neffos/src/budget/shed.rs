@@ -1,4 +1,4 @@
-//! The task that closes the connections that hold most, while use is over the limit. It runs then, and no longer.
+//! The task that closes the connections that hold most, while the use is over the limit. It runs only then.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,10 +14,10 @@ use super::{Budget, Pressure};
 
 /// Connections that may hold memory.
 pub(crate) trait Source: Send + Sync {
-    /// All of them, a few in each step. No lock is held between two steps.
+    /// Returns all of them, a few in each step. No lock is held between two steps.
     fn walk(self: Arc<Self>) -> Steps;
 
-    /// Runs `work` as a task, or drops it when there is no runtime.
+    /// Spawns `work`, or drops it if there is no runtime.
     fn spawn(&self, work: BoxFuture<'static, ()>);
 }
 
@@ -25,10 +25,10 @@ pub(crate) type Steps = Box<dyn Iterator<Item = Vec<Arc<dyn Holder>>> + Send>;
 
 /// A connection that may hold memory.
 pub(crate) trait Holder: Send + Sync {
-    /// How many bytes would be free without it.
+    /// Returns how many bytes would be free without it.
     fn held(&self) -> usize;
 
-    /// Closes it, and gives up what it holds.
+    /// Closes it, and drops its queues.
     fn shed(&self);
 }
 
@@ -47,7 +47,7 @@ impl Shedder {
         let source = budget.sources().iter().find_map(std::sync::Weak::upgrade);
         let Some(source) = source else { return };
         if !budget.is_shedding.swap(true, SeqCst) {
-            // Dropped without having run, it is no longer running either.
+            // If the task is dropped before it runs, it no longer counts as running.
             let shedder = Self { budget: budget.clone(), said: None, unsaid: 0 };
             source.spawn(Box::pin(shedder.run()));
         }
@@ -63,11 +63,11 @@ impl Shedder {
         }
         let budget = self.budget.clone();
         drop(self);
-        // Use may have risen again while this task still counted as running.
+        // The use may have risen again while this task still counted as running.
         budget.pressure();
     }
 
-    /// Those that hold most, the largest first.
+    /// Returns the connections that hold most, the largest first.
     async fn largest(&self) -> Vec<HeldMemory> {
         let sources: Vec<_> = self.budget.sources().iter().filter_map(std::sync::Weak::upgrade).collect();
         let mut largest = BinaryHeap::new();
@@ -78,7 +78,7 @@ impl Shedder {
         largest.into_sorted_vec().into_iter().map(|Reverse(held)| held).collect()
     }
 
-    /// Closes as many as it takes.
+    /// Closes connections until the expected use is low enough.
     async fn close(&mut self, largest: Vec<HeldMemory>) {
         let mut expected = self.budget.used();
         let mut closed = 0;
@@ -97,7 +97,7 @@ impl Shedder {
         self.say(closed);
     }
 
-    /// Logs it, once a second at most.
+    /// Logs it, at most once a second.
     fn say(&mut self, closed: usize) {
         self.unsaid += closed;
         let now = Instant::now();
@@ -109,20 +109,20 @@ impl Shedder {
     }
 }
 
-/// A runtime that shuts down drops its tasks: the next look at the budget starts another one.
+/// A runtime that shuts down drops its tasks. The next check of the budget starts another one.
 impl Drop for Shedder {
     fn drop(&mut self) {
         self.budget.is_shedding.store(false, SeqCst);
     }
 }
 
-/// A connection and how much it holds.
+/// A connection, and the memory that it holds.
 struct HeldMemory {
     bytes: usize,
     holder: Arc<dyn Holder>,
 }
 
-/// Keeps the largest, the smallest of which is on top.
+/// Keeps the largest, with the smallest of them on top.
 fn keep(largest: &mut BinaryHeap<Reverse<HeldMemory>>, held: HeldMemory) {
     if held.bytes < LEAST_HELD {
         return;
@@ -156,15 +156,16 @@ impl PartialEq for HeldMemory {
 
 impl Eq for HeldMemory {}
 
-/// Between two looks at all connections, the task rests for so many times as long as the last look took, within these bounds.
+/// Between two walks over all connections, the task rests for this many times the duration of the last walk, within
+/// these limits.
 const RESTS: u32 = 10;
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 const LONGEST_REST: Duration = Duration::from_secs(1);
-/// How many connections are closed after one look, at most.
+/// The most connections that are closed after one walk.
 const MOST_AT_ONCE: usize = 4096;
-/// How many are closed before other tasks get their turn.
+/// How many are closed before the task yields.
 const CLOSED_PER_TURN: usize = 16;
-/// A connection that holds less is never closed for it.
+/// A connection that holds less is never closed.
 const LEAST_HELD: usize = 1024;
-/// How often it is logged.
+/// The interval of log lines.
 const PAUSE: Duration = Duration::from_secs(1);

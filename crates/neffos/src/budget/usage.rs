@@ -1,11 +1,12 @@
-//! The budget, as applications see it.
+//! The public types of the budget.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Budget;
 
-/// How much memory servers may take for everything that is queued, and for what the application [reserves](Self::reserve). Several servers of one process can share one.
+/// The memory that servers may use for all their queues, and for [reservations](Self::reserve) of the application.
+/// Several servers of one process can share one budget.
 ///
 /// # Examples
 ///
@@ -22,12 +23,12 @@ use super::Budget;
 pub struct MemoryBudget(pub(crate) Arc<Budget>);
 
 impl MemoryBudget {
-    /// A budget of so many bytes; zero is no limit.
+    /// Creates a budget of `bytes` bytes; zero is no limit.
     pub fn new(bytes: usize) -> Self {
         Self(Budget::new(bytes))
     }
 
-    /// The memory in use at this moment, by all servers that share the budget.
+    /// Returns the current memory use of all servers that share the budget.
     pub fn usage(&self) -> MemoryUsage {
         MemoryUsage {
             used: self.0.used(),
@@ -39,7 +40,7 @@ impl MemoryBudget {
     }
 }
 
-/// The memory that is in use for everything that is queued, and the actions taken because of it.
+/// The memory used by all queues, and the actions taken because of it.
 ///
 /// # Examples
 ///
@@ -60,27 +61,28 @@ pub struct MemoryUsage {
 }
 
 impl MemoryUsage {
-    /// Bytes in use.
+    /// Returns the bytes in use.
     pub fn used(&self) -> usize {
         self.used
     }
 
-    /// Bytes that may be in use; none without a limit.
+    /// Returns the limit in bytes, or `None` if there is none.
     pub fn limit(&self) -> Option<usize> {
         self.limit
     }
 
-    /// Connections that were closed with 1013, since they held most while use was over the limit.
+    /// Returns how many connections were closed with 1013, because they held most while the use was over the limit.
     pub fn closed(&self) -> u64 {
         self.closed
     }
 
-    /// How often reading from a connection paused, since use was near the limit.
+    /// Returns how often reading from a connection paused because the use was near the limit.
     pub fn pauses(&self) -> u64 {
         self.pauses
     }
 
-    /// Clients that were refused, since use was over the limit, and reservations for which there was no room.
+    /// Returns how many clients were refused because the use was over the limit, plus the reservations for which there
+    /// was no room.
     pub fn refused(&self) -> u64 {
         self.refused
     }

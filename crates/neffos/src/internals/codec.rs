@@ -1,4 +1,4 @@
-//! Messages and frames to bytes, and back.
+//! Encoding and decoding of messages and frames.
 
 use bytes::Bytes;
 
@@ -6,41 +6,41 @@ use crate::message::Message;
 use crate::message::wire::{self, NativeMode};
 use crate::websocket::{self, Incoming, Kind, ReadLimits, Reader, Role};
 
-/// Which side sends.
+/// The side that sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sender {
     /// Its frames are masked.
     Client,
-    /// Its frames are not.
+    /// Its frames are not masked.
     Server,
 }
 
-/// `message` as the frame that `sender` sends.
+/// Encodes `message` as a frame of `sender`.
 pub fn encode(message: &Message, sender: Sender) -> Bytes {
     wire::encode(message, sender.role())
 }
 
-/// `payload` in a text frame that `sender` sends.
+/// Encodes `payload` as a text frame of `sender`.
 pub fn frame(payload: &[u8], sender: Sender) -> Bytes {
     websocket::message(sender.role(), Kind::Text, payload)
 }
 
-/// The message in the payload of a text frame.
+/// Decodes the message in the payload of a text frame.
 ///
 /// # Panics
 ///
-/// When there is none.
+/// When the payload is no message.
 pub fn decode(payload: &Bytes) -> Message {
     wire::decode(payload.clone(), Kind::Text, NativeMode::Off).expect("a message of seven fields")
 }
 
-/// Reads the frames that one side sends.
+/// Reads the frames of one side.
 #[derive(Debug)]
 pub struct FrameReader(Reader);
 
 impl FrameReader {
-    /// A reader of what `sender` sends, without a limit.
+    /// Creates a reader for frames of `sender`, without limits.
     pub fn of(sender: Sender) -> Self {
         let reads = match sender {
             Sender::Client => Role::Server,
@@ -49,11 +49,11 @@ impl FrameReader {
         Self(Reader::new(reads, ReadLimits { max_message: 0, max_fragments: 0 }, None))
     }
 
-    /// How many bytes the messages in `bytes` carry.
+    /// Returns the total payload length of the messages in `bytes`.
     ///
     /// # Panics
     ///
-    /// When they break the rules.
+    /// When the frames are invalid.
     pub fn read(&mut self, mut bytes: &[u8]) -> usize {
         let mut carried = 0;
         while let Some(incoming) = self.0.read(&mut bytes).expect("frames by the rules") {

@@ -1,4 +1,4 @@
-//! The broadcast engine, with members that have no socket.
+//! The broadcast engine, with members without sockets.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -25,11 +25,11 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// As many members as said, in a single shard.
+    /// Creates `count` members in a single shard.
     ///
     /// # Panics
     ///
-    /// When the system gives no runtime.
+    /// When no runtime can be created.
     pub fn of(count: usize) -> Self {
         let runtime = Builder::new_current_thread().build().expect("a runtime without drivers");
         let delivered = Arc::new(AtomicUsize::new(0));
@@ -51,29 +51,29 @@ impl Crowd {
         }
     }
 
-    /// Takes the first member out of its room, and lets it join again.
+    /// Removes the first member from its room, and adds it again.
     pub fn leave_and_join(&self) {
         self.engine.leave(&self.members[0], &self.namespace, &self.rooms[0]);
         self.engine.join(&self.members[0], &self.namespace, &self.rooms[0], None);
     }
 
-    /// Broadcasts to one room; returns when its ten members have it.
+    /// Broadcasts to one room. Returns when its ten members have the message.
     pub fn broadcast_to_room(&self, frame: &Bytes, room: usize) {
         let room = &self.rooms[room % self.rooms.len()];
         self.broadcast(frame, Some(room), ROOM);
     }
 
-    /// Broadcasts to all; returns when they have it.
+    /// Broadcasts to all members. Returns when they have the message.
     pub fn broadcast_to_all(&self, frame: &Bytes) {
         self.broadcast(frame, None, self.members.len());
     }
 
-    /// Broadcasts to all, so many times, and returns while that is pending.
+    /// Broadcasts to all members `times` times. Returns while that is pending.
     pub fn begin_burst(&self, frame: &Bytes, times: usize) {
         (0..times).for_each(|_| self.cast(frame, None));
     }
 
-    /// Returns when everything that is pending has been delivered and has taken effect.
+    /// Returns when all pending entries are delivered and have taken effect.
     pub fn end_burst(&self) {
         self.runtime.block_on(self.engine.settled(&*self.members[0]));
     }
@@ -102,12 +102,12 @@ impl fmt::Debug for Crowd {
     }
 }
 
-/// A connection whose socket takes everything.
+/// A connection whose socket accepts everything.
 struct Null {
     key: u64,
     id: Arc<str>,
     outbox: Mutex<Outbox>,
-    /// By all of the crowd.
+    /// The count of all members.
     delivered: Arc<AtomicUsize>,
 }
 
@@ -157,6 +157,6 @@ fn flush(outbox: &mut Outbox, tally: &mut Tally) {
 }
 
 const NAMESPACE: &str = "default";
-/// How many are in one room.
+/// The number of members in one room.
 const ROOM: usize = 10;
 const LIMITS: OutboxLimits = OutboxLimits { messages: 1024, bytes: 1 << 20, overflow: Overflow::DropNewest };

@@ -1,9 +1,9 @@
-//! What the benches measure and no user can reach: the parts below a connection, each by itself. No promise is made for any
-//! of it, and applications have no use for it.
+//! Parts below a connection, for the benches. They are not public API: they may change at any time, and applications
+//! have no use for them.
 //!
-//! - `codec.rs`: messages and frames to bytes, and back.
-//! - `protocol.rs`: what one connection has agreed with its peer.
-//! - `crowd.rs`: the broadcast engine, with members that have no socket.
+//! - `codec.rs`: encoding and decoding of messages and frames.
+//! - `protocol.rs`: the session of one connection.
+//! - `crowd.rs`: the broadcast engine, with members without sockets.
 
 mod codec;
 mod crowd;

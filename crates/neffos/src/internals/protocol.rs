@@ -13,7 +13,7 @@ use crate::session::{
 };
 use crate::websocket::{Kind, Role};
 
-/// The session of a server's connection that is in one namespace, `default`, and in as many rooms as was said.
+/// The session of a server's connection in the namespace `default`, and in a given number of rooms.
 #[derive(Debug)]
 pub struct Protocol {
     session: Session<()>,
@@ -21,7 +21,7 @@ pub struct Protocol {
     now: Instant,
 }
 
-/// A server that declares one namespace, without bounds.
+/// A server that declares one namespace, without limits.
 #[derive(Debug)]
 struct BenchSide {
     namespace: Arc<str>,
@@ -29,7 +29,7 @@ struct BenchSide {
 }
 
 impl Protocol {
-    /// A session in the rooms `room 0`, `room 1` and so on.
+    /// Creates a session in the rooms `room 0`, `room 1` and so on.
     pub fn in_rooms(rooms: usize) -> Self {
         let side = BenchSide { namespace: "default".into(), limits: without_bounds() };
         let now = Instant::now();
@@ -43,7 +43,7 @@ impl Protocol {
         protocol
     }
 
-    /// Handles one text message of the client to its end; returns how many handlers ran.
+    /// Handles one text message of the client completely. Returns how many handlers ran.
     pub fn handle(&mut self, message: &str) -> usize {
         let frame = RawMessage { kind: Kind::Text, data: Bytes::copy_from_slice(message.as_bytes()) };
         let mut handlers = 0;
@@ -64,11 +64,11 @@ impl Protocol {
         handlers
     }
 
-    /// Opens a request, and takes its reply; true when the reply was known for one.
+    /// Opens a request, and handles its reply. Returns true if the reply was recognised.
     ///
     /// # Panics
     ///
-    /// Never: there is no bound on open requests here.
+    /// Never: open requests are not limited here.
     pub fn ask_and_answer(&mut self) -> bool {
         let token = self.session.new_token();
         let pending = OpenAsk { namespace: (&*self.side.namespace).into(), effect: Effect::Nothing, waiter: () };

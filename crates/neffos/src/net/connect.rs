@@ -1,4 +1,4 @@
-//! A socket to a host that may have several addresses.
+//! Opens a socket to a host that may have several addresses.
 
 use std::future::{Future, pending};
 use std::io;
@@ -13,12 +13,13 @@ use super::race::{Race, RaceStep};
 
 /// Opens a TCP connection to `host`, a name or an address (IPv6 without brackets), with `TCP_NODELAY` set.
 ///
-/// The addresses of a name are tried in the resolver's order, IPv6 and IPv4 alternately, as in RFC 8305: an address that does not
-/// answer within 250 ms delays the next one no longer, and the first that answers is taken. The caller sets the deadline.
+/// The addresses of a name are tried in the resolver's order, IPv6 and IPv4 alternately, as in RFC 8305. If an address
+/// does not answer within 250 ms, the next one is tried as well. The first that answers is taken. The caller sets the
+/// deadline.
 ///
 /// # Errors
 ///
-/// When the name is not found, or no address can be reached; the text says why.
+/// When the name is not found, or no address can be reached. The text states the reason.
 ///
 /// # Cancel safety
 ///
@@ -38,12 +39,12 @@ use super::race::{Race, RaceStep};
 pub async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses = lookup_host((host, port)).await?;
     let stream = first_of(addresses, TcpStream::connect).await?;
-    // If it fails, small messages are only slower.
+    // If this fails, small messages are only slower.
     stream.set_nodelay(true).ok();
     Ok(stream)
 }
 
-/// What the first attempt that succeeds gives; the others are dropped.
+/// Returns the result of the first attempt that succeeds, and drops the others.
 async fn first_of<T, F>(
     addresses: impl IntoIterator<Item = SocketAddr>,
     dial: impl Fn(SocketAddr) -> F,
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_millis(400));
     }
 
-    /// An attempt that only port 9 answers; it holds `open` until it is over or dropped.
+    /// An attempt that only port 9 answers. It holds `open` until it ends or is dropped.
     async fn attempt(address: SocketAddr, open: Arc<()>) -> io::Result<Arc<()>> {
         if address.port() == 9 { Ok(open) } else { pending().await }
     }

@@ -1,8 +1,8 @@
-//! Addresses of other machines: how a connection to them is opened, and how their URLs are shown. For clients, and for an
-//! [`Exchange`](crate::Exchange) of your own.
+//! Connections to other machines, and URLs for error texts, for clients and for custom implementations of
+//! [`Exchange`](crate::Exchange).
 //!
-//! - `connect.rs`: [`connect`], a socket to a host that may have several addresses.
-//! - `race.rs`: which of its addresses is tried when. Pure.
+//! - `connect.rs`: [`connect`], which opens a socket to a host that may have several addresses.
+//! - `race.rs`: the order and times of attempts. Pure.
 //! - `redact.rs`: [`redact`], a URL without its secrets. Pure.
 
 mod connect;

@@ -1,4 +1,4 @@
-//! Which address of a host is tried when, as in RFC 8305 ("Happy Eyeballs"). Pure.
+//! The schedule of attempts to reach the addresses of a host, as in RFC 8305 ("Happy Eyeballs"). Pure.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,29 +7,29 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The addresses of one host, and how trying them goes.
+/// The addresses of one host, and the state of the attempts.
 #[derive(Debug)]
 pub(super) struct Race {
     waiting: VecDeque<SocketAddr>,
     running: usize,
-    /// When the next address is tried, even if earlier ones are still being tried.
+    /// The time of the next attempt, even if earlier ones are still running.
     next_at: Instant,
     failures: Vec<(SocketAddr, io::Error)>,
 }
 
-/// What to do now.
+/// The next step.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RaceStep {
-    /// Try this address, too.
+    /// Try this address as well.
     Try(SocketAddr),
-    /// Wait for an attempt to end, and until this instant at most.
+    /// Wait until an attempt ends, and at most until this instant.
     Wait(Option<Instant>),
     /// Every address has failed.
     Lost,
 }
 
 impl Race {
-    /// `addresses` in the resolver's order, which is that of preference. Of very many, the first are tried.
+    /// Takes `addresses` in the resolver's order of preference. If there are very many, only the first are tried.
     pub(super) fn new(addresses: impl IntoIterator<Item = SocketAddr>, now: Instant) -> Self {
         let mut waiting = interleaved(addresses);
         waiting.truncate(MAX_ADDRESSES);
@@ -49,14 +49,14 @@ impl Race {
         if self.running > 0 { RaceStep::Wait(None) } else { RaceStep::Lost }
     }
 
-    /// Notes that an attempt has failed: the next address is tried at once.
+    /// Records a failed attempt. The next address is tried at once.
     pub(super) fn fail(&mut self, address: SocketAddr, error: io::Error, now: Instant) {
         self.running -= 1;
         self.next_at = now;
         self.failures.push((address, error));
     }
 
-    /// Why no address could be reached, after [`RaceStep::Lost`].
+    /// Returns why no address could be reached, after [`RaceStep::Lost`].
     pub(super) fn into_error(mut self) -> io::Error {
         match self.failures.len() {
             0 => io::Error::new(io::ErrorKind::NotFound, "the host has no address"),
@@ -73,7 +73,7 @@ impl Race {
     }
 }
 
-/// The families take turns, beginning with that of the first address. Within a family, the order stays.
+/// Alternates the families, beginning with the family of the first address. Within a family, the order stays.
 fn interleaved(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
     let mut addresses = addresses.into_iter().peekable();
     let is_first_v6 = addresses.peek().is_some_and(SocketAddr::is_ipv6);
@@ -87,7 +87,7 @@ fn interleaved(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeque<Sock
     all
 }
 
-/// After which the next address is tried beside those that have not answered: what RFC 8305 recommends.
+/// The time after which the next address is tried beside those that have not answered, as RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const MAX_ADDRESSES: usize = 32;
 const SHOWN: usize = 3;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     proptest! {
-        /// Each event is an attempt that fails, or time that passes.
+        /// Each event is a failed attempt, or time that passes.
         #[test]
         fn every_address_is_tried_once_and_a_silent_one_delays_by_one_step(
             families in prop::collection::vec(any::<bool>(), 0..40),

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use url::Url;
 
-/// Shows where a URL leads, without anything that may be a secret. For errors, logs and `Debug`.
+/// Shows the host of a URL, without any part that may be a secret. For errors, logs and `Debug`.
 ///
-/// It shows the scheme, if it is a known one, host and port, and a path of short plain names. In place of a user, a
-/// password, a query or a fragment there is `…`. A part that may belong to a secret is not shown at all: for example the text
+/// It shows the scheme if it is a known one, host and port, and a path of short plain names. A user, a password, a
+/// query or a fragment is replaced by `…`. A part that may belong to a secret is not shown at all, for example the text
 /// after an unescaped `/` or `?` in a password.
 ///
 /// # Examples
@@ -30,11 +30,11 @@ pub fn redact(url: &str) -> String {
     format!("{scheme}{}", place.as_deref().unwrap_or(HIDDEN))
 }
 
-/// The text after the scheme; none if its secret parts cannot be told from the others.
+/// Shows the text after the scheme. Returns `None` if its secret parts cannot be distinguished.
 fn place(rest: &str) -> Option<String> {
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
-    // An `@` behind the host, or a second one, may belong to a password.
+    // An `@` after the host, or a second one, may belong to a password.
     if tail.contains(['@', '\\']) {
         return None;
     }
@@ -47,19 +47,19 @@ fn place(rest: &str) -> Option<String> {
     Some(format!("{login}{hosts}{}", shown_tail(tail)))
 }
 
-/// `host` or `host:port`.
+/// Shows `host` or `host:port`.
 fn host(text: &str) -> Option<String> {
     let text = text.trim();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     let url = Url::parse(&format!("http://{text}/")).ok().filter(|_| text.len() <= MAX_HOST)?;
     match text.bytes().all(is_plain) {
         true => Some(text.to_owned()),
-        // A name in another script: in the form that is dialled.
+        // A name in another script is shown in the form that is dialled.
         false => Some(url[url::Position::BeforeHost..url::Position::AfterPort].to_owned()),
     }
 }
 
-/// The path, if it is of short plain names, and signs of what else there is.
+/// Shows the path, if it consists of short plain names, and marks a query or a fragment.
 fn shown_tail(tail: &str) -> String {
     let (rest, fragment) = tail.split_once('#').map_or((tail, ""), |(rest, _)| (rest, "#…"));
     let (path, query) = rest.split_once('?').map_or((rest, ""), |(path, _)| (path, "?…"));
@@ -92,7 +92,7 @@ const SCHEMES: [&str; 14] = [
 ];
 const MAX_HOST: usize = 260;
 const MAX_PATH: usize = 100;
-/// Shorter than any key: those of this project have 16 characters or more.
+/// Shorter than any key: those of this project have at least 16 characters.
 const MAX_NAME: usize = 15;
 
 #[cfg(test)]
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// Text of any kind around something that is recognised.
+    /// Returns arbitrary text around a recognisable secret.
     fn secret() -> impl Strategy<Value = String> {
         ("[ -~é\t]{0,8}", "[ -~é\t]{0,8}").prop_map(|(before, after)| format!("{before}s3Cr3T{after}"))
     }

@@ -15,32 +15,33 @@ use crate::websocket::CloseFrame;
 pub(crate) enum Action<W> {
     /// Queue a reply, and then close the connection; either may be missing.
     Answer(ReplyAndClose),
-    /// Start the handler of this event. Its end goes to [`Session::handle_handler_done`](super::Session::handle_handler_done).
+    /// Start the handler of this event. Its result goes to
+    /// [`Session::handle_handler_done`](super::Session::handle_handler_done).
     Run(Arc<str>, Box<Message>),
-    /// Wait until other nodes deliver to this namespace, or room of it, and then continue. That lasts until the work at hand is
-    /// done.
+    /// Wait until other nodes deliver to this namespace, or to a room in it, and then continue. They keep doing so
+    /// until the current work is done.
     Reach(Arc<str>, Option<Arc<str>>),
     /// Change the index of the fan-out, and then queue the reply.
     Index(IndexChange, Option<Bytes>),
-    /// Wait until the changes of the index are in effect, and then continue.
+    /// Wait until the changes of the index have taken effect, and then continue.
     Settle,
     /// Run `on_disconnect`, if there is one, and then continue.
     RunDisconnectHook,
-    /// Say that the connection is welcome, and then handle the messages that came early.
+    /// Send the acceptance of the greeting, and then handle the early messages.
     Welcome(Vec<RawMessage>),
-    /// Say that the connection is not welcome, and close it.
+    /// Refuse the client in answer to its greeting, and close the connection.
     Refuse(Refusal),
-    /// Change the index of the fan-out, if there is a change, and then hand the reply to the caller that waits for it.
+    /// Change the index of the fan-out, if there is a change, and then pass the reply to the waiting caller.
     Deliver(Option<IndexChange>, W, Box<Message>),
-    /// Close the connection: the server ends.
+    /// Close the connection, because the server restarts.
     CloseForRestart,
-    /// A pause begins: the peer has sent too much of a kind.
+    /// Count a pause: the peer has exceeded a rate.
     CountPause(RateKind),
-    /// Close the connection: the peer has sent far too much.
+    /// Close the connection, because the peer has far exceeded a rate.
     CloseForRate,
-    /// Close the connection: the peer broke the rules.
+    /// Close the connection, because the peer broke the protocol.
     Close(CloseFrame),
-    /// A message was dropped.
+    /// Count a dropped message.
     Dropped(Dropped),
 }
 
@@ -61,10 +62,10 @@ pub(crate) enum IndexChange {
     Leave(Arc<str>, Arc<str>),
 }
 
-/// Why a message of the peer was dropped.
+/// The reason why a message of the peer was dropped.
 #[derive(Debug)]
 pub(crate) enum Dropped {
-    /// Nobody waits for this reply.
+    /// No caller waits for this reply.
     LateReply,
     Invalid(DecodeError),
 }

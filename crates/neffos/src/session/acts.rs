@@ -1,4 +1,4 @@
-//! The acts of a random run against a session, for its fuzzer and its tests.
+//! The acts of a random test run, for the fuzzer and the tests of a session.
 
 use crate::message::events;
 
@@ -11,26 +11,26 @@ pub(super) enum Act {
         room: usize,
         is_ask: bool,
     },
-    /// The peer sends anything.
+    /// The peer sends arbitrary bytes.
     SendBytes(Vec<u8>),
     /// The peer replies to the oldest open request.
     Reply {
         is_error: bool,
     },
-    /// The handler at work, or the wait, is over.
+    /// The running handler, or the wait, ends.
     EndJob(u8),
-    /// This side begins a change, or asks.
+    /// This side begins a change, or an ask.
     Begin {
         what: u8,
         namespace: usize,
         room: usize,
     },
-    /// A request of this side makes a step.
+    /// A request of this side takes a step.
     Step {
         nth: usize,
         consents: bool,
     },
-    /// The caller of a request gives up.
+    /// The caller of a request stops waiting.
     GiveUp {
         nth: usize,
     },
@@ -39,7 +39,7 @@ pub(super) enum Act {
 }
 
 impl Act {
-    /// The act that three bytes stand for.
+    /// Decodes an act from three bytes.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let at = |nth: usize| bytes.get(nth).copied().unwrap_or_default();
         let (what, how) = (at(1), at(2));
@@ -61,7 +61,7 @@ impl Act {
     }
 }
 
-/// What the peer may send.
+/// The events that the peer may send.
 pub(super) const EVENTS: [&str; 7] =
     [events::CONNECT, events::DISCONNECT, events::JOIN, events::LEAVE, events::LEFT, events::CONNECTED, "chat"];
 pub(super) const NAMESPACES: [&str; 4] = ["a", "b", "c", "undeclared"];

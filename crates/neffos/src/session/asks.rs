@@ -1,7 +1,8 @@
-//! Requests of ours that wait for a reply. Pure.
+//! Open requests of this side. Pure.
 //!
-//! A server's token is unguessable; any token counts only on the connection that was asked, and once. What a successful reply agrees to is
-//! kept beside the waiter, so that it takes effect with the reply itself, before any later frame is looked at.
+//! A server's token is unguessable. Any token counts only on the connection that was asked, and once. The effect of a
+//! successful reply is stored beside the waiter, so that it happens together with the reply, before any later frame is
+//! handled.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,18 +15,19 @@ use crate::websocket::Role;
 
 #[derive(Debug)]
 pub(crate) struct Asks<W> {
-    /// None while there are none: most connections never ask.
+    /// `None` if there are none, since most connections never ask.
     open: Option<Box<Open<W>>>,
     tokens: Tokens,
 }
 
 type Open<W> = HashMap<SmolStr, OpenAsk<W>>;
 
-/// How the tokens of this side begin.
+/// The form of the tokens of this side.
 #[derive(Debug, Clone, Copy)]
 enum Tokens {
     Server,
-    /// A server may pass on what other clients asked it, tokens included: the number tells them from ours.
+    /// A server may forward asks of other clients, tokens included. The number distinguishes those from this client's
+    /// tokens.
     Client(u32),
 }
 
@@ -37,7 +39,7 @@ pub(crate) struct OpenAsk<W> {
     pub(crate) waiter: W,
 }
 
-/// What a successful reply agrees to.
+/// The effect of a successful reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     Nothing,
@@ -47,14 +49,14 @@ pub(crate) enum Effect {
     Leave(Arc<str>, Arc<str>),
 }
 
-/// How an incoming message relates to our requests.
+/// The relation of an incoming message to the requests of this side.
 #[derive(Debug)]
 pub(crate) enum Match<W> {
-    /// It is the reply to this one.
+    /// It is the reply to this request.
     Reply(OpenAsk<W>),
-    /// It replies to one of ours that is not open here (any more): not an event either.
+    /// It replies to a request of this side that is not open (any more), so it is not an event either.
     Stale,
-    /// It is no reply.
+    /// It is not a reply.
     Other,
 }
 
@@ -67,7 +69,7 @@ impl<W> Asks<W> {
         Self { open: None, tokens }
     }
 
-    /// A token that no open request has.
+    /// Returns a token that no open request has.
     pub(crate) fn new_token(&self) -> SmolStr {
         match self.tokens {
             Tokens::Server => new_token(),
@@ -75,7 +77,7 @@ impl<W> Asks<W> {
         }
     }
 
-    /// Adds a request, unless `max` are open; zero means that any number may be.
+    /// Adds a request, unless `max` are open; zero means no limit.
     pub(crate) fn open(&mut self, token: SmolStr, pending: OpenAsk<W>, max: usize) -> Result<(), Error> {
         if max > 0 && self.open.as_ref().map_or(0, |open| open.len()) >= max {
             return Err(Error::too_many_asks());
@@ -84,8 +86,8 @@ impl<W> Asks<W> {
         Ok(())
     }
 
-    /// Takes out the request that `message` replies to. A reply counts only over the namespace that was asked in, or
-    /// when it is the empty reply.
+    /// Removes and returns the request that `message` replies to. A reply counts only in the namespace of the request,
+    /// or if it is the empty reply.
     pub(crate) fn answer(&mut self, message: &Message) -> Match<W> {
         if !self.is_own(message.token()) {
             return Match::Other;
@@ -98,7 +100,7 @@ impl<W> Asks<W> {
         }
     }
 
-    /// Takes a request out: it is answered, or nobody waits for it any more.
+    /// Removes and returns a request: it is answered, or its caller stopped waiting.
     pub(crate) fn close(&mut self, token: &str) -> Option<OpenAsk<W>> {
         let open = self.open.as_mut()?;
         let pending = open.remove(token);
@@ -108,18 +110,18 @@ impl<W> Asks<W> {
         pending
     }
 
-    /// Takes all out: the connection has ended.
+    /// Removes and returns all requests, because the connection has ended.
     pub(crate) fn close_all(&mut self) -> Vec<OpenAsk<W>> {
         self.open.take().map(|open| open.into_values().collect()).unwrap_or_default()
     }
 
-    /// About how many bytes the open requests take; none while they are few.
+    /// Returns the approximate memory of the open requests; zero while they are few.
     pub(crate) fn bytes(&self) -> usize {
         let room = self.open.as_ref().map_or(0, |open| open.capacity());
         if room <= FEW { 0 } else { room * ASK_BYTES }
     }
 
-    /// Whether a token looks like one that was made here.
+    /// Returns whether a token has the form of this side's tokens.
     fn is_own(&self, token: &str) -> bool {
         match self.tokens {
             Tokens::Server => is_made_by(Role::Server, token),
@@ -134,28 +136,28 @@ impl<W> Asks<W> {
     }
 }
 
-/// Whether a token looks like one that such a side makes.
+/// Returns whether a token has the form of the tokens of `role`.
 pub(crate) fn is_made_by(role: Role, token: &str) -> bool {
     let (start, digits) = match role {
         Role::Server => (SERVER_TOKEN, 32),
-        // 23 bytes in all: so long a name may be to lie in its message.
+        // 23 bytes in total, the longest text that its message stores inline.
         Role::Client => (CLIENT_TOKEN, 22),
     };
     let number = token.strip_prefix(start).filter(|number| number.len() == digits);
     number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// A new token of a server: 128 random bits behind a letter that no client's token begins with.
+/// Returns a new token of a server: 128 random bits after a letter that no client token begins with.
 pub(crate) fn new_token() -> SmolStr {
     format!("{SERVER_TOKEN}{:032x}", rand::random::<u128>()).into()
 }
 
-/// What the tokens of all clients begin with.
+/// The first character of all client tokens.
 pub(crate) const CLIENT_TOKEN: char = '$';
 const SERVER_TOKEN: char = 'n';
-/// The table of open requests begins with so much room.
+/// The initial capacity of the table of open requests.
 const FEW: usize = 3;
-/// About how many bytes an open request takes: its entry, its token, and the place for its reply.
+/// The approximate memory of an open request: its entry, its token, and the slot for its reply.
 const ASK_BYTES: usize = 384;
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! A change of membership, step by step, whichever side asked for it. Pure.
+//! A change of membership in steps, requested by either side. Pure.
 //!
-//! The handler of the system event decides first. Then the change takes effect, or the peer is asked for it. Broadcasts
-//! follow. Then the handlers are notified.
+//! - First, the handler of the system event decides.
+//! - Then the change takes effect, or the peer is asked for it.
+//! - Then broadcasts follow the change.
+//! - Last, the handlers are notified.
 
 use std::slice;
 use std::sync::Arc;
@@ -13,27 +15,27 @@ use super::asks::Effect;
 use crate::message::{Initiator, Message, events};
 use crate::websocket::Role;
 
-/// A change of membership that has begun.
+/// A change of membership in progress.
 #[derive(Debug)]
 pub(crate) struct MembershipChange {
     kind: ChangeKind,
     namespace: Arc<str>,
-    /// For a join and a leave.
+    /// Set for a join and a leave.
     room: Option<Arc<str>>,
-    /// The side that caused it, for the handlers here, when this side asks for it.
+    /// The cause that this side's handlers see, if this side requests the change.
     cause: Initiator,
     steps: slice::Iter<'static, Planned>,
     /// The request of the peer, while no handler has it.
     request: Option<Box<Message>>,
-    /// A handler has the request.
+    /// Whether a handler has the request.
     is_lent: bool,
-    /// The name that the request came under.
+    /// The event name of the request.
     requested_as: SmolStr,
     /// The rooms that are left with the namespace, and whose handlers are not notified yet.
     rooms: RoomsLeft,
-    /// The membership was so before: no handler is notified.
+    /// Whether the membership was already so, so that no handler is notified.
     is_old: bool,
-    /// The handler that decides is at work.
+    /// Whether the deciding handler runs.
     is_deciding: bool,
 }
 
@@ -57,18 +59,19 @@ enum Planned {
     Reply,
 }
 
-/// What a change needs next.
+/// The next step of a change.
 #[derive(Debug)]
 pub(crate) enum ChangeStep {
-    /// The handler of this event decides whether the change happens. A client cannot forbid its server a leave.
+    /// The handler of this event decides whether the change happens. A client cannot refuse a leave that its server
+    /// requests.
     Consent(Box<Message>),
-    /// Other nodes deliver to the place from here on.
+    /// From here on, other nodes deliver to the place.
     Reach,
     /// The membership changes.
     TakeEffect,
     /// The peer is asked, and the membership changes with its reply.
     Ask,
-    /// The change is in effect for broadcasts from here on.
+    /// From here on, broadcasts follow the change.
     Settle,
     /// The handler of this event is notified.
     Tell(Box<Message>),
@@ -77,12 +80,13 @@ pub(crate) enum ChangeStep {
 }
 
 impl MembershipChange {
-    /// The peer asks this side, which is of `role`, to connect a namespace.
+    /// The peer asks this side, which has `role`, to connect a namespace.
     pub(super) fn connect_for_peer(namespace: Arc<str>, request: Box<Message>) -> Self {
         Self::for_peer(ChangeKind::Connect, namespace, None, request, ENTER)
     }
 
-    /// A server's handler decides before anything changes. A client's handler is notified at the end.
+    /// The peer asks to disconnect a namespace. A server's handler decides before anything changes; a client's handler
+    /// is notified at the end.
     pub(super) fn disconnect_for_peer(role: Role, namespace: Arc<str>, request: Box<Message>) -> Self {
         let steps: &[Planned] = match role {
             Role::Server => {
@@ -104,7 +108,7 @@ impl MembershipChange {
         Self::for_peer(ChangeKind::Leave, namespace, Some(room), request, steps)
     }
 
-    /// A connection without envelopes is in the empty namespace from its beginning.
+    /// Connects the empty namespace of a connection without envelopes, at its beginning.
     pub(super) fn connect_native(namespace: Arc<str>) -> Self {
         Self::new(ChangeKind::Connect, namespace, None, &[Planned::Reach, Planned::TakeEffect, Planned::Settle])
     }
@@ -114,7 +118,7 @@ impl MembershipChange {
         Self::new(ChangeKind::Connect, namespace, None, ASK_TO_ENTER)
     }
 
-    /// This side disconnects a namespace, and leaves these rooms of it.
+    /// This side disconnects a namespace, and leaves these rooms in it.
     pub(crate) fn disconnect(namespace: Arc<str>, rooms: Vec<Arc<str>>) -> Self {
         let steps = &[Planned::Ask, Planned::Settle, Planned::TellRooms, Planned::Tell];
         let rooms = RoomsLeft::new(&namespace, rooms, Initiator::LocalForced);
@@ -169,7 +173,7 @@ impl MembershipChange {
         self.room.as_ref()
     }
 
-    /// The next step. None: the change is complete.
+    /// Returns the next step, or `None` if the change is complete.
     pub(crate) fn next(&mut self) -> Option<ChangeStep> {
         loop {
             if let Some(&Planned::TellRooms) = self.steps.as_slice().first()
@@ -193,17 +197,17 @@ impl MembershipChange {
         }
     }
 
-    /// The membership has changed; false when it was so before.
+    /// Records that the membership has changed. `is_new` is false if it was already so.
     pub(super) fn took_effect(&mut self, is_new: bool) {
         self.is_old = !is_new;
     }
 
-    /// These rooms were left with the namespace, since the peer asked to disconnect it.
+    /// Records the rooms that were left with the namespace, because the peer asked to disconnect it.
     pub(super) fn left(&mut self, rooms: Vec<Arc<str>>) {
         self.rooms = RoomsLeft::new(&self.namespace, rooms, Initiator::PeerForced);
     }
 
-    /// Whether the handler that is at work decides.
+    /// Returns whether the deciding handler runs.
     pub(super) fn is_deciding(&self) -> bool {
         self.is_deciding
     }
@@ -216,40 +220,41 @@ impl MembershipChange {
         self.kind == ChangeKind::Leave
     }
 
-    /// A handler is done with this message. When it is the request of the peer, it is kept for the reply.
+    /// Takes the message back from a handler that has ended. The request of the peer is kept for the reply.
     pub(super) fn give_back(&mut self, message: Box<Message>) {
         if std::mem::take(&mut self.is_lent) {
             self.request = Some(message);
         }
     }
 
-    /// The request of the peer, under its own name: it is refused.
+    /// Returns the request of the peer, which is refused, with its original event name.
     pub(super) fn refuse(&mut self, mut request: Box<Message>) -> Box<Message> {
         request.event = std::mem::take(&mut self.requested_as);
         request
     }
 
-    /// Takes the request of the peer out, since the change is not possible any more.
+    /// Takes the request of the peer out, because the change is no longer possible.
     pub(super) fn take_request(&mut self) -> Option<Box<Message>> {
         self.request.take()
     }
 
-    /// The token that the peer waits for.
+    /// Returns the token that the peer waits for.
     pub(super) fn token(&self) -> &str {
         self.request.as_ref().map_or("", |request| request.token())
     }
 
-    /// About how many bytes the request of the peer takes, while no handler has it.
+    /// Returns the approximate memory of the peer's request, while no handler has it.
     pub(super) fn bytes(&self) -> usize {
         self.request.as_deref().map_or(0, super::inbox::size)
     }
 
-    /// The request of this side.
+    /// Returns the request of this side.
     pub(crate) fn request(&self) -> Message {
         self.system(self.kind.asked())
     }
 
-    /// The effect of the change: at once for a request of the peer, with a positive reply for one of this side.
+    /// Returns the effect of the change. It happens at once for a request of the peer, and with a positive reply for
+    /// one of this side.
     pub(crate) fn effect(&self) -> Effect {
         let namespace = self.namespace.clone();
         match (self.kind, self.room.clone()) {
@@ -261,7 +266,8 @@ impl MembershipChange {
         }
     }
 
-    /// The request of the peer under another name: the place and the body stay. A change of this side makes its events.
+    /// Returns the message for a handler: the request of the peer under another event name, or a new one for a change
+    /// of this side.
     fn message(&mut self, event: &'static str) -> Box<Message> {
         match self.request.take() {
             Some(mut request) => {
@@ -279,7 +285,7 @@ impl MembershipChange {
 }
 
 impl ChangeKind {
-    /// The event whose handler decides.
+    /// Returns the event whose handler decides.
     fn asked(self) -> &'static str {
         match self {
             Self::Connect => events::CONNECT,
@@ -289,7 +295,7 @@ impl ChangeKind {
         }
     }
 
-    /// The event whose handler is notified.
+    /// Returns the event whose handler is notified.
     fn done(self) -> &'static str {
         match self {
             Self::Connect => events::CONNECTED,
@@ -300,13 +306,13 @@ impl ChangeKind {
     }
 }
 
-/// The events of rooms that were left because their namespace was: for each room, that it is being left and that it was.
+/// The events of rooms that are left with their namespace: two for each room, before and after the leave.
 #[derive(Debug)]
 pub(super) struct RoomsLeft {
     namespace: Arc<str>,
     cause: Initiator,
     rooms: vec::IntoIter<Arc<str>>,
-    /// Its first event is out.
+    /// The room whose first event was returned.
     halfway: Option<Arc<str>>,
 }
 
@@ -331,7 +337,7 @@ const ASK_TO_ENTER: &[Planned] = &[Planned::Consent, Planned::Reach, Planned::As
 mod tests {
     use super::*;
 
-    /// The steps that are left, with the events that handlers get.
+    /// Returns the remaining steps, with the events that handlers receive.
     fn steps(mut change: MembershipChange) -> Vec<String> {
         let mut steps = Vec::new();
         while let Some(step) = change.next() {

@@ -1,4 +1,4 @@
-//! When a connection gives up waiting. Pure: instants come in, what is due comes out.
+//! The deadlines of a connection. Pure: instants come in, due actions come out.
 
 use std::time::Duration;
 
@@ -7,33 +7,33 @@ use tokio::time::Instant;
 use super::limits::SessionLimits;
 use crate::time_limit;
 
-/// What one connection waits for, and since when.
+/// The waits of one connection, and their beginnings.
 #[derive(Debug)]
 pub(super) enum Deadlines {
     Open {
-        /// When the peer was heard, or pinged, whichever was last. The bytes of a message that has begun do not count: a peer that
-        /// needs long for it hears pings meanwhile.
+        /// When the last bytes arrived, or the last ping was sent, whichever is later. The bytes of an unfinished
+        /// message do not count, so a peer with a slow message still receives pings.
         heartbeat: Instant,
         is_pinged: bool,
-        /// Boxed, as most connections have none.
+        /// Boxed, since most connections have none.
         waits: Option<Box<Waits>>,
     },
-    /// The end has begun: only it counts from now on.
+    /// The end has begun. From now on only its deadlines count.
     Ending(Box<Ending>),
 }
 
-/// What a connection waits for now and then.
+/// The occasional waits of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    /// For the client's `M`, and for what `on_connect` decides.
+    /// For the client's `M`, and for the decision of `on_connect`.
     opened: Option<Instant>,
-    /// For the socket, which takes nothing.
+    /// For the socket, which accepts no bytes.
     stalled: Option<Instant>,
     /// For the rest of a message.
     message: Option<Started>,
-    /// For the end of a pause: the peer has sent too fast.
+    /// For the end of a pause, after the peer has exceeded a rate.
     resting: Option<Instant>,
-    /// For memory: when to look again.
+    /// For memory: when to check again.
     short: Option<Instant>,
 }
 
@@ -41,55 +41,55 @@ pub(super) struct Waits {
 pub(super) struct Ending {
     /// Until when the socket may take.
     socket: Option<Instant>,
-    /// How long the socket may take nothing, while bytes wait.
+    /// How long the socket may accept no byte while bytes wait.
     patience: Duration,
     stalled: Option<Instant>,
-    /// When the socket was last tried without a sign of the runtime.
+    /// When a write was last tried without a report of the runtime.
     probed: Instant,
     /// Until when handlers may run on.
     handlers: Option<Instant>,
 }
 
-/// A message that has not come whole.
+/// A message that has not arrived completely.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Started {
-    /// When it began, or the last [`MESSAGE_STEP`] of it was complete.
+    /// When it began, or when the last [`MESSAGE_STEP`] of it was complete.
     since: Instant,
-    /// How many of those have come.
+    /// How many of these steps have arrived.
     steps: usize,
 }
 
-/// How long the parts of a connection's end may take.
+/// The time limits of a connection's end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndLimits {
-    /// The socket.
+    /// For the socket.
     pub(crate) socket: Duration,
-    /// The socket, while it takes nothing.
+    /// For the socket while it accepts no byte.
     pub(crate) stall: Duration,
     pub(crate) handlers: Duration,
 }
 
-/// What is due.
+/// A due action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     Ping,
     /// A pause is over, and reading continues.
     Resume,
-    /// Whether memory is still short is to be looked at.
+    /// Check whether memory is still short.
     LookAgain,
-    /// The client has not said `M`, or `on_connect` has not decided.
+    /// The client has not sent `M`, or `on_connect` has not decided.
     NotOpen,
     /// The client did not answer a ping.
     NoPong,
     /// The client does not read.
     Stalled,
-    /// A message that has begun does not end.
+    /// An unfinished message takes too long.
     SlowMessage,
-    /// The socket is to be tried again, though the runtime has not said that it takes more.
+    /// Try to write, although the runtime has not reported that the socket accepts more.
     Probe,
-    /// The socket's end took too long.
+    /// The end of the socket took too long.
     SocketTimeout,
-    /// Handlers ran on for too long after it.
+    /// Handlers ran for too long after the end.
     HandlerTimeout,
 }
 
@@ -99,12 +99,12 @@ impl Deadlines {
         Self::Open { heartbeat: now, is_pinged: false, waits: Some(Box::new(waits)) }
     }
 
-    /// The opening is over.
+    /// Records the end of the greeting.
     pub(super) fn acknowledged(&mut self) {
         self.end_wait(|waits| waits.opened = None);
     }
 
-    /// Bytes of any kind came from the peer: they answer a ping.
+    /// Records that bytes arrived. Any bytes answer a ping.
     pub(super) fn heard(&mut self, now: Instant) {
         if let Self::Open { heartbeat, is_pinged, waits } = self {
             *is_pinged = false;
@@ -114,7 +114,7 @@ impl Deadlines {
         }
     }
 
-    /// Nothing is read, so that silence says nothing.
+    /// Records that reading is paused, so that silence of the peer is not counted.
     pub(super) fn paused(&mut self, now: Instant) {
         let Self::Open { heartbeat, is_pinged, waits } = self else { return };
         (*heartbeat, *is_pinged) = (now, false);
@@ -123,14 +123,14 @@ impl Deadlines {
         }
     }
 
-    /// A socket that was full has accepted bytes: the peer reads, but has not come to the ping yet.
+    /// Records that a full socket has accepted bytes: the peer reads, but has not reached the ping yet.
     pub(super) fn progressed(&mut self, now: Instant) {
         if let Self::Open { heartbeat, is_pinged: true, .. } = self {
             *heartbeat = now;
         }
     }
 
-    /// So many bytes of an unfinished message have arrived.
+    /// Records that `bytes` bytes of an unfinished message have arrived.
     pub(super) fn receiving(&mut self, bytes: usize, now: Instant) {
         let steps = bytes / MESSAGE_STEP;
         if let Self::Open { waits, .. } = self {
@@ -141,12 +141,12 @@ impl Deadlines {
         }
     }
 
-    /// A message is whole, or none has begun.
+    /// Records that no message is unfinished.
     pub(super) fn received(&mut self) {
         self.end_wait(|waits| waits.message = None);
     }
 
-    /// Nothing is read until `instant`, since the peer has sent too fast. True when a pause begins.
+    /// Pauses reading until `instant`, because the peer has exceeded a rate. Returns true if a pause begins.
     pub(super) fn rest_until(&mut self, instant: Instant) -> bool {
         let Self::Open { waits, .. } = self else { return false };
         let resting = &mut waits.get_or_insert_default().resting;
@@ -155,17 +155,17 @@ impl Deadlines {
         begins
     }
 
-    /// Whether only the heartbeat has a deadline.
+    /// Returns whether only the heartbeat has a deadline.
     pub(super) fn is_waiting_for_nothing(&self) -> bool {
         matches!(self, Self::Open { waits: None, .. })
     }
 
-    /// Whether such a pause lasts.
+    /// Returns whether reading is paused because of a rate.
     pub(super) fn is_resting(&self) -> bool {
         matches!(self, Self::Open { waits: Some(waits), .. } if waits.resting.is_some())
     }
 
-    /// Nothing is read, since memory is short. That is looked at again soon. True when a pause begins.
+    /// Pauses reading because memory is short, until the next check. Returns true if a pause begins.
     pub(super) fn lacks_memory(&mut self, now: Instant) -> bool {
         let Self::Open { waits, .. } = self else { return false };
         let short = &mut waits.get_or_insert_default().short;
@@ -180,22 +180,22 @@ impl Deadlines {
         }
     }
 
-    /// Memory is not short.
+    /// Records that memory is not short.
     pub(super) fn has_memory(&mut self) {
         self.end_wait(|waits| waits.short = None);
     }
 
-    /// Whether bytes wait and the socket takes none.
+    /// Returns whether bytes wait while the socket accepts none.
     pub(super) fn is_stalled(&self) -> bool {
         matches!(self, Self::Open { waits: Some(waits), .. } if waits.stalled.is_some())
     }
 
-    /// Whether the client's greeting is waited for.
+    /// Returns whether the connection waits for the client's greeting.
     pub(super) fn is_opening(&self) -> bool {
         matches!(self, Self::Open { waits: Some(waits), .. } if waits.opened.is_some())
     }
 
-    /// Bytes wait and the socket takes none.
+    /// Records that bytes wait while the socket accepts none.
     pub(super) fn stalled(&mut self, now: Instant) {
         let stalled = match self {
             Self::Open { waits, .. } => &mut waits.get_or_insert_default().stalled,
@@ -204,7 +204,7 @@ impl Deadlines {
         stalled.get_or_insert(now);
     }
 
-    /// The socket took bytes, or there are none.
+    /// Records that the socket accepted bytes, or that none wait.
     pub(super) fn flowing(&mut self) {
         match self {
             Self::Open { .. } => self.end_wait(|waits| waits.stalled = None),
@@ -220,7 +220,7 @@ impl Deadlines {
         }
     }
 
-    /// The end has begun.
+    /// Begins the end.
     pub(super) fn end(&mut self, now: Instant, limits: EndLimits) {
         *self = Self::Ending(Box::new(Ending {
             socket: time_limit::end(now, limits.socket),
@@ -231,21 +231,21 @@ impl Deadlines {
         }));
     }
 
-    /// The socket's end takes no longer than until then.
+    /// Ends the wait for the socket at `latest`, if that is earlier.
     pub(super) fn end_socket_by(&mut self, latest: Instant) {
         if let Self::Ending(ending) = self {
             ending.socket = Some(ending.socket.map_or(latest, |until| until.min(latest)));
         }
     }
 
-    /// The handlers that tell of the end get their own time.
+    /// Sets the time limit of the handlers of the end.
     pub(super) fn end_handlers(&mut self, until: Option<Instant>) {
         if let Self::Ending(ending) = self {
             ending.handlers = until;
         }
     }
 
-    /// What is due at `now`, if anything. It is not due again: a ping counts as sent.
+    /// Returns the due action at `now`, if there is one, and resets it: a ping counts as sent.
     pub(super) fn due(&mut self, now: Instant, limits: &SessionLimits) -> Option<Due> {
         let (_, due) = self.upcoming(limits).filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
         match (due, self) {
@@ -260,7 +260,7 @@ impl Deadlines {
         Some(due)
     }
 
-    /// When to look again.
+    /// Returns when to call [`Deadlines::due`] again.
     pub(super) fn next(&self, limits: &SessionLimits) -> Option<Instant> {
         self.upcoming(limits).map(|(at, _)| at).min()
     }
@@ -305,17 +305,17 @@ impl Waits {
     }
 }
 
-/// A socket is also tried when it may take nothing for as long as it wants.
+/// Returns the interval of write attempts. A socket is also tried if it may accept no byte for any time.
 fn probe_interval(patience: Duration) -> Duration {
     time_limit::of(patience).unwrap_or(LONGEST_PROBING) / PROBES
 }
 
-/// How long a pause for memory lasts before it is looked at again.
+/// The interval of checks during a pause for memory.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const LONGEST_PROBING: Duration = Duration::from_secs(8);
-/// A message gets its time once more for each of these that comes.
+/// A message gets its time limit again for each step of this size.
 const MESSAGE_STEP: usize = 64 * 1024;
-/// How often a socket that takes nothing is tried before it is given up.
+/// How often a write to a full socket is tried before the connection is closed.
 const PROBES: u32 = 8;
 
 #[cfg(test)]

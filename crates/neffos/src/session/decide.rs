@@ -1,4 +1,4 @@
-//! What a message of the peer may do. Pure.
+//! Decisions about messages of the peer. Pure.
 
 use std::sync::Arc;
 
@@ -7,31 +7,32 @@ use super::state::Session;
 use crate::error::{BAD_NAMESPACE, BAD_ROOM, INVALID_PAYLOAD};
 use crate::message::{Message, events};
 
-/// What a message of the peer leads to.
+/// The decision about a message of the peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Nothing.
     Ignore,
-    /// The empty reply: it is so already.
+    /// Send the empty reply: it is so already.
     Acknowledge,
-    /// An error reply if the sender waits for one, else nothing.
+    /// Send an error reply if the sender waits for one; otherwise do nothing.
     Refuse(&'static str),
     Connect(Arc<str>),
     Disconnect(Arc<str>),
     Join(Arc<str>, Arc<str>),
     Leave(Arc<str>, Arc<str>),
-    /// A handler of this namespace.
+    /// Run a handler of this namespace.
     Event(Arc<str>),
 }
 
 impl<W> Session<W> {
-    /// Whether `message` waits. A request to connect never does: the peer may wait for its reply before it gives its own.
+    /// Returns whether `message` must wait. A request to connect never waits, because the peer may wait for its reply
+    /// before it sends its own.
     pub(super) fn is_held(&self, message: &Message) -> bool {
         let Some(held) = &self.held else { return false };
         message.event() != events::CONNECT && held.iter().any(|hold| *hold.namespace == *message.namespace())
     }
 
-    /// Decides what `message` leads to; `declared` knows the namespaces that have handlers.
+    /// Decides about `message`. `declared` returns the namespaces that have handlers.
     pub(crate) fn decide(
         &self,
         message: &Message,
@@ -110,7 +111,7 @@ impl<W> Session<W> {
     }
 }
 
-/// A name of a room or namespace: no control characters, and not without end.
+/// Checks the name of a room or namespace: it has no control characters, and a limited length.
 pub(crate) fn check_name(name: &str, max_bytes: usize) -> Result<(), &'static str> {
     if max_bytes > 0 && name.len() > max_bytes {
         return Err("name too long");

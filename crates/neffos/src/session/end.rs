@@ -14,24 +14,24 @@ use super::teardown::Teardown;
 use crate::time_limit;
 
 impl<W> Session<W> {
-    /// Whether the end has not begun.
+    /// Returns whether the end has not begun.
     pub(crate) fn is_open(&self) -> bool {
         self.stage == EndStage::Open
     }
 
-    /// Whether all handlers have been notified of the end.
+    /// Returns whether all handlers have been notified of the end.
     pub(crate) fn is_over(&self) -> bool {
         self.stage == EndStage::Over
     }
 
-    /// The end begins: open asks fail, and no more broadcasts come. Returns the open asks, and what the connection was in.
+    /// Begins the end: open asks fail, and no more broadcasts arrive. Returns the open asks and the memberships.
     pub(crate) fn handle_close(&mut self, now: Instant, limits: EndLimits) -> (Vec<OpenAsk<W>>, Memberships) {
         self.stage = EndStage::Ending;
         self.deadlines.end(now, limits);
         (self.asks.close_all(), self.membership.all().clone())
     }
 
-    /// The kernel has all bytes: the socket closes by `latest`.
+    /// Sets the latest close of the socket, when the kernel has all bytes.
     pub(crate) fn end_socket_by(&mut self, latest: Instant) {
         self.deadlines.end_socket_by(latest);
     }
@@ -51,7 +51,7 @@ impl<W> Session<W> {
         action
     }
 
-    /// Handlers took too long after the end, and were stopped. The handlers of the end may take `grace`.
+    /// Stops handlers that took too long after the end. The handlers of the end may take `grace`.
     pub(crate) fn give_up_handlers(&mut self, now: Instant, grace: Duration) {
         self.inbox.clear();
         self.work = Work::None;
@@ -61,12 +61,12 @@ impl<W> Session<W> {
         }
     }
 
-    /// When to call [`Session::handle_timeout`].
+    /// Returns when to call [`Session::handle_timeout`].
     pub(crate) fn next_timeout(&self, limits: &SessionLimits) -> Option<Instant> {
         self.deadlines.next(limits)
     }
 
-    /// The deadline that has passed at `now`, if any.
+    /// Returns the deadline that has passed at `now`, if there is one.
     pub(crate) fn handle_timeout(&mut self, now: Instant, limits: &SessionLimits) -> Option<Due> {
         let due = self.deadlines.due(now, limits)?;
         if due == Due::Ping {
@@ -75,20 +75,20 @@ impl<W> Session<W> {
         Some(due)
     }
 
-    /// About how many bytes of the peer's messages are not handled yet.
+    /// Returns the approximate number of unhandled bytes of the peer.
     pub(crate) fn unhandled(&self) -> usize {
         let may_be_opening = self.deadlines.is_opening() || self.stage != EndStage::Open;
         let opening = if may_be_opening { self.greeting.held() } else { 0 };
         self.inbox.bytes() + opening
     }
 
-    /// Gives up the messages that are not handled yet.
+    /// Drops the unhandled messages.
     pub(crate) fn clear(&mut self) {
         self.inbox.clear();
         self.greeting.clear();
     }
 
-    /// Forgets everything: the connection's task has ended.
+    /// Drops everything, because the connection's task has ended.
     pub(crate) fn forget(&mut self) {
         self.clear();
         self.work = Work::None;

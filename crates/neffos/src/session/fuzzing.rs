@@ -1,4 +1,4 @@
-//! The promises of a session, for fuzzers.
+//! The properties of a session that fuzzers test.
 
 use tokio::time::Instant;
 
@@ -6,12 +6,13 @@ use super::acts::Act;
 use super::limits::TestSide;
 use super::model::{World, small};
 
-/// A session keeps its promises with any input from its peer, its handlers and its own side. The first byte of `data` says which side it is;
-/// three bytes each say what happens next.
+/// Checks the properties of a session with arbitrary input from its peer, its handlers and its own side.
+///
+/// The first byte of `data` selects the side. Each group of three further bytes selects an act.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When a property does not hold.
 pub fn protocol(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     let side = if first & 1 == 0 { TestSide::server() } else { TestSide::client() };

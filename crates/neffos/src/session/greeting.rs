@@ -1,16 +1,16 @@
-//! The opening of a connection: the client says `M`, the server decides, `A<id>` or `H<why not>` goes back. Pure.
+//! The greeting of a connection: the client sends `M`, the server decides, and answers `A<id>` or `H<reason>`. Pure.
 //!
-//! Only the server's own decision makes a connection ready: neither frames of the client nor broadcasts can. What arrives
-//! before the answer is kept, bounded, and handled after it in the order of arrival.
+//! Only the server's decision opens a connection; neither frames of the client nor broadcasts can. Messages before the
+//! answer are kept, up to a limit, and handled after it in the order of arrival.
 
 use bytes::Bytes;
 
 use crate::websocket::{CloseFrame, Kind};
 
-/// Where the opening stands.
+/// The state of the greeting.
 #[derive(Debug)]
 pub(crate) struct Greeting {
-    /// None: it is done.
+    /// `None` if it is done.
     opening: Option<Box<Opening>>,
 }
 
@@ -22,46 +22,46 @@ struct Opening {
     bytes: usize,
 }
 
-/// One websocket message as it came.
+/// One websocket message as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RawMessage {
     pub(crate) kind: Kind,
     pub(crate) data: Bytes,
 }
 
-/// Whether the connection is wanted.
+/// The decision of the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
     Welcome,
     Refused(Refusal),
 }
 
-/// Why a connection is not wanted.
+/// The refusal of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// What the greeting is answered with.
+    /// The text of the answer to the greeting.
     pub(crate) text: String,
     pub(crate) close: CloseFrame,
 }
 
-/// What a frame or the verdict leads to.
+/// The next step, after a frame or the decision.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum GreetingStep {
     /// Nothing yet.
     Wait,
-    /// The opening is over: the frame is a message.
+    /// The greeting is over, and the frame is a message.
     Message(RawMessage),
-    /// Say `A<id>`, then handle these.
+    /// Send `A<id>`, then handle these messages.
     Accept(Vec<RawMessage>),
-    /// Say `H<text>`, then close.
+    /// Send `H<text>`, then close.
     Refuse(Refusal),
-    /// A client must not say this.
+    /// A client must not send this.
     Violation,
-    /// More than may wait.
+    /// More early messages than the limit allows.
     Flood,
 }
 
-/// What may wait for the answer.
+/// The limits on messages before the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GreetingLimits {
     pub(crate) frames: usize,
@@ -69,12 +69,12 @@ pub(crate) struct GreetingLimits {
 }
 
 impl Greeting {
-    /// A connection that waits for `M` and a verdict.
+    /// Creates the greeting of a connection that waits for `M` and a decision.
     pub(crate) fn awaited() -> Self {
         Self { opening: Some(Box::default()) }
     }
 
-    /// A connection without a greeting.
+    /// Creates the state of a connection without a greeting.
     pub(crate) fn done() -> Self {
         Self { opening: None }
     }
@@ -83,19 +83,19 @@ impl Greeting {
         self.opening.is_none()
     }
 
-    /// About how many bytes the messages take that wait for the answer.
+    /// Returns the approximate memory of the early messages.
     pub(crate) fn held(&self) -> usize {
         self.opening.as_ref().map_or(0, |opening| opening.bytes + opening.frames.len() * FRAME_BYTES)
     }
 
-    /// Gives up the messages that wait for the answer: the connection ends.
+    /// Drops the early messages, because the connection ends.
     pub(crate) fn clear(&mut self) {
         if let Some(opening) = &mut self.opening {
             (opening.frames, opening.bytes) = (Vec::new(), 0);
         }
     }
 
-    /// Takes one frame of the client.
+    /// Handles one frame of the client.
     pub(crate) fn receive(&mut self, frame: RawMessage, limits: GreetingLimits) -> GreetingStep {
         let Some(opening) = &mut self.opening else { return GreetingStep::Message(frame) };
         match frame.data.first() {
@@ -117,12 +117,12 @@ impl Greeting {
         }
     }
 
-    /// The connection is wanted. The first verdict counts, and takes effect with [`Greeting::advance`].
+    /// Admits the client. The first decision counts, and takes effect with [`Greeting::advance`].
     pub(crate) fn welcome(&mut self) {
         self.resolve(Verdict::Welcome);
     }
 
-    /// The connection is not wanted.
+    /// Refuses the client.
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
         self.resolve(Verdict::Refused(refusal));
     }
@@ -133,7 +133,7 @@ impl Greeting {
         }
     }
 
-    /// What is due once both the client's `M` and the verdict are here.
+    /// Returns the next step when both the client's `M` and the decision are there.
     pub(crate) fn advance(&mut self) -> GreetingStep {
         match self.opening.take() {
             Some(opening) if opening.hello && opening.verdict.is_some() => match opening.verdict {
@@ -148,7 +148,7 @@ impl Greeting {
     }
 }
 
-/// About how much a message that waits takes beside its bytes.
+/// The approximate memory of an early message without its bytes.
 const FRAME_BYTES: usize = 96;
 
 #[cfg(test)]

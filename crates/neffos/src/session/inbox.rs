@@ -1,4 +1,4 @@
-//! Events that wait for their turn. Most often it is one: it takes no storage of its own.
+//! The queue of events. Usually there is one, which needs no queue storage.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::message::Message;
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     first: Option<Box<Message>>,
-    /// None while there is no first. Boxed, as idle connections have none.
+    /// `None` while there is no first event. Boxed, since idle connections have none.
     others: Option<Box<Backlog>>,
 }
 
@@ -36,7 +36,7 @@ impl Inbox {
         let first = self.first.take()?;
         self.first = self.others.as_mut().and_then(|others| others.pop());
         if self.first.is_none() {
-            // A burst must not leave its room behind.
+            // Frees the memory of a burst.
             self.others = None;
         }
         Some(first)
@@ -50,7 +50,7 @@ impl Inbox {
         usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.queue.len())
     }
 
-    /// About how many bytes its events take.
+    /// Returns the approximate memory of the events.
     pub(super) fn bytes(&self) -> usize {
         self.first().map_or(0, size) + self.others.as_ref().map_or(0, |others| others.bytes)
     }
@@ -68,7 +68,8 @@ impl Backlog {
     }
 }
 
-/// About how many bytes it takes. Names lie in it and in the frame that the body is a part of.
+/// Returns the approximate memory of a message. Names count twice: in the message, and in the frame that the body is a
+/// part of.
 pub(crate) fn size(message: &Message) -> usize {
     let names = message.namespace.len() + message.room.len() + message.event.len();
     let text = message.error.as_ref().map_or(0, |text| text.len());

@@ -1,4 +1,4 @@
-//! Frames of the peer: the greeting, replies to requests of this side, and events that wait for their turn. Pure.
+//! Frames of the peer: the greeting, replies to requests of this side, and events for the inbox. Pure.
 
 use smol_str::SmolStr;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use crate::message::{Message, events};
 use crate::websocket::{CloseCode, CloseFrame, Role};
 
 impl<W> Session<W> {
-    /// Takes one message of the peer as it came.
+    /// Handles one message of the peer.
     pub(crate) fn handle_frame(&mut self, frame: RawMessage, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
         self.deadlines.received();
         if self.excess == Some(Excess::Close) {
@@ -26,7 +26,7 @@ impl<W> Session<W> {
         }
     }
 
-    /// What the greeting needs, once the application has decided.
+    /// Returns the next action of the greeting, once the application has decided.
     pub(super) fn poll_greeting(&mut self) -> Option<Action<W>> {
         let step = self.greeting.advance();
         self.follow_greeting(step)
@@ -35,7 +35,7 @@ impl<W> Session<W> {
     fn follow_greeting(&mut self, step: GreetingStep) -> Option<Action<W>> {
         let close = |code, reason| Some(Action::Close(CloseFrame::new(code, reason)));
         match step {
-            // A message is taken, not followed.
+            // Messages are handled elsewhere.
             GreetingStep::Wait | GreetingStep::Message(_) => None,
             GreetingStep::Accept(frames) => {
                 self.deadlines.acknowledged();
@@ -47,7 +47,7 @@ impl<W> Session<W> {
         }
     }
 
-    /// Takes one message: a reply goes to the caller that asked, an event waits for its turn, anything else is dropped.
+    /// Handles one message: a reply goes to the caller that asked, an event to the inbox, anything else is dropped.
     fn take(&mut self, frame: RawMessage, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
         if let Some(reply) = self.short_reply(&frame) {
             return self.take_reply(&reply).ok();
@@ -73,13 +73,13 @@ impl<W> Session<W> {
         self.enqueue(Box::new(message), now, rules)
     }
 
-    /// Some clients shorten the empty reply: only a connection that was asked sends one.
+    /// Some clients shorten the empty reply. It is expected only while a request is open.
     fn short_reply(&self, frame: &RawMessage) -> Option<Message> {
         let token = wire::empty_reply_token(&frame.data)?;
         (!self.asks.is_empty()).then(|| Message::empty_reply(token))
     }
 
-    /// Hands a reply to the caller that asked. Its effect takes place before any later frame is handled.
+    /// Passes a reply to the caller that asked. Its effect happens before any later frame is handled.
     fn take_reply(&mut self, message: &Message) -> Result<Action<W>, NoReply> {
         match self.asks.answer(message) {
             Match::Reply(OpenAsk { effect, waiter, .. }) => {
@@ -92,11 +92,11 @@ impl<W> Session<W> {
     }
 
     fn enqueue(&mut self, mut message: Box<Message>, now: Instant, rules: &impl Rules) -> Option<Action<W>> {
-        // A connection that is closed soon starts nothing new.
+        // A connection that closes soon begins no new work.
         if self.is_draining {
             return None;
         }
-        // A server may pass on an ask of another client, token and all: the reply is not ours to give.
+        // A server may forward an ask of another client with its token. This client must not reply to it.
         if rules.role() == Role::Client && message.token().starts_with(CLIENT_TOKEN) {
             message.set_token(SmolStr::default());
         }
@@ -111,23 +111,23 @@ impl<W> Session<W> {
     }
 }
 
-/// It is no reply to a request of this side.
+/// The message is not a reply to a request of this side.
 struct NoReply;
 
-/// Whether this asks to disconnect a namespace that is not declared. Clients in browsers, which cannot send pings, send that
-/// instead: it must not wait for a handler.
+/// Returns whether this is a request to disconnect an undeclared namespace. Browser clients, which cannot send pings,
+/// send it instead. It must not wait for a handler.
 fn is_heartbeat(message: &Message, rules: &impl Rules) -> bool {
     message.event() == events::DISCONNECT && message.is_request() && rules.namespace(message.namespace()).is_none()
 }
 
 impl Message {
-    /// Whether this is one of the forms of the reply that says no more than "done".
+    /// Returns whether this is a form of the empty reply, which means "done".
     pub(super) fn is_empty_reply(&self) -> bool {
         let names = [&self.namespace, &self.room, &self.event];
         names.iter().all(|name| name.is_empty()) && self.body.is_empty() && self.error.is_none()
     }
 
-    /// The empty reply to `token`, as if it had come in full.
+    /// Creates the full form of the empty reply to `token`.
     pub(super) fn empty_reply(token: &str) -> Self {
         Self::default().with_token(token.into())
     }

@@ -1,4 +1,4 @@
-//! The bounds and deadlines of a session, and what else all sessions of one side have in common.
+//! The limits and deadlines of a session, and [`Rules`], which all sessions of one side share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,38 +8,38 @@ use super::rates::Rates;
 use crate::message::wire::NativeMode;
 use crate::websocket::Role;
 
-/// What all sessions of one side have in common. It never changes.
+/// The constant properties that all sessions of one side share.
 pub(crate) trait Rules {
     fn role(&self) -> Role;
 
-    /// Which messages without an envelope are taken.
+    /// Returns which messages without an envelope are accepted.
     fn native(&self) -> NativeMode;
 
     fn limits(&self) -> &SessionLimits;
 
-    /// The shared name of a namespace, when it is declared.
+    /// Returns the shared name of a namespace, if it is declared.
     fn namespace(&self, name: &str) -> Option<Arc<str>>;
 }
 
-/// A bound of zero, or a deadline of zero, means none.
+/// The limits of a session. Zero means none, for a number and for a deadline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLimits {
-    /// Messages before the greeting is answered.
+    /// For messages before the answer to the greeting.
     pub(crate) ack: GreetingLimits,
     pub(crate) bounds: Bounds,
     pub(crate) rates: Rates,
-    /// Events that are queued, before reading pauses.
+    /// For queued events, before reading pauses.
     pub(crate) max_inbox_events: usize,
     pub(crate) max_inbox_bytes: usize,
     pub(crate) ack_timeout: Duration,
     pub(crate) ping_interval: Duration,
     pub(crate) pong_timeout: Duration,
     pub(crate) slow_consumer_timeout: Duration,
-    /// For a message from its first byte to its last, and again for each 64 KiB of it.
+    /// For a message from its first byte to its last, and the same again for each 64 KiB of it.
     pub(crate) message_timeout: Duration,
 }
 
-/// The defaults that ship.
+/// The defaults.
 impl Default for SessionLimits {
     fn default() -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Default for SessionLimits {
     }
 }
 
-/// Bounds on what a peer may make us remember.
+/// Limits on the state that a peer can create.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) namespaces: usize,

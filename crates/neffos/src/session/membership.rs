@@ -1,6 +1,6 @@
-//! Which namespaces a connection is connected to, and which rooms it has joined there. Pure.
+//! The namespaces and rooms of a connection. Pure.
 //!
-//! A connection is in a handful of places: plain vectors are the leanest.
+//! A connection has few memberships, so plain vectors take the least memory.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Adds a namespace; false when it was there.
+    /// Adds a namespace. Returns false if it was there already.
     pub(crate) fn connect(&mut self, namespace: &Arc<str>) -> bool {
         if self.is_connected(namespace) {
             return false;
@@ -23,13 +23,13 @@ impl Membership {
         true
     }
 
-    /// Takes a namespace out, and returns the rooms that went with it.
+    /// Removes a namespace, and returns the rooms that were left with it.
     pub(crate) fn disconnect(&mut self, namespace: &str) -> Option<Vec<Arc<str>>> {
         let at = self.places.iter().position(|(name, _)| **name == *namespace)?;
         Some(self.places.remove(at).1)
     }
 
-    /// Adds a room; false when it was there, or its namespace is not.
+    /// Adds a room. Returns false if it was there already, or if its namespace is not connected.
     pub(crate) fn join(&mut self, namespace: &str, room: &Arc<str>) -> bool {
         let Some((_, rooms)) = self.places.iter_mut().find(|(name, _)| **name == *namespace) else { return false };
         if rooms.contains(room) {
@@ -40,7 +40,7 @@ impl Membership {
         true
     }
 
-    /// Takes a room out; false when it was not there.
+    /// Removes a room. Returns false if it was not there.
     pub(crate) fn leave(&mut self, namespace: &str, room: &str) -> bool {
         let Some((_, rooms)) = self.places.iter_mut().find(|(name, _)| **name == *namespace) else { return false };
         let before = rooms.len();
@@ -48,7 +48,7 @@ impl Membership {
         rooms.len() < before
     }
 
-    /// Takes everything out.
+    /// Removes and returns everything.
     pub(crate) fn take(&mut self) -> Memberships {
         std::mem::take(&mut self.places)
     }
@@ -65,17 +65,17 @@ impl Membership {
         self.room(namespace, room).is_some()
     }
 
-    /// Whether it is in a room, or in a namespace when none is named.
+    /// Returns whether the connection is in a room, or in a namespace if no room is given.
     pub(crate) fn is_in(&self, namespace: &str, room: Option<&str>) -> bool {
         room.map_or_else(|| self.is_connected(namespace), |room| self.is_joined(namespace, room))
     }
 
-    /// The shared name of a namespace, when it is connected.
+    /// Returns the shared name of a namespace, if it is connected.
     pub(crate) fn namespace(&self, namespace: &str) -> Option<Arc<str>> {
         self.places.iter().find(|(name, _)| **name == *namespace).map(|(name, _)| name.clone())
     }
 
-    /// The shared name of a room, when it is joined.
+    /// Returns the shared name of a room, if it is joined.
     pub(crate) fn room(&self, namespace: &str, room: &str) -> Option<Arc<str>> {
         self.rooms_of(namespace)?.iter().find(|name| ***name == *room).cloned()
     }
@@ -84,23 +84,24 @@ impl Membership {
         self.places.iter().find(|(name, _)| **name == *namespace).map(|(_, rooms)| &rooms[..])
     }
 
-    /// About how many bytes the places take, here and in the index of the fan-out. Names of namespaces are shared by all
-    /// connections.
+    /// Returns the approximate memory of the memberships, in this list and in the index of the fan-out. Names of
+    /// namespaces do not count, because all connections share them.
     pub(crate) fn bytes(&self) -> usize {
         let names: usize = self.places.iter().flat_map(|(_, rooms)| rooms).map(|room| room.len()).sum();
         names + (self.namespaces() + self.rooms()) * PLACE_BYTES
     }
 
-    /// How many namespaces.
+    /// Returns the number of namespaces.
     pub(crate) fn namespaces(&self) -> usize {
         self.places.len()
     }
 
-    /// How many rooms, in all namespaces.
+    /// Returns the number of rooms in all namespaces.
     pub(crate) fn rooms(&self) -> usize {
         self.places.iter().map(|(_, rooms)| rooms.len()).sum()
     }
 }
 
-/// About how much a place takes without its name: in the list here, and the connection's entry in the index of the fan-out.
+/// The approximate memory of a namespace or room without its name: in this list, and the connection's entry in the
+/// index of the fan-out.
 const PLACE_BYTES: usize = 96;

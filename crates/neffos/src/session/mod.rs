@@ -1,16 +1,17 @@
 //! The protocol of one connection, without I/O. Pure: no socket, no clock, no lock, no task.
 //!
-//! Frames, the ends of handlers, requests of this side and instants come in. [`Action`]s come out. The connection's task
-//! carries them out, one after the other.
+//! Frames, the results of handlers, requests of this side and instants come in. [`Action`]s come out. The connection's
+//! task performs them one after the other.
 //!
 //! - `state.rs`: [`Session`], and the methods for other tasks.
 //! - `incoming.rs`: frames of the peer: the greeting, replies, events. `reading.rs`: backpressure.
-//! - `work.rs`: the work for an event, up to its reply. `end.rs`: deadlines and the stages of the end. `teardown.rs`: the events then.
-//! - `change.rs`: a change of membership, step by step. `decide.rs`: the decision about a message.
-//! - `action.rs`: the output. `outcome.rs`: results of handlers. `limits.rs`: bounds and deadlines.
-//! - `greeting.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side. `inbox.rs`: the queue
-//!   of events. `deadlines.rs`: times. `rates.rs`: how fast the peer may send.
-//! - `fuzzing.rs`: the promises of a session. `model.rs`: the model that they are compared with. `acts.rs`: random
+//! - `work.rs`: the work for an event, up to its reply. `end.rs`: deadlines and the stages of the end. `teardown.rs`:
+//!   the events at the end.
+//! - `change.rs`: a change of membership in steps. `decide.rs`: decisions about messages.
+//! - `action.rs`: the output. `outcome.rs`: results of handlers. `limits.rs`: limits and deadlines.
+//! - `greeting.rs`: the greeting. `membership.rs`: namespaces and rooms. `asks.rs`: open requests of this side.
+//!   `inbox.rs`: the queue of events. `deadlines.rs`: deadlines. `rates.rs`: rates of the peer's input.
+//! - `fuzzing.rs`: the properties of a session. `model.rs`: the model that they are compared with. `acts.rs`: random
 //!   input.
 
 mod action;

@@ -1,4 +1,5 @@
-//! A small model of a session's peer, handlers and driver. It checks the promises after each step, for fuzzers and tests.
+//! A small model of a session's peer, handlers and driver. It checks the properties after each step, for fuzzers and
+//! tests.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,11 +20,11 @@ use crate::error::CloseError;
 use crate::message::{Initiator, Message, events};
 use crate::websocket::{CloseCode, CloseFrame, Kind, Role};
 
-/// So many events may be queued, and so many messages may come before the greeting is answered.
+/// The limits on queued events, and on messages before the answer to the greeting.
 const WAITING: usize = 3;
 const EARLY: usize = 4;
 
-/// The job of the simulated driver.
+/// The current job of the simulated driver.
 #[derive(Debug)]
 pub(super) enum Job {
     Handler(Box<Message>),
@@ -60,12 +61,12 @@ pub(super) struct World {
     /// The tokens of requests for namespaces and rooms.
     asked: Vec<String>,
     sent: usize,
-    /// The places that the peer has entered, and whose handlers are not notified yet.
+    /// The places that the peer has connected to or joined, and whose handlers are not notified yet.
     entered: HashSet<String>,
-    /// The events that handlers got, with the place.
+    /// The events that handlers received, with the place.
     told: Vec<(String, String)>,
     is_closed: bool,
-    /// Handlers were stopped.
+    /// Whether handlers were stopped.
     gave_up: bool,
 }
 
@@ -110,7 +111,7 @@ impl World {
         self.check_end();
     }
 
-    /// Lets the handlers do what the peer has asked for: each request gets its reply.
+    /// Lets the handlers finish the peer's requests, so that each gets its reply.
     fn finish_requests(&mut self) {
         while !self.is_closed && self.job.is_some() {
             self.end_job(0);
@@ -152,7 +153,7 @@ impl World {
         }
     }
 
-    /// Handles the deadlines that have passed. They come to an end.
+    /// Handles the passed deadlines, and checks that they end.
     fn time_out(&mut self) {
         let mut times = 0;
         while let Some(due) = self.session.handle_timeout(self.now, &self.side.limits) {
@@ -330,7 +331,7 @@ impl World {
         self.index.clear();
     }
 
-    /// Changes the index; returns the place that the connection has entered, if any.
+    /// Changes the index. Returns the place that the connection was added to, if any.
     fn change_index(&mut self, change: IndexChange) -> Option<String> {
         // A connection that has ended is in no index.
         if self.is_closed {
@@ -396,10 +397,11 @@ impl World {
         assert!(self.replies.iter().all(|(_, count)| *count == 1), "{:?}", self.replies);
     }
 
-    /// Every request of this side has ended, or is about to. The handlers got each event once, and in order.
+    /// Checks that every request of this side has ended or is about to, and that handlers received each event once and
+    /// in order.
     fn check_end(&self) {
         assert!(self.requests.iter().all(|request| request.stage != Stage::Asked), "a request waits for ever");
-        // Handlers that took too long after the end get no more events.
+        // Handlers that took too long after the end receive no more events.
         if !self.requests.is_empty() || self.gave_up {
             return;
         }

@@ -10,7 +10,7 @@ use crate::websocket::{CloseCode, CloseFrame};
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Nothing,
-    /// In a frame of the request's type.
+    /// Sent in a frame of the request's type.
     Body(Bytes),
     Binary(Bytes),
     Error(String),
@@ -19,16 +19,16 @@ pub(crate) enum Outcome {
     Panicked,
 }
 
-/// A handler's no to a change.
+/// The refusal of a change by a handler.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Denial {
     pub(crate) text: String,
-    /// It wants the connection closed, too.
+    /// Set if the connection must be closed too.
     pub(crate) close: Option<CloseFrame>,
 }
 
 impl Outcome {
-    /// Whether the handler of a system event consents.
+    /// Returns whether the handler of a system event agrees.
     pub(crate) fn consent(&self) -> Result<(), Denial> {
         match self {
             Self::Nothing | Self::Body(_) | Self::Binary(_) => Ok(()),
@@ -41,8 +41,8 @@ impl Outcome {
         }
     }
 
-    /// What `on_connect` returned, when it was a refusal. The answer to the greeting names the code of a `CloseError`, as
-    /// Go's does.
+    /// Returns the refusal, if `on_connect` returned one. The answer to the greeting names the code of a `CloseError`,
+    /// as in Go servers.
     pub(crate) fn refusal(self) -> Option<Refusal> {
         let plain = |code, text: String| Refusal { close: CloseFrame::new(code, text.clone()), text };
         match self {
@@ -56,5 +56,5 @@ impl Outcome {
     }
 }
 
-/// The error text that a peer gets after a panic.
+/// The error text that a peer receives after a panic.
 pub(super) const PANICKED: &str = "internal error";

@@ -1,4 +1,4 @@
-//! How fast a peer may send: token buckets for messages, bytes and joins. Pure.
+//! Limits on the peer's rate of input: token buckets for messages, bytes and joins. Pure.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::rate::Rate;
 
-/// The rates of one server. None is limited by default.
+/// The rates of one server. By default there is no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rates {
     pub(crate) messages: Rate,
@@ -43,20 +43,20 @@ impl RateKind {
     pub(crate) const ALL: [Self; 3] = [Self::Messages, Self::Bytes, Self::Joins];
 }
 
-/// The consequence of a count.
+/// The result of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RateVerdict {
     Allowed,
-    /// Nothing more is read until this instant.
+    /// Reading pauses until this instant.
     Pause(Instant),
-    /// The client is to be closed.
+    /// The client must be closed.
     Exceeded,
 }
 
-/// The recent input of one client. A client that is idle has none.
+/// The recent input of one client. An idle client has none.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// When each bucket is full again. A time in the past means now.
+    /// The time at which each bucket is full again. A time in the past means that it is full.
     full_at: [Instant; RateKind::ALL.len()],
 }
 
@@ -65,7 +65,7 @@ impl Meter {
         Self { full_at: [now; RateKind::ALL.len()] }
     }
 
-    /// Counts what was received.
+    /// Counts input of the client.
     pub(crate) fn count(&mut self, kind: RateKind, count: u32, now: Instant, rates: &Rates) -> RateVerdict {
         let rate = rates.of(kind);
         if !rate.is_limit() {
@@ -73,7 +73,7 @@ impl Meter {
         }
         let full_at = &mut self.full_at[kind as usize];
         let missing = full_at.saturating_duration_since(now).saturating_add(rate.time_of(count));
-        // A debt is paid within the time of a few bursts, so that a later instant is never needed.
+        // A debt lasts a few bursts at most, so a later instant is never needed.
         *full_at = now + missing.min(LONGEST);
         let burst = rate.time_of_burst();
         if missing <= burst {
@@ -85,13 +85,13 @@ impl Meter {
         RateVerdict::Pause(full_at.checked_sub(burst).unwrap_or(now))
     }
 
-    /// Whether all buckets are full: the meter is as good as new.
+    /// Returns whether all buckets are full. The meter can then be dropped.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         self.full_at.iter().all(|full_at| *full_at <= now)
     }
 }
 
-/// A client that has sent as many bursts, before reading stops, is closed.
+/// A client that sends this many bursts before reading pauses is closed.
 const BURSTS_BEFORE_CLOSE: u32 = 4;
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 

@@ -1,4 +1,4 @@
-//! Backpressure: when reading pauses, since handlers are slow, memory is short, or the peer sends too fast. Pure.
+//! Backpressure: reading pauses when handlers are slow, memory is short, or the peer exceeds a rate. Pure.
 
 use tokio::time::Instant;
 
@@ -8,7 +8,7 @@ use super::rates::{Meter, RateKind, RateVerdict};
 use super::state::{EndStage, Excess, Session};
 use crate::budget::Pressure;
 
-/// Whether more is read.
+/// Whether the connection reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     On,
@@ -18,8 +18,8 @@ pub(crate) enum Reading {
 }
 
 impl<W> Session<W> {
-    /// Whether more is read. While an ask is open, its reply must be read. `holds_bytes`: parts of the connection beside the session
-    /// hold bytes that the peer has sent, or does not take.
+    /// Returns whether the connection reads. While an ask is open, its reply must be read. `holds_bytes` states whether
+    /// other parts of the connection hold unhandled input of the peer, or output that it does not read.
     pub(crate) fn reading(&mut self, pressure: Pressure, holds_bytes: bool, limits: &SessionLimits) -> Reading {
         if self.lacks_memory(pressure, holds_bytes, limits) {
             return Reading::PausedForMemory;
@@ -35,7 +35,7 @@ impl<W> Session<W> {
         if is_paused { Reading::Paused } else { Reading::On }
     }
 
-    /// Whether there is nothing to do, and nothing but memory would pause reading, until the next input.
+    /// Returns whether there is nothing to do, and only memory could pause reading, until the next input.
     pub(crate) fn is_idle(&self) -> bool {
         !self.is_at_work()
             && self.inbox.is_empty()
@@ -44,7 +44,7 @@ impl<W> Session<W> {
             && !self.is_draining
     }
 
-    /// Whether nothing more is to be read, since memory is short and the connection holds some of it.
+    /// Returns whether reading must pause because memory is short and the connection holds some of it.
     fn lacks_memory(&mut self, pressure: Pressure, holds_bytes: bool, limits: &SessionLimits) -> bool {
         let holds_some = match pressure {
             Pressure::Calm => false,
@@ -56,25 +56,26 @@ impl<W> Session<W> {
         holds_some && self.stage == EndStage::Open && (self.inbox_is_full(1, 1, limits) || self.pause_until_asked())
     }
 
-    /// Lets reading pause, unless the reply to a request must be read; the next request ends the pause.
+    /// Pauses reading, unless the reply to a request must be read. The next request ends the pause.
     pub(super) fn pause_until_asked(&mut self) -> bool {
         self.pauses_until_asked = self.asks.is_empty();
         self.pauses_until_asked
     }
 
-    /// Nothing is read at `now`, so that silence says nothing. True when a pause for memory begins.
+    /// Records at `now` that reading is paused, so that silence of the peer is not counted. Returns true if a pause for
+    /// memory begins.
     pub(crate) fn handle_pause(&mut self, reading: Reading, now: Instant) -> bool {
         let begins = reading == Reading::PausedForMemory && self.deadlines.lacks_memory(now);
         self.deadlines.paused(now);
         begins
     }
 
-    /// Whether the peer has sent no more than it may. Otherwise, no more frames are handled for now.
+    /// Returns whether the peer is within its rates. Otherwise no more frames are handled for now.
     pub(crate) fn is_within_rates(&self) -> bool {
         !self.deadlines.is_resting() && self.excess.is_none()
     }
 
-    /// The action after the peer has sent more than it may.
+    /// Returns the action after the peer has exceeded a rate.
     pub(crate) fn poll_rates(&mut self) -> Option<Action<W>> {
         Some(match self.excess.take()? {
             Excess::Pause(kind) => Action::CountPause(kind),
@@ -82,18 +83,18 @@ impl<W> Session<W> {
         })
     }
 
-    /// Bytes of the peer have arrived.
+    /// Records that bytes of the peer have arrived.
     pub(crate) fn handle_bytes(&mut self, count: usize, now: Instant, rules: &impl Rules) {
         self.deadlines.heard(now);
         self.count(RateKind::Bytes, count, now, rules);
     }
 
-    /// A frame of any kind has arrived.
+    /// Records that a frame of any type has arrived.
     pub(crate) fn count_frame(&mut self, now: Instant, rules: &impl Rules) {
         self.count(RateKind::Messages, 1, now, rules);
     }
 
-    /// So many bytes of an unfinished message have arrived; none when every message is whole.
+    /// Records how many bytes of an unfinished message have arrived; `None` if there is no unfinished message.
     pub(crate) fn handle_unfinished(&mut self, begun: Option<usize>, now: Instant) {
         match begun {
             None => {
@@ -104,7 +105,7 @@ impl<W> Session<W> {
         }
     }
 
-    /// The socket has accepted `some` bytes, or is `stuck`: bytes wait that it does not accept.
+    /// Records whether the socket accepted `some` bytes, and whether it is `stuck`: bytes wait that it does not accept.
     pub(crate) fn handle_written(&mut self, some: bool, stuck: bool, now: impl Fn() -> Instant) {
         if some || !stuck {
             self.deadlines.flowing();
@@ -117,7 +118,7 @@ impl<W> Session<W> {
         }
     }
 
-    /// Counts what the peer has sent. A peer that sends too fast is not read from for a while.
+    /// Counts input of the peer. Reading pauses if the peer exceeds a rate.
     pub(super) fn count(&mut self, kind: RateKind, count: usize, now: Instant, rules: &impl Rules) {
         let rates = &rules.limits().rates;
         if !rates.are_limited() || self.stage != EndStage::Open {
@@ -135,7 +136,8 @@ impl<W> Session<W> {
         }
     }
 
-    /// Whether so many times the events or the bytes are queued that may be. A limit of zero is none.
+    /// Returns whether the queued events reach `events` times their limit, or their bytes `bytes` times theirs. A limit
+    /// of zero is none.
     fn inbox_is_full(&self, events: usize, bytes: usize, limits: &SessionLimits) -> bool {
         let reaches = |queued: usize, limit: usize, times| limit > 0 && queued >= limit.saturating_mul(times);
         reaches(self.inbox.len(), limits.max_inbox_events, events)
@@ -143,6 +145,6 @@ impl<W> Session<W> {
     }
 }
 
-/// How many times as many events, and as many bytes of them, may be queued while an ask is open: its reply may come behind them.
+/// The factors of both limits while an ask is open, since its reply may arrive after the events.
 const EVENTS_WHILE_ASKING: usize = 16;
 const BYTES_WHILE_ASKING: usize = 4;

@@ -26,36 +26,36 @@ pub(crate) struct Session<W> {
     pub(super) greeting: Greeting,
     pub(super) membership: Membership,
     pub(super) asks: Asks<W>,
-    /// Namespaces that are being connected from this side: their events wait. Boxed, as most connections have none.
+    /// Namespaces that this side is connecting: their events wait. Boxed, since most connections have none.
     #[expect(clippy::box_collection, reason = "one word while there are none")]
     pub(super) held: Option<Box<Vec<Hold>>>,
-    /// A namespace, or a room of it, that the peer has asked for and that it does not know it is in.
+    /// A namespace or room that the peer has requested, while the confirming reply is not queued yet.
     pub(super) unconfirmed: Option<Box<UnconfirmedPlace>>,
     pub(super) inbox: Inbox,
     pub(super) work: Work,
     pub(super) deadlines: Deadlines,
-    /// How fast the peer sends, when that is limited. Boxed, as idle connections have none.
+    /// The peer's rate of input, if it is limited. Boxed, since idle connections have none.
     pub(super) meter: Option<Box<Meter>>,
-    /// The peer has sent too much, and no action has followed yet.
+    /// The peer has exceeded a rate, and no action has followed yet.
     pub(super) excess: Option<Excess>,
-    /// Nothing is read until a request is opened.
+    /// Whether reading pauses until a request is opened.
     pub(super) pauses_until_asked: bool,
     pub(super) stage: EndStage,
-    /// The server's decision was a welcome.
+    /// Whether the server has admitted the client.
     pub(super) is_admitted: bool,
-    /// The connection finishes what it has begun, and then closes for a restart.
+    /// Whether the connection finishes the events that it has begun, and then closes for a restart.
     pub(super) is_draining: bool,
 }
 
-/// A namespace that is being connected from this side.
+/// A namespace that this side is connecting.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) namespace: Arc<str>,
-    /// It was connected meanwhile.
+    /// Whether it was connected meanwhile.
     pub(super) overtaken: bool,
 }
 
-/// The work at hand.
+/// The current work.
 #[derive(Debug)]
 pub(super) enum Work {
     None,
@@ -68,32 +68,32 @@ pub(super) enum Work {
     Teardown(Box<Teardown>),
 }
 
-/// How far the end has come.
+/// The stage of the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndStage {
     Open,
-    /// The socket is being flushed and closed. Events that came before are still handled.
+    /// The socket is being flushed and closed. Earlier events are still handled.
     Ending,
-    /// The handlers are notified of all namespaces and rooms that the connection was in.
+    /// The handlers of all memberships are being notified.
     Telling,
-    /// The handlers are done.
+    /// All handlers have ended.
     Over,
 }
 
-/// The peer has sent more than it may.
+/// An exceeded rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Excess {
-    /// Of this kind, and a pause begins.
+    /// A pause begins, for this kind of input.
     Pause(RateKind),
-    /// So much that the connection is closed.
+    /// The excess is so large that the connection is closed.
     Close,
 }
 
-/// A namespace, or a room of it.
+/// A namespace, or a room in it.
 type UnconfirmedPlace = (Arc<str>, Option<Arc<str>>);
 
 impl<W> Session<W> {
-    /// A connection at its beginning. A client's has made its greeting before.
+    /// Creates the session of a new connection. A client has completed its greeting before.
     pub(crate) fn new(rules: &impl Rules, now: Instant) -> Self {
         let greets = rules.role() == Role::Server && rules.native() != NativeMode::Only;
         Self {
@@ -114,13 +114,13 @@ impl<W> Session<W> {
         }
     }
 
-    /// The application wants the connection: its decision counts once, and the first one.
+    /// Admits the client. Only the first decision counts.
     pub(crate) fn admit(&mut self) {
         self.is_admitted = true;
         self.greeting.welcome();
     }
 
-    /// Lets the connection finish what it has begun, and then close for a restart.
+    /// Lets the connection finish the events that it has begun, and then close for a restart.
     pub(crate) fn drain(&mut self) {
         self.is_draining = true;
     }
@@ -129,7 +129,7 @@ impl<W> Session<W> {
         self.is_draining
     }
 
-    /// Whether the greeting is answered, or there is none.
+    /// Returns whether the greeting is answered, or there is none.
     pub(crate) fn is_greeted(&self) -> bool {
         self.greeting.is_done()
     }
@@ -143,29 +143,30 @@ impl<W> Session<W> {
         self.membership.connect(namespace);
     }
 
-    /// About how many bytes the places and the open requests take.
+    /// Returns the approximate memory of the memberships and the open requests.
     pub(crate) fn bytes(&self) -> usize {
         self.membership.bytes() + self.asks.bytes()
     }
 
-    /// About how many bytes the open requests take.
+    /// Returns the approximate memory of the open requests.
     pub(crate) fn bytes_of_asks(&self) -> usize {
         self.asks.bytes()
     }
 
-    /// A token that no open request has.
+    /// Returns a token that no open request has.
     pub(crate) fn new_token(&self) -> SmolStr {
         self.asks.new_token()
     }
 
-    /// Adds a request, unless `max` are open; zero means that any number may be. Returns whether the connection's task must
-    /// be woken: it has stopped reading, and the reply has to be read.
+    /// Adds a request, unless `max` are open; zero means no limit. Returns whether the connection's task must be woken,
+    /// because it has paused reading and the reply must be read.
     pub(crate) fn open_ask(&mut self, token: SmolStr, pending: OpenAsk<W>, max: usize) -> Result<bool, Error> {
         self.asks.open(token, pending, max)?;
         Ok(std::mem::take(&mut self.pauses_until_asked))
     }
 
-    /// Takes a request out: its caller has given up. None: it was answered before, or the connection has ended.
+    /// Removes and returns a request whose caller stopped waiting. Returns `None` if it was answered before, or if the
+    /// connection has ended.
     pub(crate) fn close_ask(&mut self, token: &str) -> Option<OpenAsk<W>> {
         self.asks.close(token)
     }
@@ -175,7 +176,7 @@ impl<W> Session<W> {
         !self.asks.is_empty()
     }
 
-    /// Lets the events of `namespace` wait until [`Session::release`] was called as often as this.
+    /// Holds the events of `namespace` until [`Session::release`] was called as often as this.
     pub(crate) fn hold(&mut self, namespace: &Arc<str>) {
         self.held.get_or_insert_default().push(Hold { namespace: namespace.clone(), overtaken: false });
     }
@@ -190,19 +191,21 @@ impl<W> Session<W> {
         }
     }
 
-    /// `namespace` is connected; true when that was known here since it is held.
+    /// Records that `namespace` is connected. Returns true if that was recorded before, during the same hold.
     pub(crate) fn overtake(&mut self, namespace: &str) -> bool {
         let holds = self.held.iter_mut().flat_map(|held| held.iter_mut());
         let holds = holds.filter(|hold| *hold.namespace == *namespace);
         holds.fold(false, |was, hold| std::mem::replace(&mut hold.overtaken, true) | was)
     }
 
-    /// The reply to a request for a place is being queued: messages that are sent from now on come after it.
+    /// Records that the reply to a request for a namespace or room is being queued. Messages sent from now on follow
+    /// it.
     pub(crate) fn confirm_membership(&mut self) {
         self.unconfirmed = None;
     }
 
-    /// Whether a message may be sent to the peer: its namespace is connected and its room, if any, joined, and the peer knows.
+    /// Checks that a message may be sent to the peer: its namespace is connected, its room (if any) is joined, and the
+    /// peer knows both.
     pub(crate) fn may_send(&self, message: &Message) -> Result<(), Error> {
         if !self.membership.is_connected(message.namespace()) {
             return Err(Error::bad_namespace());
@@ -220,7 +223,8 @@ impl<W> Session<W> {
         }
     }
 
-    /// Whether a request may be sent: a connect comes before the namespace is connected, a join before the room is joined.
+    /// Checks that a request may be sent. A connect is allowed before the namespace is connected, a join before the
+    /// room is joined.
     pub(crate) fn may_ask(&self, message: &Message, effect: &Effect) -> Result<(), Error> {
         match effect {
             Effect::Connect(_) => Ok(()),
@@ -230,13 +234,13 @@ impl<W> Session<W> {
         }
     }
 
-    /// The membership changes as `effect` says. None when it was so before.
+    /// Changes the membership according to `effect`. Returns `None` if it was already so.
     pub(super) fn take_effect(&mut self, effect: Effect) -> Option<IndexChange> {
         match effect {
             Effect::Nothing => None,
             Effect::Connect(namespace) => {
                 self.membership.connect(&namespace);
-                // Also when it was connected before: that changes nothing in the index.
+                // Also if it was connected before, which changes nothing in the index.
                 Some(IndexChange::Connect(namespace))
             }
             Effect::Disconnect(namespace) => {

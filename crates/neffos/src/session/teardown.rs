@@ -8,14 +8,14 @@ use super::change::RoomsLeft;
 use super::membership::Memberships;
 use crate::message::{Initiator, Message, events};
 
-/// The events that are still to come.
+/// The remaining events.
 #[derive(Debug)]
 pub(super) struct Teardown {
-    /// Membership changes from before are in effect.
+    /// Whether earlier membership changes have taken effect.
     is_settled: bool,
     places: vec::IntoIter<(Arc<str>, Vec<Arc<str>>)>,
     current: Option<(Arc<str>, RoomsLeft)>,
-    /// `on_disconnect` is to run.
+    /// Whether `on_disconnect` must still run.
     has_hook: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The promises of a session over random input, and single cases.
+//! The properties of a session with random input, and single cases.
 
 use proptest::prelude::*;
 use tokio::time::Instant;

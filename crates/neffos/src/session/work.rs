@@ -1,6 +1,6 @@
-//! The work for an event of the peer: its handler runs, a change takes effect, the peer gets a reply. Pure.
+//! The work for an event of the peer: its handler runs, a change takes effect, the peer receives a reply. Pure.
 //!
-//! One event is at hand at a time, in the order of arrival.
+//! Events are handled one at a time, in the order of arrival.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::message::{Encoding, Message};
 use crate::websocket::{CloseCode, CloseFrame, Role};
 
 impl<W> Session<W> {
-    /// Begins a connection of a server. With an `on_connect`, its end goes to [`Session::handle_admission`].
+    /// Begins a connection of a server. If there is an `on_connect`, its result goes to [`Session::handle_admission`].
     pub(crate) fn begin(&mut self, has_hook: bool, rules: &impl Rules) {
         match has_hook {
             true => self.work = Work::Admission,
@@ -28,14 +28,14 @@ impl<W> Session<W> {
         }
     }
 
-    /// `on_connect` has decided.
+    /// Handles the decision of `on_connect`.
     pub(crate) fn handle_admission(&mut self, refusal: Option<Refusal>, rules: &impl Rules) -> Option<Action<W>> {
         self.work = Work::None;
         let Some(refusal) = refusal else {
             self.welcome(rules);
             return self.continue_work(rules);
         };
-        // Without a greeting, or after a welcome that was given too early, a close frame is all there is to say it with.
+        // Without a greeting, or after the client was admitted by a call, only a close frame can carry the refusal.
         if rules.native() == NativeMode::Only || self.is_admitted {
             return Some(Action::Close(refusal.close));
         }
@@ -52,16 +52,16 @@ impl<W> Session<W> {
         }
     }
 
-    /// The action that must not wait for the work at hand.
+    /// Returns the action that must not wait for the current work.
     pub(crate) fn poll_urgent(&mut self) -> Option<Action<W>> {
-        // A connection that is not open yet has begun nothing. Its `on_connect` may run on.
+        // A connection that is not open yet has begun no events. Its `on_connect` may run on.
         if self.stage == EndStage::Open && self.is_draining && !self.greeting.is_done() {
             return Some(Action::CloseForRestart);
         }
         self.poll_greeting()
     }
 
-    /// The next action, when no job runs.
+    /// Returns the next action, when no job runs.
     pub(crate) fn poll_action(&mut self, rules: &impl Rules) -> Option<Action<W>> {
         if self.is_at_work() {
             let action = self.continue_work(rules);
@@ -82,17 +82,18 @@ impl<W> Session<W> {
         }
     }
 
-    /// Whether something is at hand.
+    /// Returns whether there is current work.
     pub(crate) fn is_at_work(&self) -> bool {
         !matches!(self.work, Work::None)
     }
 
-    /// About how many bytes the request at hand takes, while no handler has it.
+    /// Returns the approximate memory of the current request, while no handler has it.
     pub(crate) fn bytes_at_hand(&self) -> usize {
         if let Work::Change(change) = &self.work { change.bytes() } else { 0 }
     }
 
-    /// The next event, with the decision about it. It waits until the connect of its namespace is complete.
+    /// Returns the next event, with the decision about it. An event waits until the connect of its namespace is
+    /// complete.
     fn next_event(&mut self, rules: &impl Rules) -> Option<(Box<Message>, Decision)> {
         let next = self.inbox.first()?;
         if self.stage == EndStage::Open && self.is_held(next) {
@@ -122,7 +123,8 @@ impl<W> Session<W> {
         self.continue_work(rules).unwrap_or_else(|| ReplyAndClose::default().into())
     }
 
-    /// The next step of the work at hand, once the last one is complete. None: the work is complete, or a handler runs.
+    /// Returns the next step of the current work, when the last one is complete. Returns `None` if the work is
+    /// complete, or a handler runs.
     pub(crate) fn continue_work(&mut self, rules: &impl Rules) -> Option<Action<W>> {
         match std::mem::replace(&mut self.work, Work::None) {
             Work::Change(change) => self.continue_change(change, rules),
@@ -148,7 +150,7 @@ impl<W> Session<W> {
                 },
                 ChangeStep::Settle => Action::Settle,
                 ChangeStep::Reply => ReplyAndClose::from(done(&change, rules)).into(),
-                // The peer is asked by requests of this side only.
+                // Only requests of this side ask the peer.
                 ChangeStep::Ask => continue,
             };
             self.work = Work::Change(change);
@@ -156,7 +158,7 @@ impl<W> Session<W> {
         }
     }
 
-    /// Changes the membership as the peer has asked. Fails with the answer when that is not possible any more.
+    /// Changes the membership as the peer has requested. Fails with the answer if that is no longer possible.
     fn apply(&mut self, change: &mut MembershipChange, rules: &impl Rules) -> Result<Option<Action<W>>, ReplyAndClose> {
         let reply = (!change.token().is_empty()).then(|| done(change, rules));
         match change.effect() {
@@ -169,7 +171,7 @@ impl<W> Session<W> {
                 Ok(Some(Action::Index(IndexChange::Connect(namespace), reply)))
             }
             Effect::Join(namespace, _) if !self.membership.is_connected(&namespace) => {
-                // This side has disconnected it while the handler was asked.
+                // This side has disconnected it while the handler ran.
                 Err(change.take_request().map(|request| refusal(request, BAD_NAMESPACE, rules)).unwrap_or_default())
             }
             Effect::Join(namespace, room) => {
@@ -190,8 +192,8 @@ impl<W> Session<W> {
         }
     }
 
-    /// Connects `namespace`, or joins `room` of it. With a reply that is about to be queued, the peer does not know it until then.
-    /// True when that is new.
+    /// Connects `namespace`, or joins `room` in it. If a reply follows, the place is unconfirmed until it is queued.
+    /// Returns true if the membership is new.
     fn begin_membership(&mut self, namespace: &Arc<str>, room: Option<&Arc<str>>, has_reply: bool) -> bool {
         let is_new = match room {
             None => self.membership.connect(namespace),
@@ -203,8 +205,8 @@ impl<W> Session<W> {
         is_new
     }
 
-    /// A handler is done with this message. The outcome stays with the caller: the application's values are dropped outside of any
-    /// lock.
+    /// Handles the end of a handler. The outcome stays with the caller, so that values of the application are dropped
+    /// outside of any lock.
     pub(crate) fn handle_handler_done(
         &mut self,
         message: Box<Message>,
@@ -218,7 +220,7 @@ impl<W> Session<W> {
             }
             Work::Change(change) => self.continue_after(change, message, outcome, rules),
             Work::Teardown(teardown) => self.continue_teardown(teardown),
-            // It was given up.
+            // The work was dropped.
             Work::None | Work::Admission => None,
         })
     }
@@ -244,8 +246,8 @@ impl<W> Session<W> {
         Some(ReplyAndClose { close, ..refused }.into())
     }
 
-    /// Whether the peer is still in the place of `message`. A peer that asked gets its reply whether it has joined the room or not:
-    /// the token finds the caller.
+    /// Returns whether the peer is still in the namespace of `message`, and in its room for a message that is not an
+    /// ask. A reply to an ask needs no room, because its token finds the caller.
     fn may_reply(&self, message: &Message) -> bool {
         match message.is_ask() {
             true => self.membership.is_connected(message.namespace()),
@@ -254,7 +256,7 @@ impl<W> Session<W> {
     }
 }
 
-/// What follows the end of a handler.
+/// The step after a handler.
 #[derive(Debug)]
 pub(crate) enum AfterHandler<W> {
     /// [`respond`] makes the answer to an event.
@@ -265,7 +267,7 @@ pub(crate) enum AfterHandler<W> {
     Next(Option<Action<W>>),
 }
 
-/// The answer to an event, after its handler. A reply needs `may_reply`, and never returns the peer's own error.
+/// Returns the answer to an event after its handler. A reply needs `may_reply`, and never returns the peer's own error.
 pub(crate) fn respond(message: Box<Message>, outcome: Outcome, may_reply: bool, role: Role) -> ReplyAndClose {
     let is_ask = message.is_ask();
     let message = Some(message).filter(|_| may_reply);
@@ -291,7 +293,7 @@ pub(crate) fn respond(message: Box<Message>, outcome: Outcome, may_reply: bool, 
 fn reply(message: Option<Box<Message>>, role: Role, turn_into_reply: impl FnOnce(&mut Message)) -> ReplyAndClose {
     let Some(mut message) = message else { return ReplyAndClose::default() };
     let was_error = message.error.is_some();
-    // There is no envelope that could tell a native reply from a native message.
+    // A native reply has no envelope, so it could not be told from a native message.
     let is_bare = message.is_native() && !message.is_ask();
     turn_into_reply(&mut message);
     let is_echo_of_an_error = message.error.is_some() && was_error;
@@ -301,7 +303,7 @@ fn reply(message: Option<Box<Message>>, role: Role, turn_into_reply: impl FnOnce
     }
 }
 
-/// The error reply to a request. Other messages get none.
+/// Returns the error reply to a request. Other messages get none.
 fn refusal(mut message: Box<Message>, reason: &str, rules: &impl Rules) -> ReplyAndClose {
     if !message.is_ask() || message.error.is_some() {
         return ReplyAndClose::default();
@@ -310,7 +312,7 @@ fn refusal(mut message: Box<Message>, reason: &str, rules: &impl Rules) -> Reply
     wire::encode(&message, rules.role()).into()
 }
 
-/// The empty reply: the request is done.
+/// Returns the empty reply: the request is done.
 fn done(change: &MembershipChange, rules: &impl Rules) -> Bytes {
     wire::encode_empty_reply(change.token(), rules.role())
 }
