@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_may_say_who_we_are() {
+    fn a_url_may_hold_a_login() {
         let login = |url: &str| Address::read_all(url).unwrap().remove(0).login;
         let password = |user: &str, password: &str| Login::Password { user: user.into(), password: password.into() };
         assert_eq!(login("nats://ada:p%40ss%2C:w@host"), Some(password("ada", "p@ss,:w")));

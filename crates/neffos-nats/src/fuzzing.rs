@@ -72,7 +72,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn what_fuzzers_know_keeps_every_promise() {
+    fn the_fuzz_corpus_keeps_every_property() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/nats");
         let paths = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
         // What a fuzzer has added is called by forty digits.

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_seed_of_a_user_is_refused() {
+    fn an_invalid_user_seed_is_refused() {
         let mistyped = seed(USER).replacen("AAAA", "AAAB", 1);
         let of_an_account = seed(0);
         let public = Key::from_seed(&seed(USER)).unwrap().public();

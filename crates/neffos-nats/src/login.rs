@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sections_of_a_file_are_found_whatever_is_around_them() {
+    fn the_sections_of_a_file_are_found_in_any_text() {
         let text = "\n-----BEGIN NATS USER JWT-----\r\ney.J0\r\n------END NATS USER JWT------\r\n\n*** warning ***\n\
                     -----BEGIN USER NKEY SEED-----\n\nSUA\n------END USER NKEY SEED------\n";
         assert_eq!(section(text, "NATS USER JWT"), Some("ey.J0"));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_secret_is_not_shown() {
+    fn secrets_are_not_shown() {
         let password = Login::Password { user: "ada".into(), password: "secret".into() };
         for login in [password, Login::Token("secret".into()), Login::Key("secret".into())] {
             assert!(!format!("{login:?}").contains("secret"));

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_is_read_one_after_the_other() {
+    fn messages_of_a_server_are_read_one_after_the_other() {
         let bytes =
             b"PING\r\nMSG a.b 7 3\r\n\r\nx\r\npong\r\nMSG a.b 7 reply.to 0\r\n\r\n+OK\r\n-ERR 'Stale Connection'\r\n";
         let stale = Said::Error("Stale Connection".to_owned());
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_arrived_as_a_whole_is_waited_for() {
+    fn an_incomplete_message_is_waited_for() {
         let whole = b"MSG a 1 5\r\nhello\r\n";
         for length in 0..whole.len() {
             assert_eq!(read_all(&whole[..length]), (vec![], Ok(length)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_tells_what_matters_and_may_hold_anything_else() {
+    fn a_greeting_is_read_with_any_unknown_fields() {
         let bytes =
             br#"INFO {"server_id":"N","max_payload":1000,"tls_required":true,"nonce":"abc","ldm":true,"x":[1]}"#;
         let (said, rest) = read_all(&[&bytes[..], b"\r\n"].concat());
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_protocol_is_an_error_and_never_waited_for() {
+    fn invalid_bytes_are_an_error_at_once() {
         let long = vec![b'x'; LONGEST_LINE];
         let cases: [(&[u8], Broken); 8] = [
             (b"HTTP/1.1 400\r\n", Broken::Unknown),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_cannot_hold_what_would_end_it_nor_be_a_pattern() {
+    fn a_subject_holds_neither_separators_nor_wildcards() {
         for subject in ["a", "a.b", "neffos.n.a=2Eb", "a*b", "$x"] {
             assert!(is_subject(subject), "{subject}");
         }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_say_reads_as_it_should() {
+    fn commands_are_encoded_correctly() {
         let mut out = BytesMut::new();
         let proof = Proof { user: Some("a\"b".into()), pass: Some("p".into()), ..Proof::default() };
         let connect = Connect {

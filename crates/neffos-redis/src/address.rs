@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_may_say_who_we_are() {
+    fn a_url_may_hold_a_login() {
         let of = |url| Address::read(url).unwrap().login;
         assert_eq!(of("redis://ada:p%40ss%2F:w@host/0"), login(Some("ada"), Some("p@ss/:w")));
         assert_eq!(of("redis://:secret@host"), login(None, Some("secret")));

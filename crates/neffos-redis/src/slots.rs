@@ -139,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_nobody_has_is_at_no_master() {
+    fn a_slot_without_a_master_is_nowhere() {
         let reply = Value::Array(vec![range(0, 100, master("a", 1)), range(13000, 16383, master("a", 1))]);
         assert_eq!(Slots::read(&reply, &asked()).unwrap().of("foo"), None);
         assert_eq!(Slots::read(&Value::Array(Vec::new()), &asked()).unwrap().of("foo"), None);
     }
 
     #[test]
-    fn a_master_without_an_address_is_who_was_asked() {
+    fn a_master_without_an_address_is_the_node_that_was_asked() {
         for name in ["", "?"] {
             let slots = Slots::read(&Value::Array(vec![range(0, 16383, master(name, 7))]), &asked()).unwrap();
             assert_eq!(slots.masters[0].to_string(), "asked:7");

@@ -62,7 +62,7 @@ mod tests {
     /// Files of `/proc` say that they are empty, and are not.
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_read_is_bounded_whatever_the_size_says() {
+    fn reading_is_bounded_at_any_file_size() {
         assert_eq!(read_file(Path::new("/proc/kallsyms")).unwrap_err().to_string(), "larger than 1048576 bytes");
     }
 

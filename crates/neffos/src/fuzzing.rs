@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fuzzers_know_keeps_every_promise() {
+    fn the_fuzz_corpus_keeps_every_property() {
         keeps_its_promise("channels", super::channels);
         keeps_its_promise("envelopes", super::envelopes);
         keeps_its_promise("frames", super::frames);

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zero_is_no_limit_and_so_is_one_that_no_clock_reaches() {
+    fn zero_is_no_limit_and_so_is_a_limit_beyond_the_clock() {
         let now = Instant::now();
         assert_eq!(end(now, Duration::ZERO), None);
         assert_eq!(end(now, Duration::MAX), None);

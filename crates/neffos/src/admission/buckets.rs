@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_one_network_share_a_bucket_and_those_of_ipv4_have_their_own_however_they_are_written() {
+    fn an_ipv6_network_shares_a_bucket_and_an_ipv4_address_has_one_in_any_form() {
         let mut buckets = Buckets::default();
         for address in ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"] {
             assert!(buckets.take(ip(address), RATE, ms(1)).is_ok());
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_of_zero_is_no_limit_and_remembers_nobody() {
+    fn a_rate_of_zero_is_no_limit_and_remembers_no_client() {
         let mut buckets = Buckets::default();
         for count in [0, u32::MAX] {
             let rate = Rate::per_second(count);

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_quotes_of_a_client_names_nobody() {
+    fn text_that_a_proxy_quotes_names_no_address() {
         for element in [
             r#"for=192.0.2.7;host="a,for=6.6.6.6;b=\"""#,
             r#"for=192.0.2.7;host="a, for=6.6.6.6""#,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nobody_says_why() {
+    fn a_header_without_an_address_has_a_reason() {
         assert_eq!(named("x-forwarded-for", 1, &[]), Err(Unnamed::Missing));
         assert_eq!(named("x-forwarded-for", 2, &["192.0.2.7"]), Err(Unnamed::TooFew));
         for bad in ["unknown", "", "192.0.2", "192.0.2.7x", "[2001:db8::7", "[2001:db8::7]x", "192.0.2.7%eth0", "é"] {

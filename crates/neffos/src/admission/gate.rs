@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_server_lets_nobody_in_until_one_leaves() {
+    fn a_full_server_admits_no_client_until_one_leaves() {
         let gate = gate(1, 0);
         let first = gate.admit(None);
         assert!(gate.admit(None).is_none());

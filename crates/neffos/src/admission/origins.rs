@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_predicate_decides_on_what_no_list_can_say() {
+    fn a_predicate_decides_about_origins_that_are_not_listed() {
         let mut origins = Origins::default();
         origins.add_predicate(|origin, request| origin == "null" && request.uri.path() == "/open");
         let allows =

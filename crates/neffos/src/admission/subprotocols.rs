@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_preference_decides_among_what_is_offered() {
+    fn the_servers_preference_decides_among_the_offers() {
         assert_eq!(choose(&["b", "a"], &["a, b"]).unwrap(), "b");
         assert_eq!(choose(&["b", "a"], &["x", "a"]).unwrap(), "a");
         assert_eq!(choose(&["a"], &["A, x"]), None);

@@ -59,13 +59,13 @@ mod tests {
     const MACHINE: (&str, &str) = ("/proc/meminfo", "MemTotal:       16384 kB\nMemFree:  1 kB\n");
 
     #[test]
-    fn without_control_groups_it_is_the_machines() {
+    fn without_control_groups_the_machines_memory_counts() {
         assert_eq!(memory_with(&[MACHINE]), Some(16 << 20));
         assert_eq!(memory_with(&[]), None);
     }
 
     #[test]
-    fn the_least_of_a_group_and_those_above_it_counts() {
+    fn the_lowest_limit_of_a_group_and_its_parents_counts() {
         let group = ("/proc/self/cgroup", "0::/system.slice/neffos.service\n");
         let above = ("/sys/fs/cgroup/system.slice/memory.max", "4096\n");
         let own = ("/sys/fs/cgroup/system.slice/neffos.service/memory.max", "8192\n");

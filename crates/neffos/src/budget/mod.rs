@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_fits_what_is_in_use_whatever_threads_do_meanwhile() {
+    fn the_level_matches_the_use_with_concurrent_threads() {
         let budget = Budget::new(1 << 20);
         std::thread::scope(|scope| {
             for _ in 0..4 {

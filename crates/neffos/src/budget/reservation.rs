@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_reserved_beyond_what_numbers_can_say_and_without_a_limit_nearly_everything_is() {
+    fn reservations_do_not_overflow_and_have_no_limit_without_a_budget() {
         for budget in [MemoryBudget::new(0), MemoryBudget::new(usize::MAX), MemoryBudget::new(1)] {
             assert!(budget.reserve(usize::MAX).is_none());
             assert_eq!(budget.usage().used(), 0);

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_welcome_carries_the_id_and_what_came_around_it_in_order() {
+    fn a_welcome_carries_the_id_and_the_messages_around_it_in_order() {
         let mut greeting = greeting();
         let bytes = [text("one"), text("Auser;42"), text("two")].concat();
         let mut input = &bytes[..];
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_the_servers_words() {
+    fn a_refusal_has_the_servers_text() {
         assert_eq!(greeting().read(&mut &text("Hnot you")[..]), ClientGreetingStep::Refused("not you".to_owned()));
     }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_are_answered_and_a_close_is_told() {
+    fn pings_are_answered_and_a_close_is_reported() {
         let frame = CloseFrame::new(CloseCode::POLICY, "no");
         let bytes = [ping(Role::Server, b"x"), close(Role::Server, Some(&frame))].concat();
         let (mut greeting, mut input) = (greeting(), &bytes[..]);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_talks_without_an_answer_is_cut_off() {
+    fn early_messages_without_an_answer_are_limited() {
         let many = [text("1"), text("2"), text("3")].concat();
         assert_eq!(greeting().read(&mut &many[..]), ClientGreetingStep::Flood);
         assert_eq!(greeting().read(&mut &text("one and twenty letters")[..]), ClientGreetingStep::Flood);

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_bye_and_a_refusal_are_final() {
+    fn a_normal_close_and_a_refusal_are_final() {
         let policy = Reconnect::new();
         for code in [CloseCode::NORMAL, CloseCode::POLICY, CloseCode::PROTOCOL_ERROR] {
             assert!(!policy.wants(&closed(code), 0), "{code}");
@@ -300,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn the_application_has_the_last_word_but_for_the_number_of_tries() {
+    fn the_application_decides_except_for_the_number_of_tries() {
         let policy = Reconnect::new().max_tries(2).retry_if(|_| true);
         assert!(policy.wants(&closed(CloseCode::POLICY), 1));
         assert!(!policy.wants(&closed(CloseCode::POLICY), 2));
     }
 
     #[test]
-    fn settings_that_make_no_sense_are_named() {
+    fn invalid_settings_are_named() {
         for (policy, name) in [
             (Reconnect::new().base_delay(Duration::ZERO), "base_delay"),
             (Reconnect::new().max_delay(Duration::from_millis(1)), "max_delay"),

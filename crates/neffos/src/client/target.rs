@@ -102,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_taken_apart() {
+    fn an_address_is_parsed() {
         let target = Target::parse("wss://example.com/chat/ws?room=1").unwrap();
         assert_eq!((target.host.as_str(), target.port, target.security), ("example.com", 443, Security::Tls));
         assert_eq!((target.authority.as_str(), target.path.as_str()), ("example.com", "/chat/ws?room=1"));
     }
 
     #[test]
-    fn without_a_scheme_it_is_a_plain_websocket() {
+    fn an_address_without_a_scheme_is_a_plain_websocket() {
         let target = Target::parse("localhost:8080/ws").unwrap();
         assert_eq!((target.host.as_str(), target.port, target.security), ("localhost", 8080, Security::Plain));
         assert_eq!(target.as_http(), "http://localhost:8080/ws");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_an_error_that_names_it_without_its_secrets() {
+    fn an_invalid_address_is_an_error_that_shows_no_secret() {
         for (bad, reason) in [
             ("ftp://example.com", "scheme"),
             ("ws://", "empty host"),

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_counts_though_the_end_comes_right_behind_it() {
+    async fn an_answer_just_before_the_end_counts() {
         let (peer, _client) = connected();
         let (token, mut wait) = noted(&peer);
         let pending = peer.session().close_ask(&token).unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_the_end_has_passed_over_fails() {
+    async fn a_request_after_the_end_fails() {
         let (peer, _client) = connected();
         peer.end(None);
         let (token, _wait) = noted(&peer);

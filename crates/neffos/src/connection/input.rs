@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_counts_in_kib_and_what_a_handler_has_is_not_held() {
+    fn input_counts_in_kib_and_a_handlers_message_is_not_held() {
         let (input, budget) = (Input::default(), Budget::unlimited());
         input.set(1023, &budget);
         assert_eq!((budget.used(), input.held()), (0, 0));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_session_remembers_counts_from_one_kib_on_and_is_held() {
+    fn session_state_counts_from_one_kib_on_and_is_held() {
         let (input, budget) = (Input::default(), Budget::unlimited());
         input.set_session(1023, &budget);
         assert_eq!((budget.used(), input.held()), (0, 0));

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_of_a_long_name_has_a_short_one_which_it_shares_with_no_other() {
+    fn a_long_channel_name_gets_a_short_unique_one() {
         let dialect = Dialect::native("app");
         let mut channels = HashSet::new();
         let id = "é".repeat(9000);

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_loses_arrives_between_servers_of_this_library() {
+    fn fields_that_go_servers_lose_arrive_between_servers_of_this_library() {
         let message = Message::new("e", vec![0xFF]).in_namespace("ns").binary();
         let What::Broadcast { messages, except } = arrived(broadcast("c".into(), NODE, &message, Some("a;é"))).what
         else {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_in_go_write_is_understood() {
+    fn messages_of_go_servers_are_understood() {
         for first in ["", "neffos(0x1b9d6bcd-bbfd(0xc000123))", "$1700000000"] {
             let arrival = read_text(&format!("{first};default;;chat;0;0;hi"));
             assert_eq!(arrival.from, None);

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_goes_on_when_the_broker_has_confirmed_and_not_before() {
+    fn a_wait_ends_when_the_broker_has_confirmed_and_not_before() {
         let (mut interest, room) = (up(), Arc::from("room"));
         interest.add(&room);
         let mut wait = interest.wait(&room).unwrap();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_link_nobody_waits_and_a_new_one_is_told_everything() {
+    fn without_a_link_no_task_waits_and_a_new_link_gets_all_channels() {
         let (mut interest, room, gone) = (up(), Arc::from("room"), Arc::from("gone"));
         interest.add(&room);
         interest.add(&gone);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_and_comes_back_before_the_broker_was_told_changes_nothing() {
+    fn leaving_and_returning_before_the_next_request_changes_nothing() {
         let (mut interest, room) = (up(), Arc::from("room"));
         interest.add(&room);
         let wishes = interest.wishes(9);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmation_that_comes_after_the_channel_was_given_up_confirms_nothing() {
+    fn a_confirmation_after_the_channel_was_dropped_confirms_nothing() {
         let (mut interest, room) = (up(), Arc::from("room"));
         interest.add(&room);
         let asked = interest.wishes(9).subscribe;

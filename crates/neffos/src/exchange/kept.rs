@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_after_a_message_is_found_again_in_order() {
+    fn messages_after_a_number_are_found_in_order() {
         let (mut kept, now) = (kept(9), Instant::now());
         for (number, text) in [(3, "c"), (4, "d"), (7, "g")] {
             kept.push(number, Envelope::new("c", text), now);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn much_is_found_piece_by_piece() {
+    fn large_resends_are_found_in_pieces() {
         let (mut kept, now) = (kept(9), Instant::now());
         for number in 1..=4 {
             kept.push(number, Envelope::new("c", vec![b'x'; 9]), now);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_forgotten() {
+    fn messages_that_are_too_old_are_dropped() {
         let (mut kept, start) = (kept(9), Instant::now());
         kept.push(1, Envelope::new("c", "old"), start);
         kept.push(2, Envelope::new("c", "new"), start + Duration::from_secs(4));

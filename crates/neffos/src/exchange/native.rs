@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_arrive_as_they_were_whatever_they_are() {
+    fn any_message_arrives_unchanged() {
         for key in [None, KEY] {
             let arrival = read("c", &broadcast(key), key).unwrap();
             assert_eq!(
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_again_is_as_it_was_and_signed_for_its_own_channel() {
+    fn resent_envelopes_are_unchanged_and_signed_for_their_own_channel() {
         for key in [None, KEY] {
             let first = broadcast(key);
             let envelope = Envelope::new("c", first.clone());

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_link_brings_after_the_next_one_was_heard_is_stale() {
+    fn envelopes_of_a_link_are_stale_once_the_next_one_is_known() {
         let (mut others, now) = (OtherNodes::default(), Instant::now());
         assert_eq!(others.hear(from(ONE, 1), 1, now), Freshness::Fresh);
         assert_eq!(others.hear(from(ONE, 2), 1, now), Freshness::Fresh);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn everyone_is_back_who_has_a_new_link_or_answers_over_ours() {
+    fn a_node_is_back_with_a_new_link_or_an_answer_over_ours() {
         let (mut others, now) = (OtherNodes::default(), Instant::now());
         assert!(others.are_back(7));
         others.hear(from(ONE, 1), 1, now);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_only_heard_over_an_old_link_is_not_back() {
+    fn a_node_heard_only_over_an_old_link_is_not_back() {
         let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, now);
         others.hear(from(ONE, 1), 2, now);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_link_of_who_has_said_more_than_was_heard_leaves_a_gap_and_ours_leaves_one_of_everybody() {
+    fn a_new_link_of_a_node_leaves_a_gap_for_it_and_ours_for_all_nodes() {
         let (mut others, now) = (OtherNodes::default(), Instant::now());
         let sequence = |number| Sequence { number, is_message: false };
         others.hear(NodeSender { sequence: sequence(5), ..from(ONE, 1) }, 1, now);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_link_of_a_node_that_has_not_answered_yet_has_it_asked_again() {
+    fn a_new_link_of_a_node_that_has_not_answered_repeats_the_request() {
         let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, now);
         others.pause();
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_signed_is_stale_behind_a_newer_link_and_changes_nothing() {
+    fn an_unsigned_envelope_of_an_old_link_is_stale_and_changes_nothing() {
         let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 2), 1, now);
         assert_eq!([1, 2, 9].map(|epoch| others.is_stale(from(ONE, epoch))), [true, false, false]);
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_back_is_charged_and_takes_a_quarter_of_the_budget_at_most() {
+    fn held_messages_are_charged_and_take_at_most_a_quarter_of_the_budget() {
         const PIECE: usize = 64 * 1024;
         let budget = Budget::new(16 * PIECE);
         let (mut others, now) = (OtherNodes::new(budget.charge(0)), Instant::now());
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_is_forgotten_with_its_connections() {
+    fn a_silent_node_is_forgotten_with_its_connections() {
         let (mut others, start) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, start);
         others.count(ONE, 5, start);
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_has_left_does_not_come_back_by_what_it_said_before() {
+    fn earlier_envelopes_do_not_bring_back_a_node_that_has_left() {
         let (mut others, now) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, now);
         others.count(ONE, 5, now);
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_was_silent_is_asked_for_what_it_has_said_since_it_was_heard() {
+    fn a_node_that_was_silent_is_asked_for_its_missed_messages() {
         let (mut others, start) = (OtherNodes::default(), Instant::now());
         let sequence = |number| NodeSender { sequence: Sequence { number, is_message: false }, ..from(ONE, 1) };
         others.hear(sequence(5), 1, start);
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storm_of_gaps_writes_only_so_many_lines() {
+    fn many_gaps_write_a_limited_number_of_lines() {
         let (mut others, start) = (OtherNodes::default(), Instant::now());
         let lines = |others: &mut OtherNodes, now| (0..100).filter(|_| others.is_warning_due(now)).count();
         assert_eq!(lines(&mut others, start), 16);
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_heard_lately_is_told_from_who_was_not() {
+    fn recently_heard_nodes_are_distinguished() {
         let (mut others, start) = (OtherNodes::default(), Instant::now());
         others.hear(from(ONE, 1), 1, start);
         others.hear(from(TWO, 1), 1, start + Duration::from_secs(2));

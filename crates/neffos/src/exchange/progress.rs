@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_newer_waits_for_what_was_missed_and_comes_once() {
+    fn newer_messages_wait_for_missed_ones_and_arrive_once() {
         let mut progress = heard(5);
         progress.pause(1);
         assert_eq!(progress.gap(), Some(Gap { pause: 1, after: 5 }));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_that_gave_way_to_another_does_not_end_it() {
+    fn an_earlier_pause_does_not_end_a_later_one() {
         let mut progress = heard(5);
         progress.pause(1);
         assert!(matches!(take(&mut progress, 7), Turn::Later(1)));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_the_sender_keeps_no_longer_are_counted_once() {
+    fn messages_that_the_sender_no_longer_keeps_are_counted_once() {
         let mut progress = heard(5);
         progress.pause(1);
         assert!(progress.repeat(9) && progress.repeat(10));

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_wait_in_order_until_they_may_go() {
+    fn messages_wait_in_order_until_the_queue_opens() {
         let (mut queue, now) = (queue(9), Instant::now());
         queue.push(draft("a"), now);
         queue.push(draft("b"), now);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn control_goes_first_then_a_resend_and_messages_after_that() {
+    fn control_is_published_first_then_a_resend_then_messages() {
         let (mut queue, now) = (queue(9), Instant::now());
         queue.open();
         queue.push(draft("a"), now);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_dropped_and_counted() {
+    fn messages_beyond_the_limit_are_dropped_and_counted() {
         let (mut queue, now) = (queue(2), Instant::now());
         ["a", "b", "c"].into_iter().for_each(|text| queue.push(draft(text), now));
         queue.push(draft([0; 20_000]), now);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_link_takes_its_control_and_probes_along_and_leaves_the_messages() {
+    fn a_lost_link_drops_control_and_probes_and_keeps_messages() {
         let (mut queue, now) = (queue(9), Instant::now());
         queue.open();
         queue.push(draft("a"), now);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_numbered_as_they_go_and_words_have_the_number_of_the_last() {
+    fn messages_are_numbered_and_other_envelopes_have_the_number_of_the_last() {
         let (mut queue, now) = (queue(9), Instant::now());
         queue.open();
         queue.push(draft("a"), now);

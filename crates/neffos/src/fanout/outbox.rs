@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_whole_counts_as_delivered_and_the_rest_as_dropped() {
+    fn fully_written_messages_count_as_delivered_and_the_rest_as_dropped() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.offer(&chunk(&["aa", "bb", "cc"]), &LIMITS, &mut tally, stuck);
         outbox.advance(3, &mut tally);
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_go_past_what_waits_nor_past_the_close_frame() {
+    fn no_frame_overtakes_the_queue_or_the_close_frame() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         assert!(outbox.is_idle());
         outbox.offer(&chunk(&["a"]), &LIMITS, &mut tally, stuck);
@@ -581,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_becomes_full_while_a_broadcast_is_offered_is_waited_for() {
+    fn the_task_waits_for_a_socket_that_fills_up_during_an_offer() {
         let fills_up = |outbox: &mut Outbox, tally: &mut Tally| {
             outbox.begin_flush();
             outbox.advance(1, tally);
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_breaks_while_a_broadcast_is_offered_loses_what_is_left() {
+    fn a_socket_that_breaks_during_an_offer_drops_the_rest() {
         let (mut outbox, mut tally) = (Outbox::default(), Tally::default());
         outbox.offer(&chunk(&["a", "b", "c"]), &LIMITS, &mut tally, stuck);
         assert_eq!(outbox.offer(&chunk(&["d", "e"]), &LIMITS, &mut tally, Outbox::abandon), Offer::Flush);
@@ -623,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_slow_reader_keeps_alive_is_free_once_it_is_cut_also_a_part_of_a_long_chunk() {
+    fn memory_of_a_slow_reader_is_free_once_it_is_cut_even_in_a_long_chunk() {
         let budget = Budget::unlimited();
         let frames: Vec<_> = (0..64).map(|_| charged(1000, &budget)).collect();
         let joined = Chunk::joined(frames.iter());
@@ -640,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn for_memory_a_frame_is_given_up_half_written_unless_little_of_it_is_left() {
+    fn shedding_drops_a_half_written_frame_unless_little_of_it_is_left() {
         for (written, is_broken, left) in [(0, false, 5), (1, true, 0), (9000, false, 1005)] {
             let budget = Budget::unlimited();
             let (mut outbox, mut tally) = (Outbox::default(), Tally::default());

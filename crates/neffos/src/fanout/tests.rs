@@ -110,7 +110,7 @@ pub(super) fn cast(audience: Audience, text: &str) -> Arc<Cast> {
 }
 
 #[tokio::test]
-async fn a_broadcast_reaches_those_and_only_those_whom_it_names() {
+async fn a_broadcast_reaches_exactly_its_audience() {
     let (engine, ns) = engine(3, false);
     let everyone: Vec<_> = (0..6).map(|key| Probe::new(key, if key < 2 { "twin" } else { "other" })).collect();
     for member in &everyone {
@@ -165,7 +165,7 @@ async fn a_member_gets_what_was_broadcast_while_it_belonged_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn one_who_has_gone_cannot_come_back_through_a_late_join() {
+async fn a_removed_member_is_not_added_by_a_late_join() {
     let (engine, ns) = engine(2, false);
     let member = Probe::new(1, "late");
     engine.insert(&member);
@@ -193,7 +193,7 @@ async fn the_asker_alone_sees_its_own_copy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ordered_broadcasts_arrive_in_one_order_at_all() {
+async fn ordered_broadcasts_arrive_at_all_members_in_one_order() {
     let (engine, ns) = engine(4, true);
     let engine = Arc::new(engine);
     let everyone: Vec<_> = (0..8).map(|key| Probe::new(key, "x")).collect();
@@ -224,7 +224,7 @@ async fn ordered_broadcasts_arrive_in_one_order_at_all() {
 }
 
 #[tokio::test]
-async fn those_who_share_an_id_come_and_go_one_by_one() {
+async fn members_that_share_an_id_are_added_and_removed_one_by_one() {
     let (engine, ns) = engine(1, false);
     let twins: Vec<_> = (0..3).map(|key| Probe::new(key, "twin")).collect();
     for member in &twins {
@@ -280,7 +280,7 @@ fn reached(everyone: &[Arc<Probe>]) -> usize {
 }
 
 #[tokio::test]
-async fn of_many_the_first_are_written_to_before_the_others_are_looked_at() {
+async fn the_first_of_many_members_are_written_to_before_the_others_are_visited() {
     let (engine, _, everyone) = hall(300);
     everyone.iter().for_each(|member| member.calls.store(0, Ordering::Relaxed));
     engine.broadcast(&cast(to("ns"), "a"));
@@ -291,7 +291,7 @@ async fn of_many_the_first_are_written_to_before_the_others_are_looked_at() {
 }
 
 #[tokio::test]
-async fn who_comes_or_goes_while_a_broadcast_goes_round_changes_nobodys_messages() {
+async fn joins_and_leaves_during_a_walk_change_no_members_messages() {
     let (engine, ns, everyone) = hall(300);
     let newcomer = Probe::new(1_000, "new");
     engine.insert(&newcomer);
@@ -318,7 +318,7 @@ async fn who_comes_or_goes_while_a_broadcast_goes_round_changes_nobodys_messages
 }
 
 #[test]
-fn a_walk_passes_every_connection_once_whatever_ids_they_share() {
+fn a_walk_visits_every_connection_once_with_any_shared_ids() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _inside = runtime.enter();
     let (engine, _) = engine(3, false);

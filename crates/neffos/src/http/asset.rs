@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_compression_makes_larger_is_sent_as_it_is() {
+    fn a_file_that_compression_makes_larger_is_sent_plain() {
         let response = Asset::new("text/plain", "x").answer(&headers(ACCEPT_ENCODING, "gzip"));
         assert!(!response.headers().contains_key(CONTENT_ENCODING));
     }

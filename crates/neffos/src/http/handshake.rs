@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_says_what_was_wrong_and_what_would_be_right() {
+    fn the_answer_names_the_fault_and_the_fix() {
         let err = check(&with("sec-websocket-version", "8"), &GateSettings::default()).unwrap_err();
         assert_eq!(err.response().headers()["sec-websocket-version"], "13");
         let err = check(&changed(|parts| parts.method = Method::PUT), &GateSettings::default()).unwrap_err();

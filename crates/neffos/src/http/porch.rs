@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_count_in_the_memory_budget_and_beyond_it_none_comes_in() {
+    fn clients_are_charged_to_the_memory_budget_and_refused_beyond_it() {
         let budget = Budget::new(4 * CLIENT_BYTES);
         let porch = Porch::new(PorchLimits { all: 0, per_address: None }, Arc::default(), budget.clone());
         let entries: Vec<_> = (0..8).map(|_| porch.enter(from("192.0.2.1"))).collect();

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_parameter_becomes_a_header_whatever_its_case() {
+    fn an_allowed_parameter_becomes_a_header_in_upper_or_lower_case() {
         let headers = applied("X-Websocket-Header-X-A=one&x-websocket-header-x-a=t%20wo&other=1", &["x-a"]);
         assert_eq!(values(&headers, "x-a"), ["one", "t wo"]);
         assert_eq!(headers.len(), 3);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_passed_over() {
+    fn an_invalid_header_is_ignored() {
         let query = "X-Websocket-Header-=x&X-Websocket-Header-a%20b=x&X-Websocket-Header-X-N=a%0Ab";
         assert_eq!(applied(query, &["x-n"]).len(), 1);
     }

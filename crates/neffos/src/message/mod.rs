@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn handles_fill_in_only_what_was_left_unset() {
+    fn handles_fill_in_only_unset_fields() {
         let message = Message::new("chat", "").in_namespace("a").or_namespace("b").or_room("r");
         assert_eq!((message.namespace(), message.room()), ("a", Some("r")));
     }

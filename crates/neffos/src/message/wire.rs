@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_stands_in_the_sixth_field_and_may_hold_anything() {
+    fn the_sender_is_in_the_sixth_field_and_may_be_any_text() {
         let message = Message::new("chat", "a;b").in_namespace("default").sent_by("a;1");
         let text = text_of(&encode(&message, Role::Server));
         assert_eq!(text, ";default;;chat;0;@a@%!semicolon@%!1;a;b");
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_beyond_all_measure_is_refused() {
+    fn a_token_that_is_too_long_is_refused() {
         let long = format!("{};default;;e;0;0;", "t".repeat(129));
         assert_eq!(decode_text(&long).unwrap_err(), DecodeError::Token);
     }
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_utf8_goes_in_a_binary_frame() {
+    fn text_that_is_not_utf8_is_sent_in_a_binary_frame() {
         let message = Message::new("e", &b"\xff\x00"[..]);
         assert_eq!(payload(&encode(&message, Role::Server)).0, Kind::Binary);
     }
@@ -381,7 +381,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_encoded_decodes_to_the_same(
+        fn an_encoded_message_decodes_to_the_same(
             token in "[a-z0-9$.]{0,20}", namespace in field(), room in field(), event in field(),
             body in proptest::collection::vec(any::<u8>(), 0..300), binary: bool, no_op: bool, error: Option<String>,
         ) {

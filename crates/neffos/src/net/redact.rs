@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_secret_is_shown() {
+    fn parts_without_secrets_are_shown() {
         for url in [
             "ws://127.0.0.1:8080/ws",
             "WSS://chat.example/chat/ws",
@@ -196,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_shown_is_one_short_line_whatever_it_was(url in "\\PC*|(ws|nats|redis)://\\PC*|[\0-\u{ff}]{0,400}") {
+        fn any_text_is_shown_as_one_short_line(url in "\\PC*|(ws|nats|redis)://\\PC*|[\0-\u{ff}]{0,400}") {
             let shown = redact(&url);
             prop_assert!(shown.len() <= 20 + url.len() * 8 && shown.len() <= 20 * (MAX_HOST + MAX_PATH), "{}", shown);
             prop_assert!(!shown.chars().any(char::is_control), "{:?}", shown);

@@ -270,8 +270,8 @@ impl ServerBuilder {
     /// Sets how many bytes all queues of all connections may hold together: received and not yet handled, waiting to be
     /// sent, or kept for other servers. The rooms and open asks of each connection count beyond 1 KiB.
     ///
-    /// The default is half of the memory available to the process: the lowest of the limits of its control groups and the
-    /// machine's memory. If the system reports neither, there is no limit. Zero is no limit.
+    /// The default is half of the memory available to the process: the lowest of the limits of its control groups and
+    /// the machine's memory. If the system reports neither, there is no limit. Zero is no limit.
     ///
     /// - From four fifths of the budget on, the server stops reading from connections whose handlers lag. No message is
     ///   lost by that.

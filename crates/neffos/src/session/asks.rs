@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_knows_its_own_tokens_from_those_of_other_clients() {
+    fn a_client_distinguishes_its_tokens_from_those_of_other_clients() {
         let (mut asks, other) = (Asks::new(Role::Client), Asks::<()>::new(Role::Client));
         let token = asks.new_token();
         let pending = OpenAsk { namespace: "ns".into(), effect: Effect::Nothing, waiter: () };

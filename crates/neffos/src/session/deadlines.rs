@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_has_begun_and_does_not_come_on_is_no_sign_of_life() {
+    fn a_stalled_message_is_no_sign_of_life() {
         let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stops_is_cut_and_one_that_goes_on_is_not() {
+    fn a_reader_that_stops_is_cut_and_a_slow_one_is_not() {
         let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_short_is_looked_at_again_until_it_is_not() {
+    fn short_memory_is_checked_again_until_it_is_not_short() {
         let (limits, start) = (SessionLimits::default(), Instant::now());
         let mut deadlines = Deadlines::new(start);
         deadlines.acknowledged();
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_must_end_in_time_and_a_long_one_must_come_on() {
+    fn a_message_must_end_in_time_and_a_long_one_must_progress() {
         let limits = SessionLimits { ping_interval: Duration::ZERO, ..SessionLimits::default() };
         let start = Instant::now();
         let mut deadlines = Deadlines::new(start);

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_already_is_only_acknowledged() {
+    fn a_request_without_a_change_is_only_acknowledged() {
         let mut session = session();
         session.membership.connect(&"a".into());
         session.membership.join("a", &"r".into());

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_goes_out_first_and_what_waited_follows_in_order() {
+    fn the_answer_is_sent_first_and_early_messages_follow_in_order() {
         let mut greeting = Greeting::awaited();
         assert_eq!(greeting.receive(text("one"), LIMITS), GreetingStep::Wait);
         greeting.resolve(Verdict::Welcome);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_much_may_wait() {
+    fn early_messages_are_limited() {
         let mut greeting = Greeting::awaited();
         greeting.receive(text("1"), LIMITS);
         greeting.receive(text("2"), LIMITS);

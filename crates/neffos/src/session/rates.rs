@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_allowed_and_what_goes_beyond_pauses_reading_until_the_average_holds() {
+    fn a_burst_is_allowed_and_reading_pauses_beyond_it_until_the_average_holds() {
         let (mut meter, now) = meter();
         for _ in 0..20 {
             assert_eq!(meter.count(RateKind::Messages, 1, now, &RATES), RateVerdict::Allowed);

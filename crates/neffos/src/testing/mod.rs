@@ -23,22 +23,22 @@ use stand::{Ear, Stand, texts};
 ///
 /// When a test fails. The text names the test.
 pub async fn conformance<E: Exchange>(exchange: impl Fn() -> E) {
-    everyone_gets_a_broadcast_once_wherever_they_are(&exchange).await;
-    the_sender_is_left_out_and_nobody_else(&exchange).await;
-    everyone_with_an_id_is_left_out(&exchange).await;
+    a_broadcast_reaches_all_connections_of_all_servers_once(&exchange).await;
+    only_the_sender_is_left_out(&exchange).await;
+    all_connections_with_an_id_are_left_out(&exchange).await;
     a_room_is_one_room_on_all_servers(&exchange).await;
-    an_id_is_reached_wherever_it_is(&exchange).await;
+    an_id_is_reached_on_any_server(&exchange).await;
     several_messages_arrive_in_their_order(&exchange).await;
-    bodies_arrive_as_they_were(&exchange).await;
-    who_has_just_come_misses_nothing(&exchange).await;
-    who_has_left_gets_nothing(&exchange).await;
-    each_sender_is_heard_in_order_by_everyone(&exchange).await;
-    anyone_can_be_asked_anywhere(&exchange).await;
+    bodies_arrive_unchanged(&exchange).await;
+    a_new_member_misses_nothing(&exchange).await;
+    a_member_that_left_gets_nothing(&exchange).await;
+    messages_of_each_sender_arrive_in_order_everywhere(&exchange).await;
+    connections_on_any_server_can_be_asked(&exchange).await;
     connections_are_counted_on_all_servers(&exchange).await;
-    an_id_is_closed_wherever_it_is(&exchange).await;
+    an_id_is_closed_on_any_server(&exchange).await;
 }
 
-async fn everyone_gets_a_broadcast_once_wherever_they_are<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn a_broadcast_reaches_all_connections_of_all_servers_once<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(3, exchange).await;
     let mut ears = stand.ears(&["ada", "bob", "cyd", "dan"]).await;
     ears[0].say("from a handler, to all");
@@ -52,7 +52,7 @@ async fn everyone_gets_a_broadcast_once_wherever_they_are<E: Exchange>(exchange:
     stand.silent(&mut ears).await;
 }
 
-async fn the_sender_is_left_out_and_nobody_else<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn only_the_sender_is_left_out<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
     // The same id on another server is another connection.
     let mut ears = stand.ears(&["ada", "ada", "bob"]).await;
@@ -63,7 +63,7 @@ async fn the_sender_is_left_out_and_nobody_else<E: Exchange>(exchange: &impl Fn(
     stand.silent(&mut ears).await;
 }
 
-async fn everyone_with_an_id_is_left_out<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn all_connections_with_an_id_are_left_out<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
     let mut ears = stand.ears(&["ada", "ada", "bob", "cyd"]).await;
     stand.servers[0].broadcast_except(Exclude::id("ada"), stand::message("not for ada"));
@@ -86,7 +86,7 @@ async fn a_room_is_one_room_on_all_servers<E: Exchange>(exchange: &impl Fn() -> 
     stand.silent(&mut ears).await;
 }
 
-async fn an_id_is_reached_wherever_it_is<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn an_id_is_reached_on_any_server<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(3, exchange).await;
     let mut ears = stand.ears(&["user 1", "user*", "user 1"]).await;
     stand.servers[1].broadcast(stand::message("to one").to("user 1"));
@@ -126,7 +126,7 @@ async fn several_messages_arrive_in_their_order<E: Exchange>(exchange: &impl Fn(
     stand.silent(&mut ears).await;
 }
 
-async fn bodies_arrive_as_they_were<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn bodies_arrive_unchanged<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
     let mut ears = stand.ears(&["ada", "bob"]).await;
     let bytes: Vec<u8> = (0..=255).collect();
@@ -152,7 +152,7 @@ async fn bodies_arrive_as_they_were<E: Exchange>(exchange: &impl Fn() -> E) {
     }
 }
 
-async fn who_has_just_come_misses_nothing<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn a_new_member_misses_nothing<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
     for nth in 0..20 {
         let mut ear = stand.ear(1, "ada").await;
@@ -166,7 +166,7 @@ async fn who_has_just_come_misses_nothing<E: Exchange>(exchange: &impl Fn() -> E
     }
 }
 
-async fn who_has_left_gets_nothing<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn a_member_that_left_gets_nothing<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
     let mut ears = stand.ears(&["ada", "bob"]).await;
     ears[1].join("lobby").await.leave().await.unwrap();
@@ -177,7 +177,7 @@ async fn who_has_left_gets_nothing<E: Exchange>(exchange: &impl Fn() -> E) {
     assert_eq!(ears[1].next().await, "back");
 }
 
-async fn each_sender_is_heard_in_order_by_everyone<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn messages_of_each_sender_arrive_in_order_everywhere<E: Exchange>(exchange: &impl Fn() -> E) {
     const EACH: usize = 500;
     let stand = Stand::of(3, exchange).await;
     let mut ears = stand.ears(&["ada", "bob", "cyd"]).await;
@@ -205,7 +205,7 @@ async fn each_sender_is_heard_in_order_by_everyone<E: Exchange>(exchange: &impl 
     stand.silent(&mut ears).await;
 }
 
-async fn anyone_can_be_asked_anywhere<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn connections_on_any_server_can_be_asked<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
     let _ears = stand.ears(&["ada", "bob", "a.b *", "c d.>"]).await;
     for id in ["ada", "bob", "a.b *", "c d.>"] {
@@ -239,7 +239,7 @@ async fn connections_are_counted_on_all_servers<E: Exchange>(exchange: &impl Fn(
     stand.until(|| cluster.total_connections().count == 4).await;
 }
 
-async fn an_id_is_closed_wherever_it_is<E: Exchange>(exchange: &impl Fn() -> E) {
+async fn an_id_is_closed_on_any_server<E: Exchange>(exchange: &impl Fn() -> E) {
     let stand = Stand::of(2, exchange).await;
     let ears = stand.ears(&["ada", "bob", "bob"]).await;
     stand.servers[0].close_id("bob", &CloseFrame::new(CloseCode::POLICY, "out"));

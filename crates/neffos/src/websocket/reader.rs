@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_rules_is_a_protocol_error() {
+    fn invalid_frames_are_protocol_errors() {
         let fragmented_ping = frame(0x09, b"");
         let long_ping = frame(0x89, &[0; 126]);
         let unmasked = message(Role::Server, Kind::Text, b"x");
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_end_nothing_is_heard() {
+    fn bytes_after_the_end_are_ignored() {
         let mut reader = server();
         let bytes =
             [close(Role::Client, Some(&CloseFrame::new(CloseCode::NORMAL, "bye"))), ping(Role::Client, b"")].concat();
@@ -454,7 +454,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_however_it_is_cut(
+        fn written_messages_are_read_however_they_are_split(
             sent in proptest::collection::vec(anything(), 0..6),
             cuts in proptest::collection::vec(1_usize..5_000, 1..20),
         ) {

@@ -82,7 +82,7 @@ fn to_all(text: &'static str) -> Arc<Cast> {
 }
 
 #[tokio::test]
-async fn the_close_frame_goes_before_the_socket_ends_though_the_driver_hears_of_the_close_first() {
+async fn the_close_frame_is_written_though_the_driver_sees_the_close_first() {
     let (peer, mut client) = connected();
     let frame = CloseFrame::new(CloseCode::GOING_AWAY, "server closed");
 
@@ -129,7 +129,7 @@ async fn broadcast(hub: &Hub, times: usize, clients: &mut [TcpStream]) {
 }
 
 #[tokio::test]
-async fn a_broadcast_that_the_sockets_take_wakes_no_receivers_task() {
+async fn a_broadcast_that_sockets_accept_wakes_no_receivers_task() {
     let (hub, polls) = (hub(), Arc::new(AtomicUsize::new(0)));
     let mut clients = crowd(&hub, 100, &polls).await;
     let before = polls.load(Ordering::Relaxed);
@@ -151,7 +151,7 @@ async fn a_broadcast_is_one_write_for_each_receiver_and_so_is_a_burst() {
 }
 
 #[tokio::test]
-async fn what_a_socket_takes_in_parts_comes_whole_and_before_what_was_sent_later() {
+async fn a_message_written_in_parts_arrives_whole_and_in_order() {
     let hub = hub();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (peer, mut client) = noted(&hub, &listener, &Arc::default()).await;
@@ -172,7 +172,7 @@ async fn what_a_socket_takes_in_parts_comes_whole_and_before_what_was_sent_later
 /// On other systems, the task reads until nothing is left.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[tokio::test]
-async fn what_comes_in_one_piece_is_one_read() {
+async fn one_segment_takes_one_read() {
     let mut clients = crowd(&hub(), 1, &Arc::default()).await;
     let (ping, before) = (websocket::ping(Role::Client, b"hi"), READS.get());
     for _ in 0..10 {
@@ -301,7 +301,7 @@ impl tokio::io::AsyncWrite for Lazy {
 }
 
 #[tokio::test]
-async fn a_stream_that_holds_back_what_it_took_is_flushed_before_it_is_dropped() {
+async fn a_stream_that_buffers_is_flushed_before_it_is_dropped() {
     let (mut client, inner) = duplex(1024);
     let peer = Peer::new(&hub(), identity(), Socket::over(Lazy { inner, kept: Vec::new(), polls: 0 }));
     tokio::spawn(drive(peer.clone(), requested(), ()));
@@ -314,7 +314,7 @@ async fn a_stream_that_holds_back_what_it_took_is_flushed_before_it_is_dropped()
 /// On other systems, the runtime's readiness is used.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[tokio::test]
-async fn a_socket_whose_reader_is_slow_is_seen_to_take_bytes_before_the_runtime_says_so() {
+async fn a_slow_socket_is_probed_before_the_runtime_reports_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     SockRef::from(&client).set_recv_buffer_size(64 * 1024).unwrap();

@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn after_all_links_were_cut_at_once_messages_flow_when_the_last_is_back() {
+    fn after_a_cut_of_all_links_messages_flow_when_the_last_is_back() {
         for round in 0..30 {
             let say = [0, round];
             links(&[&[0], &say[..], &CUT_ALL, &wait(round), &say, &wait(9), &say].concat());
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_stood_still_gets_what_was_said_in_the_last_seconds_and_counts_the_rest() {
+    fn a_suspended_server_receives_the_last_seconds_of_messages_and_counts_the_rest() {
         for (is_signed, is_cut) in [(false, true), (false, false), (true, true), (true, false)] {
             // Its timers are in another state in each round.
             (0..14_u64).for_each(|round| stand_still(round, is_signed, is_cut));

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_server_asks_is_not_asked_again_when_it_comes_back_though_it_is_answered_by_then() {
+    async fn an_ask_that_comes_back_after_its_answer_is_not_asked_again() {
         let (own, others) = (Arc::<Silent>::default(), Arc::<Silent>::default());
         let (asker, other) = (node(&own), node(&others));
         let question = Message::new("question", "how?").in_namespace("default");

@@ -169,7 +169,7 @@ mod tests {
     use crate::budget::Budget;
 
     #[tokio::test]
-    async fn what_is_on_its_way_is_uncertain_only_if_the_broker_never_takes_it() {
+    async fn messages_in_flight_are_uncertain_only_if_the_broker_does_not_accept_them() {
         let node = Node::new(Dialect::native("app"), (QueueLimits::default(), &Budget::unlimited()), Handle::current());
         let (taken, lost) = (node.hand(3), node.hand(2));
         assert_eq!(node.state().tallies.uncertain, 0);

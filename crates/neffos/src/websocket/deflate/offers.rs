@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn no_context_is_taken_over_whatever_is_offered() {
+    fn no_offer_leads_to_context_takeover() {
         for offer in [
             "permessage-deflate",
             "permessage-deflate; client_max_window_bits",

@@ -71,7 +71,7 @@ fn a_compressed_message_may_come_in_fragments() {
 }
 
 #[test]
-fn one_message_says_nothing_about_the_next() {
+fn messages_are_compressed_independently() {
     let bytes =
         [frame(0xC1, &deflated(&[b'a'; 100])), frame(0x81, b"plain"), frame(0xC1, &deflated(&[b'b'; 100]))].concat();
     let (mut reader, mut rest) = (Reader::new(Role::Server, LIMITS, Some(Window::LARGEST)), &bytes[..]);
@@ -94,7 +94,7 @@ fn only_the_first_frame_of_a_message_may_say_that_it_is_compressed() {
 }
 
 #[test]
-fn what_is_corrupt_or_cut_off_is_refused() {
+fn corrupt_or_truncated_messages_are_refused() {
     let whole = deflated(&[b'a'; 1000]);
     let far_back = [0x02, 0x02, 0x00, 0x00];
     for payload in [&b"\xFF\xFF\xFF"[..], b"", b"\x07", &whole[..whole.len() - 2], &whole[2..], &far_back] {
@@ -118,7 +118,7 @@ fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
 }
 
 #[test]
-fn what_cannot_be_compressed_may_be_as_large_as_the_limit_too() {
+fn incompressible_messages_may_be_as_large_as_the_limit() {
     let mut data = vec![0; LIMITS.max_message];
     rand::fill(&mut data[..]);
     let stored = data.chunks(1000).flat_map(|part| {
@@ -149,7 +149,7 @@ fn a_limit_that_nothing_reaches_and_none_at_all_let_everything_inflate() {
 }
 
 #[test]
-fn what_gains_nothing_stays_as_it_is() {
+fn messages_that_do_not_shrink_stay_plain() {
     assert_eq!(packed(Role::Server, b"", 15), None);
     assert_eq!(packed(Role::Server, b"abc", 15), None);
     let mut noise = [0; 4000];
@@ -158,7 +158,7 @@ fn what_gains_nothing_stays_as_it_is() {
 }
 
 #[test]
-fn what_could_not_be_compressed_leaves_nothing_for_the_next_message() {
+fn an_incompressible_message_leaves_no_state_for_the_next() {
     let text = "to be or not to be ".repeat(50);
     for bits in [9, 12, 15] {
         let whole = packed(Role::Server, text.as_bytes(), bits).unwrap();
@@ -184,7 +184,7 @@ fn small_messages_stay_as_they_are() {
 }
 
 #[test]
-fn a_window_is_kept_to() {
+fn compression_stays_within_the_window() {
     let mut noise = vec![0; 1 << 15];
     rand::fill(&mut noise[..]);
     // Noise may shrink a little by chance, since some bytes occur in it more often than others.
@@ -201,7 +201,7 @@ fn a_window_is_kept_to() {
 
 proptest! {
     #[test]
-    fn what_is_packed_is_read_by_the_other_side(
+    fn compressed_messages_are_read_by_the_other_side(
         words in proptest::collection::vec("[a-f]{1,9}", 20..2000), bits in 9_u8..=15, client: bool,
     ) {
         let data = words.concat();

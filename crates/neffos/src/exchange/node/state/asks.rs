@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ask_is_known_by_its_token_and_gets_one_answer() {
+    fn an_ask_is_recognised_by_its_token_and_gets_one_answer() {
         let (mut asks, (waiter, _wait)) = (NodeAsks::new(7), oneshot::channel());
         let token = asks.open("n1", waiter);
         assert_eq!((&*token, asks.waiting(&token)), ("n1-0000000000000007", Some(token.clone())));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_asks_of_other_nodes_are_answered_at_once() {
+    fn asks_of_other_nodes_are_answered_up_to_a_limit() {
         let mut asks = NodeAsks::new(7);
         assert!((0..MOST_ANSWERING).all(|_| asks.begin_answer()));
         assert!(!asks.begin_answer());

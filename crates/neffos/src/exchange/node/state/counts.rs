@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_answer_is_missing() {
+    fn a_node_that_does_not_answer_is_missing() {
         let mut counts = OpenCounts::default();
         let (token, _complete) = counts.open(vec![ONE, TWO]);
         counts.note(token, TWO, 4);

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_probe_that_comes_back_tells_how_long_it_took() {
+    fn a_probe_that_returns_measures_the_round_trip() {
         let (mut probes, start) = (Probes::default(), Instant::now());
         let number = probes.send(start);
         assert!(!probes.is_published(number) && !probes.has_returned(number));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_back_when_the_next_is_on_its_way_tells_no_time() {
+    fn a_probe_that_returns_after_the_next_was_sent_measures_nothing() {
         let (mut probes, start) = (Probes::default(), Instant::now());
         let (late, next) = (probes.send(start), probes.send(start));
         probes.note_returned(late, start);

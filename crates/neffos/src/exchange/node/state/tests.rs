@@ -183,7 +183,7 @@ const SECOND: Duration = Duration::from_secs(1);
 // ---- missed messages
 
 #[test]
-fn messages_that_a_lost_link_cost_are_delivered_once_and_before_newer_ones() {
+fn messages_lost_with_a_link_are_delivered_once_and_before_newer_ones() {
     let mut node = Tested::native();
     node.hear_message(1);
     node.lose_link();
@@ -245,7 +245,7 @@ fn a_link_that_opens_meanwhile_begins_the_three_seconds_anew_with_the_same_timer
 }
 
 #[test]
-fn messages_that_the_sender_keeps_no_longer_are_counted() {
+fn messages_that_the_sender_no_longer_keeps_are_counted() {
     let mut node = Tested::native();
     node.hear_message(1);
     node.lose_link();
@@ -255,7 +255,7 @@ fn messages_that_the_sender_keeps_no_longer_are_counted() {
 }
 
 #[test]
-fn a_resend_of_what_another_node_has_said_is_rejected() {
+fn a_resend_of_another_nodes_envelopes_is_rejected() {
     let mut node = Tested::native();
     node.hear_message(1);
     node.hear(NodeSender { id: THIRD, ..sender(1, false) }, CHANNEL, What::Alive { connections: 0 });
@@ -299,7 +299,7 @@ fn a_node_resends_what_it_keeps_in_answer_to_a_request() {
 // ---- links
 
 #[test]
-fn nothing_that_a_link_brings_after_its_end_is_heard_or_counted() {
+fn envelopes_of_an_ended_link_are_neither_handled_nor_counted() {
     let mut node = Tested::native();
     let link = node.state.link;
     node.lose_link();
@@ -311,7 +311,7 @@ fn nothing_that_a_link_brings_after_its_end_is_heard_or_counted() {
 }
 
 #[test]
-fn what_a_node_said_over_its_last_link_is_stale_once_its_next_one_was_heard() {
+fn envelopes_of_a_nodes_last_link_are_stale_once_its_next_one_is_known() {
     let mut node = Tested::native();
     node.hear(NodeSender { epoch: 2, ..sender(1, false) }, CHANNEL, What::Alive { connections: 0 });
     node.hear_message(1);
@@ -319,7 +319,7 @@ fn what_a_node_said_over_its_last_link_is_stale_once_its_next_one_was_heard() {
 }
 
 #[test]
-fn a_new_link_of_a_node_that_has_said_more_than_was_heard_leads_to_a_request() {
+fn a_new_link_of_a_node_with_missed_messages_leads_to_a_request() {
     let mut node = Tested::native();
     node.hear_message(1);
     node.hear(NodeSender { epoch: 2, ..sender(3, false) }, CHANNEL, What::Alive { connections: 0 });
@@ -327,7 +327,7 @@ fn a_new_link_of_a_node_that_has_said_more_than_was_heard_leads_to_a_request() {
 }
 
 #[test]
-fn a_probe_counts_when_it_comes_back_over_the_same_link_and_wakes_who_waits_for_it() {
+fn a_probe_that_returns_over_the_same_link_counts_and_wakes_waiting_tasks() {
     let mut node = Tested::native();
     let number = node.state.probes.send(node.now);
     let echo = |link| {
@@ -345,7 +345,7 @@ fn a_probe_counts_when_it_comes_back_over_the_same_link_and_wakes_who_waits_for_
 // ---- nodes that join and leave
 
 #[test]
-fn a_node_that_ends_is_gone_at_once_and_what_it_said_before_does_not_bring_it_back() {
+fn a_node_that_ends_is_gone_at_once_and_earlier_envelopes_do_not_bring_it_back() {
     let mut node = Tested::native();
     node.hear_word(0, What::Hello { connections: 5 });
     assert_eq!((node.acts.len(), node.state.other_nodes.census(node.now).connections), (1, 5));
@@ -359,7 +359,7 @@ fn a_node_that_ends_is_gone_at_once_and_what_it_said_before_does_not_bring_it_ba
 }
 
 #[test]
-fn a_node_that_is_silent_for_ten_seconds_is_gone_and_comes_back_when_it_is_heard() {
+fn a_node_is_gone_after_ten_seconds_of_silence_until_its_next_envelope() {
     let mut node = Tested::native();
     node.hear_message(1);
     node.pass(10 * SECOND);
@@ -398,7 +398,7 @@ fn an_ask_gets_the_first_answer_that_another_node_sends() {
 }
 
 #[test]
-fn asks_of_other_nodes_are_put_to_connections_up_to_a_number_at_once() {
+fn asks_of_other_nodes_are_limited() {
     let mut node = Tested::native();
     for number in 1..=4100 {
         node.hear(sender(number, true), CHANNEL, ask("n1"));
@@ -410,7 +410,7 @@ fn asks_of_other_nodes_are_put_to_connections_up_to_a_number_at_once() {
 }
 
 #[test]
-fn an_ask_of_this_node_that_comes_back_from_servers_in_go_is_not_put_to_its_connections() {
+fn an_ask_of_this_node_that_comes_back_from_go_servers_is_not_asked_here() {
     let mut node = Tested::new(Dialect::go_redis("app"));
     let (waiter, _wait) = oneshot::channel();
     let own = node.state.asks.open("n1", waiter);
@@ -450,7 +450,7 @@ fn signed_messages_of_a_new_node_are_delivered_after_its_proof_and_never_again()
 }
 
 #[test]
-fn messages_of_a_node_that_does_not_prove_itself_are_dropped_after_three_seconds() {
+fn messages_of_a_node_without_a_proof_are_dropped_after_three_seconds() {
     let mut node = with_key();
     node.hear(signed(1, 500, true), CHANNEL, broadcast(1));
     node.pass(3 * SECOND - Duration::from_millis(1));

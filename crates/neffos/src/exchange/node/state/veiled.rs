@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_share_a_channel_are_told_apart_while_they_are_there() {
+    fn connected_ids_that_share_a_channel_are_distinguished() {
         let (mut veiled, channel) = (Veiled::default(), Arc::from("neffos.a_b"));
         for id in ["a.b", "a b", "a.b"] {
             veiled.add(&channel, id);
