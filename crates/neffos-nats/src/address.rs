@@ -1,4 +1,4 @@
-//! Where servers of NATS are: urls. Pure.
+//! URLs of NATS servers. Pure.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use url::{ParseError, Url};
 
 use crate::login::Login;
 
-/// Where a server is, and who we are to it when its url says so.
+/// The address of a server, with the login if its URL has one.
 #[derive(Clone)]
 pub(crate) struct Address {
     pub(crate) safety: Safety,
@@ -20,17 +20,17 @@ pub(crate) struct Address {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Safety {
-    /// `nats://`: with TLS when the server requires it.
+    /// `nats://`: with TLS if the server requires it.
     AsTheServerWishes,
     /// `tls://`
     Tls,
 }
 
 impl Address {
-    /// Reads one url or several, with commas between them.
+    /// Parses one URL, or several separated by commas.
     pub(crate) fn read_all(urls: &str) -> Result<Vec<Self>, Error> {
         let parts: Vec<_> = urls.split(',').map(str::trim).collect();
-        // The part before the comma may be the beginning of a password: it must be neither shown nor dialled.
+        // The part before the comma may be the beginning of a password, so it must be neither shown nor dialled.
         if parts.windows(2).any(|pair| !pair[0].contains('@') && pair[1].contains('@') && !pair[1].contains("://")) {
             let fault = "write %2C for a comma in a user or password, and nats:// before each url with a user";
             return Err(Error::config(format!("nats url {:?}: {fault}", shown(urls))));
@@ -43,7 +43,7 @@ impl Address {
     }
 }
 
-/// The url without its secrets and its path: a password may stand there by mistake.
+/// Shows the URL without its secrets and its path, which may hold a password by mistake.
 fn shown(url: &str) -> String {
     let shown = redact(url);
     let start = shown.find("://").map_or(0, |at| at + 3);
@@ -53,7 +53,7 @@ fn shown(url: &str) -> String {
     }
 }
 
-/// Its error quotes nothing.
+/// Parses one URL. The error quotes no part of it.
 fn read(text: &str) -> Result<Address, String> {
     if text.is_empty() {
         return Err("there is none".to_owned());
@@ -81,7 +81,7 @@ fn read(text: &str) -> Result<Address, String> {
     })
 }
 
-/// `user:password`, or a token by itself.
+/// Parses `user:password`, or a token alone.
 fn read_login(url: &Url) -> Result<Option<Login>, String> {
     let decode = |part: &str| {
         let text = percent_decode_str(part).decode_utf8().map(|part| part.into_owned());
@@ -95,7 +95,7 @@ fn read_login(url: &Url) -> Result<Option<Login>, String> {
     })
 }
 
-/// Without the login: it is shown to people and in logs.
+/// Shows no login, because people and logs see it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.safety {
@@ -174,7 +174,7 @@ mod tests {
         assert!(!format!("{address:?} {}", address[0]).contains("secret"));
         let err = Address::read_all("nats://ada:secret@host/path").unwrap_err().to_string();
         assert!(!err.contains("sec") && !err.contains("ada") && err.contains("host"), "{err}");
-        // A comma ends a url: the text in place of the port may be the beginning of a password.
+        // A comma ends a URL. The text in place of the port may be the beginning of a password.
         let err = Address::read_all("nats://ada:1234,x@host").unwrap_err().to_string();
         assert!(!err.contains("1234") && err.contains("%2C"), "{err}");
         for url in [

@@ -1,4 +1,4 @@
-//! The beginning of a link: a socket, the server's greeting, TLS, and who we are.
+//! The start of a link: a socket, the server's greeting, TLS, and the login.
 
 use std::io;
 
@@ -15,10 +15,10 @@ use crate::login::Login;
 use crate::tls::{Order, Tls};
 use crate::wire::{self, Said};
 
-/// A server that knows who we are, and has told about itself.
+/// A connection to a server that has accepted the login.
 pub(crate) struct Dialled {
     pub(crate) stream: Box<dyn Stream>,
-    /// What has arrived already behind what was read.
+    /// Bytes that arrived and are not read yet.
     pub(crate) arrived: BytesMut,
     pub(crate) info: Info,
 }
@@ -27,12 +27,12 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What is said to every server.
+/// The settings for every server.
 #[derive(Debug, Clone)]
 pub(crate) struct Introduction {
-    /// What the server's monitoring shows.
+    /// The name in the server's monitoring.
     pub(crate) name: String,
-    /// Unless the url has its own.
+    /// Used unless the URL has a login.
     pub(crate) login: Option<Login>,
     pub(crate) tls: Tls,
 }
@@ -66,7 +66,7 @@ fn must_be_secret(address: &Address, introduction: &Introduction, info: &Info) -
 }
 
 impl Dialled {
-    /// What the server says next.
+    /// Reads the next message of the server.
     async fn hear(&mut self) -> Result<Said, LinkError> {
         loop {
             if let Some(said) = wire::read(&mut self.arrived).map_err(|broken| broken.to_string())? {
@@ -88,7 +88,7 @@ impl Dialled {
         Ok(Self { stream: Box::new(stream), ..self })
     }
 
-    /// Says who we are, and waits until the server has agreed.
+    /// Sends the login, and waits until the server has accepted it.
     async fn introduce(&mut self, address: &Address, to: &Introduction, is_secret: bool) -> Result<(), LinkError> {
         let proof = match address.login.as_ref().or(to.login.as_ref()) {
             Some(login) => login.proof(&self.info.nonce).await?,
@@ -97,7 +97,7 @@ impl Dialled {
         let connect = Connect {
             verbose: false,
             pedantic: false,
-            // A node hears its own probes: only so does it know that what it publishes arrives.
+            // A node receives its own probes. Only so can it know that its publications arrive.
             echo: true,
             headers: false,
             protocol: 1,
@@ -124,7 +124,7 @@ impl Dialled {
     }
 }
 
-/// What a server gives as its reason, which it does in quotes elsewhere.
+/// Returns the server's reason as an error.
 pub(crate) fn refusal(text: &str) -> LinkError {
     format!("the server says: {text}").into()
 }

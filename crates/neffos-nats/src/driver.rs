@@ -1,7 +1,7 @@
-//! The task that owns a link's socket: it writes what the link hands to it, and hands what arrives to the sink, in the order
-//! in which it arrives.
+//! The task that owns a link's socket. It writes the link's rounds, and passes arriving messages to the sink in order.
 //!
-//! Between the socket and the sink there is no queue: the NATS server cuts a client that is too slow, and the link ends.
+//! There is no queue between the socket and the sink. If the sink is too slow, the NATS server disconnects the client,
+//! and the link ends.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::dial::{Dialled, Stream, refusal};
 use crate::hello::Info;
 use crate::wire::{self, Said};
 
-/// What is written together; the `PING` at its end is answered when the server has done all of it.
+/// Bytes that are written together. The server answers the `PING` at their end when it has processed all of them.
 pub(crate) struct Round {
     pub(crate) bytes: Bytes,
     pub(crate) done: oneshot::Sender<()>,
@@ -90,10 +90,10 @@ impl Driver {
     fn answered(&self, conversation: &mut Conversation) -> Result<(), LinkError> {
         let Some(done) = conversation.unanswered.pop_front() else { return Err("it answers what nobody asked".into()) };
         if conversation.is_leaving && conversation.unanswered.is_empty() {
-            // Before anybody hands more to a link that is about to end.
+            // This must come before a caller passes more to a link that is about to end.
             self.end(LEAVING);
         }
-        // Whoever waited may have given up.
+        // The caller may no longer wait.
         done.send(()).ok();
         Ok(())
     }
@@ -116,16 +116,16 @@ struct Conversation {
     reader: ReadHalf<Box<dyn Stream>>,
     writer: WriteHalf<Box<dyn Stream>>,
     arrived: BytesMut,
-    /// What is to be written.
+    /// The bytes to write.
     waiting: VecDeque<Bytes>,
-    /// Rounds that were written, or are to be.
+    /// The rounds that are written or queued, and not answered.
     unanswered: VecDeque<oneshot::Sender<()>>,
     is_flushed: bool,
-    /// The server will close the connection: what it was given is answered, and nothing more is given to it.
+    /// The server will close the connection. Earlier rounds are still answered, and no more are sent.
     is_leaving: bool,
 }
 
-/// Writes some of what waits, or flushes what was written. Nothing is lost by dropping the future.
+/// Writes a part of the queue, or flushes. Dropping the future loses nothing.
 async fn write(
     writer: &mut WriteHalf<Box<dyn Stream>>,
     waiting: &mut VecDeque<Bytes>,
@@ -144,7 +144,7 @@ async fn write(
     Ok(())
 }
 
-/// Has room for some reading, and lets go of what a large message took.
+/// Reserves space for the next read, and frees the memory of a large message.
 fn make_room(arrived: &mut BytesMut) {
     if arrived.is_empty() && arrived.capacity() > LARGEST_KEPT {
         *arrived = BytesMut::new();

@@ -1,4 +1,4 @@
-//! Where the servers of NATS are, how to reach them, and the opening of a link.
+//! [`NatsExchange`]: its settings, and how it opens a link.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::link::NatsLink;
 use crate::login::Login;
 use crate::tls::{Order, Tls};
 
-/// An [`Exchange`] over NATS. See the [crate's documentation](crate) for what a server of NATS has to allow.
+/// An [`Exchange`] over NATS. See the [crate's documentation](crate) for the permissions that a NATS server must grant.
 ///
 /// # Examples
 ///
@@ -38,93 +38,94 @@ pub struct NatsExchange {
 }
 
 impl NatsExchange {
-    /// An exchange over the server at this url, or over any of those at several, with commas between them:
-    /// `nats://[user:password@]host[:port]`, `nats://[token@]host[:port]`, or `tls://…`, which insists on TLS. What is special
-    /// in a user, a password or a token is written as in all urls: `%40` for `@`.
+    /// Creates an exchange over the server at this URL, or over any server of several URLs, separated by commas.
+    ///
+    /// The forms are `nats://[user:password@]host[:port]`, `nats://[token@]host[:port]`, and `tls://…`, which requires
+    /// TLS. Special characters in a user, a password or a token are percent-encoded, as in all URLs: `%40` for `@`.
     ///
     /// # Errors
     ///
-    /// `is_config` when a url makes no sense.
+    /// `is_config` if a URL is invalid.
     pub fn new(urls: impl AsRef<str>) -> Result<Self, Error> {
         let introduction = Introduction { name: "neffos".to_owned(), login: None, tls: Tls::default() };
         Ok(Self { addresses: Address::read_all(urls.as_ref())?, dialect: Dialect::native("neffos"), introduction })
     }
 
-    /// What travels, and on which subjects: [`Dialect::native`] with the prefix `neffos` unless it is set, or
-    /// [`Dialect::go_nats`] to share a cluster with servers in Go.
+    /// Sets the form of envelopes and subjects. The default is [`Dialect::native`] with the prefix `neffos`.
+    /// [`Dialect::go_nats`] shares a cluster with Go servers.
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// What the servers' monitoring calls this client; `neffos` unless it is set.
+    /// Sets the name of this client in the servers' monitoring. The default is `neffos`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.introduction.name = name.into();
         self
     }
 
-    /// Who we are to servers whose url does not say so. Of this, [`token`](Self::token), [`key`](Self::key) and
-    /// [`credentials_file`](Self::credentials_file), the last one counts.
+    /// Sets user and password for servers whose URL has no login. If several of this, [`token`](Self::token),
+    /// [`key`](Self::key) and [`credentials_file`](Self::credentials_file) are called, the last one counts.
     #[must_use]
     pub fn user_and_password(self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.login(Login::Password { user: user.into(), password: password.into() })
     }
 
-    /// The token of servers whose url has none.
+    /// Sets the token for servers whose URL has no login.
     #[must_use]
     pub fn token(self, token: impl Into<String>) -> Self {
         self.login(Login::Token(token.into()))
     }
 
-    /// The seed of a user's key (an "nkey"), which begins with `SU`.
+    /// Sets the seed of a user's key (an "nkey"), which begins with `SU`.
     ///
     /// # Errors
     ///
-    /// `is_config` when it is none.
+    /// `is_config` if the seed is invalid.
     pub fn key(self, seed: impl Into<String>) -> Result<Self, Error> {
         Ok(self.login(Login::key(seed.into())?))
     }
 
-    /// A file of credentials (`.creds`): a user's token and the seed of its key. It is read now and again for each link, so it
-    /// may be replaced by a newer one.
+    /// Uses a file of credentials (`.creds`): a user's token and the seed of its key. The file is read now and again
+    /// for each link, so it may be replaced.
     ///
     /// # Errors
     ///
-    /// `is_config` when it cannot be read, or holds something else.
+    /// `is_config` if the file cannot be read, or has other contents.
     pub fn credentials_file(self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         Ok(self.login(Login::file(path.into())?))
     }
 
-    /// The certificates (PEM) that are trusted instead of those that the system trusts. No link without TLS from then on. Read
-    /// now and again for each link.
+    /// Trusts the certificates (PEM) in this file instead of the system's. TLS is then required. The file is read now
+    /// and again for each link.
     ///
     /// # Errors
     ///
-    /// `is_config` when the file cannot be read, or holds none.
+    /// `is_config` if the file cannot be read, or has no certificates.
     pub fn ca_file(self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         self.tls(|tls| tls.trust(Pem::file("certificates", path)))
     }
 
-    /// The certificate that is shown to servers which ask for one (`verify` or `verify_and_map`), and its key, both PEM. No link
-    /// without TLS from then on. Read now and again for each link.
+    /// Authenticates with this certificate and its key, both PEM, for servers that require one (`verify` or
+    /// `verify_and_map`). TLS is then required. The files are read now and again for each link.
     ///
     /// # Errors
     ///
-    /// `is_config` when a file cannot be read, or the two do not belong together.
+    /// `is_config` if a file cannot be read, or the two do not match.
     pub fn client_certificate(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, Error> {
         self.tls(|tls| tls.identify(Pem::file("client certificate", certificate), Pem::file("client key", key)))
     }
 
-    /// Begins with TLS, before the server has greeted: for servers with `handshake_first` in their configuration of TLS.
+    /// Starts TLS before the server's greeting, for servers with `handshake_first` in their TLS configuration.
     #[must_use]
     pub fn tls_first(mut self) -> Self {
         self.introduction.tls.order = Order::TlsFirst;
         self
     }
 
-    /// Files are looked at right away.
+    /// Sets the TLS settings, and reads the files to check them.
     fn tls(mut self, set: impl FnOnce(ClientTls) -> ClientTls) -> Result<Self, Error> {
         let tls = set(self.introduction.tls.client);
         tls.check().map_err(|fault| Error::config(format!("nats {fault}")))?;
@@ -141,7 +142,7 @@ impl NatsExchange {
 impl Exchange for NatsExchange {
     type Link = NatsLink;
 
-    /// Tries all servers, in random order, and takes the first that agrees.
+    /// Tries all servers in random order, and uses the first that accepts.
     async fn connect(&self, sink: EnvelopeSink) -> Result<NatsLink, LinkError> {
         let mut addresses: Vec<_> = self.addresses.iter().collect();
         addresses.shuffle(&mut rand::rng());
@@ -165,7 +166,7 @@ impl Exchange for NatsExchange {
     }
 }
 
-/// Shows nothing that is secret.
+/// Shows no secret.
 impl fmt::Debug for NatsExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NatsExchange")
@@ -176,6 +177,6 @@ impl fmt::Debug for NatsExchange {
     }
 }
 
-/// How long all servers together may take: a little less than what an exchange is given.
+/// The time limit for all servers together: a little less than that of an exchange.
 const ALL_PATIENCE: Duration = Duration::from_secs(9);
 const ONE_PATIENCE: Duration = Duration::from_secs(4);

@@ -1,15 +1,17 @@
-//! What anything is held up against that a server of NATS may write, and any url. For the program `nats` in `fuzz`, and tests.
+//! The properties that fuzzers test on arbitrary bytes from a NATS server, and on arbitrary URLs. For the program
+//! `nats` in `fuzz`, and for tests.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::address::Address;
 use crate::wire::{self, Broken, Said};
 
-/// However the bytes are cut, they are read alike; a message comes out as it went in; and a url shows no password.
+/// Checks that bytes are read alike however they are split, that a message survives encoding and decoding, and that a
+/// URL shows no password.
 ///
 /// # Panics
 ///
-/// When that is not so.
+/// When one of these does not hold.
 pub fn nats(data: &[u8]) {
     let whole = read([data]);
     assert_eq!(read(data.chunks(1)), whole, "byte by byte");
@@ -35,7 +37,7 @@ fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Said>, Option<Br
     (heard, None)
 }
 
-/// What may be published on is what a server of NATS says that it was published on.
+/// Checks that a message arrives on the subject on which it was published.
 fn arrives(subject: &str, payload: &[u8]) {
     if !wire::is_subject(subject) {
         return;
@@ -53,7 +55,7 @@ fn arrives(subject: &str, payload: &[u8]) {
     assert!(said.is_empty(), "{said:?} is left");
 }
 
-/// Whatever stands behind the password, in it or as what follows it.
+/// Checks a password with any text after it, or as its continuation.
 fn shows_no_password(rest: &str) {
     for url in [format!("nats://ada:{PASSWORD}@{rest}"), format!("ada:{PASSWORD}{rest}@host")] {
         let shown = match Address::read_all(&url) {
@@ -75,7 +77,7 @@ mod tests {
     fn the_fuzz_corpus_keeps_every_property() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/nats");
         let paths = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        // What a fuzzer has added is called by forty digits.
+        // Files that a fuzzer adds have names of forty digits.
         let named: Vec<_> = paths.filter(|path| path.file_name().unwrap().len() != 40).collect();
         assert!(!named.is_empty(), "nothing in {}", folder.display());
         for path in named {

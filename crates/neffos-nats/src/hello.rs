@@ -1,21 +1,21 @@
-//! What a server and a client of NATS say of themselves: JSON.
+//! The JSON with which a NATS server and a client introduce themselves.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a server says of itself, in greeting and when it changes.
+/// The properties of a server, sent as a greeting and after changes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Info {
     pub(crate) max_payload: usize,
     pub(crate) tls_required: bool,
     pub(crate) tls_available: bool,
-    /// What a client signs to prove that it has a key.
+    /// The text that a client signs to prove that it has a key.
     pub(crate) nonce: String,
-    /// The cluster that it belongs to, if it does.
+    /// The name of the server's cluster, if it belongs to one.
     pub(crate) cluster: Option<String>,
-    /// It will close all connections, one after the other: a lame duck.
+    /// Whether the server will close all connections, one after the other (lame duck mode).
     #[serde(rename = "ldm")]
     pub(crate) is_leaving: bool,
 }
@@ -33,14 +33,14 @@ impl Default for Info {
     }
 }
 
-/// What we say of ourselves.
+/// The properties of this client.
 #[derive(Debug, Serialize)]
 pub(crate) struct Connect<'a> {
     pub(crate) verbose: bool,
     pub(crate) pedantic: bool,
     pub(crate) echo: bool,
     pub(crate) headers: bool,
-    /// 1: the server may say of itself what has changed.
+    /// 1 means that the server may send changes of its properties.
     pub(crate) protocol: u8,
     pub(crate) tls_required: bool,
     pub(crate) name: &'a str,
@@ -50,7 +50,7 @@ pub(crate) struct Connect<'a> {
     pub(crate) proof: &'a Proof,
 }
 
-/// Who we are.
+/// The login of this client.
 #[derive(Default, Serialize)]
 pub(crate) struct Proof {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,5 +73,5 @@ impl fmt::Debug for Proof {
     }
 }
 
-/// What a server has unless it was told otherwise.
+/// The default of a server.
 const USUAL_MAX_PAYLOAD: usize = 1024 * 1024;

@@ -1,24 +1,24 @@
-//! Keys of NATS: Ed25519, written in base 32 with what they are for and a checksum. Pure.
+//! Keys of NATS: Ed25519, encoded in base 32 with their type and a checksum. Pure.
 
 use data_encoding::BASE32_NOPAD;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
-/// The key of a user, which only its seed can make.
+/// The key of a user, which only its seed can produce.
 pub(crate) struct Key(Ed25519KeyPair);
 
 impl Key {
-    /// Reads a seed, which begins with `SU`.
+    /// Parses a seed, which begins with `SU`.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, without telling it.
+    /// The fault, without any part of the seed.
     pub(crate) fn from_seed(seed: &str) -> Result<Self, &'static str> {
         let bytes = BASE32_NOPAD.decode(seed.trim().as_bytes()).map_err(|_| "the seed of a key is not in base 32")?;
         let [first, second, seed @ .., low, high] = &bytes[..] else { return Err(NO_SEED) };
         if checksum(&bytes[..bytes.len() - 2]) != u16::from_le_bytes([*low, *high]) {
             return Err("the checksum of the seed of a key is wrong: it was mistyped or cut off");
         }
-        // Three bits of the kind stand in the second byte.
+        // The second byte contains three bits of the type.
         let (kind, of_whom) = (first & 0xf8, (first & 0x07) << 5 | (second >> 3));
         if kind != SEED || of_whom != USER {
             return Err(NO_SEED);
@@ -26,7 +26,7 @@ impl Key {
         Ed25519KeyPair::from_seed_unchecked(seed).map(Self).map_err(|_| NO_SEED)
     }
 
-    /// The public half, as a server's configuration names it: it begins with `U`.
+    /// Returns the public key in the form of a server's configuration: it begins with `U`.
     pub(crate) fn public(&self) -> String {
         let mut bytes = vec![USER];
         bytes.extend_from_slice(self.0.public_key().as_ref());
@@ -54,7 +54,7 @@ const NO_SEED: &str = "this is not the seed of a user's key, which begins with S
 mod tests {
     use super::*;
 
-    /// The seed of thirty-two zeros, with this kind.
+    /// Returns the seed of thirty-two zeros, with this type.
     fn seed(kind: u8) -> String {
         let mut bytes = vec![SEED | (kind >> 5), kind << 3];
         bytes.extend_from_slice(&[0; 32]);

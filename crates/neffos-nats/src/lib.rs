@@ -1,5 +1,5 @@
-//! Servers of neffos reach each other's connections over [NATS](https://nats.io): a broadcast, an ask or a count on one server
-//! is for the connections of all.
+//! Connects servers of neffos over [NATS](https://nats.io): broadcasts, asks and counts on one server reach the
+//! connections of all servers.
 //!
 //! ```no_run
 //! use neffos::{Events, Message, NsConn, Server};
@@ -16,27 +16,28 @@
 //! # }
 //! ```
 //!
-//! A server has **one connection** to NATS, however many websockets it has, and on it a subscription for each namespace, room
-//! and id that somebody here is in or has. It needs core NATS alone: no JetStream, nothing that is kept.
+//! A server has **one connection** to NATS, regardless of the number of its websockets. On it, the server has a
+//! subscription for each namespace, room and id of its connections. It needs only core NATS: no JetStream, and no
+//! storage.
 //!
 //! # Urls
 //!
 //! | | |
 //! | --- | --- |
-//! | `nats://host`, `nats://host:4223` | port 4222 unless it is given; with TLS when the server requires it |
-//! | `tls://host` | never without TLS; with [`tls_first`](NatsExchange::tls_first) where NATS has `handshake_first` |
-//! | `nats://user:password@host`, `nats://token@host` | what is special in them is written `%40` and so on |
-//! | `nats://one,nats://other` | any of them, tried in random order: list every server of a cluster |
+//! | `nats://host`, `nats://host:4223` | the default port is 4222; with TLS if the server requires it |
+//! | `tls://host` | always with TLS; use [`tls_first`](NatsExchange::tls_first) if NATS has `handshake_first` |
+//! | `nats://user:password@host`, `nats://token@host` | special characters are percent-encoded, as in `%40` |
+//! | `nats://one,nats://other` | any of them, in random order; list every server of a cluster |
 //!
-//! Servers that NATS itself announces are not used: only what is listed is, under the name that its certificate has. Other ways
-//! to say who this server is are methods: [`token`](NatsExchange::token), [`key`](NatsExchange::key),
-//! [`credentials_file`](NatsExchange::credentials_file), [`client_certificate`](NatsExchange::client_certificate). No password,
-//! token or key appears in an error, a log or `Debug`.
+//! - Servers that NATS announces are not used. Only listed servers are, under the name in their certificate.
+//! - Other forms of a login are methods: [`token`](NatsExchange::token), [`key`](NatsExchange::key),
+//!   [`credentials_file`](NatsExchange::credentials_file), [`client_certificate`](NatsExchange::client_certificate).
+//! - No password, token or key appears in an error, a log or `Debug`.
 //!
 //! # What NATS has to allow
 //!
-//! All subjects begin with the prefix of the [`Dialect`](neffos::Dialect), `neffos` unless it is set. A user needs this and no
-//! more:
+//! All subjects begin with the prefix of the [`Dialect`](neffos::Dialect), by default `neffos`. A user needs only these
+//! permissions:
 //!
 //! ```text
 //! authorization {
@@ -47,37 +48,42 @@
 //! }
 //! ```
 //!
-//! Whoever else may publish there speaks to all connections; [`Dialect::with_key`](neffos::Dialect::with_key) has servers
-//! drop what is not signed. Among servers in Go ([`Dialect::go_nats`](neffos::Dialect::go_nats)) no more is needed. A subject that
-//! is not allowed ends the link, and [`ClusterStatus::fault`](neffos::ClusterStatus::fault) has the words of NATS.
+//! - Any other program that may publish there can send messages to all connections. With
+//!   [`Dialect::with_key`](neffos::Dialect::with_key), servers drop unsigned envelopes.
+//! - With Go servers ([`Dialect::go_nats`](neffos::Dialect::go_nats)), no more permissions are needed.
+//! - A subject without permission ends the link. [`ClusterStatus::fault`](neffos::ClusterStatus::fault) has the error
+//!   text of NATS.
 //!
 //! Settings of NATS that matter:
 //!
 //! | setting | usual | |
 //! | --- | --- | --- |
-//! | `max_payload` | 1 MB | a message that takes more, with about a hundred bytes around it, is not published but dropped, counted ([`ClusterStatus::refused`](neffos::ClusterStatus::refused)) and logged |
+//! | `max_payload` | 1 MB | a larger message, with about a hundred bytes of envelope, is not published but dropped, counted ([`ClusterStatus::refused`](neffos::ClusterStatus::refused)) and logged |
 //! | `max_subscriptions` | none | a server needs one for each of its connections' ids, rooms and namespaces |
-//! | `max_pending`, `write_deadline` | 64 MB, 10 s | a server that reads too slowly is cut by NATS: the link ends, and the next one begins |
-//! | `no_echo` | | of no use: a server hears what it publishes, and drops it by its own name |
+//! | `max_pending`, `write_deadline` | 64 MB, 10 s | NATS disconnects a server that reads too slowly: the link ends, and the next one begins |
+//! | `no_echo` | | leave it off: a server must receive its own probes; it ignores its other publications by its name |
 //!
-//! The last, because a link is probed the way that messages go: every second one of them goes out, and must come back.
+//! The last, because each link is probed over the path of messages: every second it publishes a probe, which must come
+//! back.
 //!
-//! # What happens when
+//! # Behaviour
 //!
-//! - **NATS goes away**: connections of one server go on reaching each other. What is for others waits, in order and within
-//!   bounds, and goes when another server of NATS, or the same, is there. Loss is counted, nothing comes twice.
-//! - **NATS shuts down in lame duck mode**: the link moves to another server once what was handed over is confirmed.
-//! - **A message is published** means that the server of NATS has confirmed it. How it goes on from there, NATS does not tell.
-//! - **A client has joined** means that NATS has confirmed the subscription. Servers of a cluster of NATS hear of it from each
-//!   other, a moment later: there a join also waits until each other server of neffos has given a sign, half a second at most.
-//!   Servers in Go, and those behind leaf nodes, give none.
+//! - **NATS is unreachable**: connections of one server still reach each other. Messages for other servers are queued,
+//!   in order and within limits, and published when this or another NATS server is reachable. Lost messages are
+//!   counted, and none arrives twice.
+//! - **NATS shuts down in lame duck mode**: the link moves to another server when everything published is confirmed.
+//! - **A message is published** when the NATS server has confirmed it. NATS does not report what happens after that.
+//! - **A client has joined** when NATS has confirmed the subscription. In a NATS cluster, the other NATS servers learn
+//!   of it a moment later. There a join also waits for an envelope of each other neffos server, half a second at most.
+//!   Go servers, and servers behind leaf nodes, send none.
 //!
-//! # Where what is
+//! # Source files
 //!
-//! - `exchange.rs`: [`NatsExchange`], the settings and the opening of a link; `address.rs`: urls; `login.rs`, `key.rs`: who we
-//!   are; `tls.rs`: how a link is made secret.
-//! - `dial.rs`: greeting a server; `link.rs`: [`NatsLink`], what is asked of a link; `driver.rs`: the task that owns its socket.
-//! - `wire.rs`, `hello.rs`: the protocol of NATS, pure; `fuzzing.rs`: what fuzzers hold it up against.
+//! - `exchange.rs`: [`NatsExchange`], its settings, and how it opens a link; `address.rs`: URLs; `login.rs`, `key.rs`:
+//!   logins; `tls.rs`: TLS of a link.
+//! - `dial.rs`: the start of a link; `link.rs`: [`NatsLink`], the calls of a link; `driver.rs`: the task that owns its
+//!   socket.
+//! - `wire.rs`, `hello.rs`: the protocol of NATS, pure; `fuzzing.rs`: the properties that fuzzers test.
 
 mod address;
 mod dial;

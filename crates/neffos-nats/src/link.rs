@@ -1,4 +1,4 @@
-//! One life of the connection to a server of NATS.
+//! The connection to a NATS server of one link.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,19 +14,19 @@ use crate::dial::Dialled;
 use crate::driver::{Driver, Round};
 use crate::wire;
 
-/// The link of a [`NatsExchange`](crate::NatsExchange): one connection, closed when this is dropped.
+/// The link of a [`NatsExchange`](crate::NatsExchange): one connection, which is closed when this is dropped.
 pub struct NatsLink {
     rounds: mpsc::Sender<Round>,
     subscriptions: Mutex<Subscriptions>,
     max_payload: Arc<AtomicUsize>,
-    /// The server is one of several, which hear of subscriptions from each other.
+    /// Whether the server belongs to a cluster, whose servers learn of subscriptions from each other.
     is_clustered: bool,
-    /// Why the link is over.
+    /// The reason for the end of the link.
     end: watch::Receiver<Option<Arc<str>>>,
     _driver: AbortOnDropHandle<()>,
 }
 
-/// Subscriptions have numbers.
+/// The numbers of subscriptions.
 #[derive(Default)]
 struct Subscriptions {
     numbers: HashMap<Arc<str>, u64>,
@@ -50,11 +50,11 @@ impl NatsLink {
         }
     }
 
-    /// Hands `bytes` to the server, and returns when it has done what they say.
+    /// Sends `bytes` to the server, and returns when it has processed them.
     async fn round(&self, mut bytes: BytesMut) -> Result<(), LinkError> {
         bytes.extend_from_slice(wire::PING);
         let (done, answer) = oneshot::channel();
-        // If the driver has ended, the answer tells.
+        // If the driver has ended, `answer` fails.
         self.rounds.send(Round { bytes: bytes.freeze(), done }).await.ok();
         match answer.await {
             Ok(()) => Ok(()),
@@ -127,7 +127,7 @@ impl fmt::Debug for NatsLink {
     }
 }
 
-/// What is no subject ends a link: it is passed over.
+/// Returns whether the channel is a valid subject. An invalid one would end the link, so it is skipped.
 fn is_subject(channel: &Arc<str>) -> bool {
     let is_one = wire::is_subject(channel);
     if !is_one {
@@ -136,7 +136,7 @@ fn is_subject(channel: &Arc<str>) -> bool {
     is_one
 }
 
-/// One of each kind may be under way.
+/// One call of each kind may run.
 const MOST_ROUNDS: usize = 3;
 /// More than the words and numbers of a message take.
 const LINE: usize = 24;

@@ -1,4 +1,4 @@
-//! Who a link is to a server, and how it proves that.
+//! The login of a link, and its proof.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::hello::Proof;
 use crate::key::Key;
 
-/// Who we are. What is secret in it is shown nowhere.
+/// The login of a link. Its secrets are never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Login {
     Password {
@@ -21,9 +21,9 @@ pub(crate) enum Login {
         password: String,
     },
     Token(String),
-    /// The seed of a user's key, which was read once.
+    /// The seed of a user's key, which was checked once.
     Key(String),
-    /// A file with a user's token and the seed of its key, read for each link: it may be replaced.
+    /// A file with a user's token and the seed of its key, read for each link, so that it may be replaced.
     File(PathBuf),
 }
 
@@ -41,7 +41,7 @@ impl Login {
         }
     }
 
-    /// What proves it to a server whose greeting had this nonce.
+    /// Returns the proof for a server whose greeting had this nonce.
     pub(crate) async fn proof(&self, nonce: &str) -> Result<Proof, LinkError> {
         Ok(match self {
             Self::Password { user, password } => {
@@ -75,7 +75,7 @@ fn signature(key: &Key, nonce: &str) -> Result<String, LinkError> {
     Ok(URL_SAFE_NO_PAD.encode(key.sign(nonce.as_bytes())))
 }
 
-/// What a file of credentials holds.
+/// The contents of a credentials file.
 struct Credentials<'a> {
     token: &'a str,
     key: Key,
@@ -89,7 +89,7 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// The line behind `-----BEGIN title-----`.
+/// Returns the line after `-----BEGIN title-----`.
 fn section<'a>(text: &'a str, title: &str) -> Option<&'a str> {
     let mut lines = text.lines().map(str::trim);
     lines.find(|line| line.trim_matches('-').strip_prefix("BEGIN ") == Some(title))?;

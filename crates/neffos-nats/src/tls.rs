@@ -1,8 +1,8 @@
-//! How a link is made secret, and when.
+//! The TLS settings of a link.
 
 use neffos_tls::ClientTls;
 
-/// Whom a link trusts, what it shows of itself, and when it begins with that.
+/// The trusted roots and the certificate of a link, and when its TLS starts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tls {
     pub(crate) client: ClientTls,
@@ -11,14 +11,14 @@ pub(crate) struct Tls {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// The server greets, and then TLS begins.
+    /// The server sends its greeting, and then TLS starts.
     #[default]
     GreetingFirst,
     TlsFirst,
 }
 
 impl Tls {
-    /// Whether something was said about certificates: then nothing goes without TLS.
+    /// Returns whether certificates are set. TLS is then required.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.client.is_default()
     }

@@ -1,4 +1,4 @@
-//! The protocol of NATS, as far as a link needs it: bytes to what a server says, and what we say to bytes. Pure.
+//! The protocol of NATS, as far as a link needs it: decodes messages of a server, and encodes commands. Pure.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::hello::{Connect, Info};
 
-/// What a server says.
+/// A message of a server.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Said {
     Info(Box<Info>),
@@ -16,13 +16,13 @@ pub(crate) enum Said {
     },
     Ping,
     Pong,
-    /// In its own words.
+    /// The server's error text.
     Error(String),
-    /// To a client that asked for it, which we do not.
+    /// Sent only to clients that ask for it, which this one does not.
     Ok,
 }
 
-/// What arrived is not the protocol of NATS.
+/// The bytes are not the protocol of NATS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Broken {
     Line,
@@ -42,7 +42,7 @@ impl std::fmt::Display for Broken {
     }
 }
 
-/// Takes the next thing that was said out of `arrived`; none when there is more to come.
+/// Removes and returns the next message in `arrived`. Returns `None` if it is incomplete.
 pub(crate) fn read(arrived: &mut BytesMut) -> Result<Option<Said>, Broken> {
     let Some(length) = arrived.iter().take(LONGEST_LINE).position(|byte| *byte == b'\n') else {
         return if arrived.len() < LONGEST_LINE { Ok(None) } else { Err(Broken::Line) };
@@ -65,7 +65,7 @@ pub(crate) fn read(arrived: &mut BytesMut) -> Result<Option<Said>, Broken> {
     Ok(Some(said))
 }
 
-/// `subject sid [reply] length`
+/// Parses `subject sid [reply] length`.
 fn read_fields(fields: &str) -> Result<(String, usize), Broken> {
     let mut fields = fields.split_ascii_whitespace();
     let (Some(subject), Some(_), Some(size)) = (fields.next(), fields.next(), fields.next_back()) else {
@@ -78,7 +78,7 @@ fn read_fields(fields: &str) -> Result<(String, usize), Broken> {
     Ok((subject.to_owned(), size))
 }
 
-/// What comes behind the line of a message, which ends at `start`.
+/// Reads the payload after the line of a message. The line ends at `start`.
 fn read_payload(subject: String, size: usize, start: usize, arrived: &mut BytesMut) -> Result<Option<Said>, Broken> {
     if arrived.len() < start + size + END.len() {
         return Ok(None);
@@ -92,7 +92,7 @@ fn read_payload(subject: String, size: usize, start: usize, arrived: &mut BytesM
     Ok(Some(Said::Message { subject, payload }))
 }
 
-/// Whether something can be published on `subject`, and subscribed to as itself: no pattern, and nothing that would end it.
+/// Returns whether `subject` can be published on and subscribed to: it has no wildcards and no separators.
 pub(crate) fn is_subject(subject: &str) -> bool {
     let is_token = |token: &str| {
         let is_plain = token.bytes().all(|byte| byte > b' ' && byte != 0x7f);
@@ -127,11 +127,11 @@ fn write(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
 pub(crate) const PING: &[u8] = b"PING\r\n";
 pub(crate) const PONG: &[u8] = b"PONG\r\n";
 const END: &[u8] = b"\r\n";
-/// The most that a server can be told to allow.
+/// The highest limit that a server can be configured to allow.
 const LARGEST_PAYLOAD: usize = 64 * 1024 * 1024;
-/// A greeting names all servers of a cluster.
+/// A greeting lists all servers of a cluster.
 const LONGEST_LINE: usize = 64 * 1024;
-/// A server reads lines of 4,096 bytes, in which there are a word and a number, too.
+/// A server reads lines of 4,096 bytes, which also hold a word and a number.
 const LONGEST_SUBJECT: usize = 4000;
 
 #[cfg(test)]

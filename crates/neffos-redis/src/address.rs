@@ -1,4 +1,4 @@
-//! Where Redis is, and who we are to it: urls. Pure.
+//! URLs of Redis: its hosts, and the login. Pure.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use neffos::net::redact;
 use percent_encoding::percent_decode_str;
 use url::{ParseError, Url};
 
-/// What a url says.
+/// A parsed URL.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) kind: Kind,
     pub(crate) safety: Safety,
-    /// One, or several of a cluster or of sentinels.
+    /// One host, or several of a cluster or of sentinels.
     pub(crate) hosts: Vec<Host>,
     pub(crate) login: Login,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Address {
 pub(crate) enum Kind {
     Single,
     Cluster,
-    /// The hosts are those of sentinels, who know where the master is.
+    /// The hosts are sentinels, which know the address of the master.
     Sentinel {
         service: String,
         login: Login,
@@ -40,7 +40,7 @@ pub(crate) struct Host {
     pub(crate) port: u16,
 }
 
-/// Who we are; nobody in particular unless something is set.
+/// The login of this client. By default it has neither user nor password.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) user: Option<String>,
@@ -50,16 +50,16 @@ pub(crate) struct Login {
 impl Address {
     /// # Errors
     ///
-    /// `is_config` when the url makes no sense; the text has no secret in it.
+    /// `is_config` if the URL is invalid. The text contains no secret.
     pub(crate) fn read(url: &str) -> Result<Self, Error> {
         read(url).map_err(|fault| Error::config(format!("redis url {:?}: {fault}", shown(url))))
     }
 }
 
-/// The url without its secrets and its path: a password may stand there by mistake.
+/// Shows the URL without its secrets and its path, which may hold a password by mistake.
 fn shown(url: &str) -> String {
     let shown = redact(url);
-    // Without a scheme it is no url, and may be the password alone.
+    // A text without a scheme is not a URL, and may be only a password.
     let start = match shown.find("://") {
         Some(at) => at + 3,
         None if shown.contains('@') => 0,
@@ -80,7 +80,7 @@ fn read(text: &str) -> Result<Address, String> {
         return Err("in a user or password, write %2F for /, %3F for ?, %23 for # and %40 for @".to_owned());
     }
     let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-    // Several hosts are no url: each is read as the only one.
+    // Several hosts do not form a valid URL, so each is parsed in a separate URL.
     let read_host = |host: &str| parse(&format!("redis://{login}@{}{tail}", host.trim()));
     let urls = hosts.split(',').map(read_host).collect::<Result<Vec<_>, _>>()?;
     let url = urls.first().ok_or(NO_HOST)?;
@@ -94,7 +94,7 @@ fn read(text: &str) -> Result<Address, String> {
     Ok(Address { kind, safety, hosts, login })
 }
 
-/// Safety, and the name of the kind.
+/// Parses the scheme to the safety and the name of the kind.
 fn read_scheme(scheme: &str) -> Result<(Safety, &str), String> {
     let (scheme, kind) = scheme.split_once('+').unwrap_or((scheme, "single"));
     let safety = match scheme {
@@ -105,7 +105,7 @@ fn read_scheme(scheme: &str) -> Result<(Safety, &str), String> {
     Ok((safety, kind))
 }
 
-/// With one host. Its error quotes nothing.
+/// Parses a URL with one host. The error quotes no part of it.
 fn parse(url: &str) -> Result<Url, String> {
     Url::parse(url).map_err(|err| match err {
         ParseError::EmptyHost => NO_HOST.to_owned(),
@@ -115,7 +115,7 @@ fn parse(url: &str) -> Result<Url, String> {
     })
 }
 
-/// The kind, which decides what may follow the host.
+/// Parses the kind, which determines what may follow the host.
 fn read_kind(name: &str, url: &Url) -> Result<Kind, String> {
     let path: Vec<_> = url.path().split('/').filter(|part| !part.is_empty()).collect();
     let (kind, database) = match name {
@@ -131,7 +131,7 @@ fn read_kind(name: &str, url: &Url) -> Result<Kind, String> {
     Ok(kind)
 }
 
-/// `/service`, and perhaps a database; who we are to the sentinels as options.
+/// Parses `/service`, perhaps with a database, and the login for the sentinels in the options.
 fn read_sentinel<'a>(path: &'a [&'a str], query: &str) -> Result<(Kind, &'a [&'a str]), String> {
     let (service, database) =
         path.split_first().ok_or("it does not name the service: say redis+sentinel://host:26379/service")?;
@@ -147,7 +147,7 @@ fn read_sentinel<'a>(path: &'a [&'a str], query: &str) -> Result<(Kind, &'a [&'a
     Ok((Kind::Sentinel { service: decode(service)?, login: login.checked()? }, database))
 }
 
-/// A number is accepted, for urls that others use too: channels belong to no database.
+/// Accepts a number, for URLs that other programs use too. Channels do not depend on the database.
 fn check_database(path: &[&str]) -> Result<(), String> {
     match path {
         [] => Ok(()),
@@ -165,7 +165,7 @@ impl Host {
 }
 
 impl Login {
-    /// As they stand in a url.
+    /// Parses user and password as in a URL.
     fn read(user: &str, password: Option<&str>) -> Result<Self, String> {
         let user = if user.is_empty() { None } else { Some(decode(user)?) };
         Self { user, password: password.map(decode).transpose()? }.checked()
@@ -193,7 +193,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// Without secrets: it is shown to people and in logs.
+/// Shows no secret, because people and logs see it.
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let password = self.password.as_ref().map(|_| "…");

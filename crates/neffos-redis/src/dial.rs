@@ -1,4 +1,4 @@
-//! The beginning of a connection: a socket, TLS, who we are, and what the other side is.
+//! The start of a connection: a socket, TLS, the login, and the state of the other side.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use crate::address::{Host, Login, Safety};
 use crate::ears::Ears;
 use crate::end::End;
 
-/// How to reach any Redis of an exchange.
+/// The settings for connections to any Redis of an exchange.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialler {
     pub(crate) safety: Safety,
     pub(crate) tls: ClientTls,
 }
 
-/// One connection, closed when this is dropped.
+/// One connection, which is closed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
     redis: MultiplexedConnection,
     _driver: AbortOnDropHandle<()>,
 }
 
-/// What a connection is for; its name in `CLIENT LIST`.
+/// The purpose of a connection, which is its name in `CLIENT LIST`.
 #[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     Questions,
@@ -38,7 +38,7 @@ pub(crate) enum Purpose {
     Subscriptions(Ears),
 }
 
-/// What the other side is.
+/// The mode and role of the other side.
 #[derive(Debug)]
 pub(crate) struct Greeting {
     pub(crate) mode: String,
@@ -46,7 +46,7 @@ pub(crate) struct Greeting {
 }
 
 impl Dialler {
-    /// Opens a connection. When it is lost, `end` is told.
+    /// Opens a connection. `end` is notified when it is lost.
     pub(crate) async fn dial(
         &self,
         host: &Host,
@@ -85,7 +85,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let name = purpose.name();
-        // How long anything may take is decided elsewhere.
+        // The callers set the time limits.
         let mut config = AsyncConnectionConfig::new().set_response_timeout(None);
         if let Purpose::Subscriptions(ears) = purpose {
             config = config.set_push_sender(move |push| ears.hear(push));
@@ -98,18 +98,18 @@ impl Connection {
             told.because(lost);
         });
         let connection = Self { redis, _driver: AbortOnDropHandle::new(driver) };
-        // Who must not name itself goes without a name.
+        // If the user may not set a name, the connection has none.
         connection.ask(redis::cmd("CLIENT").arg("SETNAME").arg(name)).await.ok();
         Ok(connection)
     }
 
-    /// One command, and the reply to it.
+    /// Sends one command, and returns its reply.
     pub(crate) async fn ask(&self, command: &Cmd) -> Result<Value, LinkError> {
         let reply = self.redis.clone().send_packed_command(command).await;
         reply.and_then(Value::extract_error).map_err(|err| readable(&err).into())
     }
 
-    /// Several commands in one go, none of which may fail.
+    /// Sends several commands together. Fails if one of them fails.
     pub(crate) async fn run(&self, commands: &Pipeline) -> Result<(), LinkError> {
         if commands.is_empty() {
             return Ok(());
@@ -119,7 +119,7 @@ impl Connection {
         replies.into_iter().try_for_each(|reply| reply.extract_error().map(drop)).map_err(|err| readable(&err).into())
     }
 
-    /// What the other side is, at this moment.
+    /// Returns the current mode and role of the other side.
     pub(crate) async fn greeting(&self) -> Result<Greeting, LinkError> {
         let reply = self.ask(&redis::cmd("HELLO")).await?;
         let Value::Map(fields) = reply else { return Err("it does not greet as Redis does".into()) };
@@ -162,7 +162,7 @@ fn bytes_of(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// What Redis says in its own words; what the client library says in its.
+/// Returns the error text of Redis, or else that of the client library.
 fn readable(err: &RedisError) -> String {
     match (err.code(), err.detail()) {
         (Some(code), Some(detail)) => format!("Redis says: {code} {detail}"),
@@ -171,6 +171,6 @@ fn readable(err: &RedisError) -> String {
     }
 }
 
-/// How long a connection may take to come about.
+/// The time limit for opening a connection.
 const PATIENCE: Duration = Duration::from_secs(4);
 const TLS_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
-//! What Redis sends without being asked: messages go straight to the sink, with no queue between.
+//! Handles pushes of Redis. Messages go directly to the sink, without a queue.
 //!
-//! This runs in the task that reads the socket. While the sink is busy nothing is read. Redis cuts a client that is too
-//! slow, which ends the link.
+//! This runs in the task that reads the socket. While the sink is busy, nothing is read. Redis disconnects a client
+//! that is too slow, which ends the link.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use redis::{PushInfo, PushKind, Value};
 use crate::end::End;
 use crate::names::Names;
 
-/// Clones are of the same link.
+/// Clones belong to the same link.
 #[derive(Debug, Clone)]
 pub(crate) struct Ears(Arc<Hearing>);
 
@@ -23,7 +23,7 @@ struct Hearing {
     sink: EnvelopeSink,
     names: Arc<Names>,
     end: End,
-    /// Channels, as they are called on the wire, whose subscription we end ourselves.
+    /// The channels, by their names on the wire, whose subscription this node is ending.
     given_up: Mutex<HashSet<String>>,
 }
 
@@ -32,17 +32,17 @@ impl Ears {
         Self(Arc::new(Hearing { sink, names, end, given_up: Mutex::default() }))
     }
 
-    /// The subscription to this channel, as it is called on the wire, is about to end.
+    /// Records that the subscription to this channel, by its name on the wire, is about to end.
     pub(crate) fn give_up(&self, name: String) {
         self.given_up().insert(name);
     }
 
-    /// What the client library calls for each push.
+    /// Handles a push. The client library calls it for each one.
     pub(crate) fn hear(&self, push: PushInfo) -> Result<(), Infallible> {
         match push.kind {
             PushKind::Message | PushKind::SMessage => self.message(push.data),
             PushKind::Unsubscribe | PushKind::SUnsubscribe => self.unsubscribed(push.data),
-            // Confirmations are awaited where they were asked for; a lost connection is told by its task.
+            // Confirmations are awaited by their requests. The connection's task reports its loss.
             _ => {}
         }
         Ok(())
@@ -53,12 +53,12 @@ impl Ears {
         let (Some(Value::BulkString(name)), Some(Value::BulkString(payload))) = (data.next(), data.next()) else {
             return self.0.end.because("Redis sends messages that make no sense");
         };
-        // We subscribe to nothing but text.
+        // All subscriptions are to text.
         let Ok(name) = std::str::from_utf8(&name) else { return };
         self.0.sink.receive(&self.0.names.off_wire(name), &Bytes::from(payload));
     }
 
-    /// Redis ends subscriptions by itself when a slot moves.
+    /// Redis ends a subscription itself when its slot moves.
     fn unsubscribed(&self, data: Vec<Value>) {
         let Some(Value::BulkString(name)) = data.into_iter().next() else { return };
         let name = String::from_utf8_lossy(&name);

@@ -1,11 +1,11 @@
-//! Why a link is over: whoever notices first says so.
+//! The reason for the end of a link. The first task that notices the end sets it.
 
 use std::sync::Arc;
 
 use neffos::LinkError;
 use tokio::sync::watch;
 
-/// The end of a link, which is still to come or has a reason; clones are of the same link.
+/// The end of a link, with its reason once it has ended. Clones belong to the same link.
 #[derive(Debug, Clone)]
 pub(crate) struct End(watch::Sender<Option<Arc<str>>>);
 
@@ -14,7 +14,7 @@ impl End {
         Self(watch::Sender::new(None))
     }
 
-    /// The link is over for this reason, unless it was over already.
+    /// Ends the link for this reason, unless it has ended already.
     pub(crate) fn because(&self, reason: impl AsRef<str>) {
         self.0.send_if_modified(|end| {
             let is_first = end.is_none();
@@ -23,11 +23,11 @@ impl End {
         });
     }
 
-    /// Waits until the link is over; the reason.
+    /// Waits until the link has ended, and returns the reason.
     pub(crate) async fn reason(&self) -> LinkError {
         let mut end = self.0.subscribe();
         let reason = end.wait_for(Option::is_some).await;
-        // It cannot be without one: this holds a sender.
+        // The wait cannot fail, because this holds a sender.
         reason.ok().and_then(|reason| reason.as_deref().map(LinkError::from)).unwrap_or_else(|| "it was dropped".into())
     }
 }

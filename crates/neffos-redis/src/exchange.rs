@@ -1,4 +1,4 @@
-//! Where Redis is, how to reach it, and the opening of a link.
+//! [`RedisExchange`]: its settings, and how it opens a link.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,7 +17,8 @@ use crate::shard::Shard;
 use crate::shards::{self, Shards};
 use crate::whereabouts::{self, Acquaintances};
 
-/// An [`Exchange`] over Redis. See the [crate's documentation](crate) for urls, and for what Redis has to allow.
+/// An [`Exchange`] over Redis. See the [crate's documentation](crate) for URLs and for the permissions that Redis must
+/// grant.
 ///
 /// # Examples
 ///
@@ -40,7 +41,7 @@ pub struct RedisExchange {
     acquaintances: Acquaintances,
 }
 
-/// Over how much of a cluster channels are spread.
+/// How channels are distributed over a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spread {
     OneShard,
@@ -48,12 +49,12 @@ enum Spread {
 }
 
 impl RedisExchange {
-    /// An exchange over the Redis that this url names; the [crate's documentation](crate#urls) has its forms. What is special
-    /// in a user or a password is written as in all urls: `%40` for `@`.
+    /// Creates an exchange over the Redis at this URL. The [crate's documentation](crate#urls) has its forms. Special
+    /// characters in a user or a password are percent-encoded, as in all URLs: `%40` for `@`.
     ///
     /// # Errors
     ///
-    /// `is_config` when the url makes no sense.
+    /// `is_config` if the URL is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self, Error> {
         let address = Address::read(url.as_ref())?;
         Ok(Self {
@@ -65,30 +66,31 @@ impl RedisExchange {
         })
     }
 
-    /// What travels, and on which channels: [`Dialect::native`] with the prefix `neffos` unless it is set, or
-    /// [`Dialect::go_redis`] to share a cluster with servers in Go.
+    /// Sets the form of envelopes and channels. The default is [`Dialect::native`] with the prefix `neffos`.
+    /// [`Dialect::go_redis`] shares a cluster with Go servers.
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// The certificates (PEM) that are trusted instead of those that the system trusts. Read now and again for each link.
+    /// Trusts the certificates (PEM) in this file instead of the system's. The file is read now and again for each
+    /// link.
     ///
     /// # Errors
     ///
-    /// `is_config` when the file cannot be read or holds none, and when the url does not begin with `rediss`.
+    /// `is_config` if the file cannot be read or has no certificates, or if the URL does not begin with `rediss`.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         self.check_tls("ca_file")?;
         self.tls = self.tls.trust(Pem::file("certificates", path));
         self.checked()
     }
 
-    /// The certificate that is shown to Redis, and its key, both PEM. Read now and again for each link.
+    /// Authenticates with this certificate and its key, both PEM. The files are read now and again for each link.
     ///
     /// # Errors
     ///
-    /// `is_config` when a file cannot be read or the two do not belong together, and when the url does not begin with `rediss`.
+    /// `is_config` if a file cannot be read or the two do not match, or if the URL does not begin with `rediss`.
     pub fn client_certificate(
         mut self,
         certificate: impl Into<PathBuf>,
@@ -100,13 +102,13 @@ impl RedisExchange {
         self.checked()
     }
 
-    /// Spreads the channels over all shards of a cluster, rather than have them all on one. What several shards carry is more;
-    /// the price is that messages to different places, such as a namespace and a room in it, may overtake each other. On one
-    /// shard they never do. All servers must do the same.
+    /// Spreads the channels over all shards of a cluster, instead of one shard. This increases the capacity. But
+    /// messages to different places, such as a namespace and a room in it, may then overtake each other, which never
+    /// happens on one shard. All servers must use the same setting.
     ///
     /// # Errors
     ///
-    /// `is_config` when the url is not that of a cluster.
+    /// `is_config` if the URL is not that of a cluster.
     pub fn spread_over_shards(mut self) -> Result<Self, Error> {
         if self.address.kind != Kind::Cluster {
             return Err(Error::config("redis spread_over_shards: the url is not that of a cluster"));
@@ -131,7 +133,7 @@ impl RedisExchange {
         match (&self.address.kind, self.spread) {
             (Kind::Cluster, Spread::AllShards) if self.dialect.is_native() => Names::Spread,
             (Kind::Cluster, Spread::OneShard) if self.dialect.is_native() => Names::together(&self.dialect),
-            // Servers in Go know nothing of shards.
+            // Go servers do not support shards.
             _ => Names::Plain,
         }
     }
@@ -148,7 +150,7 @@ impl RedisExchange {
                     let spread = shards::Spread::new(dialler, login.clone(), (ears, end), slots);
                     return Ok(Shards::Spread(Box::new(spread)));
                 }
-                // Also for plain pub/sub: between nodes, messages travel late and each at its own pace.
+                // Also for plain pub/sub: between nodes of Redis, messages are delayed by different times.
                 let channel = names.on_wire(self.dialect.prefix()).into_owned();
                 let place = slots.of(&channel).ok_or_else(|| format!("no master has the slot of {channel:?}"))?;
                 slots.masters[place].clone()
@@ -173,7 +175,7 @@ impl Exchange for RedisExchange {
     }
 }
 
-/// Shows nothing that is secret.
+/// Shows no secret.
 impl fmt::Debug for RedisExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisExchange")

@@ -1,4 +1,4 @@
-//! One life of the connections to Redis.
+//! The connections to Redis of one link.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::names::Names;
 use crate::shard::Shard;
 use crate::shards::Shards;
 
-/// The link of a [`RedisExchange`](crate::RedisExchange): two connections, or two for each shard. They are closed when this is
-/// dropped.
+/// The link of a [`RedisExchange`](crate::RedisExchange): two connections, or two for each shard. They are closed when
+/// this is dropped.
 pub struct RedisLink {
     pub(crate) names: Arc<Names>,
     pub(crate) end: End,
@@ -50,7 +50,7 @@ impl Link for RedisLink {
 }
 
 impl RedisLink {
-    /// Waits until a Redis is no master any more: it would go on taking what is published, without complaint.
+    /// Waits until a Redis is no longer a master. Such a Redis would accept publications without an error.
     async fn demoted(&self) -> LinkError {
         loop {
             sleep(CHECK_INTERVAL).await;
@@ -69,5 +69,5 @@ impl fmt::Debug for RedisLink {
 }
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// As long as everything else may take.
+/// As long as any other call may take.
 const PATIENCE: Duration = Duration::from_secs(3);

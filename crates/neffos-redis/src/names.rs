@@ -1,17 +1,17 @@
-//! What channels are called on the wire, and which commands go with them. Pure.
+//! The names of channels on the wire, and the commands for them. Pure.
 
 use std::borrow::Cow;
 
 use neffos::Dialect;
 
-/// How channels travel.
+/// The form of channels on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Names {
-    /// As they are, over pub/sub that all of a cluster hears.
+    /// Unchanged names, over pub/sub of the whole cluster.
     Plain,
-    /// As they are, each over the shard that its name belongs to.
+    /// Unchanged names, each over the shard of its slot.
     Spread,
-    /// With the prefix in braces, and so all over one shard.
+    /// Names with the prefix in braces, so that all are on one shard.
     Together { prefix: String },
 }
 
@@ -20,7 +20,7 @@ impl Names {
         Self::Together { prefix: dialect.prefix().to_owned() }
     }
 
-    /// What `channel` is called on the wire.
+    /// Returns the name of `channel` on the wire.
     pub(crate) fn on_wire<'a>(&self, channel: &'a str) -> Cow<'a, str> {
         match self {
             Self::Together { prefix } => match channel.strip_prefix(&**prefix) {
@@ -31,7 +31,7 @@ impl Names {
         }
     }
 
-    /// What is called `name` on the wire.
+    /// Returns the channel with `name` on the wire.
     pub(crate) fn off_wire<'a>(&self, name: &'a str) -> Cow<'a, str> {
         match self {
             Self::Together { prefix } => {

@@ -1,6 +1,7 @@
-//! One Redis that a node talks to: a connection to publish over, and one to hear over.
+//! One Redis of a node's link: a connection to publish, and one to subscribe.
 //!
-//! Two, because Redis cuts who is too slow in hearing, and what is published should not wait behind what is heard.
+//! There are two, because Redis disconnects a subscriber that is too slow, and publications must not wait behind
+//! received messages.
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ impl Shard {
         Ok(shard)
     }
 
-    /// That it is still what all others publish to: one that was demoted goes on taking messages, and hears nobody.
+    /// Checks that it is still a master. A demoted Redis accepts messages, but no subscriber receives them.
     pub(crate) async fn check(&self) -> Result<(), LinkError> {
         let greeting = self.publishing.greeting().await?;
         match (&*greeting.mode, &*greeting.role) {
@@ -56,7 +57,7 @@ impl Shard {
         self.publishing.run(&commands).await
     }
 
-    /// A command for each channel: those of one shard need not be of one slot.
+    /// Subscribes with one command for each channel, since channels of one shard may have different slots.
     pub(crate) async fn subscribe(&self, names: &Names, channels: &[Arc<str>]) -> Result<(), LinkError> {
         let mut commands = Pipeline::with_capacity(channels.len());
         for channel in channels {

@@ -1,4 +1,4 @@
-//! Which shard has what: the only one, or each of a cluster's.
+//! The shards of a link: one, or all shards of a cluster.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(crate) enum Shards {
     Spread(Box<Spread>),
 }
 
-/// All of a cluster, each dialled when it is needed first.
+/// All shards of a cluster, each dialled at its first use.
 #[derive(Debug)]
 pub(crate) struct Spread {
     dialler: Dialler,
@@ -32,8 +32,8 @@ pub(crate) struct Spread {
 }
 
 impl Shards {
-    /// Hands `things`, each of which has a channel, to the shards that they belong to: to all of these at once, and to each in
-    /// the order that they had.
+    /// Passes `things`, each with a channel, to the shards of their channels: to all shards concurrently, and to each
+    /// shard in the given order.
     pub(crate) async fn hand_out<'a, T, F>(
         &'a self,
         things: Vec<T>,
@@ -56,7 +56,7 @@ impl Shards {
         try_join_all(acts).await.map(drop)
     }
 
-    /// That all are still what others publish to as well.
+    /// Checks that all are still masters.
     pub(crate) async fn check(&self) -> Result<(), LinkError> {
         match self {
             Self::One(shard) => shard.check().await,

@@ -1,4 +1,4 @@
-//! Which part of a cluster has which channel. Pure.
+//! The distribution of channels over a cluster. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,19 +6,19 @@ use redis::Value;
 
 use crate::address::Host;
 
-/// The masters of a cluster, and which slots each has.
+/// The masters of a cluster, and the slots of each.
 #[derive(Debug)]
 pub(crate) struct Slots {
     pub(crate) masters: Vec<Host>,
     /// The masters and their replicas.
     pub(crate) nodes: HashSet<Host>,
-    /// First and last slot, and the place among `masters`; sorted.
+    /// First and last slot, and the index in `masters`; sorted.
     ranges: Vec<(u16, u16, usize)>,
 }
 
 impl Slots {
-    /// Reads the reply to `CLUSTER SLOTS`, which `asked` gave; a master that it has no address for is `asked` itself. None when
-    /// it makes no sense.
+    /// Parses the reply of `asked` to `CLUSTER SLOTS`. A master without an address is `asked` itself. Returns `None` if
+    /// the reply is invalid.
     pub(crate) fn read(reply: &Value, asked: &Host) -> Option<Self> {
         let Value::Array(entries) = reply else { return None };
         let (mut masters, mut places, mut ranges) = (Vec::new(), HashMap::new(), Vec::new());
@@ -39,7 +39,7 @@ impl Slots {
         Some(Self { masters, nodes, ranges })
     }
 
-    /// The master that has a channel, as its place among `masters`.
+    /// Returns the master that serves a channel, as its index in `masters`.
     pub(crate) fn of(&self, channel: &str) -> Option<usize> {
         let slot = slot_of(channel);
         let behind = self.ranges.partition_point(|(first, ..)| *first <= slot);
@@ -48,7 +48,7 @@ impl Slots {
     }
 }
 
-/// Where a node is: at the address of `asked` when the reply has none for it.
+/// Returns the address of a node: that of `asked` if the reply has none.
 fn host(node: &Value, asked: &Host) -> Option<Host> {
     let Value::Array(node) = node else { return None };
     let [name, port, ..] = &node[..] else { return None };
@@ -71,7 +71,7 @@ fn number(value: &Value) -> Option<u16> {
     }
 }
 
-/// What is between the first braces decides, if there is something.
+/// Returns the slot of a channel. Only the text between the first braces counts, if there is any.
 pub(crate) fn slot_of(channel: &str) -> u16 {
     let tag = channel.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let key = tag.filter(|tag| !tag.is_empty()).unwrap_or(channel);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_that_of_the_tag_or_of_the_whole_name() {
-        // What `CLUSTER KEYSLOT` says.
+        // The expected slots are replies of `CLUSTER KEYSLOT`.
         assert_eq!(
             ["123456789", "foo", "a{foo}b", "{}foo", "foo{bar"].map(slot_of),
             [12739, 12182, 12182, 9500, 15278]

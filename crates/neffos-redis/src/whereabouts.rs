@@ -1,4 +1,4 @@
-//! Asking around: sentinels for the master, nodes of a cluster for its masters.
+//! Queries: the address of the master from sentinels, the masters of a cluster from its nodes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::dial::{Dialler, Purpose};
 use crate::end::End;
 use crate::slots::Slots;
 
-/// Where the sentinels say that the master of `service` is.
+/// Returns the address of the master of `service`, as the sentinels report it.
 pub(crate) async fn master(
     dialler: &Dialler,
     sentinels: &[Host],
@@ -29,13 +29,14 @@ pub(crate) async fn master(
     .await
 }
 
-/// The nodes of a cluster that others have told of. They are asked as well from then on: those that the url names may all be
-/// gone one day, though the cluster is not.
+/// The nodes of a cluster that other nodes have reported. They are asked too from then on, because all nodes in the URL
+/// may be gone while the cluster is not.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Acquaintances(Arc<Mutex<Vec<Host>>>);
 
 impl Acquaintances {
-    /// Who has which slots, as some node sees it: one of the `named`, or one that was told of the last time.
+    /// Returns the slots of the cluster, as a node reports them: one of the `named`, or one that was reported last
+    /// time.
     pub(crate) async fn slots(&self, dialler: &Dialler, named: &[Host], login: &Login) -> Result<Slots, LinkError> {
         let mut question = redis::cmd("CLUSTER");
         question.arg("SLOTS");
@@ -62,8 +63,8 @@ impl Acquaintances {
     }
 }
 
-/// Asks all, in random order, and takes the first answer that `read` makes sense of. Each has its share of the time that is
-/// left.
+/// Asks all hosts in random order, and returns the first answer that `read` accepts. Each host has its share of the
+/// remaining time.
 async fn ask_any<T>(
     dialler: &Dialler,
     hosts: &[Host],
@@ -98,9 +99,9 @@ fn address_in(reply: &Value) -> Option<Host> {
     Some(Host { name: name.to_owned(), port: port.parse().ok()? })
 }
 
-/// How long all of them together may take: what is left of an exchange's ten seconds is for the link itself.
+/// The time limit for all of them together. The rest of an exchange's ten seconds is for the link itself.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// So many that one of them answers, and so few that there is time for each.
+/// Enough that one of them answers, and few enough that there is time for each.
 const MAX_ACQUAINTANCES: usize = 8;
 
 #[cfg(test)]

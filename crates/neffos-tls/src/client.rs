@@ -1,4 +1,4 @@
-//! Whom a client trusts, and who it says it is.
+//! The TLS settings of a client: its trusted roots and its certificate.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::error::Error;
 use crate::pem::Pem;
 
-/// Whom a client trusts, and who it says it is: unless something is set, whom the system trusts, and nobody.
+/// The TLS settings of a client. By default it trusts the system's certificates, and has no certificate.
 ///
-/// Nothing is read before it is used, and files are read each time: they may be replaced.
+/// Files are read at each use, so they may be replaced.
 #[derive(Debug, Clone, Default)]
 pub struct ClientTls {
     roots: Option<Pem>,
@@ -25,54 +25,54 @@ struct Identity {
 }
 
 impl ClientTls {
-    /// Trusts these certificates, instead of those that the system trusts.
+    /// Trusts these certificates instead of the system's.
     #[must_use]
     pub fn trust(mut self, roots: Pem) -> Self {
         self.roots = Some(roots);
         self
     }
 
-    /// Shows a certificate, with those between it and a root behind it, which is that of `key`.
+    /// Authenticates with this certificate chain, the client's certificate first, and its `key`.
     #[must_use]
     pub fn identify(mut self, certificates: Pem, key: Pem) -> Self {
         self.identity = Some(Identity { certificates, key });
         self
     }
 
-    /// Whether nothing is set.
+    /// Returns whether nothing is set.
     pub fn is_default(&self) -> bool {
         self.roots.is_none() && self.identity.is_none()
     }
 
-    /// Reads what is set, to tell early what cannot be used. The system's certificates are not looked at.
+    /// Reads the settings, to find faults early. The system's certificates are not read.
     ///
     /// # Errors
     ///
-    /// Of [`config`](Self::config).
+    /// As [`config`](Self::config).
     pub fn check(&self) -> Result<(), Error> {
         let roots = self.roots.as_ref().map_or_else(|| Ok(RootCertStore::empty()), roots_in)?;
         self.config_with(roots).map(drop)
     }
 
-    /// Reads everything. This blocks: the system's certificates may be many files.
+    /// Reads everything. This blocks, because the system's certificates may be many files.
     ///
     /// # Errors
     ///
-    /// When something cannot be read, there is none of what is wanted in it, or a certificate and a key do not belong together;
-    /// and when the system trusts nobody.
+    /// When something cannot be read, lacks the expected contents, or a certificate and a key do not match, or when the
+    /// system has no trusted certificates.
     pub fn config(&self) -> Result<ClientConfig, Error> {
         self.config_with(self.roots.as_ref().map_or_else(roots_of_the_system, roots_in)?)
     }
 
-    /// What connects: reads everything, where it delays nobody.
+    /// Reads everything on a blocking thread, and returns a connector.
     ///
     /// # Errors
     ///
-    /// Of [`config`](Self::config).
+    /// As [`config`](Self::config).
     ///
     /// # Panics
     ///
-    /// Outside a runtime of tokio.
+    /// Outside a tokio runtime.
     pub async fn connector(&self) -> Result<TlsConnector, Error> {
         let tls = self.clone();
         let read = spawn_blocking(move || tls.config()).await;
@@ -96,7 +96,7 @@ fn roots_in(pem: &Pem) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-/// Those of the system that cannot be read are passed over, as long as others can.
+/// Returns the system's certificates. Those that cannot be read are skipped, if any other can.
 fn roots_of_the_system() -> Result<RootCertStore, Error> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();

@@ -1,8 +1,9 @@
-//! Why certificates or keys cannot be used.
+//! The error for certificates or keys that cannot be used.
 
 use std::fmt::{self, Display};
 
-/// Why certificates or keys cannot be used, for people: the setting and the file, what is wrong there, and what to do.
+/// The reason why certificates or keys cannot be used. The text names the setting and the file, the fault, and what to
+/// do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(String);
 

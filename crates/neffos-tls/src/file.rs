@@ -1,15 +1,16 @@
-//! The files that settings name: small ones, read whole.
+//! Reads the small files that settings name.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Reads a regular file of at most 1 MiB. A device, a pipe or a larger file is an error: reading one could take for ever.
+/// Reads a regular file of at most 1 MiB. A device, a pipe or a larger file is an error, because the read might never
+/// end.
 ///
 /// This blocks. In a task, call it through `tokio::task::spawn_blocking`.
 ///
 /// # Errors
-/// When there is no such file, it cannot be read, or it is one of those.
+/// When there is no such file, when it cannot be read, or when it is not a regular file of that size.
 ///
 /// ```
 /// let fault = neffos_tls::read_file("/dev".as_ref()).unwrap_err();
@@ -21,7 +22,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > LARGEST { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Whether [`read_file`] would read a file, as far as that can be told without reading it.
+/// Checks whether [`read_file`] would read a file, without reading it.
 ///
 /// # Errors
 /// As [`read_file`].
@@ -30,7 +31,7 @@ pub fn check_file(path: &Path) -> io::Result<()> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // Before it is opened: that of a pipe waits for a writer.
+    // Before it is opened, because opening a pipe waits for a writer.
     let about = path.metadata()?;
     match about.is_file() {
         false => Err(io::Error::other("this is no regular file")),
@@ -59,7 +60,7 @@ mod tests {
         }
     }
 
-    /// Files of `/proc` say that they are empty, and are not.
+    /// Files in `/proc` report a size of zero, but are not empty.
     #[cfg(target_os = "linux")]
     #[test]
     fn reading_is_bounded_at_any_file_size() {

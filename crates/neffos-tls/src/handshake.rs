@@ -1,10 +1,10 @@
-//! Why a TLS handshake failed, as a sentence.
+//! The reason for a failed TLS handshake, as a sentence.
 
 use std::io;
 
 use tokio_rustls::rustls::{CertificateError, Error, InvalidMessage};
 
-/// Says why a client's TLS handshake failed. For two common mistakes of operators it says what to do.
+/// Returns why a client's TLS handshake failed. For two common mistakes of operators, the text says what to do.
 ///
 /// # Examples
 ///
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{CertificateError, Error, InvalidMessage};
 pub fn explain(err: &io::Error) -> String {
     match err.get_ref().and_then(|fault| fault.downcast_ref::<Error>()) {
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => NOT_TLS.to_owned(),
-        // The type behind it is that of another crate, which only writes its name.
+        // The type inside belongs to another crate. Only its text identifies it.
         Some(Error::InvalidCertificate(CertificateError::Other(other))) if other.to_string() == CA_AS_SERVER => {
             AUTHORITY.to_owned()
         }

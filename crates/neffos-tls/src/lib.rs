@@ -1,8 +1,7 @@
-//! Certificates and keys for TLS, read in one way by all of [neffos](https://docs.rs/neffos): its clients, its server's program,
-//! and its links to brokers.
+//! Reads certificates and keys for TLS in the same way for all of [neffos](https://docs.rs/neffos): its clients, its
+//! server program, and its broker links.
 //!
-//! What is read is PEM, in a file or in memory. What cannot be used is an error that names the setting and the file, and says
-//! what to do about it.
+//! Certificates and keys are PEM, in a file or in memory. An error names the setting and the file, and says what to do.
 //!
 //! ```no_run
 //! use neffos_tls::{ClientTls, Pem};
@@ -19,11 +18,12 @@
 //! # }
 //! ```
 //!
-//! # Where what is
+//! # Source files
 //!
-//! - `pem.rs`: [`Pem`], where certificates and keys are; `error.rs`: [`Error`], why they cannot be used.
-//! - `client.rs`: [`ClientTls`], whom a client trusts, and who it says it is; `server.rs`: [`server_config`], who a server is.
-//! - `handshake.rs`: [`explain`], why a handshake failed; `file.rs`: [`read_file`], small files and nothing else.
+//! - `pem.rs`: [`Pem`], a source of certificates or a key; `error.rs`: [`Error`], the reason why they cannot be used.
+//! - `client.rs`: [`ClientTls`], the settings of a client; `server.rs`: [`server_config`], the configuration of a
+//!   server.
+//! - `handshake.rs`: [`explain`], the reason for a failed handshake; `file.rs`: [`read_file`], which reads small files.
 
 mod client;
 mod error;

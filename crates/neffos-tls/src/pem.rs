@@ -1,4 +1,4 @@
-//! Where certificates and keys are, and the reading of them.
+//! [`Pem`]: a source of certificates or a key.
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::error::Error;
 use crate::file::read_file;
 
-/// Certificates or a key as PEM, in a file or in memory, and what errors call them: the name of the setting.
+/// Certificates or a key as PEM, in a file or in memory, with the name of the setting for errors.
 ///
-/// `Debug` shows where it is, and nothing of what it holds.
+/// `Debug` shows the place, but not the contents.
 #[derive(Clone)]
 pub struct Pem {
     name: &'static str,
@@ -27,17 +27,17 @@ enum Place {
 }
 
 impl Pem {
-    /// A regular file of at most 1 MiB, read each time that it is used: it may be replaced.
+    /// Refers to a regular file of at most 1 MiB. It is read at each use, so it may be replaced.
     pub fn file(name: &'static str, path: impl Into<PathBuf>) -> Self {
         Self { name, place: Place::File(path.into()) }
     }
 
-    /// What is in memory already.
+    /// Uses PEM in memory.
     pub fn memory(name: &'static str, pem: impl Into<Arc<[u8]>>) -> Self {
         Self { name, place: Place::Memory(pem.into()) }
     }
 
-    /// All certificates in it, of which there is one at least.
+    /// Returns all certificates, at least one.
     pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
         let found = CertificateDer::pem_slice_iter(&self.bytes()?).collect::<Result<Vec<_>, _>>();
         match found.map_err(|err| self.fault(err))? {
@@ -48,7 +48,7 @@ impl Pem {
         }
     }
 
-    /// The first key in it.
+    /// Returns the first key.
     pub(crate) fn key(&self) -> Result<PrivateKeyDer<'static>, Error> {
         PrivateKeyDer::from_pem_slice(&self.bytes()?).map_err(|err| match err {
             pem::Error::NoItemsFound => self.fault(
@@ -65,7 +65,7 @@ impl Pem {
         }
     }
 
-    /// Why rustls takes these certificates not, or not with `key`.
+    /// Returns the error for certificates that rustls refuses, alone or with `key`.
     pub(crate) fn refused(&self, key: &Self, err: &rustls::Error) -> Error {
         match err {
             rustls::Error::InconsistentKeys(_) => self.fault(format!("the first in it is not that of the {key}")),

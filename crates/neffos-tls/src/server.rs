@@ -1,16 +1,16 @@
-//! Who a server is.
+//! The TLS configuration of a server.
 
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::error::Error;
 use crate::pem::Pem;
 
-/// What a server with this certificate needs for TLS, with those between it and a root behind it; `key` is that of the first.
-/// Clients are not asked for certificates. This reads files.
+/// Returns the TLS configuration of a server with this certificate chain, the server's certificate first, and its
+/// `key`. Clients are not asked for certificates. This reads files.
 ///
 /// # Errors
 ///
-/// When something cannot be read, there is none of what is wanted in it, or the two do not belong together.
+/// When something cannot be read, lacks the expected contents, or the two do not match.
 pub fn server_config(certificates: &Pem, key: &Pem) -> Result<ServerConfig, Error> {
     let config = ServerConfig::builder().with_no_client_auth();
     let config = config.with_single_cert(certificates.certificates()?, key.key()?);
