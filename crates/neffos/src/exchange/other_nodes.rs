@@ -50,8 +50,8 @@ struct OtherNode {
 pub(super) enum Freshness {
     /// Process it.
     Fresh,
-    /// Process it, and request a resend from the sender. The sender has opened another link, and either messages of it
-    /// are missing, or an earlier request is still unanswered and may have been lost with the sender's last link.
+    /// Process it, and request a resend from the sender, which has opened another link. Either messages of the sender
+    /// are missing, or an earlier request is unanswered and may have been lost with the sender's last link.
     Behind,
     /// Drop it: the sender has opened another link since, and its messages must stay in order.
     Stale,

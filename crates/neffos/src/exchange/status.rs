@@ -65,8 +65,8 @@ pub struct ClusterStatus {
     /// Messages in flight when a link was lost. They may have arrived. Servers that missed them request a resend; Go
     /// servers do not.
     pub uncertain: u64,
-    /// Messages that cannot be published, because the broker would refuse them over any link (for example if they are
-    /// too large), or because Go servers would deliver them to other receivers. Each is logged.
+    /// Messages that cannot be published. Either the broker would refuse them over any link, for example because they
+    /// are too large, or Go servers would deliver them to other receivers. Each is logged.
     pub refused: u64,
     /// Envelopes of other servers that arrived.
     pub received: u64,

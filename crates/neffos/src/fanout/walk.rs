@@ -1,8 +1,8 @@
 //! The walk of a batch of broadcasts through its receivers, in short steps.
 //!
-//! - If all broadcasts of the batch have one audience, a step offers all of them to some members, and these are written
-//!   to before the next step: their memory is then still in the processor's cache.
-//! - Otherwise a step offers one broadcast after the other, and the members are written to at the end: a member of
+//! - If all broadcasts of the batch have one audience, a step offers all of them to some members. These are written to
+//!   before the next step: their memory is then still in the processor's cache.
+//! - Otherwise a step offers one broadcast after the other, and the members are written to at the end. A member of
 //!   several audiences then receives all its messages with one write.
 
 use std::ops::Range;

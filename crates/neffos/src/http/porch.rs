@@ -228,8 +228,7 @@ impl Complaint {
 /// The approximate memory of a client that uses HTTP: a buffer for the head of its request (16 KiB), one for the heads
 /// of answers (8 KiB), and the task.
 const CLIENT_BYTES: usize = 28 * 1024;
-/// The clients of a listener must hold more than one part in this many of the budget before one of them is closed to
-/// free memory.
+/// The clients of a listener must hold at least a twentieth of the budget before one of them is closed to free memory.
 const LARGE_SHARE: usize = 20;
 /// A connection whose last answer ended less than this ago is in use. It is not closed to free memory.
 const REST: Duration = Duration::from_secs(1);

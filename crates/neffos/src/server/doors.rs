@@ -28,8 +28,8 @@ impl ServerBuilder {
     ///
     /// A proxy in front must set the header, and must remove it from the requests of clients.
     ///
-    /// A client is refused with 400 and the reason if the value is not UTF-8, is longer than 255 bytes or contains
-    /// control characters, or if the request has the header twice. A URL parameter never sets this header.
+    /// A client is refused with 400 and the reason if the value is not UTF-8, is longer than 255 bytes, or contains
+    /// control characters. A request with two such headers is refused too. A URL parameter never sets this header.
     pub fn id_header(mut self, name: &str) -> Self {
         match name.parse() {
             Ok(name) => self.gate.ids = Ids::InHeader(name),

@@ -217,8 +217,8 @@ impl SimulatedCluster {
         }
     }
 
-    /// Kills a server without notice, and starts another one in its place. The new one can recognise envelopes from
-    /// before its start only as exactly as a proof is fast, so it starts after the time that a proof may take.
+    /// Kills a server without notice, and starts another one in its place. The new one starts after the time that a
+    /// proof may take: only so can it recognise envelopes from before its start.
     async fn restart(&mut self, server: usize) {
         let SimulatedNode { keeper, ear, .. } = &mut self.running[server];
         keeper.abort();

@@ -1,7 +1,7 @@
 //! permessage-deflate (RFC 7692), pure: the negotiation, and the compression of messages.
 //!
-//! Neither side takes its context over from one message to the next. So a connection has no compression state, a frame
-//! is the same bytes for all receivers with one window, and the working memory belongs to the thread.
+//! Neither side takes its context over from one message to the next. So a connection has no compression state, and a
+//! frame is the same bytes for all receivers with one window. The working memory belongs to the thread.
 //!
 //! - `offers.rs`: a client's offers, and the server's answer.
 //! - `codec.rs`: compresses bytes, and decompresses them within a limit.
@@ -26,8 +26,8 @@ pub(crate) use pack::pack;
 /// Compression costs processor time for every message above the threshold: for a broadcast once, regardless of the
 /// number of receivers, and for any other message each time.
 ///
-/// An observer of the connection can learn a secret from the length of compressed messages, if they contain the secret
-/// next to text that the observer chooses. Do not compress the two together.
+/// The length of a compressed message can reveal a secret to an observer of the connection, if the message also
+/// contains text that the observer chooses. Do not compress the two together.
 ///
 /// # Examples
 ///
