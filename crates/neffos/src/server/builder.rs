@@ -173,7 +173,6 @@ impl ServerBuilder {
     ///   of their clients.
     /// - Requests for anything but a websocket do not count. But a request that probes whether the server is back gets
     ///   no answer while the bucket is full. Otherwise neffos.js 0.1 would dial once, and never again if that fails.
-    ///
     /// - The addresses of an IPv6 network (/64) count together.
     /// - Loopback addresses count only with [`ServerBuilder::address_header`].
     /// - All clients behind one NAT, or behind a proxy that `address_header` does not cover, share the rate. Set the
@@ -279,11 +278,11 @@ impl ServerBuilder {
     ///   hold most are closed with 1013, the largest first, until nine tenths are in use.
     /// - [`Server::memory`] reports the memory in use.
     ///
-    /// The memory of TLS for a connection of `serve_tls` counts too. These do not count: idle connections (about 1.5
-    /// KiB each, and 9.25 KiB over TLS), kernel buffers, and allocations of handlers.
+    /// The memory of TLS for a connection of `serve_tls` counts too. These do not count: idle connections (about
+    /// 1.5 KiB each, and 9.25 KiB over TLS), kernel buffers, and allocations of handlers.
     ///
-    /// Each server has a separate budget, unless [`ServerBuilder::share_memory_budget`] is called. With less than 64
-    /// KiB no client could connect, so [`ServerBuilder::build`] fails.
+    /// Each server has a separate budget, unless [`ServerBuilder::share_memory_budget`] is called. With less than
+    /// 64 KiB no client could connect, so [`ServerBuilder::build`] fails.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.budget = Some(Budget::new(bytes));
         self
@@ -312,7 +311,7 @@ impl ServerBuilder {
     /// Sets how many pongs may wait for a client that does not read them. Beyond that, it is closed with 1008. The
     /// default is 16.
     ///
-    /// If several pings arrive before one is answered, only the last is answered.
+    /// If pings arrive faster than the server can answer them, it answers only some of them, but always the last.
     pub fn max_pending_pongs(mut self, most: usize) -> Self {
         self.limits.max_pongs = most;
         self
