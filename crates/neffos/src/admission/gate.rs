@@ -29,7 +29,7 @@ pub(crate) struct Gate {
     pub(crate) settings: GateSettings,
     /// Cancelled when new clients are refused.
     shut: CancellationToken,
-    /// The time of that.
+    /// The time when the refusal began.
     shut_at: OnceLock<Instant>,
     /// Cancelled when all clients are closed too.
     closed: CancellationToken,

@@ -26,7 +26,7 @@ pub(super) enum Stamp {
     Envelope,
     /// Eight digits in the mark of a message for Go servers.
     Mark,
-    /// No place.
+    /// Nowhere, because the form has no place for it.
     None,
 }
 

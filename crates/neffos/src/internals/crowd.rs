@@ -107,7 +107,7 @@ struct Null {
     key: u64,
     id: Arc<str>,
     outbox: Mutex<Outbox>,
-    /// The count of all members.
+    /// The number of messages delivered to all members.
     delivered: Arc<AtomicUsize>,
 }
 
