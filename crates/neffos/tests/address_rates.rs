@@ -1,4 +1,4 @@
-//! Rates of handshakes for each address: one address that floods is refused, and costs the others nothing.
+//! Handshake rates for each address: an address that floods is refused, and other addresses are not affected.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -11,7 +11,7 @@ use support::{Running, start, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Clients have the addresses that a proxy would name.
+/// Takes the address of a client from the header that a proxy would set.
 fn builder() -> ServerBuilder {
     Server::builder().namespace("default", Events::new()).address_header("x-forwarded-for")
 }
@@ -21,7 +21,7 @@ const SLOW: Rate = Rate::per_second(1).with_burst(3);
 const HANDSHAKE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-/// The head of the answer to a request of the client at `address`; empty when there is no answer.
+/// Returns the head of the answer to a request of the client at `address`, or an empty text if there is no answer.
 async fn ask(running: &Running, method: &str, address: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\n{headers}\r\n");
@@ -35,7 +35,7 @@ async fn ask(running: &Running, method: &str, address: &str, headers: &str) -> S
     String::from_utf8(answer).unwrap().to_lowercase()
 }
 
-/// Sends one handshake after the other, for ever.
+/// Sends handshakes forever, one after the other.
 async fn flood(running: Arc<Running>) {
     loop {
         ask(&running, "GET", "192.0.2.66", &format!("Origin: http://eve\r\n{HANDSHAKE}")).await;
@@ -81,7 +81,7 @@ async fn an_address_that_floods_handshakes_is_refused_before_anything_is_looked_
     for same in ["192.0.2.66", "::ffff:192.0.2.66", "64:ff9b::192.0.2.66", "[::ffff:192.0.2.66]:4711"] {
         assert!(running.server.rate_limited().failed_handshakes() == 0);
         let answer = ask(&running, "GET", same, &format!("Origin: http://eve\r\n{HANDSHAKE}")).await;
-        // The average lets one in each second.
+        // The average rate admits one handshake each second.
         assert!(is_in(&answer) || (is_too_fast(&answer) && looked.load(Ordering::SeqCst) <= before + 3), "{answer}");
     }
 }
@@ -142,7 +142,7 @@ async fn an_old_client_that_asks_whether_the_server_is_back_gets_no_answer_until
 }
 
 #[tokio::test]
-async fn without_a_proxys_header_clients_on_this_machine_have_no_rate_and_by_default_nobody_has() {
+async fn without_a_proxys_header_clients_on_this_machine_have_no_rate_and_by_default_no_client_has() {
     let alone = Server::builder().namespace("default", Events::new());
     for builder in [alone.handshake_rate(SLOW).failed_handshake_rate(SLOW), builder()] {
         let running = start(builder).await;

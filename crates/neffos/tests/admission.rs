@@ -14,7 +14,7 @@ fn builder() -> ServerBuilder {
     Server::builder().namespace("default", Events::new().on("echo", async |body: String| Reply::text(body)))
 }
 
-/// The answer to a handshake: all of it, or its head when it is an upgrade.
+/// Returns the whole answer to a handshake, or only its head if it is an upgrade.
 async fn answer(running: &Running, target: &str, headers: &[(&str, &str)]) -> String {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let request = format!(
@@ -32,7 +32,7 @@ async fn answer(running: &Running, target: &str, headers: &[(&str, &str)]) -> St
     String::from_utf8(answer).unwrap()
 }
 
-/// A client that has greeted, after a handshake for this path and query.
+/// Returns a client that has greeted after a handshake for `target`, and its id.
 async fn dial(running: &Running, target: &str) -> (Client<TcpStream>, String) {
     let stream = TcpStream::connect(running.address).await.unwrap();
     let url = format!("ws://{}{target}", running.address);
@@ -137,7 +137,7 @@ async fn a_client_that_the_proxy_does_not_name_counts_under_its_socket_and_that_
         let told = answer(&running, "/", more).await;
         assert!(told.starts_with("HTTP/1.1 503 "), "{more:?}: {told}");
     }
-    // A flood of unnamed clients costs named ones nothing.
+    // A flood of unnamed clients does not affect named ones.
     let _other = running.upgrade(&[("x-forwarded-for", "192.0.2.1")]).await;
     assert_eq!(log.count("address_header names no client"), 1);
 }
@@ -252,7 +252,7 @@ async fn a_page_whose_name_was_bound_to_this_server_does_not_reach_it_by_that_na
 }
 
 #[tokio::test]
-async fn a_client_that_offers_subprotocols_is_told_which_one_the_server_speaks() {
+async fn a_client_that_offers_subprotocols_gets_the_one_that_the_server_speaks() {
     let running = start(builder().subprotocol("chat.v2").subprotocol("chat.v1")).await;
     for (offers, chosen) in
         [("chat.v1, chat.v2", Some("chat.v2")), ("other, chat.v1", Some("chat.v1")), ("other", None)]
@@ -293,7 +293,7 @@ async fn is_let_in_at(running: &Running, target: &str, headers: &[(&str, &str)])
     assert!(told.starts_with("HTTP/1.1 101 "), "{headers:?}: {told}");
 }
 
-/// The log of this thread.
+/// Records the log of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 

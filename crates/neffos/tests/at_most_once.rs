@@ -1,4 +1,5 @@
-//! At most once: with room enough nothing is missing and nothing doubled; without, what is missing is counted exactly.
+//! At-most-once delivery. With enough room, no message is lost or delivered twice. Without, the counters show exactly
+//! how many are missing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 const CLIENTS: usize = 200;
 const MESSAGES: usize = 10_000;
-/// Two bytes of a frame's header, the envelope, and eight digits.
+/// Two bytes of frame header, the envelope, and eight digits.
 const FRAME: usize = 2 + ENVELOPE.len() + 8;
 const ENVELOPE: &str = ";default;;n;0;0;";
 
@@ -33,7 +34,7 @@ fn broadcast_all(server: &Server) {
     }
 }
 
-/// The numbers in the frames of `bytes`.
+/// Returns the numbers in the frames of `bytes`.
 fn numbers(bytes: &[u8]) -> Vec<usize> {
     let number = |frame: &[u8]| std::str::from_utf8(&frame[FRAME - 8..]).unwrap().parse().unwrap();
     assert_eq!(bytes.len() % FRAME, 0);
@@ -65,8 +66,8 @@ async fn a_burst_of_10_000_reaches_200_clients_with_none_missing_and_none_double
     assert_eq!(after.dropped(), 0);
 }
 
-/// Broadcasts `MANY` messages to a client that does not read and has room for few, while another reads each; returns what
-/// the first one gets once it reads.
+/// Broadcasts `MANY` messages to two clients. One does not read and has room for few messages; the other reads each.
+/// Returns the messages that the first client receives once it reads.
 async fn starved(builder: ServerBuilder) -> Vec<usize> {
     let server = builder.shards(1).build().unwrap();
     let (stream, _driving) = attach(&server, 256);
@@ -88,7 +89,7 @@ async fn starved(builder: ServerBuilder) -> Vec<usize> {
     for _ in 0..MANY - dropped {
         found.push(deaf.event("n").await.parse().unwrap());
     }
-    // What was dropped is gone: a new message is next.
+    // Dropped messages never arrive: a new message comes next.
     server.broadcast(Message::new("end", "").in_namespace("default"));
     assert_eq!(deaf.event("end").await, "");
     assert!(found.is_sorted_by(|left, right| left < right), "{found:?}");
@@ -197,7 +198,7 @@ async fn replies_have_room_where_broadcasts_have_none_left() {
     for _ in 0..MANY {
         server.broadcast(Message::new("n", "x").in_namespace("default"));
     }
-    // The reply to the connect, and every broadcast, taken or dropped.
+    // Counts the reply to the connect, and every broadcast, delivered or dropped.
     until(|| server.counters().queued() + server.counters().dropped() == 1 + MANY as u64).await;
     let before = server.counters();
     assert!(before.dropped_full() > 0);

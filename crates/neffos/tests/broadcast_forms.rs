@@ -1,4 +1,5 @@
-//! A broadcast reaches everyone whom it names, and nobody else: all, all but one, a room, an id, from inside and outside.
+//! A broadcast reaches every connection that it names, and no other: all, all but one, a room, or an id, from inside
+//! and outside of a handler.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -24,7 +25,7 @@ async fn server() -> Running {
 }
 
 #[tokio::test]
-async fn everyone_in_the_namespace_gets_it_and_nobody_outside() {
+async fn a_broadcast_reaches_all_connections_of_its_namespace_and_no_others() {
     let running = server().await;
     let (mut one, mut two, mut outside) = (running.enter().await, running.enter().await, running.dial().await);
     outside.connect("other").await;
@@ -35,7 +36,7 @@ async fn everyone_in_the_namespace_gets_it_and_nobody_outside() {
 }
 
 #[tokio::test]
-async fn a_handler_reaches_all_with_the_sender_or_without() {
+async fn a_handler_broadcasts_with_or_without_the_sender() {
     let running = server().await;
     let (mut one, mut two) = (running.enter().await, running.enter().await);
     one.emit("others", "a").await;
@@ -48,7 +49,7 @@ async fn a_handler_reaches_all_with_the_sender_or_without() {
 }
 
 #[tokio::test]
-async fn a_room_gets_what_is_for_the_room() {
+async fn a_room_gets_the_messages_for_the_room() {
     let running = server().await;
     let (mut one, mut two, mut three) = (running.enter().await, running.enter().await, running.enter().await);
     one.join("lobby").await;
@@ -67,7 +68,7 @@ async fn a_room_gets_what_is_for_the_room() {
 }
 
 #[tokio::test]
-async fn who_leaves_a_room_or_namespace_gets_nothing_of_it_any_more() {
+async fn a_connection_that_leaves_a_room_or_namespace_gets_no_more_of_its_messages() {
     let running = server().await;
     let (mut one, mut two) = (running.enter().await, running.enter().await);
     one.join("lobby").await;
@@ -85,7 +86,7 @@ async fn who_leaves_a_room_or_namespace_gets_nothing_of_it_any_more() {
 }
 
 #[tokio::test]
-async fn an_id_reaches_every_holder_inside_the_namespace_and_room() {
+async fn an_id_reaches_every_connection_with_it_inside_the_namespace_and_room() {
     let running = server().await;
     let (mut phone, mut desk) = (running.enter_as("ada").await, running.enter_as("ada").await);
     let (mut other, mut outside) = (running.enter_as("bob").await, running.dial_as("ada").await);
@@ -108,7 +109,7 @@ async fn an_id_reaches_every_holder_inside_the_namespace_and_room() {
 }
 
 #[tokio::test]
-async fn several_messages_of_one_call_have_nothing_between_them() {
+async fn messages_of_one_call_arrive_without_others_between_them() {
     let running = server().await;
     let mut one = running.enter().await;
     one.join("lobby").await;
@@ -137,7 +138,7 @@ async fn binary_stays_binary_and_bytes_that_are_no_text_become_binary() {
 }
 
 #[tokio::test]
-async fn the_server_knows_who_is_where() {
+async fn the_server_lists_the_connections_of_namespaces_and_rooms() {
     let running = server().await;
     let mut one = running.enter_as("ada").await;
     let _two = running.enter_as("bob").await;
@@ -152,7 +153,7 @@ async fn the_server_knows_who_is_where() {
 }
 
 #[tokio::test]
-async fn code_may_run_for_every_connection_while_others_come_and_broadcasts_go() {
+async fn for_each_runs_for_every_connection_while_clients_connect_and_broadcasts_arrive() {
     let running = server().await;
     let mut one = running.enter().await;
     let (entered, gate) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
@@ -176,7 +177,7 @@ async fn code_may_run_for_every_connection_while_others_come_and_broadcasts_go()
 }
 
 #[tokio::test]
-async fn or_on_a_task_of_its_own() {
+async fn for_each_may_run_on_a_separate_task() {
     let running = server().await;
     let (mut one, mut two) = (running.enter().await, running.enter().await);
     let visiting = running.server.spawn_for_each(async |conn: Conn| conn.send(news("to each")).unwrap());

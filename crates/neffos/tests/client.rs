@@ -1,4 +1,4 @@
-//! What a client can do on a server that wishes it well.
+//! What a client can do on a server that follows the protocol.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn chat() -> Events {
 }
 
 #[tokio::test]
-async fn a_client_is_welcomed_with_its_id() {
+async fn a_client_gets_its_id_with_the_welcome() {
     let running = start(named(Server::builder().namespace("default", Events::new()))).await;
     let builder = Client::builder(&format!("{}/", running.address)).namespace("default", Events::new());
     let client = within(builder.header("x-id", "user;42").no_proxy().dial()).await.unwrap();
@@ -32,13 +32,13 @@ async fn a_client_is_welcomed_with_its_id() {
 }
 
 #[tokio::test]
-async fn a_stream_of_any_kind_will_do() {
+async fn a_client_works_over_a_stream_of_any_kind() {
     let running = start(Server::builder().namespace("default", chat())).await;
     let (stream, mut other) = tokio::io::duplex(64);
     let address = running.address;
     let passing_on = tokio::spawn(async move {
         let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-        // An error is the end, too.
+        // An error ends the copy, too.
         tokio::io::copy_bidirectional(&mut other, &mut socket).await.ok();
     });
     let builder = Client::builder("wss://anywhere/").namespace("default", Events::new());
@@ -51,7 +51,7 @@ async fn a_stream_of_any_kind_will_do() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_given_cannot_be_dialled_again() {
+async fn a_stream_of_the_caller_cannot_be_dialled_again() {
     let (stream, _other) = tokio::io::duplex(64);
     let builder = Client::builder("ws://anywhere/").namespace("default", Events::new()).reconnect(Reconnect::new());
     let err = within(builder.dial_over(stream)).await.unwrap_err();
@@ -70,7 +70,7 @@ async fn a_refusal_is_an_error_with_the_servers_words() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_upgrade_is_told() {
+async fn an_answer_that_is_no_upgrade_is_an_error() {
     let running = start(Server::builder().namespace("default", Events::new()).max_connections(1)).await;
     let builder = Client::builder(&url(&running)).namespace("default", Events::new());
     let err = within(builder.header("origin", "https://evil.example").no_proxy().dial()).await.unwrap_err();
@@ -81,7 +81,7 @@ async fn an_answer_that_is_no_upgrade_is_told() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unreachable() {
+async fn an_address_without_a_listener_is_unreachable() {
     let (_port, nobody) = reserve();
     let err = within(Client::dial(&nobody.to_string(), ("default", Events::new()))).await.unwrap_err();
     assert!(err.is_unreachable(), "{err}");
@@ -223,7 +223,7 @@ async fn client_and_server_may_connect_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_client_refuses_what_it_is_made_to_do() {
+async fn a_client_may_refuse_requests_of_the_server() {
     let running = start(Server::builder().namespace("default", Events::new())).await;
     let events = Events::new()
         .on_connect(async |message: Message| match message.is_local() {
@@ -241,7 +241,7 @@ async fn a_client_refuses_what_it_is_made_to_do() {
 }
 
 #[tokio::test]
-async fn events_wait_until_the_handlers_know_that_the_namespace_is_connected() {
+async fn events_wait_until_on_connected_has_run() {
     let server = Events::new().on_connected(async |ns: NsConn| {
         for n in 0..20 {
             ns.emit("news", n.to_string())?;
@@ -251,7 +251,7 @@ async fn events_wait_until_the_handlers_know_that_the_namespace_is_connected() {
     let running = start(Server::builder().namespace("default", server)).await;
     let (told, mut heard) = heard();
     let events = telling().on_connected(async |State(told): Heard, ns: NsConn<ClientSide>| {
-        // The server goes on meanwhile: an event that did not wait would be heard before this ends.
+        // The server sends its events during this ask. An event that did not wait would arrive before the ask ends.
         ns.ask("nothing", "").await.unwrap_err();
         told.send("connected".to_owned()).await.unwrap();
     });
@@ -269,7 +269,7 @@ async fn events_wait_until_the_handlers_know_that_the_namespace_is_connected() {
 }
 
 #[tokio::test]
-async fn connects_that_are_made_at_once_connect_once() {
+async fn concurrent_connects_connect_once() {
     let running = start(Server::builder().namespace("default", Events::new())).await;
     let (told, mut heard) = heard();
     let client = dial(&running, told).await;
@@ -300,7 +300,7 @@ async fn a_handler_for_any_side_serves_both() {
 }
 
 #[tokio::test]
-async fn the_end_comes_with_its_code_and_reason() {
+async fn the_end_of_a_connection_has_a_code_and_a_reason() {
     let running = start(Server::builder().namespace("default", chat())).await;
     let (told, mut heard) = heard();
     let client = dial(&running, told).await;
@@ -317,7 +317,7 @@ async fn the_end_comes_with_its_code_and_reason() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_dropped_says_good_bye() {
+async fn a_client_that_is_dropped_sends_a_close_frame() {
     let (told, mut heard) = heard();
     let server = Server::builder().namespace("default", Events::new()).on_disconnect(move |conn: Conn| {
         let told = told.clone();
@@ -349,7 +349,7 @@ async fn native_messages_need_no_envelope() {
 }
 
 #[tokio::test]
-async fn what_the_application_keeps_is_kept_with_the_connection() {
+async fn extensions_live_as_long_as_the_connection() {
     let running = start(Server::builder().namespace("default", chat())).await;
     let events = Events::new()
         .on("said", async |conn: Conn<ClientSide>| Reply::text(conn.extensions().increment("said").to_string()));
@@ -384,7 +384,7 @@ async fn any_namespace_stands_for_those_that_are_not_named() {
 }
 
 #[tokio::test]
-async fn settings_that_make_no_sense_fail_before_anything_is_dialled() {
+async fn invalid_settings_fail_before_anything_is_dialled() {
     let fault = async |builder: neffos::ClientBuilder, name: &str| {
         let err = builder.dial().await.unwrap_err();
         assert!(err.is_config() && err.to_string().contains(name), "{name}: {err}");

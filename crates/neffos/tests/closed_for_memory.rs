@@ -1,4 +1,5 @@
-//! A connection that is closed since memory is short gives up what its client has sent, while the client keeps it open.
+//! A connection that is closed because memory is short releases the queued messages of its client, even while the
+//! client keeps it open.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -14,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const MIB: usize = 1024 * 1024;
-/// Each sends 60,000 bytes before it greets: 11 MiB.
+/// Each client sends 60,000 bytes before it greets: 11 MiB in total.
 const CLIENTS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,7 +35,7 @@ async fn messages_before_the_greeting_take_no_more_than_the_budget_on_the_heap()
     }
     for stream in &mut streams {
         for frame in not_greetings() {
-            // It may be closed by now.
+            // The server may have closed the connection already.
             stream.write_all(&frame).await.ok();
         }
     }
@@ -44,7 +45,8 @@ async fn messages_before_the_greeting_take_no_more_than_the_budget_on_the_heap()
         running.server.broadcast(news("healthy"));
     }
     assert_eq!(healthy.end().await.0, 100);
-    // Until here no client has answered a close frame, and the server waits for that. The server reads the remaining bytes now.
+    // No client has answered a close frame so far, and the server waits for the answers. It reads the remaining bytes
+    // now.
     drop(streams);
     running.until_connections(0).await;
     until_nothing_is_in_use(&running.server).await;

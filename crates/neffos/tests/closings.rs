@@ -48,7 +48,7 @@ async fn running() -> (Running, Told) {
 }
 
 #[tokio::test]
-async fn which_side_closed_and_why_is_told_once() {
+async fn on_closed_reports_the_closing_side_and_the_reason_once() {
     let (running, mut told) = running().await;
     let mut ada = running.enter_as("ada").await;
     assert_eq!(next(&mut told).await, "opened ada");
@@ -68,7 +68,7 @@ async fn which_side_closed_and_why_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_refused_is_told_of_too() {
+async fn on_closed_reports_refused_clients_too() {
     let (running, mut told) = running().await;
     let mut stranger = running.upgrade(&[("x-id", "stranger")]).await;
     stranger.send("M").await;
@@ -79,14 +79,14 @@ async fn a_client_that_is_refused_is_told_of_too() {
 }
 
 #[tokio::test]
-async fn every_connection_of_a_crowd_that_ends_anyhow_is_told_of_once() {
+async fn on_closed_reports_every_connection_of_a_crowd_once_however_it_ends() {
     let (running, mut told) = running().await;
     for round in 0..100 {
         let mut client = running.enter_as(&round.to_string()).await;
         match round % 4 {
             0 => client.emit("bye", "").await,
             1 => client.socket.close(None).await.unwrap(),
-            // Broken frames, and nothing at all.
+            // Broken frames, or nothing at all.
             2 => tokio::io::AsyncWriteExt::write_all(client.socket.get_mut(), b"\xff\xff").await.unwrap(),
             _ => {}
         }

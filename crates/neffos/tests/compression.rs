@@ -1,4 +1,5 @@
-//! Compression, where client and server agree on it: once for a broadcast, by each message alone, and never past a limit.
+//! Compression, if client and server agree on it. A broadcast is compressed once, each message separately, and never
+//! past a limit.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 #[path = "support/raw.rs"]
@@ -29,7 +30,7 @@ fn news(body: impl Into<String>) -> Message {
     Message::new("news", body.into()).in_namespace("default")
 }
 
-/// Bytes that hold nothing twice, as text.
+/// Returns a text in which no sequence of bytes repeats.
 fn noise(length: usize) -> String {
     std::iter::repeat_with(neffos::random_id)
         .flat_map(|id| id.replace('-', "").into_bytes())
@@ -39,7 +40,7 @@ fn noise(length: usize) -> String {
 }
 
 #[tokio::test]
-async fn what_is_agreed_on_is_what_was_offered_and_can_be_kept() {
+async fn an_agreement_has_only_offered_parameters_that_the_server_can_keep() {
     let running = server().await;
     let plain = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
     for (offers, agreed) in [
@@ -69,14 +70,14 @@ async fn without_the_switch_nothing_is_agreed_on_and_compressed_frames_are_error
     assert_eq!(client.agreed, None);
     client.send(0xC1, &deflated(b"M")).await;
     assert_eq!(client.close_code().await, 1002);
-    // Nor are they welcome from a client that did not offer it.
+    // A client that did not offer compression must not send compressed frames either.
     let mut client = enter(&server().await, &[]).await;
     client.send(0xC1, &deflated(b"M")).await;
     assert_eq!(client.close_code().await, 1002);
 }
 
 #[tokio::test]
-async fn a_broadcast_to_a_room_is_compressed_for_those_who_agreed_and_plain_for_others() {
+async fn a_broadcast_to_a_room_is_compressed_only_for_clients_that_agreed() {
     let running = server().await;
     let mut compressed = enter(&running, &["permessage-deflate"]).await;
     let mut plain = enter(&running, &[]).await;
@@ -128,7 +129,7 @@ async fn several_messages_in_one_call_are_compressed_one_by_one() {
 }
 
 #[tokio::test]
-async fn replies_emits_and_the_askers_own_copy_are_compressed_too() {
+async fn replies_emits_and_the_copy_of_the_asker_are_compressed_too() {
     let running = server().await;
     let mut client = enter(&running, &["permessage-deflate"]).await;
     let body = "x".repeat(1000);
@@ -140,10 +141,10 @@ async fn replies_emits_and_the_askers_own_copy_are_compressed_too() {
 }
 
 #[tokio::test]
-async fn what_is_small_or_gains_nothing_goes_plain() {
+async fn small_or_incompressible_messages_are_sent_plain() {
     let running = server().await;
     let mut client = enter(&running, &["permessage-deflate"]).await;
-    // 512 bytes are from here on, the fields before the body among them.
+    // The limit is 512 bytes, including the fields before the body.
     let fields = "$1;default;;echo;0;0;".len();
     for (body, compressed) in [("a".repeat(511 - fields), false), ("a".repeat(512 - fields), true)] {
         let frame = client.ask("echo", "", &body).await;
@@ -158,11 +159,11 @@ async fn what_is_small_or_gains_nothing_goes_plain() {
 }
 
 #[tokio::test]
-async fn a_window_that_a_client_asks_for_is_kept_to() {
+async fn the_server_keeps_to_the_window_that_a_client_asks_for() {
     let running = server().await;
     let mut small = enter(&running, &["permessage-deflate; server_max_window_bits=9"]).await;
     let mut large = enter(&running, &["permessage-deflate"]).await;
-    // Hexadecimal digits take half their size; what repeats them 600 bytes later is out of the small window's reach.
+    // Hexadecimal digits compress to half their size. The repetition 600 bytes later is outside of the small window.
     let body = noise(600).repeat(20);
     running.server.broadcast(news(&*body));
     let [in_small, in_large] = [small.frame().await, large.frame().await];
@@ -174,7 +175,7 @@ async fn a_window_that_a_client_asks_for_is_kept_to() {
 }
 
 #[tokio::test]
-async fn compressed_messages_are_understood_in_one_frame_or_many() {
+async fn compressed_messages_may_come_in_one_frame_or_many() {
     let running = server().await;
     let mut client = enter(&running, &["permessage-deflate"]).await;
     client.send(0xC1, &deflated(b"$1;default;;echo;0;0;short")).await;

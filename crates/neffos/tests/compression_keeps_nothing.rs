@@ -1,4 +1,5 @@
-//! A connection that compresses holds no more than one that does not: what compressing takes belongs to the thread.
+//! A connection that compresses holds no more memory than one that does not: the memory for compression belongs to the
+//! thread.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 #[path = "support/raw.rs"]
@@ -13,7 +14,7 @@ use support::start;
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const CONNECTIONS: usize = 500;
-/// In bytes, for a connection that has joined one namespace and one room.
+/// In bytes, for a connection in one namespace and one room.
 const BUDGET: usize = 2 * 1024;
 
 fn heap() -> usize {
@@ -34,10 +35,10 @@ async fn a_connection_that_has_compressed_and_inflated_holds_less_than_two_kib()
         client.send(0xC1, &payload).await;
         let reply = client.frame().await;
         assert!(reply.is_compressed() && reply.text() == message);
-        // The client's side holds a socket without a task or buffer.
+        // The client's side holds a socket, but neither a task nor a buffer.
         client.stream.into_std().unwrap()
     };
-    // What is made once for all is made now.
+    // The first client makes the allocations that happen only once.
     let first = enter().await;
     let before = heap();
     let mut sockets = Vec::with_capacity(CONNECTIONS);

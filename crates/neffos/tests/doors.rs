@@ -1,4 +1,4 @@
-//! How a request becomes a connection, and what it is told when it does not.
+//! How a request becomes a connection, and which answer a request gets that does not become one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -39,7 +39,7 @@ async fn whatever_is_no_handshake_is_told_what_was_wrong() {
 }
 
 #[tokio::test]
-async fn frames_in_the_same_packet_as_the_handshake_are_heard() {
+async fn frames_in_the_same_packet_as_the_handshake_are_handled() {
     let running = start(named(builder())).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let request = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Id: early\r\n{HANDSHAKE}\r\n");
@@ -64,7 +64,7 @@ async fn a_full_server_says_so_and_has_room_again_when_one_leaves() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_the_address_that_it_names_is_counted() {
+async fn behind_a_proxy_the_address_that_it_names_counts() {
     let running = start(builder().max_connections_per_address(1).address_header("x-forwarded-for")).await;
     let _one = running.upgrade(&[("x-forwarded-for", "spoofed, 192.0.2.1")]).await;
     let _other = running.upgrade(&[("x-forwarded-for", "192.0.2.2")]).await;
@@ -98,7 +98,7 @@ async fn who_says_nothing_or_half_a_request_is_let_go() {
 }
 
 #[tokio::test]
-async fn the_application_decides_who_comes_in() {
+async fn the_application_decides_which_clients_to_admit() {
     let hook = async |conn: Conn, _request: Arc<http::request::Parts>| match conn.id() {
         "eve" => Err(Error::new("not you")),
         _ => Ok(()),
@@ -188,7 +188,7 @@ async fn a_connection_whose_task_is_dropped_leaves_nothing_behind() {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn over_tls_the_pages_of_its_own_origin_come_in() {
+async fn over_tls_pages_of_the_servers_own_origin_are_admitted() {
     use tokio_rustls::rustls::pki_types::PrivateKeyDer;
     use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -221,12 +221,12 @@ async fn over_tls_the_pages_of_its_own_origin_come_in() {
     for nth in 0..100 {
         assert_eq!(client.event("news").await, nth.to_string());
     }
-    // Who never says hello is let go.
+    // A client that never sends a TLS hello is closed.
     assert_eq!(exchange(address, "").await, "");
 }
 
 #[tokio::test]
-async fn an_attached_stream_has_its_place_from_the_call_on_and_gives_it_back_with_its_future() {
+async fn an_attached_stream_has_its_place_from_the_call_until_its_future_ends() {
     let server = builder().max_connections(1).build().unwrap();
     let attach = || server.attach(tokio::io::duplex(64).0, http::Request::new(()).into_parts().0);
     let first = attach();
@@ -238,7 +238,7 @@ async fn an_attached_stream_has_its_place_from_the_call_on_and_gives_it_back_wit
 }
 
 #[tokio::test]
-async fn an_attached_streams_future_has_no_room_for_the_handshake() {
+async fn the_future_of_an_attached_stream_has_no_room_for_the_handshake() {
     let server = builder().build().unwrap();
     let driving = server.attach(tokio::io::duplex(64).0, http::Request::new(()).into_parts().0);
     assert!(size_of_val(&driving) < 512, "it takes {} bytes", size_of_val(&driving));

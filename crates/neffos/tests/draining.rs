@@ -1,5 +1,7 @@
-//! While a server drains: a client that only asks whether it is back gets no answer, connections without a request are closed,
-//! and requests for its state are answered.
+//! While a server drains:
+//! - A client that only asks whether the server is back gets no answer.
+//! - Connections without a request are closed.
+//! - Requests for the state of the server are answered.
 #![cfg(all(feature = "axum", feature = "tls"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -22,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 const OLD_BROWSER: &str = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
 const OLD_PROGRAM: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Told when the handler of `wait` has begun.
+/// Notified when the handler of `wait` has begun.
 type Entered = Arc<Notify>;
 
 /// A server in which the handler of `wait` never ends.
@@ -35,7 +37,7 @@ fn builder(entered: &Entered) -> ServerBuilder {
     builder.drain_window(Duration::ZERO).handshake_timeout(Duration::ZERO).shutdown_timeout(Duration::from_secs(3600))
 }
 
-/// A server whose drain is held up by one client, which waits for its handler.
+/// A server whose drain waits for one client, whose handler has not ended.
 struct Draining {
     open: Open,
     _busy: Client<Box<dyn openings::Stream>>,
@@ -43,7 +45,7 @@ struct Draining {
 }
 
 impl Draining {
-    /// Through `opening`; the drain begins once `before` is done.
+    /// Starts the server through `opening`. The drain begins once `before` is done.
     async fn through(opening: Opening, before: impl AsyncFnOnce(&Open)) -> Self {
         let entered = Entered::default();
         let open = Open::through(opening, builder(&entered).build().unwrap()).await;
@@ -58,7 +60,7 @@ impl Draining {
     }
 }
 
-/// Begins to shut `server` down.
+/// Begins the shutdown of `server`.
 async fn shut_down(server: &Server) -> AbortOnDropHandle<()> {
     let ending = server.clone();
     let ending = AbortOnDropHandle::new(tokio::spawn(async move { ending.shutdown().await }));
@@ -66,7 +68,7 @@ async fn shut_down(server: &Server) -> AbortOnDropHandle<()> {
     ending
 }
 
-/// In both versions of HTTP, with and without a wish for another request.
+/// Returns the probes of old clients, in both versions of HTTP, with and without a request to keep the connection open.
 fn probes() -> impl Iterator<Item = String> {
     let both = |probe: &str, old: &str, new: &str| [probe.to_owned(), probe.replace(old, new)];
     let probes = [OLD_BROWSER, OLD_PROGRAM].into_iter();
@@ -75,7 +77,7 @@ fn probes() -> impl Iterator<Item = String> {
 }
 
 #[tokio::test]
-async fn whoever_asks_whether_the_server_is_back_gets_no_answer_while_it_drains() {
+async fn a_client_that_asks_whether_the_server_is_back_gets_no_answer_while_it_drains() {
     for opening in Opening::ALL {
         let Draining { open, _busy, ending: _ending } = Draining::through(opening, async |_| ()).await;
         for probe in probes() {
@@ -136,7 +138,7 @@ async fn a_connection_without_a_request_is_closed_when_the_drain_begins() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn when_the_next_process_listens_already_all_new_clients_come_to_it() {
+async fn new_clients_reach_the_next_process_if_it_listens_already() {
     let listen = |address: std::net::SocketAddr| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseport(true).unwrap();

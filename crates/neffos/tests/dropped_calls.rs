@@ -1,4 +1,5 @@
-//! A call that is dropped after its answer has come leaves nothing half done: the handlers run for every change that took effect.
+//! A call that is dropped after its reply arrived leaves nothing half done: the handlers run for every change that took
+//! effect.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -13,14 +14,15 @@ use tokio::sync::mpsc;
 
 type Told = State<mpsc::Sender<String>>;
 
-/// Tells of every event.
+/// Reports every event.
 fn telling<S: Side>() -> Events<S> {
     Events::new().on_any(async |State(told): Told, message: Message| {
         told.send(message.event().trim_start_matches("_On").to_owned()).await.unwrap();
     })
 }
 
-/// Polls `call` until its request is out, has the other end agree, and drops it once that has taken effect.
+/// Polls `call` until its request is sent, lets the other end agree, and drops the call once the change has taken
+/// effect.
 async fn drop_when_agreed<S: Side, T>(
     at: &mut At<S>,
     event: &str,
@@ -59,7 +61,7 @@ async fn drops_every_call<S: Side>(mut at: At<S>, mut told: mpsc::Receiver<Strin
     drop_when_agreed(&mut at, "_OnNamespaceDisconnect", ns.disconnect(), || conn.namespace("other").is_none()).await;
     expect(&["RoomLeave", "RoomLeft", "NamespaceDisconnect"]).await;
 
-    // Events of the namespace were held only until the handlers had been told.
+    // The namespace held events back only until its handlers had run.
     let (again, ()) = tokio::join!(conn.connect("other"), agree(&mut at.wire, "_OnNamespaceConnect"));
     again.unwrap();
     expect(&["NamespaceConnect", "NamespaceConnected"]).await;
@@ -69,7 +71,7 @@ async fn drops_every_call<S: Side>(mut at: At<S>, mut told: mpsc::Receiver<Strin
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_after_its_answer_has_come_tells_the_handlers_all_the_same() {
+async fn handlers_run_although_a_call_is_dropped_after_its_reply_arrived() {
     for transport in TRANSPORTS {
         let (told, heard) = mpsc::channel(64);
         let at: At<ServerSide> = server(transport, |builder| builder.namespace("other", telling()).state(told)).await;

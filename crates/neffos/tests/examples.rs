@@ -13,7 +13,7 @@ use support::exchange;
 use support::{Client, reserve, within};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// A running example; it ends with it.
+/// A running example. Dropping this ends the process.
 struct Example {
     process: Child,
     address: SocketAddr,
@@ -59,7 +59,7 @@ impl Drop for Example {
     }
 }
 
-/// Beside the folder of this very program.
+/// Returns the path of an example: its folder is beside that of this program.
 fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     tests.ancestors().nth(2).unwrap().join("examples").join(name)
@@ -72,10 +72,11 @@ async fn echo_answers_what_it_is_asked() {
 }
 
 #[tokio::test]
-async fn chat_passes_on_what_one_says() {
+async fn chat_relays_messages() {
     let example = Example::start("chat").await;
     let mut one = example.enter("/").await;
-    // What runs when one has come is over when it is answered: two, who comes later, does not hear of it.
+    // A reply shows that the handlers of the connect have ended. So `two`, which connects later, does not receive the
+    // notice about `one`.
     assert_eq!(one.ask("chat", r#"{"from":"one","text":" "}"#).await, "say something");
     let mut two = example.enter("/").await;
     assert!(one.event("notice").await.ends_with(" is here"));
@@ -87,7 +88,7 @@ async fn chat_passes_on_what_one_says() {
 }
 
 #[tokio::test]
-async fn ask_asks_back() {
+async fn ask_asks_the_client_back() {
     let example = Example::start("ask").await;
     let mut client = example.enter("/").await;
     client.send("$1;default;;sum;0;0;[1,2,3]").await;
@@ -97,7 +98,7 @@ async fn ask_asks_back() {
 }
 
 #[tokio::test]
-async fn rooms_let_some_in() {
+async fn rooms_admit_some_clients() {
     let example = Example::start("rooms").await;
     let (mut one, mut two) = (example.enter("/").await, example.enter("/").await);
     assert!(one.request("default", "staff", "_OnRoomJoin", "").await.ends_with(";1;0;staff only"));
@@ -110,7 +111,7 @@ async fn rooms_let_some_in() {
 
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn axum_passes_news_on() {
+async fn axum_broadcasts_news() {
     let example = Example::start("axum").await;
     let mut client = example.enter("/ws").await;
     let post = "POST /news HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
@@ -129,7 +130,7 @@ async fn native_needs_no_greeting() {
 }
 
 #[tokio::test]
-async fn auth_lets_in_who_has_a_token() {
+async fn auth_admits_clients_with_a_token() {
     let example = Example::start("auth").await;
     let mut ada = example.dial("/?X-Websocket-Header-Authorization=Bearer%20ada-secret").await;
     assert_eq!(ada.greet().await, "ada");
@@ -144,7 +145,7 @@ async fn auth_lets_in_who_has_a_token() {
 }
 
 #[tokio::test]
-async fn client_says_what_it_reads_and_prints_what_it_hears() {
+async fn client_sends_its_input() {
     let rooms = Example::start("rooms").await;
     let mut other = rooms.enter("/").await;
     other.join("lobby").await;

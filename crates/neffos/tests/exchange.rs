@@ -1,4 +1,4 @@
-//! Several servers: every promise, over an exchange within the process, in each dialect.
+//! Several servers: the conformance suite over an exchange within the process, in each dialect.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use neffos::testing::conformance;
 use neffos::{Dialect, Error, Events, MemoryExchange, Message, Server, ServerBuilder};
 
 #[tokio::test]
-async fn servers_keep_every_promise_among_each_other() {
+async fn native_servers_pass_the_conformance_suite() {
     let exchange = MemoryExchange::new();
     conformance(|| exchange.clone()).await;
 }
 
 #[tokio::test]
-async fn signed_messages_keep_them_too() {
+async fn servers_with_signed_messages_pass_it_too() {
     let exchange = MemoryExchange::new();
     conformance(|| exchange.with_dialect(Dialect::native("app").with_key("0123456789abcdef"))).await;
 }
 
 #[tokio::test]
-async fn servers_that_speak_as_those_in_go_keep_them_too() {
+async fn servers_with_the_dialect_of_servers_in_go_pass_it_too() {
     for dialect in [Dialect::go_redis("app"), Dialect::go_nats("app").with_key("0123456789abcdef")] {
         let exchange = MemoryExchange::new();
         conformance(|| exchange.with_dialect(dialect.clone())).await;
@@ -31,7 +31,7 @@ fn refused(builder: ServerBuilder) -> Error {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_by_name() {
+async fn invalid_settings_are_refused_by_name() {
     let exchange = MemoryExchange::new();
     let with = |dialect| Server::builder().exchange(exchange.with_dialect(dialect));
     let builders = [
@@ -48,14 +48,14 @@ async fn what_makes_no_sense_is_refused_by_name() {
 }
 
 #[test]
-fn a_server_with_an_exchange_says_that_it_needs_a_runtime() {
+fn a_server_with_an_exchange_needs_a_runtime() {
     let fault = refused(Server::builder().exchange(MemoryExchange::new()));
     assert!(fault.is_config() && fault.to_string().contains("tokio runtime"), "{fault}");
 }
 
-/// Servers in Go call the channel of an id and that of a namespace alike.
+/// Servers in Go use the same channel for an id and for a namespace of the same name.
 #[tokio::test]
-async fn what_is_for_an_id_that_is_called_as_its_namespace_is_not_given_to_servers_in_go() {
+async fn a_message_for_an_id_with_the_name_of_its_namespace_is_not_sent_to_servers_in_go() {
     let exchange = MemoryExchange::new().with_dialect(Dialect::go_redis("app"));
     let server = Server::builder().namespace("default", Events::new()).exchange(exchange).build().unwrap();
     let message = Message::new("said", "in private").in_namespace("default");

@@ -1,4 +1,4 @@
-//! What was missed while a link was lost is said again: once, and in order.
+//! Messages that a lost broker link cost are resent, once and in order.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -10,7 +10,7 @@ use support::frail::{pair, until};
 use tokio::time::{Instant, advance, sleep};
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_while_only_the_receivers_link_is_lost_arrives_when_it_is_back() {
+async fn messages_sent_while_the_receivers_link_is_lost_arrive_when_it_is_back() {
     let (one, mut other) = pair().await;
     one.say("before");
     assert_eq!(other.hears().await, "before");
@@ -26,7 +26,7 @@ async fn what_is_said_while_only_the_receivers_link_is_lost_arrives_when_it_is_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_on_its_way_when_the_senders_link_broke_arrives_once() {
+async fn a_message_in_flight_when_the_senders_link_broke_arrives_once() {
     let (one, mut other) = pair().await;
     one.exchange.lose_next();
     one.say("on its way");
@@ -37,9 +37,9 @@ async fn what_was_on_its_way_when_the_senders_link_broke_arrives_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_can_say_again_holds_newer_messages_back_for_a_moment_only() {
+async fn a_message_that_no_server_resends_delays_newer_messages_only_briefly() {
     let (one, mut other) = pair().await;
-    // So it does not hear what it is asked for.
+    // So `one` does not receive the request to resend.
     one.exchange.deafen().await;
     other.exchange.cut();
     one.say("missed");
@@ -51,7 +51,7 @@ async fn what_nobody_can_say_again_holds_newer_messages_back_for_a_moment_only()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_no_longer_when_a_link_is_back_is_counted_and_the_rest_arrives() {
+async fn messages_that_expired_before_a_link_is_back_are_counted_and_the_rest_arrives() {
     let (one, mut other) = pair().await;
     // A brief fault loses nothing, so nothing is counted.
     other.exchange.cut();
@@ -73,7 +73,7 @@ async fn what_is_kept_no_longer_when_a_link_is_back_is_counted_and_the_rest_arri
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_missed_is_counted_also_if_nothing_of_it_is_kept() {
+async fn missed_messages_are_counted_even_if_all_of_them_expired() {
     let (one, mut other) = pair().await;
     other.exchange.refuse(true);
     one.say("missed");
@@ -85,7 +85,7 @@ async fn what_was_missed_is_counted_also_if_nothing_of_it_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_later_does_not_hear_what_was_said_before() {
+async fn a_server_that_starts_later_does_not_get_earlier_messages() {
     let (one, mut other) = pair().await;
     one.say("before");
     assert_eq!(other.hears().await, "before");
@@ -106,7 +106,7 @@ async fn however_often_links_are_lost_everything_arrives_once_and_in_order() {
             19 => one.exchange.lose_next(),
             _ => {}
         }
-        // Now and then a link has the time to come back, and sometimes it has not.
+        // Some links have the time to come back, others do not.
         advance(Duration::from_millis(number * 7 % 50)).await;
     }
     for number in 0..300_u64 {

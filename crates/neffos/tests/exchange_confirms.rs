@@ -1,4 +1,5 @@
-//! Where a broker tells its own servers late, a join is answered when the others of neffos have given a sign.
+//! If a broker confirms a subscription before it takes effect everywhere, a server answers a join only once the other
+//! servers have acknowledged it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -15,13 +16,13 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, advance, sleep_until, timeout};
 
-/// A broker of several servers: what a link does is confirmed at once, and has an effect a while later, in order.
+/// A broker with several nodes: it confirms each act of a link immediately, and the act takes effect later, in order.
 #[derive(Clone)]
 struct Wide {
     exchange: MemoryExchange,
     delay: Duration,
     confirms_everywhere: bool,
-    /// Whether what its links publish goes nowhere.
+    /// Whether envelopes that its links publish are dropped.
     is_mute: Arc<AtomicBool>,
 }
 
@@ -62,7 +63,7 @@ impl Exchange for Wide {
     }
 }
 
-/// Does everything when it is due.
+/// Performs each act when it is due.
 async fn act(link: MemoryLink, mut acts: mpsc::Receiver<(Instant, Act)>) {
     while let Some((due, act)) = acts.recv().await {
         sleep_until(due).await;
@@ -110,7 +111,7 @@ fn server(broker: &Wide) -> Server {
     Server::builder().namespace("default", Events::new()).exchange(broker.clone()).build().unwrap()
 }
 
-/// A server with a client in `default`.
+/// A server and its client in `default`.
 struct Node {
     server: Server,
     ear: Client<DuplexStream>,
@@ -123,7 +124,7 @@ impl Node {
         Self::of(server).await
     }
 
-    /// Whether the server has joined the others or not.
+    /// Connects a client, whether or not the server has joined the cluster.
     async fn of(server: Server) -> Self {
         let (stream, _) = attach(&server, 1 << 16);
         let mut ear = Client::over(stream).await;
@@ -132,7 +133,7 @@ impl Node {
         Self { server, ear }
     }
 
-    /// The client joins a room; how long it waits for the answer.
+    /// Joins a room as the client. Returns how long the reply took.
     async fn join(&mut self, room: &str) -> Duration {
         let start = Instant::now();
         self.ear.join(room).await;
@@ -143,7 +144,7 @@ impl Node {
         self.server.broadcast(Message::new("said", text).in_namespace("default").to_room(room));
     }
 
-    /// What its client hears within ten seconds: pings would have it wait for ever.
+    /// Returns the next message of the client. Fails after ten seconds: because of pings it would wait forever.
     async fn hears(&mut self) -> String {
         timeout(Duration::from_secs(10), self.ear.event("said")).await.expect("it hears something")
     }
@@ -157,8 +158,8 @@ impl Node {
     }
 }
 
-/// A server that is told of at once, and one that is told of later, by a broker which says about that what it likes; they know
-/// each other.
+/// Returns two servers that know each other. Acts of the first take effect immediately, acts of the second later. The
+/// brokers report `confirms_everywhere`, whether it is true or not.
 async fn pair(confirms_everywhere: bool) -> (Node, Node, Wide) {
     let near = Wide { confirms_everywhere, ..Wide::over(&MemoryExchange::new()) };
     let far = Wide { delay: DELAY, ..near.clone() };
@@ -170,7 +171,7 @@ async fn pair(confirms_everywhere: bool) -> (Node, Node, Wide) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_that_is_said_after_a_join_is_missed_although_the_broker_tells_of_it_late() {
+async fn no_message_after_a_join_is_missed_although_the_subscription_takes_effect_late() {
     let (near, mut far, _) = pair(false).await;
     for (room, text) in [("lobby", "one"), ("attic", "other")] {
         let waited = far.join(room).await;
@@ -182,17 +183,17 @@ async fn nothing_that_is_said_after_a_join_is_missed_although_the_broker_tells_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_comes_before_its_server_knows_the_others_misses_nothing_either() {
+async fn a_client_that_connects_before_its_server_knows_the_cluster_misses_nothing_either() {
     let near_broker = Wide::over(&MemoryExchange::new());
     let near = Node::at(&near_broker).await;
-    // Longer, and the other would not be known by the time that the first signs are waited for.
+    // With a longer delay, the nodes would not know each other when the first acknowledgements are due.
     let mut far = Node::of(server(&Wide { delay: Duration::from_millis(40), ..near_broker })).await;
     near.server.broadcast(Message::new("said", "at once").in_namespace("default"));
     assert_eq!(far.hears().await, "at once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_says_that_it_confirms_everywhere_is_believed() {
+async fn a_join_does_not_wait_if_the_broker_confirms_everywhere() {
     let (near, mut far, _) = pair(true).await;
     assert!(far.join("lobby").await < DELAY);
     near.say_in("lobby", "missed, as it was not true");
@@ -204,16 +205,16 @@ async fn a_broker_that_says_that_it_confirms_everywhere_is_believed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_alone_waits_for_nobody() {
+async fn a_lone_server_does_not_wait() {
     let mut node = Node::at(&Wide::over(&MemoryExchange::new())).await;
-    // Whoever is there has made itself known.
+    // Any other server would have announced itself by now.
     advance(Duration::from_secs(1)).await;
     assert!(node.join("lobby").await < Duration::from_millis(50));
     assert_eq!((node.knows(), node.unconfirmed()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_answer_is_waited_for_briefly_and_counted() {
+async fn a_join_waits_briefly_for_a_silent_server_and_counts_it() {
     let (_near, mut far, broker) = pair(false).await;
     broker.mute();
     let waited = far.join("lobby").await;
@@ -222,7 +223,7 @@ async fn a_server_that_does_not_answer_is_waited_for_briefly_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_was_not_heard_of_for_some_seconds_is_not_waited_for() {
+async fn a_join_does_not_wait_for_a_server_that_was_silent_for_seconds() {
     let (_near, mut far, broker) = pair(false).await;
     broker.mute();
     for _ in 0..50 {
@@ -233,7 +234,7 @@ async fn a_server_that_was_not_heard_of_for_some_seconds_is_not_waited_for() {
     assert_eq!((far.knows(), far.unconfirmed()), (1, 0), "it is known still");
 }
 
-/// Until others know what the far server has done.
+/// The time until an act of the far server takes effect for others.
 const DELAY: Duration = Duration::from_millis(200);
-/// How long a server waits for the sign of another.
+/// How long a server waits for the acknowledgement of another.
 const SIGN_PATIENCE: Duration = Duration::from_millis(500);

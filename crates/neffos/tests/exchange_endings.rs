@@ -1,4 +1,4 @@
-//! A link that ends when it has done what it was given takes nothing along.
+//! A broker link that ends after it has published what it was given loses nothing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use neffos::{
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Within the process; each link is over when it has published some messages of users.
+/// An exchange within the process. Each link ends after it has published some messages of users.
 #[derive(Clone)]
 struct Fleeting {
     exchange: MemoryExchange,
@@ -65,7 +65,7 @@ impl Link for FleetingLink {
     }
 
     async fn closed(&self) -> LinkError {
-        // The sender lives as long as this.
+        // The sender lives as long as this link.
         self.is_over.subscribe().wait_for(|is_over| *is_over).await.ok();
         "it is over".into()
     }
@@ -77,7 +77,7 @@ impl Drop for FleetingLink {
     }
 }
 
-/// `said N` out of an envelope.
+/// Returns the number of a `number N` body in an envelope.
 fn said(payload: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(payload);
     let (_, number) = text.rsplit_once("number ")?;
@@ -85,7 +85,7 @@ fn said(payload: &[u8]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn what_waits_when_a_link_ends_goes_over_the_next_in_its_order_and_what_was_done_counts() {
+async fn messages_queued_when_a_link_ends_are_published_in_order_over_the_next_and_published_ones_count() {
     const COUNT: usize = 1000;
     let exchange = Fleeting { exchange: MemoryExchange::new(), published: Arc::default() };
     let server = Server::builder().namespace("default", Events::new()).exchange(exchange.clone()).build().unwrap();

@@ -1,4 +1,4 @@
-//! What a server knows of its way to the others, and of who they are.
+//! What a server reports about its broker link and about the other servers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use neffos::{
 };
 use tokio::time::{advance, sleep};
 
-/// A broker that is away; it counts how often it is dialled.
+/// A broker that is down. It counts how often it is dialled.
 #[derive(Default, Clone)]
 struct Away(Arc<AtomicUsize>);
 
@@ -23,7 +23,7 @@ impl Exchange for Away {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_told_once_and_lasts_from_its_beginning() {
+async fn an_outage_is_reported_once_and_its_duration_counts_from_its_beginning() {
     let (broker, told) = (Away::default(), Arc::new(AtomicUsize::new(0)));
     let count = told.clone();
     let server = Server::builder().namespace("default", Events::new()).exchange(broker.clone());
@@ -40,7 +40,7 @@ async fn an_outage_is_told_once_and_lasts_from_its_beginning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
+async fn a_server_that_has_shut_down_does_not_reappear() {
     let exchange = MemoryExchange::new();
     let server = || Server::builder().namespace("default", Events::new()).exchange(exchange.clone()).build().unwrap();
     let (one, other) = (server(), server());
@@ -51,7 +51,7 @@ async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
     }
     other.shutdown().await;
     assert_eq!(cluster.status().servers, 0);
-    // It would have said by then that it lives.
+    // The server would have announced itself by then.
     for _ in 0..60 {
         advance(Duration::from_secs(1)).await;
         assert_eq!(cluster.status().servers, 0);
@@ -59,7 +59,7 @@ async fn a_server_that_has_said_goodbye_is_not_heard_of_again() {
     assert_eq!(other.cluster().unwrap().status().state, LinkState::Down);
 }
 
-/// Within the process; a broker that is slow to take messages.
+/// An exchange within the process whose broker is slow to take messages.
 struct Leisurely(MemoryExchange);
 
 struct LeisurelyLink(MemoryLink);
@@ -97,7 +97,7 @@ impl Link for LeisurelyLink {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_has_said_goodbye_greets_none_that_starts_meanwhile() {
+async fn a_server_that_shuts_down_does_not_announce_itself_to_new_servers() {
     let exchange = MemoryExchange::new();
     let server = || Server::builder().namespace("default", Events::new());
     let one = server().exchange(exchange.clone()).build().unwrap();
@@ -116,7 +116,7 @@ async fn a_server_that_has_said_goodbye_greets_none_that_starts_meanwhile() {
     assert_eq!((servers(&one), servers(&later)), (1, 1));
 }
 
-/// Within the process, on which nothing can be published: subscribing works.
+/// An exchange within the process that refuses to publish. Subscribing works.
 struct Mute(MemoryExchange);
 
 struct MuteLink(MemoryLink);
@@ -148,7 +148,7 @@ impl Link for MuteLink {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_has_joined_the_others_only_when_something_that_it_published_has_come_back() {
+async fn a_server_has_joined_the_cluster_only_once_its_own_message_has_come_back() {
     let server = Server::builder().namespace("default", Events::new()).exchange(Mute(MemoryExchange::new()));
     let server = server.build().unwrap();
     let err = server.joined().await.unwrap_err();
