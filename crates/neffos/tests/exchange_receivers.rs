@@ -1,4 +1,5 @@
-//! Whether any connection on any server could receive a message: all servers say so, unless one cannot.
+//! Counts the connections on all servers that could receive a message. All servers report their count, unless one does
+//! not answer.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -18,7 +19,7 @@ async fn member(exchange: &MemoryExchange, dialect: &Dialect) -> Running {
     running
 }
 
-/// So many servers, which know each other.
+/// Starts `count` servers that know each other.
 async fn cluster(count: usize, dialect: &Dialect) -> Vec<Running> {
     let (exchange, mut members) = (MemoryExchange::new(), Vec::new());
     for _ in 0..count {
@@ -30,14 +31,14 @@ async fn cluster(count: usize, dialect: &Dialect) -> Vec<Running> {
     members
 }
 
-/// How many receivers there are, and how many servers do not say.
+/// Returns the number of receivers, and the number of servers that did not report.
 async fn receivers(running: &Running, message: &Message) -> (u64, usize) {
     let count = running.server.cluster().unwrap().count_receivers(message).await;
     (count.count, count.missing)
 }
 
 #[tokio::test]
-async fn every_server_says_how_many_of_its_connections_a_message_is_for() {
+async fn every_server_reports_how_many_of_its_connections_a_message_is_for() {
     for dialect in [Dialect::native("app"), Dialect::native("app").with_key("0123456789abcdef")] {
         for count in [2, 3] {
             check_counts(&cluster(count, &dialect).await).await;
@@ -58,7 +59,7 @@ async fn check_counts(members: &[Running]) {
         (question.clone().to("ada"), 2),
         (question.clone().to_room("lobby").to("ada"), 1),
         (question.clone().to_room("attic").to("ada"), 0),
-        // It is connected, and not in the namespace.
+        // This connection is connected, but not in the namespace.
         (question.clone().to("bob"), 0),
         (question.clone().to("nobody"), 0),
         (Message::new("question", "?").in_namespace("other").to("ada"), 0),
@@ -89,7 +90,7 @@ async fn a_server_that_dies_is_missing_until_it_is_forgotten_and_one_that_leaves
     assert_eq!(cluster.count_receivers(&question).await.missing, 0);
     leaving.shutdown().await;
     known(2).await;
-    // Without a word.
+    // This server ends without notifying the cluster.
     drop(dying);
     let count = cluster.count_receivers(&question).await;
     assert_eq!((count.count, count.missing), (0, 1));
@@ -102,7 +103,8 @@ const TICK: Duration = Duration::from_millis(10);
 
 type Ada = Client<DuplexStream>;
 
-/// Servers that know each other, on a clock that the test moves, and a client with the id `ada` at the last of them.
+/// Returns servers that know each other, in time that the test advances, and a client with the id `ada` at the last
+/// one.
 async fn with_ada(count: usize) -> (Vec<Server>, Ada) {
     let exchange = MemoryExchange::new();
     let server = || {
@@ -119,7 +121,7 @@ async fn with_ada(count: usize) -> (Vec<Server>, Ada) {
     (servers, ada)
 }
 
-/// An ask of this server, and how long it took.
+/// Starts an ask from this server. Its output has the reply and the time that it took.
 fn ask(server: &Server) -> JoinHandle<(Result<Message, Error>, Duration)> {
     let (server, asked) = (server.clone(), Instant::now());
     let question = Message::new("question", "?").in_namespace("default").to("ada");
@@ -152,7 +154,7 @@ async fn ends_early(asking: &Server, mut ada: Ada, leave: impl AsyncFnOnce(Ada) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ask_of_a_connection_that_is_there_waits_for_its_reply_also_while_others_come_and_go() {
+async fn an_ask_waits_for_its_reply_while_other_connections_open_and_close() {
     for asking in 0..3 {
         let (servers, mut ada) = with_ada(3).await;
         let asked = ask(&servers[asking]);
@@ -169,9 +171,9 @@ async fn an_ask_of_a_connection_that_is_there_waits_for_its_reply_also_while_oth
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ask_waits_while_a_server_does_not_say_what_it_has_and_ends_when_that_server_is_forgotten() {
+async fn an_ask_waits_for_a_server_that_does_not_report_until_that_server_is_forgotten() {
     let (mut servers, ada) = with_ada(3).await;
-    // Without a word: it may still be there.
+    // This server ends without notifying the cluster: for the others it may still be running.
     drop(servers.remove(1));
     let asked = ask(&servers[0]);
     drop(ada);
@@ -182,7 +184,7 @@ async fn an_ask_waits_while_a_server_does_not_say_what_it_has_and_ends_when_that
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ask_whose_receiver_is_at_the_same_server_is_put_to_the_others_once() {
+async fn an_ask_whose_receiver_is_at_the_same_server_is_published_once() {
     let (servers, mut ada) = with_ada(3).await;
     let cluster = servers[2].cluster().unwrap();
     let published_meanwhile = async || {
@@ -193,7 +195,7 @@ async fn an_ask_whose_receiver_is_at_the_same_server_is_put_to_the_others_once()
     let quiet = published_meanwhile().await;
     let asked = ask(&servers[2]);
     let question = ada.text().await;
-    // The ask itself, and a message of the heartbeat more or less.
+    // The ask itself, and about one message of the heartbeat.
     let asking = published_meanwhile().await;
     assert!(asking <= quiet + 3, "{asking} {quiet}");
     ada.send(question.replace("?", "yes")).await;

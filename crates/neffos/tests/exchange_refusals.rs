@@ -1,4 +1,4 @@
-//! What a broker would take over no link is dropped, counted and logged, and everything else goes on.
+//! A message that the broker would refuse on every link is dropped, counted and logged. All other messages are sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use neffos::{
 };
 use tokio::time::timeout;
 
-/// Within the process, for messages of up to a thousand bytes.
+/// An exchange within the process, for messages of up to 1,000 bytes.
 struct Narrow(MemoryExchange);
 
 struct NarrowLink(MemoryLink);

@@ -1,4 +1,4 @@
-//! Whoever can publish on the broker but has no key achieves nothing by publishing recorded envelopes again.
+//! An adversary that can publish on the broker, but has no key, gains nothing by publishing recorded envelopes again.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -16,9 +16,9 @@ use tokio::sync::watch;
 struct Tapped {
     exchange: MemoryExchange,
     tape: Arc<Mutex<Vec<Envelope>>>,
-    /// The link of this server.
+    /// The current link of this server.
     link: Arc<Mutex<Weak<MemoryLink>>>,
-    /// How often it was cut.
+    /// How often the link was cut.
     cuts: watch::Sender<usize>,
 }
 
@@ -37,12 +37,12 @@ impl Tapped {
         Self::with(Dialect::native("app").with_key("0123456789abcdef"))
     }
 
-    /// For another server of the same cluster.
+    /// Returns an exchange for another server of the same cluster.
     fn another(&self) -> Self {
         Self { link: Arc::default(), cuts: watch::Sender::default(), ..self.clone() }
     }
 
-    /// The envelopes published so far.
+    /// Returns the envelopes published so far.
     fn recorded(&self) -> Vec<Envelope> {
         self.tape.lock().unwrap().clone()
     }
@@ -102,7 +102,7 @@ async fn server(tapped: &Tapped) -> Running {
     running
 }
 
-/// Two servers that know each other.
+/// Returns two servers that know each other.
 async fn pair(tapped: &Tapped) -> (Running, Running, Tapped) {
     let another = tapped.another();
     let (one, other) = (server(tapped).await, server(&another).await);
@@ -122,7 +122,7 @@ async fn hears(client: &mut Client<TcpStream>) -> String {
     client.event("said").await
 }
 
-/// Has a server miss much and be sent it again.
+/// Makes a server miss many messages and receive them in a resend.
 async fn miss_and_recover(one: &Running, (other, link): (&Running, &Tapped), ear: &mut Client<TcpStream>) {
     link.cut();
     until(|| status(other).state != LinkState::Up).await;
@@ -180,7 +180,7 @@ async fn a_recorded_close_disconnects_nobody() {
 
 #[tokio::test]
 async fn a_recorded_request_for_a_resend_makes_a_server_publish_nothing() {
-    // Each request is answered once, also where nothing is signed.
+    // Each request is answered once, even if envelopes are not signed.
     for tapped in [Tapped::signed(), Tapped::with(Dialect::native("app"))] {
         let (one, other, another) = pair(&tapped).await;
         let mut ear = other.enter().await;
@@ -190,7 +190,7 @@ async fn a_recorded_request_for_a_resend_makes_a_server_publish_nothing() {
         for _ in 0..20 {
             tapped.replay(requests.clone()).await;
         }
-        // It is published after everything that the recorded envelopes cause.
+        // This message is published after everything that the recorded envelopes cause.
         say(&one, "the end");
         while hears(&mut ear).await != "the end" {}
         let more = tapped.recorded_bytes() - before;

@@ -1,4 +1,5 @@
-//! What was kept through an outage goes when those who were there before hear it again, and not when they are only heard.
+//! Messages kept during an outage are published once the servers that were known before have answered. Receiving other
+//! messages from them is not enough.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -10,10 +11,10 @@ use support::frail::{pair, until};
 use tokio::time::{Instant, advance};
 
 #[tokio::test(start_paused = true)]
-async fn what_was_kept_waits_for_a_server_that_is_heard_and_does_not_hear() {
+async fn kept_messages_wait_for_a_server_that_sends_but_does_not_receive() {
     let (mut one, mut other) = pair().await;
     other.exchange.deafen().await;
-    // So it has nearly noticed when the other is back.
+    // So `one` has nearly noticed when `other` can receive again.
     advance(Duration::from_secs(2)).await;
     one.exchange.cut();
     one.say("kept");
@@ -30,7 +31,7 @@ async fn what_was_kept_waits_for_a_server_that_is_heard_and_does_not_hear() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_kept_goes_as_soon_as_a_server_whose_link_was_never_lost_has_answered() {
+async fn kept_messages_are_published_as_soon_as_a_server_whose_link_was_never_lost_has_answered() {
     let (mut one, mut other) = pair().await;
     one.exchange.cut();
     one.say("kept");

@@ -1,5 +1,5 @@
-//! A broadcast may be made from anywhere: many tasks, handlers, callbacks of connecting and disconnecting clients, while
-//! rooms are joined and left.
+//! A broadcast may be made from anywhere: many tasks, handlers, and callbacks of clients that connect and disconnect,
+//! while clients join and leave rooms.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -88,7 +88,7 @@ async fn during_on_connect_without_making_the_connection_ready() {
     let mut client = running.upgrade(&[]).await;
     client.send("M").await;
     within(entered.notified()).await;
-    // Neither a broadcast nor a message to this very connection disarms the refusal.
+    // Neither a broadcast nor a message to this connection prevents the refusal.
     running.server.broadcast([news("all"), news("one").to("anon")]);
     let conn = running.server.connections().remove(0);
     assert!(conn.send(news("direct")).unwrap_err().is_bad_namespace());
@@ -124,7 +124,8 @@ async fn while_rooms_are_joined_and_left() {
     });
     let moving = movers.into_iter().map(|mut mover| async move {
         for _ in 0..50 {
-            // Between the replies to join and leave there is nothing but an unbroken part of the lobby's messages.
+            // Between the replies to join and leave, the client receives a sequence of the lobby's messages without
+            // gaps.
             mover.send("$j;default;lobby;_OnRoomJoin;0;0;").await;
             let mut got = read_until(&mut mover, "$j;;;;;;").await;
             mover.send("$l;default;lobby;_OnRoomLeave;0;0;").await;
@@ -154,7 +155,7 @@ async fn read_until(client: &mut support::Client<tokio::net::TcpStream>, reply: 
 }
 
 #[tokio::test]
-async fn before_anybody_is_there_and_after_all_have_gone() {
+async fn before_the_first_and_after_the_last_connection() {
     let running = start(Server::builder().namespace("default", Events::new())).await;
     running.server.broadcast(news("nobody"));
     let mut client = running.enter().await;

@@ -1,5 +1,5 @@
-//! A handler may do anything without a deadlock: panic, wait, ask its own peer, broadcast, close its own connection, join
-//! rooms. Handlers of one connection run one at a time, in order, and the reader goes on meanwhile.
+//! A handler may do anything without a deadlock: panic, wait, ask its own peer, broadcast, close its own connection,
+//! join rooms. Handlers of one connection run one at a time, in order. The connection still reads meanwhile.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -46,7 +46,7 @@ fn builder() -> ServerBuilder {
     Server::builder().state(Arc::new(Notify::new())).namespace("default", events).namespace("other", Events::new())
 }
 
-/// Answers what the server asks with the empty reply.
+/// Answers the next request of the server with an empty reply.
 async fn agree(client: &mut Client<TcpStream>, event: &str) {
     let asked = client.text().await;
     let fields: Vec<_> = asked.splitn(7, ';').collect();
@@ -81,7 +81,7 @@ async fn a_panic_fails_its_own_event_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn asking_its_own_peer_works_while_other_events_wait_their_turn() {
+async fn a_handler_may_ask_its_own_peer_while_other_events_wait() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     client.send("$ask;default;;askme;0;0;how many?").await;
@@ -95,7 +95,7 @@ async fn asking_its_own_peer_works_while_other_events_wait_their_turn() {
 }
 
 #[tokio::test]
-async fn the_answer_may_be_behind_more_events_than_may_wait() {
+async fn the_answer_may_come_after_more_events_than_the_inbox_holds() {
     let running = start(builder().limits(Limits::default().max_inbox_events(4))).await;
     let mut client = running.enter().await;
     client.send("$ask;default;;askme;0;0;").await;
@@ -111,7 +111,7 @@ async fn the_answer_may_be_behind_more_events_than_may_wait() {
 }
 
 #[tokio::test]
-async fn rooms_and_namespaces_may_be_joined_and_left_inside() {
+async fn a_handler_may_join_and_leave_rooms_and_namespaces() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     client.emit("joinme", "lobby").await;
@@ -130,7 +130,7 @@ async fn rooms_and_namespaces_may_be_joined_and_left_inside() {
 }
 
 #[tokio::test]
-async fn its_own_connection_may_be_closed_inside() {
+async fn a_handler_may_close_its_own_connection() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     client.emit("closeme", "").await;
@@ -158,7 +158,7 @@ async fn while_one_waits_pings_are_answered_and_replies_are_read() {
 }
 
 #[tokio::test]
-async fn errors_and_bad_payloads_are_answers() {
+async fn errors_and_invalid_payloads_are_answered() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     assert_eq!(client.request("default", "", "fail", "").await, ";default;;fail;1;0;no");
@@ -193,14 +193,14 @@ async fn asks_end_at_their_deadline_and_a_late_answer_harms_nothing() {
 }
 
 #[tokio::test]
-async fn an_ask_of_all_connections_ends_when_the_last_that_was_asked_is_gone_and_not_before() {
+async fn an_ask_of_all_connections_ends_when_the_last_of_them_is_closed() {
     let running = start(builder().limits(Limits::default().ask_timeout(Duration::ZERO))).await;
     let (mut first, mut second) = (running.enter().await, running.enter().await);
     let mut asking = Box::pin(running.server.ask(Message::new("question", "").in_namespace("default")));
     assert!(futures_util::poll!(&mut asking).is_pending());
     first.text().await;
     second.text().await;
-    // A connection that was not asked changes nothing.
+    // A connection that was not asked has no effect.
     let _late = running.enter().await;
     drop(first);
     support::until(|| running.server.total_connections() == 2).await;
@@ -210,7 +210,7 @@ async fn an_ask_of_all_connections_ends_when_the_last_that_was_asked_is_gone_and
 }
 
 #[tokio::test]
-async fn who_waits_for_an_answer_is_told_when_the_connection_ends() {
+async fn an_ask_fails_when_the_connection_ends() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     let conn = running.server.connections().remove(0);
@@ -236,7 +236,7 @@ async fn only_who_was_asked_can_answer() {
 }
 
 #[tokio::test]
-async fn of_several_who_were_asked_the_first_answer_counts() {
+async fn if_several_connections_were_asked_the_first_answer_counts() {
     let running = start(builder()).await;
     let (mut one, mut two) = (running.enter().await, running.enter().await);
     let server = running.server.clone();
@@ -255,7 +255,7 @@ async fn a_handler_whose_state_was_not_given_fails_at_build() {
     assert!(err.is_config() && err.to_string().contains("State<alloc::string::String>"), "{err}");
 }
 
-/// A body that looks, when it is dropped, whether its connection's locks are free.
+/// A body that checks, when it is dropped, whether the locks of its connection are free.
 struct Curious {
     ns: NsConn,
     told: std::sync::mpsc::Sender<bool>,
@@ -271,7 +271,7 @@ impl Drop for Curious {
     fn drop(&mut self) {
         let (done, wait) = std::sync::mpsc::channel();
         let ns = self.ns.clone();
-        // In a thread, so that a lock that is held fails the test, and does not stop it.
+        // In a thread, so that a held lock fails the test instead of blocking it.
         std::thread::spawn(move || {
             ns.conn().namespaces();
             ns.emit("free", "").ok();
@@ -282,7 +282,7 @@ impl Drop for Curious {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_handler_returned_is_dropped_while_the_connection_is_not_locked() {
+async fn the_reply_of_a_handler_is_dropped_while_the_connection_is_not_locked() {
     let (told, heard) = std::sync::mpsc::channel();
     let body = move |ns: NsConn| {
         let told = told.clone();
@@ -291,7 +291,7 @@ async fn what_a_handler_returned_is_dropped_while_the_connection_is_not_locked()
     let gone = body.clone();
     let events = Events::new()
         .on("body", body)
-        // The peer is not in the namespace any more: there is no reply.
+        // The peer has left the namespace: there is no reply.
         .on("gone", move |ns: NsConn| {
             let reply = gone(ns.clone());
             async move {

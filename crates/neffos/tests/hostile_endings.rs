@@ -1,5 +1,5 @@
-//! A server may end a connection at any step and in any way: whoever waits is told at once, with an error that says whether
-//! the connection comes back; and when it does, the handles that were there before work again.
+//! A server may end a connection at any step and in any way. Every pending call fails immediately, and its error says
+//! whether the client reconnects. After a reconnect, the existing handles work again.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-/// What a client waits for when the end comes.
+/// The call that a client has pending when the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call {
     Connect,
@@ -24,15 +24,15 @@ enum Call {
     Disconnect,
 }
 
-/// How the end comes.
+/// How the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Close(u16),
     /// A close frame without a code.
     Bare,
-    /// TCP ends in order, without a close frame.
+    /// The server closes TCP cleanly, without a close frame.
     HangUp,
-    /// TCP is reset.
+    /// The server resets the TCP connection.
     Reset,
 }
 
@@ -55,7 +55,7 @@ const ENDS: [End; 14] = [
 ];
 
 impl Call {
-    /// What the server gets to see of it.
+    /// Returns the event that the server receives for this call.
     fn event(self) -> &'static str {
         match self {
             Self::Connect => "_OnNamespaceConnect",
@@ -82,7 +82,7 @@ impl End {
     async fn come(self, mut guest: Guest) {
         let frame = |code: u16| CloseFrame { code: code.into(), reason: "enough".into() };
         match self {
-            // A client that has heard it may be gone already.
+            // A client that received the close frame may have closed the connection already.
             Self::Close(code) => drop(within(guest.wire.socket.close(Some(frame(code)))).await),
             Self::Bare => drop(within(guest.wire.socket.close(None)).await),
             Self::HangUp => drop(guest),
@@ -90,7 +90,7 @@ impl End {
         }
     }
 
-    /// Whether a client that may dial again does so.
+    /// Whether a client with a reconnect policy dials again after this end.
     fn passes(self) -> bool {
         !matches!(self, Self::Close(1000 | 1002 | 1003 | 1007 | 1008))
     }
@@ -103,17 +103,17 @@ impl End {
     }
 }
 
-/// Every call with every end.
+/// Returns every call with every end.
 fn cases() -> impl Iterator<Item = (Call, End)> {
     CALLS.into_iter().flat_map(|call| ENDS.into_iter().map(move |end| (call, end)))
 }
 
-/// Closing such a stream resets the connection.
+/// Makes closing this stream reset the connection.
 fn reset(stream: &TcpStream) {
     socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Agrees to all requests, up to one for `event`.
+/// Agrees to all requests, up to and including one for `event`.
 async fn agree_up_to(guest: &mut Guest, event: &str) {
     loop {
         let text = guest.wire.text().await;
@@ -125,7 +125,7 @@ async fn agree_up_to(guest: &mut Guest, event: &str) {
     }
 }
 
-/// A client in the namespace `default` and its room `lobby`.
+/// Returns a client in the namespace `default` and its room `lobby`.
 async fn settled(theirs: &Theirs, builder: ClientBuilder) -> (Client, Guest) {
     let builder =
         builder.namespace("other", Events::new()).limits(Limits::default().close_timeout(Duration::from_millis(100)));
@@ -135,7 +135,7 @@ async fn settled(theirs: &Theirs, builder: ClientBuilder) -> (Client, Guest) {
     (client, guest)
 }
 
-/// Tells whenever the connection is back with all that it was in.
+/// Reports each time that the connection and its memberships are restored.
 fn watched(builder: ClientBuilder) -> (ClientBuilder, mpsc::Receiver<()>) {
     let (told, returns) = mpsc::channel(1);
     let watch = move |change: &Change| {
@@ -146,7 +146,7 @@ fn watched(builder: ClientBuilder) -> (ClientBuilder, mpsc::Receiver<()>) {
     (builder.on_change(watch), returns)
 }
 
-/// The error of a call during which the end comes.
+/// Returns the error of a call during which the connection ends.
 async fn cut_short(call: Call, end: End, client: &Client, mut guest: Guest) -> Error {
     let ending = async {
         guest.request(call.event()).await;
@@ -157,7 +157,7 @@ async fn cut_short(call: Call, end: End, client: &Client, mut guest: Guest) -> E
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_server_that_ends_is_told_at_once() {
+async fn a_pending_call_fails_immediately_when_the_connection_ends() {
     for (call, end) in cases() {
         let theirs = Theirs::bind().await;
         let (client, guest) = settled(&theirs, theirs.client()).await;
@@ -195,12 +195,12 @@ async fn with_a_policy_the_same_call_works_when_the_server_is_back() {
 }
 
 #[tokio::test]
-async fn with_a_policy_too_an_end_that_is_meant_is_the_end() {
+async fn with_a_policy_too_a_final_close_code_is_final() {
     for (call, end) in cases().filter(|(_, end)| !end.passes()) {
         let theirs = Theirs::bind().await;
         let (client, guest) = settled(&theirs, theirs.client().reconnect(Reconnect::new())).await;
         let err = cut_short(call, end, &client, guest).await;
-        // Whether it comes back is decided a moment later.
+        // The client decides a moment later whether it reconnects.
         assert!(err.is_lost() || err.is_closed(), "{call:?} {end:?}: {err}");
         assert_eq!(within(client.closed()).await.map(|frame| frame.code().as_u16()), end.code());
         assert!(within(call.make(&client)).await.is_err());
@@ -209,7 +209,7 @@ async fn with_a_policy_too_an_end_that_is_meant_is_the_end() {
 }
 
 #[tokio::test]
-async fn a_reset_at_any_step_of_a_dial_is_told() {
+async fn a_reset_at_any_step_of_a_dial_is_an_error() {
     let theirs = Theirs::bind().await;
     for step in 0..4 {
         let resetting = async {
@@ -233,7 +233,7 @@ async fn half_welcomed(theirs: &Theirs) -> TcpStream {
 }
 
 #[tokio::test]
-async fn on_the_way_back_every_kind_of_failure_is_one_more_try() {
+async fn while_reconnecting_every_kind_of_failure_is_one_failed_attempt() {
     let theirs = Theirs::bind().await;
     let policy = Reconnect::new().base_delay(Duration::from_millis(2)).max_delay(Duration::from_millis(4));
     let (client, guest) = settled(&theirs, theirs.client().reconnect(policy)).await;
@@ -252,7 +252,7 @@ async fn on_the_way_back_every_kind_of_failure_is_one_more_try() {
     let mut leaving = theirs.open().await;
     leaving.expect_hello().await;
     leaving.close(1013, "full").await;
-    // Welcomed, and lost in the middle of what is had back.
+    // Welcomed, and lost while the client restores its memberships.
     let mut guest = theirs.welcome("again").await;
     guest.request("_OnNamespaceConnect").await;
     reset(&guest.wire.into_stream());
@@ -264,7 +264,7 @@ async fn on_the_way_back_every_kind_of_failure_is_one_more_try() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reply_counts_although_the_end_comes_right_behind_it() {
+async fn a_reply_counts_although_a_close_frame_follows_it_immediately() {
     for _ in 0..50 {
         let theirs = Theirs::bind().await;
         let (client, guest) = settled(&theirs, theirs.client()).await;

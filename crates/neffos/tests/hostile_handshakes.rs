@@ -1,4 +1,4 @@
-//! Servers that never get as far as a welcome: a dial ends in time, with an error that says what was wrong, and takes no more
+//! Servers that never send a welcome. A dial ends in time, its error says what was wrong, and it takes no more memory
 //! than its bounds allow.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
@@ -12,10 +12,10 @@ use support::theirs::{Theirs, Visitor};
 use support::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A deadline that passes soon.
+/// A short deadline.
 const SOON: Duration = Duration::from_millis(300);
 
-/// How a dial ends whose request is answered by `script`.
+/// Returns the error of a dial whose request is answered by `script`.
 async fn dialled<T>(builder: ClientBuilder, theirs: &Theirs, script: impl AsyncFnOnce(&mut Visitor) -> T) -> Error {
     let script = async {
         let mut visitor = theirs.request().await;
@@ -26,18 +26,19 @@ async fn dialled<T>(builder: ClientBuilder, theirs: &Theirs, script: impl AsyncF
     dialled.unwrap_err()
 }
 
-/// How a dial ends to which this is the answer, and then nothing more.
+/// Returns the error of a dial that gets this answer and then nothing more.
 async fn answered(answer: impl Fn(&Visitor) -> String) -> Error {
     let theirs = Theirs::bind().await;
     dialled(theirs.client().dial_timeout(Duration::ZERO), &theirs, async |visitor| {
         let answer = answer(visitor);
-        // A client that has seen enough takes no more.
+        // A client that has read enough closes the connection.
         visitor.stream.write_all(answer.as_bytes()).await.ok();
     })
     .await
 }
 
-/// How a dial ends whose greeting is answered with this, and then nothing more; and all that the client says to it.
+/// Returns the error of a dial whose greeting gets this answer and then nothing more, and all that the client sends to
+/// it.
 async fn greeted(answer: &[u8]) -> (Error, Vec<u8>) {
     let theirs = Theirs::bind().await;
     let script = async {
@@ -49,7 +50,7 @@ async fn greeted(answer: &[u8]) -> (Error, Vec<u8>) {
     (dialled.unwrap_err(), said)
 }
 
-/// A frame of a server.
+/// Returns a frame of a server.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     [&[first, u8::try_from(payload.len()).unwrap()], payload].concat()
 }
@@ -58,7 +59,7 @@ fn text(text: &str) -> Vec<u8> {
     frame(0x81, text.as_bytes())
 }
 
-/// The code of the close frame that a client sent.
+/// Returns the code of the close frame that a client sent.
 fn close_code(said: &[u8]) -> u16 {
     assert_eq!(said[0], 0x88, "{said:?}");
     u16::from_be_bytes([said[6] ^ said[2], said[7] ^ said[3]])
@@ -135,7 +136,7 @@ async fn heads_beyond_the_bounds_are_refused() {
 }
 
 #[tokio::test]
-async fn an_agreement_that_is_none_is_not_taken_for_one() {
+async fn an_invalid_agreement_is_refused() {
     for (from, to, fault) in [
         ("Accept: ", "Accept: not", "key does not fit"),
         ("Sec-WebSocket-Accept", "Sec-WebSocket-Else", "key does not fit"),
@@ -160,7 +161,7 @@ async fn a_subprotocol_is_chosen_among_the_offered_ones() {
             assert!(visitor.head.contains("sec-websocket-protocol: one, two\r\n"), "{}", visitor.head);
             let header = format!("Sec-WebSocket-Protocol: {chosen}\r\nUpgrade: w");
             visitor.write(visitor.agreement().replacen("Upgrade: w", &header, 1)).await;
-            // A client that does not agree has hung up.
+            // A client that does not agree has closed the connection.
             visitor.stream.write_all(&text("A1")).await.ok();
             visitor
         };
@@ -170,7 +171,7 @@ async fn a_subprotocol_is_chosen_among_the_offered_ones() {
 }
 
 #[tokio::test]
-async fn an_agreement_with_a_body_is_a_broken_protocol() {
+async fn an_agreement_with_a_body_breaks_the_protocol() {
     let err = answered(|visitor| {
         let header = "Content-Length: 5\r\nUpgrade: w";
         format!("{}hello", visitor.agreement().replacen("Upgrade: w", header, 1))
@@ -188,7 +189,7 @@ async fn a_redirect_is_told_and_not_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_told_by_its_beginning() {
+async fn the_error_for_an_endless_answer_has_its_beginning() {
     let theirs = Theirs::bind().await;
     let err = dialled(theirs.client().dial_timeout(Duration::ZERO), &theirs, async |visitor| {
         visitor.write("HTTP/1.1 403 Forbidden\r\n\r\nno, ").await;
@@ -207,7 +208,7 @@ async fn a_welcome_counts_only_while_it_is_waited_for() {
     let theirs = Theirs::bind().await;
     let never = async {
         let mut visitor = theirs.raw().await;
-        // Ends when the client has given up: what is said then is too late.
+        // Returns when the client has given up. The welcome comes too late.
         assert!(visitor.rest().await.is_empty());
         visitor.stream.write_all(&text("A1")).await.ok();
     };
@@ -225,7 +226,7 @@ async fn a_welcome_counts_only_while_it_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_comes_before_the_welcome_is_handled_behind_it_in_order() {
+async fn frames_before_the_welcome_are_handled_after_it_in_order() {
     let theirs = Theirs::bind().await;
     let script = async {
         let mut guest = theirs.open().await;
@@ -252,7 +253,7 @@ async fn a_flood_before_the_welcome_is_cut_off() {
 }
 
 #[tokio::test]
-async fn broken_frames_before_the_welcome_are_told() {
+async fn the_error_names_a_broken_frame_before_the_welcome() {
     for (bytes, code, fault) in [
         (&[0x81, 0x81, 0, 0, 0, 0, b'A'][..], 1002, "masked"),
         (&[0xC1, 1, b'A'], 1002, "reserved"),
@@ -280,7 +281,7 @@ async fn pings_before_the_welcome_are_answered_and_a_flood_of_them_ends_with_the
     let (dialled, _visitor) = tokio::join!(within(theirs.client().dial()), asking);
     dialled.unwrap();
 
-    // The pongs are not read: sooner or later the client cannot write them, and reads no more.
+    // The server does not read the pongs. Eventually the client cannot write them, and stops reading.
     let flooding = async { theirs.raw().await.flood(frame(0x89, &[b'x'; 125]).repeat(1000)).await };
     let (dialled, ()) = tokio::join!(within(theirs.client().dial_timeout(SOON).dial()), flooding);
     assert!(dialled.unwrap_err().is_timeout());
@@ -310,7 +311,7 @@ async fn a_refusal_may_be_of_any_length_that_a_message_may_be() {
 }
 
 #[tokio::test]
-async fn a_dial_that_is_dropped_hangs_up() {
+async fn a_dropped_dial_closes_its_connection() {
     let theirs = Theirs::bind().await;
     let dialling = tokio::spawn(theirs.client().dial());
     let mut visitor = theirs.raw().await;
@@ -321,11 +322,11 @@ async fn a_dial_that_is_dropped_hangs_up() {
 }
 
 #[tokio::test]
-async fn what_stands_right_behind_the_handshake_is_heard_be_it_the_end() {
+async fn frames_in_one_packet_with_the_handshake_are_handled_even_a_close() {
     let theirs = Theirs::bind().await;
     for (bytes, code) in [(&[0x88, 2, 3, 0xE8][..], 1000), (&[0x81, 1, b'x', 0x83, 0], 1002)] {
         let builder = Client::builder(&theirs.url()).namespace("", Events::new().on_native(async || ()));
-        // Nothing but those bytes wakes the client.
+        // Only those bytes wake the client.
         let builder = builder.no_proxy().limits(Limits::default().ping_interval(Duration::ZERO).close_timeout(SOON));
         let script = async {
             let mut visitor = theirs.request().await;

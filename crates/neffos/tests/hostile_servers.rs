@@ -1,5 +1,5 @@
-//! Servers that welcome a client and then break rules, answer wrongly, ask without end, or fall silent: nothing hangs, nothing
-//! grows without bound, and what can go on goes on.
+//! Servers that welcome a client and then break rules, answer wrongly, ask without end, or fall silent. Nothing hangs
+//! or grows without bound, and unaffected calls still work.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -18,10 +18,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-/// A deadline that passes soon.
+/// A short deadline.
 const SOON: Duration = Duration::from_millis(100);
 
-/// A client of whom nothing is heard until it has been welcomed; the server's side of it is made of bytes.
+/// Returns a welcomed client that has sent nothing else, and the server's side of it, which works on bytes.
 async fn welcomed(theirs: &Theirs, builder: ClientBuilder) -> (Client, Visitor) {
     let script = async {
         let mut visitor = theirs.raw().await;
@@ -32,7 +32,7 @@ async fn welcomed(theirs: &Theirs, builder: ClientBuilder) -> (Client, Visitor) 
     (client.unwrap(), visitor)
 }
 
-/// The code with which a client ends that is sent these bytes.
+/// Returns the code with which a client ends the connection after it receives these bytes.
 async fn end_after(builder: impl FnOnce(ClientBuilder) -> ClientBuilder, bytes: &[u8]) -> u16 {
     let theirs = Theirs::bind().await;
     let (client, mut visitor) =
@@ -41,7 +41,7 @@ async fn end_after(builder: impl FnOnce(ClientBuilder) -> ClientBuilder, bytes: 
     within(client.closed()).await.unwrap().code().as_u16()
 }
 
-/// Answers a question with the body of it, and tells everything else.
+/// Answers `question` with its own body, and reports every other event.
 fn chatting(theirs: &Theirs, told: mpsc::Sender<String>) -> ClientBuilder {
     let events = telling().on("question", async |message: Message| Reply::new(message.body().clone()));
     Client::builder(&theirs.url()).namespace("default", events).state(told).no_proxy()
@@ -118,7 +118,7 @@ async fn a_reply_counts_once_and_in_its_namespace() {
     let asking = async { within(ns.ask("sum", "1 2")).await.unwrap().text().unwrap().to_owned() };
     let answering = async {
         let (token, _) = guest.request("sum").await;
-        // Our own number with another rest, our token elsewhere, and the reply twice.
+        // The client's own number with a wrong rest, the right token in other namespaces, and the reply three times.
         let forged = format!("{}{}", &token[..9], "0".repeat(token.len() - 9));
         for (token, namespace, body) in [
             (&*forged, "default", "forged"),
@@ -133,7 +133,7 @@ async fn a_reply_counts_once_and_in_its_namespace() {
     };
     let (answer, ()) = tokio::join!(asking, answering);
     assert_eq!(answer, "3");
-    // Those that did not count are no events either.
+    // Replies that did not count are no events either.
     assert_eq!(guest.ask("default;;question;0;0;x").await, "default;;question;0;0;x");
     for event in ["_OnNamespaceConnect (local)", "_OnNamespaceConnected (local)"] {
         assert_eq!(next(&mut heard).await, event);
@@ -142,7 +142,7 @@ async fn a_reply_counts_once_and_in_its_namespace() {
 }
 
 #[tokio::test]
-async fn what_others_asked_arrives_as_an_event_that_nobody_answers_for_them() {
+async fn an_ask_of_another_connection_arrives_as_an_event_without_a_reply() {
     let theirs = Theirs::bind().await;
     let (told, mut heard) = heard();
     let events = Events::new().on("question", async |State(told): State<mpsc::Sender<String>>, m: Message| {
@@ -220,7 +220,7 @@ async fn a_server_that_asks_without_end_waits_while_a_handler_is_slow() {
     let mut stream = guest.wire.into_stream();
     let ask = format!("n1;default;;question;0;0;{}", "x".repeat(60_000));
     let frame = [&[0x81, 126][..], &u16::try_from(ask.len()).unwrap().to_be_bytes(), ask.as_bytes()].concat();
-    // The client takes what it has room for, and then the socket's buffers fill.
+    // The client reads until its queues are full, and then the buffers of the socket fill.
     let mut sent = 0;
     let mut rest = &frame[..];
     while let Ok(written) = timeout(SOON * 5, stream.write(rest)).await {
@@ -248,7 +248,7 @@ async fn a_server_that_answers_nothing_is_waited_for_in_vain_but_not_for_ever() 
     let client = client.unwrap();
     let (outcome, (token, _)) = tokio::join!(client.connect("default"), guest.request("_OnNamespaceConnect"));
     assert!(outcome.unwrap_err().is_timeout());
-    // Too late.
+    // This reply is too late.
     guest.agree(&token).await;
     let (ns, _) = tokio::join!(client.connect("default"), guest.agree_to("_OnNamespaceConnect"));
     let ns = ns.unwrap();
@@ -332,7 +332,7 @@ async fn dropped_calls_leave_the_client_as_it_was() {
     let client = client.unwrap();
     let token = dropped(client.connect("default"), &mut guest, "_OnNamespaceConnect").await;
     guest.agree(&token).await;
-    // What it sends there now is refused, and does not wait for a connect that nobody makes.
+    // A server's event is refused now. It does not wait for a connect that the application has given up.
     assert_eq!(guest.ask("default;;question;0;0;").await, "default;;question;1;0;bad namespace");
     let (ns, _) = tokio::join!(within(client.connect("default")), guest.agree_to("_OnNamespaceConnect"));
     let ns = ns.unwrap();
@@ -352,7 +352,7 @@ async fn dropped_calls_leave_the_client_as_it_was() {
     assert_eq!(ns.rooms().len(), 1);
 }
 
-/// Drops `call` when the server has its request, and returns the token of that.
+/// Drops `call` once the server has its request. Returns the token of the request.
 async fn dropped(call: impl Future, guest: &mut Guest, event: &str) -> String {
     tokio::select! {
         _ = call => panic!("nobody has answered"),
@@ -368,7 +368,7 @@ async fn connects_that_cross_are_one() {
     let client = client.unwrap();
     let crossing = async {
         let (token, _) = guest.request("_OnNamespaceConnect").await;
-        // A server that waits for its own reply first.
+        // This server first waits for its own reply.
         assert_eq!(guest.ask("default;;_OnNamespaceConnect;0;0;").await, ";;;;;");
         guest.agree(&token).await;
     };
@@ -383,9 +383,9 @@ async fn connects_that_cross_are_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_closes_does_not_wait_for_a_server_that_goes_on() {
+async fn a_client_that_closes_does_not_wait_for_a_server_that_still_sends() {
     let theirs = Theirs::bind().await;
-    // Nothing but the deadline of the close wakes the client.
+    // Only the deadline of the close wakes the client.
     let builder = || theirs.client().limits(Limits::default().ping_interval(Duration::ZERO).close_timeout(SOON));
     let (client, _silent) = welcomed(&theirs, builder()).await;
     within(client.close()).await;

@@ -9,7 +9,7 @@ use support::start;
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const CONNECTIONS: usize = 1_000;
-/// In bytes, for a connection that has joined one namespace and one room.
+/// In bytes, for a connection in one namespace and one room.
 const BUDGET: usize = 1_536;
 
 fn heap() -> usize {
@@ -20,14 +20,14 @@ fn heap() -> usize {
 async fn a_connection_in_a_namespace_and_a_room_holds_at_most_one_and_a_half_kib() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let running = start(Server::builder().namespace("default", Events::new())).await;
-    // What is made once for all is made now.
+    // The first client makes the allocations that happen only once.
     let first = running.enter().await.into_stream();
     let before = heap();
     let mut sockets = Vec::with_capacity(CONNECTIONS);
     for _ in 0..CONNECTIONS {
         let mut client = running.enter().await;
         client.join("lobby").await;
-        // The client's side holds a socket without a task or buffer.
+        // The client's side holds a socket, but neither a task nor a buffer.
         sockets.push(client.into_stream().into_std().unwrap());
     }
     let clients = sockets.capacity() * size_of::<std::net::TcpStream>();

@@ -1,5 +1,5 @@
-//! A handshake that is in flight when the server ends does not outlive it: before its head, in the middle of it, right behind it,
-//! and while the application decides.
+//! A handshake in flight does not outlive the server: before its head, inside the head, right after it, and while the
+//! application decides.
 #![cfg(all(feature = "axum", feature = "tls"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -20,7 +20,7 @@ use support::{Client, within};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// A server without deadlines.
+/// Returns the builder of a server without deadlines.
 fn builder() -> ServerBuilder {
     Server::builder()
         .namespace("default", Events::new())
@@ -32,7 +32,7 @@ fn builder() -> ServerBuilder {
 
 type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How the server is ended.
+/// How the application ends the server.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Close,
@@ -42,7 +42,7 @@ enum End {
 impl End {
     const ALL: [(Self, u16); 2] = [(Self::Close, 1001), (Self::Shutdown, 1012)];
 
-    /// Begins to end the server; returns the rest of the work.
+    /// Starts to end the server. Returns the rest of the work.
     fn begin(self, server: &Server) -> Ending {
         let server = server.clone();
         let mut ending: Ending = match self {
@@ -59,7 +59,7 @@ impl End {
     }
 }
 
-/// A server that begins to end in the middle of its next handshake, and the rest of that work.
+/// Returns a server that starts to end during its next handshake, and the rest of that work.
 fn ends_in_its_next_handshake(end: End) -> (Server, Arc<Mutex<Option<Ending>>>) {
     let (itself, rest) = (Arc::new(OnceLock::<Server>::new()), Arc::new(Mutex::new(None)));
     let (known, begun) = (itself.clone(), rest.clone());
@@ -91,7 +91,7 @@ async fn a_client_that_was_let_in_before_the_end_is_closed_when_its_handshake_is
 }
 
 #[tokio::test]
-async fn a_stream_that_is_attached_meanwhile_is_closed_too() {
+async fn a_stream_that_is_attached_while_the_server_ends_is_closed_too() {
     for (end, code) in End::ALL {
         let (server, rest) = ends_in_its_next_handshake(end);
         let (stream, driving) = support::attach(&server, 1 << 16);
@@ -105,11 +105,11 @@ async fn a_stream_that_is_attached_meanwhile_is_closed_too() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_not_asked_yet_does_not_hold_the_end_up() {
+async fn a_client_without_a_whole_request_does_not_delay_the_end() {
     let heads = ["", "GET / HTTP/1.1\r\nHost: x\r\nUpg"];
     let cases = Opening::OURS.into_iter().flat_map(|opening| End::ALL.map(|(end, _)| (opening, end)));
     let cases = cases.flat_map(|(opening, end)| heads.map(|head| ends_in_time(opening, end, head)));
-    // Each takes a second: all of them at once.
+    // Each case takes a second, so all of them run concurrently.
     futures_util::future::join_all(cases).await;
 }
 
@@ -140,7 +140,7 @@ async fn a_head_that_is_finished_while_the_server_ends_is_refused() {
 }
 
 #[tokio::test]
-async fn a_tls_handshake_in_flight_does_not_hold_the_end_up() {
+async fn a_tls_handshake_in_flight_does_not_delay_the_end() {
     let open = Open::through(Opening::Tls, builder().build().unwrap()).await;
     let mut silent = TcpStream::connect(open.address).await.unwrap();
     let mut half = TcpStream::connect(open.address).await.unwrap();

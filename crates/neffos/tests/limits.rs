@@ -1,4 +1,5 @@
-//! What a client may not do, and what happens then: it alone is closed, with the right code and in time.
+//! Limits for clients. A client beyond a limit is closed with the right code and in time, and no other client is
+//! affected.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -25,7 +26,7 @@ async fn in_memory(server: &Server) -> Client<DuplexStream> {
     Client::over(stream).await
 }
 
-/// What comes back after `frame`, as raw bytes of a client, until the server ends the stream.
+/// Sends `frame` as raw bytes of a client. Returns what the server sends back until it ends the stream.
 async fn answer_to(frame: &[u8]) -> Vec<u8> {
     let running = start(builder()).await;
     let mut client = running.enter().await;
@@ -75,7 +76,7 @@ async fn a_silent_client_is_pinged_after_25_s_and_gone_within_45() {
     let begin = Instant::now();
     let mut stream = client.socket.into_inner();
     let mut bytes = Vec::new();
-    // Nothing answers the ping: the stream is read by hand.
+    // The stream is read as plain bytes, so no client answers the ping.
     tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
     assert_eq!(bytes[..2], [0x89, 0]);
     assert_eq!(&bytes[4..6], 1001_u16.to_be_bytes());
@@ -123,7 +124,7 @@ async fn before_the_greeting_16_frames_may_wait_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_waited_for_the_welcome_is_handled_after_it_in_order() {
+async fn messages_that_waited_for_the_welcome_are_handled_after_it_in_order() {
     let running = start(builder()).await;
     let mut client = running.upgrade(&[]).await;
     client.send("$c;default;;_OnNamespaceConnect;0;0;").await;
@@ -154,7 +155,7 @@ async fn a_flood_of_pings_is_cut_when_the_answers_are_not_read() {
     let conn = server.connections().remove(0);
     let mut stream = client.socket.into_inner();
     let ping = [&[0x89, 0xBC, 0, 0, 0, 0][..], &[b'p'; 60]].concat();
-    // Writing fails once the server has let go.
+    // Writing fails once the server has closed the stream.
     while stream.write_all(&ping).await.is_ok() && !conn.is_closed() {}
     assert_eq!(within(conn.closed()).await.unwrap().code().as_u16(), 1008);
     drop(stream);
@@ -212,7 +213,7 @@ async fn socket_holds_what_the_inbox_does_not(limit: impl FnOnce(ServerBuilder) 
     let mut client = Client::over(stream).await;
     client.greet().await;
     client.connect("default").await;
-    // Larger than all buffers between: writing stops until the handlers go on.
+    // This body is larger than all buffers on the path: writing stops until handlers run again.
     let body = "x".repeat(8 * 1024);
     let writing = async {
         for nth in 0..10 {
@@ -233,7 +234,7 @@ async fn socket_holds_what_the_inbox_does_not(limit: impl FnOnce(ServerBuilder) 
 }
 
 #[tokio::test]
-async fn what_came_before_a_broken_frame_is_answered_first() {
+async fn messages_before_a_broken_frame_are_answered_first() {
     let running = start(builder()).await;
     let mut stream = running.enter().await.into_stream();
     let ask = b"$1;default;;echo;0;0;x";
@@ -246,7 +247,8 @@ async fn what_came_before_a_broken_frame_is_answered_first() {
     assert_eq!(&answer[20 * reply.len() + 2..][..2], 1002_u16.to_be_bytes());
 }
 
-/// Sends `bytes` again and again, one a second, until the connection is closed; returns the code, and after how many seconds.
+/// Sends `bytes` repeatedly, one a second, until the connection is closed. Returns the close code, and after how many
+/// seconds.
 async fn trickle<S: Side>(conn: Conn<S>, mut stream: impl AsyncWrite + Unpin, bytes: &[u8]) -> (u16, u64) {
     let begin = Instant::now();
     let sending = async {
@@ -262,7 +264,7 @@ async fn trickle<S: Side>(conn: Conn<S>, mut stream: impl AsyncWrite + Unpin, by
     }
 }
 
-/// A connection that has been greeted, and the client's stream.
+/// Returns a connection that has greeted, and the client's stream.
 async fn greeted(server: &Server) -> (Conn, DuplexStream) {
     let (stream, _driving) = attach(server, 1024);
     let mut client = Client::over(stream).await;
@@ -270,8 +272,8 @@ async fn greeted(server: &Server) -> (Conn, DuplexStream) {
     (server.connections().remove(0), client.socket.into_inner())
 }
 
-/// What a client may send one byte at a time: the payload of a message, that of a ping, fragments that hold nothing, pings inside
-/// a message.
+/// Returns the parts that a client may send one byte at a time: the payload of a message, the payload of a ping, empty
+/// fragments, and pings inside a message.
 fn trickles() -> [Vec<u8>; 4] {
     let payload = [&[0x82, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0][..], &[0; 200]].concat();
     let ping = [&[0x89, 0xFD, 0, 0, 0, 0][..], &[0; 125]].concat();
@@ -289,7 +291,7 @@ async fn a_message_that_trickles_in_is_cut_after_the_message_timeout() {
     }
 }
 
-/// Sends one byte a second for so many seconds; returns when pings of so many bytes came.
+/// Sends one byte a second for `count` seconds. Returns the times at which pings of `length` bytes arrived.
 async fn pinged(stream: impl AsyncRead + AsyncWrite, bytes: &[u8], count: usize, length: usize) -> Vec<u64> {
     let (begin, mut pings) = (Instant::now(), Vec::new());
     let (mut reading, mut writing) = tokio::io::split(stream);
@@ -321,7 +323,7 @@ async fn a_peer_is_pinged_while_its_message_trickles_in() {
         let (_conn, stream) = greeted(&server).await;
         assert_eq!(pinged(stream, &bytes, 58, 2).await, [25, 50], "{bytes:?}");
     }
-    // A client pings a server, too; its frames are masked.
+    // A client pings a server, too. The frames of a client are masked.
     let interval = Duration::from_secs(25);
     let at = client(Transport::Memory, |builder| builder.limits(Limits::default().ping_interval(interval))).await;
     let bytes = [&[0x82, 125][..], &[0; 125]].concat();
@@ -338,7 +340,7 @@ async fn a_peer_that_begins_a_message_and_falls_silent_is_cut_as_any_other() {
     assert_eq!(begin.elapsed().as_secs(), 35);
 }
 
-/// Reads a long message slowly, behind which a ping waits: it cannot be answered earlier.
+/// Reads a long message slowly. A ping comes after it and cannot be answered earlier.
 async fn reads_slowly<S: Side>(at: At<S>) {
     const BODY: usize = 512 * 1024;
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -361,7 +363,7 @@ async fn a_peer_that_reads_slowly_has_time_to_answer_a_ping_behind_a_long_messag
         .await;
 }
 
-/// Tells when it is dropped.
+/// Records that it was dropped.
 struct Flag(Arc<AtomicBool>);
 
 impl Drop for Flag {
@@ -370,7 +372,7 @@ impl Drop for Flag {
     }
 }
 
-/// A server with one place, whose `on_connect` never decides.
+/// Returns the builder of a server with one place, whose `on_connect` never decides.
 fn undecided(builder: ServerBuilder, limit: Duration) -> (ServerBuilder, Arc<AtomicBool>) {
     let dropped = Arc::new(AtomicBool::new(false));
     let flag = dropped.clone();
@@ -413,14 +415,14 @@ async fn is_let_go_undecided(builder: ServerBuilder, limit: u64) {
 async fn a_client_about_which_on_connect_never_decides_is_closed_and_its_place_is_free_again() {
     for limit in [1, 10, 3_600] {
         is_let_go_undecided(builder(), limit).await;
-        // Where all messages are native there is no greeting.
+        // If all messages are native, there is no greeting.
         let native = Events::new().on_native(async |_: Message| ());
         is_let_go_undecided(Server::builder().namespace("", native), limit).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_connect_may_take_its_time_where_there_is_no_limit() {
+async fn on_connect_may_take_any_time_if_there_is_no_limit() {
     let (builder, dropped) = undecided(builder(), Duration::ZERO);
     let server = builder.build().unwrap();
     let mut client = in_memory(&server).await;
@@ -456,13 +458,13 @@ async fn a_long_message_that_comes_slowly_but_comes_is_not_cut() {
     let length = u64::try_from(text.len()).unwrap().to_be_bytes();
     let frame = [&[0x81, 0xFF][..], &length, &[0; 4], text.as_bytes()].concat();
     let mut stream = client.socket.into_inner();
-    // 64 KiB take 55 s, all of it more than seven minutes.
+    // 64 KiB take 55 s; the whole message takes more than seven minutes.
     for part in frame.chunks(1200) {
         stream.write_all(part).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let reply = "$9;default;;size;0;0;524288";
-    // Pings come before it.
+    // Pings come before the reply.
     let mut answer = Vec::new();
     while !answer.ends_with(reply.as_bytes()) {
         assert!(within(stream.read_buf(&mut answer)).await.unwrap() > 0, "{answer:?}");
@@ -515,7 +517,7 @@ async fn a_message_of_a_server_that_trickles_in_is_given_up_too() {
         })
         .await;
         let (conn, stream) = (at.ns.conn().clone(), at.wire.socket.into_inner());
-        // One more second is for the server to answer the close frame.
+        // The server has one more second to answer the close frame.
         assert_eq!(trickle(conn, stream, &bytes).await, (1013, 21));
     }
 }

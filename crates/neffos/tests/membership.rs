@@ -1,4 +1,5 @@
-//! Who is in which namespace and room, by the client's wish or the server's, and what handlers are told about it.
+//! Memberships that change by request of the client or of the server, and the events that handlers receive for each
+//! change.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -48,7 +49,7 @@ fn taken(log: &Log) -> Vec<String> {
     std::mem::take(&mut *log.lock().unwrap())
 }
 
-/// Answers what the server asks, with an error when one is given.
+/// Answers a request of the server, with an error if one is given.
 async fn answer(client: &mut Client<TcpStream>, event: &str, error: Option<&str>) {
     let asked = client.text().await;
     let fields: Vec<_> = asked.splitn(7, ';').collect();
@@ -61,7 +62,7 @@ async fn answer(client: &mut Client<TcpStream>, event: &str, error: Option<&str>
 }
 
 #[tokio::test]
-async fn a_client_comes_joins_leaves_and_goes() {
+async fn a_client_connects_joins_leaves_and_disconnects() {
     let (running, log) = server().await;
     let mut client = running.enter().await;
     client.join("a").await;
@@ -92,7 +93,7 @@ async fn handlers_may_refuse() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_connection_is_told_for_every_place() {
+async fn the_end_of_a_connection_is_an_event_in_every_namespace_and_room() {
     let (running, log) = server().await;
     let mut client = running.enter().await;
     client.join("hotel").await;
@@ -135,7 +136,7 @@ async fn the_server_connects_joins_leaves_and_disconnects_a_client() {
 }
 
 #[tokio::test]
-async fn a_client_may_refuse_what_the_server_wants() {
+async fn a_client_may_refuse_requests_of_the_server() {
     let (running, _log) = server().await;
     let mut client = running.enter().await;
     let ns: NsConn = running.server.connections()[0].namespace("default").unwrap();
@@ -160,7 +161,7 @@ async fn clients_that_shorten_the_empty_reply_are_understood() {
 }
 
 #[tokio::test]
-async fn a_leave_under_the_name_of_what_follows_it_counts() {
+async fn a_leave_under_the_name_of_the_event_after_it_counts() {
     let (running, _log) = server().await;
     let mut client = running.enter().await;
     client.join("a").await;
@@ -169,7 +170,7 @@ async fn a_leave_under_the_name_of_what_follows_it_counts() {
 }
 
 #[tokio::test]
-async fn what_an_application_keeps_lives_as_long_as_the_connection() {
+async fn extensions_live_as_long_as_the_connection() {
     #[derive(Clone, Debug, PartialEq)]
     struct User(&'static str);
     let (running, _log) = server().await;
@@ -186,7 +187,7 @@ async fn what_an_application_keeps_lives_as_long_as_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_has_the_reply_to_its_join_is_sent_messages_of_the_room() {
+async fn a_client_with_the_reply_to_its_join_receives_messages_of_the_room() {
     let running = start(Server::builder().namespace("default", Events::new())).await;
     let mut client = running.enter().await;
     let ns = running.server.connections().remove(0).namespace("default").unwrap();
@@ -199,7 +200,8 @@ async fn a_client_that_has_the_reply_to_its_join_is_sent_messages_of_the_room() 
     }
 }
 
-/// While a burst is pending, the reply to a join waits for the broadcasts before it, and with it every message to the room.
+/// While a burst is pending, the reply to a join waits for the broadcasts before it. Every message to the room waits
+/// with it.
 #[tokio::test]
 async fn no_message_of_another_task_reaches_a_room_before_the_reply_to_its_join() {
     let running = start(Server::builder().shards(1).namespace("default", Events::new())).await;

@@ -1,4 +1,5 @@
-//! Everything that is queued has one budget. Above it, the connections that hold most pay for it, and healthy ones notice nothing.
+//! All queued data shares one budget. Above the budget, the connections that hold most are closed or lose messages, and
+//! healthy connections are not affected.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -28,7 +29,7 @@ fn builder(events: Events) -> ServerBuilder {
     named(Server::builder().namespace("default", events)).send_buffer_bytes(4096)
 }
 
-/// Handlers of `slow` wait for it; all that have run are counted.
+/// Handlers of `slow` wait for this gate. It counts all handlers that have run.
 #[derive(Clone)]
 struct Gate {
     open: Arc<Semaphore>,
@@ -55,7 +56,7 @@ impl Gate {
 }
 
 #[tokio::test]
-async fn a_broadcast_counts_once_for_all_who_do_not_read_it_and_nothing_counts_when_they_are_gone() {
+async fn a_broadcast_counts_once_for_all_that_do_not_read_it_until_they_are_gone() {
     let running = start(builder(events())).await;
     let mut readers = Vec::new();
     for _ in 0..40 {
@@ -112,7 +113,7 @@ async fn readers_that_never_read_stay_within_the_budget_and_healthy_ones_miss_no
     assert!(running.server.counters().dropped_memory() > 0);
     drop(readers);
     running.until_connections(0).await;
-    // The hook of a connection runs after it is counted out.
+    // A closed connection leaves the count before its hook runs.
     let dropped = running.server.counters().dropped_memory() + running.server.counters().dropped_full();
     until(|| missed.load(Ordering::Relaxed) == dropped).await;
     assert_eq!(missed_by_healthy.load(Ordering::Relaxed), 0);
@@ -249,7 +250,7 @@ async fn handshakes_that_never_end_stay_within_the_budget_and_end_with_their_tim
         heads.push(stream);
         tokio::task::yield_now().await;
     }
-    // One that was let in, or has the seat of a client that is answered once.
+    // This client was admitted, or has a place for clients that are answered once.
     let mut refused = heads.remove(0);
     let request = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -288,7 +289,7 @@ async fn servers_that_share_a_budget_close_the_largest_of_all_their_connections(
     assert_eq!((one.server.memory().closed(), other.server.total_connections()), (1, others.len()));
 }
 
-/// Asks the client `silent` so often; returns when it has been sent all of the questions.
+/// Asks the client `silent` `count` times. Returns once all questions are delivered.
 async fn ask_silent(running: &Running, count: usize) -> Vec<JoinHandle<Result<Message, Error>>> {
     let before = running.server.counters().delivered();
     let mut asked = Vec::new();
@@ -335,7 +336,7 @@ async fn a_reply_is_read_although_reading_pauses_for_memory() {
             count.fetch_add(usize::from(answer.is_ok()), Ordering::Relaxed);
         }
     });
-    // What the handlers have is near the limit all the time.
+    // The events of the handlers are near the limit all the time.
     let running = start(builder(events).memory_budget(100 * 1024)).await;
     let mut client = running.enter().await;
     let (mut large, _driving) = in_memory(&running.server, "large").await;
@@ -344,7 +345,7 @@ async fn a_reply_is_read_although_reading_pauses_for_memory() {
     second.write_all(&event("slow", &"x".repeat(30_000))).await.unwrap();
     until(|| running.server.memory().used() > 88 * 1024).await;
     client.emit("ask", "").await;
-    // These wait behind the handler, and reading pauses unless an ask is open.
+    // These events wait for the handler, and reading pauses unless an ask is open.
     for _ in 0..10 {
         client.emit("echo", "x").await;
     }
