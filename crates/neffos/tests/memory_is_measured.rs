@@ -1,4 +1,5 @@
-//! The budget holds for the memory that the process really takes, as the system reports it. One test: it is about all of the process.
+//! The budget holds for the resident memory that the system reports. One test only, because it measures the whole
+//! process.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -16,14 +17,14 @@ use tokio::sync::Semaphore;
 
 const MIB: usize = 1024 * 1024;
 const BUDGET: usize = 32 * MIB;
-/// Of connections over streams in memory, which take memory of the test, too.
+/// For connections over streams in memory. These streams count as memory of the process, too.
 const SMALL_BUDGET: usize = 8 * MIB;
 /// The memory of idle connections and of the allocator.
 const REST: usize = 12 * MIB;
 const READERS: usize = 300;
 const CLIENTS: usize = 1_000;
 
-/// The memory of this process that is in use, in bytes.
+/// Returns the resident memory of this process, in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -35,7 +36,8 @@ fn builder(events: Events) -> ServerBuilder {
     named(Server::builder().namespace("default", events)).send_buffer_bytes(4096).memory_budget(BUDGET)
 }
 
-/// 300 readers that never read are sent ten distinct messages of 64 KiB each: 187 MiB. Returns by how much the process grew.
+/// Sends ten distinct messages of 64 KiB each to 300 readers that never read: 187 MiB. Returns the growth of the
+/// process.
 async fn readers_that_never_read() -> usize {
     let running = start(builder(Events::new())).await;
     let healthy = Healthy::start(&running, "healthy", 10).await;
@@ -47,7 +49,7 @@ async fn readers_that_never_read() -> usize {
     let mut most = 0;
     for _ in 0..10 {
         for nth in 0..READERS {
-            // Each is written anew.
+            // Each message is a separate allocation.
             let message = Message::new("distinct", "x".repeat(64 * 1024 - 64)).in_namespace("default");
             running.server.broadcast(message.to(format!("deaf {nth}")));
             tokio::task::yield_now().await;
@@ -61,7 +63,7 @@ async fn readers_that_never_read() -> usize {
     most.saturating_sub(before)
 }
 
-/// 1,000 clients flood slow handlers with 117 MiB. Returns by how much the process grew.
+/// Lets 1,000 clients flood slow handlers with 117 MiB. Returns the growth of the process.
 async fn slow_handlers() -> usize {
     let open = Arc::new(Semaphore::new(0));
     let gate = open.clone();
@@ -89,7 +91,7 @@ async fn slow_handlers() -> usize {
     most.saturating_sub(before)
 }
 
-/// Clients send something, and read. Returns by how much the process grew until it closed an eighth of them.
+/// Lets clients send frames and read. Returns the growth of the process until it has closed an eighth of the clients.
 async fn crowd<F: Iterator<Item = Vec<u8>> + Send + 'static>(
     count: usize,
     connected: impl AsyncFn(&Server) -> DuplexStream,
@@ -120,17 +122,18 @@ async fn crowd<F: Iterator<Item = Vec<u8>> + Send + 'static>(
     most.saturating_sub(before)
 }
 
-/// 500 clients each join 100 rooms with names of 900 bytes: 43 MiB of names.
+/// Lets 500 clients each join 100 rooms with names of 900 bytes: 43 MiB of names.
 async fn rooms() -> usize {
     crowd(500, async |server| in_memory(server, "crowd").await.0, |nth| joins(nth, 900)).await
 }
 
-/// 700 clients that never greet send 15 messages of 4,000 bytes each: 40 MiB.
+/// Lets 700 clients that never greet send 15 messages of 4,000 bytes each: 40 MiB.
 async fn messages_before_the_greeting() -> usize {
     crowd(700, async |server| attach_as(server, "crowd", 4096).0, |_| not_greetings()).await
 }
 
-/// 300 clients send 15.5 KiB of a head, and not its end. Returns by how much the process grew, and how much of that counts.
+/// Lets 300 clients send 15.5 KiB of a head that does not end. Returns the growth of the process, and how much of it
+/// counts.
 async fn heads_that_never_end() -> (usize, usize) {
     let running = start(builder(Events::new())).await;
     let healthy = Healthy::start(&running, "healthy", 10).await;
@@ -154,7 +157,7 @@ async fn heads_that_never_end() -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_grows_by_no_more_than_the_budget_and_a_tenth() {
-    // The first one, since others leave room in the process that these would fill.
+    // This case comes first: the other cases leave free memory in the process, which these heads would fill.
     let (grown, counted) = heads_that_never_end().await;
     println!("heads: {} KiB, of which {} KiB count", grown / 1024, counted / 1024);
     assert!(grown <= counted + MIB, "heads: the process grew by {grown} bytes, {counted} count");

@@ -15,7 +15,7 @@ fn echo() -> Events {
 }
 
 #[tokio::test]
-async fn alone_every_frame_is_one_and_no_greeting_precedes_it() {
+async fn alone_every_frame_is_a_native_message_without_a_greeting() {
     let running = start(Server::builder().namespace("", echo())).await;
     let mut client = running.upgrade(&[]).await;
     client.send("hello").await;
@@ -39,7 +39,7 @@ async fn alone_a_refused_client_is_closed_with_1008_and_nothing_of_it_is_handled
 }
 
 #[tokio::test]
-async fn beside_namespaces_they_need_the_empty_namespace() {
+async fn beside_namespaces_native_messages_need_the_empty_namespace() {
     let events = echo().on("echo", async |body: String| Reply::text(body));
     let running = start(Server::builder().namespace("", events).namespace("default", Events::new())).await;
     let mut client = running.dial().await;

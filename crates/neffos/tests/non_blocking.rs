@@ -1,5 +1,5 @@
-//! A broadcast waits for nobody: a client that does not read delays neither other receivers, nor new clients, nor other
-//! broadcasts; it is cut in time, and what it costs meanwhile is bounded.
+//! A broadcast waits for no client. A client that does not read delays neither other receivers, nor new clients, nor
+//! other broadcasts. It is closed in time, and the memory that it costs meanwhile is bounded.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -20,14 +20,14 @@ fn bulk(nth: usize) -> Message {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_that_do_not_read_hold_up_nobody() {
+async fn clients_that_do_not_read_delay_no_other() {
     let running = start(builder().limits(Limits::default().outbox(64, 4 << 20))).await;
     let mut deaf = Vec::new();
     for _ in 0..20 {
         deaf.push(running.enter().await);
     }
     let mut keen = running.enter().await;
-    // Far more than their sockets and outboxes hold: 20 of them would stop a server that waits for one.
+    // Far more than their sockets and outboxes hold. A server that waits for one of the 20 clients would stop.
     for nth in 0..500 {
         running.server.broadcast(bulk(nth));
         assert!(keen.event("bulk").await.starts_with(&format!("{nth:06}")));
@@ -38,7 +38,7 @@ async fn clients_that_do_not_read_hold_up_nobody() {
         }
     }
     assert!(running.server.counters().dropped_full() > 0, "they read after all");
-    // Once all that was read is counted, what is left are the outboxes of those who do not read.
+    // Once all reads are counted, the rest is in the outboxes of the clients that do not read.
     until(|| {
         let counters = running.server.counters();
         counters.queued() - counters.delivered() - counters.dropped_closed() <= 20 * 64
@@ -87,7 +87,7 @@ async fn a_client_that_reads_slowly_but_reads_is_not_cut() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_killed_in_the_middle_leaves_the_others_alone() {
+async fn a_client_that_is_killed_during_broadcasts_affects_no_other() {
     let running = start(builder()).await;
     let mut keen = running.enter().await;
     let mut victims = Vec::new();
@@ -98,7 +98,7 @@ async fn a_client_that_is_killed_in_the_middle_leaves_the_others_alone() {
         running.server.broadcast(Message::new("n", nth.to_string()).in_namespace("default"));
         if nth % 40 == 20 {
             let stream = victims.pop().unwrap().into_stream();
-            // Unread bytes and no farewell: the kernel answers with a reset.
+            // Unread bytes and no close: the kernel sends a reset.
             stream.set_zero_linger().unwrap();
         }
     }

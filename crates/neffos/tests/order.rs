@@ -1,4 +1,5 @@
-//! Each receiver gets A before B when one caller broadcast A before B; with ordered broadcast, all agree on one order.
+//! Each receiver gets A before B if one caller broadcast A before B. With ordered broadcast, all receivers agree on one
+//! order.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -19,7 +20,8 @@ async fn broadcast_numbers(server: Server, caller: usize, count: usize) {
     }
 }
 
-/// Several tasks broadcast at once to several clients; what each client got, in its order.
+/// Lets several tasks broadcast concurrently to several clients. Returns the messages of each client, in order of
+/// arrival.
 async fn contended(ordered: bool) -> Vec<Vec<String>> {
     const CALLERS: usize = 8;
     const MESSAGES: usize = 200;
@@ -63,7 +65,7 @@ async fn with_ordered_broadcast_all_receivers_see_one_order() {
     assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
-/// A handler emits and then broadcasts, many times, to itself and to `crowd` others.
+/// Lets a handler emit and then broadcast, many times, to its own connection and to `crowd` others.
 async fn emits_and_broadcasts(crowd: usize) {
     const TIMES: usize = 100;
     let events = Events::new().on("go", async |ns: NsConn| {
@@ -95,6 +97,6 @@ async fn a_broadcast_after_an_emit_arrives_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn also_when_the_crowd_is_too_large_to_be_written_to_by_the_caller() {
+async fn a_broadcast_after_an_emit_arrives_after_it_if_a_dispatcher_writes_the_broadcast() {
     emits_and_broadcasts(100).await;
 }

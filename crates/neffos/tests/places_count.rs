@@ -1,4 +1,5 @@
-//! The rooms that clients make the server remember count in the memory budget, about as much as they take, until they are gone.
+//! The rooms that clients make the server store count in the memory budget, with about the memory that they take, until
+//! they are removed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -19,7 +20,8 @@ fn heap() -> usize {
     dhat::HeapStats::get().curr_bytes
 }
 
-/// Connections that are each in many rooms, with names of so many bytes that no other connection joins.
+/// Returns connections that are each in many rooms. The names have `name_bytes` bytes, and no other connection joins
+/// these rooms.
 async fn crowd(running: &Running, name_bytes: usize) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for connection in 0..CONNECTIONS {
@@ -36,7 +38,7 @@ async fn crowd(running: &Running, name_bytes: usize) -> Vec<TcpStream> {
 async fn rooms_count_about_what_they_take_and_leave_nothing_behind() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let running = start(Server::builder().namespace("default", Events::new())).await;
-    // Memory that all connections share is allocated now.
+    // The first clients make the allocations that all connections share.
     let mut others = running.enter().await;
     others.join("lobby").await;
     drop(crowd(&running, 4).await);

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// A server under an application with other routes.
+/// Serves an application that has other routes, too.
 async fn start(builder: ServerBuilder) -> Running {
     let server = builder.namespace("default", Events::new()).build().unwrap();
     let app = Router::new()
@@ -35,7 +35,7 @@ async fn start(builder: ServerBuilder) -> Running {
     Running { server, address }
 }
 
-/// A connection on which one request has been answered.
+/// Returns a connection on which one request has been answered.
 async fn kept(running: &Running) -> TcpStream {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(REQUEST.as_bytes()).await.unwrap();
@@ -64,7 +64,7 @@ async fn clients_that_ask_and_never_read_are_cut_while_a_websocket_is_served() {
     ada.join("lobby").await;
 }
 
-/// A client that was cut can write no more.
+/// Writes until the server has closed the connection.
 async fn until_cut(stream: &mut TcpStream) {
     while stream.write_all(REQUEST.as_bytes()).await.is_ok() {
         tokio::task::yield_now().await;
@@ -88,7 +88,7 @@ async fn connections_without_a_request_make_room_for_new_clients_the_oldest_firs
 #[tokio::test]
 async fn when_all_places_are_busy_a_client_is_answered_once_and_let_go() {
     let running = start(Server::builder().max_connections(2)).await;
-    // Both have begun a request, and do not end it.
+    // Both clients have begun a request and do not finish it.
     let mut busy = Vec::new();
     for _ in 0..2 {
         let mut stream = kept(&running).await;
@@ -100,7 +100,7 @@ async fn when_all_places_are_busy_a_client_is_answered_once_and_let_go() {
     let _ada = running.enter().await;
 }
 
-/// All that the server sends to a client that sends `requests` and then nothing more.
+/// Returns all that the server sends to a client that sends `requests` and then half-closes.
 async fn after_a_half_close(running: &Running, requests: &str) -> String {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(requests.as_bytes()).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_client_that_half_closes_after_its_last_request_gets_every_answer() {
         let answers = after_a_half_close(&running, &requests).await;
         assert_eq!((answers.matches("HTTP/1.1 200 ").count(), answers.ends_with("ok")), (count, true));
     }
-    // An answer that the socket does not take at once.
+    // An answer that the socket does not accept at once.
     let large = after_a_half_close(&running, &REQUEST.replace("/healthz", "/large")).await;
     assert!(large.len() > 1 << 20, "{} bytes", large.len());
     assert_eq!(after_a_half_close(&running, "").await, "");

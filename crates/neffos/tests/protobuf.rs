@@ -1,4 +1,5 @@
-//! Protobuf bodies go both ways, in binary frames, and one that does not fit is an error that names the field.
+//! Protobuf bodies work in both directions, in binary frames. A body that does not decode is an error that names the
+//! field.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -15,7 +16,7 @@ struct Line {
     times: u32,
 }
 
-/// A message that has its text where a [`Line`] has its number.
+/// A message with a text in the field where a [`Line`] has a number.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Other {
     #[prost(string, tag = "2")]
@@ -39,7 +40,7 @@ fn line(text: &str, times: u32) -> Line {
     Line { text: text.into(), times }
 }
 
-/// The next message, which must be in a binary frame.
+/// Returns the next message, which must be in a binary frame.
 async fn binary(client: &mut support::Client<tokio::net::TcpStream>) -> Vec<u8> {
     match client.frame().await {
         Some(Frame::Binary(bytes)) => bytes.to_vec(),
@@ -59,7 +60,7 @@ async fn connected(running: &Running) -> (Client, NsConn<ClientSide>) {
 }
 
 #[tokio::test]
-async fn it_is_asked_and_answered_from_both_sides() {
+async fn protobuf_is_asked_and_answered_from_both_sides() {
     let running = start(builder()).await;
     let (_client, ns) = connected(&running).await;
     let reply = within(ns.ask_message(Message::protobuf("repeat", &line("ab", 2)))).await.unwrap();
@@ -72,7 +73,7 @@ async fn it_is_asked_and_answered_from_both_sides() {
 }
 
 #[tokio::test]
-async fn it_travels_in_a_binary_frame_even_when_it_could_be_text() {
+async fn protobuf_is_sent_in_a_binary_frame_even_if_it_is_valid_text() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     let short = line("plain", 0);
@@ -82,7 +83,7 @@ async fn it_travels_in_a_binary_frame_even_when_it_could_be_text() {
 }
 
 #[tokio::test]
-async fn it_is_read_from_a_text_frame_too() {
+async fn protobuf_is_read_from_a_text_frame_too() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     let ask = envelope("$1;default;;repeat;0;0;", &line("x", 2));
@@ -91,7 +92,7 @@ async fn it_is_read_from_a_text_frame_too() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_fit_is_an_error_that_names_the_field_and_loses_nothing() {
+async fn a_body_that_does_not_decode_is_an_error_that_names_the_field_and_loses_nothing() {
     let running = start(builder()).await;
     let (_client, ns) = connected(&running).await;
     let err =

@@ -1,4 +1,4 @@
-//! Through a proxy a client asks for a tunnel, shows its credentials, and tells what the proxy has against it.
+//! A client that uses a proxy asks it for a tunnel, sends its credentials to it, and reports why the proxy refuses.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -12,7 +12,7 @@ use support::theirs::Theirs;
 use support::{start, within};
 use tokio::net::TcpStream;
 
-/// A name that only a proxy can reach: nobody looks it up here.
+/// A name that only a proxy can resolve: the client does not look it up.
 const ELSEWHERE: &str = "ws://chat.invalid/ws";
 
 fn builder(url: &str) -> ClientBuilder {
@@ -24,7 +24,7 @@ async fn server() -> SocketAddr {
     start(Server::builder().namespace("default", events)).await.address
 }
 
-/// A proxy that tunnels its next client to `target`; returns that client's request.
+/// A proxy that tunnels its next client to `target`. Returns that client's request.
 async fn tunnel(proxy: &Theirs, target: SocketAddr) -> String {
     let mut visitor = proxy.request().await;
     visitor.write("HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\n\r\n").await;
@@ -34,7 +34,7 @@ async fn tunnel(proxy: &Theirs, target: SocketAddr) -> String {
     head
 }
 
-/// How a dial ends whose request for a tunnel is answered so.
+/// Returns the error of a dial whose request for a tunnel gets this answer.
 async fn answered(answer: &str) -> Error {
     let proxy = Theirs::bind().await;
     let dialling = builder(ELSEWHERE).proxy(&proxy.url().replace("ws:", "http:"));
@@ -82,7 +82,7 @@ async fn credentials_are_for_the_proxy_alone() {
 }
 
 #[tokio::test]
-async fn what_a_proxy_has_against_it_is_told() {
+async fn the_error_has_the_answer_of_a_proxy_that_refuses() {
     for (answer, told) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n", "the proxy answered 407"),
         ("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "the proxy answered 403 Forbidden"),
@@ -94,7 +94,7 @@ async fn what_a_proxy_has_against_it_is_told() {
         assert!(err.is_unreachable() && err.to_string().contains(told), "{answer}: {err}");
     }
     assert!(answered("HTTP/1.1 200 OK\r\n").await.is_timeout());
-    // The tunnel stands, and nobody is at its other end.
+    // The tunnel is open, but no server answers at its other end.
     assert!(answered("HTTP/1.1 200 OK\r\n\r\n").await.is_timeout());
     let free = Theirs::bind().await.url().replace("ws:", "http:");
     assert!(within(builder(ELSEWHERE).proxy(&free).dial()).await.unwrap_err().is_unreachable());

@@ -1,4 +1,5 @@
-//! A client that sends faster than its rate is slowed down. Nothing that it sent is lost, and other clients notice nothing.
+//! A client that sends faster than its rate is slowed down. None of its messages is lost, and other clients are not
+//! affected.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -20,7 +21,7 @@ async fn client(server: &Server) -> Client<DuplexStream> {
     client
 }
 
-/// Sends so many asks at once, and returns how long it takes until all are answered.
+/// Sends `count` asks at once. Returns the time until all are answered.
 async fn answered(client: &mut Client<DuplexStream>, count: usize) -> Duration {
     let start = Instant::now();
     for nth in 0..count {
@@ -37,7 +38,7 @@ async fn answered(client: &mut Client<DuplexStream>, count: usize) -> Duration {
 async fn a_client_that_sends_too_fast_is_slowed_down_and_loses_nothing() {
     let server = builder().message_rate(Rate::per_second(10).with_burst(20)).build().unwrap();
     let mut fast = client(&server).await;
-    // The greeting and the connect have used two of the burst; the 40 asks that go beyond it take 100 ms each.
+    // The greeting and the connect used two of the burst. The 40 asks beyond the burst take 100 ms each.
     let time = answered(&mut fast, 58).await;
     assert!(time > Duration::from_secs(3) && time < Duration::from_secs(5), "{time:?}");
     assert!(server.rate_limited().messages() > 0);
@@ -85,7 +86,8 @@ async fn a_client_that_sends_far_beyond_its_burst_at_once_is_closed_and_counted(
     assert_eq!(server.rate_limited().closed(), 1);
 }
 
-/// The clock stands still until everything that the client has sent is read: then `on_connect` decides.
+/// Delays the decision of `on_connect`. The clock is paused, so it only advances once everything that the client sent
+/// is read.
 fn deciding_late(builder: ServerBuilder) -> ServerBuilder {
     builder.on_connect(async |_conn: Conn, _request| {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -104,7 +106,7 @@ async fn a_client_that_sends_far_too_many_joins_before_its_greeting_is_closed_al
     let start = Instant::now();
     client.send("M").await;
     assert_eq!(client.close_code().await, 1008);
-    // The next ping, whose answer would be more, comes later.
+    // The next ping, whose answer would count as one more message, comes later.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(server.rate_limited().closed(), 1);
 }
@@ -139,7 +141,7 @@ async fn pings_count_as_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_client_is_not_taken_for_dead() {
+async fn a_paused_client_is_not_closed_for_want_of_a_pong() {
     let server = builder().message_rate(Rate::per_second(1).with_burst(60)).build().unwrap();
     let mut client = client(&server).await;
     assert!(answered(&mut client, 120).await > Duration::from_secs(50));
@@ -147,7 +149,7 @@ async fn a_paused_client_is_not_taken_for_dead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_of_zero_and_the_largest_rate_limit_nobody() {
+async fn a_rate_of_zero_and_the_largest_rate_limit_no_client() {
     for rate in [
         Rate::default(),
         Rate::per_second(0),
@@ -162,7 +164,7 @@ async fn a_rate_of_zero_and_the_largest_rate_limit_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_smallest_rate_lets_one_through_each_second() {
+async fn the_smallest_rate_admits_one_message_each_second() {
     let server = builder().message_rate(Rate::per_second(1).with_burst(0)).build().unwrap();
     let mut client = client(&server).await;
     assert!(answered(&mut client, 3).await > Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! A receiver whose socket accepts everything misses nothing, even if other connections churn or flood meanwhile: over TCP, TLS,
+//! A receiver whose socket accepts everything misses nothing, even if other connections churn or flood: over TCP, TLS,
 //! memory and any other stream.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -14,19 +14,19 @@ use tokio::io::AsyncReadExt;
 use tokio::task::JoinHandle;
 
 const RECEIVERS: usize = 400;
-/// Two bytes of a frame's header, and the fields before the body.
+/// Two bytes of frame header, and the fields before the body.
 const HEAD: usize = 2 + ";default;;chat;0;0;".len();
 const SMALL: usize = 16;
-/// More than any of these tests sends: a stream in memory with so much room accepts everything.
+/// More than any of these tests sends: a stream in memory with this capacity accepts everything.
 const ROOMY: usize = 4 << 20;
 
-/// Broadcasts each `chat` to all of the namespace, as a chat server does.
+/// Broadcasts each `chat` to the whole namespace, as a chat server does.
 fn builder() -> ServerBuilder {
     let relay = async |ns: NsConn, body: String| ns.broadcast(Message::new("chat", body));
     Server::builder().namespace("default", Events::new().on("chat", relay))
 }
 
-/// What the receivers are connected over. The other clients use TCP.
+/// The transport of the receivers. The other clients use TCP.
 #[derive(Clone, Copy, Debug)]
 enum Over {
     Tcp,
@@ -56,7 +56,7 @@ impl Place {
         }
     }
 
-    /// A receiver that is in the namespace.
+    /// Returns a receiver that is in the namespace.
     async fn enter(&self) -> Box<dyn Stream> {
         let stream: Box<dyn Stream> = match self.over {
             Over::Tcp => return Box::new(self.running.enter().await.into_stream()),
@@ -76,7 +76,7 @@ impl Place {
         client.socket.into_inner()
     }
 
-    /// Receivers that always read, until each has read `bytes` bytes.
+    /// Starts receivers that always read, until each has read `bytes` bytes.
     async fn readers(&self, receivers: usize, bytes: usize) -> Vec<JoinHandle<Box<dyn Stream>>> {
         let mut readers = Vec::new();
         for _ in 0..receivers {
@@ -99,7 +99,7 @@ async fn read(mut socket: Box<dyn Stream>, bytes: usize) -> Box<dyn Stream> {
     socket
 }
 
-/// Clients that change their membership all the time, until the flag is set.
+/// Starts clients that change their membership all the time, until the flag is set.
 async fn churn(running: &Running, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<usize>> {
     let mut churning = Vec::new();
     for nth in 0..2 {
@@ -107,7 +107,7 @@ async fn churn(running: &Running, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<usiz
         churning.push(tokio::spawn(async move {
             let mut rounds = 0;
             while !stop.load(Ordering::Relaxed) {
-                // Broadcasts of the namespace come before the replies.
+                // Broadcasts of the namespace arrive before the replies.
                 client.ask_past_events("default", "", "_OnNamespaceConnect").await;
                 client.ask_past_events("default", &format!("room {nth}"), "_OnRoomJoin").await;
                 client.ask_past_events("default", &format!("room {nth}"), "_OnRoomLeave").await;
@@ -120,7 +120,7 @@ async fn churn(running: &Running, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<usiz
     churning
 }
 
-/// One client sends `count` events at once while two others join and leave; every receiver reads all of them.
+/// Lets one client send `count` events at once while two others join and leave. Every receiver reads all of the events.
 async fn burst(place: Place, count: usize) {
     let running = &place.running;
     let readers = place.readers(RECEIVERS, count * (HEAD + SMALL)).await;
@@ -147,7 +147,8 @@ async fn burst(place: Place, count: usize) {
     reading.abort();
 }
 
-/// Two clients that join and leave in a loop cost no receiver a message, nor its connection where a full outbox disconnects.
+/// Two clients that join and leave in a loop cost no receiver a message. If a full outbox disconnects, they cost no
+/// receiver its connection.
 async fn bursts(over: Over) {
     for overflow in [Overflow::DropNewest, Overflow::Disconnect] {
         burst(Place::of(builder().overflow(overflow), over).await, 2_000).await;
@@ -173,7 +174,8 @@ async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_me
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_unix_sockets() {
-    // Such a socket has room for a few hundred small writes only, so the outbox must hold the burst while its reader waits for a turn.
+    // A Unix socket has room for only a few hundred small writes, so the outbox must hold the burst until its reader
+    // runs.
     for overflow in [Overflow::DropNewest, Overflow::Disconnect] {
         burst(
             Place::of(builder().overflow(overflow).limits(Limits::default().outbox(2_000, 1 << 20)), Over::Unix).await,
@@ -183,8 +185,8 @@ async fn two_clients_that_join_and_leave_in_a_loop_cost_nobody_a_message_over_un
     }
 }
 
-/// Broadcasts more than an outbox holds, before any task of a receiver runs; and so that an outbox does not hold what a dispatcher
-/// takes at once.
+/// Broadcasts more than an outbox holds before any task of a receiver runs. The second server has outboxes that hold
+/// less than a dispatcher takes in one step.
 async fn large_burst(over: Over) {
     large_burst_to(Place::of(builder(), over).await).await;
     large_burst_to(Place::of(builder().limits(Limits::default().outbox(8, 64 * 1024)), over).await).await;
@@ -195,7 +197,7 @@ async fn large_burst(over: Over) {
 async fn large_burst_to(place: Place) {
     const COUNT: usize = 150;
     const BODY: usize = 10_000;
-    // Two more bytes of length.
+    // The frame header has two more bytes for the length.
     let readers = place.readers(RECEIVERS / 10, COUNT * (2 + HEAD + BODY)).await;
     for _ in 0..COUNT {
         place.running.server.broadcast(Message::new("chat", "x".repeat(BODY)).in_namespace("default"));
@@ -206,7 +208,7 @@ async fn large_burst_to(place: Place) {
     assert_eq!(place.running.server.counters().dropped(), 0, "over {:?}", place.over);
 }
 
-/// On one thread, so that all of the burst is pending before any of it is written.
+/// Runs on one thread, so that the whole burst is pending before any of it is written.
 #[tokio::test]
 async fn a_burst_that_is_larger_than_an_outbox_reaches_all_who_read_over_tcp() {
     large_burst(Over::Tcp).await;

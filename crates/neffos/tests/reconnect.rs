@@ -1,4 +1,4 @@
-//! A lost connection comes back with all that it was in, to the same handles.
+//! A lost connection is restored with all its memberships, and the existing handles use it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -17,12 +17,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Dials again without much ado.
+/// Dials again almost immediately.
 fn eager() -> Reconnect {
     Reconnect::new().base_delay(Duration::from_millis(2)).max_delay(Duration::from_millis(20))
 }
 
-/// The changes, in few words.
+/// Reports each change as a short text.
 fn watched(builder: ClientBuilder) -> (ClientBuilder, mpsc::Receiver<String>) {
     let (told, heard) = heard();
     let builder = builder.no_proxy().on_change(move |change| {
@@ -50,7 +50,7 @@ fn watched(builder: ClientBuilder) -> (ClientBuilder, mpsc::Receiver<String>) {
     (builder, heard)
 }
 
-/// Passes over the tries, whose number depends on the machine.
+/// Returns the next change that is no attempt. The number of attempts depends on the machine.
 async fn next_but_tries(changes: &mut mpsc::Receiver<String>) -> String {
     loop {
         let change = next(changes).await;
@@ -76,7 +76,7 @@ impl House {
         Self { address, serving: tokio::spawn(neffos::serve(listener, server.clone())), server }
     }
 
-    /// The same address, by another server.
+    /// Starts another server at the same address.
     async fn reopen(self) -> Self {
         within(self.server.shutdown()).await;
         within(self.serving).await.unwrap().unwrap();
@@ -89,7 +89,7 @@ impl House {
 }
 
 #[tokio::test]
-async fn handles_survive_ten_restarts_and_all_rooms_come_back() {
+async fn handles_survive_ten_restarts_and_all_rooms_are_restored() {
     let mut house = House::open("127.0.0.1:0").await;
     let (told, mut heard) = heard();
     let builder = Client::builder(&house.address.to_string()).state(told);
@@ -116,7 +116,7 @@ async fn handles_survive_ten_restarts_and_all_rooms_come_back() {
 }
 
 #[tokio::test]
-async fn namespaces_come_back_in_order_and_then_their_rooms() {
+async fn namespaces_are_restored_in_order_and_then_their_rooms() {
     let theirs = Theirs::bind().await;
     let builder = Client::builder(&theirs.url()).namespace("b", Events::new()).namespace("a", Events::new());
     let (builder, mut changes) = watched(builder.reconnect(eager()));
@@ -153,7 +153,7 @@ async fn namespaces_come_back_in_order_and_then_their_rooms() {
 }
 
 #[tokio::test]
-async fn the_request_says_how_often_it_was_tried() {
+async fn the_request_has_the_number_of_the_attempt() {
     let theirs = Theirs::bind().await;
     let (builder, mut changes) =
         watched(Client::builder(&theirs.url()).namespace("a", Events::new()).reconnect(eager()));
@@ -161,7 +161,7 @@ async fn the_request_says_how_often_it_was_tried() {
     let _client = client.unwrap();
     assert!(guest.headers.get("x-websocket-reconnect").is_none());
     drop(guest);
-    // The first try fails in its handshake.
+    // The first attempt fails in its handshake.
     drop(theirs.stream().await);
     let guest = theirs.welcome("2").await;
     assert_eq!(guest.headers["x-websocket-reconnect"], "2");
@@ -170,7 +170,8 @@ async fn the_request_says_how_often_it_was_tried() {
     }
 }
 
-/// A client in the namespace `a` and its room `r`, whose connection is then cut; nobody takes the next one yet.
+/// Returns a client in the namespace `a` and its room `r` whose connection was just cut. No server has accepted the
+/// next one yet.
 async fn cut_off(theirs: &Theirs, policy: Reconnect) -> (Client, neffos::NsConn<ClientSide>, mpsc::Receiver<String>) {
     let builder = Client::builder(&theirs.url()).namespace("a", Events::new()).namespace("b", Events::new());
     let (builder, mut changes) = watched(builder.reconnect(policy));
@@ -186,7 +187,7 @@ async fn cut_off(theirs: &Theirs, policy: Reconnect) -> (Client, neffos::NsConn<
 }
 
 #[tokio::test]
-async fn calls_while_the_connection_is_lost_say_so() {
+async fn calls_while_the_connection_is_lost_fail_as_lost() {
     let theirs = Theirs::bind().await;
     let (client, ns, mut changes) = cut_off(&theirs, eager()).await;
     assert!(ns.emit("say", "").unwrap_err().is_lost());
@@ -230,7 +231,7 @@ async fn messages_are_kept_in_order_up_to_the_bound() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_back_is_told_with_its_reason() {
+async fn memberships_that_cannot_be_restored_are_reported_with_the_reason() {
     let theirs = Theirs::bind().await;
     let (client, ns, mut changes) = cut_off(&theirs, eager().keep_messages(9)).await;
     ns.send(Message::new("say", "").to_room("r")).unwrap();
@@ -251,7 +252,7 @@ async fn what_cannot_be_had_back_is_told_with_its_reason() {
 }
 
 #[tokio::test]
-async fn what_is_left_while_the_connection_is_lost_does_not_come_back() {
+async fn a_namespace_that_is_left_while_the_connection_is_lost_is_not_restored() {
     let theirs = Theirs::bind().await;
     let (client, ns, mut changes) = cut_off(&theirs, eager()).await;
     within(ns.disconnect()).await.unwrap();
@@ -286,7 +287,7 @@ async fn a_connection_that_is_lost_while_it_is_restored_is_restored_again() {
 }
 
 #[tokio::test]
-async fn a_close_that_is_meant_is_not_dialled_again() {
+async fn a_final_close_is_not_dialled_again() {
     for code in [1000, 1008] {
         let theirs = Theirs::bind().await;
         let (builder, mut changes) =
@@ -394,7 +395,7 @@ async fn every_attempt_asks_the_application_for_its_headers_and_address() {
 }
 
 #[tokio::test]
-async fn an_attempt_whose_headers_cannot_be_had_fails_alone() {
+async fn an_attempt_whose_headers_fail_fails_alone() {
     let theirs = Theirs::bind().await;
     let builder = Client::builder(&theirs.url()).namespace("a", Events::new()).reconnect(eager());
     let builder = builder.before_dial(async |attempt: Attempt| match attempt.tries() {
@@ -460,7 +461,7 @@ async fn without_a_policy_nothing_is_dialled_again() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_the_server_connects_again_itself_comes_back_once() {
+async fn a_namespace_that_the_server_connects_again_itself_is_restored_once() {
     let server = || {
         let builder = Server::builder().namespace("chat", Events::new()).drain_window(Duration::ZERO);
         let builder = builder.on_connect(async |conn: Conn, _request| conn.connect("chat").await.map(drop));

@@ -1,4 +1,4 @@
-//! A refusal is a refusal, with its code and with or without a text, on whichever side it is heard.
+//! A refusal arrives as a refusal, with its code, with or without a text, on both sides.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -43,7 +43,7 @@ async fn an_error_of_on_connect_without_a_code_closes_with_1008() {
 }
 
 #[tokio::test]
-async fn a_close_error_of_a_namespace_keeps_its_code_for_who_asked() {
+async fn a_close_error_of_a_namespace_keeps_its_code_for_the_side_that_asked() {
     let events = Events::new().on_connect(async || Err::<(), _>(CloseError::new(code(), "")));
     let running = start(Server::builder().namespace("default", events)).await;
     let client = within(Client::dial(&url(&running), ("default", Events::new()))).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_close_error_of_a_namespace_keeps_its_code_for_who_asked() {
     assert_eq!(within(client.closed()).await.unwrap().code(), code());
 }
 
-/// The other end refuses with an error that has no text.
+/// Checks that `call` fails when the other end refuses with an error that has no text.
 async fn is_refused<S: Side, T>(
     at: &mut At<S>,
     event: &str,
@@ -79,7 +79,7 @@ async fn refusals_without_a_text<S: Side>(mut at: At<S>) {
 }
 
 #[tokio::test]
-async fn a_refusal_without_a_text_is_a_refusal() {
+async fn a_refusal_without_a_text_is_an_error() {
     for transport in TRANSPORTS {
         refusals_without_a_text(server(transport, |builder| builder).await).await;
         refusals_without_a_text(client(transport, |builder| builder).await).await;

@@ -1,5 +1,5 @@
-//! While handlers run, both sides agree on the memberships: a message to a room from inside its handlers arrives, and an ask
-//! gets its reply.
+//! While handlers run, both sides agree on the memberships. A message that a room's handler sends to the room arrives,
+//! and an ask gets its reply.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -9,7 +9,7 @@ use support::ours::{heard, next, url};
 use support::{start, within};
 use tokio::sync::mpsc::{self, Sender};
 
-/// Whose handlers send something from a room that has been joined, and ask for something there.
+/// Events whose handlers emit to a room that was just joined, and ask there.
 fn talking<S: Side>() -> Events<S> {
     Events::new().on_room_joined(async |State(told): State<Sender<String>>, room: Room<S>| {
         room.emit("hello", "from a handler").unwrap();
@@ -19,7 +19,7 @@ fn talking<S: Side>() -> Events<S> {
     })
 }
 
-/// The side that hears it, and replies.
+/// Events that report such a message, and reply to the ask.
 fn listening<S: Side>() -> Events<S> {
     Events::new()
         .on("hello", async |State(told): State<Sender<String>>, room: Room<S>, body: String| {
@@ -35,7 +35,7 @@ async fn expect_both(server_heard: &mut mpsc::Receiver<String>, client_heard: &m
 }
 
 #[tokio::test]
-async fn a_client_hears_and_answers_what_on_room_joined_sends_to_the_room() {
+async fn a_client_handles_and_answers_messages_of_on_room_joined_to_the_room() {
     let ((server_told, mut server_heard), (told, mut client_heard)) = (heard(), heard());
     let running = start(Server::builder().namespace("default", talking()).state(server_told)).await;
     let builder = Client::builder(&url(&running)).namespace("default", listening::<ClientSide>()).state(told);
@@ -44,7 +44,7 @@ async fn a_client_hears_and_answers_what_on_room_joined_sends_to_the_room() {
     within(ns.join("lobby")).await.unwrap();
     expect_both(&mut server_heard, &mut client_heard).await;
 
-    // The other way round: the server has the client join.
+    // In the other direction: the server asks the client to join.
     within(within(ns.join("lobby")).await.unwrap().leave()).await.unwrap();
     let there = running.server.connections()[0].namespace("default").unwrap();
     within(there.join("lobby")).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_client_hears_and_answers_what_on_room_joined_sends_to_the_room() {
 }
 
 #[tokio::test]
-async fn a_server_hears_and_answers_what_a_clients_on_room_joined_sends_to_the_room() {
+async fn a_server_handles_and_answers_messages_of_a_clients_on_room_joined_to_the_room() {
     let ((server_told, mut server_heard), (told, mut client_heard)) = (heard(), heard());
     let running = start(Server::builder().namespace("default", listening()).state(server_told)).await;
     let builder = Client::builder(&url(&running)).namespace("default", talking::<ClientSide>()).state(told);
@@ -99,7 +99,7 @@ async fn an_ask_to_a_foreign_room_is_answered_where_it_is_allowed() {
     let allowed = start(Server::builder().namespace("default", events()).allow_foreign_rooms()).await;
     let mut client = allowed.enter().await;
     assert_eq!(client.request("default", "lobby", "echo", "hi").await, ";default;lobby;echo;0;0;hi");
-    // An adversary that names a namespace that it is not in gets an error, as always.
+    // An adversary that names a namespace in which it is not connected gets an error, as always.
     assert_eq!(client.request("nowhere", "lobby", "echo", "hi").await, ";nowhere;lobby;echo;1;0;bad namespace");
 
     let refused = start(Server::builder().namespace("default", events())).await;

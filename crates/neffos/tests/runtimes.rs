@@ -1,4 +1,5 @@
-//! A server works from any runtime: connections of several, one after the other or at once, and callers in none.
+//! A server works with any runtime: connections on several runtimes, in sequence or concurrently, and callers outside
+//! of a runtime.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -19,7 +20,7 @@ fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// Serves `server` on `runtime`, with as many receivers.
+/// Serves `server` on `runtime`, and connects `RECEIVERS` receivers.
 fn receivers(server: &Server, runtime: &Runtime) -> Vec<Client<TcpStream>> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -67,7 +68,7 @@ fn a_server_outlives_the_runtime_of_its_first_connections() {
 }
 
 #[test]
-fn receivers_of_two_runtimes_hear_the_same_and_those_that_are_left_go_on() {
+fn receivers_on_two_runtimes_get_the_same_and_the_remaining_ones_still_do() {
     let server = server();
     let (first, second) = (runtime(), runtime());
     let mut receivers_of_first = receivers(&server, &first);
@@ -76,7 +77,8 @@ fn receivers_of_two_runtimes_hear_the_same_and_those_that_are_left_go_on() {
     expect_all(&first, &mut receivers_of_first);
     expect_all(&second, &mut receivers_of_second);
 
-    // The dispatcher ran on the second, whose connection was the latest. It ends while a burst is pending.
+    // The dispatcher ran on the second runtime, which has the latest connection. That runtime ends while a burst is
+    // pending.
     broadcast(&server);
     drop(second);
     broadcast(&server);

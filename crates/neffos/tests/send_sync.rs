@@ -1,4 +1,4 @@
-//! Every handle may go to any task.
+//! Every handle may move to any task.
 
 use neffos::{
     Change, Client, ClientBuilder, ClientSide, CloseCode, CloseError, CloseFrame, Conn, Counters, Error, Event, Events,

@@ -9,7 +9,7 @@ use support::{Running, named, start};
 
 async fn server() -> Running {
     let relayed = async |ns: NsConn, message: Message| {
-        // The mark that the client wrote is dropped.
+        // The sender mark that the client wrote is dropped.
         assert_eq!(message.sender(), None);
         ns.broadcast_others(message.sent_by(ns.conn().id()));
     };
@@ -31,7 +31,7 @@ async fn a_mark_that_a_client_writes_reaches_nobody() {
     for mark in FORGED {
         eve.send(format!(";default;;chat;0;{mark};hi")).await;
         assert_eq!(bob.text().await, ";default;;chat;0;@eve;hi", "{mark}");
-        // Not even when a handler relays the message as it came.
+        // Nor does it when a handler relays the message unchanged.
         eve.send(format!(";default;;raw;0;{mark};hi")).await;
         let flag = if mark == "1" { "1" } else { "0" };
         assert_eq!(bob.text().await, format!(";default;;raw;0;{flag};hi"), "{mark}");
@@ -41,7 +41,7 @@ async fn a_mark_that_a_client_writes_reaches_nobody() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_who_a_message_is_from() {
+async fn a_client_sees_the_sender_of_a_message() {
     let running = server().await;
     let (told, mut heard) = heard();
     let events = Events::new().on_any(async |State(told): Heard, message: Message| {

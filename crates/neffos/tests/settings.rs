@@ -1,5 +1,5 @@
-//! Every setting at zero, at the least, at its default and at the most: it does what its docs say, or fails at the start and is
-//! named. Zero means no limit, and so does the most.
+//! Tests every setting at zero, at the least value, at its default and at the largest. It does what its docs say, or it
+//! fails at the start and the error names it. Zero and the largest value mean no limit.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::collections::BTreeSet;
@@ -16,11 +16,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// What a setting is set to.
+/// The value of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
     Zero,
-    /// One nanosecond, or one.
+    /// One nanosecond, or a count of one.
     Least,
     Default,
     Most,
@@ -38,7 +38,7 @@ impl Value {
         }
     }
 
-    /// With a burst that is large enough for one life.
+    /// The burst is large enough for one run of [`live`].
     fn rate(self) -> Rate {
         let count = u32::try_from(self.count(200)).unwrap_or(u32::MAX);
         Rate::per_second(count).with_burst(count.max(1 << 20))
@@ -54,8 +54,8 @@ impl Value {
     }
 }
 
-/// Values with which a setting fails at the start, as its docs say. With all others the server must work, but for the least:
-/// a limit of one nanosecond or of one message may keep clients out.
+/// Values with which a setting fails at the start, as its docs say. With all other values the server must work, except
+/// for the least: a limit of one nanosecond or of one message may keep clients out.
 type Refused = &'static [Value];
 
 struct Row<B> {
@@ -64,7 +64,7 @@ struct Row<B> {
     set: fn(B, Value) -> B,
 }
 
-/// A row for a setting that takes one time, in milliseconds, or one count.
+/// Makes a row for a setting with one time, in milliseconds, or one count.
 macro_rules! row {
     ($builder:ty, $setting:ident, time $default:expr, $refused:expr) => {
         Row::<$builder> {
@@ -91,7 +91,7 @@ macro_rules! rows {
 const NONE: Refused = &[];
 const ZERO: Refused = &[Value::Zero];
 
-/// [`Limits`], which both sides take.
+/// Rows of [`Limits`], which both sides have.
 fn limit_rows() -> Vec<Row<Limits>> {
     let mut rows = rows! { Limits:
         max_message: count 65_536, NONE;
@@ -133,12 +133,12 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         keep_alive_timeout: time 75_000, NONE;
         ack_timeout: time 10_000, NONE;
         send_buffer_bytes: count 1 << 16, NONE;
-        // Nobody could connect.
+        // With a budget of one byte, no client could connect.
         memory_budget: count 1 << 30, &[Value::Least];
         max_pending_pongs: count 16, NONE;
         max_namespaces: count 32, NONE;
         max_name_length: count 255, NONE;
-        // Zero: all at once.
+        // Zero closes all connections at once.
         drain_window: time 2000, &[Value::Most];
         shutdown_timeout: time 15_000, &[Value::Least];
         shards: count 2, &[Value::Zero, Value::Most];
@@ -168,7 +168,7 @@ fn server_rows() -> Vec<Row<ServerBuilder>> {
         refused: NONE,
         set: |builder, value| builder.compression(neffos::Compression::default().threshold(value.count(512))),
     });
-    // One that says nothing alone.
+    // This setting is valid only with an `address_header`.
     let hops = rows.iter_mut().find(|row| row.setting == "trusted_hops").unwrap();
     hops.set = |builder, value| builder.address_header("x-forwarded-for").trusted_hops(value.count(1));
     rows
@@ -184,7 +184,7 @@ fn client_rows() -> Vec<Row<ClientBuilder>> {
     };
     let named = |setting, refused, set| Row { setting, refused, set };
     rows.extend([
-        // Longer than `max_delay` it makes no sense.
+        // A base delay longer than `max_delay` is refused.
         named("base_delay", &[Value::Zero, Value::Most], |builder: ClientBuilder, value| {
             builder.reconnect(Reconnect::new().base_delay(value.time(Duration::from_millis(500))))
         }),
@@ -259,7 +259,7 @@ async fn try_client(setting: &str, (refused, value): (Refused, Value), set: impl
     check_life(&what, value, live(|server| server, set)).await;
 }
 
-/// A setting with a number that is in no table is one that was never tried at zero.
+/// A setting with a number must be in a table, otherwise it was never tried at zero.
 #[cfg(feature = "deflate")]
 #[test]
 fn no_setting_with_a_number_is_left_out() {
@@ -279,7 +279,7 @@ fn no_setting_with_a_number_is_left_out() {
     }
 }
 
-/// Types whose settings are in a table.
+/// The types whose settings are in a table.
 #[cfg(feature = "deflate")]
 const KNOWN: [&str; 5] = ["Limits", "ServerBuilder", "ClientBuilder", "Reconnect", "Compression"];
 
@@ -287,7 +287,7 @@ fn of(found: &BTreeSet<(String, String)>, owners: &[&str]) -> BTreeSet<String> {
     found.iter().filter(|(owner, _)| owners.contains(&owner.as_str())).map(|(_, name)| name.clone()).collect()
 }
 
-/// The builder methods that take a number or a time: their type, and their name.
+/// Returns the builder methods that take a number or a time, as pairs of type and method name.
 fn settings_in(folder: &Path) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for file in files_in(folder) {
@@ -297,7 +297,7 @@ fn settings_in(folder: &Path) -> BTreeSet<(String, String)> {
     found
 }
 
-/// Those of one `impl` block.
+/// Returns the builder methods of one `impl` block.
 fn settings_of(block: &str) -> Vec<(String, String)> {
     let head = block.lines().next().unwrap();
     let owner = head.rsplit(' ').find(|word| word.starts_with(char::is_uppercase)).unwrap_or_default();
@@ -336,8 +336,8 @@ async fn check_life(what: &str, value: Value, life: impl Future<Output = Result<
     }
 }
 
-/// All that limits are about, in a few milliseconds: a handshake, a namespace, a room, events, asks both ways, a slow handler
-/// that outlives its connection, and a shutdown that waits for another one.
+/// Runs everything that has a limit, in a few milliseconds: a handshake, a namespace, a room, events, asks in both
+/// directions, a slow handler that outlives its connection, and a shutdown that waits for another one.
 async fn live(
     server: impl FnOnce(ServerBuilder) -> ServerBuilder,
     client: impl FnOnce(ClientBuilder) -> ClientBuilder,
@@ -354,7 +354,7 @@ async fn live(
         part(client, &go_on, &done).await
     }
     .await;
-    // The rest, when a limit has cut it short.
+    // Ends the remaining handlers if a limit has cut the run short.
     let shutdown = tokio::spawn({
         let server = server.clone();
         async move { server.shutdown().await }
@@ -391,7 +391,7 @@ async fn talk(client: &Client, server: &Server) -> Result<(), Error> {
     room.leave().await
 }
 
-/// The client goes while a handler of its connection runs: the handler still ends as it wants to.
+/// Closes the client while a handler of its connection runs. The handler still runs to its end.
 async fn part(client: Client, go_on: &Notify, done: &Notify) -> Result<(), Error> {
     let ns = client.connect("default").await?;
     ns.emit("outlive", "")?;
@@ -401,7 +401,7 @@ async fn part(client: Client, go_on: &Notify, done: &Notify) -> Result<(), Error
     timeout(Duration::from_secs(2), done.notified()).await.map_err(|_| Error::new("the handler was stopped"))
 }
 
-/// Counts the panics of this process from now on; their messages are still printed.
+/// Counts the panics of this process from now on. Their messages are still printed.
 fn count_panics() -> Arc<AtomicUsize> {
     static PANICS: std::sync::OnceLock<Arc<AtomicUsize>> = std::sync::OnceLock::new();
     let counted = || {

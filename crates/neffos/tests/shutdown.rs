@@ -1,4 +1,4 @@
-//! A server ends in good order: new clients are refused, events that have begun are finished, all are told to come back.
+//! A graceful shutdown: new clients are refused, running handlers finish, and all clients are asked to come back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -29,7 +29,7 @@ fn builder(gate: &Gate) -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn an_event_that_has_begun_is_finished_and_then_comes_1012() {
+async fn a_running_handler_finishes_before_the_close_with_1012() {
     let gate = Gate::default();
     let running = start(builder(&gate)).await;
     let (mut busy, mut idle) = (running.enter().await, running.enter().await);
@@ -49,7 +49,7 @@ async fn an_event_that_has_begun_is_finished_and_then_comes_1012() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_closing_is_spread_over_the_drain_window() {
+async fn closes_are_spread_over_the_drain_window() {
     let gate = Gate::default();
     let server = builder(&gate).drain_window(Duration::from_secs(10)).build().unwrap();
     let mut clients = Vec::new();
@@ -68,8 +68,8 @@ async fn the_closing_is_spread_over_the_drain_window() {
     assert!(when.iter().copied().eq(0..10), "{when:?}");
 }
 
-/// Drains a server with one client, which has so many bytes to read, ignores the close frame, and sends pings all the time if it is
-/// chatty. Returns how many milliseconds the drain took, and how many bytes the client read.
+/// Drains a server with one client. The client has `queued` bytes to read and ignores the close frame. If it is chatty,
+/// it sends pings all the time. Returns how many milliseconds the drain took, and how many bytes the client read.
 async fn drained(close_timeout: Duration, queued: usize, is_chatty: bool) -> (u128, usize) {
     let hour = Duration::from_secs(3600);
     let builder =
@@ -120,7 +120,7 @@ async fn a_client_that_ignores_the_close_frame_holds_a_drain_up_for_a_second() {
 async fn a_client_that_reads_slowly_gets_all_of_its_queue_in_a_drain_and_a_second_more() {
     for is_chatty in [false, true] {
         let (took, read) = drained(Duration::from_secs(60), 500_000, is_chatty).await;
-        // A tenth of a million bytes a second.
+        // The client reads 100,000 bytes a second.
         assert!((5_000..7_500).contains(&took), "{took} ms, chatty: {is_chatty}");
         assert!(read > 500_000, "{read} bytes");
     }
@@ -152,7 +152,7 @@ async fn a_closed_server_stays_closed() {
     assert_eq!((err.status().as_u16(), err.to_string().as_str()), (503, "server closed"));
 }
 
-/// Ends the connections of a server: one by its handle, by its id, and with the server.
+/// Ends the connections of a server: one by its handle, one by its id, or all by closing the server.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     Handle,
@@ -176,7 +176,7 @@ impl Ending {
     }
 }
 
-/// A client that has not read 40 messages of 1 KiB, most of which wait in its outbox.
+/// Returns a client that has not read 40 messages of 1 KiB, most of which are in its outbox.
 async fn behind() -> (Server, DuplexStream, JoinHandle<()>) {
     let builder = Server::builder().namespace("default", Events::new()).drain_window(Duration::ZERO);
     let server = named(builder.limits(Limits::default().ping_interval(Duration::ZERO))).build().unwrap();
@@ -197,7 +197,7 @@ async fn a_client_that_reads_slowly_gets_all_that_was_queued_and_the_close_frame
         let (server, mut stream, driving) = behind().await;
         ending.begin(&server);
         let (mut all, mut part) = (Vec::new(), [0; 1024]);
-        // All of it takes four seconds.
+        // Reading all of it takes four seconds.
         while let count @ 1.. = within(stream.read(&mut part)).await.unwrap() {
             all.extend_from_slice(&part[..count]);
             sleep(Duration::from_millis(95)).await;

@@ -1,4 +1,5 @@
-//! A stream of any kind is written to as a TCP socket is: any task that sends writes, and a fault ends one connection.
+//! Any stream is written to as a TCP socket is: the task that sends also writes, and a fault ends only its own
+//! connection.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -8,10 +9,10 @@ use support::odd::{EVEN, Fault, Odd, Oddity};
 use support::sides::{At, NEVER, TRANSPORTS, Transport, client, server};
 use support::{Client, attach, drive_over, until, within};
 
-/// More messages than an outbox holds, and more than a task may do before others get their turn.
+/// More messages than an outbox holds, and more than a task may handle before it yields.
 const MANY: usize = 3_000;
 
-/// Emits without waiting, so that the connection's own task does not run meanwhile.
+/// Emits without awaiting, so that the connection's own task does not run meanwhile.
 async fn accepts_everything<S: Side>(mut at: At<S>, what: &str) {
     for nth in 0..MANY {
         at.ns.emit("bulk", nth.to_string()).unwrap_or_else(|err| panic!("message {nth} over {what}: {err}"));
@@ -33,7 +34,7 @@ async fn more_than_an_outbox_holds_is_sent_at_once_over_each_stream_that_accepts
     }
 }
 
-/// Broadcasts go to a receiver over an ordinary stream, and to one whose stream has a fault.
+/// Broadcasts to a receiver over an ordinary stream, and to one whose stream has a fault.
 async fn a_fault_is_its_own(oddity: Oddity) {
     let (closed, mut endings) = tokio::sync::mpsc::channel(2);
     let builder = Server::builder()
@@ -59,7 +60,7 @@ async fn a_fault_is_its_own(oddity: Oddity) {
     within(endings.recv()).await.unwrap();
     until(|| server.total_connections() == 1).await;
     let counters = server.counters();
-    // Of two replies and of the broadcasts to both.
+    // Counts two replies and the broadcasts to both receivers.
     assert_eq!(counters.delivered() + counters.dropped(), 402, "{oddity:?}");
     server.broadcast(Message::new("after", "").in_namespace("default"));
     lucky.event("after").await;
@@ -71,7 +72,7 @@ async fn a_stream_that_fails_or_panics_or_lies_ends_its_own_connection_at_once_a
         [Fault::Fails, Fault::FailsToFlush, Fault::Panics, Fault::PanicsInFlush, Fault::Lies, Fault::TakesNothing]
     {
         for halts in [false, true] {
-            // In the middle of the broadcasts: the greeting and the reply before them take less.
+            // The fault comes in the middle of the broadcasts: the greeting and the reply before them take fewer bytes.
             a_fault_is_its_own(Oddity { halts, most: 7, fault: Some((fault, 500)), ..EVEN }).await;
         }
     }

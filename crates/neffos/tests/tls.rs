@@ -1,4 +1,4 @@
-//! `wss://` addresses: whom a client trusts, what it tells when it does not, and who it says it is.
+//! `wss://` addresses: the certificates that a client trusts, the errors for others, and the client's own certificate.
 
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// Who vouches for others.
+/// A certificate authority.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -43,7 +43,7 @@ impl Authority {
         roots
     }
 
-    /// A certificate for `name` and its key.
+    /// Returns a certificate for `name` and its key.
     fn vouch_for(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
     }
@@ -60,7 +60,7 @@ fn config((certificate, key): (rcgen::Certificate, KeyPair)) -> Arc<ServerConfig
     Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap())
 }
 
-/// A server on a free port, which is returned.
+/// Serves on a free port, and returns the port.
 async fn serve(config: Arc<ServerConfig>) -> u16 {
     let events = Events::new()
         .on("echo", async |message: Message| Reply::new(message.body().clone()))
@@ -119,14 +119,14 @@ async fn a_server_that_nobody_vouches_for_is_refused() {
 }
 
 #[tokio::test]
-async fn an_address_is_a_name_too() {
+async fn a_certificate_may_name_an_ip_address() {
     let authority = Authority::new("ours");
     let port = serve(config(authority.vouch_for("127.0.0.1"))).await;
     within(client("127.0.0.1", port).root_certificates(authority.pem()).dial()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_server_that_wants_to_know_its_clients_is_shown_a_certificate() {
+async fn a_client_shows_its_certificate_to_a_server_that_requires_one() {
     let (authority, clients) = (Authority::new("ours"), Authority::new("theirs"));
     let (certificate, key) = authority.vouch_for("localhost");
     let verifier = WebPkiClientVerifier::builder(Arc::new(clients.store())).build().unwrap();
@@ -145,7 +145,7 @@ async fn a_server_that_wants_to_know_its_clients_is_shown_a_certificate() {
 }
 
 #[tokio::test]
-async fn a_configuration_of_ones_own_replaces_the_rest() {
+async fn a_custom_configuration_replaces_all_other_settings() {
     let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
     let port = serve(config(authority.vouch_for("localhost"))).await;
     let config = ClientConfig::builder().with_root_certificates(authority.store()).with_no_client_auth();
@@ -154,7 +154,7 @@ async fn a_configuration_of_ones_own_replaces_the_rest() {
 }
 
 #[tokio::test]
-async fn certificates_that_are_none_fail_before_anything_is_dialled() {
+async fn invalid_certificates_fail_before_anything_is_dialled() {
     let authority = Authority::new("ours");
     let (certificate, key) = authority.vouch_for("ada");
     let (_, other) = authority.vouch_for("eve");
@@ -172,7 +172,7 @@ async fn certificates_that_are_none_fail_before_anything_is_dialled() {
     }
 }
 
-/// What `openssl req -x509` makes.
+/// The certificate is of the kind that `openssl req -x509` makes.
 #[tokio::test]
 async fn a_server_that_shows_the_certificate_of_an_authority_is_refused_with_advice() {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -188,7 +188,7 @@ async fn a_server_that_shows_the_certificate_of_an_authority_is_refused_with_adv
 }
 
 #[tokio::test]
-async fn a_server_without_tls_or_words_is_given_up() {
+async fn a_server_without_tls_or_without_an_answer_fails_the_dial() {
     let (authority, theirs) = (Authority::new("ours"), Theirs::bind().await);
     let port: u16 = theirs.url().trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap();
     let builder = || client("127.0.0.1", port).root_certificates(authority.pem());
@@ -223,17 +223,17 @@ async fn a_proxy_sees_nothing_but_the_name() {
     assert_eq!(within(ns.ask("echo", "secret")).await.unwrap().text().unwrap(), "secret");
 }
 
-/// What a client sends that does not finish the handshake of TLS.
+/// How far a client gets that does not finish the handshake of TLS.
 #[derive(Clone, Copy, Debug)]
 enum Unfinished {
     Nothing,
-    /// One byte after the other.
+    /// Sends one byte after the other.
     Trickles,
-    /// The first message, and not the answer to the server's.
+    /// Sends the first message, but does not answer the server's.
     HelloAlone,
 }
 
-/// Connects, does not finish the handshake, and returns how long it took until the server hung up.
+/// Connects and does not finish the handshake. Returns the time until the server closed the connection.
 async fn stall(door: &Door, unfinished: Unfinished) -> Duration {
     let begin = Instant::now();
     let (mut reading, mut writing) = TcpStream::connect(door.address).await.unwrap().into_split();
@@ -242,7 +242,8 @@ async fn stall(door: &Door, unfinished: Unfinished) -> Duration {
         match unfinished {
             Unfinished::Nothing => {}
             Unfinished::HelloAlone => writing.write_all(&hello).await.unwrap(),
-            // In ten times the time that the server allows. A write to a closed connection fails; the reader reports the end.
+            // Takes ten times the time that the server allows. A write to a closed connection fails; the reader reports
+            // the end.
             Unfinished::Trickles => {
                 for byte in &hello {
                     drop(writing.write_all(&[*byte]).await);
@@ -282,7 +283,7 @@ async fn a_client_that_does_not_finish_the_handshake_of_tls_is_closed_in_time_an
     for (unfinished, took) in unfinished.iter().zip(took) {
         assert!(took >= HANDSHAKE_TIMEOUT, "{unfinished:?} was closed after {took:?}");
     }
-    // None of them was a websocket.
+    // None of these clients opened a websocket.
     support::until(|| server.total_connections() == 0).await;
 }
 
@@ -292,12 +293,12 @@ async fn clients_that_do_not_finish_the_handshake_of_tls_take_places_that_are_co
     let server = builder.handshake_timeout(HANDSHAKE_TIMEOUT).build().unwrap();
     let door = &Door::of(&server).await;
     let mut stalled = Vec::new();
-    // Four have places, and sixteen more wait for an answer; the rest is not let in.
+    // Four clients have places, and sixteen more wait for an answer. The rest is not accepted.
     for _ in 0..40 {
         stalled.push(TcpStream::connect(door.address).await.unwrap());
     }
     for stream in &mut stalled {
-        // Those with a place are closed after the timeout. An alert of TLS may come first.
+        // The clients with places are closed after the timeout. A TLS alert may come first.
         drop(within(stream.read_to_end(&mut Vec::new())).await);
     }
     let mut client = support::Client::over(door.upgrade().await).await;

@@ -1,5 +1,5 @@
-//! What TLS holds for a connection counts in the memory budget, and is bounded: in the handshake, before HTTP, for websockets, and
-//! for those that do not read. A healthy client over TLS notices nothing of it.
+//! Memory that TLS holds for a connection counts in the memory budget and is bounded: during the handshake, before
+//! HTTP, for websockets, and for clients that do not read. A healthy client over TLS is not affected.
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -40,7 +40,7 @@ impl Scene {
         Self { server, door, healthy, watcher }
     }
 
-    /// The healthy client has missed nothing, and no more was in use than the budget allows.
+    /// Checks that the healthy client missed nothing, and that no more memory was in use than the budget allows.
     async fn end<T>(self, attackers: T) {
         for _ in 0..NEWS {
             self.server.broadcast(news("healthy"));
@@ -55,7 +55,7 @@ impl Scene {
 }
 
 async fn end_of(mut stream: TcpStream) {
-    // A reset is as good as an end.
+    // A reset counts as an end.
     within(stream.read_to_end(&mut Vec::new())).await.ok();
 }
 
@@ -77,7 +77,7 @@ async fn a_large_request_right_behind_the_handshake_of_tls_is_no_part_of_it() {
     let server = builder().build().unwrap();
     let door = Door::of(&server).await;
     let head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 64000\r\n\r\n";
-    // Behind an answer, the client would have to decrypt: the number of bytes is enough.
+    // The client cannot decrypt the answer here, so the test checks only its number of bytes.
     let mut stream = door.hurry(&[head.as_bytes(), &[b'x'; 64_000]].concat()).await;
     let mut answer = Vec::new();
     within(stream.read_to_end(&mut answer)).await.ok();
@@ -149,10 +149,10 @@ async fn clients_over_tls_that_never_read_stay_within_the_budget() {
 async fn what_tls_has_to_send_counts_and_is_one_record_at_most() {
     let server = builder().build().unwrap();
     let door = Door::of(&server).await;
-    // Sockets that are accepted from then on have a small buffer.
+    // Sockets that are accepted from now on have a small buffer.
     drop(door.connect().await);
     let reader = door.deaf("deaf").await;
-    // So much that its outbox has most of it.
+    // So many bytes that most of them are in the outbox.
     let message = || Message::new("distinct", "x".repeat(60_000)).in_namespace("default").to("deaf");
     (0..10).for_each(|_| server.broadcast(message()));
     let used = || server.memory().used();
@@ -179,14 +179,14 @@ async fn a_client_over_tls_that_takes_nothing_is_closed_although_its_outbox_is_e
         .limits(Limits::default().slow_consumer_timeout(Duration::from_millis(300)).ping_interval(Duration::ZERO));
     let server = builder.build().unwrap();
     let door = Door::of(&server).await;
-    // Sockets that are accepted from then on have a small buffer.
+    // Sockets that are accepted from now on have a small buffer.
     drop(door.connect().await);
     let reader = door.deaf("deaf").await;
-    // Until something is left within TLS, and the outbox has none of it.
+    // Waits until TLS holds some bytes and the outbox holds none.
     let mut looks = 0;
     until(|| {
         looks += 1;
-        // One message is on its way at a time.
+        // Only one message is in flight at a time.
         if looks % 20 == 1 && server.memory().used() == 0 {
             server.broadcast(Message::new("news", "x".repeat(14_000)).in_namespace("default").to("deaf"));
         }

@@ -1,5 +1,5 @@
-//! The budget holds for the memory that the process really takes for clients over TLS, as the system reports it. One test: it is
-//! about all of the process.
+//! The budget holds for the resident memory that clients over TLS take, as the system reports it. One test only,
+//! because it measures the whole process.
 #![cfg(all(target_os = "linux", feature = "tls"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -16,7 +16,7 @@ const CLIENTS: usize = 400;
 /// The memory of idle connections over TLS and of the allocator.
 const REST: usize = 3 * MIB;
 
-/// The memory of this process that is in use, in bytes.
+/// Returns the resident memory of this process, in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -28,7 +28,7 @@ fn builder(events: Events) -> ServerBuilder {
     named(Server::builder().namespace("default", events)).send_buffer_bytes(4096)
 }
 
-/// Clients over TLS that hold what they may without a message: returns by how much the process grew.
+/// Lets clients over TLS hold as much memory as they can without a message. Returns the growth of the process.
 async fn unfinished_over_tls(unfinished: Unfinished) -> usize {
     let server = builder(Events::new()).memory_budget(BUDGET).build().unwrap();
     let door = Door::of(&server).await;
@@ -50,7 +50,8 @@ async fn unfinished_over_tls(unfinished: Unfinished) -> usize {
     grown
 }
 
-/// 100 readers over TLS that never read are sent ten distinct messages of 64 KiB each. Returns by how much the process grew.
+/// Sends ten distinct messages of 64 KiB each to 100 readers over TLS that never read. Returns the growth of the
+/// process.
 async fn readers_over_tls() -> usize {
     let server = builder(Events::new()).memory_budget(4 * BUDGET).build().unwrap();
     let door = Door::of(&server).await;
@@ -76,7 +77,7 @@ async fn readers_over_tls() -> usize {
     most.saturating_sub(before)
 }
 
-/// Where a client over TLS stops.
+/// The state in which a client over TLS stops.
 #[derive(Debug, Clone, Copy)]
 enum Unfinished {
     Handshake,

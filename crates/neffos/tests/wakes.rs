@@ -1,5 +1,5 @@
-//! The task of a connection waits for many events at once, and handles each as soon as it comes: on a server and on a client,
-//! over TCP, TLS and any other stream. No deadline here is short enough to hide a missing wake-up.
+//! The task of a connection waits for many events at once and handles each as soon as it happens: on a server and on a
+//! client, over TCP, TLS and any other stream. All deadlines are too long to hide a missing wake-up.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -146,7 +146,7 @@ async fn a_handle_closes_a_connection_that_is_full_both_ways() {
 async fn the_peer_closes<S: Side>(mut at: At<S>) {
     fill_outbox(&at.ns);
     within(at.wire.socket.send(Frame::Close(None))).await.unwrap();
-    // All that was queued comes before the answer.
+    // All queued messages come before the answer.
     assert!(at.wire.closed().await.is_none());
     assert!(at.wire.frame().await.is_none());
 }

@@ -1,4 +1,4 @@
-//! Servers of one process whose links can be cut, for a clock that stands still.
+//! Servers of one process whose broker links can be cut, for a paused clock.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -12,7 +12,7 @@ use tokio::time::{advance, timeout};
 
 use super::{Client, attach};
 
-/// Within the process; its link can be cut, and made to hear nothing or to lose what it is given.
+/// An exchange within the process. Its link can be cut, stop receiving, or lose the next envelopes.
 #[derive(Clone)]
 pub(crate) struct Frail {
     exchange: MemoryExchange,
@@ -34,7 +34,7 @@ impl Frail {
         Self { exchange: exchange.clone(), link: Arc::default(), refuses: Arc::default() }
     }
 
-    /// That of the link, while there is one.
+    /// Returns the state of the current link, if there is one.
     fn strand(&self) -> Option<Arc<Strand>> {
         self.link.lock().unwrap().upgrade()
     }
@@ -45,7 +45,7 @@ impl Frail {
         }
     }
 
-    /// From now on there is no link, or may be one again.
+    /// Cuts the link and refuses new ones, or accepts new ones again.
     pub(crate) fn refuse(&self, refuses: bool) {
         self.refuses.store(refuses, Ordering::Relaxed);
         if refuses {
@@ -53,14 +53,14 @@ impl Frail {
         }
     }
 
-    /// What it is given next is lost, and so is the link.
+    /// Makes the link lose the next envelopes and then break.
     pub(crate) fn lose_next(&self) {
         if let Some(strand) = self.strand() {
             strand.loses.store(true, Ordering::Relaxed);
         }
     }
 
-    /// What it publishes still goes out.
+    /// Makes the link receive nothing more. It still publishes.
     pub(crate) async fn deafen(&self) {
         let strand = self.strand().expect("there is a link");
         let channels = strand.channels.lock().unwrap().clone();
@@ -109,13 +109,13 @@ impl Link for FrailLink {
     }
 
     async fn closed(&self) -> LinkError {
-        // The sender lives as long as this.
+        // The sender lives as long as this link.
         self.0.is_cut.subscribe().wait_for(|is_cut| *is_cut).await.ok();
         "it was cut".into()
     }
 }
 
-/// A server with a client in `default`.
+/// A server and its client in `default`.
 pub(crate) struct Node {
     pub(crate) exchange: Frail,
     pub(crate) server: Server,
@@ -134,7 +134,7 @@ impl Node {
         Self { exchange, server, ear }
     }
 
-    /// One more that shares the exchange.
+    /// Starts one more server that shares the exchange.
     pub(crate) async fn another(&self) -> Self {
         let another = Self::at(&self.exchange.exchange).await;
         until(|| another.status().servers > 0).await;
@@ -145,7 +145,7 @@ impl Node {
         self.server.broadcast(Message::new("said", text.into()).in_namespace("default"));
     }
 
-    /// What its client hears within ten seconds: pings would have it wait for ever.
+    /// Returns the next message of the client. Fails after ten seconds: because of pings it would wait forever.
     pub(crate) async fn hears(&mut self) -> String {
         timeout(Duration::from_secs(10), self.ear.event("said")).await.expect("it hears something")
     }
@@ -163,7 +163,7 @@ impl Node {
     }
 }
 
-/// Looks again after each hundredth of a second of a clock that stands still else.
+/// Checks the condition every hundredth of a second of simulated time.
 pub(crate) async fn until(condition: impl Fn() -> bool) {
     for _ in 0..3000 {
         if condition() {

@@ -1,4 +1,4 @@
-//! Clients that load the memory of a server, and a watcher of its use.
+//! Clients that load the memory of a server, and a watcher of its memory use.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Client, Running, attach_as, until};
 
-/// The frame of a client with a mask of zeros, as it would begin with a length of `announced`.
+/// Returns a frame of a client with a mask of zeros, whose header announces `announced` bytes.
 pub(crate) fn frame(payload: &[u8], announced: usize) -> Vec<u8> {
     let mut bytes = vec![0x81];
     match announced {
@@ -24,23 +24,24 @@ pub(crate) fn frame(payload: &[u8], announced: usize) -> Vec<u8> {
     bytes
 }
 
-/// The frame of a whole text message.
+/// Returns the frame of a whole text message.
 fn frame_of(text: &str) -> Vec<u8> {
     frame(text.as_bytes(), text.len())
 }
 
-/// Requests of the client `nth` to join 100 rooms, whose names have at least so many bytes.
+/// Returns the requests of the client `nth` to join 100 rooms. Their names have at least `name_bytes` bytes.
 pub(crate) fn joins(nth: usize, name_bytes: usize) -> impl Iterator<Item = Vec<u8>> {
     let names = (0..100).map(move |room| format!("{nth}-{room}-{:0>name_bytes$}", ""));
     names.map(|room| frame_of(&format!("$1;default;{room};_OnRoomJoin;0;0;")))
 }
 
-/// 15 messages of 4,000 bytes of a client that has not greeted.
+/// Returns 15 messages of 4,000 bytes of a client that has not greeted.
 pub(crate) fn not_greetings() -> impl Iterator<Item = Vec<u8>> {
     (0..15).map(|_| frame_of(&"z".repeat(4000)))
 }
 
-/// Sends `frames` while it reads, until the other side ends the stream; returns the code of the close frame, if one comes.
+/// Sends `frames` while it reads, until the other side ends the stream. Returns the code of the close frame, if there
+/// is one.
 pub(crate) async fn send_and_read(stream: DuplexStream, frames: impl Iterator<Item = Vec<u8>>) -> Option<u16> {
     let (mut reading, mut writing) = tokio::io::split(stream);
     let sending = async {
@@ -62,7 +63,7 @@ pub(crate) fn event(name: &str, body: &str) -> Vec<u8> {
     frame(text.as_bytes(), text.len())
 }
 
-/// The client's end of a connection in memory that is connected to `default`. Nothing more is read from it.
+/// Returns the client's end of a connection in memory that is connected to `default`. The caller need not read from it.
 pub(crate) async fn in_memory(server: &Server, id: &str) -> (DuplexStream, JoinHandle<()>) {
     let (stream, driving) = attach_as(server, id, 4096);
     let mut client = Client::over(stream).await;
@@ -71,7 +72,7 @@ pub(crate) async fn in_memory(server: &Server, id: &str) -> (DuplexStream, JoinH
     (client.socket.into_inner(), driving)
 }
 
-/// A client that is connected to `default` and never reads again. The kernel holds little for it.
+/// Returns a client that is connected to `default` and never reads again. The kernel buffers little for it.
 pub(crate) async fn deaf(running: &Running, id: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(2048).unwrap();
@@ -82,13 +83,13 @@ pub(crate) async fn deaf(running: &Running, id: &str) -> TcpStream {
     client.into_stream()
 }
 
-/// A client that reads everything, and asks all the time.
+/// A client that reads everything and asks all the time.
 pub(crate) struct Healthy {
     task: JoinHandle<(usize, usize)>,
 }
 
 impl Healthy {
-    /// It ends once `news` events of that name have come.
+    /// Starts a client that ends once it has received `news` events named `news`.
     pub(crate) async fn start(running: &Running, id: &str, news: usize) -> Self {
         Self::over(running.enter_as(id).await, news)
     }
@@ -100,7 +101,7 @@ impl Healthy {
         Self { task: tokio::spawn(hear_and_ask(client, news)) }
     }
 
-    /// How many events it has heard, and how many answers.
+    /// Returns the number of events and the number of replies that the client received.
     pub(crate) async fn end(self) -> (usize, usize) {
         super::within(self.task).await.expect("a healthy client lost its connection, or a message")
     }
@@ -122,7 +123,7 @@ async fn hear_and_ask<S: AsyncRead + AsyncWrite + Unpin>(mut client: Client<S>, 
     (heard, answers)
 }
 
-/// Watches how much is in use.
+/// Watches how much memory is in use.
 pub(crate) struct Watcher {
     most: Arc<AtomicUsize>,
     is_over: Arc<AtomicBool>,
@@ -142,7 +143,7 @@ impl Watcher {
         Self { most, is_over, task }
     }
 
-    /// The most that was in use.
+    /// Returns the largest use so far.
     pub(crate) async fn end(self) -> usize {
         self.is_over.store(true, Ordering::Relaxed);
         self.task.await.unwrap();
@@ -150,7 +151,7 @@ impl Watcher {
     }
 }
 
-/// The budget and a tenth more.
+/// Returns the budget plus a tenth.
 pub(crate) fn bound(memory: MemoryUsage) -> usize {
     memory.limit().unwrap() / 10 * 11
 }
@@ -163,7 +164,7 @@ pub(crate) fn news(to: &str) -> Message {
     Message::new("news", "x").in_namespace("default").to(to)
 }
 
-/// Sends `bytes` over and over, until the other side ends the stream.
+/// Sends `bytes` repeatedly, until the other side ends the stream or all are sent.
 pub(crate) fn flood(mut stream: DuplexStream, bytes: Vec<u8>, times: usize) -> JoinHandle<DuplexStream> {
     tokio::spawn(async move {
         for _ in 0..times {
@@ -175,7 +176,7 @@ pub(crate) fn flood(mut stream: DuplexStream, bytes: Vec<u8>, times: usize) -> J
     })
 }
 
-/// The code of the close frame that ends the stream, if one comes.
+/// Returns the code of the close frame that ends the stream, if there is one.
 pub(crate) async fn close_code(mut stream: DuplexStream) -> Option<u16> {
     let mut bytes = Vec::new();
     super::within(stream.read_to_end(&mut bytes)).await.ok()?;

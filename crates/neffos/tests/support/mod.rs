@@ -1,5 +1,5 @@
-//! What the promise tests share: a server on a free port and clients that speak the wire by hand, over an independent
-//! websocket implementation.
+//! Parts that the tests share: a server on a free port, and clients that write the messages themselves over an
+//! independent websocket implementation.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, Request};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
-/// After this a test has failed: nothing here waits on purpose.
+/// A test that waits longer has failed: no test waits this long on purpose.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server on a free port of this machine.
@@ -43,8 +43,8 @@ pub(crate) async fn start(builder: ServerBuilder) -> Running {
     Running { server, address }
 }
 
-/// A port where nobody listens: it is bound, so that others are not given it, and a program that is told of it may listen there.
-/// A listener that is dropped would not do: a process that is just being started shares it for a while.
+/// Returns a free port that is bound but not listened on. No other program is given this port, and a program with its
+/// number may listen there. A dropped listener would not do: a process that is starting shares it for a while.
 pub(crate) fn reserve() -> (TcpSocket, SocketAddr) {
     let port = TcpSocket::new_v4().unwrap();
     port.set_reuseaddr(true).unwrap();
@@ -53,25 +53,25 @@ pub(crate) fn reserve() -> (TcpSocket, SocketAddr) {
     (port, address)
 }
 
-/// Ids from the header `x-id`.
+/// Takes ids from the header `x-id`.
 pub(crate) fn named(builder: ServerBuilder) -> ServerBuilder {
     builder.id_generator(|request| request.headers.get("x-id").map_or("anon", |id| id.to_str().unwrap()).to_owned())
 }
 
 impl Running {
-    /// A client that has greeted and been welcomed.
+    /// Returns a client that has greeted and been welcomed.
     pub(crate) async fn dial(&self) -> Client<TcpStream> {
         self.dial_as("anon").await
     }
 
-    /// A client that has greeted as `id`, for servers that are [`named`].
+    /// Returns a client that has greeted as `id`, for servers that are [`named`].
     pub(crate) async fn dial_as(&self, id: &str) -> Client<TcpStream> {
         let mut client = self.upgrade(&[("x-id", id)]).await;
         client.greet().await;
         client
     }
 
-    /// A client that is connected to the namespace `default`.
+    /// Returns a client that is connected to the namespace `default`.
     pub(crate) async fn enter(&self) -> Client<TcpStream> {
         self.enter_as("anon").await
     }
@@ -82,7 +82,7 @@ impl Running {
         client
     }
 
-    /// Sockets of as many clients, connected to the namespace `default`, which read what is read from them and no more.
+    /// Returns the sockets of `count` clients that are connected to the namespace `default`. No task reads from them.
     pub(crate) async fn receivers(&self, count: usize) -> Vec<std::net::TcpStream> {
         let mut sockets = Vec::with_capacity(count);
         for _ in 0..count {
@@ -91,24 +91,24 @@ impl Running {
         sockets
     }
 
-    /// Waits until the server has handed `count` messages to the kernel, of all since it started.
+    /// Waits until the server has handed `count` messages to the kernel since it started.
     pub(crate) async fn until_delivered(&self, count: u64) {
         until(|| self.server.counters().delivered() == count).await;
     }
 
-    /// A client whose websocket is open, and that has said nothing yet.
+    /// Returns a client whose websocket is open and that has sent nothing yet.
     pub(crate) async fn upgrade(&self, headers: &[(&str, &str)]) -> Client<TcpStream> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         Client::upgrade(stream, self.address, headers).await
     }
 
-    /// Waits until the server has counted `count` connections.
+    /// Waits until the server has exactly `count` connections.
     pub(crate) async fn until_connections(&self, count: usize) {
         until(|| self.server.total_connections() == count).await;
     }
 }
 
-/// Looks again whenever other tasks have run, until `condition` holds.
+/// Waits until `condition` holds, and checks it whenever other tasks have run.
 pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     let waiting = async {
         while !condition() {
@@ -135,19 +135,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 }
 
 impl Client<TcpStream> {
-    /// The socket below, when nothing that came is unread.
+    /// Returns the socket below. Nothing that has arrived may be unread.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.socket.into_inner()
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// The client's side of a stream without a handshake.
+    /// Returns the client's side of a stream without a handshake.
     pub(crate) async fn over(stream: S) -> Self {
         Self::from_socket(WebSocketStream::from_raw_socket(stream, Role::Client, None).await)
     }
 
-    /// A client whose websocket is open.
+    /// Returns a client whose websocket is open.
     pub(crate) fn from_socket(socket: WebSocketStream<S>) -> Self {
         Self { socket, tokens: 0 }
     }
@@ -170,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         within(self.socket.send(Frame::Ping(Vec::new().into()))).await.unwrap();
     }
 
-    /// The next message, pings and pongs passed over; none when the stream has ended.
+    /// Returns the next message, skipping pings and pongs, or `None` if the stream has ended.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         loop {
             match within(self.socket.next()).await {
@@ -181,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// The next message, which must be text.
+    /// Returns the next message, which must be text.
     pub(crate) async fn text(&mut self) -> String {
         match self.frame().await {
             Some(Frame::Text(text)) => text.as_str().to_owned(),
@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// The body of the next message, which must be of the event.
+    /// Returns the body of the next message, which must be for the event.
     pub(crate) async fn event(&mut self, event: &str) -> String {
         let text = self.text().await;
         let fields: Vec<_> = text.splitn(7, ';').collect();
@@ -197,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         fields[6].to_owned()
     }
 
-    /// The close frame that ends the connection; messages before it are passed over.
+    /// Returns the close frame that ends the connection, skipping messages before it.
     pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match self.frame().await {
@@ -208,12 +208,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// The code of the close frame that ends the connection.
+    /// Returns the code of the close frame that ends the connection.
     pub(crate) async fn close_code(&mut self) -> u16 {
         self.closed().await.expect("a close frame with a code").code.into()
     }
 
-    /// Asks, and returns the reply as it came; messages before it are an error.
+    /// Asks and returns the whole reply. Messages before it are an error.
     pub(crate) async fn request(&mut self, namespace: &str, room: &str, event: &str, body: &str) -> String {
         self.tokens += 1;
         let token = format!("${}", self.tokens);
@@ -222,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         reply.strip_prefix(&token).unwrap_or_else(|| panic!("not the reply: {reply}")).to_owned()
     }
 
-    /// Asks, and returns once the reply is here; events before it are passed over.
+    /// Asks and returns once the reply is here, skipping events before it.
     pub(crate) async fn ask_past_events(&mut self, namespace: &str, room: &str, event: &str) {
         self.tokens += 1;
         let token = format!("${}", self.tokens);
@@ -247,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.send(format!(";default;;{event};0;0;{body}")).await;
     }
 
-    /// Asks in the namespace `default`; the reply's body.
+    /// Asks in the namespace `default`. Returns the body of the reply.
     pub(crate) async fn ask(&mut self, event: &str, body: &str) -> String {
         let reply = self.request("default", "", event, body).await;
         reply.splitn(7, ';').nth(6).unwrap().to_owned()
@@ -258,7 +258,7 @@ pub(crate) async fn within<T>(wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.expect("nothing came in time")
 }
 
-/// Both ends of a connection in memory: the client's stream, and the task that drives the server's side.
+/// Returns both ends of a connection in memory: the client's stream, and the task that drives the server's side.
 pub(crate) fn attach(server: &Server, buffer: usize) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>) {
     attach_as(server, "anon", buffer)
 }
@@ -290,7 +290,7 @@ fn drive_over_as(
     tokio::spawn(async { driving.await.unwrap() })
 }
 
-/// Writes raw bytes to a new socket and returns all that comes back until the other side ends it.
+/// Writes `request` to a new socket. Returns all that comes back until the other side ends the stream.
 pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

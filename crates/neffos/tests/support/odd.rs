@@ -1,4 +1,4 @@
-//! A stream in memory that does what a stream may do, and some things that it must not.
+//! A stream in memory with unusual but valid behaviour, and with some faults.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -6,18 +6,18 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-/// What a stream does. The default is nothing odd.
+/// The behaviour of a stream. By default, nothing is unusual.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Oddity {
-    /// So many bytes lie in the stream before its reader takes them.
+    /// The capacity in bytes. More is accepted once the reader has taken some.
     pub(crate) room: usize,
-    /// It takes so many bytes at a time, at most.
+    /// The most bytes that one write accepts.
     pub(crate) most: usize,
-    /// It does nothing the first time, and every other time after that.
+    /// The stream returns `Pending` the first time, and every other time after that.
     pub(crate) halts: bool,
-    /// It keeps what it takes, as much as there is room for, until it is flushed, which takes eight tries.
+    /// The stream keeps accepted bytes, up to its capacity, until it is flushed, which takes eight calls.
     pub(crate) keeps: bool,
-    /// The fault that it has once it has taken so many bytes.
+    /// The fault, and the number of accepted bytes after which it occurs.
     pub(crate) fault: Option<(Fault, usize)>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum Fault {
     FailsToFlush,
     Panics,
     PanicsInFlush,
-    /// It says that it took more than it was given.
+    /// Reports that it accepted more bytes than it was given.
     Lies,
     TakesNothing,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Odd {
 }
 
 impl Odd {
-    /// Such a stream, and its other end.
+    /// Returns such a stream, and its other end.
     pub(crate) fn pair(oddity: Oddity) -> (Self, DuplexStream) {
         let (inner, other) = tokio::io::duplex(oddity.room);
         (Self { inner, oddity, taken: 0, kept: Vec::new(), writes: 0, reads: 0, flushes: 0 }, other)
@@ -56,7 +56,7 @@ impl Odd {
     }
 }
 
-/// Whether this time, the stream does nothing.
+/// Whether the stream does nothing this time.
 fn halts(times: &mut usize, every_other: bool, cx: &Context<'_>) -> bool {
     *times += 1;
     let halts = every_other && !times.is_multiple_of(2);

@@ -1,4 +1,5 @@
-//! Every way into a server: its own listener, plain and over TLS, a route of axum, and a service in an HTTP server of others.
+//! All ways to reach a server: its own listener, plain and over TLS, a route of axum, and a service in another HTTP
+//! server.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -35,9 +36,9 @@ impl Opening {
 pub(crate) struct Open {
     pub(crate) server: Server,
     pub(crate) address: SocketAddr,
-    /// Done when the server no longer serves.
+    /// Ends when the server no longer serves.
     pub(crate) serving: JoinHandle<()>,
-    /// Has an application under axum end in good order.
+    /// Makes an application under axum shut down gracefully.
     pub(crate) signal: Arc<Notify>,
     connector: Option<TlsConnector>,
 }
@@ -82,7 +83,7 @@ impl Open {
         Self { server, address, serving, signal, connector }
     }
 
-    /// A stream over which HTTP can be spoken.
+    /// Returns a stream for HTTP.
     pub(crate) async fn stream(&self) -> Box<dyn Stream> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         match &self.connector {
@@ -93,7 +94,7 @@ impl Open {
         }
     }
 
-    /// All that is answered to `request` until the other side ends the stream.
+    /// Returns all that is answered to `request` until the other side ends the stream.
     pub(crate) async fn exchange(&self, request: &str) -> String {
         let mut stream = self.stream().await;
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -101,10 +102,10 @@ impl Open {
     }
 }
 
-/// All that comes until the other side ends or resets the stream.
+/// Returns all that comes until the other side ends or resets the stream.
 pub(crate) async fn rest_of(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
-    // A stream that is reset has ended, too.
+    // A reset ends the stream, too.
     within(stream.read_to_end(&mut bytes)).await.ok();
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,23 +1,23 @@
-//! This library's own client, as the tests of it have it.
+//! The client of this library, as the tests use it.
 
 use neffos::{Client, ClientSide, Events, Message, State};
 use tokio::sync::mpsc;
 
 use super::{Running, within};
 
-/// Where handlers tell what they were told.
+/// The sender with which handlers report events.
 pub(crate) type Heard = State<mpsc::Sender<String>>;
 
 pub(crate) fn heard() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
     mpsc::channel(1024)
 }
 
-/// What a handler has told.
+/// Returns the next report of a handler.
 pub(crate) async fn next(heard: &mut mpsc::Receiver<String>) -> String {
     within(heard.recv()).await.unwrap()
 }
 
-/// Tells of every event, system events included.
+/// Reports every event, including system events.
 pub(crate) fn telling() -> Events<ClientSide> {
     Events::new().on_any(async |State(told): Heard, message: Message| {
         let cause = match (message.is_local(), message.is_forced()) {
@@ -37,7 +37,7 @@ pub(crate) fn url(running: &Running) -> String {
     format!("ws://{}/", running.address)
 }
 
-/// A client of the namespace `default` that tells of every event.
+/// Returns a client with the namespace `default` that reports every event.
 pub(crate) async fn dial(running: &Running, told: mpsc::Sender<String>) -> Client {
     let builder = Client::builder(&url(running)).state(told).namespace("default", telling());
     within(builder.no_proxy().dial()).await.unwrap()

@@ -1,4 +1,4 @@
-//! A client whose frames are made by hand: compressed ones, and what no honest client sends.
+//! A client that builds its frames itself: compressed ones, and ones that no valid client sends.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::net::SocketAddr;
@@ -11,11 +11,11 @@ use crate::support::within;
 
 pub(crate) struct RawClient {
     pub(crate) stream: TcpStream,
-    /// What the server answered to the offers.
+    /// The server's answer to the offers.
     pub(crate) agreed: Option<String>,
 }
 
-/// A frame as it came: its first byte, and its payload.
+/// A frame as received: its first byte and its payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RawFrame {
     pub(crate) first: u8,
@@ -43,7 +43,7 @@ impl RawClient {
         Self { stream, agreed: agreed.map(|(_, value)| value.to_owned()) }
     }
 
-    /// A client that is connected to the namespace `default`.
+    /// Returns a client that is connected to the namespace `default`.
     pub(crate) async fn enter(address: SocketAddr, offers: &[&str]) -> Self {
         let mut client = Self::upgrade(address, offers).await;
         client.send(0x81, b"M").await;
@@ -56,13 +56,13 @@ impl RawClient {
         self.ask("_OnRoomJoin", room, "").await;
     }
 
-    /// Asks in the namespace `default`, in a plain frame; the reply as it came.
+    /// Asks in the namespace `default`, in a plain frame. Returns the reply as received.
     pub(crate) async fn ask(&mut self, event: &str, room: &str, body: &str) -> RawFrame {
         self.send(0x81, format!("$1;default;{room};{event};0;0;{body}").as_bytes()).await;
         self.frame().await
     }
 
-    /// Sends a frame with this first byte; the mask is zero.
+    /// Sends a frame with this first byte. The mask is zero.
     pub(crate) async fn send(&mut self, first: u8, payload: &[u8]) {
         let length = u16::try_from(payload.len()).unwrap();
         let mut bytes = vec![first];
@@ -88,12 +88,12 @@ impl RawClient {
         RawFrame { first: head[0], payload }
     }
 
-    /// The text of the next frame, compressed or not.
+    /// Returns the text of the next frame, compressed or not.
     pub(crate) async fn text(&mut self) -> String {
         self.frame().await.text()
     }
 
-    /// The code of the close frame that comes next.
+    /// Returns the code of the close frame, which must come next.
     pub(crate) async fn close_code(&mut self) -> u16 {
         let frame = self.frame().await;
         assert_eq!(frame.first, 0x88);
@@ -106,20 +106,20 @@ impl RawFrame {
         self.first & 0x40 > 0
     }
 
-    /// What it says, whether it is compressed or not.
+    /// Returns the text of the frame, compressed or not.
     pub(crate) fn text(&self) -> String {
         assert_eq!(self.first & 0xBF, 0x81, "no text: {self:?}");
         let payload = if self.is_compressed() { inflated(&self.payload) } else { self.payload.clone() };
         String::from_utf8(payload).unwrap()
     }
 
-    /// The last of the seven fields.
+    /// Returns the last of the seven fields.
     pub(crate) fn body(&self) -> String {
         self.text().splitn(7, ';').nth(6).unwrap().to_owned()
     }
 }
 
-/// `data` as the payload of a compressed message.
+/// Returns `data` as the payload of a compressed message.
 pub(crate) fn deflated(data: &[u8]) -> Vec<u8> {
     let mut stream = Compress::new(Compression::best(), false);
     let mut payload = Vec::with_capacity(data.len() + 64);

@@ -54,7 +54,7 @@ impl Door {
         Self { address, certified }
     }
 
-    /// The first bytes that a client sends.
+    /// Returns the first bytes that a client sends.
     pub(crate) fn client_hello(&self) -> Vec<u8> {
         let name = "localhost".try_into().unwrap();
         let mut client = ClientConnection::new(self.certified.trusted.clone(), name).unwrap();
@@ -63,22 +63,22 @@ impl Door {
         hello
     }
 
-    /// The stream of a client whose websocket is open, and that has said nothing yet.
+    /// Returns the stream of a client whose websocket is open and that has sent nothing yet.
     pub(crate) async fn upgrade(&self) -> TlsStream<TcpStream> {
         Box::pin(Client::upgrade(self.connect().await, self.address, &[])).await.socket.into_inner()
     }
 
-    /// The stream of a client that has sent nothing yet.
+    /// Returns the stream of a client that has sent nothing yet.
     pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
         self.secure(TcpStream::connect(self.address).await.unwrap()).await
     }
 
-    /// A client that is connected to `default`, for servers that are named.
+    /// Returns a client that is connected to `default`, for servers that are named.
     pub(crate) async fn enter_as(&self, id: &str) -> Client<TlsStream<TcpStream>> {
         self.enter_over(TcpStream::connect(self.address).await.unwrap(), id).await
     }
 
-    /// A client that is connected to `default` and never reads again. The kernel holds little for it.
+    /// Returns a client that is connected to `default` and never reads again. The kernel buffers little for it.
     pub(crate) async fn deaf(&self, id: &str) -> TlsStream<TcpStream> {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(2048).unwrap();
@@ -98,7 +98,7 @@ impl Door {
         within(connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap()
     }
 
-    /// A client that sends the end of its handshake and `request` in one write.
+    /// Returns a client that sends the end of its handshake and `request` in one write.
     pub(crate) async fn hurry(&self, request: &[u8]) -> TcpStream {
         let name = "localhost".try_into().unwrap();
         let mut tls = ClientConnection::new(self.certified.trusted.clone(), name).unwrap();
@@ -121,14 +121,14 @@ impl Door {
         stream
     }
 
-    /// A client that sends so many bytes of a greeting that announces 60,000, in several records.
+    /// Returns a client that sends `count` bytes of a greeting that announces 60,000, in several records.
     pub(crate) async fn greet_without_end(&self, count: usize) -> TcpStream {
         let mut greeting = [&[1, 0, 0xea, 0x60, 3, 3][..], &vec![b'x'; count]].concat();
         greeting.truncate(count);
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         for part in greeting.chunks(16_000) {
             let length = u16::try_from(part.len()).unwrap().to_be_bytes();
-            // The server may have cut it.
+            // The server may have closed the connection.
             stream.write_all(&[&[22, 3, 1][..], &length, part].concat()).await.ok();
         }
         stream
@@ -143,7 +143,7 @@ pub(crate) async fn send_record_without_end(stream: TlsStream<TcpStream>) -> Tcp
     while tls.wants_write() {
         tls.write_tls(&mut record).unwrap();
     }
-    // The server may have cut it.
+    // The server may have closed the connection.
     socket.write_all(&record[..record.len() - 5]).await.ok();
     socket
 }

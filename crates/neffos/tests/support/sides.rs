@@ -1,4 +1,5 @@
-//! One connection of this library, of a server or a client, over TCP, TLS, memory or an odd stream; the other end is made of frames.
+//! One connection of this library, as a server or a client, over TCP, TLS, memory or an odd stream. Its other end works
+//! on frames.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,14 +42,14 @@ pub(crate) const TRANSPORTS: [Transport; 4 + cfg!(feature = "tls") as usize] = [
     Transport::Odd(Oddity { room: 1024, keeps: true, ..EVEN }),
 ];
 
-/// The signals that the handlers wait for, and those that they give.
+/// The signals that the handlers wait for, and the ones that they send.
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) entered: Arc<Notify>,
     pub(crate) open: Arc<Semaphore>,
 }
 
-/// A connection of this library that is in `default`, and the other end of it, made of frames.
+/// A connection of this library that is in `default`, and its other end, which works on frames.
 pub(crate) struct At<S: Side> {
     pub(crate) ns: NsConn<S>,
     pub(crate) wire: Wire,
@@ -86,14 +87,14 @@ pub(crate) fn events<S: Side>() -> Events<S> {
         .on("echo", async |message: Message| Reply::new(message.body().clone()))
 }
 
-/// Events of `late` wait until its `on_connected` has passed the gate.
+/// Holds events of `late` until its `on_connected` has passed the gate.
 pub(crate) fn late<S: Side>() -> Events<S> {
     events().on_connected(async |State(gate): State<Gate>| gate.pass().await)
 }
 
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
-/// A connection with these limits ends only when a test ends it, and its inbox is full after two events.
+/// With these limits, only a test ends the connection, and the inbox is full after two events.
 fn patient() -> Limits {
     Limits::default()
         .max_inbox_events(2)
@@ -209,7 +210,7 @@ pub(crate) async fn reply(wire: &mut Wire, event: &str, rest: &str) {
 }
 
 impl<S: Side> At<S> {
-    /// Sends events in one write, of which the first is being handled once this returns, and the rest waits.
+    /// Sends events in one write. When this returns, the first one is being handled and the others wait.
     pub(crate) async fn fill(&mut self, first: &str) {
         for nth in 0..5 {
             let event = if nth == 0 { first } else { "slow" };
@@ -220,7 +221,7 @@ impl<S: Side> At<S> {
         within(self.gate.entered.notified()).await;
     }
 
-    /// What the other side's requests are called.
+    /// Returns the token of the other side's request `nth`.
     pub(crate) fn token(&self, nth: usize) -> String {
         match self.owner {
             Owner::Server(_) => format!("$k{nth}"),

@@ -1,4 +1,4 @@
-//! A server that says what the test wants, over an independent websocket implementation.
+//! A server whose answers the test chooses, over an independent websocket implementation.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::{Client, within};
 
-/// A listener whose clients the test answers by hand.
+/// A listener whose clients the test answers itself.
 pub(crate) struct Theirs {
     listener: TcpListener,
 }
@@ -33,12 +33,12 @@ impl Theirs {
         format!("ws://{}/", self.listener.local_addr().unwrap())
     }
 
-    /// A client of this server, which declares the namespace `default`.
+    /// Returns a client of this server, which declares the namespace `default`.
     pub(crate) fn client(&self) -> ClientBuilder {
         Ours::builder(&self.url()).namespace("default", Events::new()).no_proxy()
     }
 
-    /// The next client's request, which the test answers byte by byte.
+    /// Returns the next client with its request, which the test answers byte by byte.
     pub(crate) async fn request(&self) -> Visitor {
         let mut stream = self.stream().await;
         let mut head = Vec::new();
@@ -48,7 +48,7 @@ impl Theirs {
         Visitor { stream, head: String::from_utf8(head).unwrap() }
     }
 
-    /// The next client, which has greeted, made of bytes.
+    /// Returns the next client, which has greeted, as raw bytes.
     pub(crate) async fn raw(&self) -> Visitor {
         let mut visitor = self.request().await;
         visitor.write(visitor.agreement()).await;
@@ -58,12 +58,12 @@ impl Theirs {
         visitor
     }
 
-    /// The next client's stream, before any handshake.
+    /// Returns the next client's stream, before any handshake.
     pub(crate) async fn stream(&self) -> TcpStream {
         within(self.listener.accept()).await.unwrap().0
     }
 
-    /// The next client, whose websocket is open.
+    /// Returns the next client, whose websocket is open.
     #[expect(clippy::result_large_err, reason = "the callback's type is somebody else's")]
     pub(crate) async fn open(&self) -> Guest {
         let headers = Arc::new(Mutex::new(HeaderMap::new()));
@@ -77,7 +77,7 @@ impl Theirs {
         Guest { wire: Client::from_socket(socket), headers }
     }
 
-    /// The next client, which has greeted and is called `id`.
+    /// Returns the next client, which has greeted and gets the id `id`.
     pub(crate) async fn welcome(&self, id: &str) -> Guest {
         let mut guest = self.open().await;
         guest.expect_hello().await;
@@ -86,7 +86,7 @@ impl Theirs {
     }
 }
 
-/// A client that a server of ours to script has welcomed, and that is connected to the namespace `default`.
+/// Returns a client that is welcomed by this scripted server and connected to the namespace `default`.
 pub(crate) async fn enter(theirs: &Theirs, builder: ClientBuilder) -> (Ours, NsConn<ClientSide>, Guest) {
     let (client, mut guest) = tokio::join!(within(builder.dial()), theirs.welcome("1"));
     let client = client.unwrap();
@@ -99,7 +99,7 @@ impl Guest {
         assert_eq!(self.wire.text().await, "M");
     }
 
-    /// The next request, which must be for `event`; returns its token, and its namespace and room.
+    /// Reads the next request, which must be for `event`. Returns its token, and its namespace and room.
     pub(crate) async fn request(&mut self, event: &str) -> (String, String) {
         let text = self.wire.text().await;
         let fields: Vec<_> = text.splitn(7, ';').collect();
@@ -107,19 +107,19 @@ impl Guest {
         (fields[0].to_owned(), format!("{};{}", fields[1], fields[2]))
     }
 
-    /// Answers that the request with `token` is done.
+    /// Answers that the request with `token` succeeded.
     pub(crate) async fn agree(&mut self, token: &str) {
         self.wire.send(format!("{token};;;;;;")).await;
     }
 
-    /// Agrees to the next request, which must be for `event`; returns its namespace and room.
+    /// Agrees to the next request, which must be for `event`. Returns its namespace and room.
     pub(crate) async fn agree_to(&mut self, event: &str) -> String {
         let (token, place) = self.request(event).await;
         self.agree(&token).await;
         place
     }
 
-    /// Asks the client back, and returns its reply without the token.
+    /// Asks the client, and returns its reply without the token.
     pub(crate) async fn ask(&mut self, request: &str) -> String {
         self.wire.send(format!("n1;{request}")).await;
         let reply = self.wire.text().await;
@@ -139,7 +139,7 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// The answer of a server that agrees.
+    /// Returns the answer of a server that agrees.
     pub(crate) fn agreement(&self) -> String {
         let header = self.head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "));
         let accept = derive_accept_key(header.unwrap().as_bytes());
@@ -153,15 +153,15 @@ impl Visitor {
         within(self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
 
-    /// Writes as often as the client takes it.
+    /// Writes repeatedly until the client stops accepting bytes.
     pub(crate) async fn flood(&mut self, bytes: impl AsRef<[u8]>) {
         while within(self.stream.write_all(bytes.as_ref())).await.is_ok() {}
     }
 
-    /// All that comes until the client ends the stream, one way or another.
+    /// Returns all that comes until the client ends or resets the stream.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        // What came before a reset counts, too.
+        // Bytes before a reset count, too.
         within(self.stream.read_to_end(&mut rest)).await.ok();
         rest
     }
