@@ -1,4 +1,4 @@
-//! Every promise about several servers is kept over NATS: in each dialect, and over a cluster of servers of NATS.
+//! Runs the conformance suite for exchanges over NATS: in each dialect, and over a cluster of NATS servers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,33 +8,33 @@ use neffos::testing::conformance;
 use neffos_nats::NatsExchange;
 
 #[tokio::test]
-async fn servers_keep_every_promise_over_nats() {
+async fn native_servers_pass_the_conformance_suite() {
     let nats = Nats::start().await;
     conformance(|| NatsExchange::new(nats.url()).unwrap()).await;
 }
 
 #[tokio::test]
-async fn signed_messages_keep_them_too() {
+async fn servers_with_signed_messages_pass_it_too() {
     let nats = Nats::start().await;
     let dialect = Dialect::native("app").with_key("0123456789abcdef");
     conformance(|| NatsExchange::new(nats.url()).unwrap().dialect(dialect.clone())).await;
 }
 
 #[tokio::test]
-async fn servers_that_speak_as_those_in_go_keep_them_too() {
+async fn servers_with_the_dialect_of_servers_in_go_pass_it_too() {
     let nats = Nats::start().await;
     conformance(|| NatsExchange::new(nats.url()).unwrap().dialect(Dialect::go_nats("neffos"))).await;
 }
 
 #[tokio::test]
-async fn they_are_kept_when_each_server_is_at_another_one_of_a_cluster_of_nats() {
+async fn servers_pass_it_at_different_servers_of_a_nats_cluster() {
     let cluster = Nats::cluster(2, "").await;
     let next = AtomicUsize::new(0);
     conformance(|| NatsExchange::new(cluster[next.fetch_add(1, Ordering::Relaxed) % 2].url()).unwrap()).await;
 }
 
 #[tokio::test]
-async fn signed_messages_keep_them_there_too() {
+async fn servers_with_signed_messages_pass_it_there_too() {
     let cluster = Nats::cluster(2, "").await;
     let (next, dialect) = (AtomicUsize::new(0), Dialect::native("app").with_key("0123456789abcdef"));
     let url = || cluster[next.fetch_add(1, Ordering::Relaxed) % 2].url();
@@ -42,7 +42,7 @@ async fn signed_messages_keep_them_there_too() {
 }
 
 #[tokio::test]
-async fn they_are_kept_there_by_servers_that_speak_as_those_in_go() {
+async fn servers_with_the_dialect_of_servers_in_go_pass_it_there_too() {
     let cluster = Nats::cluster(3, "").await;
     let next = AtomicUsize::new(0);
     let url = || cluster[next.fetch_add(1, Ordering::Relaxed) % 3].url();

@@ -1,4 +1,4 @@
-//! A server has one connection to NATS, however many websockets it has, and it is gone with the server.
+//! A server has one connection to NATS for any number of websockets. The connection ends with the server.
 
 mod support;
 
@@ -12,7 +12,7 @@ async fn connections(nats: &Nats) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_and_id() {
+async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_namespace_room_and_id() {
     let nats = Nats::start().await;
     let mut node = TestNode::new(at(nats.url()).name("chat 7")).await;
     let _lobby = node.join("lobby").await;
@@ -24,7 +24,7 @@ async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_a
     let connections = connections(&nats).await;
     assert_eq!(connections.len(), 1, "{connections:?}");
     assert_eq!(connections[0]["name"], "chat 7");
-    // Places are shared; each has an id of its own.
+    // Namespaces and rooms are shared; each websocket has a separate id.
     assert_eq!(node.status().subscriptions, before + 30);
     let subjects = connections[0]["subscriptions_list"].as_array().unwrap();
     assert_eq!(subjects.len(), before + 30);
@@ -32,7 +32,7 @@ async fn a_server_has_one_connection_to_nats_and_a_subscription_for_each_place_a
 }
 
 #[tokio::test]
-async fn a_place_that_everybody_has_left_is_unsubscribed_from() {
+async fn a_room_without_members_is_unsubscribed_from() {
     let nats = Nats::start().await;
     let node = TestNode::new(at(nats.url())).await;
     let before = connections(&nats).await[0]["subscriptions"].as_u64();
@@ -44,18 +44,18 @@ async fn a_place_that_everybody_has_left_is_unsubscribed_from() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_has_no_connection_and_never_comes_back() {
+async fn a_dropped_server_has_no_connection_and_does_not_reconnect() {
     let nats = Nats::start().await;
     let node = TestNode::new(at(nats.url())).await;
     let other = TestNode::new(at(nats.url()).name("other")).await;
     assert_eq!(connections(&nats).await.len(), 2);
     drop(node);
     within("the end of the connection", async { while connections(&nats).await.len() > 1 {} }).await;
-    // For as long as the other has many probes go around.
+    // Long enough for the other server to send more than two probes.
     let published = other.status().published;
     other.until("probes", |status| status.published > published + 2).await;
     let left = connections(&nats).await;
     assert_eq!((left.len(), &left[0]["name"]), (1, &Value::from("other")));
-    // Those two, and the one that looked whether it greets.
+    // These two connections, and the one that checked whether NATS greets.
     assert_eq!(monitored(&nats, "/varz").await["total_connections"], 3);
 }

@@ -1,4 +1,5 @@
-//! What is no server of NATS, or behaves like none, is an error that says so: it is never waited for, nor believed.
+//! A program that is no NATS server, or breaks its protocol, causes an error that says so. The exchange neither waits
+//! for it nor trusts it.
 
 mod support;
 
@@ -9,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// What a server of neffos says of one that says `script`, a part each time that something was read.
+/// Returns the error for a broker that sends `script`, one part after each read.
 async fn verdict(scheme: &str, script: &'static [&'static str]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("127.0.0.1 has a free port");
     let url = format!("{scheme}://{}", listener.local_addr().expect("a listener has an address"));
@@ -71,11 +72,11 @@ async fn who_breaks_the_protocol_once_a_link_is_there_loses_it() {
 }
 
 #[tokio::test]
-async fn who_accepts_and_says_nothing_is_given_up_and_the_next_is_tried() {
+async fn a_server_that_accepts_and_sends_nothing_is_given_up_and_the_next_is_tried() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nats = Nats::start().await;
     let silent = format!("nats://{}", silent.local_addr().unwrap());
-    // Whichever is tried first.
+    // The silent server is almost certainly tried first.
     let urls = [silent.as_str(), &silent, &silent, &silent, &nats.url()].join(",");
     TestNode::new(at(urls)).await;
     let err = refused(at(&silent)).await;

@@ -1,4 +1,4 @@
-//! A server of NATS that is about to shut down says so: links move on, and nothing that was said over them is lost.
+//! A NATS server announces its shutdown: links move to another server, and no message is lost.
 
 mod support;
 
@@ -8,11 +8,11 @@ use support::at;
 use test_node::TestNode;
 
 #[tokio::test]
-async fn before_a_server_of_nats_leaves_the_link_moves_on_and_nothing_that_was_said_is_lost() {
+async fn before_a_nats_server_shuts_down_the_link_moves_to_another_and_no_message_is_lost() {
     let cluster = Nats::cluster(2, "").await;
     let (staying, leaving) = (&cluster[0], &cluster[1]);
     let mut there = TestNode::new(at(staying.url())).await;
-    // At first there is one way only.
+    // At first, only one server can be reached.
     let other_way = Proxy::to(staying.port()).await;
     other_way.refuse();
     let both = format!("{},nats://127.0.0.1:{}", leaving.url(), other_way.port());

@@ -1,4 +1,4 @@
-//! Who a server is to NATS: each way to say so is let in, and what is wrong with it is told, but never a secret.
+//! Logins to NATS: each kind works, and the error for a wrong one says what is wrong, but shows no secret.
 
 mod support;
 
@@ -23,7 +23,7 @@ async fn a_user_who_may_do_no_more_than_what_the_prefix_begins_is_enough_for_eve
 }
 
 #[tokio::test]
-async fn among_servers_in_go_a_user_needs_no_more_than_the_prefix() {
+async fn in_the_dialect_of_servers_in_go_a_user_needs_rights_to_the_prefix_only() {
     let nats = Nats::with(
         r#"authorization { users = [
             { user: chat, password: secret, permissions { publish: "neffos.>", subscribe: "neffos.>" } }
@@ -34,7 +34,7 @@ async fn among_servers_in_go_a_user_needs_no_more_than_the_prefix() {
 }
 
 #[tokio::test]
-async fn a_token_lets_a_server_in() {
+async fn a_server_may_log_in_with_a_token() {
     let nats = Nats::with("authorization { token: s3cret }").await;
     for exchange in [at(nats.url_as("s3cret")), at(nats.url()).token("s3cret")] {
         TestNode::new(exchange).await;
@@ -42,7 +42,7 @@ async fn a_token_lets_a_server_in() {
 }
 
 #[tokio::test]
-async fn a_key_lets_a_server_in_and_another_does_not() {
+async fn a_server_may_log_in_with_the_right_key_only() {
     let (ours, theirs) = (Keys::user(1), Keys::user(2));
     let nats = Nats::with(&format!("authorization {{ users = [{{ nkey: {} }}] }}", ours.public())).await;
     TestNode::new(at(nats.url()).key(ours.seed()).unwrap()).await;
@@ -51,13 +51,13 @@ async fn a_key_lets_a_server_in_and_another_does_not() {
 }
 
 #[tokio::test]
-async fn a_file_of_credentials_lets_a_server_in_and_is_read_anew_for_each_link() {
+async fn a_server_may_log_in_with_a_credentials_file_which_is_read_for_each_link() {
     let keys = credentials();
     let mut nats = Nats::with(&keys.config).await;
     let folder = Folder::new("credentials");
     let file = folder.write("chat.creds", &keys.file(1));
     let node = TestNode::new(at(nats.url()).credentials_file(&file).unwrap()).await;
-    // A user of no account that the server knows: the next link does not come about.
+    // A user of an account that the server does not know: the next link fails.
     folder.write("chat.creds", &stranger().file(1));
     nats.restart().await;
     node.until("the refusal", |status| status.fault.as_deref().is_some_and(|text| text.contains("Authorization")))
@@ -67,7 +67,7 @@ async fn a_file_of_credentials_lets_a_server_in_and_is_read_anew_for_each_link()
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_a_wrong_token_are_refused_in_the_words_of_nats_and_not_shown() {
+async fn the_error_for_a_wrong_password_or_token_has_the_text_of_nats_and_no_secret() {
     let nats = Nats::with("authorization { user: chat, password: right }").await;
     for exchange in [at(nats.url_as("chat:wr0ng")), at(nats.url()).token("wr0ng"), at(nats.url())] {
         let shown = format!("{exchange:?}");
@@ -80,14 +80,14 @@ async fn a_wrong_password_and_a_wrong_token_are_refused_in_the_words_of_nats_and
 }
 
 #[tokio::test]
-async fn a_key_is_of_no_use_where_nats_has_nothing_to_sign() {
+async fn a_key_is_refused_if_nats_sends_nothing_to_sign() {
     let nats = Nats::with("authorization { user: chat, password: right }").await;
     let err = refused(at(nats.url()).key(Keys::user(1).seed()).unwrap()).await;
     assert!(err.to_string().contains("takes no keys"), "{err}");
 }
 
 #[tokio::test]
-async fn a_host_that_nobody_knows_and_a_port_that_nobody_listens_on_are_told_each_by_its_url() {
+async fn the_error_names_the_url_of_an_unknown_host_and_of_a_port_without_a_listener() {
     let free = {
         let mut nats = Nats::start().await;
         nats.kill();
@@ -101,7 +101,7 @@ async fn a_host_that_nobody_knows_and_a_port_that_nobody_listens_on_are_told_eac
 }
 
 #[tokio::test]
-async fn settings_that_make_no_sense_are_refused_before_anything_is_dialled() {
+async fn invalid_settings_are_refused_before_anything_is_dialled() {
     let folder = Folder::new("credentials");
     let file = folder.write("empty.creds", "nothing");
     let exchange = || at("nats://127.0.0.1:1");

@@ -1,5 +1,5 @@
-//! A server of NATS that dies: the link goes on over another, and what is said once it is lost, or after, arrives once and in
-//! order.
+//! A NATS server that dies: servers get a link to another NATS server. Messages sent after or while the link is lost
+//! arrive once and in order.
 
 mod support;
 
@@ -8,12 +8,12 @@ use neffos::LinkState;
 use support::{at, monitored};
 use test_node::{TestNode, until};
 
-/// How many clients are connected to a server of NATS.
+/// Returns the number of clients that are connected to a NATS server.
 async fn connections(nats: &Nats) -> u64 {
     monitored(nats, "/varz").await["connections"].as_u64().expect("a number")
 }
 
-/// Says `count` numbers, and returns them.
+/// Broadcasts `count` numbers and returns them.
 fn say(node: &TestNode, count: usize) -> Vec<String> {
     let said: Vec<_> = (0..count).map(|number| number.to_string()).collect();
     said.iter().for_each(|text| node.say(text));
@@ -21,7 +21,7 @@ fn say(node: &TestNode, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn when_a_server_of_a_cluster_dies_those_at_it_go_on_over_another() {
+async fn when_a_server_of_a_cluster_dies_its_links_move_to_another() {
     let mut cluster = Nats::cluster(2, "").await;
     let urls = format!("{},{}", cluster[0].url(), cluster[1].url());
     let mut nodes = Vec::new();
@@ -35,7 +35,7 @@ async fn when_a_server_of_a_cluster_dies_those_at_it_go_on_over_another() {
     let (dying, lost) = if at_each[0] > at_each[1] { (0, at_each[0]) } else { (1, at_each[1]) };
     assert_eq!(at_each[0] + at_each[1], 4);
     cluster[dying].kill();
-    // Those at the other notice nothing.
+    // Servers with a link to the other NATS server keep it.
     let links = || nodes.iter().map(|node| node.status().links).sum::<u64>();
     until("the links over the other", || links() == 4 + lost).await;
     for node in &nodes {
@@ -49,7 +49,7 @@ async fn when_a_server_of_a_cluster_dies_those_at_it_go_on_over_another() {
 }
 
 #[tokio::test]
-async fn what_is_said_while_nats_is_away_arrives_when_it_is_back_once_and_in_order() {
+async fn messages_sent_while_nats_is_down_arrive_once_and_in_order_when_it_is_back() {
     let mut nats = Nats::start().await;
     let exchange = at(nats.url());
     let (here, mut there) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
@@ -67,7 +67,7 @@ async fn what_is_said_while_nats_is_away_arrives_when_it_is_back_once_and_in_ord
 }
 
 #[tokio::test]
-async fn a_server_of_nats_that_stands_still_is_noticed_and_what_waits_goes_when_it_goes_on() {
+async fn a_nats_server_that_hangs_is_noticed_and_queued_messages_are_sent_when_it_resumes() {
     let nats = Nats::start().await;
     let exchange = at(nats.url());
     let (here, mut there) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);

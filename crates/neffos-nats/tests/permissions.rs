@@ -1,4 +1,4 @@
-//! What a user of NATS may not do ends the link, in the words of NATS: it is never lost in silence.
+//! A missing permission of the NATS user ends the link with the text of NATS. No message is lost silently.
 
 mod support;
 
@@ -13,21 +13,21 @@ async fn nats(permissions: &str) -> Nats {
 }
 
 #[tokio::test]
-async fn who_may_not_subscribe_is_told_so_and_to_what() {
+async fn the_error_names_the_subject_that_may_not_be_subscribed_to() {
     let nats = nats(r#"publish: "neffos.>", subscribe: "other.>""#).await;
     let text = refused(at(nats.url_as("chat:secret"))).await.to_string();
     assert!(text.contains(r#"Permissions Violation for Subscription to "neffos.neffos-rs."#), "{text}");
 }
 
 #[tokio::test]
-async fn who_may_not_publish_is_told_so_and_what() {
+async fn the_error_names_the_subject_that_may_not_be_published_to() {
     let nats = nats(r#"publish: "neffos.n.>", subscribe: "neffos.>""#).await;
     let text = refused(at(nats.url_as("chat:secret"))).await.to_string();
     assert!(text.contains(r#"Permissions Violation for Publish to "neffos.neffos-rs."#), "{text}");
 }
 
 #[tokio::test]
-async fn a_room_that_is_not_allowed_ends_the_link_and_says_why_and_the_next_goes_on_once_it_is() {
+async fn a_forbidden_room_ends_the_link_with_the_reason_and_the_next_link_works_once_it_is_allowed() {
     let mut nats = nats(r#"publish: "app.>", subscribe: { allow: "app.>", deny: "app.r.>" }"#).await;
     let exchange = at(nats.url_as("chat:secret")).dialect(Dialect::native("app"));
     let here = TestNode::new(exchange.clone()).await;

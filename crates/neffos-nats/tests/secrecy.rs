@@ -1,4 +1,4 @@
-//! TLS: a server of NATS is trusted when its certificate says so, and nothing goes without TLS where it was asked for.
+//! TLS: a NATS server is trusted for its certificate, and nothing is sent without TLS if the settings require it.
 
 mod support;
 
@@ -18,7 +18,7 @@ fn url(nats: &Nats, scheme: &str) -> String {
     format!("{scheme}://127.0.0.1:{}", nats.port())
 }
 
-/// A server of NATS with a certificate for 127.0.0.1, and with `more` about TLS.
+/// Starts a NATS server with a certificate for 127.0.0.1, and with `more` settings for TLS.
 async fn nats(authority: &Authority, more: &str) -> Nats {
     let (certificate, key) = authority.vouch_for("127.0.0.1");
     let quoted = |path: &Path| format!("{:?}", path.display().to_string());
@@ -26,18 +26,18 @@ async fn nats(authority: &Authority, more: &str) -> Nats {
 }
 
 #[tokio::test]
-async fn every_promise_is_kept_over_tls() {
+async fn servers_pass_the_conformance_suite_over_tls() {
     let authority = Authority::new("one");
     let nats = nats(&authority, "").await;
     conformance(|| at(url(&nats, "tls")).ca_file(authority.file()).unwrap()).await;
 }
 
 #[tokio::test]
-async fn a_server_of_nats_that_requires_tls_gets_it_without_being_asked() {
+async fn a_nats_server_that_requires_tls_gets_it_without_a_setting() {
     let authority = Authority::new("one");
     let nats = nats(&authority, "").await;
     TestNode::new(at(url(&nats, "nats")).ca_file(authority.file()).unwrap()).await;
-    // Whom the system trusts has not vouched for it.
+    // The authorities of the system have not signed its certificate.
     let err = refused(at(url(&nats, "nats"))).await;
     assert!(err.to_string().contains("no TLS: "), "{err}");
 }
@@ -69,7 +69,7 @@ async fn nothing_goes_without_tls_where_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_ones_own_lets_a_server_in_where_nats_asks_for_one() {
+async fn a_server_shows_its_certificate_if_nats_requires_one() {
     let authority = Authority::new("one");
     let ca = authority.file();
     let nats = nats(&authority, &format!("ca_file: {:?}, verify: true", ca.display().to_string())).await;
@@ -80,7 +80,7 @@ async fn a_certificate_of_ones_own_lets_a_server_in_where_nats_asks_for_one() {
     assert!(err.is_unreachable(), "{err}");
 }
 
-/// A way to a server of NATS that begins with TLS and says nothing before.
+/// Starts a proxy to a NATS server. The proxy begins with TLS and sends nothing before. Returns its port.
 async fn secret_way(nats: &Nats, authority: &Authority) -> u16 {
     let (certificate, key) = authority.vouch_for("127.0.0.1");
     let config = server_config(&Pem::file("certificate", certificate), &Pem::file("key", key));

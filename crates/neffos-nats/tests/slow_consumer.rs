@@ -1,4 +1,5 @@
-//! A server that reads more slowly than NATS allows is cut, and that shows: nothing is dropped in silence while the link goes on.
+//! NATS disconnects a server that reads too slowly, and the link reports it: no message is dropped silently on a
+//! working link.
 
 mod support;
 
@@ -8,7 +9,7 @@ use support::{at, monitored};
 use test_node::{TestNode, within};
 
 #[tokio::test]
-async fn a_server_that_does_not_read_is_cut_by_nats_and_begins_anew_and_what_it_hears_is_in_order() {
+async fn a_server_that_does_not_read_is_disconnected_by_nats_and_its_next_link_receives_in_order() {
     let nats = Nats::with("max_payload: 100000\nmax_pending: 100000\nwrite_deadline: \"1s\"").await;
     let way = Proxy::to(nats.port()).await;
     let here = TestNode::new(at(nats.url())).await;

@@ -1,4 +1,5 @@
-//! What is larger than NATS allows is dropped, counted and logged; the link and everything else go on.
+//! A message larger than NATS allows is dropped, counted and logged. The link stays up, and all other messages are
+//! sent.
 
 mod support;
 
@@ -23,12 +24,12 @@ async fn a_message_beyond_max_payload_is_dropped_and_counted_and_those_around_it
 }
 
 #[tokio::test]
-async fn when_nats_allows_less_than_it_did_one_link_is_lost_and_no_more() {
+async fn when_nats_lowers_its_limit_only_one_link_is_lost() {
     let mut nats = Nats::with("max_payload: 5000").await;
     let exchange = at(nats.url());
     let (here, mut there) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
     nats.reconfigure("max_payload: 2000");
-    // It tells nobody: the first that is too large finds out, perhaps not at once.
+    // NATS does not announce the new limit. The first message that is too large fails, perhaps not immediately.
     until("the link to be lost", || {
         here.say("x".repeat(4000));
         here.status().links > 1
@@ -44,11 +45,11 @@ async fn when_nats_allows_less_than_it_did_one_link_is_lost_and_no_more() {
 }
 
 #[tokio::test]
-async fn the_longest_id_is_reached() {
+async fn a_message_reaches_the_longest_id() {
     let nats = Nats::start().await;
     let exchange = at(nats.url());
     let here = TestNode::new(exchange.clone()).await;
-    // 255 bytes, none of which a subject may hold as it is.
+    // 255 bytes, all of which must be escaped in a subject.
     let id = "é ".repeat(85);
     let mut there = TestNode::with_id(exchange, &id).await;
     here.server.broadcast(message("to a long id").to(id));
@@ -56,7 +57,7 @@ async fn the_longest_id_is_reached() {
 }
 
 #[tokio::test]
-async fn a_message_to_an_id_that_makes_no_subject_costs_nobody_the_link() {
+async fn a_message_to_an_id_that_fits_no_subject_costs_no_server_its_link() {
     let nats = Nats::start().await;
     for dialect in [Dialect::native("neffos"), Dialect::go_nats("other")] {
         let exchange = at(nats.url()).dialect(dialect);

@@ -1,4 +1,4 @@
-//! Clusters that change, and channels that are spread over all of one.
+//! Clusters that change, and channels that are spread over a whole cluster.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use brokers::RedisCluster;
@@ -26,7 +26,7 @@ async fn a_slot_that_moves_ends_the_link_and_the_next_is_at_its_new_owner() {
 }
 
 #[tokio::test]
-async fn a_foreign_slot_that_moves_is_no_matter() {
+async fn a_slot_that_moves_does_not_matter_to_servers_without_channels_in_it() {
     let cluster = RedisCluster::start().await;
     let ada = TestNode::new(RedisExchange::new(cluster.url()).unwrap()).await;
     let slot = cluster.slot_of("{neffos}").await;
@@ -36,7 +36,7 @@ async fn a_foreign_slot_that_moves_is_no_matter() {
 }
 
 #[tokio::test]
-async fn a_cluster_is_found_by_any_of_the_nodes_that_the_url_names() {
+async fn a_cluster_is_found_through_any_node_of_the_url() {
     let cluster = RedisCluster::start().await;
     let url = format!("redis+cluster://127.0.0.1:1,127.0.0.1:{}", cluster.nodes()[2].port());
     for _ in 0..4 {
@@ -45,7 +45,7 @@ async fn a_cluster_is_found_by_any_of_the_nodes_that_the_url_names() {
 }
 
 #[tokio::test]
-async fn spread_over_shards_everything_arrives_and_each_place_has_its_order() {
+async fn spread_over_shards_every_message_arrives_in_the_order_of_its_room() {
     let cluster = RedisCluster::start().await;
     let signed = Dialect::native("signed").with_key("0123456789abcdef");
     for dialect in [Dialect::native("neffos"), signed, Dialect::go_redis("app")] {
@@ -74,7 +74,7 @@ async fn each_room_has_its_order(from: TestNode, mut to: TestNode) {
 }
 
 #[tokio::test]
-async fn a_slot_that_moves_ends_a_link_that_is_spread_and_the_next_is_complete() {
+async fn a_slot_that_moves_ends_a_spread_link_and_the_next_one_is_complete() {
     let cluster = RedisCluster::start().await;
     let exchange = RedisExchange::new(cluster.url()).unwrap().spread_over_shards().unwrap();
     let (ada, mut bob) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);

@@ -1,5 +1,5 @@
-//! Every promise about several servers is kept over Redis: in each dialect, alone, in a cluster, behind sentinels, and by a
-//! user who may do nothing but what is needed, over TLS.
+//! Runs the conformance suite for exchanges over Redis: in each dialect, with one server, in a cluster, behind
+//! sentinels, and over TLS as a user with only the necessary rights.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use brokers::{Authority, Redis, RedisCluster, Sentinel, free_port};
@@ -13,19 +13,19 @@ async fn promises_are_kept(url: &str, dialect: Dialect) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_keep_every_promise_over_redis() {
+async fn native_servers_pass_the_conformance_suite() {
     let redis = Redis::start().await;
     promises_are_kept(&redis.url(), Dialect::native("neffos")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signed_messages_keep_them_too() {
+async fn servers_with_signed_messages_pass_it_too() {
     let redis = Redis::start().await;
     promises_are_kept(&redis.url(), Dialect::native("app").with_key("0123456789abcdef")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_that_speak_as_those_in_go_keep_them_too_by_a_user_with_the_least_of_rights() {
+async fn servers_with_the_dialect_of_servers_in_go_pass_it_as_a_user_with_the_least_rights() {
     let redis = Redis::start().await;
     let rights = "&app.* resetkeys -@all +publish +subscribe +unsubscribe +client|setname";
     assert_eq!(redis.command(&format!("ACL SETUSER chat on >s3cret resetchannels {rights}")).await, "+OK");
@@ -33,9 +33,9 @@ async fn servers_that_speak_as_those_in_go_keep_them_too_by_a_user_with_the_leas
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_are_kept_over_sharded_pub_sub_of_a_cluster_by_a_user_with_the_least_of_rights() {
+async fn servers_pass_it_over_sharded_pub_sub_of_a_cluster_as_a_user_with_the_least_rights() {
     let cluster = RedisCluster::start().await;
-    // The line of README.md.
+    // These are the rights in README.md.
     let rights = "&{neffos}.* resetkeys -@all +spublish +ssubscribe +sunsubscribe +cluster|slots +client|setname";
     for node in cluster.nodes() {
         assert_eq!(node.command(&format!("ACL SETUSER chat on >s3cret resetchannels {rights}")).await, "+OK");
@@ -44,7 +44,7 @@ async fn they_are_kept_over_sharded_pub_sub_of_a_cluster_by_a_user_with_the_leas
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_are_kept_in_a_cluster_by_servers_that_speak_as_those_in_go() {
+async fn servers_with_the_dialect_of_servers_in_go_pass_it_in_a_cluster() {
     let cluster = RedisCluster::start().await;
     let rights = "&app.* resetkeys -@all +publish +subscribe +unsubscribe +cluster|slots +client|setname";
     for node in cluster.nodes() {
@@ -54,7 +54,7 @@ async fn they_are_kept_in_a_cluster_by_servers_that_speak_as_those_in_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_are_kept_behind_sentinels() {
+async fn servers_pass_it_behind_sentinels() {
     let sentinel = Sentinel::start().await;
     promises_are_kept(&sentinel.url(), Dialect::native("neffos")).await;
 }
@@ -75,7 +75,7 @@ async fn they_are_kept_over_tls_by_a_user_with_the_least_of_rights() {
         &path(&key),
     ])
     .await;
-    // The line of README.md.
+    // These are the rights in README.md.
     let rights = "resetchannels &neffos.* resetkeys -@all +publish +subscribe +unsubscribe +client|setname";
     assert_eq!(redis.command(&format!("ACL SETUSER chat on >s3cret {rights}")).await, "+OK");
     let (own, own_key) = authority.vouch_for("chat");

@@ -1,4 +1,4 @@
-//! How many connections a server has to Redis.
+//! The number of connections that a server has to Redis.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -9,7 +9,7 @@ use support::{PUBLISHING, SUBSCRIPTIONS, connections};
 use test_node::{TestNode, within};
 
 #[tokio::test]
-async fn a_server_has_two_whatever_the_number_of_its_websockets() {
+async fn a_server_has_two_connections_for_any_number_of_websockets() {
     let redis = Redis::start().await;
     let mut ada = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     assert_eq!(connections(&redis).await, [PUBLISHING, SUBSCRIPTIONS]);
@@ -18,13 +18,13 @@ async fn a_server_has_two_whatever_the_number_of_its_websockets() {
         within("joining", ns.join(&format!("room {nth}"))).await.unwrap();
     }
     assert_eq!(connections(&redis).await, [PUBLISHING, SUBSCRIPTIONS]);
-    // Each by its name, and none by a pattern.
+    // Each channel is subscribed to by name, none by pattern.
     assert!(ada.status().subscriptions > 100);
     assert_eq!(redis.command("PUBSUB NUMPAT").await, ":0");
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_has_none() {
+async fn a_dropped_server_has_no_connection() {
     let redis = Redis::start().await;
     let ada = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     drop(ada);
@@ -32,7 +32,7 @@ async fn a_server_that_is_gone_has_none() {
 }
 
 #[tokio::test]
-async fn in_a_cluster_a_server_has_two_in_all() {
+async fn in_a_cluster_a_server_has_two_connections_in_total() {
     let cluster = RedisCluster::start().await;
     let ada = TestNode::new(RedisExchange::new(cluster.url()).unwrap()).await;
     for nth in 0..20 {
@@ -42,7 +42,7 @@ async fn in_a_cluster_a_server_has_two_in_all() {
 }
 
 #[tokio::test]
-async fn spread_over_shards_a_server_has_two_for_each() {
+async fn spread_over_shards_a_server_has_two_connections_to_each_shard() {
     let cluster = RedisCluster::start().await;
     let ada = TestNode::new(RedisExchange::new(cluster.url()).unwrap().spread_over_shards().unwrap()).await;
     for nth in 0..20 {

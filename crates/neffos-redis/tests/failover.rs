@@ -1,4 +1,4 @@
-//! A master of a cluster that dies or stands still is replaced by its replica, and servers go there.
+//! When a master of a cluster dies or hangs, its replica replaces it, and servers connect to the replica.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -12,17 +12,17 @@ use support::{PUBLISHING, SUBSCRIPTIONS, connections};
 use test_node::{TestNode, within};
 use tokio::time::interval;
 
-/// Two servers, which say the number of each round to all; each has a client.
+/// Two servers that broadcast the number of each round to all. Each has one client.
 struct Pair {
     nodes: [TestNode; 2],
     rounds: usize,
 }
 
-/// What a client has heard of each server: numbers of rounds.
+/// The round numbers that a client has received from each server.
 type Heard = [Vec<usize>; 2];
 
 impl Pair {
-    /// At the beginning nothing is on its way between them.
+    /// Starts the pair. No message is in flight when this returns.
     async fn at(exchange: RedisExchange) -> Self {
         let nodes = [TestNode::new(exchange.clone()).await, TestNode::new(exchange).await];
         let mut pair = Self { nodes, rounds: 0 };
@@ -36,7 +36,7 @@ impl Pair {
         self.rounds += 1;
     }
 
-    /// Rounds, fifty in a second, while something is done.
+    /// Broadcasts fifty rounds a second until `act` is done.
     async fn say_while<T>(&mut self, act: impl Future<Output = T>) -> T {
         let (mut act, mut pace) = (std::pin::pin!(act), interval(Duration::from_millis(20)));
         loop {
@@ -48,7 +48,7 @@ impl Pair {
         }
     }
 
-    /// Rounds, fifty in a second, until both servers have another link and know each other.
+    /// Broadcasts fifty rounds a second, until both servers have a new link and know each other.
     async fn say_until_both_are_back(&mut self) {
         let is_back = |node: &TestNode| {
             let status = node.status();
@@ -64,7 +64,7 @@ impl Pair {
         .await;
     }
 
-    /// What each client has heard, up to the last round of each server.
+    /// Returns the messages of each client, up to the last round of each server.
     async fn heard(&mut self) -> [Heard; 2] {
         let mut heard = [Heard::default(), Heard::default()];
         for (node, heard) in self.nodes.iter_mut().zip(&mut heard) {
@@ -78,8 +78,10 @@ impl Pair {
         heard
     }
 
-    /// The clients have heard everything of their own servers since `from`, and of the other one everything but what that has
-    /// counted, and nothing later than `back`; nothing twice, and nothing out of order.
+    /// Checks the messages that the clients received since `from`:
+    /// - from their own server: all
+    /// - from the other server: all except the ones that it counted as lost, which are earlier than `back`
+    /// - none twice, and none out of order
     async fn check(&mut self, from: usize, back: usize) {
         let heard = self.heard().await;
         for (own, other) in [(0, 1), (1, 0)] {
@@ -100,7 +102,7 @@ enum Fate {
     StandsStill,
 }
 
-/// What happens to the master that has `channel`, and what the servers make of it.
+/// Lets the master that has `channel` fail, and checks that the servers follow its successor.
 async fn is_followed(fate: Fate, channel: &str, set: impl FnOnce(RedisExchange) -> RedisExchange) {
     let mut cluster = RedisCluster::with_replicas().await;
     let exchange = set(RedisExchange::new(cluster.url()).unwrap());
@@ -114,7 +116,7 @@ async fn is_followed(fate: Fate, channel: &str, set: impl FnOnce(RedisExchange) 
     pair.say_until_both_are_back().await;
     let back = pair.rounds;
     if fate == Fate::StandsStill {
-        // It takes itself for the master until it hears from the others.
+        // The old master considers itself the master until the other nodes contact it.
         cluster.nodes()[master].resume();
         pair.say_while(cluster.demoted(master)).await;
     }
@@ -130,22 +132,22 @@ async fn a_master_that_dies_is_replaced_and_servers_lose_only_what_they_count() 
 }
 
 #[tokio::test]
-async fn a_master_that_stands_still_is_replaced_and_nobody_hears_it_when_it_goes_on() {
+async fn a_master_that_hangs_is_replaced_and_servers_ignore_it_when_it_resumes() {
     is_followed(Fate::StandsStill, "{neffos}", |exchange| exchange).await;
 }
 
 #[tokio::test]
-async fn a_master_among_servers_in_go_is_followed_too() {
+async fn a_failover_is_followed_in_the_dialect_of_servers_in_go_too() {
     is_followed(Fate::Dies, "app", |exchange| exchange.dialect(Dialect::go_redis("app"))).await;
 }
 
 #[tokio::test]
-async fn a_master_of_some_channels_of_many_is_followed_too() {
+async fn a_failover_of_one_master_is_followed_by_spread_links_too() {
     is_followed(Fate::Dies, "neffos.n.default", |exchange| exchange.spread_over_shards().unwrap()).await;
 }
 
 #[tokio::test]
-async fn a_cluster_of_which_the_url_names_a_node_that_dies_is_found_again_by_what_that_told() {
+async fn a_cluster_is_found_again_through_other_nodes_when_the_node_of_the_url_dies() {
     let mut cluster = RedisCluster::with_replicas().await;
     let master = cluster.owner(cluster.slot_of("{neffos}").await).await;
     let url = format!("redis+cluster://127.0.0.1:{}", cluster.nodes()[master].port());

@@ -1,4 +1,4 @@
-//! Whatever happens to a connection ends the link, says why, and the next link works.
+//! Every failure of a connection ends the link with the reason, and the next link works.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -11,7 +11,7 @@ use neffos_redis::RedisExchange;
 use support::{PUBLISHING, SUBSCRIPTIONS, connections, id_of};
 use test_node::{TestNode, within};
 
-/// Two servers, and that the first still reaches the second.
+/// Returns two servers, and checks that messages of the first reach the second.
 async fn two(url: &str) -> (TestNode, TestNode) {
     let exchange = RedisExchange::new(url).unwrap();
     let (ada, mut bob) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
@@ -35,7 +35,7 @@ async fn a_killed_connection_ends_the_link(name: &str) {
     bob.say("heard");
     assert_eq!(ada.up_to("heard").await, ["said meanwhile", "said then"]);
     assert_eq!((ada.status().links, bob.status().links), (2, 1));
-    // Of the link that is lost, nothing is left.
+    // The lost link has left no connections.
     assert_eq!(connections(&redis).await, [PUBLISHING, PUBLISHING, SUBSCRIPTIONS, SUBSCRIPTIONS]);
 }
 
@@ -45,7 +45,7 @@ async fn the_end_of_the_connection_to_publish_ends_the_link() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_connection_to_hear_ends_the_link() {
+async fn the_end_of_the_connection_for_subscriptions_ends_the_link() {
     a_killed_connection_ends_the_link(SUBSCRIPTIONS).await;
 }
 
@@ -89,7 +89,7 @@ async fn a_redis_that_pauses_for_long_ends_the_link() {
 }
 
 #[tokio::test]
-async fn a_way_to_redis_that_swallows_everything_ends_the_link() {
+async fn a_network_that_drops_all_packets_ends_the_link() {
     let redis = Redis::start().await;
     let proxy = Proxy::to(redis.port()).await;
     let (mut ada, mut bob) = two(&format!("redis://127.0.0.1:{}", proxy.port())).await;
@@ -103,10 +103,10 @@ async fn a_way_to_redis_that_swallows_everything_ends_the_link() {
 }
 
 #[tokio::test]
-async fn what_is_kept_no_longer_after_an_outage_is_counted_to_the_message() {
+async fn expired_messages_of_an_outage_are_counted_exactly() {
     let redis = Redis::start().await;
     let proxy = Proxy::to(redis.port()).await;
-    // It keeps as many messages as may be queued.
+    // This server keeps as many messages for a resend as its queue holds.
     let few = Server::builder().exchange_queue(KEPT, 1 << 20, Duration::from_secs(60));
     let ada = TestNode::of(few, RedisExchange::new(redis.url()).unwrap()).await;
     let mut bob = TestNode::new(RedisExchange::new(format!("redis://127.0.0.1:{}", proxy.port())).unwrap()).await;
@@ -131,7 +131,7 @@ async fn what_is_kept_no_longer_after_an_outage_is_counted_to_the_message() {
 const KEPT: usize = 100;
 
 #[tokio::test]
-async fn who_reads_too_slowly_is_cut_by_redis_and_comes_back() {
+async fn a_server_that_reads_too_slowly_is_disconnected_by_redis_and_reconnects() {
     let redis = Redis::with(&["--client-output-buffer-limit", "pubsub 1mb 512kb 1"]).await;
     let proxy = Proxy::to(redis.port()).await;
     let mut slow = TestNode::new(RedisExchange::new(format!("redis://127.0.0.1:{}", proxy.port())).unwrap()).await;
@@ -155,7 +155,7 @@ async fn who_reads_too_slowly_is_cut_by_redis_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_redis_without_memory_goes_on_publishing() {
+async fn a_redis_without_memory_still_publishes() {
     let redis = Redis::with(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]).await;
     assert!(redis.command("SET key value").await.starts_with("-OOM"));
     let (ada, mut bob) = two(&redis.url()).await;
@@ -166,11 +166,11 @@ async fn a_redis_without_memory_goes_on_publishing() {
 }
 
 #[tokio::test]
-async fn what_redis_refuses_ends_the_link_with_its_words() {
+async fn a_refusal_of_redis_ends_the_link_with_its_text() {
     let redis = Redis::start().await;
     assert_eq!(redis.command("ACL SETUSER chat on >s3cret allchannels resetkeys +@all").await, "+OK");
     let mut ada = TestNode::new(RedisExchange::new(redis.url().replace("://", "://chat:s3cret@")).unwrap()).await;
-    // Who is connected stays so: only what it does is refused.
+    // The existing connection stays open: only its commands are refused.
     assert_eq!(redis.command("ACL SETUSER chat -publish").await, "+OK");
     let fault = ada.lost().await;
     assert!(fault.contains("NOPERM") && fault.contains("publish"), "{fault}");
@@ -179,7 +179,7 @@ async fn what_redis_refuses_ends_the_link_with_its_words() {
 }
 
 #[tokio::test]
-async fn a_redis_that_becomes_a_replica_is_left_within_moments() {
+async fn a_redis_that_becomes_a_replica_ends_the_link_soon() {
     let (redis, other) = (Redis::start().await, Redis::start().await);
     let mut ada = TestNode::new(RedisExchange::new(redis.url()).unwrap()).await;
     assert_eq!(redis.command(&format!("REPLICAOF 127.0.0.1 {}", other.port())).await, "+OK");

@@ -1,4 +1,4 @@
-//! The master is the one that the sentinels name.
+//! Servers connect to the master that the sentinels name.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
@@ -8,7 +8,7 @@ use neffos_redis::RedisExchange;
 use support::{PUBLISHING, SUBSCRIPTIONS, connections};
 use test_node::{TestNode, refused};
 
-/// Two servers that each know of the other.
+/// Returns two servers that know each other.
 async fn two(sentinel: &Sentinel) -> (TestNode, TestNode) {
     let exchange = RedisExchange::new(sentinel.url()).unwrap();
     let (mut ada, mut bob) = (TestNode::new(exchange.clone()).await, TestNode::new(exchange).await);
@@ -50,7 +50,7 @@ async fn a_master_that_dies_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_sentinel_that_does_not_answer_is_passed_over() {
+async fn a_sentinel_that_does_not_answer_is_skipped() {
     let sentinel = Sentinel::start().await;
     let url = sentinel.url().replace("://", "://127.0.0.1:1,");
     for _ in 0..4 {
@@ -59,7 +59,7 @@ async fn a_sentinel_that_does_not_answer_is_passed_over() {
 }
 
 #[tokio::test]
-async fn sentinels_have_a_login_of_their_own() {
+async fn sentinels_have_a_separate_login() {
     let sentinel = Sentinel::start().await;
     let rights = "-@all +sentinel|get-master-addr-by-name";
     assert_eq!(sentinel.command(&format!("ACL SETUSER chat on >s3cret {rights}")).await, "+OK");

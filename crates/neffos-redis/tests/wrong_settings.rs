@@ -1,11 +1,11 @@
-//! What is set wrongly is told in words that say what to mend, and without secrets.
+//! The error for a wrong setting says what to change, and shows no secret.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use brokers::{Authority, Redis, Sentinel, free_port};
 use neffos_redis::RedisExchange;
 use test_node::refused;
 
-/// Why there is no link.
+/// Returns the reason why there is no link.
 async fn refusal(exchange: RedisExchange) -> String {
     let err = refused(exchange).await;
     assert!(err.is_unreachable(), "{err}");
@@ -23,7 +23,7 @@ fn says(fault: &str, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told() {
+async fn the_error_names_a_wrong_password() {
     let redis = Redis::with(&["--requirepass", "right"]).await;
     let at = format!("127.0.0.1:{}", redis.port());
     says(&refusal_of(format!("redis://:s3cret@{at}")).await, &[&at, "WRONGPASS"]);
@@ -32,7 +32,7 @@ async fn a_wrong_password_is_told() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_there_is_told() {
+async fn the_error_names_a_host_that_does_not_exist() {
     says(&refusal_of("redis://no-such-host.invalid").await, &["no-such-host.invalid:6379"]);
     let at = format!("127.0.0.1:{}", free_port());
     says(&refusal_of(format!("redis://ada:s3cret@{at}")).await, &[&at, "refused"]);
@@ -41,7 +41,7 @@ async fn a_host_that_is_not_there_is_told() {
 }
 
 #[tokio::test]
-async fn a_redis_of_another_kind_than_the_url_says_is_told() {
+async fn the_error_names_a_redis_of_another_kind_than_the_url() {
     let (redis, sentinel) = (Redis::start().await, Sentinel::start().await);
     let port = redis.port();
     says(&refusal_of(format!("redis+cluster://127.0.0.1:{port}")).await, &["cluster support disabled"]);
@@ -59,13 +59,13 @@ async fn a_replica_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_not_made_yet_is_told() {
+async fn the_error_names_a_cluster_that_is_not_created_yet() {
     let node = Redis::with(&["--cluster-enabled", "yes", "--cluster-port", &free_port().to_string()]).await;
     says(&refusal_of(format!("redis+cluster://127.0.0.1:{}", node.port())).await, &["no node has slots"]);
 }
 
 #[tokio::test]
-async fn who_may_not_subscribe_is_told_which_right_is_missing() {
+async fn the_error_names_the_missing_right_to_subscribe() {
     let redis = Redis::start().await;
     redis.command("ACL SETUSER chat on >s3cret resetchannels &neffos.* +@all -subscribe").await;
     let url = redis.url().replace("://", "://chat:s3cret@");
@@ -99,7 +99,7 @@ async fn what_is_wrong_with_tls_is_told() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_refused_at_once() {
+fn invalid_settings_are_refused_immediately() {
     let authority = Authority::new("one");
     let (own, own_key) = authority.vouch_for("chat");
     let tls = || RedisExchange::new("rediss://127.0.0.1").unwrap();

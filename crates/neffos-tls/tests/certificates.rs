@@ -1,4 +1,5 @@
-//! What files and memory hold is what both sides of a connection go by, and what cannot be used is told.
+//! Certificates and keys from files and from memory work for both sides of a connection, and the error for an invalid
+//! one names it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::fs;
@@ -14,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// `localhost`, as `authority` says.
+/// Returns a server with a certificate of `authority` for `localhost`.
 fn server(authority: &Authority) -> ServerConfig {
     let (certificate, key) = authority.vouch_for("localhost");
     server_config(&Pem::file("certificate", certificate), &Pem::file("key", key)).unwrap()
@@ -24,7 +25,7 @@ fn trusting(authority: &Authority) -> ClientTls {
     ClientTls::default().trust(Pem::file("roots", authority.file()))
 }
 
-/// Whether a client gets a word of the server, and which certificates it has shown.
+/// Checks that a client receives a byte of the server. Returns the number of certificates that the client showed.
 async fn talk(client: &ClientTls, server: &Arc<ServerConfig>) -> Result<usize, String> {
     let (near, far) = duplex(16 * 1024);
     let connector = client.connector().await.unwrap();
@@ -43,20 +44,20 @@ async fn talk(client: &ClientTls, server: &Arc<ServerConfig>) -> Result<usize, S
 }
 
 #[tokio::test]
-async fn a_client_talks_to_whom_it_trusts_and_to_nobody_else() {
+async fn a_client_connects_only_to_servers_that_it_trusts() {
     let (one, other) = (Authority::new("one"), Authority::new("other"));
     let server = Arc::new(server(&one));
     assert_eq!(talk(&trusting(&one), &server).await, Ok(0));
     let refusal = talk(&trusting(&other), &server).await.unwrap_err();
     assert!(refusal.contains("UnknownIssuer"), "{refusal}");
-    // Of those whom the system trusts, nobody has vouched for it: there are some, or none at all.
+    // No authority of the system has signed this certificate. A system may also have no authorities at all.
     if ClientTls::default().config().is_ok() {
         assert!(talk(&ClientTls::default(), &server).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn a_client_shows_who_it_is_where_it_is_asked() {
+async fn a_client_shows_its_certificate_if_the_server_asks_for_it() {
     let authority = Authority::new("one");
     let ((certificate, key), (own, own_key)) = (authority.vouch_for("localhost"), authority.vouch_for("ada"));
     let mut roots = RootCertStore::empty();
@@ -72,7 +73,7 @@ async fn a_client_shows_who_it_is_where_it_is_asked() {
 }
 
 #[tokio::test]
-async fn what_is_in_memory_counts_as_what_is_in_files() {
+async fn certificates_in_memory_work_like_those_in_files() {
     let authority = Authority::new("one");
     let (certificate, key) = authority.vouch_for("localhost");
     let memory = |path: &Path| Pem::memory("memory", fs::read(path).unwrap());
@@ -91,13 +92,13 @@ async fn a_file_is_read_each_time_that_it_is_used() {
     assert!(client.connector().await.is_err(), "there is no file yet");
     folder.write("roots.pem", &text(&other));
     assert!(talk(&client, &server).await.is_err());
-    // Several may be in one file.
+    // One file may have several certificates.
     folder.write("roots.pem", &(text(&other) + &text(&one)));
     assert_eq!(talk(&client, &server).await, Ok(0));
 }
 
 #[test]
-fn what_cannot_be_used_is_told_with_the_setting_the_file_and_what_to_do() {
+fn the_error_for_unusable_input_names_the_setting_the_file_and_the_remedy() {
     let (authority, folder) = (Authority::new("one"), Folder::new("unusable"));
     let ((certificate, key), (_, foreign)) = (authority.vouch_for("ada"), authority.vouch_for("eve"));
     let broken = folder.write("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -130,7 +131,7 @@ fn says(result: Result<(), Error>, setting: &str, path: &Path, text: &str) {
 }
 
 #[test]
-fn nothing_that_is_set_shows_what_it_holds() {
+fn debug_output_and_errors_show_no_secret() {
     let secret = Pem::memory("key", b"s3cret".to_vec());
     let client = ClientTls::default().identify(Pem::file("certificate", "/a.pem"), secret);
     assert!(!client.is_default() && ClientTls::default().is_default());

@@ -1,4 +1,4 @@
-//! A message to a frame and back; a frame to its payload and back.
+//! Encoding and decoding a message, and writing and reading a frame.
 #![allow(missing_docs, reason = "criterion's macros make the functions")]
 
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! The broadcast engine without sockets: what it costs to find who gets a message, and to put it into their outboxes.
+//! The broadcast engine without sockets: the cost to find the receivers of a message and to put it into their outboxes.
 #![allow(missing_docs, reason = "criterion's macros make the functions")]
 
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ fn all(criterion: &mut Criterion) {
     });
 }
 
-/// What a membership change costs its caller while a burst is pending. It must not depend on the burst.
+/// Measures how long a membership change takes while a burst is pending. The burst must not affect it.
 fn change_during_a_burst(criterion: &mut Criterion) {
     let crowd = Crowd::of(1_000);
     let frame = tick();
@@ -57,7 +57,7 @@ fn change_during_a_burst(criterion: &mut Criterion) {
     }
 }
 
-/// The cost of a burst with membership changes in it, until the last delivery and the last change.
+/// Measures a burst with membership changes in it, until the last delivery and the last change.
 fn burst_with_changes(criterion: &mut Criterion) {
     let crowd = Crowd::of(1_000);
     let frame = tick();

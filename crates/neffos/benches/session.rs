@@ -1,4 +1,4 @@
-//! What one connection's session does for a message, a room and a request.
+//! The cost of a message, a room and a request in the session of one connection.
 #![allow(missing_docs, reason = "criterion's macros make the functions")]
 
 use std::hint::black_box;

@@ -1,7 +1,7 @@
-//! Who comes in: a token in the `Authorization` header says who it is, and nobody else gets an id or hears anything.
+//! Authentication: a token in the `Authorization` header names the user. Clients without a valid token are refused.
 //!
-//! `cargo run -p neffos --example auth`, then connect with `Authorization: Bearer ada-secret` to ws://127.0.0.1:8080. A browser, which
-//! cannot set headers, connects to `/?X-Websocket-Header-Authorization=Bearer%20ada-secret`.
+//! `cargo run -p neffos --example auth`, then connect with `Authorization: Bearer ada-secret` to ws://127.0.0.1:8080.
+//! A browser cannot set headers, so it connects to `/?X-Websocket-Header-Authorization=Bearer%20ada-secret`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use neffos::{CloseCode, CloseError, Conn, Events, Message, NsConn, Server};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let events = Events::new().on("chat", async |ns: NsConn, body: String| {
-        // The id is the server's own finding: no client can speak for another.
+        // The server determines the id, so no client can impersonate another.
         ns.broadcast_others(Message::new("chat", format!("{}: {body}", ns.conn().id())));
     });
     let server = Server::builder()

@@ -1,4 +1,4 @@
-//! Beside the routes of an axum application: whoever posts to `/news`, everyone connected at `/ws` hears it.
+//! A websocket route in an axum application: each post to `/news` is broadcast to all clients connected at `/ws`.
 //!
 //! `cargo run -p neffos --example axum --features axum`, then `curl -d hello http://127.0.0.1:8080/news`.
 

@@ -5,7 +5,7 @@
 
 use neffos::{Client, Error, Events, Message, NsConn, Reply, Server, Side, State};
 
-/// What a server and a client do alike.
+/// Events that a server and a client handle in the same way.
 fn shared<S: Side>() -> Events<S> {
     Events::new().on("ping", async |ns: NsConn<S>, State(name): State<&'static str>, from: String| {
         ns.emit("seen", format!("{name} was pinged by {from}"))?;

@@ -1,4 +1,5 @@
-//! A chat: what one says, all others in the namespace hear. Comings and goings are told.
+//! A chat: each message is sent to all other clients of the namespace. They are also notified when a client connects or
+//! disconnects.
 //!
 //! `cargo run -p neffos --example chat`, then connect to the namespace `default` at ws://127.0.0.1:8080.
 

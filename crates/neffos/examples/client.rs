@@ -1,4 +1,4 @@
-//! A client: joins a room, prints what others say there, says what it reads from its input, and comes back by itself.
+//! A client that joins a room, prints its messages, sends each line of its input, and reconnects automatically.
 //!
 //! `cargo run -p neffos --example rooms` in one terminal, and in two others `cargo run -p neffos --example client`.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]

@@ -1,4 +1,4 @@
-//! Answers what it is asked with what it was asked.
+//! Answers each ask with the same body.
 //!
 //! `cargo run -p neffos --example echo`, then ask the event `echo` of the namespace `default` at ws://127.0.0.1:8080.
 

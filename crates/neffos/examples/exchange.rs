@@ -1,7 +1,7 @@
-//! An exchange of one's own: over plain TCP, with a broker that takes forty lines.
+//! A custom exchange over plain TCP, with a broker of forty lines.
 //!
-//! `cargo run -p neffos --example exchange --features testing` starts a broker, and checks every promise about several servers
-//! with servers that share it.
+//! `cargo run -p neffos --example exchange --features testing` starts a broker, and runs the conformance suite for
+//! exchanges with servers that share it.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::collections::HashSet;
@@ -18,12 +18,12 @@ use tokio::sync::{Mutex, broadcast, watch};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Servers that know the broker's address share it.
+/// Connects all servers that have the broker's address.
 struct TcpExchange(SocketAddr);
 
 struct TcpLink {
     to_broker: Mutex<SplitSink<Stream, Bytes>>,
-    /// How many rounds the broker has answered; closed when the connection is lost.
+    /// How many rounds the broker has answered. The channel closes when the connection is lost.
     answered: watch::Receiver<u64>,
     _reader: AbortOnDropHandle<()>,
 }
@@ -70,7 +70,7 @@ impl Link for TcpLink {
 }
 
 impl TcpLink {
-    /// Sends some frames, and waits until the broker has taken them: it answers each round once.
+    /// Sends some frames, and waits until the broker has handled them. The broker answers each round once.
     async fn round(&self, frames: impl Iterator<Item = Bytes> + Send) -> Result<(), LinkError> {
         let mut to_broker = self.to_broker.lock().await;
         let before = *self.answered.borrow();
@@ -83,7 +83,7 @@ impl TcpLink {
     }
 }
 
-/// What a frame does, the name of a channel, which has no line breaks, and what is published.
+/// Encodes the kind of a frame, the name of a channel without line breaks, and a payload.
 fn write(kind: u8, channel: &str, payload: &[u8]) -> Bytes {
     [&[kind], channel.as_bytes(), b"\n", payload].concat().into()
 }
@@ -94,7 +94,7 @@ fn read(frame: &Bytes) -> Option<(u8, String, Bytes)> {
     Some((frame[0], channel.to_owned(), frame.slice(end + 1..)))
 }
 
-/// Passes on what is published to all who have subscribed.
+/// Relays each published message to all subscribers.
 async fn broker(listener: TcpListener) -> Result<(), Error> {
     let (published, _) = broadcast::channel(65_536);
     loop {
@@ -103,7 +103,7 @@ async fn broker(listener: TcpListener) -> Result<(), Error> {
     }
 }
 
-/// Serves one link. One that reads too slowly misses something, and is cut.
+/// Serves one link. A link that reads too slowly misses a message and is closed.
 async fn serve(mut link: Stream, published: broadcast::Sender<(String, Bytes)>) -> Result<(), LinkError> {
     let mut news = published.subscribe();
     let mut channels = HashSet::new();

@@ -1,6 +1,7 @@
-//! Plain websocket messages without an envelope, for clients that speak no protocol at all.
+//! Plain websocket messages without an envelope, for clients that do not know the protocol.
 //!
-//! `cargo run -p neffos --example native`, then connect any websocket client to ws://127.0.0.1:8080: all hear what one sends.
+//! `cargo run -p neffos --example native`, then connect any websocket client to ws://127.0.0.1:8080.
+//! Each message is sent to all clients.
 
 use neffos::{Events, Message, NsConn, Server};
 

@@ -1,4 +1,4 @@
-//! Rooms: who may come in, who hears what is said there, and a server that speaks up on its own.
+//! Rooms: refusing a join, broadcasting to a room, and a server that broadcasts by itself.
 //!
 //! `cargo run -p neffos --example rooms`, then join `lobby` in the namespace `default` at ws://127.0.0.1:8080.
 

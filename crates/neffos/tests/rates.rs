@@ -86,8 +86,7 @@ async fn a_client_that_sends_far_beyond_its_burst_at_once_is_closed_and_counted(
     assert_eq!(server.rate_limited().closed(), 1);
 }
 
-/// Delays the decision of `on_connect`. The clock is paused, so it only advances once everything that the client sent
-/// is read.
+/// Decides late in `on_connect`. The paused clock advances only once everything that the client sent is read.
 fn deciding_late(builder: ServerBuilder) -> ServerBuilder {
     builder.on_connect(async |_conn: Conn, _request| {
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,4 +1,5 @@
-//! Keys of NATS, and what an operator and an account sign with them: a user's token with its key is a file of credentials.
+//! Keys of NATS, and tokens that an operator and an account sign with them. A credentials file has a user's token and
+//! key.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,13 +11,13 @@ pub(crate) struct Keys {
     seed: [u8; 32],
 }
 
-/// What a server must be told to trust an operator, and who signs for its users.
+/// The settings with which a NATS server trusts an operator, and the account that signs for its users.
 pub(crate) struct Credentials {
     pub(crate) config: String,
     account: Keys,
 }
 
-/// An operator with one account.
+/// Returns an operator with one account.
 pub(crate) fn credentials() -> Credentials {
     let (operator, account) = (Keys { of: OPERATOR, seed: [100; 32] }, Keys { of: ACCOUNT, seed: [101; 32] });
     let operators = operator.token(&operator, r#""type":"operator""#);
@@ -26,13 +27,13 @@ pub(crate) fn credentials() -> Credentials {
     Credentials { config: format!("operator: \"{operators}\"\nresolver: MEMORY\n{preload}\n"), account }
 }
 
-/// Another account, which no server has heard of.
+/// Returns another account, which no server knows.
 pub(crate) fn stranger() -> Credentials {
     Credentials { config: String::new(), account: Keys { of: ACCOUNT, seed: [102; 32] } }
 }
 
 impl Credentials {
-    /// The file of one of the account's users.
+    /// Returns the credentials file of one of the account's users.
     pub(crate) fn file(&self, user: u8) -> String {
         let user = Keys::user(user);
         let token = self.account.token(&user, r#""pub":{},"sub":{},"subs":-1,"data":-1,"payload":-1,"type":"user""#);
@@ -46,17 +47,17 @@ impl Keys {
         Self { of: USER, seed: [number; 32] }
     }
 
-    /// `SU…`
+    /// Returns the secret key: `SU…`.
     pub(crate) fn seed(&self) -> String {
         written(&[SEED | (self.of >> 5), self.of << 3], &self.seed)
     }
 
-    /// `U…`
+    /// Returns the public key: `U…`.
     pub(crate) fn public(&self) -> String {
         written(&[self.of], self.pair().public_key().as_ref())
     }
 
-    /// What this says of `subject`, signed.
+    /// Returns the claims of this key about `subject`, signed.
     fn token(&self, subject: &Self, claims: &str) -> String {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let body = format!(

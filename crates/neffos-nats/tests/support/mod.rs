@@ -1,7 +1,7 @@
-//! What the tests share.
+//! Parts that the tests share.
 //!
 //! - `credentials.rs`: keys of NATS, and files of credentials.
-//! - here: an exchange, and what NATS monitors.
+//! - here: an exchange, and the monitoring of NATS.
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
@@ -11,12 +11,12 @@ use brokers::Nats;
 use neffos_nats::NatsExchange;
 use serde_json::Value;
 
-/// An exchange over a url that makes sense.
+/// Returns an exchange over a valid URL.
 pub(crate) fn at(url: impl AsRef<str>) -> NatsExchange {
     NatsExchange::new(url).unwrap()
 }
 
-/// What the monitoring of a server of NATS says.
+/// Returns an answer of the monitoring endpoint of a NATS server.
 pub(crate) async fn monitored(nats: &Nats, path: &str) -> Value {
     serde_json::from_str(&nats.monitor(path).await).unwrap()
 }

@@ -1,9 +1,9 @@
-//! What the tests share: which connections a Redis has.
+//! Parts that the tests share: the connections of a Redis.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use brokers::Redis;
 
-/// What a Redis has connections of ours for.
+/// Returns the names of the connections that exchanges have to this Redis.
 pub(crate) async fn connections(redis: &Redis) -> Vec<String> {
     let list = redis.command("CLIENT LIST TYPE normal").await + &redis.command("CLIENT LIST TYPE pubsub").await;
     let name = |line| field(line, "name").filter(|name| name.starts_with("neffos-")).map(str::to_owned);
@@ -12,7 +12,7 @@ pub(crate) async fn connections(redis: &Redis) -> Vec<String> {
     names
 }
 
-/// The id of the connection with this name.
+/// Returns the id of the connection with this name.
 pub(crate) async fn id_of(redis: &Redis, name: &str) -> String {
     let list = redis.command("CLIENT LIST").await;
     let found = list.lines().find(|line| field(line, "name") == Some(name));

@@ -143,7 +143,7 @@ impl Watcher {
         Self { most, is_over, task }
     }
 
-    /// Returns the largest use so far.
+    /// Returns the largest use that was measured.
     pub(crate) async fn end(self) -> usize {
         self.is_over.store(true, Ordering::Relaxed);
         self.task.await.unwrap();

@@ -135,7 +135,8 @@ impl Door {
     }
 }
 
-/// Sends a record of 16 KiB whose last bytes are missing. The client's TLS state is dropped, so it can send nothing more.
+/// Sends a record of 16 KiB without its last bytes. The client's TLS state is dropped, so the client sends nothing
+/// more.
 pub(crate) async fn send_record_without_end(stream: TlsStream<TcpStream>) -> TcpStream {
     let (mut socket, mut tls) = stream.into_inner();
     tls.writer().write_all(&[b'x'; 16_300]).unwrap();
