@@ -1,4 +1,4 @@
-//! Certificates in files, and who vouches for them.
+//! Certificate authorities, and certificates in files.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use crate::Folder;
 
-/// Who vouches for others. The files are gone with this.
+/// A certificate authority. Dropping it removes its files.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: Folder,
@@ -15,7 +15,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// One of this name.
+    /// Creates an authority with this name.
     pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -26,12 +26,12 @@ impl Authority {
         Self { issuer, folder, file }
     }
 
-    /// The file of its own certificate.
+    /// Returns the file of the authority's own certificate.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The files of a certificate for `name`, and of its key.
+    /// Creates a certificate for `name`. Returns its file, and the file of its key.
     pub fn vouch_for(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = new_key();
         let params = CertificateParams::new([name.to_owned()]).expect("a name that certificates can have");

@@ -1,15 +1,15 @@
-//! A folder of one's own.
+//! A separate folder for each use.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs};
 
-/// A new folder that nobody else uses, and that is gone with this.
+/// A new folder for one owner. Dropping this removes the folder.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// One with `name` as a part of its own.
+    /// Creates a folder with `name` as a part of its name.
     pub fn new(name: &str) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -18,12 +18,12 @@ impl Folder {
         Self(path)
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Writes a file into it, and returns where that is.
+    /// Writes a file into the folder, and returns its path.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         fs::write(&path, text).expect("a folder of our own takes a file");
@@ -33,7 +33,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left is in the folder for temporary files.
+        // Files that cannot be removed stay in the folder for temporary files.
         fs::remove_dir_all(&self.0).ok();
     }
 }

@@ -1,12 +1,12 @@
-//! Real brokers for tests, each a process of its own on free ports of 127.0.0.1, and what can go wrong on the way to them.
+//! Real brokers for tests, each a separate process on free ports of 127.0.0.1, and faults on the path to them.
 //!
-//! - `redis.rs`: [`Redis`], a redis-server; `redis_cluster.rs`: [`RedisCluster`], three of them, or six; `sentinel.rs`: [`Sentinel`],
-//!   two that it watches over; `nats.rs`: [`Nats`], a nats-server.
-//! - `proxy.rs`: [`Proxy`], a way to a broker that stalls, swallows, trickles and breaks as it is told.
-//! - `authority.rs`: [`Authority`], certificates in files, and who vouches for them; `folder.rs`: [`Folder`], where files are.
-//! - `process.rs`: a process that ends with its owner, and can be stopped for a while.
+//! - `redis.rs`: [`Redis`], a redis-server; `redis_cluster.rs`: [`RedisCluster`], three or six of them; `sentinel.rs`:
+//!   [`Sentinel`], a sentinel with a master and a replica; `nats.rs`: [`Nats`], a nats-server.
+//! - `proxy.rs`: [`Proxy`], a TCP proxy that stalls, swallows, delays, trickles and cuts connections.
+//! - `authority.rs`: [`Authority`], a certificate authority with files; `folder.rs`: [`Folder`], a folder for files.
+//! - `process.rs`: a process that ends with its owner, and can be paused.
 //!
-//! What cannot go on panics, and says why: a test has failed then. Nothing waits for longer than some seconds.
+//! Failures panic with the reason, because the test has failed. No call waits for more than some seconds.
 #![allow(clippy::missing_panics_doc, reason = "what cannot go on panics, as is said above")]
 
 mod authority;
@@ -37,12 +37,12 @@ async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} took too long"))
 }
 
-/// A port of 127.0.0.1 that is free, and stays ours while a broker is away: it is below those that systems give to whoever asks
-/// for any, and far from what other processes take here.
+/// Returns a free port of 127.0.0.1. The port stays reserved for the caller while its broker is down: it is below the
+/// range that systems assign automatically, and far from the ports of other test processes.
 ///
 /// # Panics
 ///
-/// When there is none.
+/// If no port is free.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(EACH);
@@ -51,8 +51,8 @@ pub fn free_port() -> u16 {
     ports.find(|port| is_free(*port).unwrap_or(false)).expect("127.0.0.1 has a free port")
 }
 
-/// Nobody listens there. The port is not listened on to find out: a process that is being started shares our sockets until it is
-/// another program, and what it shares must not be in the way of the broker.
+/// Whether no program listens on this port. The check does not listen itself: a process that is just starting shares
+/// the sockets of this process, and a shared listener would block the broker.
 fn is_free(port: u16) -> std::io::Result<bool> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -61,6 +61,6 @@ fn is_free(port: u16) -> std::io::Result<bool> {
 
 const FIRST_PORT: u32 = 10_000;
 const PORTS: u32 = 20_000;
-/// How far the ports of processes lie apart whose numbers follow each other.
+/// The distance between the first ports of processes with consecutive ids.
 const EACH: u32 = 64;
 const PATIENCE: Duration = Duration::from_secs(20);

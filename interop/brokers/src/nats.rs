@@ -12,7 +12,7 @@ use crate::{free_port, within};
 
 const PROGRAM: Program = Program { name: "nats-server", variable: "NEFFOS_NATS_SERVER" };
 
-/// A nats-server of one's own; killed with this.
+/// A nats-server for one test. Dropping this kills it.
 #[derive(Debug)]
 pub struct Nats {
     process: Process,
@@ -28,17 +28,17 @@ struct Ports {
 }
 
 impl Nats {
-    /// Starts one, and returns when it greets.
+    /// Starts a server. Returns once it greets.
     pub async fn start() -> Self {
         Self::with("").await
     }
 
-    /// Starts one with more lines of configuration: `max_payload: 2000`.
+    /// Starts a server with more lines of configuration, such as `max_payload: 2000`.
     pub async fn with(config: &str) -> Self {
         Self::launch(Ports::free(), config.to_owned()).await
     }
 
-    /// Starts a cluster of so many, each with these lines of configuration, and returns when all know each other.
+    /// Starts a cluster of `count` servers, each with these lines of configuration. Returns once all know each other.
     pub async fn cluster(count: usize, config: &str) -> Vec<Self> {
         let ports: Vec<_> = (0..count).map(|_| Ports::free()).collect();
         let routes: Vec<_> = ports.iter().map(|ports| format!("nats://127.0.0.1:{}", ports.cluster)).collect();
@@ -54,7 +54,7 @@ impl Nats {
         cluster
     }
 
-    /// Returns when it knows so many others. To each, a younger one has several routes.
+    /// Returns once this server knows `others` other servers. A newer server has several routes to one server.
     async fn routed(&self, others: usize) {
         let known =
             |shown: &str| shown.lines().filter(|line| line.contains("\"remote_id\"")).collect::<HashSet<_>>().len();
@@ -84,7 +84,7 @@ impl Nats {
         BufReader::new(stream).read_line(&mut greeting).await.is_ok() && greeting.starts_with("INFO ")
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Returns its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.ports.clients
     }
@@ -99,11 +99,11 @@ impl Nats {
         format!("nats://{login}@127.0.0.1:{}", self.port())
     }
 
-    /// What its monitoring says at a path, such as `/connz`.
+    /// Returns the answer of its monitoring at a path, such as `/connz`.
     ///
     /// # Panics
     ///
-    /// When it does not answer.
+    /// If it does not answer.
     pub async fn monitor(&self, path: &str) -> String {
         let asked = async {
             let mut stream =
@@ -117,48 +117,48 @@ impl Nats {
         within("nats-server's monitoring", asked).await
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Has it close all connections before it ends, after having told its clients: lame duck mode.
+    /// Makes it notify its clients, close all connections and end: lame duck mode.
     pub fn leave(&self) {
         self.process.signal(Signal::USR2);
     }
 
-    /// Has it read another configuration, of those that it takes without being started again.
+    /// Makes it reload its configuration. Only settings that NATS can reload are allowed.
     ///
     /// # Panics
     ///
-    /// When its file cannot be written.
+    /// If its file cannot be written.
     pub fn reconfigure(&mut self, config: &str) {
         fs::write(self.process.folder().join(FILE), self.ports.configured(config)).expect("a file can be replaced");
         config.clone_into(&mut self.config);
         self.process.signal(Signal::HUP);
     }
 
-    /// The id of its process.
+    /// Returns the id of its process.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Stops the process, and returns when it stands still: connections stay, nothing is answered.
+    /// Pauses the process. Returns once it has stopped: connections stay open, and nothing is answered.
     pub fn pause(&self) {
         self.process.stop();
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn resume(&self) {
         self.process.signal(Signal::CONT);
     }
 
-    /// Kills it, at once.
+    /// Kills the process immediately.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts another with the same configuration on the same port, and returns when it greets. The old one is killed.
+    /// Kills the server, and starts another with the same configuration on the same ports. Returns once it greets.
     pub async fn restart(&mut self) {
         self.kill();
         *self = Self::launch(self.ports, self.config.clone()).await;
@@ -170,7 +170,7 @@ impl Ports {
         Self { clients: free_port(), monitoring: free_port(), cluster: free_port() }
     }
 
-    /// `config`, with where to listen.
+    /// Returns `config` with the addresses to listen on.
     fn configured(self, config: &str) -> String {
         let Self { clients, monitoring, .. } = self;
         format!("listen: \"127.0.0.1:{clients}\"\nhttp: \"127.0.0.1:{monitoring}\"\n{config}\n")

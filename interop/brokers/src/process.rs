@@ -1,4 +1,4 @@
-//! A process that ends with its owner, and can be stopped for a while.
+//! A process that ends with its owner, and can be paused.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,9 +13,9 @@ use crate::{Folder, PATIENCE};
 /// A program that tests start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Program {
-    /// Its name, which is that of the Debian package that brings it, too.
+    /// Its name, which is also the name of its Debian package.
     pub(crate) name: &'static str,
-    /// The variable of the environment that names another one to start in its place.
+    /// The environment variable that names a program to start instead.
     pub(crate) variable: &'static str,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program` in a folder of its own, with its output in `log` there.
+    /// Starts `program` in a separate folder, with its output in the file `log` there.
     pub(crate) fn start(program: Program, arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = Folder::new(program.name);
         let log = fs::File::create(folder.path().join("log")).expect("a new folder takes a file");
@@ -56,7 +56,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Panics with what it has said if it has ended.
+    /// Panics with the log if the process has ended.
     pub(crate) fn check(&mut self) {
         if let Ok(Some(status)) = self.child.try_wait() {
             panic!("it has ended, {status}: {}", self.log());
@@ -76,7 +76,7 @@ impl Process {
         kill_process(id, signal).expect("a process of ours takes signals");
     }
 
-    /// Stops it, and returns when none of its threads runs: the signal alone is sent, and takes effect a little later.
+    /// Pauses the process. Returns once none of its threads runs, because the signal takes effect a little later.
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
         let start = Instant::now();
@@ -88,14 +88,14 @@ impl Process {
 
     fn is_stopped(&self) -> bool {
         let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a process has threads");
-        // A thread that has ended meanwhile runs no more.
+        // A thread that ended meanwhile does not run.
         let mut states = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
         states.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
     }
 
-    /// Ends it, at once. A second time changes nothing.
+    /// Kills the process immediately. A second call has no effect.
     pub(crate) fn kill(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -107,7 +107,7 @@ impl Drop for Process {
     }
 }
 
-/// The path, and where Debian puts servers, which is on the path of root alone.
+/// Returns the path, plus the folder in which Debian puts servers, which only root has on its path.
 fn path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/sbin");

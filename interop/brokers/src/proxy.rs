@@ -1,4 +1,5 @@
-//! A way to a broker that does what it is told: passes, stalls, swallows, trickles, and breaks, also in the middle of a message.
+//! A TCP proxy to a broker that passes, stalls, swallows, delays, trickles or cuts the data, also in the middle of a
+//! message.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,38 +14,38 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What becomes of bytes on their way.
+/// What the proxy does with bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flow {
-    /// They go through, at once.
+    /// The bytes pass immediately.
     Pass,
-    /// They stay where they are: nobody reads them, and whoever writes them must wait sooner or later.
+    /// The bytes stay unread, so their sender eventually has to wait.
     Stall,
-    /// They are read and thrown away, as by a peer that is gone without a word.
+    /// The bytes are read and dropped, as with a peer that vanished.
     Swallow,
-    /// They go through so much later, those behind them after that.
+    /// The bytes pass after this delay, and later bytes after that.
     Delay(Duration),
-    /// So many of them go through, and then none for so long.
+    /// This many bytes pass, and then none for this long.
     Trickle(usize, Duration),
 }
 
-/// A direction.
+/// A direction through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Toward {
-    /// To the broker: what is published.
+    /// To the broker: publishing.
     Broker,
-    /// From the broker: what is received.
+    /// From the broker: receiving.
     Client,
 }
 
-/// A TCP proxy on 127.0.0.1 in front of a broker. Connections that are made through it end with it.
+/// A TCP proxy on 127.0.0.1 in front of a broker. Dropping it ends its connections.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
-    /// Bound, and never listening: nobody else is given the port while connections are refused.
+    /// A bound socket that never listens. It reserves the port while connections are refused.
     _place: TcpSocket,
     accepting: Mutex<Option<AbortOnDropHandle<()>>>,
 }
@@ -52,24 +53,24 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     broker: SocketAddr,
-    /// Of connections that are there, and of those that come: toward the broker, and toward its client.
+    /// The flow of current and new connections: toward the broker, and toward its client.
     flows: [watch::Sender<Flow>; 2],
-    /// Connections since the last cut.
+    /// Cancelled to reset all current connections.
     generation: Mutex<CancellationToken>,
-    /// Connections since they were last closed.
+    /// Cancelled to close all current connections.
     open: Mutex<CancellationToken>,
-    /// After how many more bytes in a direction all is cut.
+    /// The direction, and the number of bytes after which all connections are cut.
     fuse: Mutex<Option<(Toward, usize)>>,
-    /// What goes on when those that are there only seem to.
+    /// Cancelled to make all current connections dead, although they stay open.
     half_open: Mutex<CancellationToken>,
 }
 
 impl Proxy {
-    /// A way to the broker that listens on `port` of 127.0.0.1.
+    /// Starts a proxy to the broker on `port` of 127.0.0.1.
     ///
     /// # Panics
     ///
-    /// When there is no free port.
+    /// If no port is free.
     pub async fn to(port: u16) -> Self {
         let shared = Arc::new(Shared {
             broker: SocketAddr::from(([127, 0, 0, 1], port)),
@@ -85,43 +86,44 @@ impl Proxy {
         Self { shared, address, _place: place, accepting }
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Returns the port of the proxy on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// What becomes of all bytes from now on, in both directions.
+    /// Sets the flow of all bytes from now on, in both directions.
     pub fn flow(&self, flow: Flow) {
         self.flow_toward(Toward::Broker, flow);
         self.flow_toward(Toward::Client, flow);
     }
 
-    /// What becomes of bytes in one direction from now on.
+    /// Sets the flow of bytes in one direction from now on.
     pub fn flow_toward(&self, toward: Toward, flow: Flow) {
         self.shared.flow(toward).send_replace(flow);
     }
 
-    /// Ends all connections with a reset. New ones are made. What is sent from now on goes nowhere over the old ones.
+    /// Resets all connections. The proxy accepts new ones. Bytes sent over the old ones from now on are lost.
     pub fn cut(&self) {
         self.shared.cut();
     }
 
-    /// Ends all connections as who closes them does, without a reset. New ones are made.
+    /// Closes all connections without a reset. The proxy accepts new ones.
     pub fn close(&self) {
         std::mem::take(&mut *lock(&self.shared.open)).cancel();
     }
 
-    /// Ends all connections once `bytes` more have gone in a direction: in the middle of a message, if there is one.
+    /// Resets all connections once `bytes` more bytes have passed in a direction, even in the middle of a message.
     pub fn cut_after(&self, toward: Toward, bytes: usize) {
         *lock(&self.shared.fuse) = Some((toward, bytes));
     }
 
-    /// Connections that are there go dead without a word: what is sent over them is lost, and nothing comes. New ones are made.
+    /// Makes current connections dead without closing them: bytes in both directions are lost. The proxy accepts new
+    /// ones.
     pub fn half_open(&self) {
         std::mem::take(&mut *lock(&self.shared.half_open)).cancel();
     }
 
-    /// Refuses new connections, and ends those that are there.
+    /// Refuses new connections, and resets the current ones.
     pub fn refuse(&self) {
         lock(&self.accepting).take();
         self.cut();
@@ -131,7 +133,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// When the system takes no more listeners.
+    /// If the system allows no more listeners.
     pub async fn accept(&self) {
         *lock(&self.accepting) = Some(self.shared.clone().accept(listen(self.address)));
     }
@@ -161,7 +163,7 @@ impl Shared {
         let Ok(mut broker) = TcpStream::connect(self.broker).await else { return end(&client, End::Reset) };
         for side in [&client, &broker] {
             end(side, End::Reset);
-            // Small messages leave at once; a socket that cannot do that still works.
+            // Small messages are sent immediately. A socket without this option still works.
             side.set_nodelay(true).ok();
         }
         let ((from_client, to_client), (from_broker, to_broker)) = (client.split(), broker.split());
@@ -185,7 +187,7 @@ impl Shared {
         std::mem::take(&mut *lock(&self.generation)).cancel();
     }
 
-    /// How many of `bytes` may go; burns the fuse.
+    /// Returns how many of `bytes` may pass, and removes the fuse once it has blown.
     fn allowed(&self, toward: Toward, bytes: usize) -> usize {
         let mut fuse = lock(&self.fuse);
         let Some((_, left)) = fuse.as_mut().filter(|(burning, _)| *burning == toward) else { return bytes };
@@ -198,7 +200,7 @@ impl Shared {
     }
 }
 
-/// What may happen to a connection.
+/// The events that end a connection or make it dead.
 struct Fate {
     cut: CancellationToken,
     close: CancellationToken,
@@ -221,7 +223,7 @@ struct Pump<'a> {
 }
 
 impl Pump<'_> {
-    /// Returns when the connection is to end.
+    /// Returns when the connection must end.
     async fn run(self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) {
         let mut flow = self.shared.flow(self.toward).subscribe();
         let mut buffer = vec![0; 16 * 1024];
@@ -245,7 +247,7 @@ impl Pump<'_> {
         }
     }
 
-    /// False when the connection is to end.
+    /// Returns false when the connection must end.
     async fn pass(self, bytes: &[u8], flow: Flow, to: &mut WriteHalf<'_>) -> bool {
         if self.fate.cut.is_cancelled() {
             return false;
@@ -269,7 +271,7 @@ impl Pump<'_> {
     }
 }
 
-/// A socket at an address that others of ours may be bound to as well.
+/// Returns a socket at an address that other sockets of this process may share.
 fn shared_socket(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("there are sockets");
     socket.set_reuseport(true).expect("a socket may share its port");
@@ -281,9 +283,9 @@ fn listen(address: SocketAddr) -> TcpListener {
     shared_socket(address).listen(64).expect("a bound socket listens")
 }
 
-/// How a connection ends when it is dropped.
+/// Sets how a connection ends when it is dropped.
 fn end(stream: &TcpStream, how: End) {
-    // One that is gone already has ended in its own way.
+    // A connection that has ended already cannot be set.
     SockRef::from(stream).set_linger(matches!(how, End::Reset).then_some(Duration::ZERO)).ok();
 }
 

@@ -7,10 +7,10 @@ use tokio::net::TcpStream;
 use crate::process::{Process, Program};
 use crate::{free_port, within};
 
-/// What is started as Redis, also as a sentinel.
+/// The program for Redis servers and for sentinels.
 pub(crate) const PROGRAM: Program = Program { name: "redis-server", variable: "NEFFOS_REDIS_SERVER" };
 
-/// A redis-server of one's own, which keeps nothing on disk; killed with this.
+/// A redis-server for one test, which stores nothing on disk. Dropping this kills it.
 #[derive(Debug)]
 pub struct Redis {
     process: Process,
@@ -19,12 +19,12 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one, and returns when it answers.
+    /// Starts a server. Returns once it answers.
     pub async fn start() -> Self {
         Self::with(&[]).await
     }
 
-    /// Starts one with more of its settings on the command line: `["--maxmemory", "1mb"]`.
+    /// Starts a server with more settings on the command line, such as `["--maxmemory", "1mb"]`.
     pub async fn with(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(ToString::to_string).collect();
         Self::launch(free_port(), arguments).await
@@ -46,13 +46,13 @@ impl Redis {
         redis
     }
 
-    /// Whatever it answers: it may want a password.
+    /// Any answer counts: the server may require a password.
     async fn answers(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else { return false };
         stream.write_all(b"PING\r\n").await.is_ok() && stream.read_u8().await.is_ok()
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Returns its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -62,48 +62,48 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The id of its process.
+    /// Returns the id of its process.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Stops the process, and returns when it stands still: connections stay, nothing is answered.
+    /// Pauses the process. Returns once it has stopped: connections stay open, and nothing is answered.
     pub fn pause(&self) {
         self.process.stop();
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn resume(&self) {
         self.process.signal(Signal::CONT);
     }
 
-    /// Kills it, at once.
+    /// Kills the process immediately.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts another with the same settings on the same port, and returns when it answers. The old one is killed.
+    /// Kills the server, and starts another with the same settings on the same port. Returns once it answers.
     pub async fn restart(&mut self) {
         self.kill();
         *self = Self::launch(self.port, self.arguments.clone()).await;
     }
 
-    /// What it has written to its log.
+    /// Returns its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Sends a command of words without blanks, and returns what it answers: the first line, or all of a long text.
+    /// Sends a command of words without blanks. Returns the answer: its first line, or all of a long text.
     ///
     /// # Panics
     ///
-    /// When it does not answer.
+    /// If it does not answer.
     pub async fn command(&self, words: &str) -> String {
         within("redis-server's answer", ask(self.port, words)).await
     }
 }
 
-/// Sends a command and returns its answer: of an array, the parts, one a line.
+/// Sends a command and returns its answer. Each part of an array is one line.
 pub(crate) async fn ask(port: u16, words: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("redis-server accepts");
     stream.write_all(format!("{words}\r\n").as_bytes()).await.expect("redis-server reads");

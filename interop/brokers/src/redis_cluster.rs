@@ -1,10 +1,10 @@
-//! A cluster of redis-servers, with replicas or without.
+//! A cluster of redis-servers, with or without replicas.
 
 use tokio::task::yield_now;
 
 use crate::{Redis, free_port, within};
 
-/// Three masters with a third of the slots each. They have no replicas, or one each.
+/// Three masters with a third of the slots each, and either no replicas or one for each master.
 #[derive(Debug)]
 pub struct RedisCluster {
     /// The masters, and then their replicas, in the same order.
@@ -12,15 +12,15 @@ pub struct RedisCluster {
 }
 
 impl RedisCluster {
-    /// Starts one without replicas, and returns when it serves all slots.
+    /// Starts a cluster without replicas. Returns once it serves all slots.
     pub async fn start() -> Self {
         Self::of_masters(&[]).await
     }
 
-    /// Starts one with replicas, and returns when all of them follow, and all nodes know that. Some seconds after a master has
-    /// died or stands still, its replica takes over.
+    /// Starts a cluster with replicas. Returns once all replicas follow their masters and all nodes know that. When a
+    /// master dies or hangs, its replica takes over within some seconds.
     pub async fn with_replicas() -> Self {
-        // Without the last, a master waits some seconds for more replicas before it fills one.
+        // Without the last setting, a master waits some seconds for more replicas before it copies its data to one.
         let settings = ["--cluster-node-timeout", NODE_TIMEOUT, "--repl-diskless-sync-delay", "0"];
         let mut cluster = Self::of_masters(&settings).await;
         for _ in 0..MASTERS {
@@ -38,7 +38,7 @@ impl RedisCluster {
     async fn of_masters(settings: &[&str]) -> Self {
         let mut cluster = Self { nodes: Vec::new() };
         for (nth, slots) in SLOTS.into_iter().enumerate() {
-            // With epochs that are different from the beginning, no two need to be told apart later.
+            // With different epochs from the beginning, the nodes never have to resolve a conflict.
             let epoch = format!("CLUSTER SET-CONFIG-EPOCH {}", nth + 1);
             cluster.enlarge(settings, &[format!("CLUSTER ADDSLOTSRANGE {slots}"), epoch]).await;
         }
@@ -46,9 +46,9 @@ impl RedisCluster {
         cluster
     }
 
-    /// Starts another node, has it do some things while it knows nobody, and makes it known.
+    /// Starts another node, runs commands on it while it knows no other node, and introduces it to the cluster.
     async fn enlarge(&mut self, settings: &[&str], alone: &[String]) {
-        // What port it would take for its bus by itself may be beyond all ports.
+        // The default port of the cluster bus may be above the highest port.
         let bus = free_port().to_string();
         let own = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", &bus];
         let node = Redis::with(&[&own, settings].concat()).await;
@@ -61,7 +61,7 @@ impl RedisCluster {
         self.nodes.push(node);
     }
 
-    /// Waits until each node knows all, with so many replicas among them, and that all slots are served.
+    /// Waits until each node knows all nodes, including `replicas` replicas, and all slots are served.
     async fn agrees(&self, replicas: usize) {
         for node in &self.nodes {
             while !knows_all(node, self.nodes.len(), replicas).await {
@@ -70,17 +70,18 @@ impl RedisCluster {
         }
     }
 
-    /// All nodes: the masters, and then their replicas, in the same order.
+    /// Returns all nodes: the masters, and then their replicas in the same order.
     pub fn nodes(&self) -> &[Redis] {
         &self.nodes
     }
 
-    /// The same, to kill one.
+    /// Returns all nodes, for example to kill one.
     pub fn nodes_mut(&mut self) -> &mut [Redis] {
         &mut self.nodes
     }
 
-    /// Waits until the replica of this master has taken over; which node that is. Other nodes may hear of it a moment later.
+    /// Waits until the replica of this master has taken over, and returns its index. Other nodes may learn of it a
+    /// little later.
     pub async fn successor(&self, master: usize) -> usize {
         let successor = master + MASTERS;
         within("the failover", async {
@@ -92,7 +93,7 @@ impl RedisCluster {
         successor
     }
 
-    /// Waits until this node, which was a master and is there again, follows its successor.
+    /// Waits until this former master follows its successor.
     pub async fn demoted(&self, master: usize) {
         within("the demotion", async {
             while self.nodes[master].command("INFO replication").await.contains("role:master") {
@@ -102,13 +103,13 @@ impl RedisCluster {
         .await;
     }
 
-    /// The slot of a channel or key.
+    /// Returns the slot of a channel or key.
     pub async fn slot_of(&self, key: &str) -> u16 {
         let answer = self.nodes[0].command(&format!("CLUSTER KEYSLOT {key}")).await;
         answer.trim_start_matches(':').parse().expect("a slot is a number")
     }
 
-    /// The node that has this slot.
+    /// Returns the node that has this slot.
     pub async fn owner(&self, slot: u16) -> usize {
         for (nth, node) in self.nodes.iter().enumerate() {
             let own = own_line(node).await;
@@ -125,7 +126,7 @@ impl RedisCluster {
         panic!("nobody has slot {slot}")
     }
 
-    /// Has a slot moved to another node, as `redis-cli --cluster reshard` does.
+    /// Moves a slot to another node, as `redis-cli --cluster reshard` does.
     pub async fn move_slot(&self, slot: u16, to: usize) {
         let from = self.owner(slot).await;
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
@@ -137,7 +138,7 @@ impl RedisCluster {
         }
     }
 
-    /// Two of its nodes, as `redis+cluster://…`.
+    /// Returns a URL with two of the nodes.
     pub fn url(&self) -> String {
         format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.nodes[0].port(), self.nodes[1].port())
     }
@@ -151,13 +152,13 @@ async fn knows_all(node: &Redis, nodes: usize, replicas: usize) -> bool {
     is_whole && shown.lines().filter(is_replica).count() == replicas && is_filled(node).await
 }
 
-/// It has all that its master has, if it has one.
+/// Whether the node is a master, or has all data of its master.
 async fn is_filled(node: &Redis) -> bool {
     let info = node.command("INFO replication").await;
     info.contains("role:master") || info.contains("master_link_status:up")
 }
 
-/// What it says of itself in `CLUSTER NODES`.
+/// Returns the line of `CLUSTER NODES` in which the node describes itself.
 async fn own_line(node: &Redis) -> String {
     let shown = node.command("CLUSTER NODES").await;
     shown.lines().find(|line| line.contains("myself")).unwrap_or_default().to_owned()
@@ -169,7 +170,7 @@ async fn expect_ok(node: &Redis, command: &str) {
 
 const MASTERS: usize = 3;
 const SLOTS: [&str; MASTERS] = ["0 5460", "5461 10922", "10923 16383"];
-/// After so many milliseconds of silence others take a node for dead.
+/// After this many milliseconds of silence, other nodes consider a node dead.
 const NODE_TIMEOUT: &str = "1000";
-/// Of a line of `CLUSTER NODES`, before the slots.
+/// The number of fields in a line of `CLUSTER NODES` before the slots.
 const FIXED_FIELDS: usize = 8;

@@ -1,4 +1,4 @@
-//! A master, its replica, and a sentinel that watches over them.
+//! A sentinel with a master and its replica.
 
 use std::fs;
 
@@ -8,7 +8,8 @@ use crate::process::Process;
 use crate::redis::{PROGRAM, ask};
 use crate::{Redis, free_port, within};
 
-/// A sentinel that decides by itself, within about a second; its service is `main`. Killed with this, and those it watches.
+/// A sentinel that decides alone, within about a second, for the service `main`. Dropping this kills it and both
+/// servers.
 #[derive(Debug)]
 pub struct Sentinel {
     process: Process,
@@ -17,7 +18,7 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Starts all three, and returns when the replica follows the master and the sentinel knows both.
+    /// Starts all three. Returns once the replica follows the master, and the sentinel knows both.
     pub async fn start() -> Self {
         let master = Redis::start().await;
         let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port().to_string()]).await;
@@ -43,42 +44,42 @@ impl Sentinel {
         }
     }
 
-    /// A failover is refused until somebody to promote has told the sentinel how it is.
+    /// The sentinel refuses a failover until a replica has reported its state.
     async fn has_replica(&self) -> bool {
         let replicas = ask(self.port, "SENTINEL REPLICAS main").await;
         ["flags\nslave\n", "master-host\n127.0.0.1\n"].iter().all(|sign| replicas.contains(sign))
     }
 
-    /// Which of the servers it takes for the master.
+    /// Returns the index of the server that the sentinel considers the master.
     ///
     /// # Panics
     ///
-    /// When it does not answer.
+    /// If it does not answer.
     pub async fn master(&self) -> usize {
         let info = self.command("INFO sentinel").await;
         let is_it = |server: &Redis| info.contains(&format!("address=127.0.0.1:{},", server.port()));
         self.servers.iter().position(is_it).expect("it watches one of them")
     }
 
-    /// Sends it a command of words without blanks, and returns what it answers.
+    /// Sends the sentinel a command of words without blanks, and returns the answer.
     ///
     /// # Panics
     ///
-    /// When it does not answer.
+    /// If it does not answer.
     pub async fn command(&self, words: &str) -> String {
         within("the sentinel's answer", ask(self.port, words)).await
     }
 
-    /// Both servers; the first was the master at the beginning.
+    /// Returns both servers. The first was the master at the beginning.
     pub fn servers(&mut self) -> &mut [Redis; 2] {
         &mut self.servers
     }
 
-    /// Has it make the replica the master, and returns when it takes it for that.
+    /// Makes the sentinel promote the replica. Returns once it considers the replica the master.
     ///
     /// # Panics
     ///
-    /// When it refuses, or does not get it done.
+    /// If it refuses, or does not finish in time.
     pub async fn fail_over(&self) {
         let before = self.master().await;
         assert_eq!(self.command("SENTINEL FAILOVER main").await, "+OK");

@@ -1,4 +1,4 @@
-//! Brokers start, stand still, go on, die and come back on the same port.
+//! Brokers start, hang, resume, die and restart on the same port.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ async fn says_something(port: u16, to: &[u8]) -> bool {
     stream.write_all(to).await.is_ok() && stream.read_u8().await.is_ok()
 }
 
-/// Nothing comes for a while.
+/// Whether no answer comes for a while.
 async fn is_silent(port: u16, to: &[u8]) -> bool {
     timeout(Duration::from_millis(200), says_something(port, to)).await.is_err()
 }
 
 #[tokio::test]
-async fn a_redis_server_stands_still_goes_on_dies_and_comes_back() {
+async fn a_redis_server_hangs_resumes_dies_and_restarts() {
     let mut redis = Redis::with(&["--maxclients", "100"]).await;
     let port = redis.port();
     assert_eq!(redis.command("PING").await, "+PONG");
@@ -34,7 +34,7 @@ async fn a_redis_server_stands_still_goes_on_dies_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_nats_server_stands_still_goes_on_dies_and_comes_back() {
+async fn a_nats_server_hangs_resumes_dies_and_restarts() {
     let mut nats = Nats::with("max_payload: 2000").await;
     let port = nats.port();
     nats.pause();
@@ -59,7 +59,7 @@ async fn a_cluster_moves_its_slots() {
 }
 
 #[tokio::test]
-async fn a_replica_in_a_cluster_takes_over_when_its_master_dies_or_stands_still() {
+async fn a_replica_in_a_cluster_takes_over_when_its_master_dies_or_hangs() {
     let mut cluster = RedisCluster::with_replicas().await;
     assert_eq!(cluster.nodes().len(), 6);
     cluster.nodes_mut()[0].kill();

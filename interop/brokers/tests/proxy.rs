@@ -1,4 +1,4 @@
-//! The proxy does to bytes what it is told, so that tests of faults test the fault that they name.
+//! The proxy does exactly what a test sets, so that each test of a fault tests the fault that it names.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-/// Sends back what it gets, and tells how much that was when a connection is over.
+/// A server that sends back what it receives, and reports the number of bytes of each connection when it ends.
 struct Echo {
     proxy: Proxy,
     ended: mpsc::Receiver<usize>,
-    /// How much it has got, over all connections.
+    /// The number of bytes that it received over all connections.
     got: watch::Receiver<usize>,
 }
 
@@ -45,10 +45,10 @@ async fn send_back(mut stream: TcpStream, got: Arc<watch::Sender<usize>>, tell: 
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         all += count;
         got.send_modify(|all| *all += count);
-        // Whoever has sent it may be gone.
+        // The sender may have closed the connection.
         stream.write_all(&buffer[..count]).await.ok();
     }
-    // The test may be over.
+    // The test may have ended.
     tell.send(all).await.ok();
 }
 
@@ -63,13 +63,13 @@ async fn within<T>(wait: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(10), wait).await.expect("it took too long")
 }
 
-/// Nothing comes while this task and those of the proxy run a while.
+/// Whether nothing arrives while this task and the proxy's tasks run for a while.
 async fn silence(stream: &mut TcpStream) -> bool {
     timeout(Duration::from_millis(50), stream.read_u8()).await.is_err()
 }
 
 #[tokio::test]
-async fn a_cut_resets_all_connections_and_lets_new_ones_come() {
+async fn a_cut_resets_all_connections_and_the_proxy_accepts_new_ones() {
     let echo = Echo::start().await;
     let (mut one, mut other) = (echo.connect().await, echo.connect().await);
     echo.proxy.cut();
@@ -90,7 +90,7 @@ async fn connections_that_are_closed_end_without_a_reset() {
 }
 
 #[tokio::test]
-async fn what_stalls_in_one_direction_goes_on_in_the_other() {
+async fn a_stall_in_one_direction_does_not_affect_the_other() {
     let mut echo = Echo::start().await;
     let mut stream = echo.connect().await;
     echo.proxy.flow_toward(Toward::Client, Flow::Stall);
@@ -102,7 +102,7 @@ async fn what_stalls_in_one_direction_goes_on_in_the_other() {
 }
 
 #[tokio::test]
-async fn what_is_delayed_comes_no_earlier_and_in_order() {
+async fn delayed_bytes_arrive_no_earlier_and_in_order() {
     let echo = Echo::start().await;
     let mut stream = echo.connect().await;
     let pause = Duration::from_millis(60);
@@ -118,7 +118,7 @@ async fn what_is_delayed_comes_no_earlier_and_in_order() {
 }
 
 #[tokio::test]
-async fn what_stalls_comes_later_and_is_whole() {
+async fn stalled_bytes_arrive_later_and_complete() {
     let echo = Echo::start().await;
     let mut stream = echo.connect().await;
     echo.proxy.flow(Flow::Stall);
@@ -131,7 +131,7 @@ async fn what_stalls_comes_later_and_is_whole() {
 }
 
 #[tokio::test]
-async fn what_is_swallowed_never_comes() {
+async fn swallowed_bytes_never_arrive() {
     let echo = Echo::start().await;
     let mut stream = echo.connect().await;
     echo.proxy.flow(Flow::Swallow);
@@ -142,7 +142,7 @@ async fn what_is_swallowed_never_comes() {
 }
 
 #[tokio::test]
-async fn half_open_connections_stay_dead_while_new_ones_live() {
+async fn half_open_connections_stay_dead_while_new_ones_work() {
     let echo = Echo::start().await;
     let mut dead = echo.connect().await;
     echo.proxy.half_open();
@@ -152,7 +152,7 @@ async fn half_open_connections_stay_dead_while_new_ones_live() {
 }
 
 #[tokio::test]
-async fn a_cut_after_some_bytes_comes_in_the_middle_of_a_message() {
+async fn a_cut_after_some_bytes_happens_in_the_middle_of_a_message() {
     let mut echo = Echo::start().await;
     let mut stream = echo.connect().await;
     echo.proxy.cut_after(Toward::Broker, 3);
@@ -166,7 +166,7 @@ async fn a_cut_after_some_bytes_comes_in_the_middle_of_a_message() {
 }
 
 #[tokio::test]
-async fn what_trickles_is_slow_and_whole() {
+async fn trickling_bytes_arrive_slowly_and_complete() {
     let echo = Echo::start().await;
     let mut stream = echo.connect().await;
     echo.proxy.flow(Flow::Trickle(2, Duration::from_millis(1)));
@@ -174,13 +174,13 @@ async fn what_trickles_is_slow_and_whole() {
 }
 
 #[tokio::test]
-async fn who_is_refused_is_let_in_again_when_that_is_over() {
+async fn a_proxy_that_refused_connections_accepts_them_again() {
     let echo = Echo::start().await;
     let mut stream = echo.connect().await;
     echo.proxy.refuse();
     assert!(within(stream.read_u8()).await.is_err());
     within(async { while TcpStream::connect(("127.0.0.1", echo.proxy.port())).await.is_ok() {} }).await;
-    // Nobody else takes its place meanwhile.
+    // No other program gets its port meanwhile.
     assert!(TcpListener::bind(("127.0.0.1", echo.proxy.port())).await.is_err());
     echo.proxy.accept().await;
     echo.connect().await;

@@ -1,4 +1,4 @@
-//! The loop: who is connected, and what is to be passed on.
+//! The event loop: its connections, and the messages to broadcast.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use crate::wire::{Wish, frame, wish};
 pub(crate) struct Hub {
     poll: Poll,
     listener: TcpListener,
-    /// A connection's token is its place here.
+    /// The token of a connection is its index in this list.
     peers: Vec<Option<Peer>>,
     free: Vec<usize>,
-    /// How many messages go out together.
+    /// How many messages are written together.
     frames: usize,
     gathered: Vec<Frame>,
     buffer: Vec<u8>,
@@ -38,7 +38,7 @@ impl Hub {
         self.listener.local_addr()
     }
 
-    /// Serves for so long.
+    /// Serves for this long.
     ///
     /// # Errors
     /// When the loop itself fails; a connection that fails is closed.
@@ -78,9 +78,9 @@ impl Hub {
         }
     }
 
-    /// Does for one connection what can be done.
+    /// Writes and reads as much as possible for one connection.
     fn serve(&mut self, nth: usize, writable: bool) {
-        // Events of one turn may speak of a connection that has been closed in it.
+        // A connection may have been closed earlier in the same turn.
         let Some(peer) = &mut self.peers[nth] else { return };
         let flushed = if writable { peer.flush() } else { Ok(()) };
         if flushed.and_then(|()| self.read(nth)).is_err() {
@@ -89,7 +89,7 @@ impl Hub {
         self.pass_on(nth);
     }
 
-    /// Reads until there is nothing left.
+    /// Reads until nothing is left.
     fn read(&mut self, nth: usize) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let outcome = self.read_into(nth, &mut buffer);
@@ -122,7 +122,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Keeps a message until there are enough of them for a write.
+    /// Stores a message until there are enough messages for a write.
     fn gather(&mut self, sender: usize, frame: Frame) {
         self.gathered.push(frame);
         if self.gathered.len() == self.frames {
@@ -130,7 +130,7 @@ impl Hub {
         }
     }
 
-    /// Writes what was gathered to everyone but the sender.
+    /// Writes the stored messages to all connections except the sender.
     fn pass_on(&mut self, sender: usize) {
         if self.gathered.is_empty() {
             return;
@@ -148,7 +148,7 @@ impl Hub {
 
     fn close(&mut self, nth: usize) {
         if let Some(mut peer) = self.peers[nth].take() {
-            // The socket goes with it in any case.
+            // Dropping the socket removes it in any case.
             self.poll.registry().deregister(&mut peer.stream).ok();
             self.free.push(nth);
         }

@@ -1,10 +1,11 @@
-//! What the kernel makes a broadcast cost, and nothing more: one thread, one epoll loop, every frame made once, raw sockets.
+//! The cost of a broadcast in the kernel, and almost nothing else: one thread, one epoll loop, each frame made once,
+//! raw sockets.
 //!
-//! It speaks as much of the protocol as `neffos bench` needs to come in. A question is its own answer, and whatever else is said
-//! goes to everyone else.
-//! There are no rooms, no timeouts, no limits and no pings: a server that costs as little as this one has nothing left to save.
+//! It implements the part of the protocol that `neffos bench` needs to connect. The answer to an ask is the ask itself.
+//! Every other message is sent to all other connections. There are no rooms, no timeouts, no limits and no pings, so a
+//! broadcast cannot cost less.
 //!
-//! - `wire.rs`: bytes in, bytes out; `peer.rs`: a socket and what it has not taken yet; `hub.rs`: the loop.
+//! - `wire.rs`: bytes to messages and back; `peer.rs`: a socket and its unsent bytes; `hub.rs`: the loop.
 
 mod hub;
 mod peer;
@@ -38,5 +39,5 @@ fn main() -> io::Result<()> {
     hub.run(LIFETIME)
 }
 
-/// After this long nobody remembers that it runs.
+/// A server that runs longer than this was forgotten.
 const LIFETIME: Duration = Duration::from_secs(100 * 60);

@@ -1,4 +1,4 @@
-//! One socket, and what it has not taken yet.
+//! One socket and its unsent bytes.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -8,16 +8,16 @@ use mio::net::TcpStream;
 
 use crate::wire::{Inbound, next_frame, upgrade};
 
-/// One prepared frame, for as many as are to get it.
+/// A prepared frame, shared by all its receivers.
 pub(crate) type Frame = Rc<[u8]>;
 
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
     stage: Stage,
-    /// What has come of a frame, or of the upgrade.
+    /// The received part of a frame or of the upgrade.
     half: Vec<u8>,
-    /// What the socket did not take: `sent` bytes of the first frame are gone already.
+    /// Frames that the socket did not accept. `sent` bytes of the first frame are sent already.
     unsent: VecDeque<Frame>,
     sent: usize,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Peer {
 enum Stage {
     Upgrading,
     Talking,
-    /// It gets what the others say.
+    /// The connection receives broadcasts.
     In,
 }
 
@@ -43,7 +43,7 @@ impl Peer {
         self.stage = Stage::In;
     }
 
-    /// Reads once and hands each message on; false when there is nothing more to read.
+    /// Reads once and passes each message to `hear`. Returns false when there is nothing more to read.
     ///
     /// # Errors
     /// When the connection has ended.
@@ -78,7 +78,7 @@ impl Peer {
         Ok(true)
     }
 
-    /// Hands on every whole message; says how many bytes of a half one are left.
+    /// Passes each whole message to `hear`. Returns the number of bytes of an incomplete one.
     fn take(&self, mut bytes: &mut [u8], hear: &mut impl FnMut(&[u8])) -> io::Result<usize> {
         while let Some(frame) = next_frame(&mut bytes) {
             match frame {
@@ -90,7 +90,7 @@ impl Peer {
         Ok(bytes.len())
     }
 
-    /// Writes all frames at once; keeps what the socket does not take.
+    /// Writes all frames in one call, and keeps the bytes that the socket does not accept.
     ///
     /// # Errors
     /// When the connection has ended.
@@ -115,7 +115,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Goes on with what is left.
+    /// Writes unsent frames.
     ///
     /// # Errors
     /// When the connection has ended.
@@ -134,7 +134,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Drops so many bytes from the front of what is unsent.
+    /// Drops `written` bytes from the front of the unsent frames.
     fn forget(&mut self, written: usize) {
         self.sent += written;
         while let Some(first) = self.unsent.front()
@@ -146,7 +146,7 @@ impl Peer {
     }
 }
 
-/// A full socket has taken nothing.
+/// A full socket accepts zero bytes.
 fn taken(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Err(err) if matches!(err.kind(), ErrorKind::WouldBlock) => Ok(0),
@@ -154,5 +154,5 @@ fn taken(written: io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// How many frames go into one write at most.
+/// The most frames in one write.
 pub(crate) const MOST: usize = 64;

@@ -1,10 +1,10 @@
-//! As much of the wire as it takes. Pure.
+//! The necessary part of the wire protocol. Pure.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// Takes the upgrade from the front of `bytes` and returns the answer; none when it has not come whole, or has no key.
+/// Takes the upgrade from the front of `bytes` and returns the answer, or `None` if it is incomplete or has no key.
 pub(crate) fn upgrade(bytes: &mut &[u8]) -> Option<Vec<u8>> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -19,16 +19,16 @@ pub(crate) fn upgrade(bytes: &mut &[u8]) -> Option<Vec<u8>> {
     Some(answer.into_bytes())
 }
 
-/// A client's whole frame.
+/// A whole frame of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Inbound<'a> {
     Message(&'a [u8]),
     Close,
-    /// A ping or a pong: nobody here waits for them.
+    /// A ping or a pong, which this server ignores.
     Other,
 }
 
-/// Takes the next whole frame from the front of `bytes`, and its mask off; none when it has not come whole.
+/// Takes the next whole frame from the front of `bytes` and unmasks it. Returns `None` if it is incomplete.
 pub(crate) fn next_frame<'a>(bytes: &mut &'a mut [u8]) -> Option<Inbound<'a>> {
     let (first, second) = (*bytes.first()?, *bytes.get(1)?);
     let (mask_at, length): (usize, usize) = match second & 0x7F {
@@ -54,7 +54,7 @@ pub(crate) fn next_frame<'a>(bytes: &mut &'a mut [u8]) -> Option<Inbound<'a>> {
     })
 }
 
-/// A server's frame of text.
+/// Returns a text frame of a server.
 pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x81];
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -72,13 +72,13 @@ pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What a message asks of the server.
+/// What a message requests from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Greeting,
-    /// A namespace or a room: the question is its own answer.
+    /// A namespace or a room. The answer is the request itself.
     Place,
-    /// Any other question, which is its own answer as well.
+    /// Any other ask. The answer is the ask itself.
     Ask,
     Broadcast,
 }
@@ -127,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_says_how_long_it_is() {
+    fn a_frame_has_its_length() {
         assert_eq!(frame(b"hi"), [0x81, 2, b'h', b'i']);
         assert_eq!(frame(&[0; 300])[..4], [0x81, 126, 1, 44]);
         assert_eq!(frame(&[0; 70_000])[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x70]);
     }
 
     #[test]
-    fn what_brings_a_client_in_is_told_from_what_it_says() {
+    fn connects_and_joins_are_told_from_messages() {
         assert_eq!(wish(b"M"), Wish::Greeting);
         assert_eq!(wish(b"$c;default;;_OnNamespaceConnect;0;0;"), Wish::Place);
         assert_eq!(wish(b"$c;default;lobby;_OnRoomJoin;0;0;"), Wish::Place);

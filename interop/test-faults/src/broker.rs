@@ -1,4 +1,4 @@
-//! The broker between the servers: a Redis or a NATS.
+//! The broker between the servers: Redis or NATS.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use neffos::{Dialect, ServerBuilder};
 use neffos_nats::NatsExchange;
 use neffos_redis::RedisExchange;
 
-/// Which one.
+/// The kind of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -17,7 +17,7 @@ pub enum Kind {
     Nats,
 }
 
-/// A broker of one's own.
+/// A broker for one test.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Broker {
@@ -28,10 +28,10 @@ pub enum Broker {
 }
 
 impl Kind {
-    /// Both.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Redis, Self::Nats];
 
-    /// What it is called.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Redis => "Redis",
@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// Which version is installed.
+    /// Returns the installed version.
     pub fn version(self) -> String {
         let program = match self {
             Self::Redis => "redis-server",
@@ -52,7 +52,7 @@ impl Kind {
         format!("{} {}", self.name(), version.trim_start_matches(['v', '=']))
     }
 
-    /// Gives a server an exchange over the broker that `port` of 127.0.0.1 leads to. Over NATS, envelopes are signed.
+    /// Gives a server an exchange over the broker at `port` of 127.0.0.1. Over NATS, envelopes are signed.
     pub(crate) fn connect(self, builder: ServerBuilder, port: u16) -> ServerBuilder {
         match self {
             Self::Redis => builder.exchange(RedisExchange::new(format!("redis://127.0.0.1:{port}")).expect("a url")),
@@ -65,7 +65,7 @@ impl Kind {
 }
 
 impl Broker {
-    /// Starts one.
+    /// Starts a broker.
     pub async fn start(kind: Kind) -> Self {
         match kind {
             Kind::Redis => Self::Redis(Redis::start().await),
@@ -73,7 +73,7 @@ impl Broker {
         }
     }
 
-    /// Which one it is.
+    /// Returns its kind.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Redis(_) => Kind::Redis,
@@ -81,7 +81,7 @@ impl Broker {
         }
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Returns its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         match self {
             Self::Redis(redis) => redis.port(),
@@ -89,7 +89,7 @@ impl Broker {
         }
     }
 
-    /// Stops the process: connections stay, nothing is answered.
+    /// Pauses the process: connections stay open, and nothing is answered.
     pub fn pause(&self) {
         match self {
             Self::Redis(redis) => redis.pause(),
@@ -97,7 +97,7 @@ impl Broker {
         }
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn resume(&self) {
         match self {
             Self::Redis(redis) => redis.resume(),
@@ -105,7 +105,7 @@ impl Broker {
         }
     }
 
-    /// Kills it, at once.
+    /// Kills the process immediately.
     pub fn kill(&mut self) {
         match self {
             Self::Redis(redis) => redis.kill(),
@@ -113,7 +113,7 @@ impl Broker {
         }
     }
 
-    /// Starts it again where it was, and returns when it answers.
+    /// Starts it again on the same port. Returns once it answers.
     pub async fn restart(&mut self) {
         match self {
             Self::Redis(redis) => redis.restart().await,

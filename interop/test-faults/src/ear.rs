@@ -20,7 +20,7 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// A client of `node`, which has this number, in the namespace and the room of all messages.
+    /// Connects client `number` to `node`, and to the namespace and the room of all messages.
     pub(crate) async fn at(node: &Node, number: usize, news: &News) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let (book, news) = (ledger.clone(), news.clone());
@@ -38,12 +38,13 @@ impl Ear {
         Self { node: number, ledger, _client: client }
     }
 
-    /// The messages that it has received so far.
+    /// Returns a copy of the messages that it has received so far.
     pub fn ledger(&self) -> Ledger {
         lock(&self.ledger).clone()
     }
 
-    /// Checks that no message of a sender arrived twice or out of order, and that none from this number on is lost.
+    /// Checks that no message of a sender arrived twice or out of order, and that no message from number `from` on is
+    /// lost.
     pub(crate) fn check_account(&self, sender: usize, from: usize) {
         let (account, whom) = (self.ledger().of(sender), format!("client {} of {sender}", self.node));
         assert_eq!((account.doubled(), account.reordered()), (0, 0), "doubled and reordered: {whom}");
@@ -52,7 +53,7 @@ impl Ear {
         assert!(lost.is_empty(), "lost: {whom}: {lost:?}");
     }
 
-    /// The highest number of a sender that it has received.
+    /// Returns one more than the highest number of a sender that it has received.
     pub fn passed(&self, sender: usize) -> usize {
         lock(&self.ledger).passed(sender)
     }

@@ -14,50 +14,50 @@ use crate::stand::{Moment, Stand};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The broker stands still for a second and a half.
+    /// The broker hangs for a second and a half.
     PausedBriefly,
-    /// The broker stands still for five seconds.
+    /// The broker hangs for five seconds.
     Paused,
     /// The broker is killed, and started three seconds later.
     Killed,
     /// The broker is killed and started.
     Restarted,
-    /// The same again as soon as it answers.
+    /// The broker is restarted, and restarted again as soon as it answers.
     RestartedTwice,
     /// Bytes to and from the broker trickle for three seconds.
     Slow,
     /// Connections are reset.
     Cut(Reach),
-    /// All connections are reset at once, while no message is on its way.
+    /// All connections are reset at the same time, while no message is in flight.
     CutWhenQuiet,
-    /// Connections are reset in the middle of a message in this direction: those of the first server.
+    /// The first server's connections are reset in the middle of a message in this direction.
     CutInMessage(Toward),
     /// Connections are reset, and new ones are refused for three seconds.
     Refused(Reach),
-    /// Connections are dead, without an error at either end.
+    /// Connections are half-open: dead, without an error at either end.
     HalfOpen(Reach),
 }
 
-/// Whose way to the broker is concerned.
+/// The servers whose path to the broker is affected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
-    /// That of every server.
+    /// Every server.
     All,
-    /// That of the first.
+    /// The first server.
     First,
 }
 
-/// What a fault does to a server's link.
+/// The effect of a fault on a server's link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Harm {
-    /// It stays.
+    /// The link stays up.
     None,
-    /// It is lost.
+    /// The link is lost.
     Loss,
 }
 
-/// How a fault went.
+/// The course of a fault.
 #[derive(Debug)]
 pub(crate) struct Course {
     /// The state just before the fault.
@@ -67,7 +67,7 @@ pub(crate) struct Course {
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 15] = [
         Self::PausedBriefly,
         Self::Paused,
@@ -95,19 +95,19 @@ impl Fault {
         }
     }
 
-    /// Whether it takes no longer than opening connections again does.
+    /// Whether the fault takes no longer than opening connections again.
     pub(crate) fn is_momentary(self) -> bool {
         matches!(self, Self::Cut(_) | Self::CutInMessage(_) | Self::CutWhenQuiet)
     }
 
-    /// Whether it lasts long enough for everyone to notice.
+    /// Whether the fault lasts long enough for every affected server to notice it.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::Paused | Self::Killed | Self::Refused(_))
     }
 
     /// Causes the fault, while every server broadcasts all the time.
     pub(crate) async fn befall(self, stand: &mut Stand, broker: &mut Broker) -> Course {
-        // Just before: it is on its way.
+        // The round just before the fault is still in flight.
         stand.say();
         let before = stand.moment();
         match self {
@@ -162,7 +162,7 @@ impl Fault {
         stand.nodes.iter().take(count).map(|node| &node.way)
     }
 
-    /// While the fault lasts, every server continues to broadcast, and its own clients receive everything. A server that has lost the
+    /// While the fault lasts, every server broadcasts, and its own clients receive everything. A server that lost the
     /// others reports that, and accounts for each message.
     async fn last(self, stand: &mut Stand, blow: &Moment) {
         stand.say_paced(self.rounds()).await;
@@ -213,12 +213,12 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a sender has counted as lost, perhaps, since it started.
+/// Returns the number of messages that a sender has counted as possibly lost since it started.
 fn given_up(status: &ClusterStatus) -> usize {
     (status.uncertain + status.dropped) as usize
 }
 
 /// A higher rate than the messages need, in small portions.
 const TRICKLE: Flow = Flow::Trickle(1024, Duration::from_millis(10));
-/// Within some message: none begins or ends here each time.
+/// An offset that is within a message: no message begins or ends there each time.
 const MIDDLE: usize = 1111;

@@ -1,22 +1,22 @@
-//! What a client has heard of each sender. Pure.
+//! The messages that a client received from each sender. Pure.
 
 use tokio::time::Instant;
 
-/// One page for each sender; all number what they say from zero.
+/// One account for each sender. All senders number their messages from zero.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger(Vec<Account>);
 
-/// What was heard of one sender.
+/// The messages that were received from one sender.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
-    /// When each number came first.
+    /// When each number first arrived.
     heard: Vec<Option<Instant>>,
     doubled: usize,
     reordered: usize,
 }
 
 impl Ledger {
-    /// Notes that `number` of `sender` came now.
+    /// Records that `number` of `sender` arrived at `now`.
     pub fn note(&mut self, sender: usize, number: usize, now: Instant) {
         if self.0.len() <= sender {
             self.0.resize_with(sender + 1, Account::default);
@@ -24,12 +24,12 @@ impl Ledger {
         self.0[sender].note(number, now);
     }
 
-    /// The messages of one sender.
+    /// Returns the account of one sender.
     pub fn of(&self, sender: usize) -> Account {
         self.0.get(sender).cloned().unwrap_or_default()
     }
 
-    /// How many numbers of a sender are behind: the last that came, and all before it.
+    /// Returns one more than the highest number of a sender that arrived.
     pub fn passed(&self, sender: usize) -> usize {
         self.0.get(sender).map_or(0, Account::passed)
     }
@@ -49,27 +49,27 @@ impl Account {
         }
     }
 
-    /// The highest number that came, and all before it.
+    /// Returns one more than the highest number that arrived.
     pub fn passed(&self) -> usize {
         self.heard.len()
     }
 
-    /// Which of the first `sent` did not come.
+    /// Returns the numbers below `sent` that did not arrive.
     pub fn lost(&self, sent: usize) -> Vec<usize> {
         (0..sent).filter(|number| self.at(*number).is_none()).collect()
     }
 
-    /// When a number came.
+    /// Returns when a number first arrived.
     pub fn at(&self, number: usize) -> Option<Instant> {
         self.heard.get(number).copied().flatten()
     }
 
-    /// How many came again.
+    /// Returns how many messages arrived again.
     pub fn doubled(&self) -> usize {
         self.doubled
     }
 
-    /// How many came behind later ones.
+    /// Returns how many messages arrived after later ones.
     pub fn reordered(&self) -> usize {
         self.reordered
     }
@@ -91,12 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_once_and_in_order_is_no_fault() {
+    fn messages_that_arrive_once_and_in_order_are_no_fault() {
         assert_eq!(faults(&[0, 1, 2, 3]), (0, 0, vec![]));
     }
 
     #[test]
-    fn each_fault_is_told_from_the_others() {
+    fn each_fault_is_counted_separately() {
         assert_eq!(faults(&[0, 3]), (0, 0, vec![1, 2]));
         assert_eq!(faults(&[0, 1, 1, 2, 3, 0]), (2, 0, vec![]));
         assert_eq!(faults(&[1, 0, 2, 3]), (0, 1, vec![]));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn senders_have_accounts_of_their_own() {
+    fn senders_have_separate_accounts() {
         let (mut ledger, now) = (Ledger::default(), Instant::now());
         ledger.note(2, 5, now);
         assert_eq!([0, 1, 2, 3].map(|sender| ledger.passed(sender)), [0, 0, 6, 0]);

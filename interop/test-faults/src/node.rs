@@ -1,4 +1,5 @@
-//! One of the servers: it has a separate runtime, so that it can die with everything in it, and a separate proxy to the broker.
+//! One of the servers. It has a separate runtime, so that it can die with everything in it, and a separate proxy to the
+//! broker.
 
 use std::net::TcpListener as StdListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +31,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a server at `broker`, which may be away; `with` gives it more settings. `news` is notified of each call of its hook.
+    /// Starts a server at `broker`, which may be down. `with` gives it more settings. `news` is notified of each call
+    /// of its hook.
     pub(crate) async fn start(broker: &Broker, with: &Settings<'_>, news: &News) -> Self {
         let way = Proxy::to(broker.port()).await;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -63,7 +65,7 @@ impl Node {
         self.server.cluster().expect("it has an exchange").status()
     }
 
-    /// Whether it reaches the others.
+    /// Whether it reaches the other servers.
     pub fn is_up(&self) -> bool {
         self.status().state == LinkState::Up
     }
@@ -73,7 +75,7 @@ impl Node {
         lock(&self.told).clone()
     }
 
-    /// Whether its hook has received the loss of the others.
+    /// Whether its hook has received the loss of the other servers.
     pub fn has_told_loss(&self) -> bool {
         lock(&self.told).iter().any(|status| status.state == LinkState::Down && status.fault.is_some())
     }

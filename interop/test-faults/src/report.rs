@@ -10,7 +10,7 @@ use crate::fault::Fault;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
-    /// With which broker.
+    /// The broker.
     pub kind: Kind,
     /// The fault.
     pub fault: Fault,
@@ -18,11 +18,11 @@ pub struct Report {
     pub home: usize,
     /// The longest time of such a delivery, for messages that were broadcast during the fault.
     pub longest_wait: Duration,
-    /// How many there were to receivers at other servers: all of these arrived, too.
+    /// How many deliveries there were to receivers at other servers: all of these arrived, too.
     pub elsewhere: usize,
     /// How many messages nodes had missed and received on request.
     pub recovered: u64,
-    /// How long after the end of the fault all servers had all others again.
+    /// How long after the end of the fault all servers reached each other again.
     pub reached: Duration,
 }
 

@@ -10,45 +10,45 @@ use crate::broker::Broker;
 use crate::ear::Ear;
 use crate::node::{News, Node, Settings};
 
-/// Servers that share a broker, with a client each. In each round, each server says the number of the round to all.
+/// Servers that share a broker, with one client each. In each round, each server broadcasts the number of the round.
 #[derive(Debug)]
 pub struct Stand {
     /// The servers.
     pub nodes: Vec<Node>,
-    /// The clients; the first is at the first server, and so on.
+    /// The clients. The first is at the first server, and so on.
     pub ears: Vec<Ear>,
-    /// When each round was.
+    /// The time of each round.
     rounds: Vec<Instant>,
     pace: Interval,
     news: News,
 }
 
-/// What was so at a moment.
+/// The state of the stand at one moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Moment {
-    /// How many rounds there had been.
+    /// The number of rounds so far.
     pub rounds: usize,
     /// The status of each server's exchange.
     pub statuses: Vec<ClusterStatus>,
-    /// The highest number of each sender that each client had received.
+    /// For each client and each sender: one more than the highest number that the client received.
     pub passed: Vec<Vec<usize>>,
 }
 
 impl Stand {
-    /// So many servers at `broker`, which know each other.
+    /// Starts `count` servers at `broker` that know each other.
     pub async fn of(count: usize, broker: &Broker) -> Self {
         Self::with(count, broker, &|builder| builder).await
     }
 
-    /// The same, with more settings.
+    /// Does the same with more settings.
     pub async fn with(count: usize, broker: &Broker, settings: &Settings<'_>) -> Self {
         let stand = Self::apart(count, broker, settings).await;
         stand.until("to know each other", Self::is_together).await;
         stand
     }
 
-    /// The same, whether they reach each other or not.
+    /// Does the same, but does not wait until the servers reach each other.
     pub async fn apart(count: usize, broker: &Broker, settings: &Settings<'_>) -> Self {
         let news = watch::Sender::new(());
         let (mut nodes, mut ears) = (Vec::new(), Vec::new());
@@ -60,24 +60,24 @@ impl Stand {
         Self { nodes, ears, rounds: Vec::new(), pace: interval(PACE), news }
     }
 
-    /// How many rounds there have been.
+    /// Returns the number of rounds so far.
     pub fn rounds(&self) -> usize {
         self.rounds.len()
     }
 
-    /// When a round was.
+    /// Returns the time of a round.
     pub fn time_of(&self, round: usize) -> Instant {
         self.rounds[round]
     }
 
-    /// A round, at once. Returns when all servers have taken it.
+    /// Runs a round immediately. Returns once all servers have accepted it.
     pub fn say(&mut self) {
         let number = self.rounds.len();
         self.rounds.push(Instant::now());
         self.nodes.iter().enumerate().for_each(|(sender, node)| node.say(sender, number));
     }
 
-    /// Rounds, fifty in a second.
+    /// Runs fifty rounds a second.
     pub async fn say_paced(&mut self, rounds: usize) {
         // Missed rounds are not made up for.
         self.pace.reset();
@@ -87,7 +87,7 @@ impl Stand {
         }
     }
 
-    /// Rounds, fifty in a second, while something is done.
+    /// Runs fifty rounds a second while `act` runs.
     pub async fn say_while<T>(&mut self, act: impl Future<Output = T>) -> T {
         let mut act = std::pin::pin!(act);
         self.pace.reset();
@@ -100,7 +100,7 @@ impl Stand {
         }
     }
 
-    /// Rounds, fifty in a second, until something is so.
+    /// Runs fifty rounds a second until `is_so` holds.
     pub async fn say_until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         within(what, async {
             while !is_so(self) {
@@ -110,8 +110,8 @@ impl Stand {
         .await;
     }
 
-    /// Checks the condition again after each message and each call of a hook, and now and then: no hook reports all that a server knows
-    /// about the others.
+    /// Waits until `is_so` holds. Checks it after each message and each call of a hook, and at intervals, because no
+    /// hook reports all that a server knows about the others.
     pub async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let mut news = self.news.subscribe();
         let mut again = interval(PACE);
@@ -132,7 +132,7 @@ impl Stand {
         self.until("to hear one's own server", |stand| stand.ears.iter().all(has_heard)).await;
     }
 
-    /// Whether all clients have heard what each server said in the last of so many rounds, or in a later one.
+    /// Whether each client has received, from each server, a message of round number `rounds` or later.
     pub fn have_heard(&self, rounds: usize) -> bool {
         let senders = 0..self.nodes.len();
         self.ears.iter().all(|ear| senders.clone().all(|sender| ear.passed(sender) >= rounds))
@@ -144,18 +144,18 @@ impl Stand {
         self.nodes.iter().all(|node| node.is_up() && node.status().servers == others)
     }
 
-    /// The last server dies with its connections, at any point and without a message.
+    /// Kills the last server with its connections, at any point and without a notice.
     pub fn kill_last(&mut self) {
         self.ears.pop();
         self.nodes.pop();
     }
 
-    /// Checks that no message arrived twice or out of order, and that none is lost: of the own server from the beginning, of others from
-    /// this round on.
+    /// Checks that no message arrived twice or out of order, and that none is lost: of the client's own server from the
+    /// beginning, of the others from this round on.
     ///
     /// # Panics
     ///
-    /// When a message was.
+    /// If a message was.
     pub fn check_books(&self, from: usize) {
         for ear in &self.ears {
             (0..self.nodes.len())
@@ -163,13 +163,13 @@ impl Stand {
         }
     }
 
-    /// The statuses of all servers and the calls of their hooks, for the text of a failed test.
+    /// Describes the statuses of all servers and the calls of their hooks, for the text of a failed test.
     pub(crate) fn story(&self) -> String {
         let of = |node: &Node| format!("{:?}, has told {:?}", node.status(), node.told());
         self.nodes.iter().map(of).collect::<Vec<_>>().join("; ")
     }
 
-    /// How it stands.
+    /// Returns the current state.
     pub fn moment(&self) -> Moment {
         let senders = 0..self.nodes.len();
         // Received messages are read before queued ones, so that a message in transit is counted as such.
@@ -179,17 +179,17 @@ impl Stand {
 }
 
 impl Moment {
-    /// The messages of `sender` in transit to the client of `receiver`: neither queued nor received.
+    /// Returns how many messages of `sender` are in transit to the client of `receiver`: neither queued nor received.
     pub fn on_the_way(&self, sender: usize, receiver: usize) -> usize {
         (self.rounds - self.passed[receiver][sender]).saturating_sub(self.statuses[sender].queued)
     }
 }
 
-/// Waits for something, though not for ever.
+/// Waits for `wait`, with a deadline.
 ///
 /// # Panics
 ///
-/// When it takes too long.
+/// If it takes too long.
 pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("it took too long: {what}"))
 }

@@ -1,4 +1,4 @@
-//! One fault of one broker, from beginning to end, and every promise about it.
+//! One fault of one broker, from beginning to end, with all checks.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::ledger::Account;
 use crate::report::Report;
 use crate::stand::Stand;
 
-/// Three servers say something fifty times in a second, each to everyone, while the fault comes and goes.
+/// Runs three servers that each broadcast fifty times a second while the fault happens.
 ///
 /// # Panics
 ///
-/// When a promise is broken: the text says which.
+/// If a guarantee is broken. The text says which.
 pub async fn trial(kind: Kind, fault: Fault) -> Report {
     let mut broker = Broker::start(kind).await;
     let mut stand = Stand::of(SERVERS, &broker).await;
@@ -29,7 +29,7 @@ pub async fn trial(kind: Kind, fault: Fault) -> Report {
     trial.report(&stand)
 }
 
-/// Returns when every server has been linked again, and its client has heard what was said to all from then on.
+/// Returns when every server has been linked again, and its client has received all broadcasts since then.
 async fn reached(stand: &mut Stand, fault: Fault, course: &Course) -> Instant {
     let mut is_linked = vec![false; stand.nodes.len()];
     let mut all = None;
@@ -43,7 +43,7 @@ async fn reached(stand: &mut Stand, fault: Fault, course: &Course) -> Instant {
     Instant::now()
 }
 
-/// Over a new link when the fault takes the old one.
+/// Whether the server is linked: over a new link if the fault breaks the old one.
 fn is_back(stand: &Stand, fault: Fault, course: &Course, node: usize) -> bool {
     let status = stand.nodes[node].status();
     let is_new = status.links > course.before.statuses[node].links;
@@ -61,7 +61,7 @@ struct Trial {
 impl Trial {
     /// Checks the statuses of the servers and the calls of their hooks.
     async fn check_story(&self, stand: &mut Stand) {
-        // The first probe over a new link may still be on its way, and the word of a server that it lives.
+        // The first probe over a new link may still be in flight, and so may the announcement of a server.
         let is_settled = |stand: &Stand| {
             let is_known = |status: ClusterStatus| status.lag.is_some() && status.servers == SERVERS - 1;
             stand.nodes.iter().all(|node| is_known(node.status()))
@@ -76,7 +76,7 @@ impl Trial {
             }
             assert_eq!((status.state, status.fault), (LinkState::Up, None), "server {number}");
             assert_eq!((status.refused, status.rejected), (0, 0), "server {number}");
-            // Envelopes that a dead connection still held may reach the broker behind newer ones.
+            // A dead connection may still hold envelopes, which reach the broker after newer ones.
             let may_be_late = matches!(self.fault, Fault::HalfOpen(_));
             assert!(status.replayed == 0 || may_be_late, "server {number}: {} replayed", status.replayed);
             assert_eq!(told.last().map(|status| status.state), Some(LinkState::Up), "server {number}");
@@ -107,7 +107,7 @@ impl Trial {
         report
     }
 
-    /// From when something was said during the fault until it was heard.
+    /// Returns the longest time from a broadcast during the fault to its delivery.
     fn longest_wait(&self, stand: &Stand, account: &Account) -> Duration {
         let rounds = self.course.before.rounds..account.passed();
         let during = rounds.filter(|round| stand.time_of(*round) <= self.course.end);
@@ -117,8 +117,8 @@ impl Trial {
 }
 
 const SERVERS: usize = 3;
-/// Within which time all is well again after connections were cut. It is 0.02 s to 0.1 s on a machine that has nothing else to
-/// do; a request that is lost and never repeated costs 3 s.
+/// The longest recovery time after connections were cut. It is 0.02 s to 0.1 s on an idle machine. A request that is
+/// lost and never repeated costs 3 s.
 const PROMPT: Duration = Duration::from_millis(1500);
 /// Rounds before the fault.
 const BEFORE: usize = 25;

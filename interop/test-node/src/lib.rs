@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// Waits for the result of `wait`, with a deadline.
+/// Returns the result of `wait`, or panics after the deadline.
 pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} took too long"))
 }
 
-/// Checks `condition` again whenever other tasks have run, with a deadline.
+/// Waits until `condition` holds, and checks it whenever other tasks have run. Panics after the deadline.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let waiting = async {
         while !condition() {

@@ -1,4 +1,4 @@
-//! A node, and its client.
+//! A server, and its client.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +21,7 @@ pub struct TestNode {
     pub ns: NsConn<ClientSide>,
     url: String,
     heard: mpsc::Receiver<String>,
-    /// The status of the link, at each change.
+    /// The status of the exchange, at each change.
     news: watch::Receiver<Option<ClusterStatus>>,
     faults: Faults,
     clients: Vec<Client>,
@@ -36,7 +36,7 @@ pub fn message(body: impl Into<String>) -> Message {
     Message::new("said", body.into()).in_namespace("default")
 }
 
-/// The error with which a server with this exchange fails to join the others at the first attempt.
+/// Returns the error with which a server with this exchange fails to join the cluster at the first attempt.
 pub async fn refused(exchange: impl Exchange) -> Error {
     let server = Server::builder().namespace("default", Events::new()).exchange(exchange);
     let server = server.build().expect("settings that make sense");
@@ -44,18 +44,18 @@ pub async fn refused(exchange: impl Exchange) -> Error {
 }
 
 impl TestNode {
-    /// Starts a node, which has joined the others.
+    /// Starts a server that has joined the cluster.
     pub async fn new(exchange: impl Exchange) -> Self {
         Self::of(Server::builder(), exchange).await
     }
 
-    /// Starts a node whose clients all have this id.
+    /// Starts a server whose clients all have this id.
     pub async fn with_id(exchange: impl Exchange, id: &str) -> Self {
         let id = id.to_owned();
         Self::of(Server::builder().id_generator(move |_| id.clone()), exchange).await
     }
 
-    /// Starts a node with more settings than the exchange.
+    /// Starts a server with more settings than the exchange.
     pub async fn of(server: ServerBuilder, exchange: impl Exchange) -> Self {
         let (tell_news, news) = watch::channel(None);
         let faults = Faults::default();
@@ -90,7 +90,7 @@ impl TestNode {
         ns
     }
 
-    /// Lets the client join a room.
+    /// Joins a room as the client.
     pub async fn join(&self, room: &str) -> Room<ClientSide> {
         within("joining a room", self.ns.join(room)).await.expect("the room is open to all")
     }
@@ -116,12 +116,12 @@ impl TestNode {
         }
     }
 
-    /// The status of the server's exchange.
+    /// Returns the status of the server's exchange.
     pub fn status(&self) -> ClusterStatus {
         self.server.cluster().expect("it has an exchange").status()
     }
 
-    /// The reasons for lost links, each once or more.
+    /// Returns the reasons for lost links, each once or more.
     pub fn faults(&self) -> String {
         lock(&self.faults).join("\n")
     }

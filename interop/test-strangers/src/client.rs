@@ -1,4 +1,4 @@
-//! A client in use, and a server that does anything.
+//! A client in use, whose server does anything.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::inspector::Side;
 use crate::script::{MOST_STEPS, Script, text};
 use crate::stranger::{PATIENCE, Stranger};
 
-/// A server sends anything in any order, and reads or does not. Each frame that the client sends to it is by the rules. Every call
+/// A server sends anything in any order, and reads or does not. Each frame from the client keeps the rules. Every call
 /// of the client ends, and the client closes once the server is gone.
 ///
-/// The first two bytes of `data` say how the server greets. A list of steps follows: a byte for the action, and as many more as
-/// that takes.
+/// The first two bytes of `data` say how the server answers the handshake and the greeting. A list of steps follows: a
+/// byte for the action, and then the bytes that this action takes.
 ///
 /// # Panics
 ///
-/// When the promise is broken.
+/// If the client breaks a rule.
 pub fn client(data: &[u8]) {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
@@ -42,11 +42,11 @@ async fn meet(data: &[u8]) {
         act(step, &mut script, &mut host).await;
     }
     host.leave().await;
-    // The client may have been refused; it must have ended.
+    // The client may have been refused, but it must have ended.
     timeout(PATIENCE, living).await.expect("a client ends with its socket").expect("it does not panic").ok();
 }
 
-/// Answers the handshake, most often by the rules.
+/// Answers the handshake, mostly by the rules.
 async fn upgrade(stream: &mut DuplexStream, script: &mut Script<'_>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -56,7 +56,7 @@ async fn upgrade(stream: &mut DuplexStream, script: &mut Script<'_>) {
         Some(RAW) => script.bytes().to_vec(),
         _ => [SWITCHING, b"sec-websocket-accept: ", accept_key(key(&head)).as_bytes(), b"\r\n\r\n"].concat(),
     };
-    // The client may have closed at the begin of the answer.
+    // The client may have closed at the beginning of the answer.
     stream.write_all(&answer).await.ok();
 }
 
@@ -65,7 +65,7 @@ fn key(head: &[u8]) -> &[u8] {
     lines.find_map(|line| line.strip_prefix(b"sec-websocket-key: ")).expect("a client says its key")
 }
 
-/// A client whose limits a few steps reach.
+/// Returns a client whose limits are reached after a few steps.
 fn builder() -> ClientBuilder {
     let default = Events::new()
         .on("question", async |message: Message| Reply::new(message.body().clone()))
@@ -91,7 +91,7 @@ fn builder() -> ClientBuilder {
         .no_proxy()
 }
 
-/// Uses a client, as long as there is a server, and waits for the end.
+/// Uses a client while there is a server, and waits for the end.
 async fn live(builder: ClientBuilder, stream: DuplexStream) -> Result<(), Error> {
     let client = builder.dial_over(stream).await?;
     select! {
@@ -115,7 +115,7 @@ async fn talk(client: &Client) {
 }
 
 async fn act(step: u8, script: &mut Script<'_>, host: &mut Stranger) {
-    // Lets the client read the last step, and answer.
+    // Gives the client time to read the last step and answer.
     sleep(Duration::from_millis(1)).await;
     match step % 12 {
         0 => host.write(&text(Side::Server, script.bytes())).await,
@@ -133,12 +133,12 @@ async fn act(step: u8, script: &mut Script<'_>, host: &mut Stranger) {
     }
 }
 
-/// A reply to the client's last ask.
+/// Returns a reply to the client's last ask.
 fn reply(host: &Stranger, rest: &[u8]) -> Vec<u8> {
     text(Side::Server, &[&host.token()[..], rest].concat())
 }
 
-/// An event that the client has a handler for, or an event of the protocol, in one of its forms.
+/// Returns an event that the client has a handler for, or an event of the protocol, in one of its forms.
 fn event(script: &mut Script<'_>) -> Vec<u8> {
     const EVENTS: [&str; 8] = [
         "question",
@@ -159,7 +159,7 @@ fn event(script: &mut Script<'_>) -> Vec<u8> {
 }
 
 const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n";
-/// The first byte that has the next ones be the whole answer to the handshake.
+/// With this first byte, the next bytes are the whole answer to the handshake.
 const RAW: u8 = b'!';
-/// The second byte, of a server that leaves its greeting to the steps.
+/// With this second byte, the server leaves its greeting to the steps.
 const SILENT: u8 = b'?';

@@ -11,12 +11,12 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// A whole frame of this side.
+    /// Returns a whole frame of this side.
     pub(crate) fn frame(self, opcode: u8, payload: &[u8]) -> Vec<u8> {
         Frame { masked: self == Self::Client, ..Frame::new(opcode, payload) }.encode()
     }
 
-    /// A control frame of this side, with as much of `payload` as fits.
+    /// Returns a control frame of this side, with as much of `payload` as fits.
     pub(crate) fn control(self, opcode: u8, payload: &[u8]) -> Vec<u8> {
         self.frame(opcode, &payload[..payload.len().min(MAX_CONTROL)])
     }
@@ -39,7 +39,7 @@ impl Inspector {
     ///
     /// # Panics
     ///
-    /// When one breaks a rule.
+    /// If a frame breaks a rule.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Frame> {
         self.unread.extend_from_slice(bytes);
         let mut frames = Vec::new();
@@ -73,7 +73,7 @@ impl Inspector {
     }
 }
 
-/// The length of a frame on the wire.
+/// Returns the shortest length of this frame on the wire.
 fn shortest(frame: &Frame) -> usize {
     let length = match frame.payload.len() {
         0..=125 => 0,
@@ -87,7 +87,7 @@ fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok()
 }
 
-/// Nothing, or a code that a frame may carry and a reason.
+/// Whether the payload is empty, or has a valid close code and a reason.
 fn is_close(payload: &[u8]) -> bool {
     match payload.split_first_chunk() {
         Some((code, reason)) => neffos::CloseCode::new(u16::from_be_bytes(*code)).is_some() && is_text(reason),

@@ -1,8 +1,9 @@
-//! A whole server and a whole client, whose peers do anything. `fuzz/fuzz_targets` has a program for each; the tests here run
-//! over `fuzz/corpus`.
+//! A whole server and a whole client, whose peers do anything. `fuzz/fuzz_targets` has a program for each. The tests
+//! here run over `fuzz/corpus`.
 //!
 //! - `session.rs`: [`session`], a server; `client.rs`: [`client`].
-//! - `stranger.rs`: a peer that sends anything; `neighbour.rs`: one that keeps the rules, and must not notice the stranger.
+//! - `stranger.rs`: a peer that sends anything; `neighbour.rs`: a peer that keeps the rules, and must not notice the
+//!   stranger.
 //! - `script.rs`: a fuzzer's bytes as steps; `inspector.rs`: the rules for frames that the library sends.
 //!
 //! Each promise uses the public API only. Promises about private code are in a `fuzzing.rs` of the library.
@@ -22,8 +23,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Runs `promise` over each file of `fuzz/corpus` that has a name: seeds and former findings. A fuzzer adds others, in
-    /// great number; their names have forty digits.
+    /// Runs `promise` over each file of `fuzz/corpus` with a short name: seeds and former findings. A fuzzer adds many
+    /// other files, whose names have forty digits.
     fn keeps_its_promise(target: &str, promise: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
         let mut count = 0;

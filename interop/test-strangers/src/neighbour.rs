@@ -31,7 +31,7 @@ impl Neighbour {
         assert_eq!(self.reply().await, "Aneighbour");
     }
 
-    /// Sends an ask with the token `$` and the begin of `rest`, and checks the reply.
+    /// Sends an ask whose token is `$` plus the beginning of `rest`, and checks the reply.
     pub(crate) async fn ask(&mut self, rest: &str, expected: &str) {
         self.requests.send(text(Side::Client, format!("${rest}").as_bytes())).await.ok();
         assert_eq!(self.reply().await, format!("${expected}"));

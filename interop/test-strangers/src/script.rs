@@ -5,7 +5,7 @@ use test_client::{BINARY, CLOSE, TEXT};
 
 use crate::inspector::Side;
 
-/// The steps that are left.
+/// The remaining steps.
 #[derive(Debug)]
 pub(crate) struct Script<'a>(pub(crate) &'a [u8]);
 
@@ -16,7 +16,7 @@ impl<'a> Script<'a> {
         Some(*first)
     }
 
-    /// As many bytes as the next byte says, or as there are.
+    /// Returns as many bytes as the next byte says, or all that are left.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte().unwrap_or(0));
         let (bytes, rest) = self.0.split_at(length.min(self.0.len()));
@@ -24,7 +24,7 @@ impl<'a> Script<'a> {
         bytes
     }
 
-    /// A close frame, most often with a code.
+    /// Returns a close frame, mostly with a code.
     pub(crate) fn close(&mut self, side: Side) -> Vec<u8> {
         let code = u16::from_be_bytes([self.byte().unwrap_or(3), self.byte().unwrap_or(232)]);
         let reason = String::from_utf8_lossy(self.bytes()).into_owned();
@@ -37,7 +37,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// A frame with any first byte: a fragment, one of an extension, or one against the rules.
+    /// Returns a frame with any first byte: a fragment, a frame of an extension, or an invalid one.
     pub(crate) fn frame(&mut self, side: Side) -> Vec<u8> {
         let first = self.byte().unwrap_or(0);
         let mut frame = side.frame(BINARY, self.bytes());
@@ -46,7 +46,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// A text message in one frame.
+/// Returns a text message in one frame.
 pub(crate) fn text(side: Side, payload: &[u8]) -> Vec<u8> {
     side.frame(TEXT, payload)
 }

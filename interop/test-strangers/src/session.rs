@@ -14,14 +14,14 @@ use crate::neighbour::Neighbour;
 use crate::script::{MOST_STEPS, Script, text};
 use crate::stranger::Stranger;
 
-/// A client sends anything in any order, and reads or does not. Each frame that the server sends to it is by the rules. Another
+/// A client sends anything in any order, and reads or does not. Each frame from the server keeps the rules. Another
 /// client on the same server gets its replies. Once the first client is gone, the server holds nothing of it.
 ///
-/// `data` is a list of steps: a byte for the action, and as many more as that takes.
+/// `data` is a list of steps: a byte for the action, and then the bytes that this action takes.
 ///
 /// # Panics
 ///
-/// When the promise is broken.
+/// If the server breaks a rule.
 pub fn session(data: &[u8]) {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
@@ -54,7 +54,7 @@ async fn visit(data: &[u8]) {
     neighbour.leave().await;
 }
 
-/// Connects to `server` over memory; the task is that of the connection.
+/// Connects to `server` over memory. Returns the client's stream, and the task of the connection.
 fn attach(server: &Server, id: &str, buffer: usize) -> (DuplexStream, JoinHandle<()>) {
     let (here, there) = duplex(buffer);
     let request = http::Request::get("/").header("x-id", id).body(()).expect("a request").into_parts().0;
@@ -62,7 +62,7 @@ fn attach(server: &Server, id: &str, buffer: usize) -> (DuplexStream, JoinHandle
     (here, tokio::spawn(async { driving.await.expect("a place on an open server") }))
 }
 
-/// A server whose limits a few steps reach.
+/// Returns a server whose limits are reached after a few steps.
 fn server() -> Server {
     let default = Events::new()
         .on("echo", async |message: Message| Reply::new(message.body().clone()))
@@ -70,7 +70,7 @@ fn server() -> Server {
             ns.broadcast(Message::new("said", message.body().clone()));
         })
         .on("question", async |ns: NsConn| {
-            // The other side may give no answer.
+            // The other side may not answer.
             ns.ask("answer", "?").await.ok();
         })
         .on("wait", async || sleep(Duration::from_secs(1)).await)
@@ -129,7 +129,7 @@ async fn act(step: u8, script: &mut Script<'_>, stranger: &mut Stranger, server:
     }
 }
 
-/// An event that the server has a handler for, in one of its forms.
+/// Returns an event that the server has a handler for, in one of its forms.
 fn event(script: &mut Script<'_>) -> Vec<u8> {
     let choice = script.byte().unwrap_or(0);
     let event = ["echo", "chat", "question", "wait", "away", "join", "end", "none"][usize::from(choice % 8)];
@@ -145,5 +145,5 @@ fn broadcast(script: &mut Script<'_>, server: &Server) {
     server.broadcast(Message::new("news", body).in_namespace("default").to_room("lobby").to("stranger"));
 }
 
-/// Longer than the deadlines of handlers and of queued frames, ten seconds each.
+/// Longer than the deadlines of handlers and of queued frames, which are ten seconds each.
 const LONGEST_END: Duration = Duration::from_secs(60);

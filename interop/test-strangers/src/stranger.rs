@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::inspector::{Inspector, Side};
 
-/// A peer that does anything.
+/// A peer that sends anything.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     to_other: WriteHalf<DuplexStream>,
@@ -25,7 +25,7 @@ pub(crate) struct Stranger {
 type Token = Arc<Mutex<Vec<u8>>>;
 
 impl Stranger {
-    /// A stranger on `side`, with the library at the other end of `stream`.
+    /// Returns a stranger on `side`, with the library at the other end of `stream`.
     pub(crate) fn over(stream: DuplexStream, side: Side) -> Self {
         let (from_other, to_other) = split(stream);
         let (listens, is_to_listen) = watch::channel(true);
@@ -35,9 +35,9 @@ impl Stranger {
         Self { to_other, listens, token, listening }
     }
 
-    /// Writes, as far as the library reads it.
+    /// Writes as much as the library reads.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
-        // While a handler runs, the library reads on later; after it has closed the connection, never.
+        // While a handler runs, the library may read later. After it has closed the connection, it never reads.
         timeout(PATIENCE, self.to_other.write_all(bytes)).await.ok();
     }
 
@@ -46,7 +46,7 @@ impl Stranger {
         self.listens.send_replace(listens);
     }
 
-    /// The token of the library's last ask.
+    /// Returns the token of the library's last ask.
     pub(crate) fn token(&self) -> Vec<u8> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -55,14 +55,14 @@ impl Stranger {
     ///
     /// # Panics
     ///
-    /// When the library has sent a frame against the rules.
+    /// If the library has sent an invalid frame.
     pub(crate) async fn leave(self) {
         drop((self.to_other, self.listens));
         self.listening.await.expect("every frame was by the rules");
     }
 }
 
-/// Reads while it is wanted, until either side has ended.
+/// Reads while it is allowed to, until either side has ended.
 async fn listen(
     mut stream: ReadHalf<DuplexStream>,
     mut inspector: Inspector,
@@ -87,7 +87,7 @@ async fn listen(
     }
 }
 
-/// The first field of a message, unless it is empty.
+/// Returns the first field of a message, unless it is empty.
 fn token_of(frame: &Frame) -> Option<&[u8]> {
     let is_message = [TEXT, BINARY].contains(&frame.opcode);
     let end = frame.payload.iter().position(|byte| *byte == b';')?;

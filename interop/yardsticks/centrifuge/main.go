@@ -1,5 +1,5 @@
 // Centrifuge is a server with the library that Centrifugo is made of: its JSON protocol, its hub, its broker in memory.
-// Anybody may come, subscribe and publish.
+// Every client may connect, subscribe and publish.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/centrifugal/centrifuge"
 )
 
-// After this long nobody remembers that it runs.
+// A server that runs longer than this was forgotten.
 const lifetime = 100 * time.Minute
 
 func main() {

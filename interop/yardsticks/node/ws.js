@@ -9,7 +9,7 @@ const sockets = new WebSocketServer({ server });
 
 sockets.on("connection", (socket, request) => {
   const echoes = request.url.endsWith("/echo");
-  // However a connection ends, it concerns nobody else.
+  // An error of one connection does not affect others.
   socket.on("error", () => socket.terminate());
   socket.on("message", (data, isBinary) => {
     if (echoes) return socket.send(data, { binary: isBinary });

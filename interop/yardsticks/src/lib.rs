@@ -1,4 +1,4 @@
-//! What these servers have in common: how they begin, and that they end.
+//! Shared by these servers: how they start, and that they end.
 
 use std::error::Error;
 use std::future::Future;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-/// Whatever ends a server.
+/// The result of a server.
 pub type Ended = Result<(), Box<dyn Error>>;
 
-/// Listens where `--addr` says, says so on standard output, and serves until it has lived for too long.
+/// Listens at the address of `--addr`, prints it on standard output, and serves until its lifetime has passed.
 ///
 /// # Errors
 /// When the address is missing or cannot be listened on, or when serving fails.
@@ -24,7 +24,7 @@ pub async fn run<F: Future<Output = Ended>>(serve: impl FnOnce(TcpListener) -> F
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening on {}", listener.local_addr()?)?;
     stdout.flush()?;
-    // Nobody remembers after this long that it runs.
+    // A server that runs longer than this was forgotten.
     timeout(LIFETIME, serve(listener)).await.unwrap_or(Ok(()))
 }
 

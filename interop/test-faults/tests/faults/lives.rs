@@ -1,4 +1,4 @@
-//! Servers that are there before their broker, and servers that die.
+//! Servers that start before their broker, and servers that die.
 
 use neffos::LinkState;
 use test_faults::{Broker, Kind, Stand, within};
@@ -28,7 +28,7 @@ async fn comes_late(kind: Kind) {
 }
 
 #[tokio::test]
-async fn without_a_broker_a_server_says_so_serves_its_own_and_joins_when_there_is_one() {
+async fn without_a_broker_a_server_reports_it_serves_its_own_clients_and_joins_once_there_is_one() {
     join!(comes_late(Kind::Redis), comes_late(Kind::Nats));
 }
 
@@ -52,6 +52,6 @@ async fn dies(kind: Kind) {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_without_a_word_costs_the_others_nothing_and_is_not_counted_for_long() {
+async fn a_server_that_dies_without_notice_costs_the_others_nothing_and_is_soon_not_counted() {
     join!(dies(Kind::Redis), dies(Kind::Nats));
 }

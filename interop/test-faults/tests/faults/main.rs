@@ -1,6 +1,6 @@
-//! What a fault between servers and their broker costs: no message, at home or elsewhere.
+//! A fault between servers and their broker costs no message, neither at the sender's own server nor at others.
 //!
-//! Each is run with Redis and with NATS, at the same time.
+//! Each test runs with Redis and with NATS, concurrently.
 #![expect(clippy::print_stdout, reason = "a line for each fault")]
 
 mod lives;
@@ -17,17 +17,17 @@ async fn with_both(fault: Fault) {
 }
 
 #[tokio::test]
-async fn a_broker_that_stands_still_for_a_moment_loses_nothing() {
+async fn a_broker_that_hangs_briefly_loses_nothing() {
     with_both(Fault::PausedBriefly).await;
 }
 
 #[tokio::test]
-async fn a_broker_that_stands_still_delays_nobody_at_home_and_loses_nothing() {
+async fn a_broker_that_hangs_delays_no_local_client_and_loses_nothing() {
     with_both(Fault::Paused).await;
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_for_three_seconds_loses_nothing() {
+async fn a_broker_that_is_down_for_three_seconds_loses_nothing() {
     with_both(Fault::Killed).await;
 }
 
@@ -42,51 +42,51 @@ async fn a_broker_that_is_restarted_twice_loses_nothing() {
 }
 
 #[tokio::test]
-async fn slow_ways_lose_nothing() {
+async fn slow_paths_lose_nothing() {
     with_both(Fault::Slow).await;
 }
 
 #[tokio::test]
-async fn ways_that_are_cut_lose_nothing() {
+async fn connections_that_are_cut_lose_nothing() {
     with_both(Fault::Cut(Reach::All)).await;
 }
 
 #[tokio::test]
-async fn ways_that_are_all_cut_at_once_while_nothing_is_on_its_way_delay_nothing_for_long() {
+async fn connections_that_are_all_cut_while_no_message_is_in_flight_recover_promptly() {
     with_both(Fault::CutWhenQuiet).await;
 }
 
 #[tokio::test]
-async fn ways_that_are_closed_for_three_seconds_lose_nothing() {
+async fn connections_that_are_refused_for_three_seconds_lose_nothing() {
     with_both(Fault::Refused(Reach::All)).await;
 }
 
 #[tokio::test]
-async fn ways_that_are_dead_without_a_word_lose_nothing() {
+async fn half_open_connections_lose_nothing() {
     with_both(Fault::HalfOpen(Reach::All)).await;
 }
 
 #[tokio::test]
-async fn a_way_that_is_cut_loses_nothing() {
+async fn connections_of_one_server_that_are_cut_lose_nothing() {
     with_both(Fault::Cut(Reach::First)).await;
 }
 
 #[tokio::test]
-async fn a_message_that_is_cut_off_on_its_way_to_the_broker_arrives_whole() {
+async fn a_message_that_is_cut_on_the_way_to_the_broker_arrives_whole() {
     with_both(Fault::CutInMessage(Toward::Broker)).await;
 }
 
 #[tokio::test]
-async fn a_message_that_is_cut_off_on_its_way_from_the_broker_arrives_whole() {
+async fn a_message_that_is_cut_on_the_way_from_the_broker_arrives_whole() {
     with_both(Fault::CutInMessage(Toward::Client)).await;
 }
 
 #[tokio::test]
-async fn a_way_that_is_closed_for_three_seconds_loses_nothing() {
+async fn connections_of_one_server_that_are_refused_for_three_seconds_lose_nothing() {
     with_both(Fault::Refused(Reach::First)).await;
 }
 
 #[tokio::test]
-async fn a_way_that_is_dead_without_a_word_is_given_up_and_loses_nothing() {
+async fn half_open_connections_of_one_server_are_given_up_and_lose_nothing() {
     with_both(Fault::HalfOpen(Reach::First)).await;
 }

@@ -1,4 +1,4 @@
-//! What waits while the broker is away is bounded, and what finds no room is counted.
+//! The queue for a broker that is down is bounded, and messages without room in it are counted.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn is_full(kind: Kind) {
     broker.pause();
     stand.say_until("to be told of the outage", |stand| stand.nodes.iter().all(Node::has_told_loss)).await;
     let before = stand.moment();
-    // Nobody else runs meanwhile: all these calls return while the broker stands still.
+    // No other task runs meanwhile: all these calls return while the broker hangs.
     (0..FLOOD).for_each(|_| stand.say());
     for (before, node) in before.statuses.iter().zip(&stand.nodes) {
         let now = node.status();
@@ -39,6 +39,6 @@ async fn is_full(kind: Kind) {
 }
 
 #[tokio::test]
-async fn a_broadcast_returns_while_the_broker_stands_still_and_what_finds_no_room_is_counted_exactly() {
+async fn a_broadcast_returns_while_the_broker_hangs_and_dropped_messages_are_counted_exactly() {
     join!(is_full(Kind::Redis), is_full(Kind::Nats));
 }

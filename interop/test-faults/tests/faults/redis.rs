@@ -1,11 +1,11 @@
-//! What only Redis does: it runs out of memory, and it cuts off who reads too slowly.
+//! Faults that only Redis has: it runs out of memory, and it disconnects servers that read too slowly.
 
 use brokers::{Flow, Redis};
 use neffos::Message;
 use test_faults::{Broker, Node, Stand};
 
 #[tokio::test]
-async fn a_redis_without_memory_for_anything_else_goes_on_carrying_messages() {
+async fn a_redis_without_memory_still_publishes() {
     let redis = Redis::with(&["--maxmemory", "4mb", "--maxmemory-policy", "noeviction"]).await;
     let value = "x".repeat(50_000);
     let mut number = 0;
@@ -24,7 +24,7 @@ async fn a_redis_without_memory_for_anything_else_goes_on_carrying_messages() {
 }
 
 #[tokio::test]
-async fn a_server_that_redis_cuts_off_as_too_slow_comes_back_and_costs_the_others_nothing() {
+async fn a_server_that_redis_disconnects_as_too_slow_reconnects_and_costs_the_others_nothing() {
     let limit = ["--client-output-buffer-limit", "pubsub", "256kb", "128kb", "5"];
     let broker = Broker::Redis(Redis::with(&limit).await);
     let Broker::Redis(redis) = &broker else { unreachable!("it is a Redis") };
@@ -33,7 +33,7 @@ async fn a_server_that_redis_cuts_off_as_too_slow_comes_back_and_costs_the_other
     let slow = stand.nodes.len() - 1;
     let id = stand.nodes[slow].server.connections()[0].id().to_owned();
     stand.nodes[slow].way.flow(Flow::Stall);
-    // It is subscribed to the channel of that id, though nobody is in that namespace.
+    // The server is subscribed to the channel of this id, although no connection is in this namespace.
     let noise = Message::new("noise", vec![b'x'; 64 * 1024]).in_namespace("nowhere").to(&*id);
     while !redis.log().contains("output buffer limits") {
         stand.nodes[0].server.broadcast(noise.clone());

@@ -1,4 +1,4 @@
-//! axum's websocket and tokio's broadcast channel: each connection has a task that reads and a task that writes, and every
+//! axum's websocket and tokio's broadcast channel. Each connection has a task that reads and a task that writes. Every
 //! writer takes every message from the channel that all share.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Sender, channel};
 use yardsticks::{Ended, run};
 
-/// Who said it, and what.
+/// The sender's id, and the text.
 type Said = (u64, Utf8Bytes);
 
 struct Chat {
@@ -33,7 +33,7 @@ async fn serve(listener: TcpListener) -> Ended {
     let chat = Arc::new(Chat { said: channel(KEPT).0, next: AtomicU64::new(0) });
     let app = Router::new().route("/ws", get(enter)).with_state(chat).route("/ws/echo", get(enter_echo));
     let listener = listener.tap_io(|stream| {
-        // Without it, messages are only slower.
+        // A socket without this option only delivers messages later.
         stream.set_nodelay(true).ok();
     });
     Ok(axum::serve(listener, app).await?)
@@ -55,7 +55,7 @@ async fn converse(socket: WebSocket, chat: Arc<Chat>) {
         loop {
             let text = match heard.recv().await {
                 Ok((sender, text)) if sender != id => text,
-                // Its own, or so many that it was too slow for, which are lost to it.
+                // The connection's own message, or messages that it lost because it was too slow.
                 Ok(_) | Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => break,
             };
@@ -66,7 +66,7 @@ async fn converse(socket: WebSocket, chat: Arc<Chat>) {
     });
     while let Some(Ok(message)) = messages.next().await {
         if let Message::Text(text) = message {
-            // This connection itself listens.
+            // The channel always has a receiver: this connection.
             chat.said.send((id, text)).ok();
         }
     }
@@ -81,5 +81,5 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-/// How many messages a slow reader may be behind.
+/// How many messages a slow reader may lag behind.
 const KEPT: usize = 16 * 1024;

@@ -1,4 +1,5 @@
-//! What clients of Redis cost for a message of 128 bytes, published 64 at a time, or received: processor time of one thread.
+//! The processor time of one thread in clients of Redis for a message of 128 bytes, published in batches of 64, or
+//! received.
 //!
 //! `cargo run --release --features redis-clients --bin redis_clients -- redis://127.0.0.1:6390`, with a redis-server there.
 
@@ -56,7 +57,7 @@ async fn publish_fred(url: &str) -> Fallible<u64> {
     Ok(spent)
 }
 
-/// What the kernel takes, and nearly nothing else.
+/// Measures the cost of the kernel, and almost nothing else.
 async fn publish_by_hand(url: &str) -> Fallible<u64> {
     let before = spent();
     flood(url).await?;
@@ -79,7 +80,7 @@ async fn receive_redis(url: &str) -> Fallible<u64> {
 async fn receive_fred(url: &str) -> Fallible<u64> {
     let builder = Builder::from_config(config(url)?)
         .with_performance_config(|config| {
-            // With the default of 32, messages are lost when the reader falls behind.
+            // With the default of 32, messages are lost when the reader lags behind.
             config.broadcast_channel_capacity = MESSAGES;
         })
         .build_subscriber_client();
@@ -98,7 +99,7 @@ async fn receive_fred(url: &str) -> Fallible<u64> {
     Ok(spent)
 }
 
-/// Has another thread publish, whose time does not count.
+/// Lets another thread publish, whose time does not count.
 async fn receive(url: &str, mut arrived: mpsc::Receiver<Bytes>) -> Fallible<u64> {
     let url = url.to_owned();
     let before = spent();
@@ -139,7 +140,7 @@ fn config(url: &str) -> Fallible<Config> {
     Ok(Config { version: RespVersion::RESP3, ..Config::from_url(url)? })
 }
 
-/// What this thread has had of the processor.
+/// Returns the processor time that this thread has used.
 fn spent() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())

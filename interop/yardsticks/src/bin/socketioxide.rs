@@ -13,12 +13,13 @@ async fn main() -> Ended {
 }
 
 async fn serve(listener: TcpListener) -> Ended {
-    // What may wait for a connection: a burst must not be lost for a bound that can be set.
+    // The most packets queued for one connection. A burst must not be lost because of a limit that can be set.
     let (layer, io) = SocketIo::builder().max_buffer_size(KEPT).build_layer();
-    // What stands in an async block runs in a task of its own, later: who joins at once must find its events by then.
+    // An async block would run later, in a separate task. A client that joins immediately must find its handlers by
+    // then.
     io.ns("/", |socket: SocketRef| {
         socket.on("chat", async |socket: SocketRef, Data::<String>(body)| {
-            // Who is gone misses it.
+            // A connection that is gone misses the message.
             socket.broadcast().emit("chat", &body).await.ok();
         });
         socket.on("join", async |socket: SocketRef, Data::<String>(room), ack: AckSender| {
@@ -34,7 +35,7 @@ async fn serve(listener: TcpListener) -> Ended {
         std::future::ready(())
     });
     let listener = listener.tap_io(|stream| {
-        // Without it, messages are only slower.
+        // A socket without this option only delivers messages later.
         stream.set_nodelay(true).ok();
     });
     Ok(axum::serve(listener, Router::new().layer(layer)).await?)

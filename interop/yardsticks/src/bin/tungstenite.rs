@@ -1,4 +1,4 @@
-//! tokio-tungstenite, as a first chat server is written: a map of senders behind a mutex, a task and a queue without bound
+//! tokio-tungstenite, used as in a first chat server: a map of senders behind a mutex, a task and an unbounded queue
 //! for each connection, every message copied into every queue, and one flush for each.
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ async fn serve(listener: TcpListener) -> Ended {
     for id in 0.. {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        // However a connection ends, it concerns nobody else.
+        // An error of one connection does not affect others.
         tokio::spawn(converse(stream, id, peers.clone()));
     }
     Ok(())
@@ -62,7 +62,7 @@ async fn converse(stream: TcpStream, id: u64, peers: Peers) -> Option<()> {
 
 fn pass_on(peers: &Peers, sender: u64, message: &Message) {
     for (_, peer) in lock(peers).iter().filter(|(id, _)| **id != sender) {
-        // Who is gone is removed by its own task.
+        // A connection that is gone is removed by its own task.
         drop(peer.send(message.clone()));
     }
 }
