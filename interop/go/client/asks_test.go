@@ -112,7 +112,7 @@ func TestAnAskEndsWithTheConnection(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g, p := w.inDefault()
 		g.settle()
-		// v0.0.24 does not look up when the connection ends.
+		// In v0.0.24, an ask does not end with its connection.
 		ctx, cancel := context.WithCancel(deadline(t))
 		defer cancel()
 		go func() {
@@ -143,7 +143,7 @@ func TestTheServerAsksTheClient(t *testing.T) {
 	})
 }
 
-func TestTheServerAsksWhoeverAnswersFirst(t *testing.T) {
+func TestOfSeveralAskedClientsTheFirstAnswerCounts(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		ada, _ := w.inDefault()
 		w.inDefault()

@@ -68,7 +68,7 @@ func TestABroadcastOfBytesArrivesAsBytes(t *testing.T) {
 	})
 }
 
-func TestWhatOneSaysReachesTheOthersOrEveryone(t *testing.T) {
+func TestABroadcastOfAHandlerReachesTheOthersOrEveryone(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		_, adas := w.inDefault()
 		_, bobs := w.inDefault()
@@ -85,7 +85,7 @@ func TestWhatOneSaysReachesTheOthersOrEveryone(t *testing.T) {
 	})
 }
 
-func TestWhatOneSaysInARoomStaysThere(t *testing.T) {
+func TestABroadcastInARoomReachesOnlyTheRoom(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		_, adas := w.inDefault()
 		_, bobs := w.inDefault()
@@ -106,7 +106,7 @@ func TestWhatOneSaysInARoomStaysThere(t *testing.T) {
 	})
 }
 
-func TestWhoAsksAndIsHeardByOthersIsAnsweredAlone(t *testing.T) {
+func TestTheReplyToABroadcastAskReachesTheAskerOnly(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		_, adas := w.inDefault()
 		_, bobs := w.inDefault()
@@ -119,7 +119,7 @@ func TestWhoAsksAndIsHeardByOthersIsAnsweredAlone(t *testing.T) {
 	})
 }
 
-func TestManyBroadcastsArriveAllOnceAndInOrder(t *testing.T) {
+func TestManyBroadcastsArriveOnceAndInOrder(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		_, adas := w.inDefault()
 		_, bobs := w.inDefault()

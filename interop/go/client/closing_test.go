@@ -8,7 +8,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// closedWith waits for the end of the connection, which must have this code as far as one can see it.
+// closedWith waits for the end of the connection. It must have this code, if the library shows the code.
 func (g *guest) closedWith(w world, code int) {
 	g.t.Helper()
 	g.awaitClose()
@@ -20,7 +20,7 @@ func (g *guest) closedWith(w world, code int) {
 	}
 }
 
-func TestAClientThatGoesIsNoticed(t *testing.T) {
+func TestAClientThatClosesIsNoticed(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		stayer, _ := w.inDefault()
 		goer, _ := w.inDefault()
@@ -89,7 +89,7 @@ func TestAServerThatClosesGoesAway(t *testing.T) {
 	})
 }
 
-func TestAServerThatEndsSaysThatItComesBack(t *testing.T) {
+func TestAServerThatEndsSendsTheCodeOfARestart(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		ada, _ := w.inDefault()
 		bob := w.nativeOnly("/c")

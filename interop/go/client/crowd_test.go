@@ -10,7 +10,7 @@ import (
 
 const crowd = 50
 
-func TestACrowdIsServedAtOnce(t *testing.T) {
+func TestACrowdIsServedConcurrently(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		guests := make([]place, crowd)
 		together(func(i int) { guests[i] = w.newcomer(i) })
@@ -30,7 +30,7 @@ func TestACrowdIsServedAtOnce(t *testing.T) {
 	})
 }
 
-// newcomer is a guest in the lobby. It may not end the test, as it runs beside it.
+// newcomer returns a guest in the lobby. It must not fail the test directly, because it runs in another goroutine.
 func (w world) newcomer(number int) place {
 	g, err := w.tryDial(visit{header: headers("X-Id", fmt.Sprint("guest ", number))})
 	if err != nil {
@@ -48,7 +48,7 @@ func (w world) newcomer(number int) place {
 	return p
 }
 
-// hearsEveryone waits until everyone has spoken, and returns who spoke, in that order.
+// hearsEveryone waits until all have broadcast, and returns the senders in order of arrival.
 func (p place) hearsEveryone() string {
 	var speakers []string
 	inbox := p.guest.inbox
@@ -75,7 +75,7 @@ func (p place) asksMuch() {
 	}
 }
 
-// together does something for each of the crowd at the same time.
+// together runs act for each guest of the crowd concurrently.
 func together(act func(number int)) {
 	var busy sync.WaitGroup
 	for i := range crowd {

@@ -67,7 +67,7 @@ func TestHeadersAndURLParametersReachTheServer(t *testing.T) {
 	})
 }
 
-func TestAClientThatComesBackSaysSo(t *testing.T) {
+func TestAClientThatReconnectsSaysSo(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		w.dial(visit{header: headers("X-Websocket-Reconnect", "3")})
 		if log := w.log(); !strings.Contains(log, "reconnect_tries=3 was_reconnected=true") {
@@ -80,7 +80,7 @@ func TestAClientThatComesBackSaysSo(t *testing.T) {
 	})
 }
 
-func TestAClosedServerLetsNobodyIn(t *testing.T) {
+func TestAClosedServerAdmitsNoClient(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		w.succeeds("close")
 		if _, err := w.tryDial(visit{}); err == nil {
@@ -89,7 +89,7 @@ func TestAClosedServerLetsNobodyIn(t *testing.T) {
 	})
 }
 
-func TestAClientThatOffersCompressionDoesWithout(t *testing.T) {
+func TestAClientThatOffersCompressionWorksWithoutIt(t *testing.T) {
 	compressing := dialer{name: "gorilla", open: func(header http.Header) neffos.Dialer {
 		return gorilla.Dialer(&gorillaws.Dialer{EnableCompression: true}, header)
 	}}

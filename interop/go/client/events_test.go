@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Every kind of byte that text can have: the separator, its stand-in, and more than ASCII.
+// Every kind of character in a text: the separator, its escape, and more than ASCII.
 const anyText = "grüße; @%!semicolon@%! 你好 🌍\n\x00;"
 
 func TestEventsGoBothWays(t *testing.T) {
@@ -81,7 +81,7 @@ func TestLargeBodiesGoBothWays(t *testing.T) {
 	}, "--max-message", "2097152")
 }
 
-func TestAnEventWithoutAHandlerIsPassedOver(t *testing.T) {
+func TestAnEventWithoutAHandlerIsIgnored(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g := w.dial(visit{namespaces: []string{"noany"}})
 		p := g.connect("noany")
@@ -110,7 +110,7 @@ func TestTheServerWritesToOneClient(t *testing.T) {
 	})
 }
 
-func TestAnErrorThatNobodyAskedForArrivesAsTheEvent(t *testing.T) {
+func TestAnErrorWithoutAnAskArrivesAsAnEvent(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g, p := w.inDefault()
 		p.emit("fail", "")
@@ -133,7 +133,7 @@ func TestAnErrorOfTheClientReachesTheServer(t *testing.T) {
 	})
 }
 
-func TestAFaultOfAHandlerIsOnlyItsOwn(t *testing.T) {
+func TestAFaultOfAHandlerFailsOnlyItsEvent(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		_, p := w.inDefault()
 		if _, err := p.tryAsk("panic", ""); err == nil {

@@ -14,7 +14,7 @@ import (
 type dialer struct {
 	name string
 	open func(http.Header) neffos.Dialer
-	// hides tells which codes of close frames nobody learns; none when it is absent.
+	// hides reports whether the library hides the code of a close frame. If nil, it hides none.
 	hides func(code int) bool
 }
 
@@ -25,7 +25,7 @@ type world struct {
 	dialer dialer
 }
 
-// withEachDialer runs a test once for each library, each time with a server of its own that gets these flags.
+// withEachDialer runs a test once for each library, each time with a separate server that gets these flags.
 func withEachDialer(t *testing.T, run func(*testing.T, world), flags ...string) {
 	t.Parallel()
 	for _, d := range dialers {
@@ -36,18 +36,18 @@ func withEachDialer(t *testing.T, run func(*testing.T, world), flags ...string) 
 	}
 }
 
-// visit says how a client dials. Its zero value is a visit to namespace "default" of /a.
+// visit describes how a client dials. Its zero value dials /a with the namespace "default".
 type visit struct {
 	path       string
 	header     http.Header
 	namespaces []string
-	// handlers are added to those that every guest has.
+	// handlers are added to the handlers that every guest has.
 	handlers neffos.Events
-	// native are the events of namespace "".
+	// native are the event handlers of the namespace "".
 	native neffos.Events
 }
 
-// guest is a client that remembers all it was sent.
+// guest is a client that records everything that it receives.
 type guest struct {
 	*neffos.Client
 	t     *testing.T
@@ -79,7 +79,7 @@ func (w world) tryDial(v visit) (*guest, error) {
 	return g, nil
 }
 
-// inDefault dials, and connects to namespace "default".
+// inDefault dials, and connects to the namespace "default".
 func (w world) inDefault() (*guest, place) {
 	w.t.Helper()
 	g := w.dial(visit{})
@@ -114,13 +114,13 @@ var errRefused = errors.New("the client refuses")
 func (g *guest) record(_ *neffos.NSConn, m neffos.Message) error {
 	g.inbox.add(m)
 	if m.IsLocal && !m.IsForced {
-		// Between two asks of one call, such as leaving all rooms.
+		// Waits between two asks of one call, such as leaving all rooms.
 		g.settle()
 	}
 	return nil
 }
 
-// settle waits until no handler runs, where the version needs that before a call.
+// settle waits until no handler runs, if the version needs that before a call.
 func (g *guest) settle() {
 	if !g.link.settled() {
 		g.t.Error("a handler does not end")
@@ -167,7 +167,7 @@ func (g *guest) awaitClose() {
 	}
 }
 
-// deadline ends with the test, or when what is waited for takes too long.
+// deadline ends with the test, or when a wait takes too long.
 func deadline(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)

@@ -45,7 +45,7 @@ func TestTheHandlerOfTheServerRefusesANamespace(t *testing.T) {
 	})
 }
 
-func TestANamespaceThatTheServerHasNotIsBad(t *testing.T) {
+func TestAnUnknownNamespaceIsBad(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g := w.dial(visit{namespaces: []string{"nowhere", "default"}})
 		if _, err := g.tryConnect("nowhere"); !errors.Is(err, neffos.ErrBadNamespace) {
@@ -55,7 +55,7 @@ func TestANamespaceThatTheServerHasNotIsBad(t *testing.T) {
 	})
 }
 
-func TestANamespaceMayHoldOn(t *testing.T) {
+func TestANamespaceMayRefuseToBeLeft(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g := w.dial(visit{namespaces: []string{"sticky"}})
 		p := g.connect("sticky")
@@ -68,7 +68,7 @@ func TestANamespaceMayHoldOn(t *testing.T) {
 	})
 }
 
-func TestNamespacesOfAConnectionAreApart(t *testing.T) {
+func TestNamespacesOfAConnectionAreSeparate(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g := w.dial(visit{namespaces: []string{"default", "other"}})
 		one, other := g.connect("default"), g.connect("other")
@@ -117,7 +117,7 @@ func TestTheServerConnectsTheClient(t *testing.T) {
 	})
 }
 
-func TestTheServerConnectsTheClientWhileItComesIn(t *testing.T) {
+func TestTheServerConnectsTheClientInOnConnect(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g := w.dial(visit{header: headers("X-Autoconnect", "default")})
 		if answer := g.waitConnect("default").ask("echo", "hi"); answer != "hi" {

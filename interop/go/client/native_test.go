@@ -11,7 +11,7 @@ func native(body string) neffos.Message {
 	return neffos.Message{Body: []byte(body), IsNative: true}
 }
 
-// nativeOnly dials the server that takes native messages alone.
+// nativeOnly dials the server for native messages only.
 func (w world) nativeOnly(path string) place {
 	w.t.Helper()
 	g := w.dial(visit{path: path, native: neffos.Events{}})
@@ -72,7 +72,7 @@ func TestNativeBytesStayBytes(t *testing.T) {
 func TestANativeBroadcastReachesEveryone(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		ada, bob := w.nativeOnly("/c"), w.nativeOnly("/c")
-		// Both are in for certain once they were answered.
+		// Both are certainly connected once they have an answer.
 		for _, p := range []place{ada, bob} {
 			p.Conn.Write(native("hello"))
 			p.guest.next(neffos.OnNativeMessage)

@@ -64,7 +64,7 @@ func (p place) disconnect() error {
 	return p.Disconnect(deadline(p.guest.t))
 }
 
-// rooms are the names of the joined rooms, sorted.
+// rooms returns the names of the joined rooms, sorted.
 func (p place) rooms() string {
 	var names []string
 	for _, room := range p.Rooms() {
@@ -74,7 +74,8 @@ func (p place) rooms() string {
 	return strings.Join(names, " ")
 }
 
-// heard are the bodies of all that the guest was sent up to a marker that is broadcast now: broadcasts keep their order.
+// heard returns the bodies of all messages that the guest receives before a marker, which it broadcasts: broadcasts
+// keep their order.
 func (p place) heard(w world) []string {
 	p.guest.t.Helper()
 	w.succeeds("bcast", "to", p.Conn.ID(), "ns", "default", "event", "marker")

@@ -80,7 +80,7 @@ func TestAllRoomsAreLeftAtOnce(t *testing.T) {
 	})
 }
 
-func TestOneRoomThatHoldsOnEndsTheLeavingOfAll(t *testing.T) {
+func TestARoomThatRefusesToBeLeftEndsALeaveOfAllRooms(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		_, p := w.inDefault()
 		p.join("hotel")
@@ -90,7 +90,7 @@ func TestOneRoomThatHoldsOnEndsTheLeavingOfAll(t *testing.T) {
 	})
 }
 
-func TestTheServerJoinsTheClientAndTakesItOut(t *testing.T) {
+func TestTheServerMakesTheClientJoinAndLeave(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g, p := w.inDefault()
 		for _, room := range []string{"den", "bar", "attic"} {
@@ -139,7 +139,7 @@ func TestAHandlerOfTheServerJoinsTheClient(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesARoomIsAnnouncedInIt(t *testing.T) {
+func TestAClientThatLeavesARoomIsAnnouncedInIt(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		ada, adas := w.inDefault()
 		bob, bobs := w.inDefault()
@@ -154,7 +154,7 @@ func TestWhoLeavesARoomIsAnnouncedInIt(t *testing.T) {
 	}, "--left")
 }
 
-func TestWhoLeavesANamespaceIsAnnouncedInIt(t *testing.T) {
+func TestAClientThatLeavesANamespaceIsAnnouncedInIt(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		ada, adas := w.inDefault()
 		bob, _ := w.inDefault()

@@ -1,4 +1,4 @@
-// Package client holds the Go client up against a server: the program that NEFFOS_SCENARIO names.
+// Package client tests the Go client against a server: the program that NEFFOS_SCENARIO names.
 package client
 
 import (
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// How long anything may take that is waited for.
+// The longest time that a test waits for anything.
 const patience = 20 * time.Second
 
 // server is a running program under test.
@@ -28,7 +28,7 @@ type server struct {
 	ended      chan error
 }
 
-// startServer starts the program on a free port, and ends it with the test.
+// startServer starts the program on a free port, and stops it at the end of the test.
 func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	program := os.Getenv("NEFFOS_SCENARIO")
@@ -71,10 +71,10 @@ func (s *server) awaitAddress(output io.Reader) {
 	}
 }
 
-// stop tells the server to end, which it must do well and in time. Stopping it twice is stopping it once.
+// stop asks the server to end, which must succeed in time. A second call has no effect.
 func (s *server) stop() {
 	s.t.Helper()
-	// It may have ended already: then there is nobody to tell.
+	// The server may have ended already, and then there is no process to signal.
 	_ = s.process.Process.Signal(syscall.SIGTERM)
 	select {
 	case err := <-s.ended:
@@ -88,7 +88,7 @@ func (s *server) stop() {
 	}
 }
 
-// ctl makes a call inside the server. Parameters are names and values in turn.
+// ctl makes a call inside the server. Parameters are names and values, alternately.
 func (s *server) ctl(op string, parameters ...string) string {
 	s.t.Helper()
 	query := url.Values{}
@@ -108,7 +108,7 @@ func (s *server) ctl(op string, parameters ...string) string {
 	return string(text)
 }
 
-// outcome is what a call inside the server came to.
+// outcome is the result of a call inside the server.
 type outcome struct {
 	Err *string
 	Msg string
@@ -124,7 +124,7 @@ func (s *server) call(op string, parameters ...string) outcome {
 	return result
 }
 
-// succeeds makes a call that must come to a good end, and returns the message that it brings.
+// succeeds makes a call that must succeed, and returns its message.
 func (s *server) succeeds(op string, parameters ...string) string {
 	s.t.Helper()
 	result := s.call(op, parameters...)
@@ -150,7 +150,7 @@ func (s *server) describe(result outcome) string {
 	return *result.Err
 }
 
-// log is all that the server has noted since the last time.
+// log returns all lines of the server's journal since the last call.
 func (s *server) log() string {
 	s.t.Helper()
 	var lines []string

@@ -27,19 +27,19 @@ var dialers = []dialer{
 	}},
 }
 
-// The adapter of gobwas passes no code on.
+// The adapter of gobwas hides the code.
 func all(int) bool { return true }
 
-// Asks that are open together may get the same token here, which is the time, and an ask that is made while the answer of
-// another is handled takes the next frame for its own answer, whatever it is.
+// In this version, concurrent asks may get the same token, which is the time. An ask that is made while the answer of
+// another one is handled takes the next frame for its own answer.
 const asksTogether = false
 
-// link is the socket of a client, and keeps tests clear of two faults of this version:
+// link is the socket of a client. It lets tests avoid two faults of this version:
 //
-//   - A dial whose greeting comes in the moment in which it begins to wait for it waits for ever. So the first write does
+//   - A dial waits forever if the greeting arrives at the moment in which it begins to wait. So the first write does
 //     not return before the greeting has been handled.
-//   - An ask that is made while a message is handled, wherever it is made, takes the next frame for its answer. So calls
-//     are made when [link.settled].
+//   - An ask that is made while any handler runs takes the next frame for its answer. So tests call when
+//     [link.settled].
 type link struct {
 	neffos.Socket
 	watch
@@ -77,13 +77,13 @@ func (l *link) WriteText(body []byte, timeout time.Duration) error {
 	return err
 }
 
-// NetConn is asked for when the client closes the connection.
+// NetConn is called when the client closes the connection.
 func (l *link) NetConn() net.Conn {
 	l.change(func() { l.over = true })
 	return l.Socket.NetConn()
 }
 
-// closeCode is the code that the server closed the connection with.
+// closeCode returns the code with which the server closed the connection.
 func (g *guest) closeCode() int {
 	code := 0
 	g.link.await(func() bool {

@@ -26,19 +26,19 @@ var dialers = []dialer{
 	}},
 }
 
-// To gobwas the younger of the registered codes are an error, of which no more is told.
+// gobwas treats the newer registered codes as an error, and hides the code.
 func youngCodes(code int) bool { return code == 1012 || code == 1013 }
 
 const asksTogether = true
 
-// link is the socket of a client as it is. This version needs nothing done about it.
+// link is the socket of a client. This version needs no workaround.
 type link struct{}
 
 func (*link) through(dial neffos.Dialer) neffos.Dialer { return dial }
 
 func (*link) settled() bool { return true }
 
-// closeCode is the code that the server closed the connection with.
+// closeCode returns the code with which the server closed the connection.
 func (g *guest) closeCode() int {
 	return neffos.CloseStatus(g.Conn().Err())
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// watch guards values whose changes can be waited for.
+// watch protects values whose changes can be awaited.
 type watch struct {
 	mu      sync.Mutex
 	changed chan struct{}
@@ -24,7 +24,7 @@ func (w *watch) change(act func()) {
 	}
 }
 
-// await waits until it holds, and reports whether it did in time.
+// await waits until the condition holds, and reports whether it did in time.
 func (w *watch) await(holds func() bool) bool {
 	late := time.After(patience)
 	for {
@@ -49,7 +49,7 @@ func (w *watch) check(holds func() bool) (<-chan struct{}, bool) {
 	return w.changed, holds()
 }
 
-// inbox holds what a client was sent, and its own system events, in order.
+// inbox holds the messages that a client received, and its own system events, in order.
 type inbox struct {
 	watch
 	received []neffos.Message
@@ -60,7 +60,7 @@ func (i *inbox) add(m neffos.Message) {
 	i.change(func() { i.received = append(i.received, m) })
 }
 
-// upTo waits for an event, and returns what came before it since the last time and the event itself.
+// upTo waits for an event. It returns the messages since the last call, including the event itself.
 func (i *inbox) upTo(t *testing.T, event string) []neffos.Message {
 	t.Helper()
 	var found []neffos.Message
@@ -80,7 +80,7 @@ func (i *inbox) upTo(t *testing.T, event string) []neffos.Message {
 	return found
 }
 
-// next is the event as it came, without what came before it.
+// next waits for an event and returns it, without earlier messages.
 func (i *inbox) next(t *testing.T, event string) neffos.Message {
 	t.Helper()
 	messages := i.upTo(t, event)

@@ -44,7 +44,7 @@ func TestPingsOfTheClientAreAnswered(t *testing.T) {
 	}
 }
 
-func TestTheServerLearnsThatAHandlerOfTheClientCloses(t *testing.T) {
+func TestTheServerGetsTheCloseErrorOfAHandlerOfTheClient(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		stayer, _ := w.inDefault()
 		leave := func(*neffos.NSConn, neffos.Message) error {
@@ -59,7 +59,7 @@ func TestTheServerLearnsThatAHandlerOfTheClientCloses(t *testing.T) {
 	}, "--ondisc")
 }
 
-func TestTheClientLearnsTheReasonOfTheEnd(t *testing.T) {
+func TestTheClientGetsTheReasonOfAClose(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		g, _ := w.inDefault()
 		w.succeeds("close")
@@ -70,7 +70,7 @@ func TestTheClientLearnsTheReasonOfTheEnd(t *testing.T) {
 	})
 }
 
-func TestAnAskThatTheEndCutsOffTellsItsCode(t *testing.T) {
+func TestAnAskThatEndsWithTheConnectionHasTheCloseCode(t *testing.T) {
 	withEachDialer(t, func(t *testing.T, w world) {
 		_, p := w.inDefault()
 		p.guest.settle()

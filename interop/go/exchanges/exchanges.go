@@ -1,4 +1,4 @@
-// Package exchanges lets servers in several processes hear what each broadcasts.
+// Package exchanges connects servers in several processes through a broker.
 package exchanges
 
 import (
@@ -10,12 +10,12 @@ import (
 	exredis "github.com/kataras/neffos/stackexchange/redis"
 )
 
-// Brokers are those over which servers reach each other; one that is not named is not used.
+// Brokers are the brokers that connect servers. A broker without an address is not used.
 type Brokers struct {
 	redis, nats string
 }
 
-// Flags are two flags of the program, which are read when it parses its flags.
+// Flags declares the two flags of a program, which are set when it parses its flags.
 func Flags() *Brokers {
 	b := &Brokers{}
 	flag.StringVar(&b.redis, "redis", "", "the broker over which servers reach each other: redis://ADDR, or ADDR")
@@ -23,7 +23,7 @@ func Flags() *Brokers {
 	return b
 }
 
-// Join makes the server one of those that share the brokers and a prefix of channels.
+// Join connects the server with all servers that share the brokers and a prefix of channels.
 func (b *Brokers) Join(server *neffos.Server, prefix string) error {
 	exchanges, err := b.exchanges(prefix)
 	if err != nil {

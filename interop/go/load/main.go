@@ -1,4 +1,5 @@
-// Load is a neffos server in Go for measuring: the events of the program `load` that cost nothing by themselves.
+// Load is a neffos server in Go for measurements, with those events of the program `load` that cost nothing by
+// themselves.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 	"interop/exchanges"
 )
 
-// After this long nobody remembers that it runs.
+// A server that runs longer than this was forgotten.
 const lifetime = 100 * time.Minute
 
 var upgraders = map[string]neffos.Upgrader{
@@ -68,7 +69,7 @@ func events() neffos.Events {
 	}
 }
 
-// serve listens until SIGTERM or the end of the lifetime, and says on standard output once it does.
+// serve listens until SIGTERM or the end of the lifetime, and prints its address on standard output once it listens.
 func serve(server *neffos.Server, addr string) error {
 	told, forget := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer forget()

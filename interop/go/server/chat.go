@@ -12,7 +12,7 @@ import (
 // How long a handler waits for the client.
 const callTimeout = 2 * time.Second
 
-// chatNamespaces are those of /a: one of every event, and every kind of refusal.
+// chatNamespaces are the namespaces of /a: every event, and every kind of refusal.
 func chatNamespaces(o options, notes *journal) neffos.Namespaces {
 	refuse := func(text string) neffos.Events {
 		refusal := func(*neffos.NSConn, neffos.Message) error { return errors.New(text) }
@@ -30,7 +30,7 @@ func chatNamespaces(o options, notes *journal) neffos.Namespaces {
 	}
 }
 
-// chatEvents are one of every event.
+// chatEvents are the handlers of every event.
 func chatEvents(o options, notes *journal) neffos.Events {
 	events := systemEvents(o)
 	maps.Copy(events, answers())
@@ -42,7 +42,7 @@ func chatEvents(o options, notes *journal) neffos.Events {
 	return events
 }
 
-// handlerName is the name of a handler in the journal; those of system events have an underscore before it.
+// handlerName returns the name of a handler in the journal: system events lose their underscore.
 func handlerName(event string) string {
 	if event[0] == '_' {
 		return event[1:]

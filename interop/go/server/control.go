@@ -13,7 +13,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// control answers /ctl/OP: calls made inside the server, for whoever tests it from outside.
+// control answers /ctl/OP: calls inside the server, for tests from outside.
 type control struct {
 	hosts []*host
 	notes *journal
@@ -26,7 +26,7 @@ type call struct {
 	parameters url.Values
 }
 
-// done is what a call came to, as JSON.
+// done is the outcome of a call, as JSON.
 type done struct {
 	Err *string `json:"err"`
 	Msg *string `json:"msg,omitempty"`
@@ -58,7 +58,7 @@ func (c control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// host is the one with this name; calls that name none are made on the first.
+// host returns the host with this name. Calls without a name use the first host.
 func (c control) host(name string) *host {
 	for _, h := range c.hosts {
 		if h.name == name {
@@ -137,12 +137,12 @@ func (c call) broadcast(op string) {
 	}
 }
 
-// broadcastMixed sends single messages and batches in turn.
+// broadcastMixed broadcasts single messages and batches alternately.
 func (c call) broadcastMixed() {
 	namespace := c.parameters.Get("ns")
 	for range number(c.parameters, "n", 1000) {
 		c.host.server.Broadcast(nil, neffos.Message{Namespace: namespace, Event: "one", Body: []byte("1")})
-		// Made anew each time: the server writes into what it is given.
+		// Created anew each time, because the server writes into its arguments.
 		many := make([]neffos.Message, 64)
 		for i := range many {
 			many[i] = neffos.Message{Namespace: namespace, Event: "many", Body: []byte("m")}
@@ -151,7 +151,7 @@ func (c call) broadcastMixed() {
 	}
 }
 
-// broadcastMany sends numbered messages, with a pause after each if one is asked for.
+// broadcastMany broadcasts numbered messages, with a pause after each if gap_us is given.
 func (c call) broadcastMany() {
 	pause := time.Duration(number(c.parameters, "gap_us", 0)) * time.Microsecond
 	for i := range number(c.parameters, "n", 1000) {
@@ -162,7 +162,7 @@ func (c call) broadcastMany() {
 	}
 }
 
-// message is the one that the parameters make.
+// message returns the message that the parameters describe.
 func (c call) message() neffos.Message {
 	return neffos.Message{
 		Namespace: c.parameters.Get("ns"),

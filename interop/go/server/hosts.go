@@ -12,7 +12,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// host is one neffos server, and the connections that it has.
+// host is one neffos server with its connections.
 type host struct {
 	name   string
 	server *neffos.Server
@@ -41,14 +41,14 @@ func newHost(name string, upgrader neffos.Upgrader, o options, notes *journal, h
 		notes.add("%s OnDisconnect", c.ID())
 		h.forget(c)
 		if o.goodbye {
-			// The server calls this on the loop that also takes its ordered broadcasts.
+			// The server calls this on the loop that also handles its ordered broadcasts.
 			go h.server.Broadcast(nil, neffos.Message{Namespace: "default", Event: "gone", Body: []byte(c.ID())})
 		}
 	}
 	return h
 }
 
-// nextID is the id that a client brings, or the host's name and a number.
+// nextID returns the id that a client brings, or the host's name and a number.
 func (h *host) nextID(_ http.ResponseWriter, r *http.Request) string {
 	if id := r.Header.Get("X-Id"); id != "" {
 		return id
@@ -59,7 +59,7 @@ func (h *host) nextID(_ http.ResponseWriter, r *http.Request) string {
 	return fmt.Sprintf("%s%d", h.name, h.last)
 }
 
-// welcome does with a client what its headers ask for: lets it wait, refuses it, connects it to a namespace.
+// welcome does what the client's headers request: delays it, refuses it, or connects it to a namespace.
 func (h *host) welcome(c *neffos.Conn) error {
 	h.remember(c)
 	header := c.Socket().Request().Header
@@ -78,7 +78,7 @@ func (h *host) welcome(c *neffos.Conn) error {
 	return nil
 }
 
-// The server's own list of connections is no help: v0.0.24 reads it while others change it.
+// The server's own list of connections cannot be used: v0.0.24 reads it while other goroutines change it.
 func (h *host) remember(c *neffos.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// journal tells what happened, line by line, to whoever asks /ctl/log.
+// journal records events line by line. /ctl/log returns them.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
@@ -19,7 +19,7 @@ func (j *journal) add(format string, values ...any) {
 	j.lines = append(j.lines, fmt.Sprintf(format, values...))
 }
 
-// take takes all lines out.
+// take removes and returns all lines.
 func (j *journal) take() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -28,7 +28,7 @@ func (j *journal) take() []string {
 	return lines
 }
 
-// handler is a handler that notes its call before it acts. Acting may be nothing.
+// handler returns a handler that records its call before it calls act, which may be nil.
 func (j *journal) handler(name string, act neffos.MessageHandlerFunc) neffos.MessageHandlerFunc {
 	return func(ns *neffos.NSConn, m neffos.Message) error {
 		j.add("%s %s: %s", ns.Conn.ID(), name, description(m))

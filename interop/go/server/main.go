@@ -1,5 +1,5 @@
-// Server is a neffos server in Go with one of everything, for clients of this project to be run against. It answers the
-// routes /a, /b, /c and /ctl/… of the program `scenario`.
+// Server is a neffos server in Go with one of everything, for tests of this project's clients. It answers the routes
+// /a, /b, /c and /ctl/… of the program `scenario`.
 package main
 
 import (
@@ -16,10 +16,10 @@ import (
 	"interop/exchanges"
 )
 
-// After this long nobody remembers that it runs.
+// A server that runs longer than this was forgotten.
 const lifetime = 100 * time.Minute
 
-// What the channels of these servers begin with, before the name of the host.
+// The prefix of the channels of these servers, before the name of the host.
 const channelPrefix = "scen"
 
 type options struct {
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// run serves until SIGTERM or the end of the lifetime, and says on standard output once it listens.
+// run serves until SIGTERM or the end of the lifetime, and prints its address on standard output once it listens.
 func run(o options) error {
 	upgrader, err := upgraderNamed(o.upgrader)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/kataras/neffos"
 )
 
-// mixedNamespaces are those of /b: native messages beside a namespace.
+// mixedNamespaces are the namespaces of /b: native messages beside a namespace.
 func mixedNamespaces(o options, notes *journal) neffos.Namespaces {
 	tellEveryone := func(ns *neffos.NSConn, m neffos.Message) error {
 		body := append([]byte("native:"), m.Body...)
@@ -20,7 +20,7 @@ func mixedNamespaces(o options, notes *journal) neffos.Namespaces {
 	return neffos.Namespaces{"": native, "default": chatEvents(o, notes)}
 }
 
-// nativeEvents are those of /c: native messages alone.
+// nativeEvents are the events of /c: native messages only.
 func nativeEvents(notes *journal) neffos.Events {
 	answer := func(ns *neffos.NSConn, m neffos.Message) error {
 		switch string(m.Body) {

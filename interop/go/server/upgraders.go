@@ -13,7 +13,7 @@ import (
 	"github.com/kataras/neffos/gorilla"
 )
 
-// The websocket libraries that this version of neffos has adapters for. The file of the version adds its own.
+// The websocket libraries with an adapter in this version of neffos. The file of the version adds its own.
 var upgraders = map[string]neffos.Upgrader{
 	"gobwas":  gobwas.Upgrader(gobwasws.HTTPUpgrader{}),
 	"gorilla": gorilla.Upgrader(gorillaws.Upgrader{}),

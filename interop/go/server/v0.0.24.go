@@ -4,8 +4,8 @@ package main
 
 import "fmt"
 
-// closeError is what a CloseError would look like: outside of its package one can only be made without its text, and this
-// version ends the process when it wants to print that.
+// closeError returns an error with the text of a CloseError. Outside of its package, a CloseError can only be created
+// without its text, and this version ends the process when it prints one.
 func closeError(code int) error {
 	return fmt.Errorf("[%d] ", code)
 }

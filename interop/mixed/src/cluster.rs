@@ -4,12 +4,12 @@ use crate::ear::{Ear, text};
 use crate::node::{Kind, Node};
 use crate::setting::{Setting, Way};
 
-/// Servers that share a broker, which is theirs alone.
+/// Servers that share a separate broker.
 #[derive(Debug)]
 pub struct Cluster {
     /// The servers.
     pub nodes: Vec<Node>,
-    /// Which ones they are.
+    /// The broker and the version of the servers in Go.
     pub setting: Setting,
     broker: Broker,
 }
@@ -21,12 +21,12 @@ enum Broker {
 }
 
 impl Cluster {
-    /// Two of each kind: of this library, in Go, and once more.
+    /// Starts two servers of each kind, alternately: of this library, in Go, and once more.
     pub async fn of_both_kinds(setting: Setting) -> Self {
         Self::start(setting, &[Kind::Rust, setting.go(), Kind::Rust, setting.go()]).await
     }
 
-    /// One of each of `kinds`.
+    /// Starts one server of each of `kinds`.
     pub async fn start(setting: Setting, kinds: &[Kind]) -> Self {
         let broker = match setting.way {
             Way::Redis => Broker::Redis(brokers::Redis::start().await),
@@ -39,7 +39,7 @@ impl Cluster {
         cluster
     }
 
-    /// One more server on the same broker.
+    /// Starts one more server on the same broker.
     pub async fn another(&self, kind: Kind, address: &str) -> Node {
         let flags = match &self.broker {
             Broker::Redis(redis) => ["--redis".to_owned(), redis.url()],
@@ -48,7 +48,7 @@ impl Cluster {
         Node::start(kind, address, &flags).await
     }
 
-    /// A client on each server, with an id of its own, in the namespace `default`.
+    /// Returns a client on each server, with a different id, in the namespace `default`.
     pub async fn ears(&self) -> Vec<Ear> {
         let mut ears = Vec::new();
         for (nth, node) in self.nodes.iter().enumerate() {
@@ -57,12 +57,12 @@ impl Cluster {
         ears
     }
 
-    /// Nothing more has come than what was heard: a last message from each server comes next, over the channel of the namespace
-    /// and over that of the id.
+    /// Checks that no other frame has arrived: a last message from each server must be next, over the channel of the
+    /// namespace and over the channel of the id.
     ///
     /// # Panics
     ///
-    /// When something else comes.
+    /// If another frame arrives first.
     pub async fn silent(&self, ears: &mut [Ear]) {
         let mut ids: Vec<_> = ears.iter().map(|ear| ear.id.clone()).collect();
         ids.sort_unstable();

@@ -1,4 +1,4 @@
-//! A client made of bytes, which hides nothing of what it is sent.
+//! A client that works on raw frames, so that tests see everything that it receives.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,35 +11,35 @@ use crate::node::Node;
 /// A client of one server.
 #[derive(Debug)]
 pub struct Ear {
-    /// What its server calls it.
+    /// The id that its server gave it.
     pub id: String,
     client: Client,
-    /// What came while it waited for something else.
+    /// Frames that arrived while it waited for another one.
     early: VecDeque<Frame>,
     asked: u32,
 }
 
-/// A frame of text, as servers send it.
+/// Returns a text frame, as servers send it.
 pub fn text(payload: &str) -> Frame {
     Frame { masked: false, ..Frame::text(payload) }
 }
 
-/// A frame of text, as servers in Go send it, who do not look whether it is any.
+/// Returns a text frame of any bytes: servers in Go do not check whether they are UTF-8.
 pub fn text_of(payload: impl Into<Vec<u8>>) -> Frame {
     Frame { masked: false, ..Frame::text(payload) }
 }
 
-/// A frame of bytes, as servers send it.
+/// Returns a binary frame, as servers send it.
 pub fn binary(payload: impl Into<Vec<u8>>) -> Frame {
     Frame { masked: false, ..Frame::new(BINARY, payload) }
 }
 
 impl Ear {
-    /// A client of `node` in the namespace `default`, which hears whatever is broadcast there from now on.
+    /// Connects a client of `node` to the namespace `default`. It receives every broadcast there from now on.
     ///
     /// # Panics
     ///
-    /// When it is not let in.
+    /// If it is refused.
     pub async fn enter(node: &Node, id: &str) -> Self {
         let mut ear = Self::open(node, "/a", id).await;
         ear.connect("default").await;
@@ -47,11 +47,11 @@ impl Ear {
         ear
     }
 
-    /// A client of `node` that was welcomed.
+    /// Opens a client of `node` that has been welcomed.
     ///
     /// # Panics
     ///
-    /// When it was not.
+    /// If it is not.
     pub async fn open(node: &Node, path: &str, id: &str) -> Self {
         let mut client = Client::open(&node.address).await.unwrap();
         let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{UPGRADE}X-Id: {id}\r\n\r\n", node.address);
@@ -64,12 +64,12 @@ impl Ear {
         ear
     }
 
-    /// Sends a frame of text.
+    /// Sends a text frame.
     pub async fn say(&mut self, payload: &str) {
         self.client.send(&Frame::text(payload)).await;
     }
 
-    /// Sends a frame of bytes.
+    /// Sends a binary frame.
     pub async fn say_binary(&mut self, payload: impl Into<Vec<u8>>) {
         self.client.send(&Frame::new(BINARY, payload)).await;
     }
@@ -101,12 +101,13 @@ impl Ear {
         self.until(format!("{token};;;;;;").as_bytes()).await;
     }
 
-    /// Hears what is broadcast in the namespace from now on. A server in Go subscribes to it only after it has said that the
-    /// client is connected, and says nothing then: so it is spoken to until it hears.
+    /// Waits until the client receives broadcasts in the namespace. A server in Go subscribes only some time after its
+    /// reply to the connect, and does not report that. So this broadcasts repeatedly until the client receives a
+    /// message.
     ///
     /// # Panics
     ///
-    /// When it never hears.
+    /// If it never receives one.
     pub async fn settle(&mut self, node: &Node, server: &str, namespace: &str) {
         let expected = format!(";{};;{WARM};0;0;{}", escaped(namespace), self.id);
         for _ in 0..MOST_WORDS {
@@ -118,7 +119,7 @@ impl Ear {
         panic!("{} hears nothing in {namespace:?}", self.id);
     }
 
-    /// Keeps what comes before this payload.
+    /// Waits for this payload, and stores earlier frames.
     async fn until(&mut self, payload: &[u8]) {
         loop {
             let frame = self.receive().await;
@@ -129,11 +130,11 @@ impl Ear {
         }
     }
 
-    /// The next frame.
+    /// Returns the next frame.
     ///
     /// # Panics
     ///
-    /// When none comes.
+    /// If none arrives.
     pub async fn next(&mut self) -> Frame {
         loop {
             let frame = match self.early.pop_front() {
@@ -147,7 +148,7 @@ impl Ear {
         }
     }
 
-    /// The next frames, so many of them.
+    /// Returns the next `count` frames.
     pub async fn take(&mut self, count: usize) -> Vec<Frame> {
         let mut frames = Vec::with_capacity(count);
         while frames.len() < count {
@@ -156,11 +157,11 @@ impl Ear {
         frames
     }
 
-    /// The next frame is this one, of text.
+    /// Checks that the next frame is this text.
     ///
     /// # Panics
     ///
-    /// When it is not.
+    /// If it is not.
     pub async fn hears(&mut self, payload: &str) {
         let heard = self.next().await;
         assert_eq!(heard, text(payload), "heard by {}", self.id);
@@ -172,14 +173,14 @@ impl Ear {
     }
 }
 
-/// As names are written.
+/// Escapes a name for the wire.
 fn escaped(name: &str) -> String {
     name.replace(';', "@%!semicolon@%!")
 }
 
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                        Sec-WebSocket-Version: 13\r\n";
-/// What is said to clients until they hear; they overlook it afterwards.
+/// The text that is broadcast until clients receive it. They skip it afterwards.
 const WARM: &str = "can you hear me";
 const A_MOMENT: Duration = Duration::from_millis(50);
 const MOST_WORDS: u32 = 400;

@@ -1,4 +1,4 @@
-//! A server of either kind, in a process of its own, and the calls that can be made inside it.
+//! A server of either kind in a separate process, and the calls inside it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use tokio::process::{Child, Command};
 
 use crate::within;
 
-/// Whose server it is.
+/// The implementation of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// That of this library, which speaks as those in Go.
+    /// This library, in the dialect of servers in Go.
     Rust,
-    /// That of the Go implementation in this version.
+    /// The Go implementation in this version.
     Go(&'static str),
 }
 
-/// A running server; it is killed when dropped.
+/// A running server. Dropping this kills it.
 #[derive(Debug)]
 pub struct Node {
-    /// Whose it is.
+    /// Its implementation.
     pub kind: Kind,
     /// Host and port.
     pub address: String,
@@ -31,11 +31,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts one at `address` and waits until it accepts, and has joined the others if `flags` tell it to.
+    /// Starts a server at `address`. Waits until it accepts connections, and has joined the cluster if `flags` name a
+    /// broker.
     ///
     /// # Panics
     ///
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start(kind: Kind, address: &str, flags: &[String]) -> Self {
         let mut process = Command::new(kind.program())
             .args(["--addr", address])
@@ -52,20 +53,20 @@ impl Node {
         Self { kind, address: address.to_owned(), process }
     }
 
-    /// As [`call`].
+    /// Does the same as [`call`] on this server.
     ///
     /// # Panics
     ///
-    /// When it says nothing.
+    /// If it does not answer.
     pub async fn call(&self, op: &str, parameters: &[(&str, &str)]) -> String {
         call(&self.address, op, parameters).await
     }
 
-    /// Tells it to end, and waits until it has.
+    /// Asks the server to end, and waits until it has.
     ///
     /// # Panics
     ///
-    /// When it does not end.
+    /// If it does not end.
     pub async fn stop(mut self) {
         let id = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it has not ended by itself");
         kill_process(id, Signal::TERM).unwrap();
@@ -74,7 +75,7 @@ impl Node {
 }
 
 impl Kind {
-    /// Whether it is one of this library.
+    /// Whether it is this library.
     pub fn is_rust(self) -> bool {
         self == Self::Rust
     }
@@ -92,11 +93,11 @@ impl Kind {
     }
 }
 
-/// Makes a call inside the server at `address`, and returns what it said.
+/// Makes a call inside the server at `address`, and returns its answer.
 ///
 /// # Panics
 ///
-/// When it says nothing.
+/// If it does not answer.
 pub async fn call(address: &str, op: &str, parameters: &[(&str, &str)]) -> String {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
     let request = format!("GET /ctl/{op}?{query} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

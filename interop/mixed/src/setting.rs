@@ -1,4 +1,4 @@
-//! Where servers meet.
+//! The broker of a cluster, and the version of its servers in Go.
 
 use std::fmt;
 
@@ -23,21 +23,21 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// A server in Go of this setting's version.
+    /// Returns a server in Go of this setting's version.
     pub fn go(self) -> Kind {
         Kind::Go(self.version)
     }
 
-    /// Whether it is the one whose names of channels must be of plain letters: it leaves dots, spaces and wildcards in them.
+    /// Whether names must be plain: over NATS, the older version leaves dots, spaces and wildcards in channel names.
     pub fn is_plain(self) -> bool {
         self.way == Way::Nats && self.version == OLDER
     }
 
-    /// An id as odd as this setting bears it.
+    /// Returns the most unusual id that this setting supports.
     pub fn odd_id(self) -> &'static str {
         match (self.way, self.version) {
             (Way::Nats, OLDER) => "user-1",
-            // It takes ids for patterns, and brackets in a pattern do not stand for themselves.
+            // The older version uses ids as patterns, and brackets in a pattern do not match themselves.
             (Way::Redis, OLDER) => "user.1 *?>",
             _ => "user.1 [*?>]",
         }
@@ -52,10 +52,10 @@ impl fmt::Display for Setting {
 
 /// The older version of the Go implementation.
 pub const OLDER: &str = "v0.0.24";
-/// The younger one.
+/// The newer version of the Go implementation.
 pub const YOUNGER: &str = "v0.0.25";
 
-/// All there are.
+/// All settings.
 pub const SETTINGS: [Setting; 4] = [
     Setting { way: Way::Redis, version: OLDER },
     Setting { way: Way::Redis, version: YOUNGER },

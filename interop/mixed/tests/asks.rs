@@ -1,4 +1,4 @@
-//! What servers of either kind ask of clients on servers of either kind.
+//! Asks from servers of either kind to clients on servers of either kind.
 
 use std::future::Future;
 
@@ -7,7 +7,7 @@ use test_client::Frame;
 
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
-async fn anyone_is_asked_from_either_kind_on_either_kind() {
+async fn servers_of_either_kind_ask_clients_on_either_kind() {
     for setting in younger() {
         ask_everyone(setting).await;
     }
@@ -51,7 +51,7 @@ async fn be_refused(setting: Setting) {
 
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
-async fn of_all_who_are_asked_in_a_room_the_first_answer_counts() {
+async fn of_all_members_that_are_asked_in_a_room_the_first_answer_counts() {
     for setting in younger() {
         ask_a_room(setting).await;
     }
@@ -70,7 +70,7 @@ async fn ask_a_room(setting: Setting) {
             let answering = first_answers(&mut ears, first);
             let (answer, (tokens, body)) = tokio::join!(node.call("ask", &parameters), answering);
             assert!(is_answer(&answer, &body), "{setting}: {:?} asked, {first} answered: {answer}", node.kind);
-            // Those who are late are heard by nobody.
+            // Late answers have no effect.
             for (ear, token) in ears.iter_mut().zip(&tokens) {
                 ear.say(&format!("{token};default;den;question;0;0;late")).await;
             }
@@ -79,7 +79,7 @@ async fn ask_a_room(setting: Setting) {
     cluster.silent(&mut ears).await;
 }
 
-/// Servers in Go of this version neither make asks that others know, nor know an answer when they see one.
+/// Servers in Go of this version make no asks that others recognise, and recognise no answers of others.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn asks_do_not_cross_to_the_older_version_and_do_no_harm_there() {
@@ -96,7 +96,7 @@ async fn ask_the_older_version(setting: Setting) {
             let (from_rust, to_rust) = (asker.kind.is_rust(), asked.kind.is_rust());
             let (id, crosses) = (ear.id.clone(), from_rust && to_rust);
             let patience = if crosses { "10000" } else { "300" };
-            // What a server in Go asks is no ask to ours: it comes without a token.
+            // An ask of a server in Go is no ask for this library: it arrives without a token.
             let answering = answer_to_any(ear, from_rust || !to_rust);
             let (answer, ()) = tokio::join!(ask_for(asker, &id, "how?", patience), answering);
             assert_eq!(is_answer(&answer, "so"), crosses, "{setting}: {:?} asked {id}: {answer}", asker.kind);
@@ -106,7 +106,7 @@ async fn ask_the_older_version(setting: Setting) {
     cluster.silent(&mut ears).await;
 }
 
-/// All are asked, and one answers: the tokens of all, and what it said.
+/// Asks all clients, of which one answers first. Returns the tokens of all, and the first answer.
 async fn first_answers(ears: &mut [Ear], first: usize) -> (Vec<String>, String) {
     let mut tokens = Vec::new();
     for ear in ears.iter_mut() {
@@ -117,7 +117,7 @@ async fn first_answers(ears: &mut [Ear], first: usize) -> (Vec<String>, String) 
     (tokens, body)
 }
 
-/// The question comes, with a token or without one, and is answered.
+/// Waits for the question, with or without a token, and answers it.
 async fn answer_to_any(ear: &mut Ear, has_token: bool) {
     let question = payload(&ear.next().await);
     let (token, rest) = question.split_once(';').expect("a token comes first");
@@ -130,10 +130,10 @@ fn payload(frame: &Frame) -> String {
 }
 
 trait Asked {
-    /// It is asked next, and answers: flags and body.
+    /// Waits for the next ask, and answers it with these flags and this body.
     fn answers(&mut self, question: &str, answer: &str) -> impl Future<Output = ()>;
 
-    /// It is asked next, in this namespace and room; the token.
+    /// Waits for the next ask in this namespace and room, and returns its token.
     fn is_asked(&mut self, place: &str, question: &str) -> impl Future<Output = String>;
 }
 

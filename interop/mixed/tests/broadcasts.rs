@@ -1,7 +1,8 @@
-//! Every form of broadcast, from servers of either kind to clients of either kind: each whom it is for gets it once, and nobody
-//! else does. What is compared are the bytes that clients get.
+//! Every form of broadcast, from servers of either kind to clients of either kind. Each receiver gets the message once,
+//! and no other client gets it. The tests compare the raw frames.
 //!
-//! `cargo xtask go` runs these tests; `NEFFOS_SCENARIO` is our server, `NEFFOS_GO_SERVERS` the folder of those in Go.
+//! `cargo xtask go` runs these tests. `NEFFOS_SCENARIO` names the server of this library, `NEFFOS_GO_SERVERS` the
+//! folder of those in Go.
 
 use futures_util::future::join_all;
 use mixed::{Cluster, Ear, Node, OLDER, SETTINGS, Setting, Way, text};
@@ -39,7 +40,7 @@ async fn the_sender_is_left_out_and_nobody_else_whichever_kind_it_is_on() {
 async fn broadcast_to_others(setting: Setting) {
     let cluster = Cluster::of_both_kinds(setting).await;
     let mut ears = cluster.ears().await;
-    // The same id on another server is somebody else.
+    // The same id on another server is another client.
     for node in &cluster.nodes {
         ears.push(Ear::enter(node, "ada").await);
     }
@@ -240,7 +241,7 @@ async fn broadcast_after_leaving(setting: Setting) {
     cluster.silent(&mut ears).await;
 }
 
-/// What one server says.
+/// Returns the messages of one server.
 fn in_order(node: &Node) -> impl Iterator<Item = Frame> {
     (0..EACH).map(|nth| text(&format!(";default;;news;0;0;{nth:08}{}", node.address)))
 }
@@ -249,7 +250,7 @@ fn is_of(frame: &Frame, node: &Node) -> bool {
     frame.payload.ends_with(node.address.as_bytes())
 }
 
-/// All hear this next.
+/// Checks that this text is the next frame of all clients.
 async fn all_hear(ears: &mut [Ear], payload: &str) {
     for ear in ears {
         ear.hears(payload).await;
@@ -265,7 +266,7 @@ async fn native_messages_cross_where_the_broker_lets_the_empty_name_through() {
 }
 
 async fn broadcast_without_an_envelope(setting: Setting) {
-    // Its subject would end with a dot.
+    // The subject of the empty name would end with a dot.
     let is_mute = setting.way == Way::Nats && setting.version == OLDER;
     if is_mute {
         return;
@@ -288,5 +289,5 @@ async fn broadcast_without_an_envelope(setting: Setting) {
     }
 }
 
-/// How much each server says in a row.
+/// How many messages each server broadcasts.
 const EACH: usize = 300;

@@ -1,8 +1,8 @@
-//! What does not cross between servers of the two kinds, or not as it is: each difference by name.
+//! What does not work between servers of the two kinds, or works differently. Each test names its difference.
 
 use mixed::{Cluster, Ear, Kind, OLDER, SETTINGS, Setting, Way, YOUNGER, binary, text, text_of};
 
-/// Servers in Go do not tell each other which frames are binary; ours tell it each other.
+/// Servers in Go do not tell each other which frames are binary. Servers of this library do.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn what_is_binary_comes_out_of_servers_in_go_as_text() {
@@ -21,7 +21,7 @@ async fn broadcast_bytes(setting: Setting) {
             let (as_text, as_bytes) = (text_of(payload.clone()), binary(payload));
             let from_rust = cluster.nodes[sender].kind.is_rust();
             for (ear, node) in ears.iter_mut().zip(&cluster.nodes) {
-                // What is no text never goes out as text of ours, wherever it comes from.
+                // A server of this library never sends invalid UTF-8 as text, wherever it comes from.
                 let is_kept = node.kind.is_rust() && (from_rust || body == b"\xff\x00");
                 let expected = [&as_text, &as_bytes][usize::from(is_kept)];
                 assert_eq!(ear.next().await, *expected, "{setting}: from server {sender} to {}", ear.id);
@@ -31,7 +31,7 @@ async fn broadcast_bytes(setting: Setting) {
     cluster.silent(&mut ears).await;
 }
 
-/// They know only connections of their own by id, and do not say who is left out.
+/// Servers in Go know only their own connections by id, and do not publish the excluded id.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn an_excluded_id_is_left_out_on_servers_of_ours_when_one_of_ours_says_so() {
@@ -63,7 +63,8 @@ async fn exclude_an_id(setting: Setting) {
     cluster.silent(&mut ears).await;
 }
 
-/// A server in Go publishes the asker's token in the place of its name: so it does not leave it out, and its clients get the token.
+/// A server in Go publishes the asker's token in the place of its name. So the asker is not excluded, and clients of
+/// servers in Go get the token.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn an_ask_that_is_broadcast_again_carries_its_token_only_among_servers_in_go() {
@@ -90,7 +91,8 @@ async fn broadcast_an_ask(setting: Setting) {
     cluster.silent(&mut ears).await;
 }
 
-/// It leaves dots in the names of subjects, where all others write `_`; with spaces and wildcards it has no subject at all.
+/// The older version leaves dots in subjects, where all others write `_`. It has no subject for names with spaces and
+/// wildcards.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn over_nats_the_older_version_does_not_share_names_with_dots() {
@@ -110,7 +112,7 @@ async fn over_nats_the_older_version_does_not_share_names_with_dots() {
     cluster.silent(&mut ears).await;
 }
 
-/// It takes names for patterns, in which brackets do not stand for themselves.
+/// The older version uses names as patterns, in which brackets do not match themselves.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn over_redis_the_older_version_does_not_share_names_with_brackets() {
@@ -130,7 +132,7 @@ async fn over_redis_the_older_version_does_not_share_names_with_brackets() {
     cluster.silent(&mut ears).await;
 }
 
-/// Its subject for the namespace without a name would end with a dot, which NATS does not take.
+/// The older version's subject for the namespace without a name would end with a dot, which NATS refuses.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn over_nats_the_older_version_does_not_share_the_namespace_without_a_name() {
@@ -162,7 +164,7 @@ async fn over_nats_the_older_version_does_not_share_the_namespace_without_a_name
     }
 }
 
-/// The older version takes an id for a pattern. Even so nothing comes through that is no message.
+/// The older version uses an id as a pattern. Even so, its clients receive nothing but messages.
 #[tokio::test]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
 async fn what_servers_of_ours_tell_each_other_reaches_no_client_of_servers_in_go() {

@@ -1,4 +1,5 @@
-//! Who listens: clients that come back to their server's address, and write down what they hear, and when they were away.
+//! The listeners: clients that reconnect to their server's address, and record what they receive and when they were
+//! away.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub(crate) struct Listener {
     /// The number of its server.
     pub(crate) server: usize,
     ledger: Ledger,
-    /// On which kinds of servers it has been, one after the other.
+    /// The kinds of servers that it has been connected to, in order.
     kinds: Mutex<Vec<Kind>>,
     _client: Client,
 }
@@ -54,13 +55,13 @@ impl Listener {
         Self { server, ledger, kinds: Mutex::new(vec![kind]), _client: client }
     }
 
-    /// Waits until it has heard this number of a sender, or a later one.
+    /// Waits until it has received this number of a sender, or a later one.
     pub(crate) async fn hears(&self, sender: usize, number: usize) {
         let is_it = |entry: &Entry| matches!(entry, Entry::Heard { sender: who, number: which, .. } if *who == sender && *which >= number);
         self.until("what was said", |entries| entries.iter().rev().any(is_it)).await;
     }
 
-    /// Waits until it is on a server of this kind, and hears all `senders` again.
+    /// Waits until it is connected to a server of this kind, and receives messages of all `senders` again.
     pub(crate) async fn is_back_on(&self, kind: Kind, senders: usize) {
         let returns = self.kinds.lock().unwrap().len();
         self.until("a client's return", |entries| {
@@ -78,7 +79,7 @@ impl Listener {
         within(what, self.ledger.subscribe().wait_for(is_so)).await.unwrap();
     }
 
-    /// Holds what it has heard up against what was said; how much it has missed while it was away.
+    /// Compares the received numbers with the sent ones. Returns how many it missed while it was away.
     pub(crate) fn check(&self, said: &Said) -> usize {
         let entries = self.ledger.borrow().clone();
         let kinds = self.kinds.lock().unwrap().clone();
@@ -86,7 +87,7 @@ impl Listener {
     }
 }
 
-/// How much of one sender's was missed, each while it was away.
+/// Returns how many numbers of one sender were missed, each while the client was away.
 fn check(entries: &[Entry], kinds: &[Kind], said: &Said, sender: usize) -> usize {
     let (mut missed, mut turns, mut last) = (0, 0, None);
     for entry in entries {
@@ -103,7 +104,7 @@ fn check(entries: &[Entry], kinds: &[Kind], said: &Said, sender: usize) -> usize
             number == next || then != Some(turns),
             "what {sender} said from {next} to {number} was lost without a reason"
         );
-        // Both the loss and the return are turns.
+        // The loss and the return are a turn each.
         let visit = usize::div_ceil(turns, 2);
         for lost in next..number {
             let is_away = said.at(sender, lost) < is_there(entries, visit, kinds[visit]);
@@ -115,8 +116,8 @@ fn check(entries: &[Entry], kinds: &[Kind], said: &Said, sender: usize) -> usize
     missed
 }
 
-/// From when on nothing may be missed of the visit with this number: with a server of ours from the moment on in which the client
-/// is told that it is connected; with one in Go from the first message on, since it subscribes some time after that.
+/// Returns the time from which no number may be missed during this visit. On a server of this library, it is the reply
+/// to the connect. On a server in Go, it is the first message, because the server subscribes some time after the reply.
 fn is_there(entries: &[Entry], visit: usize, kind: Kind) -> Instant {
     let mut returns = entries.iter().enumerate().filter_map(|(nth, entry)| match entry {
         Entry::Back(at) => Some((nth, *at)),

@@ -1,9 +1,10 @@
-//! A cluster of servers in Go becomes one of ours, and one in Go again, while everyone talks and listens: servers are replaced
-//! one by one, their clients come back to the same address.
+//! A cluster of servers in Go becomes one of this library, and one in Go again, while all servers broadcast and clients
+//! listen. Servers are replaced one by one, and their clients reconnect to the same address.
 //!
-//! - `talk.rs`: who talks; `ledger.rs`: who listens, and what each has heard.
+//! - `talk.rs`: the broadcasts; `ledger.rs`: the clients, and what each has received.
 //!
-//! Nobody hears a message twice, or those of one sender in another order, and only who is away misses any.
+//! No client receives a message twice, or messages of one sender out of order. Only clients that are away miss
+//! messages.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod ledger;
@@ -16,25 +17,25 @@ use talk::Talk;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
-async fn the_younger_version_over_redis_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+async fn the_newer_version_over_redis_migrates_and_back_and_only_disconnected_clients_miss_messages() {
     migrate(Setting { way: Way::Redis, version: YOUNGER }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
-async fn the_younger_version_over_nats_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+async fn the_newer_version_over_nats_migrates_and_back_and_only_disconnected_clients_miss_messages() {
     migrate(Setting { way: Way::Nats, version: YOUNGER }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
-async fn the_older_version_over_redis_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+async fn the_older_version_over_redis_migrates_and_back_and_only_disconnected_clients_miss_messages() {
     migrate(Setting { way: Way::Redis, version: OLDER }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs brokers and the servers in Go: cargo xtask go"]
-async fn the_older_version_over_nats_becomes_ours_and_back_and_only_who_is_away_misses_anything() {
+async fn the_older_version_over_nats_migrates_and_back_and_only_disconnected_clients_miss_messages() {
     migrate(Setting { way: Way::Nats, version: OLDER }).await;
 }
 
@@ -64,16 +65,16 @@ async fn migrate(setting: Setting) {
     println!("{setting}: {} said, {} listeners, {away} missed by who was away", said.count(), listeners.len());
 }
 
-/// Waits until the listener has heard these numbers of all.
+/// Waits until the listener has received these numbers of all servers.
 async fn hears_everyone(listener: &Listener, numbers: [usize; SERVERS]) {
     for (sender, number) in numbers.into_iter().enumerate() {
         listener.hears(sender, number).await;
     }
 }
 
-/// One server ends, another takes its place, and its clients come back.
+/// Ends a server and starts another in its place. Its clients reconnect.
 async fn replace(cluster: &mut Cluster, talk: &Talk, listeners: &[Listener], nth: usize, kind: Kind) {
-    // Nothing is on its way from a server that ends: that is what those who run one see to, too.
+    // No message may be in flight when a server ends. Operators of a migration ensure that, too.
     let turn = talk.hold(nth).await;
     let last = turn.last();
     for listener in listeners {

@@ -1,4 +1,4 @@
-//! Who talks: on each server somebody who broadcasts numbers, one after the other.
+//! The broadcasts: a task for each server that broadcasts numbers, one after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,29 +9,29 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
-/// The talk of all servers.
+/// The broadcasts of all servers.
 pub(crate) struct Talk {
     speakers: Vec<Speaker>,
     is_over: Arc<AtomicBool>,
 }
 
 struct Speaker {
-    /// When each number was begun to be said.
+    /// When the broadcast of each number began.
     said: Arc<Mutex<Vec<Instant>>>,
     task: JoinHandle<()>,
 }
 
-/// A server does not talk as long as this is held.
+/// While this is held, a server does not broadcast.
 pub(crate) struct Turn(OwnedMutexGuard<Vec<Instant>>);
 
 impl Turn {
-    /// What was said last.
+    /// Returns the last number that was broadcast.
     pub(crate) fn last(&self) -> usize {
         self.0.len().checked_sub(1).expect("something was said")
     }
 }
 
-/// Everything that was said.
+/// All numbers that were broadcast, with their times.
 pub(crate) struct Said(Vec<Vec<Instant>>);
 
 impl Talk {
@@ -42,7 +42,7 @@ impl Talk {
         Self { speakers: speakers.collect(), is_over }
     }
 
-    /// Waits until what is being said is said, and holds the next.
+    /// Waits until the current broadcast is done, and holds the next one.
     pub(crate) async fn hold(&self, server: usize) -> Turn {
         Turn(self.speakers[server].said.clone().lock_owned().await)
     }
@@ -85,12 +85,12 @@ impl Said {
         self.0.len()
     }
 
-    /// The last number of a sender.
+    /// Returns the last number of a sender.
     pub(crate) fn last(&self, sender: usize) -> usize {
         self.0[sender].len() - 1
     }
 
-    /// When a number was begun to be said.
+    /// Returns when the broadcast of a number began.
     pub(crate) fn at(&self, sender: usize, number: usize) -> Instant {
         self.0[sender][number]
     }
