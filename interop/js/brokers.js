@@ -1,4 +1,4 @@
-/** Brokers over which servers reach each other, each on a free port. */
+/** Brokers that connect servers, each on a free port. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -6,14 +6,14 @@ import { connect, createServer } from "node:net";
 import { within } from "./servers.js";
 
 const START_DEADLINE = 20_000;
-/** Where Debian puts servers, which is on the path of root alone. */
+/** The folder in which Debian puts servers. Only root has it on its path. */
 const SERVERS = "/usr/sbin";
 
 /**
  * @typedef {object} Broker
  * @property {string} name
  * @property {(port: number) => [program: string, args: string[]]} command
- * @property {(port: number) => string[]} flags what tells a server to share it
+ * @property {(port: number) => string[]} flags flags with which a server uses the broker
  */
 
 /** @type {Broker[]} */
@@ -31,7 +31,7 @@ export const brokers = [
 ];
 
 /**
- * Starts a broker and waits until it accepts; returns the flags for servers, and a way to end it.
+ * Starts a broker and waits until it accepts connections. Returns the flags for servers, and a function that ends it.
  *
  * @param {Broker} broker
  */
@@ -65,7 +65,7 @@ async function freePort() {
   return port;
 }
 
-/** Knocks until somebody opens. */
+/** Dials until the port accepts a connection. */
 async function accepting(port) {
   for (;;) {
     const socket = connect(port, "127.0.0.1");

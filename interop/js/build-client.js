@@ -1,6 +1,7 @@
 /**
- * Builds the client for browsers and Node: its modules into one file, which is published, and that file into a minified
- * one, which servers carry. `cargo xtask client` runs this; `test/build.test.js` compares.
+ * Builds the client for browsers and Node. The modules become one file, which is published. This file becomes a
+ * minified
+ * one, which servers include. `cargo xtask client` runs this, and `test/build.test.js` compares the results.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -9,12 +10,12 @@ import { build } from "esbuild";
 import { format } from "prettier";
 import { rollup } from "rollup";
 
-/** Where the modules are. */
+/** The folder of the modules. */
 export const MODULES = new URL("../../clients/js/src/", import.meta.url);
 const STYLE = path(".prettierrc.json");
-/** What the package `@neffos/client` ships. */
+/** The published file of the package `@neffos/client`. */
 export const SHIPPED = path("../../clients/js/neffos.js");
-/** Where the library includes the minified one from. */
+/** The minified file that the library includes. */
 export const CARRIED = path("../../crates/neffos/src/http/neffos.min.js");
 
 const BANNER = `/**
@@ -27,19 +28,19 @@ const BANNER = `/**
  */
 `;
 
-/** The modules as one, with their comments. Whatever Rollup warns of is an error, such as a cycle among them. */
+/** Bundles the modules, with their comments. Every warning of Rollup is an error, such as an import cycle. */
 export async function bundled() {
   const bundle = await rollup({ input: fileURLToPath(new URL("main.js", MODULES)), treeshake: false, onLog: fail });
   const { output } = await bundle.generate({ format: "es", banner: BANNER });
   await bundle.close();
-  // What the modules import of each other's types means nothing in one file.
+  // Type imports between the modules mean nothing in one file.
   const code = output[0].code.replace(/^\/\*\* @import .*\*\/\n/gm, "");
   return format(code, { ...JSON.parse(await readFile(STYLE, "utf8")), parser: "babel" });
 }
 
-/** The bundled client in as few bytes as possible. */
+/** Returns the bundled client with as few bytes as possible. */
 export async function minified(client) {
-  // Constants are written out where they are used only if esbuild bundles.
+  // esbuild inlines constants only if it bundles.
   const options = { bundle: true, minify: true, format: "esm", target: "es2022", write: false };
   const { outputFiles } = await build({ ...options, stdin: { contents: client } });
   return outputFiles[0].text;

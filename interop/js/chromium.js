@@ -1,4 +1,4 @@
-/** A browser without a window, and pages that live on the server's own origin. */
+/** A browser without a window, and pages on the server's own origin. */
 import { readFile } from "node:fs/promises";
 
 import { chromium } from "playwright-core";
@@ -19,7 +19,7 @@ export function launchChromium() {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** What the pages of scenarios may load. */
+/** The files that pages of scenarios may load. */
 const FILES = new Map([
   ["inbox.js", new URL("agents/inbox.js", import.meta.url)],
   ["own.js", new URL("agents/own.js", import.meta.url)],
@@ -34,7 +34,7 @@ const FILES = new Map([
  * @param {import("playwright-core").Browser} browser
  * @param {string} origin
  * @param {string} script
- * @param {Map<string, URL | string>} files what the page may load, beside nothing else of ours
+ * @param {Map<string, URL | string>} files the only files of this project that the page may load
  */
 export async function openPage(browser, origin, script, files = FILES) {
   // A page that was not loaded from a local address may open no sockets to one unless it is allowed to.

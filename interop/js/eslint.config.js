@@ -1,9 +1,9 @@
 import js from "@eslint/js";
 import globals from "globals";
 
-// Run from the root of the project, so that one configuration serves the client, the page and these tests.
+// Run this in the root of the project, so that one configuration serves the client, the page and these tests.
 const browser = ["clients/js/src/*.js", "crates/neffos-cli/web/*.js", "interop/js/agents/*.js"];
-// These hand functions to pages.
+// These files pass functions to pages.
 const both = ["interop/js/sides.js", "interop/js/test/page*.test.js"];
 
 export default [

@@ -1,4 +1,4 @@
-/** The servers in Go that clients run against, and what they cannot do. */
+/** The servers in Go that clients run against, and the scenarios that they cannot pass. */
 import { requiredPath } from "./servers.js";
 
 /** @returns {import("./servers.js").Target[]} */

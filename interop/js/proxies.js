@@ -1,4 +1,4 @@
-/** Runs proxies with the settings that docs/deploy.md shows, but for TLS. */
+/** Runs proxies with the settings that docs/deploy.md shows, without TLS. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -69,7 +69,7 @@ export async function startProxy(brand, upstream) {
   return { address: `127.0.0.1:${port}`, stop };
 }
 
-/** Resolves when something listens at the port. */
+/** Resolves once a program listens on the port. */
 export async function listens(port) {
   for (;;) {
     const socket = connect(port, "127.0.0.1");
@@ -85,7 +85,7 @@ export async function listens(port) {
   }
 }
 
-/** A port where nothing listens. */
+/** Returns a port on which no program listens. */
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -95,7 +95,7 @@ export async function freePort() {
   return port;
 }
 
-/** What a page of the documents shows in the block that begins with this mark. */
+/** Returns the block of a document that begins with this mark. */
 function block(page, mark) {
   const [, rest] = page.split(`\`\`\`${mark}\n`);
   if (rest === undefined) throw new Error(`no block ${mark}`);

@@ -1,4 +1,4 @@
-/** What a client must be able to do when the server goes and comes back. */
+/** Scenarios for every client in which the server restarts. */
 import assert from "node:assert/strict";
 
 import { closeAll, inDefault, next } from "./world.js";
@@ -64,7 +64,7 @@ export const restarts = {
       }
       await client.remember();
       for (let restart = 0; restart < 10; restart += 1) {
-        // Every other time it goes without a word.
+        // Every second time, the server ends without notice.
         if (restart % 2 === 1) await world.kill();
         await world.restart();
         const [{ body }] = (await client.upToState("connected")).slice(-1);

@@ -1,10 +1,10 @@
-/** What every client must be able to do with the server; written once for all of them. */
+/** The scenarios for every client, written once for all of them. */
 import assert from "node:assert/strict";
 
 import { restarts } from "./restarts.js";
 import { bodiesUntilMarked, bodyOf, closeAll, inDefault, isOfApplication, next, play } from "./world.js";
 
-/** What differs where messages are compressed. */
+/** The scenario whose bodies are large enough to be compressed. */
 export const LARGE_BODIES = "large bodies go both ways, and to everyone";
 
 /**

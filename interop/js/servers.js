@@ -7,11 +7,11 @@ const START_DEADLINE = 20_000;
 const STOP_DEADLINE = 20_000;
 const OUR_WORDS = /^listening on (\S+)/;
 const BROKERS_WORDS = /Listening for client connections on (\S+)/;
-/** Where Debian puts servers, which is on the path of root alone. */
+/** The folder in which Debian puts servers. Only root has it on its path. */
 const MORE_PATH = ":/usr/sbin";
 
 /**
- * A path from the environment. A missing one fails the tests: a skipped test looks like a passed one.
+ * Returns a path from the environment. A missing path fails the tests, because a skipped test looks like a passed one.
  *
  * @param {string} name
  */
@@ -22,14 +22,14 @@ export function requiredPath(name) {
 }
 
 /**
- * What scenarios run against.
+ * The server that scenarios run against.
  *
  * @typedef {object} Target
  * @property {string} name
  * @property {string} program
  * @property {string[]} flags
- * @property {string[]} [only] titles of the scenarios that are played, if not all are
- * @property {Record<string, string>} cannot titles of the scenarios that it has no part in, each with the reason
+ * @property {string[]} [only] titles of the scenarios that run, if not all do
+ * @property {Record<string, string>} cannot titles of the scenarios that it cannot pass, each with the reason
  */
 
 /** @returns {Target} */
@@ -42,7 +42,7 @@ export function ourServer() {
  * @property {string} address host and port
  * @property {() => Promise<void>} stop
  * @property {() => Promise<void>} restart ends it and starts it again at the same address
- * @property {() => Promise<void>} kill ends it without a word to anybody
+ * @property {() => Promise<void>} kill kills it, so that it sends nothing more
  */
 
 /**
@@ -65,7 +65,7 @@ export async function startServer(program, args) {
 }
 
 /**
- * Starts a nats-server, over which servers reach each other, on a free port.
+ * Starts a nats-server on a free port.
  *
  * @returns {Promise<Running>}
  */
@@ -84,11 +84,11 @@ export async function startBroker() {
 /**
  * @param {string} program
  * @param {string[]} args
- * @param {RegExp} words with which it says where it listens
+ * @param {RegExp} words the text with which it reports its address
  */
 async function launch(program, args, words = OUR_WORDS) {
   const child = spawn(program, args, { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
-  // When the tests end early, nobody is left who would stop it.
+  // If the tests end early, this still ends the program.
   const killIt = () => child.kill("SIGKILL");
   process.once("exit", killIt);
   child.once("exit", () => process.off("exit", killIt));
@@ -107,7 +107,7 @@ async function launch(program, args, words = OUR_WORDS) {
   return { child, address };
 }
 
-/** A server is told by its flags alone what to do; it takes our own variables for mistakes in its options. */
+/** The environment for a server, without the tests' variables, which a server would report as wrong options. */
 export function environment() {
   const ours = Object.entries(process.env).filter(([name]) => !name.startsWith("NEFFOS_"));
   return { ...Object.fromEntries(ours), PATH: (process.env["PATH"] ?? "") + MORE_PATH };
@@ -130,7 +130,7 @@ async function end(child, signal = "SIGTERM") {
 }
 
 /**
- * Keeps the last of what a stream says.
+ * Keeps the last 4,000 characters of a stream.
  *
  * @param {import("node:stream").Readable} stream
  */

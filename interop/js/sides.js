@@ -1,4 +1,4 @@
-/** Where a client runs: each side gives a `call` into an agent, and a way to end it. */
+/** The platforms of clients. Each side has a `call` into an agent, and a function that ends it. */
 import WebSocket from "ws";
 
 import * as client from "../../clients/js/neffos.js";
@@ -24,7 +24,7 @@ export const ownInNode = {
 /** @type {Side} */
 export const oldInNode = {
   name: "neffos.js 0.1.34 in Node",
-  // There, frames of one packet arrive before the promise of a join is resolved: the room is not joined yet.
+  // In this version, frames of one packet arrive before the promise of a join resolves: the room is not joined yet.
   features: { ...oldFeatures, answersInNewRooms: false },
   start: async () => ({ call: createOldAgent(await import("neffos.js")), end: async () => {} }),
 };
@@ -45,7 +45,7 @@ export const ownInChromium = {
 /** @type {Side} */
 export const oldInChromium = {
   name: "neffos.js 0.1.34 in Chromium",
-  // In a browser its tokens are the time alone, so asks of the same tenth of a millisecond share one.
+  // In a browser, its tokens are the time alone, so asks of the same tenth of a millisecond share one.
   features: { ...oldFeatures, asksTogether: false },
   start: (address) =>
     inChromium(

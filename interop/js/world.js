@@ -1,4 +1,4 @@
-/** The world of a scenario: a server, the clients in it, and what is heard there. */
+/** The world of a scenario: a server, its clients, and the messages that they receive. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
@@ -42,7 +42,7 @@ export function play({ name, features, start }, scenarios, target = ourServer())
 }
 
 /**
- * A call made inside the server.
+ * Makes a call inside the server.
  *
  * @param {string} address
  * @param {string} op
@@ -54,7 +54,7 @@ export async function control(address, op, parameters = {}) {
   return response.text();
 }
 
-/** A client whose every method crosses to where it runs. */
+/** A client whose methods are called in its platform. */
 export async function dialClient(call, address, options = {}) {
   const { path = "/a", namespaces = ["default"], ...rest } = options;
   const invoke = async (method, ...args) => {
@@ -74,7 +74,7 @@ export async function inDefault(world, options) {
   return client;
 }
 
-/** The event as it came, without what came before it. */
+/** Returns the next such event, without earlier messages. */
 export async function next(client, event) {
   return (await client.upTo(event)).at(-1);
 }
@@ -82,8 +82,8 @@ export async function next(client, event) {
 export const isOfApplication = ({ event }) => !event.startsWith("_On");
 
 /**
- * The bodies of all messages to a client up to the marker that is sent now. The marker is a broadcast to one id: an emit might
- * overtake broadcasts that are still pending.
+ * Returns the bodies of all messages to a client, up to a marker that is sent now. The marker is a broadcast to one id,
+ * because an emit could overtake pending broadcasts.
  */
 export async function bodiesUntilMarked({ ctl }, client) {
   await ctl("bcast", { to: await client.id(), ns: "default", event: "marker", body: "." });

@@ -1,4 +1,4 @@
-/** What a client was sent, in order; runs in Node and in pages. */
+/** The messages that a client received, in order. Runs in Node and in pages. */
 
 const DEADLINE = 10_000;
 
@@ -14,7 +14,7 @@ export function createInbox() {
   const indexOf = (event) => received.findIndex((one, index) => index >= read && one.event === event);
 
   /**
-   * Waits for an event, and returns what came before it since the last time and the event itself.
+   * Waits for an event. Returns the messages since the last call, including the event itself.
    *
    * @param {string} event
    * @returns {Promise<Received[]>}
@@ -54,7 +54,7 @@ export function createInbox() {
 }
 
 /**
- * Lets tests call clients by number with values that can cross into a page.
+ * Lets tests call clients by number, with values that can be passed into a page.
  *
  * @param {(options: object) => Promise<Record<string, (...args: never[]) => unknown>>} open
  */

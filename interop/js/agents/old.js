@@ -1,9 +1,12 @@
-/** Drives neffos.js 0.1.34 for the scenarios; runs in Node and in pages. */
+/** Drives neffos.js 0.1.34 for the scenarios. Runs in Node and in pages. */
 import { createAgent, createInbox } from "./inbox.js";
 
-// What that version cannot do: it drops native frames that come in, asks in text frames alone, says nothing of why a
-// connection was closed, has no deadlines, misses connects that came before it waits for them and cannot refuse any, does
-// not wait for async handlers, drops what is emitted while the server is away, and makes new objects when it is back.
+// Limits of this version:
+// - It drops native frames, and sends asks only in text frames.
+// - It does not report why a connection was closed, and has no deadlines.
+// - It misses connects that arrive before it waits for them, and cannot refuse any.
+// - It does not wait for async handlers.
+// - It drops messages that are emitted while the server is away, and creates new objects after a reconnect.
 export const features = {
   nativeInput: false,
   binaryAsk: false,
@@ -47,7 +50,7 @@ export function createOldAgent(neffos) {
 
 function handlerTable(neffos, { namespaces, native }, inbox, client) {
   const record = (ns, message) => {
-    // A reconnection makes new objects and tells nobody; whatever they handle shows them.
+    // A reconnect creates new objects without a notification. Every handler receives the current ones.
     client.conn = ns.conn;
     inbox.add({
       namespace: message.Namespace ?? "",
@@ -68,7 +71,7 @@ function handlerTable(neffos, { namespaces, native }, inbox, client) {
   return table;
 }
 
-/** It returns errors where others throw. */
+/** This version returns errors instead of throwing them. */
 function thrown(result) {
   if (result instanceof Error) throw result;
 }

@@ -1,4 +1,4 @@
-/** Drives our own client for the scenarios; runs in Node and in pages. */
+/** Drives `clients/js` for the scenarios. Runs in Node and in pages. */
 import { createAgent, createInbox } from "./inbox.js";
 
 export const features = {
@@ -69,7 +69,7 @@ export function createOwnAgent({ dial }, WebSocket) {
   );
 }
 
-/** A WebSocket that writes down which of the client's heartbeats the server has answered. */
+/** A WebSocket that records the answers to the client's heartbeats. */
 function watched(WebSocket, heartbeats) {
   return class extends WebSocket {
     #asked = new Set();
@@ -125,7 +125,7 @@ function handlerTable({ namespaces, native, refuses }, inbox) {
   return table;
 }
 
-/** What a change of state brings, in words that can cross into a page. */
+/** Describes a change of state as a text, which can be passed into a page. */
 function described({ closeInfo, missing }) {
   if (missing) return `missing: ${missing.map(({ namespace, room }) => `${namespace}/${room}`).join()}`;
   return closeInfo ? `${closeInfo.code} ${closeInfo.reason}` : "";

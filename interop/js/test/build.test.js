@@ -1,4 +1,4 @@
-/** The committed files of the client against its modules, and the order of the modules. Needs no server. */
+/** Compares the committed files of the client with its modules, and checks their import order. Needs no server. */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
@@ -7,7 +7,7 @@ import { bundled, CARRIED, minified, MODULES, SHIPPED } from "../build-client.js
 
 const REMEDY = "run `cargo xtask client`, and commit what it wrote";
 
-/** What each module imports of the others, types included. */
+/** Returns the imports of each module from the others, types included. */
 async function imports() {
   const names = await readdir(MODULES);
   const found = names.map(async (name) => {

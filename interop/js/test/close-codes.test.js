@@ -1,4 +1,4 @@
-/** After which close codes clients come back: the table of docs/deploy.md, and both kinds of clients. */
+/** The close codes after which clients reconnect: the table of docs/deploy.md, and both clients. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
@@ -11,7 +11,7 @@ import { requiredPath, startServer, within } from "../servers.js";
 const old = await import("neffos.js");
 const KEY = "a-key-for-these-tests";
 const PATIENCE = 20_000;
-/** Those that a call of the API may name, each with what the table says about our clients. */
+/** The codes that a call of the API may name, each with the table's statement about `clients/js`. */
 const CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 4001, 4999];
 
 describe("close codes", { timeout: 60_000 }, () => {
@@ -26,7 +26,7 @@ describe("close codes", { timeout: 60_000 }, () => {
   });
   after(() => server.stop());
 
-  /** How many connections there have been. */
+  /** How many connections have been opened. */
   const opened = async () => {
     const metrics = await (await fetch(`http://${server.address}/metrics`)).text();
     return Number(/^neffos_connections_opened_total (\d+)$/m.exec(metrics)?.[1]);
@@ -43,7 +43,7 @@ describe("close codes", { timeout: 60_000 }, () => {
     assert.deepEqual(await answer.json(), { ok: true, local: 1 });
   };
 
-  /** Whether the table says that our clients come back. */
+  /** Whether the table says that `clients/js` reconnects. */
   const comesBack = (/** @type {number} */ code) => {
     const rows = [
       ...page.matchAll(/^\| (?<codes>[\d, ]+|3000 to 4999) \| .* \| (?<what>stay away|come back)[^|]* \|$/gm),

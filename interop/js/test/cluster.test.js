@@ -1,4 +1,4 @@
-/** neffos.js 0.1.34 on servers that share a broker, ours and those in Go: each form of broadcast reaches whom it is for, once. */
+/** neffos.js 0.1.34 on servers of both kinds that share a broker: each broadcast reaches its receivers once. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
@@ -52,14 +52,15 @@ function play(broker, kinds) {
     async function enter(node, id) {
       const client = await dialClient(agent.call, node.address, { headers: { "X-Id": id } });
       await client.connect("default");
-      // A server in Go subscribes only after it has said that the client is connected: it is spoken to until it hears.
+      // A server in Go subscribes only some time after its reply to the connect, so this broadcasts until the client
+      // gets it.
       const words = setInterval(() => void broadcast(node, { event: "warm" }), 20);
       await client.upTo("warm");
       clearInterval(words);
       return client;
     }
 
-    /** What each client has heard so far: a last message from each server comes behind it. */
+    /** The messages that each client has received so far, up to a last message from each server. */
     async function heard() {
       for (const node of nodes) await broadcast(node, { event: "last" });
       const all = [];

@@ -1,4 +1,4 @@
-/** A server is replaced: every client returns with its room, with any way of polling and through any proxy. */
+/** A server is replaced: every client reconnects with its room, with any interval of polling and through any proxy. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { environment, requiredPath, startServer, within } from "../servers.js";
 
 const old = await import("neffos.js");
 const PROGRAM = requiredPath("NEFFOS_PROGRAM");
-/** Clients of each kind. */
+/** The number of clients of each kind. */
 const CROWD = Number(process.env["CROWD"] ?? 24);
 const PATIENCE = 60_000;
 const AWAY = 2_000;
@@ -34,7 +34,7 @@ describe("a server that is replaced", { timeout: 180_000, concurrency: true }, (
   for (const brand of brands) test(`clients return through ${brand}`, () => comesBack(behind(brand)));
 });
 
-/** Has a crowd of clients, replaces the server, and waits for all of them. */
+/** Connects a crowd of clients, replaces the server, and waits for all clients. */
 async function comesBack(starting) {
   const place = await starting;
   after(() => place.stop());
@@ -55,7 +55,7 @@ async function comesBack(starting) {
   await Promise.all(fromHere.map((client) => client.close()));
 }
 
-/** A client of 0.1.34 that looks so often whether the server is back. */
+/** A client of 0.1.34 that checks at this interval whether the server is back. */
 function oldClient(reconnect) {
   return async (url) => {
     const state = { body: "", ns: undefined };
@@ -90,7 +90,7 @@ async function ownClient(url) {
   );
 }
 
-/** A program that has a crowd of clients in Rust, each in the room, and that prints what each of them hears. */
+/** A program with a crowd of clients in Rust, each in the room. It prints the events that each of them receives. */
 async function rustClients(url) {
   const states = Array.from({ length: CROWD }, () => ({ body: "" }));
   const args = [url, "--crowd", String(CROWD), "--event", "news"];
@@ -117,7 +117,7 @@ function observed(name, state, isInRoom, close) {
   };
 }
 
-/** A client that shakes hands, and then takes no notice of anything. */
+/** A client that completes the handshake and then never reads. */
 async function halfOpen(address) {
   const [host, port] = address.split(":");
   const socket = connect(Number(port), host);
@@ -197,7 +197,7 @@ async function underAxum() {
 
 let round = 0;
 
-/** Says something again and again until every client has heard it; returns how many have. */
+/** Broadcasts repeatedly until every client has received it. Returns how many have. */
 async function reach(clients, say) {
   round += 1;
   const body = `${round}.`;
@@ -205,7 +205,7 @@ async function reach(clients, say) {
   const end = Date.now() + PATIENCE;
   let count = 0;
   while (count < clients.length && Date.now() < end) {
-    // A server that has just begun may not be reached yet.
+    // A server that has just started may not be reachable yet.
     await say(body).catch(() => {});
     await sleep(100);
     count = clients.filter((client) => client.heard()).length;

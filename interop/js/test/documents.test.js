@@ -1,4 +1,4 @@
-/** The JavaScript of docs/migrate-js.md and of clients/js/README.md, each block of it, against the program. */
+/** Runs each block of JavaScript in docs/migrate-js.md and in clients/js/README.md against the program. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ const PATIENCE = 60_000;
 
 const run = promisify(execFile);
 
-/** What the pages take for granted around their code. */
+/** The declarations that the documents assume around their code. */
 const AROUND = `
   import neffos from "neffos.js";
   import { dial } from "${join(ROOT, "clients/js/neffos.js")}";
@@ -42,7 +42,7 @@ describe("the JavaScript of the documents", { timeout: 300_000 }, () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** Runs code in Node, with addresses that are those of the server here. */
+  /** Runs code in Node, with its addresses replaced by those of this server. */
   async function runHere(code) {
     const here = code
       .replace(/"wss?:\/\/[^/"]+\/ws"/g, `"ws://${server.address}/ws"`)

@@ -1,4 +1,4 @@
-/** Servers that are none, or mean harm, on real sockets: dialling ends in time, and nothing is left behind. */
+/** Servers that are not neffos, or are hostile, on real sockets: dialling ends in time, and no socket is left open. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ const PATIENCE = 5_000;
 const HANDSHAKE = 300;
 const WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** Listens on a free port, and hands every connection over. */
+/** Listens on a free port, and passes every connection to `welcome`. */
 async function listening(t, welcome) {
   const sockets = new Set();
   const server = createServer((socket) => {
@@ -81,7 +81,7 @@ for (const [name, kind, welcome] of [
   });
 }
 
-/** A server of websockets that is not neffos. */
+/** A websocket server that is not neffos. */
 async function impostor(t, play) {
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
   server.on("connection", (socket) => {
@@ -95,7 +95,7 @@ async function impostor(t, play) {
   return `ws://127.0.0.1:${server.address().port}/`;
 }
 
-/** Accepts, and grants the connect; then comes what it is there for. */
+/** Accepts the greeting and grants the connect, and then attacks. */
 function granting(attack) {
   return (socket, frame) => {
     if (frame === "M") return socket.send("Avictim");

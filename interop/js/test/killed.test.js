@@ -1,4 +1,4 @@
-/** The server is killed in the middle of every step: whoever waits is told, and afterwards everything can be had. */
+/** The server is killed in every step of a client. Pending calls fail, and everything works after the restart. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
@@ -12,7 +12,7 @@ const PATIENCE = 20_000;
 describe("a server that is killed", { timeout: 120_000 }, () => {
   /** @type {import("../servers.js").Running} */
   let server;
-  /** What a frame says with which the server dies. */
+  /** The text of the frame with which the server is killed. */
   let lastWords;
   let killed = () => {};
 
@@ -21,7 +21,7 @@ describe("a server that is killed", { timeout: 120_000 }, () => {
   });
   after(() => server?.stop());
 
-  /** Sends as any other, and has the server killed with the frame on its way. */
+  /** Sends like any other socket, and kills the server while the marked frame is in flight. */
   class FatalSocket extends WebSocket {
     send(data) {
       super.send(data);
@@ -31,7 +31,7 @@ describe("a server that is killed", { timeout: 120_000 }, () => {
     }
   }
 
-  /** Has the server killed with the frame that says so, and waits for that. */
+  /** Kills the server with the frame that has this text, and waits for the kill. */
   function deathAt(words) {
     lastWords = words;
     const death = new Promise((resolve) => {
@@ -40,7 +40,7 @@ describe("a server that is killed", { timeout: 120_000 }, () => {
     return within(death, PATIENCE, `no frame said ${words}`);
   }
 
-  /** Dials, with a way to wait for a state. */
+  /** Dials. Returns the connection, and a function that waits for a state. */
   async function connected(options) {
     const waiting = [];
     const onStateChange = (change) => {

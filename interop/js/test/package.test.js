@@ -1,4 +1,4 @@
-/** The package as it would be published, used as people use packages. */
+/** The package as published, used like any other package. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -46,7 +46,7 @@ const TYPED = `
 `;
 
 describe("the package", { timeout: 300_000 }, () => {
-  /** Where a project stands that has installed it. */
+  /** The folder of a project that has installed the package. */
   let project = "";
   let packed = [];
   /** @type {import("../servers.js").Running} */
@@ -75,7 +75,7 @@ describe("the package", { timeout: 300_000 }, () => {
 
   const installed = (file) => join(project, "node_modules/@neffos/client", file);
 
-  /** What a page finds out that runs the script. */
+  /** Returns the result of a page that runs the script. */
   async function resultInChromium(script, files) {
     const page = await openPage(browser, `http://${server.address}`, script, new Map(files));
     await page.waitForFunction(() => "result" in globalThis);

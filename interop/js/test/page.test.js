@@ -19,7 +19,7 @@ describe("the page", { timeout: 300_000 }, () => {
   let browser;
   /** @type {import("playwright-core").BrowserContext[]} */
   const windows = [];
-  /** What the browser complained of in any window. */
+  /** Errors that the browser reported in any window. */
   let complaints = [];
 
   before(async () => {
@@ -35,7 +35,7 @@ describe("the page", { timeout: 300_000 }, () => {
     assert.deepEqual(complaints.splice(0), []);
   });
 
-  /** Opens a window of its own, as another person would. */
+  /** Opens a separate window, like another person. */
   async function open(name, { width = 1280, height = 800, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width, height }, ...options });
     windows.push(context);
@@ -48,7 +48,7 @@ describe("the page", { timeout: 300_000 }, () => {
     return page;
   }
 
-  /** Opens windows that all know of each other. */
+  /** Opens windows that all know each other. */
   async function openAll(...names) {
     const pages = [];
     for (const name of names) pages.push(await open(name));
@@ -123,12 +123,12 @@ describe("the page", { timeout: 300_000 }, () => {
     assert.deepEqual(await placeNames(eve), ["Lobby"]);
   });
 
-  /** The id that others know a window by. */
+  /** The id under which others know a window. */
   async function idOf(watcher, name) {
     return (await person(watcher, name).getAttribute("title")).split(", ").at(-1);
   }
 
-  /** Somebody who speaks the protocol, and not by the rules of the page. */
+  /** A client that speaks the protocol, but does not follow the rules of the page. */
   async function intruder() {
     const page = await browser.newPage();
     await page.goto(`http://${server.address}/healthz`);
@@ -160,7 +160,7 @@ describe("the page", { timeout: 300_000 }, () => {
       await eve.send("private", { to: gracesId, from: adasId, id: adasId, name: "Ada", proof, text: "psst" });
     }
     await eve.send("bye", { id: adasId });
-    // Two people are called Ada now, each with a conversation of her own, and the first one's is as it was.
+    // Two people are called Ada now, each with a separate conversation. The first conversation is unchanged.
     await grace.locator("#places .place", { hasText: "Ada" }).nth(1).waitFor();
     await visit(grace, "Lobby");
     await grace.locator("#places .place", { hasText: "Ada" }).first().click();
@@ -458,13 +458,13 @@ function placeNames(page) {
   return page.locator("#places .place-name").allTextContents();
 }
 
-/** What stands out of the window to the right, or makes it scroll sideways. */
+/** The elements that extend beyond the right edge of the window, or make it scroll sideways. */
 function overflowing(page) {
   return page.evaluate(() => {
     const wide = document.documentElement.scrollWidth > innerWidth ? ["the document"] : [];
     const shown = Array.from(document.querySelectorAll("main, main *, header, header *, nav > *, #side[data-open] *"));
     const isWide = (one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 0.5;
-    // The command scrolls in its own frame.
+    // The command scrolls inside its own element.
     const out = shown.filter((one) => one.id !== "command" && isWide(one));
     return [...wide, ...out.map((one) => `${one.tagName}#${one.id}.${one.className}`)];
   });
@@ -480,7 +480,7 @@ function commandFor(address, room) {
   ].join(" ");
 }
 
-/** While the server drains or is away, the browser notes every attempt to reach it, and that cannot be turned off. */
+/** While the server drains or is down, the browser logs every failed attempt. This cannot be turned off. */
 function isAboutTheAbsentServer(text) {
   return /net::ERR_CONNECTION_(REFUSED|RESET|CLOSED)|response code: 503/.test(text);
 }

@@ -1,4 +1,4 @@
-/** The first example of README.md, followed to the letter beside a clone of the repository. */
+/** Follows the first example of README.md to the letter, beside a clone of the repository. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -51,7 +51,8 @@ describe("the first example of the README", { timeout: BUILD_DEADLINE }, () => {
 });
 
 /**
- * Makes the project as the README says. Only the address differs, as 8080 may be taken; it is printed once the server listens.
+ * Builds the project as the README says. Only the address differs, because 8080 may be taken. It is printed once the
+ * server listens.
  *
  * @param {string} home
  */
