@@ -1,4 +1,5 @@
-//! Different places have different channels at a broker, whose names mean nothing else to it.
+//! Different namespaces, rooms and ids have different channels at a broker, and no channel name has another meaning for
+//! it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Whatever a server answers, what the client says is by the rules, and all that it waits for ends.
+//! For any answers of a server, the client's frames keep the rules, and all of its calls end.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Inflating keeps to its limit, and what is compressed is read by the other side.
+//! Inflating keeps to its limit, and the other side can read compressed messages.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Whatever a broker brings can be read, and a signed envelope is heard only as it was written.
+//! Any bytes from a broker can be read, and a signed envelope is accepted only if it is unchanged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! However bytes are cut, they are the same frames, and nothing is kept but what has come.
+//! Bytes yield the same frames however they are split, and a reader stores only bytes that have arrived.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Whatever servers in Go write can be read, and what is written for them is read as the same.
+//! Any message of servers in Go can be read, and a message for them is read back unchanged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

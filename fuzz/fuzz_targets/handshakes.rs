@@ -1,4 +1,4 @@
-//! Who is let in has made a handshake, and a URL sets no header that anything relies on.
+//! Only handshakes are admitted, and a URL sets no header that other code relies on.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Whatever becomes of the links between servers, nobody hears anything twice or in another order, and nothing is missed for long.
+//! For any faults of broker links, no node delivers a message twice or out of order, and missing messages arrive soon.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

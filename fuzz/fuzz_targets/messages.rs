@@ -1,4 +1,4 @@
-//! Any payload can be decoded, and what it is decoded to is encoded to the same.
+//! Any payload can be decoded, and encoding the result yields the same payload.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

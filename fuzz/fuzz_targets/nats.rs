@@ -1,4 +1,4 @@
-//! Whatever a server of NATS writes is read alike however it is cut, and a url shows no password.
+//! Bytes of a NATS server are read the same however they are split, and a URL shows no password.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

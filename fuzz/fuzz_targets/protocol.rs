@@ -1,4 +1,4 @@
-//! Whatever the peer, the handlers and the own side of a connection do, its session keeps its promises.
+//! For any input of its peer, its handlers and its own side, a session keeps its guarantees.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

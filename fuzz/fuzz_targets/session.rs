@@ -1,4 +1,4 @@
-//! Whatever a client sends, the server goes on answering others, and nothing of it is left.
+//! For any frames of one client, the server still answers others, and nothing of that client is left in the end.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

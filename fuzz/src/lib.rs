@@ -1,15 +1,15 @@
-//! What all programs here have in common: a run takes no more memory than it may, and leaves none behind.
+//! Shared by all programs here: a run takes no more memory than it may, and leaves none behind.
 
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Holds `promise` up against `data`.
+/// Checks `promise` with `data`.
 ///
 /// # Panics
 ///
-/// When `promise` does, when it takes more than `most` bytes of memory, or when runs have left something behind.
+/// If `promise` panics, if it takes more than `most` bytes of memory, or if earlier runs have left memory behind.
 pub fn hold(promise: fn(&[u8]), data: &[u8], most: usize) {
     let before = MEMORY.current_usage();
     assert!(before < LEFT_BEHIND, "earlier runs have left {before} bytes behind");
@@ -19,5 +19,5 @@ pub fn hold(promise: fn(&[u8]), data: &[u8], most: usize) {
     assert!(taken <= most, "{taken} bytes of memory");
 }
 
-/// Threads keep some 400 KB for compression, and the library some for itself.
+/// Each thread keeps about 400 KB for compression, and the library keeps some memory, too.
 const LEFT_BEHIND: usize = 2 << 20;

@@ -18,7 +18,7 @@ pub(crate) struct Costs {
 /// The costs of a server without a cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct NodeCosts {
-    /// Processor time of a delivery that is written alone, in microseconds, as all times here.
+    /// Processor time of a delivery that is written alone, in microseconds, like all times here.
     pub(crate) delivery_us: f64,
     /// The same in a burst, where many are written together.
     pub(crate) burst_us: f64,
@@ -52,13 +52,13 @@ pub(crate) struct BrokerCosts {
 
 impl Costs {
     /// # Errors
-    /// When the file is missing, or lacks something.
+    /// If the file is missing, or lacks a value.
     pub(crate) fn read() -> Result<Self> {
         Self::parse(&read(FILE)?)
     }
 
     /// # Errors
-    /// Of [`Costs::read`].
+    /// Those of [`Costs::read`].
     pub(crate) fn parse(text: &str) -> Result<Self> {
         Self::of(serde_json::from_str(text)?)
     }
@@ -91,7 +91,7 @@ impl Costs {
         Ok(Self { node, redis: broker("redis")?, nats: broker("nats")?, all })
     }
 
-    /// A note about a part: commit, date or processor.
+    /// Returns a note about a part: commit, date or processor.
     pub(crate) fn note(&self, part: &str, name: &str) -> &str {
         self.all[part][name].as_str().unwrap_or("unknown")
     }
@@ -100,7 +100,7 @@ impl Costs {
 /// Saves the costs of one part.
 ///
 /// # Errors
-/// When the file cannot be read or written.
+/// If the file cannot be read or written.
 pub(crate) fn note(part: &str, found: &Value) -> Result {
     let mut all: Value = read(FILE).map_or_else(|_| Ok(json!({})), |text| serde_json::from_str(&text))?;
     for (name, value) in found.as_object().into_iter().flatten() {
@@ -129,7 +129,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn costs_are_read_with_what_is_told_of_them() {
+    fn costs_are_read_with_their_notes() {
         let costs = Costs::of(all()).unwrap();
         assert_eq!((costs.node.delivery_us, costs.nats.in_us, costs.note("node", "commit")), (7.4, 3.5, "abc"));
     }

@@ -51,7 +51,7 @@ impl Figure {
         }
     }
 
-    /// How much worse `value` is than `other`, if one direction is worse.
+    /// Returns how much worse `value` is than `other`, if one direction is worse.
     pub(crate) fn ratio(self, value: f64, other: f64) -> Option<f64> {
         match self {
             Self::Rate => Some(other / value),
@@ -61,7 +61,7 @@ impl Figure {
         .filter(|ratio| ratio.is_finite())
     }
 
-    /// The figure of a saved run; none when it was not measured.
+    /// Returns the figure of a saved run, or `None` if it was not measured.
     pub(crate) fn of(self, run: &Value) -> Option<f64> {
         let (report, server) = (&run["report"], &run["report"]["server"]);
         match self {
@@ -87,13 +87,13 @@ impl Figure {
     }
 }
 
-/// Processor time of a process for each sent message, or for each connection when no message was sent.
+/// Returns the processor time of a process for each sent message, or for each connection if no message was sent.
 fn for_each_sent(report: &Value, process: &Value) -> Option<f64> {
     let sent = report["messages"].as_f64().or_else(|| report["connections"].as_f64())?;
     Some(process["processor_seconds"].as_f64()? * 1e6 / sent)
 }
 
-/// The number of deliveries, asks or connections.
+/// Returns the number of deliveries, asks or connections.
 fn things(report: &Value) -> Option<f64> {
     let counts = [&report["deliveries"]["received"], &report["messages"], &report["connections"]];
     counts.into_iter().find_map(Value::as_f64)
@@ -108,7 +108,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// None without values.
+    /// Returns `None` without values.
     pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (least, most) = (*values.first()?, *values.last()?);
@@ -117,7 +117,7 @@ impl Spread {
     }
 }
 
-/// Three significant digits, with thousands separated.
+/// Formats a number with three significant digits, and thousands separated.
 pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         ..0.0995 => format!("{value:.3}"),
@@ -127,7 +127,7 @@ pub(crate) fn digits(value: f64) -> String {
     }
 }
 
-/// A whole number with thousands separated.
+/// Formats a whole number with thousands separated.
 pub(crate) fn thousands(whole: &str) -> String {
     let groups: Vec<_> = whole.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_read_off_a_run() {
+    fn figures_are_read_from_a_run() {
         let report = json!({
             "mode": "broadcast", "connections": 11, "messages": 100, "seconds": 2.0,
             "deliveries": { "received": 1000 }, "latency_us": { "p50": 100.0, "p99": 1500.0 },
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_lies_in_the_middle_or_between_the_two_there() {
+    fn the_median_is_in_the_middle_or_between_the_two_middle_values() {
         let spread = Spread::of(vec![3.0, 1.0, 2.0]).unwrap();
         assert_eq!((spread.median, spread.least, spread.most), (2.0, 1.0, 3.0));
         assert_eq!(Spread::of(vec![1.0, 2.0]).unwrap().median, 1.5);

@@ -1,22 +1,22 @@
-//! The machine that measures: facts from its kernel, and the commit.
+//! The machine of the measurements: facts from its kernel, and the commit.
 
 use std::fs;
 
 use serde_json::{Value, json};
 use xtask::steps::{command, output};
 
-/// When, where and of what something was measured.
+/// Returns the commit, the date and the processor of a measurement.
 pub(crate) fn stamp() -> Value {
     json!({ "commit": commit(), "date": said("date -u +%F"), "processor": field("/proc/cpuinfo", "model name") })
 }
 
-/// How many files a process may open; programs that we start inherit it.
+/// Returns how many files a process may open. Child processes inherit this limit.
 pub(crate) fn open_files() -> u64 {
     let limit = field("/proc/self/limits", "Max open files");
     limit.split_whitespace().next().and_then(|limit| limit.parse().ok()).unwrap_or(u64::MAX)
 }
 
-/// Bytes that the kernel holds for sockets and in its slabs.
+/// Returns the bytes that the kernel holds for sockets and in its slabs.
 pub(crate) fn kernel_memory() -> u64 {
     let slab = kib("/proc/meminfo", "Slab");
     let sockets = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
@@ -25,26 +25,26 @@ pub(crate) fn kernel_memory() -> u64 {
     slab * 1024 + pages.and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE
 }
 
-/// The value of a name in a file of the kernel; empty when there is no such file.
+/// Returns the value of a name in a file of the kernel, or an empty text if there is no such file.
 pub(crate) fn field(path: &str, name: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     value.unwrap_or_default().trim_start_matches([' ', '\t', ':']).trim().to_owned()
 }
 
-/// A number of the kernel's in KiB; 0 where it is missing.
+/// Returns a number of the kernel in KiB, or 0 if it is missing.
 pub(crate) fn kib(path: &str, name: &str) -> u64 {
     field(path, name).split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }
 
-/// The commit, with a mark when uncommitted changes could affect a figure.
+/// Returns the commit, with a mark if uncommitted changes could affect a figure.
 pub(crate) fn commit() -> String {
     let changed = said("git status --porcelain --untracked-files=no -- . :!docs");
     let mark = if changed.is_empty() { "" } else { " and changes" };
     said("git rev-parse --short HEAD") + mark
 }
 
-/// The output of a command; empty when it fails.
+/// Returns the output of a command, or an empty text if it fails.
 pub(crate) fn said(line: &str) -> String {
     output(&mut command(line)).unwrap_or_default().trim().to_owned()
 }

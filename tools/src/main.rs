@@ -1,7 +1,7 @@
 //! The project's measuring tools: `cargo tools help` lists them.
 //!
-//! - `bench/`: our server beside others; `scaling/`: the load and the resources of a cluster, from a model
-//! - `broker/`: a Redis or a NATS to measure; `host.rs`: the machine that measures
+//! - `bench/`: our server and others; `scaling/`: the load and the resources of a cluster, from a model
+//! - `broker/`: a Redis or a NATS for measurements; `host.rs`: the machine of the measurements
 //! - `costs.rs`: the measured costs, which `bench` writes and `scaling` reads
 //! - `figures.rs`: the figures of a run; `plot.rs`: pictures of them
 

@@ -1,4 +1,4 @@
-//! Pictures: one bar for each row, on a white ground, so that they can be read on dark pages too. Pure.
+//! Pictures with one bar for each row, on a white background, so that they are readable on dark pages, too. Pure.
 
 use std::fmt::Write;
 
@@ -12,7 +12,8 @@ pub(crate) struct Row {
     pub(crate) is_ours: bool,
 }
 
-/// Bars from the median, with a line from the least to the most. The scale is logarithmic when it must be.
+/// Draws bars of the medians, each with a line from the least to the most. The scale is logarithmic if the ratio of the
+/// values is large.
 pub(crate) fn bars(title: &str, rows: &[Row]) -> String {
     let scale = Scale::of(rows);
     let height = TOP + ROW * to_f64(rows.len()) + BOTTOM;
@@ -71,10 +72,10 @@ fn bar(row: &Row, y: f64, scale: &Scale) -> String {
     )
 }
 
-/// From values to places.
+/// Maps values to positions.
 #[derive(Debug)]
 enum Scale {
-    /// From nothing to here.
+    /// From zero to this value.
     Linear(f64),
     /// Between two powers of ten.
     Logarithmic(i32, i32),
@@ -120,13 +121,13 @@ fn power(value: f64, round: fn(f64) -> f64) -> i32 {
     round(value.log10()) as i32
 }
 
-/// 1, 2 or 5 times a power of ten, and at least `wanted`.
+/// Returns 1, 2 or 5 times a power of ten, and at least `wanted`.
 fn round_step(wanted: f64) -> f64 {
     let unit = 10_f64.powi(power(wanted, f64::floor));
     [1.0, 2.0, 5.0].into_iter().map(|times| times * unit).find(|step| *step >= wanted).unwrap_or(10.0 * unit)
 }
 
-/// A round number.
+/// Formats a round number.
 fn label(tick: f64) -> String {
     if tick >= 1000.0 {
         digits(tick)
@@ -141,13 +142,13 @@ fn to_f64(number: usize) -> f64 {
 }
 
 const WIDTH: f64 = 900.0;
-/// Where bars begin, and how long they can be; behind them is room for a number.
+/// The start of the bars, and their greatest length. After them is room for a number.
 const LEFT: f64 = 260.0;
 const SPAN: f64 = 560.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 44.0;
 const ROW: f64 = 26.0;
-/// From this ratio on, small bars could not be told apart.
+/// From this ratio on, small bars would look the same on a linear scale.
 const WIDE: f64 = 30.0;
 
 #[cfg(test)]
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_far_apart_is_drawn_in_powers_of_ten() {
+    fn values_that_are_far_apart_have_a_logarithmic_scale() {
         let scale = Scale::of(&[row(0.05), row(50.0)]);
         assert_eq!(scale.ticks(), [0.01, 0.1, 1.0, 10.0, 100.0]);
         assert_eq!((scale.x(0.01), scale.x(100.0)), (LEFT, LEFT + SPAN));

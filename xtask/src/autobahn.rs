@@ -1,6 +1,7 @@
-//! `cargo xtask autobahn`: Autobahn's test suite against the program `scenario`, which echoes what it gets.
+//! `cargo xtask autobahn`: Autobahn's test suite against the program `scenario`, which echoes every message.
 //!
-//! Those about compression (12 and 13) run against one that compresses. How each case ends is in `expected.json`.
+//! The cases about compression (12 and 13) run against a server that compresses. `expected.json` has the expected
+//! results.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,13 +19,13 @@ use xtask::workspace::Workspace;
 
 use crate::python::Environment;
 
-/// How each case ended.
+/// The result of each case.
 pub(crate) type Report = BTreeMap<String, String>;
 
 /// How much of a suite runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// What finds most, in a part of the time.
+    /// The cases that find most faults, in a part of the time.
     Brief,
     All,
 }
@@ -37,10 +38,10 @@ struct Part {
     options: &'static str,
 }
 
-/// Runs the cases and compares how they end with what is written down.
+/// Runs the cases and compares their results with the expected ones.
 ///
 /// # Errors
-/// When a case fails, or ends otherwise than expected; the text names each.
+/// If a case fails, or has another result than expected. The text names each.
 pub(crate) fn check(workspace: &Workspace, extent: Extent) -> Result {
     let suite = Suite::install(workspace)?;
     let mut expected = read_expected()?;
@@ -51,10 +52,10 @@ pub(crate) fn check(workspace: &Workspace, extent: Extent) -> Result {
     Ok(())
 }
 
-/// Runs the cases and writes down how they end.
+/// Runs the cases and saves their results as the expected ones.
 ///
 /// # Errors
-/// When a case fails: a fault is never expected.
+/// If a case fails: a failure is never an expected result.
 pub(crate) fn accept(workspace: &Workspace) -> Result {
     let suite = Suite::install(workspace)?;
     if let Suite::Kosoku(_) = suite {
@@ -82,7 +83,7 @@ impl Extent {
     }
 }
 
-/// Autobahn's own program where a Python that it runs on is at hand; else its cases in the hands of another.
+/// Autobahn's own program if there is a Python that can run it; otherwise another program with the same cases.
 #[derive(Debug)]
 enum Suite {
     Original(Environment),
@@ -114,7 +115,7 @@ impl Suite {
     fn report_part(&self, workspace: &Workspace, part: &Part) -> Result<Report> {
         let results = folder(workspace).join("results").join(part.name);
         fs::create_dir_all(&results)?;
-        // A run that breaks off must not be taken for the one before it.
+        // The report of an earlier run must not be used if this run breaks off.
         fs::remove_dir_all(&results)?;
         let mut scenario = Command::new(workspace.program("scenario"));
         let server = Background::start(scenario.args(part.options.split(' ')))?;
@@ -148,7 +149,7 @@ impl Suite {
         }
     }
 
-    /// Whether `case` is one of those of `part` that this suite can run.
+    /// Whether `case` belongs to `part`, and this suite can run it.
     fn runs(&self, part: &Part, case: &str) -> bool {
         let left_out = match self {
             Self::Original(_) => &[][..],
@@ -162,7 +163,7 @@ fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join("autobahn")
 }
 
-/// Whether `pattern` names `case`: as it is, or with a `*` for a part of it.
+/// Whether `pattern` matches `case`: exactly, or with a `*` for a part of it.
 fn names(pattern: &str, case: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == case,
@@ -170,17 +171,17 @@ fn names(pattern: &str, case: &str) -> bool {
     }
 }
 
-/// A Python 2.7 that starts: on the path, or where pyenv keeps it.
+/// Returns a Python 2.7 that starts, from the path or from pyenv.
 pub(crate) fn python2() -> Option<PathBuf> {
     let kept = env::home_dir().map(|home| home.join(".pyenv/versions/2.7.18/bin/python2.7"));
     let candidates = [Some(PathBuf::from("python2.7")), kept];
     candidates.into_iter().flatten().find(|python| ends_well(Command::new(python).arg("--version")))
 }
 
-/// Both programs write `{"agent": {"1.1.1": {"behavior": "OK", "behaviorClose": "OK", …}, …}}`.
+/// Reads a report. Both programs write `{"agent": {"1.1.1": {"behavior": "OK", "behaviorClose": "OK", …}, …}}`.
 ///
 /// # Errors
-/// When it is another text.
+/// If the text has another format.
 pub(crate) fn read(index: &str) -> Result<Report> {
     let index: Value = serde_json::from_str(index)?;
     let agents = index.as_object().ok_or("the suite's index is no object")?;
@@ -189,7 +190,7 @@ pub(crate) fn read(index: &str) -> Result<Report> {
     Ok(ends.collect())
 }
 
-/// One word, unless the case went well and the close after it did not.
+/// Returns one word, unless the case went well and the close after it did not.
 fn behavior(end: &Value) -> String {
     let [case, close] = ["behavior", "behaviorClose"].map(|part| end[part].as_str().unwrap_or("MISSING"));
     if is_good(case) && !is_good(close) {
@@ -198,7 +199,7 @@ fn behavior(end: &Value) -> String {
     case.to_owned()
 }
 
-/// What is worse than expected, in words.
+/// Describes the results that are worse than expected.
 pub(crate) fn differences(report: &Report, expected: &Report) -> Vec<String> {
     let mut faults = Vec::new();
     for (case, end) in report {
@@ -217,8 +218,8 @@ pub(crate) fn differences(report: &Report, expected: &Report) -> Vec<String> {
     faults
 }
 
-/// Whether `end` is as good as `expected`. Where a text and a fault of the peer arrive together, it is chance whether
-/// the answer to the text leaves before the connection fails: `OK` if it does, `NON-STRICT` if not.
+/// Whether `end` is as good as `expected`. If a text and an error of the peer arrive together, it depends on timing
+/// whether the answer to the text is sent before the connection fails: `OK` if it is, `NON-STRICT` if not.
 fn reaches(end: &str, expected: &str) -> bool {
     end == expected || (end == "OK" && expected == "NON-STRICT")
 }
@@ -228,7 +229,7 @@ fn is_good(end: &str) -> bool {
 }
 
 /// # Errors
-/// When there are faults.
+/// If there are faults.
 pub(crate) fn refuse(faults: &[String]) -> Result {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
@@ -236,12 +237,12 @@ pub(crate) fn refuse(faults: &[String]) -> Result {
 const EXPECTED: &str = "interop/autobahn/expected.json";
 const PLAIN: &[&str] = &["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"];
 const COMPRESSED: &[&str] = &["12.*", "13.*"];
-/// Messages of each size, once with the largest window and once with the smallest.
+/// Messages of each size, once with the largest and once with the smallest window.
 const COMPRESSED_SAMPLE: &[&str] = &["12.1.*", "13.3.*"];
 /// Cases 9 send messages of 16 MiB, and messages in 16,384 fragments.
 const OPTIONS: &str = "--addr 127.0.0.1:0 --max-message 67108864 --max-fragments 1000000";
 const DEFLATE: &str = "--addr 127.0.0.1:0 --max-message 67108864 --max-fragments 1000000 --deflate";
-/// It fails by itself over the echo of a text that is not compressed, as small ones are not.
+/// kosoku itself fails if an echo is not compressed, as small messages are not.
 const BROKEN_IN_KOSOKU: &[&str] =
     &["12.1.1", "12.1.2", "12.1.3", "12.4.1", "12.4.2", "12.4.3", "13.*.1", "13.*.2", "13.*.3"];
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_read_whoever_wrote_it() {
+    fn a_report_of_either_program_is_read() {
         let index = r#"{"neffos": {"1.1.1": {"behavior": "OK", "behaviorClose": "OK"},
             "7.1.6": {"behavior": "INFORMATIONAL", "behaviorClose": "INFORMATIONAL"},
             "7.7.1": {"behavior": "OK", "behaviorClose": "FAILED"}}}"#;

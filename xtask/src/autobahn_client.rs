@@ -1,7 +1,7 @@
-//! The other half of `cargo xtask autobahn`: Autobahn's test suite as a server, and the program `client` on it, which sends
-//! back what it gets.
+//! The second half of `cargo xtask autobahn`: Autobahn's test suite as a server, and the program `client`, which echoes
+//! every message.
 //!
-//! The cases about compression (12 and 13) are left out. How each of the others ends is in `expected-client.json`.
+//! The cases about compression (12 and 13) are left out. `expected-client.json` has the expected results of the others.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,10 +19,10 @@ use xtask::workspace::Workspace;
 use crate::autobahn::{Report, differences, python2, read, refuse};
 use crate::python::Environment;
 
-/// Runs the cases and compares how they end with what is written down.
+/// Runs the cases and compares their results with the expected ones.
 ///
 /// # Errors
-/// When a case fails, or ends otherwise than expected; the text names each.
+/// If a case fails, or has another result than expected. The text names each.
 pub(crate) fn check(workspace: &Workspace) -> Result {
     let expected = serde_json::from_str(&steps::read(EXPECTED)?)?;
     let report = report(workspace)?;
@@ -31,10 +31,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
     Ok(())
 }
 
-/// Runs the cases and writes down how they end.
+/// Runs the cases and saves their results as the expected ones.
 ///
 /// # Errors
-/// When a case fails: a fault is never expected.
+/// If a case fails: a failure is never an expected result.
 pub(crate) fn accept(workspace: &Workspace) -> Result {
     let report = report(workspace)?;
     refuse(&differences(&report, &report))?;
@@ -45,7 +45,7 @@ fn report(workspace: &Workspace) -> Result<Report> {
     let folder = workspace.target().join("autobahn");
     let results = folder.join("results-client");
     fs::create_dir_all(&results)?;
-    // A run that breaks off must not be taken for the one before it.
+    // The report of an earlier run must not be used if this run breaks off.
     fs::remove_dir_all(&results)?;
     steps::run(&mut command("cargo build -p fixture --bin client"))?;
     match python2() {
@@ -58,7 +58,7 @@ fn report(workspace: &Workspace) -> Result<Report> {
     read(&steps::read(results.join("index.json"))?)
 }
 
-/// Autobahn's own program. It serves for ever; its report is whole before the last connection ends.
+/// Uses Autobahn's own program. It serves forever, and its report is complete before the last connection ends.
 fn with_original(workspace: &Workspace, suite: &Environment, folder: &Path, results: &Path) -> Result {
     let address = free_address()?;
     let plan = json!({
@@ -72,7 +72,7 @@ fn with_original(workspace: &Workspace, suite: &Environment, folder: &Path, resu
     run_client(workspace, address)
 }
 
-/// Autobahn's cases in the hands of another. It ends when it has written its report.
+/// Uses another program with Autobahn's cases. It ends when it has written its report.
 fn with_kosoku(workspace: &Workspace, suite: &Environment, results: &Path) -> Result {
     let address = free_address()?;
     let mut kosoku = Command::new(suite.program("kosoku"));
@@ -82,12 +82,12 @@ fn with_kosoku(workspace: &Workspace, suite: &Environment, results: &Path) -> Re
     server.end(PATIENCE).map(drop)
 }
 
-/// An address that was free a moment ago; the kernel does not assign it again so soon.
+/// Returns an address that was free a moment ago. The kernel does not assign it again so soon.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Runs all cases, as soon as the suite accepts.
+/// Runs all cases once the suite accepts connections.
 fn run_client(workspace: &Workspace, address: SocketAddr) -> Result {
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(address).is_err() {

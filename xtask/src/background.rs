@@ -1,4 +1,4 @@
-//! A program that runs beside us until we are done with it.
+//! A program that runs in the background.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,10 +17,10 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts `command`. Its standard output is read here; its standard error is the terminal.
+    /// Starts `command`. This process reads its standard output; its standard error goes to the terminal.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
@@ -28,7 +28,7 @@ impl Background {
         let output = child.stdout.take().ok_or("no standard output")?;
         let (sender, lines) = channel();
         thread::spawn(move || {
-            // Reads on without a receiver: a full pipe would stop the program.
+            // Reads even without a receiver, because a full pipe would stop the program.
             for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
                 drop(sender.send(line));
             }
@@ -36,15 +36,15 @@ impl Background {
         Ok(Self { name, child, lines })
     }
 
-    /// The id of its process.
+    /// Returns the id of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The rest of the first line that begins with `words`.
+    /// Returns the rest of the first line that begins with `words`.
     ///
     /// # Errors
-    /// When the program ends before it, or it does not come in time.
+    /// If the program ends before it prints the line, or does not print it in time.
     pub fn line_after(&self, words: &str, patience: Duration) -> Result<String> {
         let deadline = Instant::now() + patience;
         while let Some(line) = self.line(deadline)? {
@@ -58,14 +58,14 @@ impl Background {
     /// Waits until the program has ended by itself.
     ///
     /// # Errors
-    /// When it does not end in time.
+    /// If it does not end in time.
     pub fn end(mut self, patience: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + patience;
         while self.line(deadline)?.is_some() {}
         Ok(self.child.wait()?)
     }
 
-    /// `None` when the program has closed its output.
+    /// Returns `None` once the program has closed its output.
     fn line(&self, deadline: Instant) -> Result<Option<String>> {
         match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => Ok(Some(line)),
@@ -77,7 +77,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // It may have ended already: then there is nothing to kill.
+        // The program may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

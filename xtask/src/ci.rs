@@ -62,7 +62,7 @@ fn typos(workspace: &Workspace) -> Result {
     steps::run(&mut Command::new(environment.program("typos")))
 }
 
-/// Checks what is published with the oldest Rust that its manifests name. Their builds have a separate folder.
+/// Checks the published crates with the oldest Rust that their manifests name. These builds have a separate folder.
 fn oldest_rust(steps: &mut Steps, workspace: &Workspace) -> Result {
     for (version, packages) in workspace.oldest_rust() {
         steps.command(command("rustup toolchain install --profile minimal --no-self-update").arg(version))?;
@@ -74,7 +74,7 @@ fn oldest_rust(steps: &mut Steps, workspace: &Workspace) -> Result {
     Ok(())
 }
 
-/// Runs each bench once, to see that it works. That needs no optimised build of everything.
+/// Runs each bench once, to check that it works. This needs no optimised build.
 fn benches(steps: &mut Steps, workspace: &Workspace) -> Result {
     let benches = workspace.targets("bench");
     if benches.is_empty() {
@@ -95,14 +95,14 @@ fn advisories(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.command(&mut Subcommand::DENY.command(workspace, "deny check advisories"))
 }
 
-/// Looks for undefined behaviour below the pure modules. Miri cannot run the others.
+/// Checks the pure modules for undefined behaviour. Miri cannot run the others.
 fn miri(steps: &mut Steps) -> Result {
     if !ends_well(&mut command("rustup component add miri rust-src --toolchain nightly")) {
         steps.skip("miri", "the nightly toolchain has no miri, and rustup cannot add it");
         return Ok(());
     }
     let mut miri = command("cargo +nightly miri test -p neffos --lib -- message:: session::");
-    // Proptest asks for the current folder, and each of its cases takes seconds.
+    // Proptest reads the current folder, and each of its cases takes seconds.
     steps.command(miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "8"))
 }
 

@@ -10,7 +10,7 @@ use crate::{Result, machine};
 /// Installs Go and the brokers, checks the module, and runs its tests.
 ///
 /// # Errors
-/// At the first that fails.
+/// At the first step that fails.
 pub fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.run("what the tests need", || {
         machine::need_brokers()?;
@@ -21,11 +21,11 @@ pub fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     test(steps, workspace)
 }
 
-/// Builds the servers, which other tests need as well. Runs the tests of the Go client, of this project's client with those servers,
-/// and of both kinds of servers in one cluster.
+/// Builds the servers, which other tests need, too. Runs the tests of the Go client, of this project's client with
+/// those servers, and of both kinds of servers in one cluster.
 ///
 /// # Errors
-/// At the first that fails.
+/// At the first step that fails.
 pub fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
     for version in VERSIONS {
         steps.command(version.go("build", "-o").arg(servers(workspace).join(version.program)).arg("./server"))?;
@@ -42,7 +42,7 @@ pub fn test(steps: &mut Steps, workspace: &Workspace) -> Result {
 /// Checks the format, and looks for likely faults.
 ///
 /// # Errors
-/// When there are any.
+/// If there are any.
 pub fn check(steps: &mut Steps) -> Result {
     steps.run("gofmt", || {
         let root = output(command("go env GOROOT").env("GOTOOLCHAIN", YOUNGER.toolchain))?;
@@ -52,10 +52,10 @@ pub fn check(steps: &mut Steps) -> Result {
     VERSIONS.iter().try_for_each(|version| steps.command(&mut version.go("vet", "./...")))
 }
 
-/// Builds the servers for measuring, `load-v0.0.24` and `load-v0.0.25`, beside the others.
+/// Builds the servers for measurements, `load-v0.0.24` and `load-v0.0.25`, into the folder of the others.
 ///
 /// # Errors
-/// When one cannot be built.
+/// If one cannot be built.
 pub fn build_loads(steps: &mut Steps, workspace: &Workspace) -> Result {
     VERSIONS.iter().try_for_each(|version| {
         let program = servers(workspace).join(version.program.replace("server", "load"));
@@ -63,33 +63,33 @@ pub fn build_loads(steps: &mut Steps, workspace: &Workspace) -> Result {
     })
 }
 
-/// Builds the yardstick `centrifuge`, beside the servers.
+/// Builds the yardstick `centrifuge` into the folder of the servers.
 ///
 /// # Errors
-/// When it cannot be built.
+/// If it cannot be built.
 pub fn build_centrifuge(steps: &mut Steps, workspace: &Workspace) -> Result {
     let mut go = pinned(YOUNGER.toolchain, "go build -o");
     steps.command(go.current_dir(CENTRIFUGE).arg(servers(workspace).join("centrifuge")).arg("."))
 }
 
-/// Builds Centrifugo, beside the servers: without C, as its releases are.
+/// Builds Centrifugo into the folder of the servers, without C, like its releases.
 ///
 /// # Errors
-/// When it cannot be built.
+/// If it cannot be built.
 pub fn build_centrifugo(steps: &mut Steps, workspace: &Workspace) -> Result {
     let mut go = pinned(OLDER.toolchain, "go build -ldflags=-s -o");
     go.env("CGO_ENABLED", "0").current_dir(CENTRIFUGO).arg(servers(workspace).join("centrifugo"));
     steps.command(go.arg("github.com/centrifugal/centrifugo/v6"))
 }
 
-/// Builds a program whose module and version are named, into the folder that the variable `GOBIN` is set to.
+/// Returns a command that builds `module`, with its version, into the folder of the variable `GOBIN`.
 pub fn install(module: &str) -> Command {
     let mut command = command("go install");
     command.env("GOTOOLCHAIN", YOUNGER.toolchain).env("GOFLAGS", "-buildvcs=false").arg(module);
     command
 }
 
-/// The folder of the built servers: `server-v0.0.24` and `server-v0.0.25`.
+/// Returns the folder of the built servers: `server-v0.0.24` and `server-v0.0.25`.
 pub fn servers(workspace: &Workspace) -> PathBuf {
     workspace.target().join("go")
 }
@@ -98,7 +98,7 @@ pub fn servers(workspace: &Workspace) -> PathBuf {
 #[derive(Debug, Clone, Copy)]
 pub struct Version {
     program: &'static str,
-    /// Any newer Go could build the older version too. One version gives the same result everywhere.
+    /// Any newer Go could build the older version, too. One version gives the same result everywhere.
     pub toolchain: &'static str,
     flags: &'static str,
 }
@@ -111,7 +111,7 @@ impl Version {
     }
 }
 
-/// A call of Go that changes no pinned version, and ignores the user's flags.
+/// Returns a command of Go that changes no pinned version, and ignores the user's flags.
 fn pinned(toolchain: &str, line: &str) -> Command {
     let mut command = command(line);
     command.env("GOTOOLCHAIN", toolchain).env("GOFLAGS", "-mod=readonly -buildvcs=false");

@@ -1,7 +1,7 @@
-//! The part that the project's commands share: `cargo xtask` and `cargo tools`.
+//! Shared by the project's commands: `cargo xtask` and `cargo tools`.
 //!
 //! - `workspace.rs`: facts from cargo; `machine.rs`: installation of programs
-//! - `steps.rs`: steps of a run; `background.rs`: programs that run beside it
+//! - `steps.rs`: steps of a run; `background.rs`: programs that run in the background
 //! - `go.rs`: the servers in Go, which tests and measurements start
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "for programs in a terminal: printing is their work")]
@@ -17,10 +17,11 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
-/// Every fault ends the run, so its text is all that matters.
+/// Every fault ends the run, so only its text matters.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Runs a program of the project with its arguments. Without any, or when they ask for it, prints `help`. Prints why a run failed.
+/// Runs a program of the project with its arguments. Without arguments, or if they ask for it, prints `help`. Prints
+/// why a run failed.
 pub fn run_program(help: &str, run: impl FnOnce(&Workspace, &[&str]) -> Result) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

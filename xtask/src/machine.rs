@@ -1,4 +1,4 @@
-//! Programs that the machine needs beside Rust, and their installation.
+//! Programs that the machine needs besides Rust, and their installation.
 
 use std::env;
 use std::io::{IsTerminal, stdin};
@@ -8,15 +8,15 @@ use std::process::{Command, Stdio};
 use crate::Result;
 use crate::steps::{command, output, run};
 
-/// The browser that the tests drive: the one that `NEFFOS_CHROMIUM` names, or Debian's.
+/// Returns the browser for the tests: the one that `NEFFOS_CHROMIUM` names, or Debian's.
 pub fn chromium() -> PathBuf {
     env::var_os("NEFFOS_CHROMIUM").map_or_else(|| DEBIANS_CHROMIUM.into(), PathBuf::from)
 }
 
-/// Installs Debian's browser when it is missing and no other is named.
+/// Installs Debian's browser if it is missing and no other is named.
 ///
 /// # Errors
-/// When it cannot be installed; the text names the packages to install.
+/// If it cannot be installed. The text names the packages to install.
 pub fn need_chromium() -> Result {
     let chromium = chromium();
     match chromium.exists() {
@@ -26,27 +26,27 @@ pub fn need_chromium() -> Result {
     }
 }
 
-/// Installs the brokers that servers reach each other over, where they are missing. The tests start them themselves, on ports
-/// that are free; what Debian starts along with the packages is not used.
+/// Installs the missing brokers. The tests start them themselves, on free ports. The services that Debian starts with
+/// the packages are not used.
 ///
 /// # Errors
-/// When one cannot be installed; the text names the packages to install.
+/// If one cannot be installed. The text names the packages to install.
 pub fn need_brokers() -> Result {
     need(&BROKERS)
 }
 
-/// Installs the proxies that servers stand behind, in the same way.
+/// Installs the missing proxies in the same way.
 ///
 /// # Errors
-/// When one cannot be installed; the text names the packages to install.
+/// If one cannot be installed. The text names the packages to install.
 pub fn need_proxies() -> Result {
     need(&PROXIES)
 }
 
-/// Installs the compiler of protobuf, where it is missing: Sockudo's build needs it.
+/// Installs the compiler of protobuf if it is missing, because Sockudo's build needs it.
 ///
 /// # Errors
-/// When it cannot be installed; the text names the packages to install.
+/// If it cannot be installed. The text names the packages to install.
 pub fn need_protoc() -> Result {
     match find("protoc") {
         Some(_) => Ok(()),
@@ -54,32 +54,32 @@ pub fn need_protoc() -> Result {
     }
 }
 
-/// Programs whose packages have their names.
+/// Installs missing programs whose packages have their names.
 fn need(programs: &[&str]) -> Result {
     let missing: Vec<_> = programs.iter().copied().filter(|program| find(program).is_none()).collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
-/// The program of this name, on the path or where Debian puts servers.
+/// Returns the program of this name, from the path or from the folder in which Debian puts servers.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(&path).chain([PathBuf::from(DEBIANS_SERVERS)]);
     folders.find_map(|folder| Some(folder.join(program)).filter(|program| program.is_file()))
 }
 
-/// Installs Python's own tool for separate environments when it is missing: Debian packs it apart.
+/// Installs Python's own tool for separate environments if it is missing: Debian has a separate package for it.
 ///
 /// # Errors
-/// When it cannot be installed; the text names the packages to install.
+/// If it cannot be installed. The text names the packages to install.
 pub fn need_python() -> Result {
     let usable = ends_well(command("python3").args(["-c", "import ensurepip, venv"]));
     if usable { Ok(()) } else { install(&["python3", "python3-venv"]) }
 }
 
-/// Installs Go when it is missing. Any that can fetch other versions of itself will do.
+/// Installs Go if it is missing. Any version that can fetch other versions of Go works.
 ///
 /// # Errors
-/// When it cannot be installed or is too old; the text names the packages to install.
+/// If it cannot be installed or is too old. The text names the packages to install.
 pub fn need_go() -> Result {
     if go_fetches_others() {
         return Ok(());
@@ -97,16 +97,16 @@ fn go_fetches_others() -> bool {
     output(&mut command("go version")).is_ok_and(|text| go_minor(&text).is_some_and(|minor| minor >= 21))
 }
 
-/// The second number of a version such as `go version go1.26.8 linux/amd64`.
+/// Returns the second number of a version such as `go version go1.26.8 linux/amd64`.
 fn go_minor(text: &str) -> Option<u32> {
     let (_, version) = text.split_once(" go1.")?;
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Installs the npm packages of `folder` as its lock file says, if that is newer than the installed packages.
+/// Installs the npm packages of `folder` according to its lock file, if that is newer than the installed packages.
 ///
 /// # Errors
-/// When npm fails.
+/// If npm fails.
 pub fn need_node_modules(folder: &str) -> Result {
     let folder = Path::new(folder);
     let [wanted, installed] = ["package-lock.json", "node_modules/.package-lock.json"]
@@ -128,7 +128,7 @@ fn install(packages: &[&str]) -> Result {
     apt(&format!("apt-get install -q -y --no-install-recommends {names}"))
 }
 
-/// The begin of a command that may change the system: `env`, or `sudo` when we are not root.
+/// Returns the beginning of a command that may change the system: `env`, or `sudo` if the user is not root.
 fn as_root() -> Option<Command> {
     if !ends_well(&mut command("apt-get --version")) {
         return None;
@@ -151,7 +151,7 @@ pub fn ends_well(command: &mut Command) -> bool {
 const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
 const BROKERS: [&str; 2] = ["redis-server", "nats-server"];
 const PROXIES: [&str; 3] = ["nginx", "haproxy", "caddy"];
-/// On the path of root alone.
+/// Only root has this folder on its path.
 const DEBIANS_SERVERS: &str = "/usr/sbin";
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_of_go_is_read_from_what_it_says() {
+    fn the_version_of_go_is_read_from_its_output() {
         assert_eq!(go_minor("go version go1.26.8 linux/amd64\n"), Some(26));
         assert_eq!(go_minor("go version go1.19 linux/arm64\n"), Some(19));
         assert_eq!(go_minor("go version go1.28rc1 linux/amd64\n"), Some(28));

@@ -14,10 +14,10 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// An environment of this machine's `python3` that holds `packages`, each with its version.
+    /// Creates an environment of this machine's `python3` with `packages`, each in the given version.
     ///
     /// # Errors
-    /// When it cannot be made or a package cannot be had.
+    /// If it cannot be created, or a package cannot be fetched.
     pub(crate) fn new(folder: PathBuf, packages: &str) -> Result<Self> {
         let environment = Self { folder };
         if !environment.program("pip").exists() {
@@ -27,10 +27,10 @@ impl Environment {
         environment.install(packages)
     }
 
-    /// An environment of an older interpreter, which python3's own tool cannot make.
+    /// Creates an environment of an older interpreter, which python3's own tool does not support.
     ///
     /// # Errors
-    /// When it cannot be made or a package cannot be had.
+    /// If it cannot be created, or a package cannot be fetched.
     pub(crate) fn of_python2(interpreter: &Path, folder: PathBuf, packages: &str) -> Result<Self> {
         let environment = Self { folder };
         if !environment.program("pip").exists() {
@@ -41,7 +41,7 @@ impl Environment {
         environment.install(packages)
     }
 
-    /// Where a program of this environment is.
+    /// Returns the path of a program of this environment.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
     }

@@ -1,4 +1,4 @@
-//! Steps of a run: each shows its name and its time; the first that fails ends the run.
+//! Steps of a run. Each prints its name and its time, and the first that fails ends the run.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ impl Steps {
     /// Runs `step`.
     ///
     /// # Errors
-    /// When it fails; the text begins with `name`.
+    /// If it fails. The text begins with `name`.
     pub fn run(&mut self, name: &str, step: impl FnOnce() -> Result) -> Result {
         println!("\n==> {name}");
         let start = Instant::now();
@@ -33,12 +33,12 @@ impl Steps {
     /// Runs a command whose name is its command line.
     ///
     /// # Errors
-    /// When the program cannot be started or does not end with 0.
+    /// If the program cannot be started, or does not exit with 0.
     pub fn command(&mut self, command: &mut Command) -> Result {
         self.run(&command_line(command), || run(command))
     }
 
-    /// Leaves a step out, for a reason that lies outside the project.
+    /// Skips a step, for a reason outside of the project.
     pub fn skip(&mut self, name: &str, reason: &str) {
         println!("\n==> {name}: skipped, {reason}");
         self.skipped.push(format!("{name}: {reason}"));
@@ -57,7 +57,7 @@ impl Steps {
     }
 }
 
-/// A command from its words. Words do not contain blanks.
+/// Creates a command from its words, which contain no blanks.
 pub fn command(line: &str) -> Command {
     let mut words = line.split_whitespace();
     let mut command = Command::new(words.next().unwrap_or_default());
@@ -65,10 +65,10 @@ pub fn command(line: &str) -> Command {
     command
 }
 
-/// Runs `command` to its end; its output goes to ours.
+/// Runs `command` to its end, with the output of this process.
 ///
 /// # Errors
-/// When it cannot be started or does not end with 0.
+/// If it cannot be started, or does not exit with 0.
 pub fn run(command: &mut Command) -> Result {
     let program = command.get_program().to_string_lossy().into_owned();
     let status = command.status().map_err(|fault| format!("{program}: {fault}"))?;
@@ -78,10 +78,10 @@ pub fn run(command: &mut Command) -> Result {
     Ok(())
 }
 
-/// The output of `command`.
+/// Returns the output of `command`.
 ///
 /// # Errors
-/// When it cannot be started or does not end with 0.
+/// If it cannot be started, or does not exit with 0.
 pub fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|fault| format!("{program}: {fault}"))?;
@@ -91,10 +91,10 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The text of a file.
+/// Returns the text of a file.
 ///
 /// # Errors
-/// When it cannot be read; the text names it.
+/// If it cannot be read. The text names the file.
 pub fn read(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     Ok(fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?)

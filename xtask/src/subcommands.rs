@@ -1,4 +1,4 @@
-//! Subcommands of cargo from crates.io, built once below the target folder, in the versions that are written here.
+//! Subcommands of cargo from crates.io, built once below the target folder, in pinned versions.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,17 +19,17 @@ impl Subcommand {
     pub(crate) const HACK: Self = Self { name: "hack", version: "0.6.46" };
     pub(crate) const FUZZ: Self = Self { name: "fuzz", version: "0.13.2" };
 
-    /// Builds it unless it is there in this version.
+    /// Builds it, unless it is installed in this version.
     ///
     /// # Errors
-    /// When it cannot be built.
+    /// If it cannot be built.
     pub(crate) fn install(self, workspace: &Workspace) -> Result {
         let package = format!("cargo-{}@{}", self.name, self.version);
-        // Optimised, cargo-deny takes three times as long to build, and runs for a second either way.
+        // An optimised cargo-deny takes three times as long to build, and runs for a second either way.
         run(command("cargo install --debug --locked --quiet").arg(package).arg("--root").arg(folder(workspace)))
     }
 
-    /// A command line of it, without the word `cargo`.
+    /// Returns one of its command lines, without the word `cargo`.
     pub(crate) fn command(self, workspace: &Workspace, line: &str) -> Command {
         let mut command = Command::new(folder(workspace).join("bin").join(format!("cargo-{}", self.name)));
         command.args(line.split_whitespace());

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that a change must pass to be right.
+//! `cargo xtask test`: all tests that a change must pass.
 
 use xtask::machine;
 use xtask::steps::{Steps, command};
@@ -9,16 +9,16 @@ use xtask::{Result, go};
 /// Installs what is missing, builds, and runs the tests of every language.
 ///
 /// # Errors
-/// At the first that fails.
+/// At the first step that fails.
 pub(crate) fn run(steps: &mut Steps, workspace: &Workspace) -> Result {
     prepare(steps)?;
     run_prepared(steps, workspace)
 }
 
-/// Installs what the tests need and the machine lacks.
+/// Installs the programs that the tests need and the machine lacks.
 ///
 /// # Errors
-/// When something cannot be installed.
+/// If a program cannot be installed.
 pub(crate) fn prepare(steps: &mut Steps) -> Result {
     steps.run("what the tests need", || {
         machine::need_chromium()?;
@@ -30,7 +30,7 @@ pub(crate) fn prepare(steps: &mut Steps) -> Result {
     })
 }
 
-/// Builds and tests, where everything is installed.
+/// Builds and runs the tests on a prepared machine.
 ///
 /// # Errors
 /// At the first step that fails.
@@ -41,7 +41,7 @@ pub(crate) fn run_prepared(steps: &mut Steps, workspace: &Workspace) -> Result {
 }
 
 fn rust(steps: &mut Steps) -> Result {
-    // As users get them, without what only tests switch on in the dependencies.
+    // As users build them, without features that only tests enable in the dependencies.
     steps.command(&mut command("cargo build -p fixture -p neffos-cli"))?;
     // Runs the tests of the documentation, too.
     steps.command(&mut command("cargo test --workspace --all-features"))?;
@@ -62,10 +62,11 @@ fn javascript(steps: &mut Steps, workspace: &Workspace) -> Result {
     steps.command(command("npm test").current_dir(CLIENT))
 }
 
-/// Builds the browser client from its modules: the file that its package ships, and the minified one that servers carry.
+/// Builds the browser client from its modules: the file that its package ships, and the minified one that servers
+/// include.
 ///
 /// # Errors
-/// When Node or its packages cannot be had, or the modules cannot be parsed or form a cycle.
+/// If Node or its packages are not available, or the modules cannot be parsed or form a cycle.
 pub(crate) fn build_client(steps: &mut Steps) -> Result {
     machine::need_node_modules(INTEROP)?;
     steps.command(command("node build-client.js").current_dir(INTEROP))

@@ -19,7 +19,7 @@ impl Workspace {
     /// Reads the workspace around the current folder, and makes its root the current folder.
     ///
     /// # Errors
-    /// When cargo cannot read it.
+    /// If cargo cannot read it.
     pub fn enter() -> Result<Self> {
         let metadata = metadata("Cargo.toml")?;
         std::env::set_current_dir(text(&metadata["workspace_root"])?)?;
@@ -27,22 +27,22 @@ impl Workspace {
         Ok(Self { metadata, target })
     }
 
-    /// The folder of everything built, wherever the user has put it.
+    /// Returns the folder of all builds, wherever the user has put it.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// The path of one of the workspace's programs after `cargo build`.
+    /// Returns the path of one of the workspace's programs after `cargo build`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)
     }
 
-    /// Names of the targets of one kind: `bench`, `bin`, `test`.
+    /// Returns the names of the targets of one kind: `bench`, `bin`, `test`.
     pub fn targets(&self, kind: &str) -> Vec<&str> {
         targets(&self.metadata, kind)
     }
 
-    /// The packages that are published, by the oldest Rust that builds them.
+    /// Returns the published packages, by the oldest Rust that builds them.
     pub fn oldest_rust(&self) -> BTreeMap<&str, Vec<&str>> {
         let published = array(&self.metadata["packages"]).filter(|package| package["publish"].is_null());
         let mut found = BTreeMap::<_, Vec<_>>::new();
@@ -54,7 +54,7 @@ impl Workspace {
         found
     }
 
-    /// The `src` folders of all packages, below the root.
+    /// Returns the `src` folders of all packages, below the root.
     pub fn sources(&self) -> impl Iterator<Item = PathBuf> {
         let root = self.metadata["workspace_root"].as_str().unwrap_or_default();
         array(&self.metadata["packages"]).filter_map(move |package| {
@@ -63,7 +63,7 @@ impl Workspace {
         })
     }
 
-    /// Pairs of a package and a package that its manifest names, with any kind of dependency.
+    /// Returns pairs of a package and a package that its manifest names, with any kind of dependency.
     pub fn dependencies(&self) -> impl Iterator<Item = (&str, &str)> {
         array(&self.metadata["packages"]).flat_map(|package| {
             let name = package["name"].as_str().unwrap_or_default();
@@ -73,10 +73,10 @@ impl Workspace {
     }
 }
 
-/// Names of the programs of another workspace.
+/// Returns the names of the programs of another workspace.
 ///
 /// # Errors
-/// When cargo cannot read it.
+/// If cargo cannot read it.
 pub fn programs_of(manifest: &str) -> Result<Vec<String>> {
     let metadata = metadata(manifest)?;
     Ok(targets(&metadata, "bin").into_iter().map(str::to_owned).collect())

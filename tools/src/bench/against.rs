@@ -1,8 +1,8 @@
-//! Our servers of this commit beside those of another, in the same run: whether any figure is worse.
+//! Compares the servers of this commit with those of another commit, in the same run: is any figure worse?
 //!
-//! Each repetition measures both servers one after the other, first one, then the other first, with the same `neffos bench`.
-//! A ratio compares two measurements that are neighbours in time, so that other load on the machine affects both. The table
-//! shows the median of the ratios with the least and the most.
+//! Each repetition measures both servers, one after the other, in alternating order, with the same `neffos bench`. A
+//! ratio compares two consecutive measurements, so that other load on the machine affects both. The table shows the
+//! median of the ratios, the least and the most.
 
 use std::fmt::Write;
 use std::fs;
@@ -25,7 +25,7 @@ use crate::figures::{Figure, Spread, digits};
 /// Builds both, measures both, and writes the table.
 ///
 /// # Errors
-/// When there is no such commit, it cannot be built, or a server of this commit lost a message or did not come up.
+/// If there is no such commit, it cannot be built, or a server of this commit lost a message or did not start.
 pub(super) fn run(
     steps: &mut Steps,
     workspace: &Workspace,
@@ -62,7 +62,7 @@ pub(super) fn run(
     pair.here.faults_of_ours()
 }
 
-/// Builds the programs of the other commit in a separate work tree; returns their folder.
+/// Builds the programs of the other commit in a separate work tree. Returns their folder.
 fn build(steps: &mut Steps, workspace: &Workspace, extent: Extent, commit: &str) -> Result<PathBuf> {
     let folder = folder(workspace);
     let (source, target) = (folder.join("source"), folder.join("build"));
@@ -88,7 +88,7 @@ fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join("bench/against")
 }
 
-/// The results of both.
+/// The results of both commits.
 #[derive(Debug)]
 struct Pair {
     here: Results,
@@ -125,7 +125,7 @@ impl Pair {
         Ok(fs::write(folder(workspace).with_extension("json"), format!("{both:#}\n"))?)
     }
 
-    /// Every figure of `measures` that both have, and that can be worse.
+    /// Returns every figure of `measures` that both have, and that can be worse.
     fn comparisons(&self, measures: &[&Measure]) -> Vec<Comparison> {
         let ours = CONTESTANTS.iter().filter(|who| who.is_ours());
         let parts = ours.flat_map(|who| measures.iter().map(move |measure| (measure, who)));
@@ -134,7 +134,7 @@ impl Pair {
         figures.filter_map(|(measure, who, figure)| self.compare(measure, who, figure)).collect()
     }
 
-    /// One figure in all repetitions that both have.
+    /// Compares one figure in all repetitions that both have.
     fn compare(&self, measure: &Measure, who: &Contestant, figure: Figure) -> Option<Comparison> {
         let value = |results: &Results, repetition| results.value(measure.name, who.name, figure, repetition);
         let pair = |repetition| Some((value(&self.here, repetition)?, value(&self.there, repetition)?));
@@ -144,7 +144,7 @@ impl Pair {
     }
 }
 
-/// One crowd without sockets, as often as everything else: its costs by their names.
+/// Runs one crowd without sockets as often as everything else. Returns its costs by their names.
 fn in_memory(folders: &[PathBuf; 2], repeat: usize) -> Result<Vec<Comparison>> {
     let mut runs = [Vec::new(), Vec::new()];
     for repetition in 0..repeat {
@@ -167,7 +167,7 @@ fn costs_of_crowds([here, there]: &[Vec<Value>; 2]) -> Vec<Comparison> {
     costs.filter_map(compare).collect()
 }
 
-/// All comparisons, and how many of them are worse.
+/// Returns all comparisons as a table, and the number of worse figures.
 fn table(comparisons: &[Comparison]) -> String {
     let mut table = "| measure | | here | there | here to there | worse by more than 5 % | |\n\
                      | --- | --- | ---: | ---: | ---: | ---: | --- |\n"
@@ -181,14 +181,14 @@ fn table(comparisons: &[Comparison]) -> String {
     table
 }
 
-/// One figure of both.
+/// One figure of both commits.
 #[derive(Debug)]
 struct Comparison {
     title: String,
     unit: String,
     here: Spread,
     there: Spread,
-    /// Above 1 where it is worse here.
+    /// Above 1 if it is worse here.
     ratios: Spread,
     /// How many ratios there are, and how many of them are above [`MOST`].
     count: usize,
@@ -196,7 +196,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    /// None when there is nothing to compare.
+    /// Returns `None` if there is nothing to compare.
     fn of(
         title: String,
         unit: String,
@@ -225,7 +225,7 @@ impl Comparison {
     }
 }
 
-/// What still counts as the same.
+/// Up to this ratio, two figures count as equal.
 const MOST: f64 = 1.05;
 
 #[cfg(test)]
@@ -234,7 +234,7 @@ mod tests {
     use super::super::measures::MEASURES;
     use super::*;
 
-    /// Costs of both in each repetition.
+    /// Returns a pair with these costs in each repetition.
     fn pair(costs: &[(f64, f64)]) -> Pair {
         let mut pair = Pair::begin(&json!({}));
         let measure = MEASURES.iter().find(|measure| measure.name == "burst-1000").unwrap();
@@ -264,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_in_time_are_held_against_each_other() {
-        // The machine was twice as slow in the second repetition: both were.
+    fn consecutive_measurements_are_compared() {
+        // The machine was half as fast in the second repetition, for both commits.
         let table = table_of(&pair(&[(1.0, 1.0), (2.2, 2.0), (1.02, 1.0)]));
         assert!(table.contains("| 1.02 | 1.00 | **1.020 ×** (1.000–1.100) | 1 of 3 |  |"), "{table}");
         assert!(table.contains("0 of 2 figures"), "{table}");
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_of_them_has_is_left_out() {
+    fn figures_of_only_one_commit_are_left_out() {
         let mut pair = pair(&[(1.0, 1.0)]);
         pair.there = Results::begin(json!({}), &Faults::new());
         assert!(table_of(&pair).ends_with("0 of 0 figures are worse by more than 5 %.\n"));

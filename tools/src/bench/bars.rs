@@ -1,10 +1,10 @@
-//! What the measurements must show, and whether they do.
+//! The bars for the measurements, and whether they are met.
 
 use super::contestants::{CENTRIFUGO, FLOOR, FLOOR_16, GO_25, HUB, OURS, SOCKUDO};
 use super::results::Results;
 use crate::figures::Figure;
 
-/// One thing that must hold. It is looked at, never enforced: a time depends on the machine.
+/// One bar. It is shown, never enforced: a time depends on the machine.
 #[derive(Debug)]
 pub(super) struct Bar {
     pub(super) text: &'static str,
@@ -13,7 +13,7 @@ pub(super) struct Bar {
     pub(super) most: f64,
 }
 
-/// A median; the best of several contestants.
+/// A median, or the best one of several contestants.
 #[derive(Debug)]
 pub(super) struct Term {
     pub(super) measure: &'static str,
@@ -28,20 +28,21 @@ pub(super) enum Against {
     Nothing,
 }
 
-/// How a bar was met.
+/// The result of a bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Verdict {
     pub(super) ours: f64,
     pub(super) other: Option<f64>,
-    /// The ratio of our figure to the other; our figure when there is no other.
+    /// The ratio of our figure to the other one, or our figure if there is no other.
     pub(super) value: f64,
-    /// The same ratio for the floor, if the other is not a floor itself. A server that writes to each socket cannot be below it.
+    /// The same ratio for the floor, if the other is not a floor itself. A server that writes to each socket cannot be
+    /// below this ratio.
     pub(super) floor: Option<f64>,
     pub(super) is_met: bool,
 }
 
 impl Bar {
-    /// None when something that it takes was not measured.
+    /// Returns `None` if a figure that it needs was not measured.
     pub(super) fn judge(&self, results: &Results) -> Option<Verdict> {
         let ours = self.ours.value(results)?;
         let other = match &self.against {
@@ -59,7 +60,7 @@ impl Bar {
         is_of_interest.then(|| Some(floor.value(results)? / other.value(results)?)).flatten()
     }
 
-    /// What the numbers are.
+    /// Returns the unit of the numbers.
     pub(super) fn unit(&self) -> &'static str {
         self.ours.figure.title()
     }
@@ -77,7 +78,7 @@ impl Term {
     }
 }
 
-/// Ours in `measure` against the best of `whom` there.
+/// Compares our server in `measure` with the best of `whom`.
 const fn against(
     text: &'static str,
     measure: &'static str,
@@ -89,7 +90,7 @@ const fn against(
     Bar { text, ours: ours(measure, figure), against: Against::Other(other), most }
 }
 
-/// The program in `measure` against the best of `whom` there.
+/// Compares the program `neffos` in `measure` with the best of `whom`.
 const fn hub_against(
     text: &'static str,
     measure: &'static str,
@@ -100,12 +101,12 @@ const fn hub_against(
     Bar { ours: Term { measure, whom: &[HUB], figure }, ..against(text, measure, figure, whom, most) }
 }
 
-/// Ours in `measure` against ours in another.
+/// Compares our server in `measure` with itself in another measure.
 const fn growth(text: &'static str, [measure, other]: [&'static str; 2], figure: Figure, most: f64) -> Bar {
     Bar { text, ours: ours(measure, figure), against: Against::Other(ours(other, figure)), most }
 }
 
-/// Ours against a number.
+/// Compares our server with a number.
 const fn absolute(text: &'static str, measure: &'static str, figure: Figure, most: f64) -> Bar {
     Bar { text, ours: ours(measure, figure), against: Against::Nothing, most }
 }
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_is_held_against_the_best_of_the_others() {
+    fn ours_is_compared_with_the_best_of_the_others() {
         let bar = against("", "burst-1000", Cost, &GO_25, 0.1);
         let verdict = bar.judge(&results(&[(OURS, 1.0), (GO_25[0], 20.0), (GO_25[1], 5.0)])).unwrap();
         assert_eq!((verdict.ours, verdict.other, verdict.value), (1.0, Some(5.0), 0.2));
@@ -198,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_floor_would_come_to_is_told_where_others_are_the_measure() {
+    fn the_ratio_of_the_floor_is_shown_if_others_are_the_reference() {
         let results = results(&[(OURS, 2.0), (FLOOR, 1.5), (GO_25[0], 3.0)]);
         assert_eq!(against("", "burst-1000", Cost, &GO_25, 0.4).judge(&results).unwrap().floor, Some(0.5));
         assert_eq!(against("", "burst-1000", Cost, &[FLOOR], 1.2).judge(&results).unwrap().floor, None);
     }
 
     #[test]
-    fn every_bar_is_about_something_that_is_measured() {
+    fn every_bar_uses_measured_figures() {
         let named = |bar: &'static Bar| match &bar.against {
             Against::Other(other) => vec![&bar.ours, other],
             Against::Nothing => vec![&bar.ours],

@@ -1,4 +1,4 @@
-//! Makes the programs. One that cannot be made is left out, and the page says so.
+//! Builds the programs. A program that cannot be built is left out, and the page says so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use xtask::{Result, go, machine};
 use super::contestants::{Contestant, Foreign, Program};
 use super::options::{Extent, Options};
 
-/// Why a contestant takes no part, by its name.
+/// The reasons why contestants are left out, by their names.
 pub(super) type Faults = BTreeMap<&'static str, String>;
 
 /// # Errors
-/// When the project's own programs cannot be built.
+/// If the project's own programs cannot be built.
 pub(super) fn all(
     steps: &mut Steps,
     workspace: &Workspace,
@@ -42,7 +42,7 @@ pub(super) fn all(
     Ok(faults)
 }
 
-/// The program of a contestant, without flags; our programs are in `own`.
+/// Returns the command of a contestant without flags. Our programs are in `own`.
 pub(super) fn program(who: &Contestant, workspace: &Workspace, own: &Path) -> Command {
     match who.program {
         Program::Own(name) => Command::new(own.join(name)),
@@ -59,12 +59,12 @@ pub(super) fn program(who: &Contestant, workspace: &Workspace, own: &Path) -> Co
     }
 }
 
-/// The folder of the project's own programs.
+/// Returns the folder of the project's own programs.
 pub(super) fn own(workspace: &Workspace, extent: Extent) -> PathBuf {
     workspace.target().join(profile(extent))
 }
 
-/// Cargo's folder for this profile.
+/// Returns cargo's folder for this profile.
 pub(super) fn profile(extent: Extent) -> &'static str {
     match extent {
         Extent::Brief => "debug",
@@ -124,7 +124,7 @@ impl Kind {
     }
 }
 
-/// With the lock file that it is published with, and with the profile of its repository, which is not published.
+/// Uses the published lock file, and the profile of Sockudo's repository, which is not published.
 fn install_sockudo(workspace: &Workspace) -> Command {
     let folder = sockudo(workspace);
     let mut cargo = command("cargo install --locked --quiet");

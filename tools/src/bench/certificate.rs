@@ -1,11 +1,11 @@
-//! A certificate for `localhost`, made once for a run.
+//! A certificate for `localhost`, created once for a run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use xtask::Result;
 
-/// Where it is.
+/// The paths of its files.
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) certificate: PathBuf,
@@ -13,17 +13,17 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// The flags of `neffos serve`.
+    /// Returns the flags for `neffos serve`.
     pub(super) fn flags(&self) -> [String; 4] {
         let name = |path: &Path| path.display().to_string();
         ["--tls-cert".to_owned(), name(&self.certificate), "--tls-key".to_owned(), name(&self.key)]
     }
 }
 
-/// Those in `folder`, made where they are missing.
+/// Returns the files in `folder`, and creates them if they are missing.
 ///
 /// # Errors
-/// When they cannot be made or written.
+/// If they cannot be created or written.
 pub(super) fn files(folder: &Path) -> Result<Files> {
     let files = Files { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
     if !files.certificate.exists() || !files.key.exists() {

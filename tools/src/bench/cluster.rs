@@ -12,7 +12,7 @@ use crate::broker::Language;
 /// The sender is connected to the first server, all receivers to the second. The second server is measured.
 ///
 /// # Errors
-/// When a server or the broker does not start.
+/// If a server or the broker does not start.
 pub(super) fn measure(stand: &Stand<'_>, measure: &Measure, who: &Contestant, language: Language) -> Result<Value> {
     machine::need_brokers()?;
     let broker = Broker::start(language)?;

@@ -60,7 +60,7 @@ impl Contestant {
         matches!(self.program, Program::Own("load" | "neffos"))
     }
 
-    /// Whether it takes part only where a measure names it.
+    /// Whether it takes part only in measures that name it.
     pub(super) fn is_for_few(&self) -> bool {
         self.broker.is_some() || [HUB, HUB_TLS, CENTRIFUGO].contains(&self.name)
     }
@@ -69,7 +69,7 @@ impl Contestant {
         self.name == HUB_TLS
     }
 
-    /// The URL of connections at this address.
+    /// Returns the URL of connections at this address.
     pub(super) fn url(&self, address: &str) -> String {
         // The certificate is for a name.
         let (scheme, address) = match self.is_over_tls() {
@@ -81,7 +81,7 @@ impl Contestant {
 }
 
 impl Dialect {
-    /// Its name in `neffos bench`.
+    /// Returns its name in `neffos bench`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Neffos => "neffos",
@@ -92,7 +92,7 @@ impl Dialect {
         }
     }
 
-    /// The path of connections.
+    /// Returns the path of connections.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Neffos | Self::Plain => "/ws",
@@ -102,7 +102,7 @@ impl Dialect {
         }
     }
 
-    /// The path of the HTTP API that takes messages.
+    /// Returns the path of the HTTP API for messages.
     pub(super) fn api(self) -> Option<&'static str> {
         match self {
             Self::Neffos => Some("/api/broadcast"),
@@ -111,7 +111,7 @@ impl Dialect {
         }
     }
 
-    /// Whether a connection can ask the server something.
+    /// Whether a connection can ask the server.
     pub(super) fn has_asks(self) -> bool {
         !matches!(self, Self::Centrifugo | Self::Pusher)
     }
@@ -131,7 +131,7 @@ pub(super) const SOCKUDO: &str = "sockudo";
 pub(super) const API_KEY: &str = "a-key-for-the-benchmarks";
 /// No rate limits, which would delay a burst, and only errors in the log, as on the other servers.
 const SERVE: &str = "serve --outbox-messages 16384 --message-rate 0 --byte-rate 0 --join-rate 0 --log error --api-key a-key-for-the-benchmarks";
-/// Ours first.
+/// Our server comes first.
 pub(super) const AMONG_REDIS: [&str; 2] = ["redis", "go25-redis"];
 pub(super) const AMONG_NATS: [&str; 2] = ["nats", "go25-nats"];
 pub(super) const FLOOR: &str = "floor-1";

@@ -1,4 +1,4 @@
-//! Connections over memory: the program `crowd` of `interop/fixture`, whose lines the page shows as they are.
+//! Connections over memory: the program `crowd` of `interop/fixture`, whose output the page shows unchanged.
 
 use std::fs;
 use std::path::Path;
@@ -14,17 +14,17 @@ use super::place::Place;
 /// Runs each of the crowds.
 ///
 /// # Errors
-/// When one does not: it has lost a message, or this machine has not enough memory.
+/// If one fails, because it lost a message or this machine has not enough memory.
 pub(super) fn measure(workspace: &Workspace, extent: Extent, place: &Place) -> Result {
     let folder = build::own(workspace, extent);
     let lines = CROWDS.iter().map(|connections| run(&folder, connections)).collect::<Result<String>>()?;
     Ok(fs::write(&place.in_memory, lines)?)
 }
 
-/// One crowd with the program in `folder`: a line of JSON.
+/// Runs one crowd with the program in `folder`. Returns a line of JSON.
 ///
 /// # Errors
-/// Of [`measure`].
+/// Those of [`measure`].
 pub(super) fn run(folder: &Path, connections: &str) -> Result<String> {
     let mut crowd = Command::new(folder.join("crowd"));
     let outcome = crowd.args(["--connections", connections, "--json"]).stderr(Stdio::inherit()).output()?;

@@ -10,10 +10,10 @@ use super::build::{NODE, SOCKUDO, YARDSTICKS};
 use super::run::{Cores, Stand};
 use crate::host::{commit, field, kib, open_files, said};
 
-/// The facts that stand at the head of the page.
+/// Returns the facts for the head of the page.
 ///
 /// # Errors
-/// When a file of the project is missing.
+/// If a file of the project is missing.
 pub(super) fn of(stand: &Stand<'_>, arguments: &[&str]) -> Result<Value> {
     let mut words = vec!["cargo tools bench"];
     words.extend(arguments);
@@ -55,13 +55,13 @@ fn versions() -> Result<Value> {
     Ok(versions.into())
 }
 
-/// The version of a module in a `go.mod`.
+/// Returns the version of a module in a `go.mod`.
 fn required<'a>(modules: &'a str, name: &str) -> &'a str {
     let version = modules.lines().find_map(|line| line.split_once(&format!("{name} v")));
     version.and_then(|(_, version)| version.split_whitespace().next()).unwrap_or_default()
 }
 
-/// The version of a package in a lock file; the newest, where there are several.
+/// Returns the newest version of a package in a lock file.
 fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = lock.rsplit_once(&format!("name = \"{name}\"\nversion = \""))?;
     rest.split('"').next()

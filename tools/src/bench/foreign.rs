@@ -12,10 +12,11 @@ use xtask::Result;
 
 use super::contestants::{API_KEY, Foreign};
 
-/// Writes the configuration into `folder`, and passes it to `program`; returns the address at which it will listen.
+/// Writes the configuration into `folder` and adds it to the arguments of `program`. Returns the address at which it
+/// will listen.
 ///
 /// # Errors
-/// When no port is free, or the file cannot be written.
+/// If no port is free, or the file cannot be written.
 pub(super) fn configure(kind: Foreign, program: &mut Command, folder: &Path) -> Result<String> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let (name, config) = match kind {
@@ -31,10 +32,10 @@ pub(super) fn configure(kind: Foreign, program: &mut Command, folder: &Path) -> 
     Ok(address.to_string())
 }
 
-/// Waits until something accepts at `address`.
+/// Waits until a server accepts connections at `address`.
 ///
 /// # Errors
-/// When nothing does in time.
+/// If none does in time.
 pub(super) fn wait_for(address: &str, patience: Duration) -> Result {
     let (address, deadline) = (address.parse()?, Instant::now() + patience);
     while let Err(fault) = TcpStream::connect_timeout(&address, patience) {
@@ -46,7 +47,7 @@ pub(super) fn wait_for(address: &str, patience: Duration) -> Result {
     Ok(())
 }
 
-/// Anybody may connect and subscribe. Nothing is kept, and nothing is logged.
+/// Every client may connect and subscribe. No history is kept, and nothing is logged.
 fn centrifugo(address: SocketAddr) -> Value {
     json!({
         "http_server": { "address": address.ip().to_string(), "port": address.port() },
@@ -57,7 +58,8 @@ fn centrifugo(address: SocketAddr) -> Value {
     })
 }
 
-/// As its example for production, without a metrics page and with one application, whose clients may send without limit.
+/// Like its example for production, without a metrics page, and with one application whose clients may send without
+/// limit.
 fn sockudo(address: SocketAddr) -> Value {
     let policy = json!({
         "limits": { "max_connections": 100_000, "max_client_events_per_second": 0 },
@@ -78,7 +80,7 @@ fn sockudo(address: SocketAddr) -> Value {
     })
 }
 
-/// How often it is tried.
+/// The time between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

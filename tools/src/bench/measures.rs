@@ -12,7 +12,7 @@ pub(super) struct Measure {
     /// For `neffos bench`.
     pub(super) flags: &'static str,
     pub(super) whom: Whom,
-    /// The columns of the table; the first is compared with the reference.
+    /// The columns of the table. The first one is compared with the reference.
     pub(super) figures: &'static [Figure],
     pub(super) reference: &'static str,
     /// The number of open connections.
@@ -20,11 +20,11 @@ pub(super) struct Measure {
     pub(super) order: Order,
 }
 
-/// When it is measured.
+/// When the measure runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     AfterTheLast,
-    /// In each repetition together with the measure before it: the two are compared.
+    /// In each repetition together with the measure before it, because the two are compared.
     WithTheLast,
 }
 
@@ -57,7 +57,7 @@ impl Mode {
 }
 
 impl Measure {
-    /// Whether `who` has a row in the table. A floor has one only where others are compared with it.
+    /// Whether `who` has a row in the table. A floor has one only if others are compared with it.
     pub(super) fn lists(&self, who: &Contestant) -> bool {
         let is_floor = [FLOOR, FLOOR_16].contains(&who.name);
         match self.whom {
@@ -67,7 +67,7 @@ impl Measure {
         }
     }
 
-    /// The head of the first column of ratios.
+    /// Returns the head of the first column of ratios.
     pub(super) fn reference_title(&self) -> &'static str {
         match self.reference {
             FLOOR | FLOOR_16 => "the floor",
@@ -77,7 +77,7 @@ impl Measure {
         }
     }
 
-    /// Whether `who` is asked to do this, and can.
+    /// Whether `who` takes part in this measure, and supports it.
     pub(super) fn is_for(&self, who: &Contestant) -> bool {
         let can = match self.mode {
             Mode::Ask => who.dialect.has_asks(),
@@ -87,14 +87,14 @@ impl Measure {
         can && self.lists(who)
     }
 
-    /// The arguments of `neffos bench` for `who`, without the address.
+    /// Returns the arguments of `neffos bench` for `who`, without the address.
     pub(super) fn arguments(&self, who: &Contestant) -> String {
         let mut arguments = match self.mode {
-            // Those without rooms are there all the same.
+            // Servers without rooms take part without them.
             Mode::Idle if !who.dialect.has_rooms() => self.flags.replace("--room room-% ", ""),
             _ => self.flags.to_owned(),
         };
-        // Only measures of memory wait for it to settle.
+        // Only measures of memory wait until it is stable.
         if !arguments.contains("--settle") {
             arguments += " --settle 0s";
         }
@@ -127,7 +127,7 @@ const fn burst(name: &'static str, flags: &'static str, connections: u64) -> Mea
 
 const FEW: Whom =
     Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge", SOCKUDO]);
-/// So many messages at once are more than Sockudo queues by default.
+/// Sockudo's default queue does not hold this many messages at once.
 const FEW_AT_ONCE: Whom =
     Whom::Only(&[OURS, FLOOR, FLOOR_16, "go25-gobwas", "go25-gorilla", "socketioxide", "centrifuge"]);
 const FLOORS: Whom = Whom::Only(&[OURS, FLOOR, FLOOR_16]);
@@ -289,12 +289,12 @@ pub(super) const MEASURES: [Measure; 30] = [
     },
 ];
 
-/// Measures that are measured together.
+/// Groups the measures that run together.
 pub(super) fn together<'a>(measures: &'a [&'static Measure]) -> impl Iterator<Item = &'a [&'static Measure]> {
     measures.chunk_by(|_, next| next.order == Order::WithTheLast)
 }
 
-/// Shows in seconds that every part works. The figures mean nothing: builds are not optimised.
+/// Shows in seconds that every part works. The figures mean nothing, because the builds are not optimised.
 pub(super) const BRIEF: [Measure; 8] = [
     Measure { whom: FLOORS, ..burst("burst-100", "--receivers 100 --messages 500", 101) },
     Measure {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_rooms_has_a_row_and_no_part_in_them() {
+    fn a_server_without_rooms_has_a_row_but_no_measure_of_rooms() {
         let (rooms, ws) = (measure("room-10000"), contestant("ws"));
         assert!(rooms.lists(ws) && !rooms.is_for(ws));
         assert!(rooms.is_for(contestant("socketio")) && !rooms.lists(contestant(FLOOR)));
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compared_is_measured_together() {
+    fn compared_measures_run_together() {
         let all: Vec<_> = MEASURES.iter().collect();
         let groups: Vec<Vec<_>> =
             together(&all).map(|group| group.iter().map(|measure| measure.name).collect()).collect();
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_servers_take_part_where_they_are_named() {
+    fn whole_servers_take_part_only_in_measures_that_name_them() {
         let takes_part = |name: &str, who: &str| measure(name).is_for(contestant(who));
         assert!(takes_part("publish-1", HUB) && takes_part("publish-1", CENTRIFUGO) && !takes_part("publish-1", OURS));
         assert!(
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_who_is_named_exists_and_names_are_unique() {
+    fn every_named_contestant_exists_and_names_are_unique() {
         for measure in MEASURES.iter().chain(&BRIEF) {
             contestant(measure.reference);
             if let Whom::Only(names) = measure.whom {

@@ -1,12 +1,12 @@
-//! `cargo tools bench`: measures our server beside others with `neffos bench`, and writes the page.
+//! `cargo tools bench`: measures our server and others with `neffos bench`, and writes the page.
 //!
-//! - `options.rs`: how much is measured; `contestants.rs`: who; `measures.rs`: what.
-//! - `build.rs`: makes the programs; `foreign.rs`: configures those of others; `certificate.rs`: for TLS.
+//! - `options.rs`: the extent; `contestants.rs`: the servers; `measures.rs`: the measures.
+//! - `build.rs`: builds the programs; `foreign.rs`: configures those of others; `certificate.rs`: for TLS.
 //! - `run.rs`: one measurement, `cluster.rs`: one between servers, `crowd.rs`: without sockets.
-//! - `against.rs`: ours of this commit beside ours of another.
+//! - `against.rs`: compares this commit with another.
 //! - `facts.rs`: the machine and the versions of a run.
 //! - `results.rs`: all measurements, as a file; `bars.rs`: the bars they must meet; `obstacles.rs`: reasons for missed bars.
-//! - `page.rs`, `text.rs`: the page and its words; `place.rs`: the files of a run.
+//! - `page.rs`, `text.rs`: the page and its texts; `place.rs`: the files of a run.
 
 mod against;
 mod bars;
@@ -40,11 +40,11 @@ use xtask::workspace::Workspace;
 use crate::figures::Figure;
 use crate::{costs, scaling};
 
-/// Builds, measures and writes the page, as `arguments` say.
+/// Builds, measures and writes the page, according to `arguments`.
 ///
 /// # Errors
-/// When an argument is unknown, when our own programs cannot be built, and, after everything is written, when our server did
-/// not come up or lost a message.
+/// If an argument is unknown, or our own programs cannot be built. Also, after everything is written, if our server did
+/// not start or lost a message.
 pub(crate) fn run(steps: &mut Steps, workspace: &Workspace, arguments: &[&str]) -> Result {
     let options = Options::parse(arguments)?;
     let place = Place::of(workspace, &options);
@@ -96,7 +96,8 @@ fn note_costs(results: &Results) -> Result {
     costs::note("node", &found)
 }
 
-/// Measures every contestant once in each repetition. The order rotates, so that other load on the machine affects all alike.
+/// Measures every contestant once in each repetition. The order rotates, so that other load on the machine affects all
+/// equally.
 fn take(
     stand: &Stand<'_>,
     measures: &[&Measure],

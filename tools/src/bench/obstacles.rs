@@ -5,7 +5,7 @@ use super::contestants::{FLOOR, OURS};
 use super::results::Results;
 use crate::figures::{Figure, digits};
 
-/// A line for each missed bar; empty when all are met.
+/// Returns a line for each missed bar, or an empty text if all are met.
 pub(super) fn list(results: &Results) -> String {
     let judged = BARS.iter().filter_map(|bar| Some((bar, bar.judge(results)?)));
     let missed = judged.filter(|(_, verdict)| !verdict.is_met);
@@ -14,7 +14,7 @@ pub(super) fn list(results: &Results) -> String {
     if lines.is_empty() { lines } else { format!("\nWhat stands in the way of what is missed:\n\n{lines}") }
 }
 
-/// One or two sentences about a missed bar.
+/// Returns one or two sentences about a missed bar.
 fn obstacle(bar: &Bar, verdict: &Verdict, results: &Results) -> String {
     if let Some(floor) = verdict.floor.filter(|floor| *floor > bar.most) {
         return beyond_the_floor(bar, floor, results);
@@ -38,7 +38,7 @@ fn beyond_the_floor(bar: &Bar, floor: f64, results: &Results) -> String {
     )
 }
 
-/// The kernel's part of the cost, and the rest that the bar leaves for our server.
+/// Returns the kernel's part of the cost, and the rest that the bar leaves for our server.
 fn kernels_part(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<String> {
     let share = results.spread(bar.ours.measure, OURS, Figure::KernelShare)?.median / 100.0;
     let kernel = verdict.ours * share;
@@ -59,7 +59,7 @@ fn kernels_part(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<Strin
     })
 }
 
-/// The last receiver waits for the writes to all others; most of that time is the kernel's.
+/// The last receiver waits for the writes to all others, and most of that time is the kernel's.
 fn waiting(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<String> {
     let Against::Other(other) = &bar.against else { return None };
     let cost = |term: &Term| Term { figure: Figure::Cost, ..*term }.value(results);
@@ -77,7 +77,7 @@ fn waiting(bar: &Bar, verdict: &Verdict, results: &Results) -> Option<String> {
     ))
 }
 
-/// The ratio of the least values: a shared machine is seldom quiet throughout.
+/// Returns the ratio of the least values, because a shared machine is seldom quiet throughout.
 fn in_the_best_case(bar: &Bar, results: &Results) -> String {
     let Against::Other(other) = &bar.against else { return String::new() };
     let least = |term: &Term| {
@@ -97,7 +97,8 @@ mod tests {
     use super::super::measures::MEASURES;
     use super::*;
 
-    /// Each with its processor time and the kernel's part of it, in microseconds, and its p99 in milliseconds.
+    /// Returns results of contestants: each with its processor time and the kernel's part of it in microseconds, and
+    /// its p99 in milliseconds.
     fn results(measure: &str, runs: &[(&str, f64, f64, f64)]) -> Results {
         let mut results = Results::begin(json!({}), &Faults::new());
         let measure = MEASURES.iter().find(|known| known.name == measure).unwrap();
@@ -116,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_floor_itself_could_not_meet_is_said_to_be_beyond_anyone() {
+    fn a_bar_that_the_floor_misses_is_out_of_reach() {
         let runs = [(OURS, 8.0, 6.0, 1.0), (FLOOR, 6.5, 6.0, 1.0), (GO_25[1], 10.0, 7.0, 3.0)];
         let said = said("ask: cost, to neffos for Go 0.0.25", &results("ask", &runs));
         assert!(said.contains("The floor itself would be at 0.65 ×, 92.3 % of which is the kernel's"), "{said}");
     }
 
     #[test]
-    fn what_the_kernel_leaves_for_us_is_told() {
+    fn the_part_that_the_kernel_leaves_is_shown() {
         let of = |kernel| {
             said(
                 "paced, 5,000 receivers, to the floor",
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_late_is_told_what_it_waits_for() {
+    fn the_wait_of_a_late_receiver_is_explained() {
         let said = said(
             "paced, 5,000 receivers: p99, to the floor's",
             &results("paced-5000", &[(OURS, 8.0, 7.0, 60.0), (FLOOR, 5.0, 5.0, 40.0)]),

@@ -1,4 +1,4 @@
-//! The arguments of `bench`: how much is measured.
+//! The arguments of `bench`: the extent of the measurements.
 
 use xtask::Result;
 
@@ -8,7 +8,7 @@ use super::measures::{BRIEF, MEASURES, Measure};
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) extent: Extent,
-    /// Names of contestants and measures; none stands for all.
+    /// Names of contestants and measures. Empty means all.
     only: Vec<String>,
     pub(super) repeat: usize,
     /// The commit with which this one is compared.
@@ -18,9 +18,9 @@ pub(super) struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     Whole,
-    /// Ours and the floor, once, in the builds that the tests use. It shows that everything works; the figures mean nothing.
+    /// Our server and the floor, once, in unoptimised builds. It shows that everything works; the figures mean nothing.
     Brief,
-    /// Nothing: the page is written anew from the last whole run.
+    /// Nothing. The page is written again from the last whole run.
     PageOnly,
 }
 
@@ -48,7 +48,7 @@ impl Options {
         }
     }
 
-    /// Whether this is all that there is to measure.
+    /// Whether this is a whole run.
     pub(super) fn is_whole(&self) -> bool {
         self.extent != Extent::Brief && self.only.is_empty() && self.against.is_none()
     }
@@ -73,7 +73,7 @@ impl Options {
         self.chosen(all.iter(), |measure| measure.name).collect()
     }
 
-    /// Those that are named; all of them when none of this kind is.
+    /// Returns those that are named, or all of them if none of this kind is named.
     fn chosen<T>(&self, all: impl Iterator<Item = T> + Clone, name: fn(&T) -> &str) -> impl Iterator<Item = T> {
         let named = move |thing: &T| self.only.iter().any(|only| only == name(thing));
         let any = all.clone().any(|thing| named(&thing));
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_is_measured_five_times_unless_told_otherwise() {
+    fn all_is_measured_five_times_by_default() {
         let options = Options::parse(&[]).unwrap();
         assert!(options.is_whole() && options.repeat == 5);
         assert_eq!(options.contestants().len(), CONTESTANTS.len());
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn another_commit_is_held_against_our_servers_without_the_floor() {
+    fn another_commit_is_compared_with_our_servers_without_the_floor() {
         let options = Options::parse(&["--against", "HEAD~1"]).unwrap();
         assert!(!options.is_whole() && options.against.as_deref() == Some("HEAD~1"));
         assert!(options.contestants().iter().all(Contestant::is_ours));

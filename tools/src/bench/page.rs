@@ -21,7 +21,7 @@ use crate::plot::{self, Row};
 /// Writes the page and its pictures.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// If a file cannot be written.
 pub(super) fn write(results: &Results, place: &Place) -> Result {
     fs::create_dir_all(&place.plots)?;
     for picture in SECTIONS.iter().flat_map(|section| section.plots) {
@@ -123,7 +123,7 @@ fn chapter(results: &Results, section: &Section) -> String {
     format!("## {}\n\n{}\n\n{plots}{}", section.title, section.text, tables.join("\n"))
 }
 
-/// The measure that a table was made with: the brief one, when it was that.
+/// Returns the measure of a table: the brief one after a brief run.
 fn measure(results: &Results, name: &str) -> Option<&'static Measure> {
     let is_brief = said(results.fact("command")).contains("--brief");
     let measures = if is_brief { &BRIEF[..] } else { &MEASURES[..] };
@@ -140,7 +140,7 @@ fn table(results: &Results, measure: &Measure, head: &str) -> Option<String> {
     let base = spread(reference, first).map(|spread| spread.median);
 
     let mut rows: Vec<_> = CONTESTANTS.iter().filter(|who| present.contains(who.name)).collect();
-    // The cheapest first; those without a figure last.
+    // The cheapest first, and rows without a figure last.
     rows.sort_by(|one, other| {
         let cost = |who| spread(who, first).map_or(f64::INFINITY, |spread| spread.median);
         cost(one).total_cmp(&cost(other))
@@ -175,7 +175,7 @@ fn cell(spread: Option<Spread>) -> String {
     format!("{} ({}–{})", digits(median), digits(least), digits(most))
 }
 
-/// The losses, or the reason why there is no figure.
+/// Returns the losses, or the reason why there is no figure.
 fn notes(results: &Results, measure: &Measure, who: &Contestant) -> String {
     let losses = results.losses(measure.name, who.name);
     let named = [("lost", losses.lost), ("doubled", losses.doubled), ("out of order", losses.out_of_order)];
@@ -188,13 +188,13 @@ fn notes(results: &Results, measure: &Measure, who: &Contestant) -> String {
     notes.join("; ")
 }
 
-/// As a reader would type it.
+/// Returns the command as a reader would type it.
 fn without_address(command: &str) -> String {
     let mut kept = Vec::new();
     let mut words = command.split(' ');
     while let Some(word) = words.next() {
         match word {
-            // Numbers of processes, keys and files, which are others the next time.
+            // Process ids, keys and files, which differ in the next run.
             "--pid" | "--also" | "--api-key" | "--cacert" => drop(words.next()),
             address if address.starts_with("ws://") => kept.push("ws://…"),
             address if address.starts_with("wss://") => kept.push("wss://…"),
@@ -215,13 +215,13 @@ fn rows(results: &Results, picture: &Picture) -> Vec<Row> {
     rows
 }
 
-/// One line of JSON for each run; lines that are something else are passed over.
+/// Reads one line of JSON for each run. Other lines are skipped.
 fn in_memory(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
 }
 
-/// A table with a row for each run, and a column for each field of the first.
+/// Returns a table with a row for each run, and a column for each field of the first.
 fn crowds(runs: &[Value]) -> String {
     if runs.is_empty() {
         return format!("{IN_MEMORY}\nNot measured yet.\n");
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_tells_medians_ratios_losses_and_faults() {
+    fn a_table_has_medians_ratios_losses_and_faults() {
         let page = page(&results(), &[]);
         assert!(page.contains("| **Neffos for Rust** | 0.50 (0.50–0.50) | 0.20 × |"), "{page}");
         assert!(page.contains("**lost 10 of 1000**"), "{page}");
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_in_memory_are_shown_as_they_are_told() {
+    fn runs_in_memory_are_shown_unchanged() {
         let runs = [json!({ "connections": 100_000, "bytes_each": 1024.5, "detail": { "x": 1 } })];
         let table = crowds(&runs);
         assert!(table.contains("| bytes each | connections |\n| ---: | ---: |\n| 1,024 | 100,000 |"), "{table}");

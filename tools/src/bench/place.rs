@@ -6,7 +6,7 @@ use xtask::workspace::Workspace;
 
 use super::options::Options;
 
-/// Where everything is written. Only a whole run changes the project's page.
+/// The paths of all output. Only a whole run changes the project's page.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) results: PathBuf,

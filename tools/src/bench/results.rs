@@ -15,7 +15,7 @@ use crate::figures::{Figure, Spread, digits};
 #[derive(Debug)]
 pub(super) struct Results {
     facts: Value,
-    /// Why contestants took no part.
+    /// The reasons why contestants were left out.
     faults: Value,
     runs: Vec<Value>,
 }
@@ -35,7 +35,7 @@ impl Results {
     }
 
     /// # Errors
-    /// When there is no such file, or it holds something else.
+    /// If there is no such file, or it has other content.
     pub(super) fn load(path: &Path) -> Result<Self> {
         let mut all: Value = serde_json::from_str(&read(path)?)?;
         let Value::Array(runs) = all["runs"].take() else { return Err("there are no runs in the results".into()) };
@@ -47,7 +47,7 @@ impl Results {
     }
 
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub(super) fn save(&self, path: &Path) -> Result {
         Ok(fs::write(path, format!("{:#}\n", self.to_json()))?)
     }
@@ -64,7 +64,7 @@ impl Results {
         &self.facts[name]
     }
 
-    /// How often each was measured.
+    /// Returns how often each was measured.
     pub(super) fn repetitions(&self) -> u64 {
         self.runs.iter().filter_map(|run| run["repetition"].as_u64()).max().map_or(0, |last| last + 1)
     }
@@ -77,12 +77,12 @@ impl Results {
         Spread::of(self.runs_of(measure, who).filter_map(|run| figure.of(run)).collect())
     }
 
-    /// Of one repetition.
+    /// Returns the figure of one repetition.
     pub(super) fn value(&self, measure: &str, who: &str, figure: Figure, repetition: u64) -> Option<f64> {
         self.runs_of(measure, who).find(|run| run["repetition"] == repetition).and_then(|run| figure.of(run))
     }
 
-    /// Of all repetitions together.
+    /// Returns the losses of all repetitions together.
     pub(super) fn losses(&self, measure: &str, who: &str) -> Losses {
         let sum = |name: &str| {
             let counts = self.runs_of(measure, who).map(|run| &run["report"]["deliveries"][name]);
@@ -92,25 +92,25 @@ impl Results {
         Losses { expected, lost, doubled, out_of_order }
     }
 
-    /// Why there is no figure, or are fewer than there should be.
+    /// Returns the reason why there is no figure, or why some are missing.
     pub(super) fn fault(&self, measure: &str, who: &str) -> Option<&str> {
         let mut faults = self.runs_of(measure, who).filter_map(|run| run["fault"].as_str());
         faults.next().or_else(|| self.faults[who].as_str())
     }
 
-    /// What `neffos bench` was told, of one run.
+    /// Returns the command line of `neffos bench` in one run.
     pub(super) fn command(&self, measure: &str, who: &str) -> Option<&str> {
         self.runs_of(measure, who).find_map(|run| run["command"].as_str())
     }
 
     /// # Errors
-    /// When one of our servers did not start, lost a message, or delivered one twice or out of order.
+    /// If one of our servers did not start, lost a message, or delivered one twice or out of order.
     pub(super) fn faults_of_ours(&self) -> Result {
         CONTESTANTS.iter().filter(|who| who.is_ours()).try_for_each(|who| self.faults_of(who.name))
     }
 
     /// # Errors
-    /// When `who` did not come up, lost a message, or had another in doubt; the text names each.
+    /// If `who` did not start, or lost a message, or delivered one twice or out of order. The text names each.
     fn faults_of(&self, who: &str) -> Result {
         let mut measures: Vec<_> = self.runs.iter().filter_map(|run| run["measure"].as_str()).collect();
         measures.dedup();
@@ -132,7 +132,7 @@ impl Results {
     }
 }
 
-/// One run in a line, for the terminal.
+/// Describes one run in a line, for the terminal.
 pub(super) fn summary(run: &Value) -> String {
     if let Some(fault) = run["fault"].as_str() {
         return fault.to_owned();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_are_taken_together() {
+    fn repetitions_are_combined() {
         let results = results(&[delivered(0), delivered(3)]);
         let (measure, who) = (MEASURES[0].name, CONTESTANTS[0].name);
         assert_eq!(results.repetitions(), 2);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_or_never_came_up_is_a_fault() {
+    fn a_loss_or_a_failed_start_is_a_fault() {
         let who = CONTESTANTS[0].name;
         assert!(results(&[delivered(0)]).faults_of(who).is_ok());
         assert!(results(&[delivered(1)]).faults_of(who).unwrap_err().to_string().contains("lost: 1"));

@@ -1,4 +1,4 @@
-//! One measurement: a server that has just been started, `neffos bench` on it, and the end of both.
+//! One measurement: a new server process, `neffos bench` on it, and the end of both.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -32,12 +32,12 @@ pub(super) struct Stand<'a> {
     pub(super) cores: Cores,
 }
 
-/// Which build of our servers is measured.
+/// The build of our servers that is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Servers {
-    /// Those of this commit.
+    /// The servers of this commit.
     Here,
-    /// Those of another, in such a folder: flags that they do not know are left out.
+    /// The servers of another commit, in this folder. Flags that they do not know are left out.
     Elsewhere(PathBuf),
 }
 
@@ -46,12 +46,12 @@ enum Servers {
 pub(super) enum Cores {
     /// The server runs on core 0, the client on core 1.
     Apart,
-    /// Both run wherever they like: there is one core, or no `taskset`.
+    /// Both run on any core: there is only one, or no `taskset`.
     Shared,
 }
 
 impl Cores {
-    /// One each when there are two, and the program that assigns them.
+    /// Separates them if there are two cores and `taskset`.
     fn available() -> Self {
         let enough = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
         let apart = enough && ends_well(command("taskset -c 1").arg("true"));
@@ -65,13 +65,13 @@ impl<'a> Stand<'a> {
         Self { workspace, own, servers: Servers::Here, logs: place.logs.clone(), cores: Cores::available() }
     }
 
-    /// The same stand with the servers of another commit, which are in `folder`.
+    /// Returns the same stand with the servers of another commit, which are in `folder`.
     pub(super) fn with_servers(&self, folder: PathBuf) -> Self {
         let (own, logs) = (self.own.clone(), self.logs.clone());
         Self { workspace: self.workspace, own, servers: Servers::Elsewhere(folder), logs, cores: self.cores }
     }
 
-    /// Measures `who`; a fault is part of the outcome.
+    /// Measures `who`. A fault is part of the outcome.
     pub(super) fn measure(&self, measure: &Measure, who: &Contestant) -> Value {
         let limit = host::open_files();
         if limit < measure.connections + SPARE_FILES {
@@ -96,7 +96,7 @@ impl<'a> Stand<'a> {
         Ok(json!({ "command": arguments, "report": report?, "kernel_bytes": kernel_bytes }))
     }
 
-    /// A server that has just been started, and its address.
+    /// Starts a new server. Returns it with its address.
     pub(super) fn serve(&self, who: &Contestant, flags: &[&str]) -> Result<(Background, String)> {
         let log = File::create(self.logs.join(format!("{}.log", who.name)))?;
         let mut program = build::program(who, self.workspace, self.own_of(who));
@@ -122,7 +122,7 @@ impl<'a> Stand<'a> {
         Ok((server, address))
     }
 
-    /// The folder with the program of this contestant, if it is our own.
+    /// Returns the folder with the program of this contestant, if it is our own.
     fn own_of(&self, who: &Contestant) -> &Path {
         match &self.servers {
             Servers::Elsewhere(folder) if who.is_ours() => folder,
@@ -130,7 +130,7 @@ impl<'a> Stand<'a> {
         }
     }
 
-    /// What `neffos bench` reports.
+    /// Runs `neffos bench`, and returns its report.
     pub(super) fn bench(&self, arguments: &str) -> Result<Value> {
         let complaints = self.logs.join("bench.log");
         let mut neffos = Command::new(self.own.join("neffos"));
@@ -142,12 +142,12 @@ impl<'a> Stand<'a> {
             let last = complaints.lines().rfind(|line| !line.trim().is_empty());
             return Err(last.unwrap_or("did not end in time").trim_start_matches("error: ").into());
         };
-        // It ends with another code than 0 when something was lost: that is in the report.
+        // It exits with another code than 0 if something was lost, and the report says so.
         bench.end(PATIENCE)?;
         Ok(serde_json::from_str(&format!("{{{report}"))?)
     }
 
-    /// `command` on a separate core, if there are enough.
+    /// Returns `command` on a separate core, if there are enough.
     fn pinned(&self, core: u8, command: &Command) -> Command {
         let mut pinned = match self.cores {
             Cores::Shared => Command::new(command.get_program()),
@@ -163,7 +163,7 @@ impl<'a> Stand<'a> {
     }
 }
 
-/// The arguments of `neffos`. No argument contains a blank.
+/// Returns the arguments of `neffos`. No argument contains a blank.
 pub(super) fn arguments(measure: &Measure, who: &Contestant, address: &str, server: u32) -> String {
     let echo = if measure.mode == Mode::Ask && !who.dialect.has_rooms() { "/echo" } else { "" };
     let (mode, url, dialect) = (measure.mode.name(), who.url(address), who.dialect.name());
@@ -174,7 +174,7 @@ pub(super) fn arguments(measure: &Measure, who: &Contestant, address: &str, serv
     format!("bench {mode} {url}{echo} --dialect {dialect} --pid {server} --json {flags}")
 }
 
-/// Those of `flags` that `help` names, with their values.
+/// Returns those of `flags` that `help` names, with their values.
 fn known(flags: Vec<String>, help: &str) -> Vec<String> {
     let is_known = |flag: &str| help.split_whitespace().any(|word| word.trim_end_matches(',') == flag);
     let mut is_kept = true;
@@ -187,7 +187,7 @@ fn known(flags: Vec<String>, help: &str) -> Vec<String> {
     flags.into_iter().filter(|word| keep(word)).collect()
 }
 
-/// Looks at a number while something runs.
+/// Samples a number in the background.
 #[derive(Debug)]
 pub(super) struct Peak {
     done: Sender<()>,
@@ -203,26 +203,26 @@ impl Peak {
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 most = most.max(look());
             }
-            // It may all have been shorter than that.
+            // The whole run may have been shorter than one interval.
             most.max(look()) - before
         });
         Self { done, watching }
     }
 
-    /// By how much it grew at most.
+    /// Returns by how much the number grew at most.
     pub(super) fn grown(self) -> u64 {
         drop(self.done);
-        // It cannot panic: it looks and compares numbers.
+        // The thread cannot panic: it reads and compares numbers.
         self.watching.join().unwrap_or_default()
     }
 }
 
-/// How often that is: seldom enough to cost nothing.
+/// The interval of samples, long enough to cost nothing.
 const LOOK: Duration = Duration::from_millis(200);
 const START: Duration = Duration::from_secs(20);
-/// `neffos bench` gives up by itself before this.
+/// `neffos bench` gives up before this.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// What a process opens beside its connections.
+/// The files that a process opens in addition to its connections.
 const SPARE_FILES: u64 = 100;
 
 #[cfg(test)]
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_posted_is_posted_to_the_servers_own_api() {
+    fn messages_are_posted_to_the_servers_own_api() {
         assert!(told("publish-1", HUB).contains(" --api http://127.0.0.1:5/api/broadcast --api-key "));
         assert!(told("publish-1", "centrifugo").contains("/api/publish"));
         assert!(!told("hub-1000", HUB).contains("--api"));

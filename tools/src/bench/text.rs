@@ -1,4 +1,4 @@
-//! The words of the page.
+//! The texts of the page.
 
 use crate::figures::Figure;
 
@@ -12,7 +12,7 @@ pub(super) struct Section {
     pub(super) plots: &'static [Picture],
 }
 
-/// One figure of one measure, of all who have it.
+/// One figure of one measure, for all contestants that have it.
 #[derive(Debug)]
 pub(super) struct Picture {
     pub(super) file: &'static str,

@@ -7,7 +7,7 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    /// The first command of a connection, and the end of its reply.
+    /// Returns the first command of a connection, and the end of its reply.
     pub(crate) fn greeting(self) -> (&'static str, &'static str) {
         match self {
             Self::Redis => ("PING\r\n", "+PONG\r\n"),
@@ -15,7 +15,7 @@ impl Language {
         }
     }
 
-    /// The command that subscribes, and the end of its reply.
+    /// Returns the command that subscribes, and the end of its reply.
     pub(crate) fn subscription(self) -> (&'static str, &'static str) {
         match self {
             Self::Redis => ("SUBSCRIBE c\r\n", ":1\r\n"),
@@ -23,7 +23,7 @@ impl Language {
         }
     }
 
-    /// Commands that publish `count` messages. A batch for NATS ends with a ping.
+    /// Returns commands that publish `count` messages. A batch for NATS ends with a ping.
     pub(crate) fn batch(self, count: usize) -> Vec<u8> {
         let body = "x".repeat(BODY);
         match self {
@@ -34,7 +34,7 @@ impl Language {
         }
     }
 
-    /// The number of reply lines to a batch.
+    /// Returns the number of reply lines to a batch.
     pub(crate) fn answers(self, count: usize) -> usize {
         match self {
             Self::Redis => count,
@@ -42,7 +42,7 @@ impl Language {
         }
     }
 
-    /// The bytes that a subscriber receives for each message.
+    /// Returns the bytes that a subscriber receives for each message.
     pub(crate) fn copy(self) -> usize {
         let head = match self {
             Self::Redis => format!("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n${BODY}\r\n"),
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_holds_each_message_whole() {
+    fn a_batch_has_each_message_whole() {
         let redis = Language::Redis.batch(2);
         assert_eq!(redis.len(), 2 * (4 + 13 + 7 + 6 + BODY + 2));
         let nats = String::from_utf8(Language::Nats.batch(3)).unwrap();

@@ -30,7 +30,7 @@ impl Broker {
     /// Starts a broker on a free port, without persistence.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub(crate) fn start(language: Language) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(machine::find(program(language)).ok_or("the broker is not installed")?);
@@ -46,7 +46,7 @@ impl Broker {
         Ok(Self { process, address, language, _first: first })
     }
 
-    /// The broker's URL, for servers.
+    /// Returns the broker's URL, for servers.
     pub(crate) fn url(&self) -> String {
         match self.language {
             Language::Redis => format!("redis://{}", self.address),
@@ -58,15 +58,15 @@ impl Broker {
         self.process.id()
     }
 
-    /// The number of its open files and sockets.
+    /// Returns the number of its open files and sockets.
     pub(crate) fn files(id: u32) -> u64 {
         fs::read_dir(format!("/proc/{id}/fd")).map_or(0, |files| files.count() as u64)
     }
 
-    /// Its processor time so far.
+    /// Returns its processor time so far.
     ///
     /// # Errors
-    /// When it has ended.
+    /// If it has ended.
     pub(crate) fn processor(&self) -> Result<Duration> {
         let mut sum = Duration::ZERO;
         for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
@@ -105,7 +105,7 @@ impl Broker {
     }
 }
 
-/// Connects, as soon as the broker listens.
+/// Connects once the broker listens.
 fn first_connection(address: SocketAddr, language: Language) -> Result<TcpStream> {
     let deadline = Instant::now() + START;
     loop {

@@ -1,6 +1,6 @@
 //! The load of a cluster's clients. Pure.
 
-/// All clients of all servers, spread evenly and at random.
+/// All clients of all servers, distributed evenly and at random.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Load {
     pub(super) servers: f64,
@@ -13,12 +13,12 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Messages of all clients in a second.
+    /// Returns the messages of all clients in a second.
     pub(super) fn said(&self) -> f64 {
         self.rooms * self.rate
     }
 
-    /// The number of servers on which a room has members, on average.
+    /// Returns the number of servers on which a room has members, on average.
     pub(super) fn servers_of_a_room(&self) -> f64 {
         let empty = 1.0 - 1.0 / self.servers;
         self.servers * (1.0 - empty.powf(self.room_size))

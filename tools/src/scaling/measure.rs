@@ -1,4 +1,4 @@
-//! Measures the costs of a message for brokers, and for servers that share one.
+//! Measures the costs of a message for brokers, and for servers that share a broker.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ use crate::host;
 /// Measures both brokers, and saves the costs.
 ///
 /// # Errors
-/// When a broker, or one of our programs, cannot be built, installed or measured.
+/// If a broker or one of our programs cannot be built, installed or measured.
 pub(super) fn brokers() -> Result {
     machine::need_brokers()?;
     let mut build = command("cargo build --release -p neffos-cli --bin neffos");
@@ -54,14 +54,14 @@ struct Pace {
     of: usize,
 }
 
-/// In microseconds: for a received message, and for each copy that the broker sends.
+/// Returns the costs in microseconds: for a received message, and for each copy that the broker sends.
 fn broker_costs(language: Language, pace: Pace) -> Result<(f64, f64)> {
     let alone = each(language, pace, 0)?;
     let heard = each(language, pace, SUBSCRIBERS)?;
     Ok((alone, (heard - alone) / f64::from(u16::try_from(SUBSCRIBERS)?)))
 }
 
-/// The broker's cost of a message with so many subscribers.
+/// Returns the broker's cost of a message with `subscribers` subscribers.
 fn each(language: Language, Pace { batches, of }: Pace, subscribers: usize) -> Result<f64> {
     let broker = Broker::start(language)?;
     let streams = (0..subscribers).map(|_| broker.subscribe()).collect::<Result<Vec<_>>>()?;
@@ -88,8 +88,9 @@ fn take(mut stream: TcpStream, bytes: usize) -> std::io::Result<()> {
     Ok(())
 }
 
-/// In microseconds, of two servers that share a broker: the cost of a message for the server that publishes it, and for the one
-/// that receives it, without the deliveries. Two runs, with one receiver and with several, show the cost of a delivery.
+/// Returns the costs of a message in microseconds for two servers that share a broker: for the server that publishes
+/// it, and for the server that receives it, without the deliveries. The difference between a run with one receiver and
+/// a run with several shows the cost of a delivery.
 fn server_costs(language: Language, pace: &str) -> Result<(f64, f64)> {
     let (said, one) = cluster(language, pace, 1)?;
     let (_, several) = cluster(language, pace, 1 + MORE)?;
@@ -97,7 +98,7 @@ fn server_costs(language: Language, pace: &str) -> Result<(f64, f64)> {
     Ok((said, (one - delivery).max(0.0)))
 }
 
-/// The cost of each message for the publishing server, and for the server of all receivers.
+/// Returns the cost of each message for the publishing server, and for the server of all receivers.
 fn cluster(language: Language, pace: &str, receivers: usize) -> Result<(f64, f64)> {
     let programs = Path::new("target/release");
     let broker = Broker::start(language)?;

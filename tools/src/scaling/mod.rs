@@ -19,7 +19,7 @@ use xtask::Result;
 use crate::costs::Costs;
 
 /// # Errors
-/// When an argument is unknown, a file is missing, or a broker cannot be measured.
+/// If an argument is unknown, a file is missing, or a broker cannot be measured.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     match Options::parse(arguments)?.task {
         Task::Print(load) => print!("{}", tables::one(&load, &Costs::read()?)),
@@ -29,10 +29,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     Ok(())
 }
 
-/// Writes the page's tables, after the costs have changed.
+/// Writes the page's tables again, after the costs have changed.
 ///
 /// # Errors
-/// When a file is missing or cannot be written.
+/// If a file is missing or cannot be written.
 pub(crate) fn write_page() -> Result {
     page::write(&Costs::read()?)
 }

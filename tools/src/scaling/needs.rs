@@ -6,13 +6,13 @@ use crate::costs::{BrokerCosts, NodeCosts};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Needs {
-    /// Fully used cores of each server: when each message arrives alone, and when many arrive together.
+    /// Fully used cores of each server, if each message arrives alone, and if many arrive together.
     pub(super) server_cores: [f64; 2],
-    /// The same of the broker.
+    /// The same for the broker.
     pub(super) broker_cores: [f64; 2],
-    /// Memory of each server, with its kernel's.
+    /// Memory of each server, including its kernel's.
     pub(super) server_gib: f64,
-    /// What the broker sends in a second.
+    /// The data that the broker sends in a second.
     pub(super) broker_mbit: f64,
 }
 
@@ -53,7 +53,7 @@ mod tests {
     };
 
     #[test]
-    fn each_message_is_paid_for_once_where_it_is_said_heard_and_delivered() {
+    fn each_message_costs_once_where_it_is_sent_received_and_delivered() {
         let load = Load { servers: 1.0, connections: 1024.0 * 1024.0, rooms: 1_000.0, room_size: 10.0, rate: 1.0 };
         let needs = Needs::of(&load, Wiring::Rooms, &NODE, &BROKER);
         assert!((needs.server_cores[0] - (20.0 + 10.0 + 80.0) / 1000.0).abs() < 1e-9);
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_share_what_is_delivered_and_not_what_all_of_them_hear() {
+    fn servers_share_deliveries_but_not_messages_that_all_receive() {
         let load = |servers| Load { servers, connections: 1e6, rooms: 1_000.0, room_size: 10_000.0, rate: 1.0 };
         let cores = |servers| Needs::of(&load(servers), Wiring::Namespace, &NODE, &BROKER);
         let (one, ten) = (cores(1.0), cores(10.0));

@@ -13,7 +13,7 @@ pub(super) struct Options {
 pub(super) enum Task {
     /// Prints the needs of a load.
     Print(Load),
-    /// Writes the tables of the page anew.
+    /// Writes the tables of the page again.
     Page,
     /// Measures the costs of brokers, and saves them.
     Measure,
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_said_is_that_of_the_example() {
+    fn missing_values_are_those_of_the_example() {
         let expected = Load { servers: 3.0, rate: 0.5, ..EXAMPLE };
         let options = Options::parse(&["--servers", "3", "--rate", "0.5"]).unwrap();
         assert_eq!(options.task, Task::Print(expected));

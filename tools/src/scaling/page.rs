@@ -9,7 +9,7 @@ use super::tables;
 use crate::costs::Costs;
 
 /// # Errors
-/// When a file cannot be read or written, or the page names an unknown table.
+/// If a file cannot be read or written, or the page names an unknown table.
 pub(super) fn write(costs: &Costs) -> Result {
     fs::write(PICTURE, tables::picture())?;
     Ok(fs::write(PAGE, filled(&read(PAGE)?, costs)?)?)
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_replaced_and_what_stands_around_it_stays() {
+    fn a_table_is_replaced_and_the_text_around_it_stays() {
         let page = "before\n<!-- table: server -->\nold\n<!-- end -->\nafter\n";
         let filled = filled(page, &costs()).unwrap();
         assert!(filled.starts_with("before\n<!-- table: server -->\n\n| connections |"), "{filled}");
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_there_is_not_is_a_fault() {
+    fn an_unknown_table_is_a_fault() {
         for page in ["<!-- table: other -->\n<!-- end -->", "<!-- table: server -->\n", "<!-- table: x"] {
             assert!(filled(page, &costs()).is_err(), "{page}");
         }

@@ -10,7 +10,7 @@ use crate::costs::{BrokerCosts, Costs};
 use crate::figures::{Spread, digits, thousands};
 use crate::plot::{self, Row};
 
-/// The needs of one load, in each wiring.
+/// Returns the needs of one load, in each wiring.
 pub(super) fn one(load: &Load, costs: &Costs) -> String {
     let Load { servers, connections, rooms, room_size, rate } = load;
     let said = format!(
@@ -26,7 +26,7 @@ pub(super) fn one(load: &Load, costs: &Costs) -> String {
     said + &wirings(load, costs)
 }
 
-/// A table of the page by its name.
+/// Returns a table of the page by its name.
 pub(super) fn of_page(name: &str, costs: &Costs) -> Option<String> {
     match name {
         "costs" => Some(inputs(costs)),
@@ -37,7 +37,7 @@ pub(super) fn of_page(name: &str, costs: &Costs) -> Option<String> {
     }
 }
 
-/// The copies that the broker sends in each wiring.
+/// Draws the copies that the broker sends in each wiring.
 pub(super) fn picture() -> String {
     let row = |(wiring, title): &(Wiring, &str)| {
         let heard = Traffic::of(&EXAMPLE, *wiring).heard;
@@ -118,7 +118,7 @@ fn rule(columns: usize) -> String {
     format!("|{}\n", " ---: |".repeat(columns + HEAD.matches('|').count()))
 }
 
-/// The cells below `HEAD`.
+/// Returns the cells below `HEAD`.
 fn row(load: &Load, wiring: Wiring, costs: &Costs) -> String {
     let traffic = Traffic::of(load, wiring);
     // The costs of servers in Go were not measured.
@@ -139,12 +139,12 @@ fn row(load: &Load, wiring: Wiring, costs: &Costs) -> String {
     cells.map(|cell| format!(" {cell} |")).concat()
 }
 
-/// From the cost of messages that arrive together to that of messages that arrive alone.
+/// Formats the range from the cost of messages that arrive together to the cost of messages that arrive alone.
 fn range([alone, many]: [f64; 2]) -> String {
     format!("{} to {}", digits(many), digits(alone))
 }
 
-/// A whole number as such.
+/// Formats a whole number without decimals.
 fn count(number: f64) -> String {
     if number.fract() == 0.0 { thousands(&format!("{number:.0}")) } else { digits(number) }
 }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_is_told_with_what_it_comes_to() {
+    fn a_load_is_shown_with_its_needs() {
         let text = one(&EXAMPLE, &costs());
         assert!(text.starts_with("10 servers, 1,000,000 connections, 100,000 rooms of 10, 1 a second in each: 100,000 messages a second, 1,000,000 deliveries."), "{text}");
         assert!(text.contains("| servers in Go over Redis | 100,000,000,000 |"), "{text}");

@@ -5,12 +5,14 @@ use super::load::Load;
 /// How messages reach the other servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wiring {
-    /// A channel for each room: a server receives those of rooms in which it has members. Ours.
+    /// A channel for each room: a server receives messages of rooms in which it has members. Used by servers of this
+    /// library.
     Rooms,
-    /// A channel for each namespace: every server receives everything. Ours together with servers in Go, and those in Go over NATS,
-    /// from 0.0.25 on.
+    /// A channel for each namespace: every server receives everything. Used by servers of this library in a cluster
+    /// with servers in Go, and by servers in Go over NATS from 0.0.25 on.
     Namespace,
-    /// The same, and a subscription for each connection: the broker sends a copy to each. Servers in Go over Redis.
+    /// The same, and a subscription for each connection: the broker sends a copy to each. Used by servers in Go over
+    /// Redis.
     Connections,
 }
 
@@ -44,7 +46,7 @@ impl Traffic {
     }
 }
 
-/// One for each id in any case.
+/// In any case, each id has a subscription.
 fn subscriptions(load: &Load, wiring: Wiring) -> f64 {
     load.connections
         + match wiring {
@@ -54,7 +56,7 @@ fn subscriptions(load: &Load, wiring: Wiring) -> f64 {
         }
 }
 
-/// Of each server: the namespace, itself, and all servers.
+/// Subscriptions of each server: the namespace, itself, and all servers.
 const OWN: f64 = 3.0;
 
 #[cfg(test)]
@@ -64,7 +66,7 @@ mod tests {
     const LOAD: Load = Load { servers: 2.0, connections: 100.0, rooms: 10.0, room_size: 2.0, rate: 5.0 };
 
     #[test]
-    fn with_channels_for_rooms_a_message_goes_where_somebody_is() {
+    fn with_channels_for_rooms_a_message_reaches_servers_with_members() {
         let traffic = Traffic::of(&LOAD, Wiring::Rooms);
         assert_eq!((traffic.said, traffic.heard, traffic.delivered), (50.0, 75.0, 100.0));
         assert_eq!(traffic.subscriptions, 100.0 + 15.0 + 6.0);

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::scan::Mention;
 
-/// Which files of a crate use which.
+/// The uses between the files of a crate.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
-    /// The module that each file is, below the root of the crate.
+    /// Each file with its module, below the root of the crate.
     files: Vec<(String, Vec<String>)>,
     mentions: Vec<Vec<Vec<String>>>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Graph {
 #[derive(Debug)]
 pub(crate) struct Cycle<'a> {
     pub(crate) files: Vec<&'a str>,
-    /// Which of them uses which.
+    /// The uses between these files.
     uses: Vec<(&'a str, &'a str)>,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Display for Cycle<'_> {
 }
 
 impl Graph {
-    /// Adds a file, named as it lies below `src`, with the paths that it names.
+    /// Adds a file, named by its path below `src`, with the paths that it names.
     pub(crate) fn add(&mut self, file: &Path, found: &[Mention]) {
         let module = module(file);
         let uses = found.iter().filter(|mention| !mention.in_test && !names_nothing(mention));
@@ -38,7 +38,7 @@ impl Graph {
         self.files.push((file.display().to_string(), module));
     }
 
-    /// The groups of more than `most` files of which each uses all others, directly or not.
+    /// Returns the groups of more than `most` files in which each file uses all others, directly or indirectly.
     pub(crate) fn cycles(&self, most: usize) -> Vec<Cycle<'_>> {
         let edges = self.edges();
         let reach: Vec<_> = (0..self.files.len()).map(|from| reach(&edges, from)).collect();
@@ -72,17 +72,18 @@ impl Graph {
         edges.collect()
     }
 
-    /// Whether a file names a module or an item below it without using it: it declares the module, or exports the item.
+    /// Whether a file names a module or an item below it without using it: it declares the module, or re-exports the
+    /// item.
     fn is_only_passed_on(&self, modules: &BTreeMap<&[String], usize>, file: usize, path: &[String]) -> bool {
         let module = &self.files[file].1;
         let Some([_, rest @ ..]) = path.strip_prefix(&**module) else { return false };
         let Some(name) = rest.last() else { return true };
         let own = [&**module, std::slice::from_ref(name)].concat();
-        // An item may be called as a module that is declared there.
+        // An item may have the name of a module that is declared there.
         modules.contains_key(&*own) || !self.mentions[file].iter().any(|other| other.starts_with(&own))
     }
 
-    /// The file that an item is in. A folder's `mod.rs` may only pass it on.
+    /// Returns the file with an item. The `mod.rs` of a folder may only re-export it.
     fn target(&self, modules: &BTreeMap<&[String], usize>, path: &[String], steps: usize) -> Option<usize> {
         let length = (1..=path.len()).rev().find(|&length| modules.contains_key(&path[..length]))?;
         let file = modules[&path[..length]];
@@ -99,12 +100,12 @@ impl Graph {
     }
 }
 
-/// `pub(super)` names nothing, and only tests take all that is there: `use super::*`.
+/// `pub(super)` names nothing, and only tests have `use super::*`.
 fn names_nothing(mention: &Mention) -> bool {
     mention.segments.iter().all(|word| ["crate", "super", "*"].contains(&&**word))
 }
 
-/// All files that `from` uses, directly or not.
+/// Returns all files that `from` uses, directly or indirectly.
 fn reach(edges: &[BTreeSet<usize>], from: usize) -> BTreeSet<usize> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
     while let Some(file) = next.pop() {
@@ -121,7 +122,7 @@ fn module(file: &Path) -> Vec<String> {
     names
 }
 
-/// A path from the root of the crate on, if it leads through it; else one from this module on.
+/// Returns a path from the root of the crate, if it leads through the root; otherwise a path from this module.
 fn absolute(module: &[String], segments: &[String]) -> Vec<String> {
     let ups = segments.iter().take_while(|word| *word == "super").count();
     match segments.first().map(String::as_str) {
@@ -132,7 +133,7 @@ fn absolute(module: &[String], segments: &[String]) -> Vec<String> {
     }
 }
 
-/// How many times a name may be passed on.
+/// How many times a name may be re-exported.
 const MOST_STEPS: usize = 4;
 
 #[cfg(test)]
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_a_folder_passes_on_counts_as_a_use_of_the_file_behind_it() {
+    fn a_name_that_a_folder_re_exports_counts_as_a_use_of_its_file() {
         let files = [
             ("a/mod.rs", "mod one; mod two; mod three; pub(crate) use one::One;"),
             ("a/one.rs", "use super::two::Two;"),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_see_an_item_is_no_use_of_the_folder() {
+    fn the_visibility_of_an_item_is_no_use_of_the_folder() {
         let files = [
             ("a/mod.rs", "mod one; mod two; fn f() { one::f(); two::f(); }"),
             ("a/one.rs", "pub(super) fn f() {}"),

@@ -1,6 +1,6 @@
-//! The length of files, in lines that hold code: without tests, comments, blank lines and the inside of long literals. Pure.
+//! The length of files, in lines with code: without tests, comments, blank lines and the inside of long literals. Pure.
 //!
-//! The length of functions is the business of clippy: `too-many-lines-threshold` in `clippy.toml`.
+//! Clippy checks the length of functions: `too-many-lines-threshold` in `clippy.toml`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::lexer::{Lexer, Token};
 use super::purity::is_for_tests;
 use super::scan::CFG_TEST;
 
-/// Says so when a file is too long, or is listed as an exception and is not.
+/// Returns a text if a file is too long, or is listed as an exception without need.
 pub(crate) fn fault(file: &Path, source: &str) -> Option<String> {
     if is_for_tests(file) {
         return None;
@@ -25,7 +25,7 @@ pub(crate) fn fault(file: &Path, source: &str) -> Option<String> {
     }
 }
 
-/// Names the exceptions whose files do not exist.
+/// Returns a text for each exception whose file does not exist.
 pub(crate) fn faults_of_exceptions(exists: impl Fn(&Path) -> bool) -> impl Iterator<Item = String> {
     let missing = EXCEPTIONS.iter().filter(move |(file, _)| !exists(Path::new(file)));
     missing.map(|(file, _)| format!("{file}: there is no such file; xtask/src/layers/length.rs lists it"))
@@ -49,7 +49,7 @@ fn is_cfg_test(tokens: &[(Token<'_>, usize)]) -> bool {
     tokens.len() >= CFG_TEST.len() && tokens.iter().zip(CFG_TEST).all(|((token, _), wanted)| *token == wanted)
 }
 
-/// Behind the item that begins here: its `;`, or the brace that closes its body.
+/// Returns the position after the item that begins here: after its `;`, or the brace that closes its body.
 fn end_of_item(tokens: &[(Token<'_>, usize)], begin: usize) -> usize {
     let mut depth = 0_usize;
     for (at, (token, _)) in tokens.iter().enumerate().skip(begin) {
@@ -71,7 +71,7 @@ fn end_of_item(tokens: &[(Token<'_>, usize)], begin: usize) -> usize {
 }
 
 const MOST: usize = 400;
-/// Files that may be longer, and why.
+/// Files that may be longer, and the reasons.
 const EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Cuts Rust source into words and signs. Comments and literals vanish.
+//! Splits Rust source into words and signs. Comments and literals are dropped.
 
 /// A piece of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl<'a> Iterator for Lexer<'a> {
     }
 }
 
-/// Length of what `rest` begins with, if that names nothing.
+/// Returns the length of the comment, blank or literal at the start of `rest`, if there is one.
 fn silent(rest: &str) -> Option<usize> {
     [blank, line_comment, block_comment, string, raw_string, quoted, number].iter().find_map(|kind| kind(rest))
 }
@@ -115,7 +115,7 @@ fn raw_string(rest: &str) -> Option<usize> {
     Some(rest[body..].find(&end).map_or(rest.len(), |at| body + at + end.len()))
 }
 
-/// A character, or a lifetime.
+/// A character literal, or a lifetime.
 fn quoted(rest: &str) -> Option<usize> {
     let prefix = ["'", "b'"].iter().find(|prefix| rest.starts_with(**prefix))?.len();
     let mut inside = rest[prefix..].char_indices();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn source_that_breaks_off_ends() {
+    fn incomplete_source_ends() {
         for source in ["\"a", "r#\"a", "/* a", "'", "'\\", "b'"] {
             assert!(Lexer::new(source).count() <= 2, "{source}");
         }

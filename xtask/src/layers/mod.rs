@@ -1,11 +1,12 @@
-//! `cargo xtask layers`: the modules of the library depend one way, pure code touches no world, and no file is too long.
+//! `cargo xtask layers`: the modules of the library depend on each other in one direction, pure code does no I/O,
+//! and no file is too long.
 //!
 //! - `rules`: which module may use which
-//! - `purity`: what the files that claim to be pure may not name
+//! - `purity`: what the files that claim to be pure must not name
 //! - `cycles`: files that use each other in a circle
-//! - `length`: how long files are
+//! - `length`: the length of files
 //! - `scan`: the paths that source names
-//! - `lexer`: source cut into words and signs
+//! - `lexer`: splits source into words and signs
 
 mod cycles;
 mod length;
@@ -28,7 +29,7 @@ use xtask::workspace::Workspace;
 /// Checks every source file of the workspace, and its manifests.
 ///
 /// # Errors
-/// When something breaks a rule; the text names each such place.
+/// If something breaks a rule. The text names each such place.
 pub(crate) fn check(workspace: &Workspace) -> Result {
     let mut faults: Vec<String> = workspace.dependencies().filter_map(rules::wrong_dependency).collect();
     faults.extend(length::faults_of_exceptions(Path::exists));
@@ -81,7 +82,7 @@ fn faults_of_files(folder: &Path, files: &[Source]) -> Vec<String> {
     faults
 }
 
-/// The circles of files below `folder`, but those that are allowed.
+/// Returns the circles of files below `folder`, except the allowed ones.
 fn circles(folder: &Path, files: &[Source]) -> Vec<String> {
     let mut graph = Graph::default();
     files.iter().for_each(|source| graph.add(&source.file, &source.mentions));

@@ -1,7 +1,7 @@
 //! Files that claim to be pure: the first paragraph of their documentation says "Pure." or "…, pure: …". Pure.
 //!
-//! The claim of a `mod.rs` is for its whole folder. Pure code is given its bytes and instants. It names no socket, task, thread,
-//! clock, lock, queue between tasks, file or variable of the process.
+//! The claim of a `mod.rs` covers its whole folder. Pure code gets its bytes and instants as arguments. It names no
+//! socket, task, thread, clock, lock, queue between tasks, file or variable of the process.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ impl Claims {
         self.0.insert(folder.unwrap_or(file).to_owned());
     }
 
-    /// Line and text of each mention in `file` that is against its claim.
+    /// Returns the line and text of each mention in `file` that breaks its claim.
     pub(crate) fn faults(&self, file: &Path, found: &[Mention]) -> Vec<(usize, String)> {
         if is_for_tests(file) || !self.0.iter().any(|pure| file.starts_with(pure)) {
             return Vec::new();
@@ -31,7 +31,7 @@ impl Claims {
     }
 }
 
-/// Tests and fuzzers of pure code may ask for the time, to have something to hand over.
+/// Tests and fuzzers of pure code may read the clock, to have an instant as an argument.
 pub(crate) fn is_for_tests(file: &Path) -> bool {
     file.ends_with("tests.rs") || file.ends_with("fuzzing.rs") || file.iter().any(|folder| folder == "tests")
 }
@@ -49,8 +49,8 @@ fn impure(mention: &Mention) -> Option<(usize, String)> {
     is_fault.then(|| (mention.line, format!("pure code must not use {}", mention.segments.join("::"))))
 }
 
-/// What no pure code names, wherever in a path it stands. A `oneshot` is not among them: pure code may hold the sender, and sending
-/// never waits.
+/// Paths that no pure code names, at any place of a path. `oneshot` is not among them: pure code may hold its sender,
+/// and sending never waits.
 const WORLD: &[&[&str]] = &[
     &["tokio", "fs"],
     &["tokio", "net"],
@@ -95,7 +95,7 @@ mod tests {
     const CLAIM: &str = "//! Rules. Pure.\n";
 
     #[test]
-    fn a_claim_stands_in_the_first_paragraph() {
+    fn a_claim_is_in_the_first_paragraph() {
         for claim in [
             "//! Which came first. Pure.",
             "//! The rules, pure: no socket.",

@@ -1,4 +1,4 @@
-//! Which module may use which. A change here changes the architecture: ARCHITECTURE.md changes with it.
+//! Which module may use which. A change here changes the architecture, so ARCHITECTURE.md changes with it.
 
 use std::path::Path;
 
@@ -100,8 +100,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fuzzing", &["message", "session", "websocket", "exchange", "client", "http"]),
 ];
 
-/// Folders whose files may use each other in a circle: each has a part of one type that all of them extend, or of one measurement.
-/// Of a circle that is allowed, all files lie in one of them.
+/// Folders whose files may use each other in a circle: each file has a part of one type or one measurement. All files
+/// of an allowed circle must be in the same folder.
 const CIRCLES: &[&str] = &[
     // `Settings`.
     "crates/neffos-cli/src/config",
@@ -109,7 +109,7 @@ const CIRCLES: &[&str] = &[
     "crates/neffos-cli/src/bench",
 ];
 
-/// Packages that run things, and those that may depend on them.
+/// Packages with programs, and the packages that may depend on them.
 const PROGRAMS: &[(&str, &[&str])] = &[("neffos-cli", &[]), ("fixture", &[]), ("tools", &[]), ("xtask", &["tools"])];
 
 /// Whether files that use each other in a circle may do so.
@@ -117,7 +117,7 @@ pub(crate) fn may_be_a_circle(source: &Path, files: &[&str]) -> bool {
     CIRCLES.iter().any(|folder| files.iter().all(|file| source.join(file).starts_with(folder)))
 }
 
-/// The fault, if a package depends on a program and is not listed there.
+/// Returns a text if a package depends on a program and is not listed there.
 pub(crate) fn wrong_dependency((package, needed): (&str, &str)) -> Option<String> {
     let (_, allowed) = PROGRAMS.iter().find(|(program, _)| *program == needed)?;
     (!allowed.contains(&package)).then(|| format!("package {package} must not depend on {needed}"))
@@ -135,13 +135,14 @@ impl<'a> Place<'a> {
         Self { file }
     }
 
-    /// How many modules below the root of the crate this file is: `server/mod.rs` and `error.rs` are one below it.
+    /// Returns how many modules below the root of the crate this file is: `server/mod.rs` and `error.rs` are one below
+    /// it.
     pub(crate) fn depth(&self) -> usize {
         let names_its_folder = self.file.ends_with("mod.rs") || self.file.ends_with("lib.rs");
         self.file.components().count() - usize::from(names_its_folder)
     }
 
-    /// Line and text of the fault, if this file must not use what it mentions.
+    /// Returns the line and text of the fault, if this file must not use the mentioned path.
     pub(crate) fn fault(&self, mention: &Mention) -> Option<(usize, String)> {
         self.wrong_edge(mention).map(|fault| (mention.line, fault))
     }
@@ -160,7 +161,7 @@ impl<'a> Place<'a> {
         (!fits).then(|| format!("{module} must not use {path}"))
     }
 
-    /// The module below the root of the crate that this file belongs to.
+    /// Returns the module below the root of the crate that this file belongs to.
     fn module(&self) -> String {
         let first = self.file.components().next().map(|first| first.as_os_str().to_string_lossy().into_owned());
         first.unwrap_or_default().trim_end_matches(".rs").to_owned()

@@ -1,19 +1,19 @@
-//! Finds the paths that Rust source names, without compiling it: comments, strings and literals are skipped, the
-//! groups of `use` are taken apart, and `super` is followed up to the root of the crate.
+//! Finds the paths that Rust source names, without compiling it. Comments, strings and literals are skipped, groups of
+//! `use` are expanded, and `super` is followed up to the root of the crate.
 
 use super::lexer::{Lexer, Token};
 
 /// A path that the source names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mention {
-    /// Begins with `crate` when it leads through the root of the crate.
+    /// Begins with `crate` if the path leads through the root of the crate.
     pub(crate) segments: Vec<String>,
     pub(crate) line: usize,
     /// Compiled for tests only.
     pub(crate) in_test: bool,
 }
 
-/// All paths in `source`, whose module is `depth` steps below the root of its crate.
+/// Returns all paths in `source`, whose module is `depth` steps below the root of its crate.
 pub(crate) fn mentions(source: &str, depth: usize) -> Vec<Mention> {
     let mut scanner = Scanner {
         tokens: Lexer::new(source).collect(),
@@ -32,12 +32,12 @@ struct Scanner<'a> {
     at: usize,
     depth: usize,
     scopes: Vec<Scope>,
-    /// The item that begins here is for tests only: its attribute said so.
+    /// Whether the item that begins here has the attribute of test code.
     test_item: bool,
     found: Vec<Mention>,
 }
 
-/// What a pair of braces encloses.
+/// The content of a pair of braces.
 #[derive(Clone, Copy)]
 struct Scope {
     module: bool,
@@ -89,7 +89,7 @@ impl<'a> Scanner<'a> {
         self.mention(&segments, line);
     }
 
-    /// Stands behind `use`, or at the begin of a branch of its group.
+    /// Scans a path after `use`, or at the beginning of a branch of its group.
     fn use_tree(&mut self, trunk: &[&'a str]) {
         let line = self.line();
         let mut segments = trunk.to_vec();
@@ -125,7 +125,7 @@ impl<'a> Scanner<'a> {
         self.found.push(Mention { segments, line, in_test });
     }
 
-    /// Writes `crate` for the `super`s that lead up to the root.
+    /// Replaces the `super`s that lead up to the root by `crate`.
     fn rooted<'s>(&self, segments: &[&'s str]) -> Vec<&'s str> {
         let path = segments.strip_prefix(&["self"]).unwrap_or(segments);
         let ups = path.iter().take_while(|&&word| word == "super").count();
@@ -154,7 +154,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The attribute of code for tests.
+/// The attribute of test code.
 pub(crate) const CFG_TEST: [Token<'_>; 7] = [
     Token::Sign('#'),
     Token::Sign('['),
@@ -169,7 +169,7 @@ pub(crate) const CFG_TEST: [Token<'_>; 7] = [
 mod tests {
     use super::*;
 
-    /// The paths through the root, `line: path`, of a module one step below it.
+    /// Returns the paths through the root of a module one step below it, as `line: path`.
     fn through_root(source: &str) -> Vec<String> {
         mentions(source, 1)
             .into_iter()
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_use_are_taken_apart() {
+    fn groups_of_use_are_expanded() {
         let source =
             "use crate::{\n    error::Error,\n    message::{self, wire::{decode, encode as write}},\n    http,\n};";
         let expected = ["2: error::Error", "3: message::self", "3: message::wire::decode", "3: message::wire::encode"];
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_docs_and_strings_say_nothing() {
+    fn comments_docs_and_strings_name_no_paths() {
         let source = r###"
             //! [`http`](crate::http)
             /// let x = crate::server::Server::new();
