@@ -1,7 +1,6 @@
 /**
  * Builds the client for browsers and Node. The modules become one file, which is published. This file becomes a
- * minified
- * one, which servers include. `cargo xtask client` runs this, and `test/build.test.js` compares the results.
+ * minified one, which servers include. `cargo xtask client` runs this, and `test/build.test.js` compares the results.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

@@ -50,7 +50,7 @@ async fn the_end_of_the_connection_for_subscriptions_ends_the_link() {
 }
 
 #[tokio::test]
-async fn a_redis_that_dies_and_comes_back_is_found_again() {
+async fn a_redis_that_dies_and_restarts_is_found_again() {
     let mut redis = Redis::start().await;
     let (mut ada, mut bob) = two(&redis.url()).await;
     redis.kill();

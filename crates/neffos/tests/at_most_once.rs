@@ -172,7 +172,7 @@ async fn a_message_larger_than_the_bound_still_reaches_a_client_that_reads() {
 }
 
 #[tokio::test]
-async fn what_a_closed_connection_misses_is_counted_too() {
+async fn messages_that_a_closed_connection_misses_are_counted_too() {
     let running = start(builder()).await;
     let mut client = running.enter().await;
     let conn = running.server.connections().remove(0);

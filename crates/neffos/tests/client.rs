@@ -59,7 +59,7 @@ async fn a_stream_of_the_caller_cannot_be_dialled_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_error_with_the_servers_words() {
+async fn a_refusal_is_an_error_with_the_servers_text() {
     let server = Server::builder()
         .namespace("default", Events::new())
         .on_connect(async |_conn, _request| Err::<(), _>(Error::new("not you; never")));
@@ -363,7 +363,7 @@ async fn extensions_live_as_long_as_the_connection() {
 }
 
 #[tokio::test]
-async fn any_namespace_stands_for_those_that_are_not_named() {
+async fn any_namespace_handles_namespaces_without_other_handlers() {
     let building = Server::builder().namespace("named", chat()).namespace("found later", chat());
     let running = start(building.namespace("forced", chat())).await;
     let (told, mut heard) = heard();

@@ -66,7 +66,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn echo_answers_what_it_is_asked() {
+async fn echo_answers_an_ask_with_its_body() {
     let example = Example::start("echo").await;
     assert_eq!(example.enter("/").await.ask("echo", "hello").await, "hello");
 }

@@ -288,7 +288,7 @@ async fn pings_before_the_welcome_are_answered_and_a_flood_of_them_ends_with_the
 }
 
 #[tokio::test]
-async fn a_close_instead_of_a_welcome_is_a_refusal_only_if_it_says_so() {
+async fn a_close_instead_of_a_welcome_is_a_refusal_only_with_1008() {
     for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 4999] {
         let (err, _) = greeted(&frame(0x88, &[&u16::to_be_bytes(code)[..], b"full"].concat())).await;
         assert_eq!((err.is_refused(), err.is_unreachable()), (code == 1008, code != 1008), "{code}: {err}");

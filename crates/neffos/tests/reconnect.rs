@@ -422,7 +422,7 @@ async fn an_attempt_whose_headers_fail_fails_alone() {
 }
 
 #[tokio::test]
-async fn headers_that_never_come_end_with_the_deadline_of_the_attempt() {
+async fn an_attempt_whose_headers_are_never_ready_ends_at_its_deadline() {
     let theirs = Theirs::bind().await;
     let builder = theirs.client().dial_timeout(Duration::from_millis(50));
     let builder = builder.before_dial(async |_: Attempt| std::future::pending().await);

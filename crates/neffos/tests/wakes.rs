@@ -58,7 +58,7 @@ async fn reads_on_when_handlers_are_done<S: Side>(mut at: At<S>) {
 }
 
 #[tokio::test]
-async fn reading_goes_on_when_handlers_are_done() {
+async fn reading_resumes_when_handlers_are_done() {
     for transport in TRANSPORTS {
         reads_on_when_handlers_are_done(server(transport, |builder| builder).await).await;
         reads_on_when_handlers_are_done(client(transport, |builder| builder).await).await;
@@ -82,7 +82,7 @@ async fn writes_on_when_the_socket_takes_more<S: Side>(mut at: At<S>) {
 }
 
 #[tokio::test]
-async fn writing_goes_on_when_the_socket_takes_more() {
+async fn writing_resumes_when_the_socket_accepts_more() {
     for transport in TRANSPORTS {
         writes_on_when_the_socket_takes_more(server(transport, |builder| builder).await).await;
         writes_on_when_the_socket_takes_more(client(transport, |builder| builder).await).await;
@@ -102,7 +102,7 @@ async fn asks_behind_a_full_outbox<S: Side>(mut at: At<S>) {
 }
 
 #[tokio::test]
-async fn handlers_and_writing_go_on_when_both_had_to_wait() {
+async fn handlers_and_writing_resume_after_both_had_to_wait() {
     for transport in TRANSPORTS {
         asks_behind_a_full_outbox(server(transport, |builder| builder).await).await;
         asks_behind_a_full_outbox(client(transport, |builder| builder).await).await;
@@ -152,7 +152,7 @@ async fn the_peer_closes<S: Side>(mut at: At<S>) {
 }
 
 #[tokio::test]
-async fn a_close_of_the_peer_is_answered_behind_what_was_queued() {
+async fn a_close_of_the_peer_is_answered_after_queued_messages() {
     for transport in TRANSPORTS {
         the_peer_closes(server(transport, |builder| builder).await).await;
         the_peer_closes(client(transport, |builder| builder).await).await;
@@ -200,7 +200,7 @@ async fn holds_events<S: Side>(mut at: At<S>) {
 }
 
 #[tokio::test]
-async fn events_that_were_held_are_handled_when_on_connected_is_done() {
+async fn held_events_are_handled_when_on_connected_is_done() {
     for transport in TRANSPORTS {
         holds_events(server(transport, |builder| builder).await).await;
         holds_events(client(transport, |builder| builder).await).await;
@@ -221,7 +221,7 @@ async fn gives_up_a_connect<S: Side>(mut at: At<S>) {
 }
 
 #[tokio::test]
-async fn events_that_were_held_are_refused_when_the_connect_is_given_up() {
+async fn held_events_are_refused_when_the_connect_is_given_up() {
     for transport in TRANSPORTS {
         gives_up_a_connect(server(transport, |builder| builder).await).await;
         gives_up_a_connect(client(transport, |builder| builder).await).await;

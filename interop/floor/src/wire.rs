@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn connects_and_joins_are_told_from_messages() {
+    fn connects_and_joins_are_distinguished_from_messages() {
         assert_eq!(wish(b"M"), Wish::Greeting);
         assert_eq!(wish(b"$c;default;;_OnNamespaceConnect;0;0;"), Wish::Place);
         assert_eq!(wish(b"$c;default;lobby;_OnRoomJoin;0;0;"), Wish::Place);

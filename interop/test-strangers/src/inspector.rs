@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_by_the_rules_are_returned_when_they_are_complete() {
+    fn valid_frames_are_returned_when_they_are_complete() {
         for side in [Side::Client, Side::Server] {
             let bytes =
                 [side.frame(TEXT, b"hello"), side.control(PING, &[7; 300]), side.frame(CLOSE, b"\x03\xe8bye")].concat();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_against_the_rules_are_refused() {
+    fn invalid_frames_are_refused() {
         let server = Side::Server;
         assert!(is_refused(server, &Side::Client.frame(TEXT, b"masked")));
         assert!(is_refused(Side::Client, &server.frame(TEXT, b"not masked")));

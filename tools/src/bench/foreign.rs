@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_told_a_free_port_and_waited_for() {
+    fn a_server_gets_a_free_port_and_is_awaited() {
         let folder = std::env::temp_dir();
         for kind in [Foreign::Centrifugo, Foreign::Sockudo] {
             let mut program = Command::new("true");

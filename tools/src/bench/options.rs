@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brief_run_is_ours_alone() {
+    fn a_brief_run_measures_only_programs_of_the_project() {
         let options = Options::parse(&["--brief"]).unwrap();
         assert!(options.contestants().iter().all(Contestant::is_own) && options.repeat == 1);
     }

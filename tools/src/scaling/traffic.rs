@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_channel_for_the_namespace_it_goes_to_every_server_or_to_every_connection() {
+    fn with_a_channel_for_the_namespace_a_message_reaches_every_server_or_every_connection() {
         assert_eq!(Traffic::of(&LOAD, Wiring::Namespace).heard, 100.0);
         assert_eq!(Traffic::of(&LOAD, Wiring::Connections).heard, 5_000.0);
         assert_eq!(Traffic::of(&LOAD, Wiring::Connections).delivered, 100.0);

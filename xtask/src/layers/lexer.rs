@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_end_where_they_end() {
+    fn literals_are_skipped_to_their_end() {
         assert_eq!(words(r#"a "b\\" c "d\"e" f b"g" h c"i" j"#), ["a", "c", "f", "h", "j"]);
         assert_eq!(words(r###"a r"b\" c r#"d"e"# f br##"g"#h"## i"###), ["a", "c", "f", "i"]);
         assert_eq!(words(r"a 'b' c '\'' d b'\\' e '\u{1F600}' f"), ["a", "c", "d", "e", "f"]);

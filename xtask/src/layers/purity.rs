@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn words_about_other_files_are_no_claim() {
+    fn text_about_other_files_is_no_claim() {
         for text in [
             "//! Drives the pure rules.",
             "//! The server.\n//!\n//! - `pace.rs`: how long it may take, pure;",

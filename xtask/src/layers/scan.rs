@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn inline_paths_are_found_where_they_stand() {
+    fn inline_paths_are_found_with_their_lines() {
         let source =
             "fn f(a: &crate::fanout::Chunk) -> crate::error::Error {\n    <crate::http::Door as X>::f::<u8>(a)\n}";
         assert_eq!(through_root(source), ["1: fanout::Chunk", "1: error::Error", "2: http::Door"]);
