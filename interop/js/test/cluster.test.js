@@ -80,7 +80,7 @@ function play(broker, kinds) {
 
     const isDifferent = (nth) => (_, other) => other !== nth;
 
-    test("everyone gets what is for all", { timeout: 60_000 }, async () => {
+    test("all clients get a message for all", { timeout: 60_000 }, async () => {
       for (const [nth, node] of nodes.entries()) {
         await broadcast(node, { event: "news", body: `from ${nth}` });
         assert.deepEqual(
@@ -135,7 +135,7 @@ function play(broker, kinds) {
       }
     });
 
-    test("what is sent in a row arrives in that order", { timeout: 60_000 }, async () => {
+    test("messages of one server arrive in order", { timeout: 60_000 }, async () => {
       const bodies = Array.from({ length: 50 }, (_, number) => String(number).padStart(8, "0"));
       for (const node of nodes) {
         await control(node.address, "bcastmany", { ns: "default", event: "news", n: 50 });

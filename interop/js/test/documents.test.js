@@ -56,7 +56,7 @@ describe("the JavaScript of the documents", { timeout: 300_000 }, () => {
     );
   }
 
-  test("of the page for those who come from neffos.js", { timeout: PATIENCE }, async () => {
+  test("of the page about migration from neffos.js", { timeout: PATIENCE }, async () => {
     const page = await readFile(join(ROOT, "docs/migrate-js.md"), "utf8");
     const codes = blocks(page, "js");
     assert.equal(codes.length, 4);

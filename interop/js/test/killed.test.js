@@ -70,7 +70,7 @@ describe("a server that is killed", { timeout: 120_000 }, () => {
     return { ns, lobby: rooms[0] };
   }
 
-  test("while it is dialled", async () => {
+  test("during a dial", async () => {
     const death = deathAt("M");
     const headers = { "X-Slow": "10s" };
     await assert.rejects(connected({ headers }), { kind: "unreachable" });
@@ -96,7 +96,7 @@ describe("a server that is killed", { timeout: 120_000 }, () => {
     });
   }
 
-  test("while everything is restored", async () => {
+  test("while memberships are restored", async () => {
     const { conn, reached } = await connected();
     const { ns, lobby } = await visit(conn);
     await server.kill();

@@ -82,7 +82,7 @@ describe("the package", { timeout: 300_000 }, () => {
     return page.evaluate(() => globalThis.result);
   }
 
-  test("it holds the client, its types and what is to be read, and nothing else", () => {
+  test("it contains the client, its types and its documents only", () => {
     assert.deepEqual(packed, ["LICENSE", "README.md", "neffos.d.ts", "neffos.js", "package.json"]);
   });
 
@@ -122,14 +122,14 @@ describe("the package", { timeout: 300_000 }, () => {
     assert.equal(await resultInChromium(outputFiles[0].text, []), "packed");
   });
 
-  test("a bundler leaves out a client that nobody uses", async () => {
+  test("a bundler leaves out an unused client", async () => {
     const contents = `import { dial } from "@neffos/client"; console.log("alone");`;
     const stdin = { contents, resolveDir: join(project, "src") };
     const { outputFiles } = await build({ stdin, bundle: true, minify: true, format: "esm", write: false });
     assert.equal(outputFiles[0].text, 'console.log("alone");\n');
   });
 
-  test("a page imports it as it is", { timeout: PATIENCE }, async () => {
+  test("a page imports it without a build step", { timeout: PATIENCE }, async () => {
     const script = `${VISIT.replace("@neffos/client", "./neffos.js")}; globalThis.result = await visit("/a");`;
     assert.equal(await resultInChromium(script, [["neffos.js", installed("neffos.js")]]), "packed");
   });

@@ -81,7 +81,7 @@ describe("the page", { timeout: 300_000 }, () => {
     await ada.waitForFunction(() => document.getElementById("connections")?.textContent === "2");
   });
 
-  test("rooms are apart", async () => {
+  test("rooms are separate", async () => {
     const [ada, grace, eve] = await openAll("Ada", "Grace", "Eve");
     for (const page of [ada, grace]) await joinRoom(page, "den");
     await joinRoom(eve, "attic");
@@ -217,7 +217,7 @@ describe("the page", { timeout: 300_000 }, () => {
     await ada.close();
   });
 
-  test("in a room, the list is of those who are in it", async () => {
+  test("in a room, the list has the members of the room", async () => {
     const [ada, grace, eve] = await openAll("Ada", "Grace", "Eve");
     await joinRoom(ada, "den");
     await ada.getByText("Nobody else has shown up in this room yet.").waitFor();
@@ -234,7 +234,7 @@ describe("the page", { timeout: 300_000 }, () => {
     await eve.close();
   });
 
-  test("the number of people is that of those who can be seen, and no two have one colour", async () => {
+  test("all counted people are visible, and no two have the same colour", async () => {
     const names = ["Ada", "Grace", "Eve", "Mary", "Joan"];
     const [ada] = await openAll(...names);
     await ada.waitForFunction(() => document.getElementById("people-count")?.textContent === "4");
@@ -264,7 +264,7 @@ describe("the page", { timeout: 300_000 }, () => {
     ]);
   });
 
-  test("a late joiner is not told that nothing was said", async () => {
+  test("a late joiner sees the text for late joiners", async () => {
     const ada = await open("Ada");
     await say(ada, "the first");
     const grace = await open("Grace");
@@ -284,7 +284,7 @@ describe("the page", { timeout: 300_000 }, () => {
     assert.ok(command?.startsWith(`curl -X POST http://${server.address}/chat/api/broadcast `), command ?? "");
   });
 
-  test("a private message to somebody who has gone is reported", async () => {
+  test("a private message to a person who has left is reported as undelivered", async () => {
     const [ada, grace] = await openAll("Ada", "Grace");
     await person(ada, "Grace").click();
     await grace.close();
@@ -302,7 +302,7 @@ describe("the page", { timeout: 300_000 }, () => {
     assert.equal(await ada.evaluate(() => localStorage.getItem("name")), "Countess");
   });
 
-  test("what a program broadcasts appears, everywhere or in a room", async () => {
+  test("broadcasts of a program appear, everywhere or in a room", async () => {
     const [ada, grace] = await openAll("Ada", "Grace");
     await broadcast({ body: "hello from curl" });
     for (const page of [ada, grace]) await heard(page, "hello from curl");
