@@ -20,7 +20,7 @@ fn bulk(nth: usize) -> Message {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_that_do_not_read_delay_no_other() {
+async fn clients_that_do_not_read_hold_up_nobody() {
     let running = start(builder().limits(Limits::default().outbox(64, 4 << 20))).await;
     let mut deaf = Vec::new();
     for _ in 0..20 {
@@ -87,7 +87,7 @@ async fn a_client_that_reads_slowly_but_reads_is_not_cut() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_killed_during_broadcasts_affects_no_other() {
+async fn a_client_that_is_killed_in_the_middle_leaves_the_others_alone() {
     let running = start(builder()).await;
     let mut keen = running.enter().await;
     let mut victims = Vec::new();

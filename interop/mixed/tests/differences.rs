@@ -1,4 +1,4 @@
-//! What does not work between servers of the two kinds, or works differently. Each test names its difference.
+//! Differences between servers of the two kinds in one cluster, one for each test.
 
 use mixed::{Cluster, Ear, Kind, OLDER, SETTINGS, Setting, Way, YOUNGER, binary, text, text_of};
 
