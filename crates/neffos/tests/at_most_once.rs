@@ -1,5 +1,5 @@
-//! At-most-once delivery. With enough room, no message is lost or delivered twice. Without, the counters show exactly
-//! how many are missing.
+//! At-most-once delivery. With enough room, no message is lost or delivered twice. Without enough room, the counters
+//! show exactly how many are missing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;

@@ -1,5 +1,5 @@
-//! Compression, if client and server agree on it. A broadcast is compressed once, each message separately, and never
-//! past a limit.
+//! Compression, if client and server agree on it. A broadcast is compressed once, each message is compressed
+//! separately, and inflating keeps to a limit.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 #[path = "support/raw.rs"]

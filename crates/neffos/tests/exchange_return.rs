@@ -14,7 +14,7 @@ use tokio::time::{Instant, advance};
 async fn kept_messages_wait_for_a_server_that_sends_but_does_not_receive() {
     let (mut one, mut other) = pair().await;
     other.exchange.deafen().await;
-    // So `one` has nearly noticed when `other` can receive again.
+    // So `other` has nearly noticed that it receives nothing when `one` is linked again.
     advance(Duration::from_secs(2)).await;
     one.exchange.cut();
     one.say("kept");

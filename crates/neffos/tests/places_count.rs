@@ -1,5 +1,4 @@
-//! The rooms that clients make the server store count in the memory budget, with about the memory that they take, until
-//! they are removed.
+//! Rooms that clients join count in the memory budget until they are removed, with about the memory that they take.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;

@@ -31,7 +31,7 @@ async fn a_mark_that_a_client_writes_reaches_nobody() {
     for mark in FORGED {
         eve.send(format!(";default;;chat;0;{mark};hi")).await;
         assert_eq!(bob.text().await, ";default;;chat;0;@eve;hi", "{mark}");
-        // Nor does it when a handler relays the message unchanged.
+        // A handler that relays the message unchanged does not send the mark either.
         eve.send(format!(";default;;raw;0;{mark};hi")).await;
         let flag = if mark == "1" { "1" } else { "0" };
         assert_eq!(bob.text().await, format!(";default;;raw;0;{flag};hi"), "{mark}");
