@@ -74,7 +74,7 @@ async fn credentials_are_for_the_proxy_alone() {
     };
     let (client, (head, guest)) = tokio::join!(within(dialling.dial()), script);
     client.unwrap();
-    // ada:s cret
+    // `ada:s cret` in base64.
     assert!(head.contains("proxy-authorization: Basic YWRhOnMgY3JldA==\r\n"), "{head}");
     assert!(!head.contains("Bearer"), "{head}");
     assert!(guest.headers.get("proxy-authorization").is_none());

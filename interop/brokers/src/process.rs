@@ -76,7 +76,7 @@ impl Process {
         kill_process(id, signal).expect("a process of ours takes signals");
     }
 
-    /// Pauses the process. Returns once none of its threads runs, because the signal takes effect a little later.
+    /// Pauses the process. Returns once all threads have stopped, because the signal takes effect a little later.
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
         let start = Instant::now();

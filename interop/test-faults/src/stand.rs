@@ -126,7 +126,7 @@ impl Stand {
         .await;
     }
 
-    /// Waits until all clients have received all messages of their own servers.
+    /// Waits until each client has received all messages of the server that it is connected to.
     pub async fn heard_at_home(&self) {
         let has_heard = |ear: &Ear| ear.passed(ear.node) == self.rounds();
         self.until("to hear one's own server", |stand| stand.ears.iter().all(has_heard)).await;
