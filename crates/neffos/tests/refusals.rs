@@ -86,7 +86,7 @@ async fn a_refusal_without_a_text_is_an_error() {
     }
 }
 
-/// Go clients and old JavaScript clients take an error without a text for success.
+/// Go clients and old JavaScript clients treat an error without a text as success.
 #[tokio::test]
 async fn an_error_that_gives_no_reason_is_sent_with_a_text() {
     let no = async || Err::<(), _>(Error::new(""));
