@@ -21,7 +21,7 @@ export const restarts = {
     },
   },
 
-  "what is emitted while the server is away arrives in order": {
+  "messages emitted while the server is away arrive in order": {
     needs: "keepsEmits",
     async run(world) {
       const client = await inDefault(world, { reconnect: true, keepEmits: 3 });

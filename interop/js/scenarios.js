@@ -33,7 +33,7 @@ const scenarios = {
     },
   },
 
-  "a refused client is told why": {
+  "a refused client gets the reason": {
     async run({ dial }) {
       await assert.rejects(dial({ headers: { "X-Refuse": "not you; not today" } }), { message: "not you; not today" });
     },
@@ -251,7 +251,7 @@ const scenarios = {
     },
   },
 
-  "an error that nobody asked for arrives as the event": {
+  "an error without an ask arrives as an event": {
     async run(world) {
       const client = await inDefault(world);
       await client.emit("default", "fail", "");
