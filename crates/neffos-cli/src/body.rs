@@ -1,4 +1,4 @@
-//! The body of a message, as JSON gives it. Pure.
+//! The body of a message, read from JSON. Pure.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -6,7 +6,7 @@ use neffos::Message;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// What a message carries.
+/// The body of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Text(String),
@@ -14,11 +14,11 @@ pub(crate) enum Body {
 }
 
 impl Body {
-    /// Takes `body` or `body_base64`: a string is the body itself, any other value is sent as it is written.
+    /// Reads `body` or `body_base64`. A JSON string is the body itself. Any other value is sent as JSON, unchanged.
     ///
     /// # Errors
     ///
-    /// When both are given, or one of them cannot be read.
+    /// Fails if both are given, or if the given one cannot be read.
     pub(crate) fn of(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<Self, String> {
         match (json, base64) {
             (Some(_), Some(_)) => Err("body_base64: there is a body already".to_owned()),
@@ -42,7 +42,7 @@ impl Body {
     }
 }
 
-/// Tells `null`, which is a value, from nothing.
+/// Distinguishes `null`, which is a value, from an absent field.
 pub(crate) fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }

@@ -16,12 +16,12 @@ pub(crate) struct App {
     pub(crate) namespaces: BTreeSet<String>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) keys: Keys,
-    /// The most that may be queued for one client.
+    /// The maximum number of bytes queued for one client.
     pub(crate) outbox_bytes: usize,
-    /// Whether every other server says that it is there: those in Go do not.
+    /// Whether every other server announces itself. Servers in Go do not.
     pub(crate) knows_all_servers: bool,
     pub(crate) started: Instant,
-    /// Whether the program has been told to end: no new client should come.
+    /// Whether the program is shutting down, so that no new client should connect.
     pub(crate) leaving: AtomicBool,
 }
 

@@ -1,4 +1,5 @@
-//! Which connections a message is for: how many on this server, and whether any could answer an ask, here and on other servers.
+//! The receivers of a message: their number on this server, and whether any connection on any server could answer an
+//! ask.
 
 use std::future::pending;
 use std::time::Duration;
@@ -8,12 +9,12 @@ use tokio::time::sleep;
 
 use super::app::App;
 
-/// Resolves when no connection could answer `message`. Never while that is not certain: one server has not said so, or there may
-/// be servers that are not known.
+/// Resolves when no connection could answer `message`. Stays pending while that is not certain: a server has not
+/// answered yet, or unknown servers may exist.
 pub(super) async fn absent(app: &App, message: Message) {
     match app.server.cluster() {
         Some(cluster) if app.knows_all_servers => absent_everywhere(&cluster, &message).await,
-        // Servers in Go say neither that they are there nor whom they have.
+        // Servers in Go announce neither themselves nor their connections.
         Some(_) => pending().await,
         None if here(&app.server, &message, None) > 0 => pending().await,
         None => {}
@@ -27,7 +28,7 @@ async fn absent_everywhere(cluster: &Cluster, message: &Message) {
         if found.count > 0 {
             return pending().await;
         }
-        // A server that is gone without a word is missing until it is forgotten.
+        // A server that crashed counts as missing until it is forgotten.
         if found.missing == 0 && is_settled(cluster) {
             return;
         }
@@ -35,7 +36,7 @@ async fn absent_everywhere(cluster: &Cluster, message: &Message) {
     }
 }
 
-/// Returns when all other servers have had the time to answer this one's greeting.
+/// Returns when all other servers have had time to answer the greeting of this server.
 async fn settled(cluster: &Cluster) {
     while !is_settled(cluster) {
         sleep(PAUSE).await;
@@ -47,14 +48,14 @@ fn is_settled(cluster: &Cluster) -> bool {
     status.state == LinkState::Up && status.lasted >= SETTLING
 }
 
-/// A message for the same connections, which keeps no body.
+/// Returns a message for the same connections, without the body.
 pub(super) fn without_body(message: &Message) -> Message {
     let copy = Message::new(message.event(), "").in_namespace(message.namespace());
     let copy = message.room().into_iter().fold(copy, Message::to_room);
     message.recipient().into_iter().fold(copy, Message::to)
 }
 
-/// How many connections of this server a message is for, at this moment.
+/// Returns the number of connections of this server that currently are receivers of `message`.
 pub(super) fn here(server: &Server, message: &Message, except: Option<&str>) -> usize {
     let (namespace, room) = (message.namespace(), message.room());
     let is_there =
@@ -67,6 +68,6 @@ pub(super) fn here(server: &Server, message: &Message, except: Option<&str>) -> 
     }
 }
 
-/// How long after it is linked a server knows all others.
+/// The time after which a linked server knows all other servers.
 const SETTLING: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! Why a request to the API was not done: a status, and a JSON object with the reason.
+//! The error of a failed API request: a status, and a JSON object with the reason.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
-/// Why a request was not done.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
     text: String,
-    /// After which time another try makes sense, in seconds.
+    /// The value of `Retry-After`, in seconds.
     retry_after: Option<u64>,
 }
 
@@ -22,7 +22,7 @@ impl ApiError {
         Self { status, text: text.into(), retry_after: None }
     }
 
-    /// The client has done something too often.
+    /// The client exceeded a rate, and may try again after `wait`.
     pub(super) fn too_fast(text: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let text = format!("{text}; try again in {seconds} s");

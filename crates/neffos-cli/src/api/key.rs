@@ -1,4 +1,4 @@
-//! Access to the API: a caller must send one of the keys. Each call is logged with the name of its key.
+//! Access to the API: a caller must send one of the keys. The log has each call, with the name of its key.
 
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
@@ -20,18 +20,18 @@ use crate::log::Sampler;
 use crate::metrics;
 use crate::watch::Addresses;
 
-/// The keys of this moment.
+/// The keys that are currently accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     keys: Arc<RwLock<Arc<[NamedKey]>>>,
-    /// Limits the lines about refused requests: an attacker could fill the disk.
+    /// Limits the log lines about refused requests. Otherwise, an attacker could fill the disk.
     refusals: Arc<Sampler>,
     /// How many wrong keys each address may send.
     failures: Arc<AddressRate>,
 }
 
 impl Keys {
-    /// With the rate of wrong keys from each address.
+    /// `failures` is the rate of wrong keys that each address may send.
     pub(crate) fn new(keys: Vec<NamedKey>, failures: Rate) -> Self {
         let failures = Arc::new(AddressRate::new(failures));
         Self { keys: Arc::new(RwLock::new(keys.into())), refusals: Arc::default(), failures }
@@ -42,7 +42,7 @@ impl Keys {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
     }
 
-    /// The name of the given key. All keys are compared, so the time does not reveal which one nearly matched.
+    /// Returns the name of the given key. Compares all keys, so that the time does not reveal which one nearly matched.
     fn name_of(&self, given: &[u8]) -> Option<String> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         let found = keys.iter().fold(None, |found, key| match is_same(given, key.key.as_str().as_bytes()) {
@@ -52,10 +52,10 @@ impl Keys {
         found.cloned()
     }
 
-    /// The name of the key that a client gives.
+    /// Returns the name of the key that a client sends.
     ///
-    /// From an address that has sent too many wrong keys, no key is compared. A right one is refused, too: any other answer would
-    /// tell the attacker which key is right.
+    /// Compares no key from an address that has sent too many wrong ones. The right key is refused, too: any other
+    /// answer would reveal to the attacker which key is right.
     fn admit(&self, given: Option<&[u8]>, client: Option<IpAddr>) -> Result<String, Refusal> {
         let given = given.ok_or(Refusal::NoKey)?;
         let wait = client.map_or(Duration::ZERO, |client| self.failures.wait(client));
@@ -86,7 +86,7 @@ impl Keys {
         }
         match refusal {
             Refusal::TooManyWrong(wait) => ApiError::too_fast("too many wrong API keys from this address", wait),
-            // No more than that: the rest would help an attacker.
+            // A more precise reason would help an attacker.
             Refusal::WrongKey => ApiError::new(StatusCode::UNAUTHORIZED, "this API key is not known"),
             Refusal::NoKey => ApiError::new(StatusCode::UNAUTHORIZED, "send the API key: `Authorization: Bearer KEY`"),
         }
@@ -112,7 +112,7 @@ impl Refusal {
     }
 }
 
-/// Lets requests with a key through, and counts and logs all of them.
+/// Passes on requests with a valid key. Counts and logs all requests.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     // Only requests to a route of the API get here, so paths are few.
     let path = request.uri().path().to_owned();
@@ -142,7 +142,7 @@ async fn logged(answer: impl Future<Output = Response>) -> Response {
     response
 }
 
-/// The key that a request brings, if it brings one.
+/// Returns the key in the `Authorization` header, if the request has exactly one such header.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
     let only = values.next().filter(|_| values.next().is_none())?;
@@ -150,7 +150,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(SCHEME).then(|| key.trim_ascii())
 }
 
-/// Takes as long for a key that is nearly right as for any other of its length.
+/// Compares two keys. For keys of one length, the time does not depend on the position of the first difference.
 fn is_same(given: &[u8], key: &[u8]) -> bool {
     given.len() == key.len()
         && given.iter().zip(key).fold(0, |difference, (one, other)| black_box(difference | (one ^ other))) == 0

@@ -1,11 +1,11 @@
-//! The HTTP API: any program that can send a request can broadcast, ask, disconnect and count.
+//! The HTTP API: any program that can send a request can broadcast, ask, disconnect, and read statistics.
 //!
 //! - `app.rs`: the state that handlers of requests share.
-//! - `mod.rs`: the routes and what they do.
-//! - `request.rs`: what they take.
-//! - `audience.rs`: whether any connection could answer.
-//! - `error.rs`: what they say when it was wrong.
-//! - `key.rs`: who may use them.
+//! - `mod.rs`: the routes and their handlers.
+//! - `request.rs`: the JSON of requests, and its checks.
+//! - `audience.rs`: the receivers of a message.
+//! - `error.rs`: the error of a failed request.
+//! - `key.rs`: API keys.
 
 mod app;
 mod audience;
@@ -35,7 +35,7 @@ use key::AUDIT;
 pub(crate) use key::{Keys, guard};
 use request::{Ask, Broadcast, Disconnect, read};
 
-/// The routes below `/api`, behind [`guard`].
+/// Returns the routes below `/api`, which belong behind [`guard`].
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/broadcast", post(broadcast))
@@ -44,13 +44,13 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/stats", get(stats))
 }
 
-/// The answer where there is no route.
+/// Answers a request to an unknown path.
 pub(crate) async fn no_such_path(uri: Uri) -> Response {
     let text = format!("there is no {}; `neffos serve --help` lists what there is", uri.path());
     ApiError::new(StatusCode::NOT_FOUND, text).into_response()
 }
 
-/// The answer where a route is for other methods, which the header `allow` names.
+/// Answers a request with a wrong method. The header `allow` lists the right ones.
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
     let text = format!("{} is not for {method}; the header `allow` names what it is for", uri.path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text).into_response()
@@ -70,7 +70,7 @@ async fn broadcast(State(app): State<Arc<App>>, request: Request) -> Result<(Sta
 }
 
 async fn ask(State(app): State<Arc<App>>, request: Request) -> Result<Json<Answer>, ApiError> {
-    // The message counts until there is an answer.
+    // The message counts towards the memory budget until there is an answer.
     let (fields, _held) = read(request, &app.server.memory_budget()).await?;
     let Ask { message, patience } = Ask::check(fields, &app.namespaces)?;
     check_size(&message, app.outbox_bytes)?;
@@ -84,7 +84,7 @@ async fn ask(State(app): State<Arc<App>>, request: Request) -> Result<Json<Answe
     }
 }
 
-/// Refuses what no client could be sent: a message that is larger than the queue for one client.
+/// Refuses a message that is larger than the queue for one client: it could be sent to no client.
 fn check_size(message: &Message, outbox_bytes: usize) -> Result<(), ApiError> {
     let size = message.encoded_len() + MAX_FRAME_OVERHEAD;
     if size <= outbox_bytes {
@@ -118,22 +118,23 @@ async fn stats(State(app): State<Arc<App>>) -> Json<Stats> {
     })
 }
 
-/// Logs what a call does. The span of the call has the key and the address.
+/// Logs the action of a call. The span of the call has the key and the address.
 fn log(message: &Message, what: &str) {
     let (namespace, event, bytes) = (message.namespace(), message.event(), message.body().len());
     let (room, to) = (message.room(), message.recipient());
     tracing::info!(target: AUDIT, namespace, room, to, event, bytes, "{what}");
 }
 
-/// It is on its way, to other servers, too. Nobody waits for those, so only this server's connections are known.
+/// The message or close was handed to this server's connections and to the exchange. The call does not wait for other
+/// servers, so only connections of this server are counted.
 #[derive(Debug, Serialize)]
 struct Accepted {
     ok: bool,
-    /// How many connections of this server it is for.
+    /// How many connections of this server are receivers.
     local: usize,
 }
 
-/// The body of a reply: text as it is, what came in a binary frame as base64.
+/// The body of a reply: a text unchanged, the body of a binary frame as base64.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
@@ -169,8 +170,8 @@ struct Dropped {
     closed: u64,
 }
 
-/// How long an ask may wait for its reply.
+/// The longest time that an ask may wait for its reply.
 pub(crate) const MAX_ASK_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_BODY: usize = 1024 * 1024;
-/// The header of a frame, and the token of an ask.
+/// The bytes of a frame header and of the token of an ask.
 const MAX_FRAME_OVERHEAD: usize = 64;

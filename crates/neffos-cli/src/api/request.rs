@@ -1,4 +1,4 @@
-//! What the API takes: JSON whose every field is known, checked before anything is sent.
+//! The requests of the API: JSON without unknown fields, checked before anything is sent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,8 @@ use super::error::ApiError;
 use super::{MAX_ASK_TIMEOUT, MAX_BODY};
 use crate::body::{self, any_value};
 
-/// Reads a request's body as JSON, of any content type. The body and the fields count in `budget` until the reservation is dropped.
+/// Reads a request's body as JSON, for any content type. The body and the fields count in `budget` until the
+/// reservation is dropped.
 pub(super) async fn read<T: DeserializeOwned>(
     request: Request,
     budget: &MemoryBudget,
@@ -26,12 +27,12 @@ pub(super) async fn read<T: DeserializeOwned>(
     let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive");
     let mut held = budget.reserve(0).ok_or_else(ApiError::no_memory)?;
     let body = timeout(BODY_TIMEOUT, collect(request.into_body(), &mut held)).await.map_err(late)??;
-    // The fields are a copy of it.
+    // The fields are a copy of the body.
     grow(&mut held, body.len().saturating_mul(2))?;
     Ok((parse(&body)?, held))
 }
 
-/// Copies the body into one buffer, which grows as chunks arrive. A chunk as such may keep a buffer that is far larger.
+/// Copies the body into one buffer, which grows as chunks arrive. A chunk itself may hold a buffer that is far larger.
 async fn collect(mut body: Body, held: &mut Reservation) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         let text = format!("the body is larger than {MAX_BODY} bytes");
@@ -41,7 +42,7 @@ async fn collect(mut body: Body, held: &mut Reservation) -> Result<Vec<u8>, ApiE
     if announced > MAX_BODY {
         return Err(too_large());
     }
-    // A call for which there is no room is refused before it is read.
+    // If there is no room for the body, it is not read.
     grow(held, announced)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -61,27 +62,27 @@ async fn collect(mut body: Body, held: &mut Reservation) -> Result<Vec<u8>, ApiE
     Ok(bytes)
 }
 
-/// Makes a reservation of at least so many bytes.
+/// Grows the reservation to at least `bytes`.
 fn grow(held: &mut Reservation, bytes: usize) -> Result<(), ApiError> {
     let has_room = bytes <= held.bytes() || held.resize(bytes);
     has_room.then_some(()).ok_or_else(ApiError::no_memory)
 }
 
-/// A broadcast that can be made.
+/// A valid broadcast.
 #[derive(Debug)]
 pub(super) struct Broadcast {
     pub(super) message: Message,
     pub(super) except: Option<String>,
 }
 
-/// An ask that can be made.
+/// A valid ask.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) message: Message,
     pub(super) patience: Duration,
 }
 
-/// A connection, or all of one user, that can be closed.
+/// A valid request to close all connections with an id.
 #[derive(Debug)]
 pub(super) struct Disconnect {
     pub(super) id: String,
@@ -149,13 +150,13 @@ impl Ask {
 impl Disconnect {
     pub(super) fn check(fields: DisconnectFields) -> Result<Self, ApiError> {
         let DisconnectFields { id, code, reason } = fields;
-        // The log of every server has it. The client reads it, too, so it does not name the key.
+        // Every server logs the reason. The client receives it too, so it does not contain the name of the key.
         let reason = if reason.is_empty() { CLOSED_BY_API.to_owned() } else { reason };
         if id.is_empty() {
             return Err(ApiError::bad_request("id: empty"));
         }
         let code = match code {
-            // After it clients stay away.
+            // Clients do not reconnect after this code.
             None => CloseCode::POLICY,
             Some(code) => CloseCode::new(code).ok_or_else(|| {
                 ApiError::bad_request(
@@ -167,7 +168,7 @@ impl Disconnect {
     }
 }
 
-/// Where a message goes.
+/// The event of a message, and its receivers.
 struct Place {
     namespace: String,
     room: Option<String>,
@@ -198,7 +199,7 @@ fn read_body(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<body
     body::Body::of(json, base64).map_err(ApiError::bad_request)
 }
 
-/// A name that is given and empty was meant to be something: to take it for none would reach too many.
+/// Refuses an empty name. Treating it as absent would send the message to too many receivers.
 fn filled(field: &str, name: Option<String>) -> Result<Option<String>, ApiError> {
     match name {
         Some(name) if name.is_empty() => Err(ApiError::bad_request(format!("{field}: empty; leave it out"))),
@@ -215,7 +216,7 @@ fn patience(timeout_ms: Option<u64>) -> Result<Duration, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
-    // The fields of an object could also be read from an array, by their places.
+    // serde would also read the fields from an array, by position.
     if text.trim_ascii_start().starts_with(b"[") {
         return Err(ApiError::bad_request("a JSON object is wanted, not an array"));
     }
@@ -226,7 +227,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-/// Says why `text` cannot be used: it is no JSON, or a field in it is wrong.
+/// Describes why `text` cannot be used: it is not JSON, or a field is wrong.
 fn fault(text: &[u8], path: &str, err: &serde_json::Error) -> String {
     match err.classify() {
         _ if text.trim_ascii().is_empty() => "the body is empty; a JSON object is wanted".to_owned(),
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn each_fault_is_named() {
         let faults = [
             (r#"{"event":"e","evnt":1}"#, "unknown field `evnt`"),
             (r#"{"event":"e","room":7}"#, "room: invalid type"),
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_disconnected_is_told_why_with_a_code_that_a_frame_may_carry() {
+    fn a_disconnect_has_a_reason_and_a_code_that_a_frame_may_carry() {
         let check = |json: &str| parse(json.as_bytes()).and_then(Disconnect::check);
         let frame = check(r#"{"id":"ada"}"#).unwrap().frame;
         assert_eq!((frame.code().as_u16(), frame.reason()), (1008, "closed through the API"));

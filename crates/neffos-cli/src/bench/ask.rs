@@ -1,4 +1,4 @@
-//! Every connection asks, one question after the other, and waits for each answer.
+//! `neffos bench ask`: every connection sends one ask after the other, and waits for each reply.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ pub(super) fn run(ground: &mut Ground, args: &AskArgs) -> Result<(Report, Plots)
     Ok((report, Plots { timeline: asking.timeline, latency: Some(asking.latency) }))
 }
 
-/// The questions that are open.
+/// The asks of all connections, and their measured latencies.
 struct Asking {
     tongue: Arc<dyn Tongue>,
     size: usize,
@@ -93,7 +93,7 @@ impl Asking {
         format!("answered {} of {}, {rate} a second, p99 {p99:.1?}", self.answered, self.total)
     }
 
-    /// The next question, if there is one left.
+    /// Puts the next ask into `out`, if one is left.
     fn ask(&mut self, out: &mut Vec<u8>) {
         if self.asked < self.total {
             let stamp = Stamp { number: 0, nanos: clock::now() };

@@ -1,4 +1,4 @@
-//! One sends, all others receive: every delivery is accounted for.
+//! `neffos bench broadcast`: one connection sends, the others receive, and every delivery is accounted for.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::talk::{Heard, Part};
 use super::timeline::Timeline;
 use super::wire::Stamp;
 
-/// To so many receivers.
+/// Measures broadcasts to `receivers` connections.
 pub(super) fn run(ground: &mut Ground, args: &BroadcastArgs, receivers: usize) -> Result<(Report, Plots), String> {
     let mut fleet = ground.fleet()?;
     ground.open(&mut fleet, berths(args, receivers))?;
@@ -67,7 +67,7 @@ fn since(moment: u64) -> Duration {
     Duration::from_nanos(clock::now().saturating_sub(moment))
 }
 
-/// Receivers first, then those who read nothing, then bystanders.
+/// Returns the receivers that read, then the receivers that read nothing, then the bystanders.
 fn berths(args: &BroadcastArgs, receivers: usize) -> impl Iterator<Item = Berth> {
     let berth = |rooms, reading| Berth { part: Part { rooms, ..Part::default() }, reading };
     let reading = receivers.saturating_sub(args.stuck);
@@ -82,14 +82,14 @@ fn berths(args: &BroadcastArgs, receivers: usize) -> impl Iterator<Item = Berth>
     receivers.chain(bystanders)
 }
 
-/// Everybody's account.
+/// The deliveries to all receivers.
 struct Receivers {
     accounts: Vec<Account>,
     expected: u64,
     sums: Sums,
     latency: Histogram<u64>,
     timeline: Timeline,
-    /// When the last message came.
+    /// When the last message arrived.
     last: u64,
 }
 
@@ -134,12 +134,12 @@ impl Observer for Receivers {
     }
 }
 
-/// From a microsecond to a minute, with three digits.
+/// Returns a histogram of one microsecond to one minute, with three significant digits.
 pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("the bounds are in order")
 }
 
-/// After the last message, and after the last delivery, nothing more is waited for.
+/// How long to wait for more deliveries after the last message was sent and the last delivery arrived.
 const QUIET: Duration = Duration::from_secs(2);
 /// How many bystanders share a room.
 const ROOM: usize = 10;

@@ -9,7 +9,7 @@ use super::ground::{Ground, TICK};
 use super::talk::{Heard, Part};
 use super::wire::{TEXT, put_frame};
 
-/// Connected clients that have not begun.
+/// Connected clients that have not started to join and leave.
 pub(super) struct Churners {
     fleet: Fleet,
     changes: Changes,
@@ -40,7 +40,7 @@ impl Churners {
         Churning { stop, thread: std::thread::spawn(move || self.run(&stopped)) }
     }
 
-    /// Changes as fast as the server answers; returns how many changes were answered.
+    /// Joins and leaves as fast as the server answers. Returns the number of answered changes.
     fn run(&mut self, stop: &AtomicBool) -> Result<u64, String> {
         for (member, turn) in self.changes.turns.iter().enumerate() {
             let mut first = Vec::new();
@@ -67,7 +67,7 @@ pub(super) struct Churning {
 }
 
 impl Churning {
-    /// How many joins and leaves were answered. Fails when one was refused.
+    /// Stops the clients. Returns the number of answered joins and leaves, or an error if one was refused.
     pub(super) fn stop(self) -> Result<u64, String> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "the thread that joins and leaves panicked".to_owned())?
@@ -86,7 +86,7 @@ struct Turn {
 }
 
 impl Turn {
-    /// Joins after an even number of changes, leaves after an odd one.
+    /// Writes a join after an even number of changes, and a leave after an odd one.
     fn say(&self, out: &mut Vec<u8>) {
         let line = &self.lines[usize::from(self.done % 2 == 1)];
         put_frame(out, TEXT, line.as_bytes());
@@ -104,7 +104,7 @@ impl Observer for Changes {
             Heard::Refusal(reason) => {
                 self.fault = Some(format!("a change of rooms was refused: {}", String::from_utf8_lossy(reason)));
             }
-            // They receive the broadcasts to the namespace, too.
+            // These clients also receive the broadcasts to the namespace.
             Heard::Delivery(_) | Heard::Heartbeat(_) | Heard::Nothing => {}
         }
     }

@@ -1,4 +1,5 @@
-//! One clock for all threads: it starts at the time of day, and no change of that moves it afterwards.
+//! One monotonic clock for all threads. It starts at the time of day; later changes of the system time do not affect
+//! it.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

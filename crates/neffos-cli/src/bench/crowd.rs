@@ -1,4 +1,4 @@
-//! Connections for their own sake: that come and go, or stay and do nothing.
+//! `neffos bench connect` and `neffos bench idle`: connections that open and close, or stay idle.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use super::options::{ConnectArgs, IdleArgs};
 use super::report::Report;
 use super::talk::Part;
 
-/// Connections come, enter the namespace and go.
+/// Opens connections that connect to the namespace and close again.
 pub(super) fn churn(ground: &mut Ground, args: &ConnectArgs) -> Result<(Report, Plots), String> {
     let mut fleet = ground.fleet()?;
     let berth = |nth: usize| {
@@ -21,7 +21,7 @@ pub(super) fn churn(ground: &mut Ground, args: &ConnectArgs) -> Result<(Report, 
     let start = Instant::now();
     ground.open(&mut fleet, (0..connections).map(berth))?;
     for came in connections..args.total {
-        // The oldest goes first.
+        // The oldest connection is closed first.
         fleet.replace(came % connections, &berth(came))?;
         let under_way = AT_ONCE.min(connections) - 1;
         settle(ground, &mut fleet, under_way, &|| format!("{came} of {} connections came in", args.total), start)?;
@@ -38,7 +38,7 @@ pub(super) fn churn(ground: &mut Ground, args: &ConnectArgs) -> Result<(Report, 
     Ok((report, Plots::default()))
 }
 
-/// Until no more than `most` are still on their way.
+/// Waits until at most `most` connections are still being set up.
 fn settle(
     ground: &mut Ground,
     fleet: &mut Fleet,
@@ -56,7 +56,7 @@ fn settle(
     Ok(())
 }
 
-/// Connections do nothing; says what they took, and whether they stayed.
+/// Holds idle connections. Reports their cost, and how many the server closed.
 pub(super) fn hold(ground: &mut Ground, args: &IdleArgs) -> Result<(Report, Plots), String> {
     let mut fleet = ground.fleet()?;
     let berths = (0..args.connections).map(|nth| {
@@ -86,6 +86,6 @@ pub(super) fn hold(ground: &mut Ground, args: &IdleArgs) -> Result<(Report, Plot
     Ok((report, Plots::default()))
 }
 
-/// How many are on their way at the same time.
+/// How many connections are set up at the same time.
 const AT_ONCE: usize = 50;
 const ROOM: usize = 10;

@@ -1,4 +1,5 @@
-//! Thousands of connections on one thread: one epoll loop, one read buffer, no task and no allocation for a message.
+//! Thousands of connections on one thread, with one epoll loop, one read buffer, and no task or allocation for a
+//! message.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -17,21 +18,21 @@ use super::stream::Stream;
 use super::talk::{Heard, Part, Script, Stage, Talk};
 use super::target::Target;
 
-/// Who hears what the connections of a fleet hear.
+/// Receives the messages of a fleet's connections.
 pub(super) trait Observer {
-    /// What is put into `out` goes back.
+    /// Handles one message. The bytes put into `out` are sent back on the same connection.
     fn hear(&mut self, at: Place, heard: Heard<'_>, out: &mut Vec<u8>);
 }
 
-/// Where something was heard.
+/// The connection and the time at which a message arrived.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) member: usize,
-    /// When the socket was read: all that one read brings was there at that moment.
+    /// When the socket was read. All messages of one read have this time.
     pub(super) now: u64,
 }
 
-/// Hears nothing.
+/// Ignores all messages.
 pub(super) struct Deaf;
 
 impl Observer for Deaf {
@@ -45,32 +46,32 @@ pub(super) struct Fleet {
     members: Vec<Member>,
     buffer: Box<[u8]>,
     out: Vec<u8>,
-    /// How many have not come in yet.
+    /// How many connections are still being set up.
     coming: usize,
-    /// How many are in.
+    /// How many connections are set up and open.
     settled: usize,
-    /// How many were in, and were closed by the server.
+    /// How many connections the server closed after they were set up.
     left: usize,
 }
 
 struct Member {
     stream: Stream,
     talk: Talk,
-    /// What has come of a frame.
+    /// The beginning of a frame that is not complete.
     half: Vec<u8>,
     unsent: VecDeque<u8>,
     reading: Reading,
 }
 
-/// Whether a connection reads what it gets.
+/// Whether a connection reads from its socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Always,
-    /// Until it is in; from then on never.
+    /// Reads until the connection is set up, and never after that.
     UntilIn,
 }
 
-/// One connection that is to be opened.
+/// A connection to open.
 #[derive(Debug, Clone)]
 pub(super) struct Berth {
     pub(super) part: Part,
@@ -96,7 +97,7 @@ impl Fleet {
         self.members.len()
     }
 
-    /// Opens connections, a few at a time, until all are in.
+    /// Opens connections, a few at a time, until all are set up.
     pub(super) fn open(
         &mut self,
         berths: impl IntoIterator<Item = Berth>,
@@ -124,12 +125,12 @@ impl Fleet {
         self.members[member].send(bytes).map_err(|err| format!("connection {member}: {err}"))
     }
 
-    /// How many bytes wait for the socket.
+    /// Returns how many bytes the socket has not taken yet.
     pub(super) fn unsent(&self, member: usize) -> usize {
         self.members[member].unsent.len()
     }
 
-    /// Closes one connection without a good-bye, and opens another in its place.
+    /// Closes one connection without a close frame, and opens another in its place.
     pub(super) fn replace(&mut self, member: usize, berth: &Berth) -> Result<(), String> {
         let next = self.start(member, berth)?;
         let old = std::mem::replace(&mut self.members[member], next);
@@ -138,22 +139,22 @@ impl Fleet {
         Ok(())
     }
 
-    /// How many have not come in yet.
+    /// Returns how many connections are still being set up.
     pub(super) fn coming(&self) -> usize {
         self.coming
     }
 
-    /// How many are in.
+    /// Returns how many connections are set up and open.
     pub(super) fn settled(&self) -> usize {
         self.settled
     }
 
-    /// How many were in, and were closed by the server.
+    /// Returns how many connections the server closed after they were set up.
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// Waits for what comes, as long as `wait`, and takes it.
+    /// Waits for socket events, at most for `wait`, and handles them.
     pub(super) fn turn(&mut self, observer: &mut impl Observer, wait: Duration) -> Result<(), String> {
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(err) if err.kind() != ErrorKind::Interrupted => return Err(err.to_string()),
@@ -177,7 +178,7 @@ impl Fleet {
             let (after, is) = (member.talk.stage(), |stage, wanted| usize::from(stage == wanted));
             self.settled = self.settled + is(after, Stage::In) - is(before, Stage::In);
             self.left += is(after, Stage::Closed) - is(before, Stage::Closed);
-            // It may have come in and left at once.
+            // The connection may have been set up and closed in one read.
             self.coming -= usize::from(!before.has_been_in() && after.has_been_in());
         }
         Ok(())
@@ -193,7 +194,7 @@ impl Fleet {
     fn start(&self, nth: usize, berth: &Berth) -> Result<Member, String> {
         let Target { address, sources, .. } = self.target;
         let mut socket = dial(address, sources.of(nth)).map_err(|err| format!("{address}: {err}"))?;
-        // If it fails, requests are only slower.
+        // Without this option, requests are only slower.
         socket.set_nodelay(true).ok();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket, Token(nth), interest).map_err(|err| err.to_string())?;
@@ -225,19 +226,19 @@ fn is_under_way(err: &io::Error) -> bool {
     err.kind() == ErrorKind::WouldBlock
 }
 
-/// Whether the socket takes more later.
+/// Whether the socket may accept more bytes later.
 fn is_later(err: &io::Error) -> bool {
     matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected)
 }
 
-/// What a read needs, whoever reads.
+/// The parts that all connections share for a read.
 struct Desk<'a> {
     script: &'a Script,
     buffer: &'a mut [u8],
     out: &'a mut Vec<u8>,
 }
 
-/// Whether the server is known to send no more.
+/// Whether the server is known to have closed its sending side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Near,
@@ -254,8 +255,8 @@ impl Ending {
 }
 
 impl Member {
-    /// Reads all that is there. A read that does not fill the buffer has emptied the socket, so it is not read again to be told
-    /// so, unless its end is near: that is told once only.
+    /// Reads until the socket is empty. A read that does not fill the buffer has emptied the socket, so no second read
+    /// follows. The exception is a socket near its end: that event is reported only once.
     fn read(
         &mut self,
         nth: usize,
@@ -295,7 +296,7 @@ impl Member {
         }
     }
 
-    /// Takes the buffer's bytes up to `end`, keeps what is not whole, and replies.
+    /// Handles the buffer's bytes up to `end`, keeps an incomplete frame, and sends the replies.
     fn take(
         &mut self,
         nth: usize,
@@ -326,7 +327,7 @@ impl Member {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => drop(self.unsent.drain(..count)),
                 Err(err) if is_later(&err) => return Ok(()),
-                // What the server said last is still to be read, and then that it has left.
+                // The last messages of the server, and its end, are still to be read.
                 Err(err) if matches!(err.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                     self.unsent.clear();
                     return Ok(());
@@ -347,5 +348,5 @@ impl Member {
 }
 
 const READ_BYTES: usize = 256 * 1024;
-/// How many connections are on their way at the same time: a listener's queue is short.
+/// How many connections are set up at the same time. A listener's queue is short.
 const AT_ONCE: usize = 100;

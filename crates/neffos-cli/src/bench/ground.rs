@@ -1,4 +1,4 @@
-//! What all modes stand on: where the server is, what it takes, and what the user sees meanwhile.
+//! The common parts of all modes: the target, the measurement of the server, and the progress line.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use super::target::Target;
 
 pub(super) struct Ground {
     pub(super) target: Target,
-    /// What the connection that sends dials, where that is something else.
+    /// The target of the sending connection, if it differs.
     pub(super) senders: Option<Target>,
-    /// Who else is looked at.
+    /// Other processes that are measured.
     others: Others,
     pub(super) progress: Progress,
     pub(super) patience: Duration,
@@ -24,14 +24,14 @@ pub(super) struct Ground {
     before: Option<Usage>,
 }
 
-/// The server and the load when all connections were in.
+/// The usage of the server, of this process and of other processes when the measurement began.
 pub(super) struct Start {
     full: Option<Usage>,
     own: Option<Duration>,
     others: BTreeMap<u32, Duration>,
 }
 
-/// What was taken from then on.
+/// The usage at the start and at the end of the measurement.
 pub(super) struct Taken {
     start: Start,
     done: Option<Usage>,
@@ -39,7 +39,7 @@ pub(super) struct Taken {
     others: BTreeMap<u32, Duration>,
 }
 
-/// What so many things took, of everybody who was looked at.
+/// The costs of all measured processes, in total and for each item.
 #[derive(Default)]
 pub(super) struct Bill {
     pub(super) server: Option<Server>,
@@ -48,7 +48,7 @@ pub(super) struct Bill {
 }
 
 impl Ground {
-    /// Warms the server up, if that is wanted, and looks at it for the first time.
+    /// Warms the server up, if requested, and reads its usage for the first time.
     pub(super) fn new(common: &Common, target: Target, meter: Meter, others: Others) -> Result<Self, String> {
         let progress = Progress::new();
         let Common { patience, settle, .. } = *common;
@@ -70,7 +70,7 @@ impl Ground {
         Fleet::new(self.target.clone()).map_err(|err| err.to_string())
     }
 
-    /// For the connection that sends.
+    /// Returns the fleet of the sending connection.
     pub(super) fn senders_fleet(&self) -> Result<Fleet, String> {
         Fleet::new(self.senders.as_ref().unwrap_or(&self.target).clone()).map_err(|err| err.to_string())
     }
@@ -79,8 +79,8 @@ impl Ground {
         fleet.open(berths, self.patience, &mut self.progress)
     }
 
-    /// Everybody has gone, and the server gets to see it: until it gives back no more memory. The least that it takes without
-    /// connections is what it is compared with.
+    /// Waits, after all connections have closed, until the server gives back no more memory. Its least usage without
+    /// connections is the base of later comparisons.
     pub(super) fn leave(&mut self) -> Result<(), String> {
         self.progress.wipe();
         let mut nobody = self.fleet()?;
@@ -98,7 +98,7 @@ impl Ground {
         Ok(())
     }
 
-    /// Lets the server go quiet, where anybody looks at it.
+    /// Waits until the server has settled, if it is measured.
     pub(super) fn rest(&self, fleet: &mut Fleet, observer: &mut impl Observer) -> Result<(), String> {
         let start = Instant::now();
         while !matches!(self.meter, Meter::Nowhere) && start.elapsed() < self.settle {
@@ -107,18 +107,19 @@ impl Ground {
         Ok(())
     }
 
-    /// All are in, and what is measured begins.
+    /// Begins the measurement, when all connections are set up.
     pub(super) fn start(&self) -> Result<Start, String> {
         Ok(Start { full: self.meter.read()?, own: own_time(), others: self.others.times()? })
     }
 
-    /// What is measured has ended.
+    /// Ends the measurement.
     pub(super) fn done(&self, start: Start) -> Result<Taken, String> {
         let own = own_time().zip(start.own).map(|(now, then)| now.saturating_sub(then));
         Ok(Taken { done: self.meter.read()?, own, others: self.others.times()?, start })
     }
 
-    /// The server has gone quiet: what `count` things took, and each of so many connections.
+    /// Returns the costs after the server has settled: of each of `count` items, and of each of `connections`
+    /// connections.
     pub(super) fn sum_up(&self, taken: &Taken, count: u64, connections: usize) -> Result<Bill, String> {
         let moments = |(((before, full), done), quiet)| Moments { before, full, done, quiet };
         let moments = self.before.zip(taken.start.full).zip(taken.done).zip(self.meter.read()?).map(moments);
@@ -129,7 +130,7 @@ impl Ground {
     }
 }
 
-/// How long a turn waits for something to happen.
+/// How long a turn waits for events.
 pub(super) const TICK: Duration = Duration::from_millis(20);
-/// Memory goes back to the system in steps.
+/// How often the memory is read at most: it returns to the system in steps.
 const MOST_RESTS: usize = 10;

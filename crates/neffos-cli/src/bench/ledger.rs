@@ -1,26 +1,26 @@
-//! What became of every delivery. Pure.
+//! The account of all deliveries. Pure.
 
-/// One receiver's account of messages with the numbers from 0 on.
+/// One receiver's account of the messages, which are numbered from 0.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     messages: u32,
-    /// All before it have come.
+    /// All messages with lower numbers have arrived.
     next: u32,
-    /// A bit for each message; none until one is missing, as mostly none ever is.
+    /// A bit for each message. Empty until a message is missing, which is rare.
     seen: Vec<u64>,
     highest: Option<u32>,
 }
 
-/// What one message was.
+/// The kind of one arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// New, and behind all that came before.
+    /// A new message, after all messages with lower numbers that have arrived.
     InOrder,
-    /// New, but later ones came before it.
+    /// A new message that arrived after later ones.
     Late,
-    /// It had come already.
+    /// A message that had already arrived.
     Double,
-    /// Nobody sent it.
+    /// A message that the sender did not send.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Sums {
 }
 
 impl Account {
-    /// Of so many.
+    /// Creates the account of a receiver that expects `messages` messages.
     pub(super) fn new(messages: u32) -> Self {
         Self { messages, ..Self::default() }
     }
@@ -70,7 +70,7 @@ impl Account {
         Arrival::InOrder
     }
 
-    /// Whether it was set already.
+    /// Sets the bit of a message. Returns whether it was set before.
     fn set(&mut self, number: u32) -> bool {
         let (word, bit) = (&mut self.seen[(number / u64::BITS) as usize], 1 << (number % u64::BITS));
         let was_set = *word & bit > 0;
@@ -92,12 +92,12 @@ impl Sums {
         }
     }
 
-    /// Nothing more will come.
+    /// Ends the account: messages that have not arrived are lost.
     pub(super) fn close(&mut self, expected: u64) {
         (self.expected, self.lost) = (expected, expected.saturating_sub(self.received));
     }
 
-    /// Whether everything came, once, and in order.
+    /// Whether every message arrived once and in order.
     pub(super) fn is_clean(&self) -> bool {
         self.lost == 0 && self.doubled == 0 && self.out_of_order == 0 && self.unknown == 0
     }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_message_is_told_from_every_other() {
+    fn every_arrival_is_classified() {
         let mut account = Account::new(70);
         let arrivals: Vec<_> = [0, 2, 1, 2, 69, 69, 200].map(|number| account.note(number)).into();
         use Arrival::{Double, InOrder, Late, Unknown};
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_in_order_is_known_when_something_comes_twice() {
+    fn messages_that_arrived_in_order_are_known_when_one_is_doubled() {
         let mut account = Account::new(100);
         assert!((0..80).all(|number| account.note(number) == Arrival::InOrder));
         assert_eq!(
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_come_is_lost() {
+    fn a_message_that_did_not_arrive_is_lost() {
         let mut sums = Sums::default();
         sums.note(Arrival::InOrder);
         sums.note(Arrival::Late);

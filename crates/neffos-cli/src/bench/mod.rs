@@ -1,12 +1,13 @@
 //! `neffos bench`: measures a server from outside.
 //!
-//! - `options.rs`: what is measured, and how much of it; `target.rs`: where.
-//! - `broadcast.rs`, `ask.rs`, `crowd.rs`: the modes; `ground.rs`: what all modes share.
+//! - `options.rs`: the arguments; `target.rs`: the server to measure.
+//! - `broadcast.rs`, `ask.rs`, `crowd.rs`: the modes; `ground.rs`: their common parts.
 //! - `sender.rs`: the sender; `poster.rs`: its HTTP requests; `churn.rs`: clients that join and leave rooms meanwhile.
 //! - `fleet.rs`: thousands of connections on one thread; `talk/`: the dialects that they speak; `stream.rs`: its
-//!   socket; `wire.rs`: the bytes; `clock.rs`: the time; `room.rs`: whether this machine has room for them.
-//! - `ledger.rs`: what became of every delivery; `timeline.rs`: how latency went; `meter/`: what the server took.
-//! - `progress.rs`: how far it is; `report/`: what came of it, for people and for machines; `html.rs`: with plots.
+//!   socket; `wire.rs`: the bytes; `clock.rs`: the time; `room.rs`: the addresses and file descriptors of this machine.
+//! - `ledger.rs`: the account of all deliveries; `timeline.rs`: the latency over time; `meter/`: the server's usage.
+//! - `progress.rs`: the progress line; `report/`: the results, for people and for programs; `html/`: the page with
+//!   plots.
 
 mod ask;
 mod broadcast;
@@ -42,7 +43,7 @@ use report::{Series, Study};
 
 use crate::failure::Failure;
 
-/// Measures, and prints what was found. Fails when something was lost that was promised.
+/// Measures the server, and prints the results. Fails if a delivery was lost, doubled or out of order.
 pub(crate) fn start(args: &BenchArgs) -> Result<(), Failure> {
     let common = args.mode.common();
     let target = target::target(&args.mode).map_err(Failure::config)?;
@@ -60,7 +61,7 @@ pub(crate) fn start(args: &BenchArgs) -> Result<(), Failure> {
     }
 }
 
-/// Each number of receivers, as often as it is to be repeated; and what is plotted of each.
+/// Measures each number of receivers as often as requested. Returns the results, and the data of the plots.
 fn measure(mut ground: Ground, mode: &Mode) -> Result<(Study, Vec<Plots>), String> {
     let (mut study, mut plots) = (Study { series: Vec::new() }, Vec::new());
     let columns = match mode {
@@ -88,7 +89,7 @@ fn measure(mut ground: Ground, mode: &Mode) -> Result<(Study, Vec<Plots>), Strin
     Ok((study, plots))
 }
 
-/// The page, and the pictures by themselves, where they are wanted.
+/// Writes the page and the separate pictures, if requested.
 fn draw(study: &Study, plots: &[Plots], common: &Common) -> Result<(), String> {
     let pictures = html::pictures(study, plots);
     let write =
@@ -103,6 +104,6 @@ fn draw(study: &Study, plots: &[Plots], common: &Common) -> Result<(), String> {
 
 fn print(study: &Study, common: &Common) {
     let text = if common.json { study.to_json() + "\n" } else { study.to_table() };
-    // Whoever closed stdout does not want to know.
+    // If stdout is closed, there is no reader to report an error to.
     std::io::stdout().write_all(text.as_bytes()).ok();
 }

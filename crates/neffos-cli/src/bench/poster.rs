@@ -1,5 +1,5 @@
-//! Messages that are posted to the server's HTTP API instead of sent over a websocket: one request after the other, over one
-//! connection that stays.
+//! A sender that posts messages to the server's HTTP API instead of a websocket: one request after the other, over one
+//! kept connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +21,7 @@ pub(super) struct Poster {
 }
 
 impl Poster {
-    /// Where `api` says.
+    /// Connects to the API at the URL `api`.
     pub(super) fn open(
         api: &str,
         args: &BroadcastArgs,
@@ -39,7 +39,7 @@ impl Poster {
         Ok(Self { stream, head, tongue, answer: Vec::new() })
     }
 
-    /// Posts one message, and waits for the answer.
+    /// Posts one message, and waits for the response.
     pub(super) fn post(&mut self, body: &str) -> Result<(), String> {
         let json = self.tongue.post(body).ok_or("--api: this dialect's HTTP API is not known")?;
         let request = format!("{}Content-Length: {}\r\n\r\n{json}", self.head, json.len());
@@ -59,7 +59,7 @@ impl Poster {
     }
 }
 
-/// The address, and the head of each request.
+/// Returns the address, and the head of each request.
 fn request(api: &str) -> Result<(SocketAddr, String), String> {
     let fault = |text: &str| format!("--api {}: {text}", redact(api));
     let url = Url::parse(api).map_err(|err| fault(&err.to_string()))?;
@@ -73,7 +73,7 @@ fn request(api: &str) -> Result<(SocketAddr, String), String> {
     Ok((address, format!("POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n")))
 }
 
-/// An answer that has come whole.
+/// A complete response.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer<'a> {
     status: &'a str,
@@ -81,7 +81,7 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// None when more is to come.
+    /// Returns `None` if the response is not complete yet.
     fn read(bytes: &'a [u8]) -> Result<Option<Self>, String> {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "the HTTP API's answer is no text".to_owned());
@@ -97,7 +97,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Centrifugo also answers 200 when it refuses a message.
+    /// Fails if the message was refused. Centrifugo also answers 200 when it refuses a message.
     fn check(&self) -> Result<(), String> {
         match self.status.starts_with('2') && !self.body.contains(r#""error":"#) {
             true => Ok(()),
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_when_it_has_come_whole() {
+    fn a_response_is_read_when_it_is_complete() {
         let bytes = b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
         for end in 0..bytes.len() {
             assert_eq!(Answer::read(&bytes[..end]), Ok(None));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_whatever_its_status() {
+    fn a_refusal_is_an_error_with_any_status() {
         let refused = |status, body| Answer { status, body }.check().unwrap_err();
         assert!(refused("401 Unauthorized", "no key").ends_with("401 Unauthorized: no key"));
         assert!(refused("200 OK", r#"{"error":{"code":102}}"#).contains("102"));

@@ -1,11 +1,11 @@
-//! One line on a terminal that says how far it is; without a terminal, nothing.
+//! A progress line on the terminal, if there is one.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Wiped when it goes out of scope.
+/// The progress line. It is wiped on drop.
 pub(super) struct Progress {
-    /// When the next line is due; never, without a terminal.
+    /// When the next line is due. `None` without a terminal.
     due: Option<Instant>,
     is_shown: bool,
 }
@@ -16,7 +16,7 @@ impl Progress {
         Self { due, is_shown: false }
     }
 
-    /// Shows what `line` says, if it is time: else it is not even asked.
+    /// Shows the text of `line` if an update is due. Otherwise, `line` is not called.
     pub(super) fn show(&mut self, line: impl FnOnce() -> String) {
         let Some(due) = self.due else { return };
         let now = Instant::now();
@@ -42,10 +42,10 @@ impl Drop for Progress {
 
 fn write_terminal(text: &str) {
     let mut terminal = std::io::stderr();
-    // Whoever closed the terminal does not want to know.
+    // If the terminal is closed, there is no reader to report an error to.
     terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush()).ok();
 }
 
 const PAUSE: Duration = Duration::from_millis(250);
-/// To the end of the line.
+/// Erases to the end of the line.
 const WIPE: &str = "\x1b[K";

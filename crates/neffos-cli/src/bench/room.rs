@@ -1,20 +1,20 @@
-//! Whether this machine has room for so many connections: addresses to come from, and descriptors.
+//! The limits of this machine for connections: source addresses, and file descriptors.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 
 use crate::files;
 
-/// Where connections come from.
+/// The source addresses of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sources {
-    /// How many come from one address before the next is taken.
+    /// How many connections come from one address before the next address is used.
     each: usize,
 }
 
 impl Sources {
-    /// For so many connections to `server`. One source has a port for each connection to the same server; on this machine there
-    /// are more sources, 127.0.0.1 and those behind it.
+    /// Returns the sources for `connections` connections to `server`. One source has one port for each connection to
+    /// the same server. For a server on this machine there are more sources: 127.0.0.1 and the addresses after it.
     pub(super) fn new(server: SocketAddr, connections: usize, each: Option<NonZeroUsize>) -> Result<Self, String> {
         let ports = local_ports().unwrap_or(USUAL_PORTS);
         let each = each.map_or(ports, NonZeroUsize::get);
@@ -32,14 +32,14 @@ impl Sources {
         Ok(Self { each })
     }
 
-    /// None for the one that the system chooses.
+    /// Returns the source of a connection. `None` lets the system choose.
     pub(super) fn of(self, nth: usize) -> Option<SocketAddr> {
         let place = u8::try_from(nth / self.each).ok().filter(|place| *place > 0)?;
         Some(SocketAddr::new(Ipv4Addr::new(127, 0, 0, 1 + place).into(), 0))
     }
 }
 
-/// Raises the limit of this process as far as it goes. Fails when that is not enough for so many connections.
+/// Raises the file limit of this process as far as possible. Fails if that is not enough for `connections` connections.
 pub(super) fn make_room(connections: usize) -> Result<(), String> {
     let Some(most) = files::allow_all() else { return Ok(()) };
     let needed = (connections + OTHER_FILES) as u64;
@@ -51,18 +51,18 @@ pub(super) fn make_room(connections: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// How many ports the system gives to connections that name none.
+/// Returns how many ports the system uses for connections without an explicit port.
 fn local_ports() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut ends = text.split_whitespace().map(str::parse::<usize>);
     let (first, last) = (ends.next()?.ok()?, ends.next()?.ok()?);
-    // The last ones are hard to find: the system looks at random.
+    // The last free ports are hard to find, because the system searches at random.
     Some((last.checked_sub(first)? + 1) * 19 / 20)
 }
 
 const USUAL_PORTS: usize = 26_000;
 const MOST_SOURCES: usize = 254;
-/// Standard streams, the loops, and what is read meanwhile.
+/// File descriptors for standard streams, the event loops, and files that are read meanwhile.
 const OTHER_FILES: usize = 24;
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_address_is_taken_when_one_has_its_share() {
+    fn the_next_address_is_used_when_one_has_its_share() {
         let sources = sources("127.0.0.1:80", 5, 2).unwrap();
         let places: Vec<_> = (0..5).map(|nth| sources.of(nth).map(|source| source.to_string())).collect();
         let [second, third] = ["127.0.0.2:0", "127.0.0.3:0"].map(|place| Some(place.to_owned()));

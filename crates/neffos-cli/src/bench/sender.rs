@@ -1,4 +1,4 @@
-//! The sender, on a separate thread: a connection, or requests to the HTTP API.
+//! The sender, on a separate thread: a websocket, or requests to the HTTP API.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use super::poster::Poster;
 use super::talk::{Heard, Part, Role, Tongue};
 use super::wire::{Stamp, TEXT, put_frame};
 
-/// What is sent, and when.
+/// The messages to send, and their times.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) messages: u32,
@@ -31,7 +31,7 @@ impl Plan {
         self.gap * self.messages
     }
 
-    /// The body of one message. Its stamp says when it was meant to be sent: without a rate, now.
+    /// Returns the body of one message. Its stamp has the time at which the message is due: without a rate, now.
     fn body(&self, number: u32, epoch: u64) -> String {
         let nanos = if self.gap.is_zero() { clock::now() } else { epoch + clock::as_nanos(self.gap * number) };
         Stamp { number, nanos }.body(self.size)
@@ -59,7 +59,7 @@ pub(super) fn open(ground: &mut Ground, args: &BroadcastArgs) -> Result<Box<dyn 
     Ok(Box::new(Sender { fleet, tongue }))
 }
 
-/// One request after the other: the next is sent after the answer to the last, and not before it is due.
+/// Sends each request after the response to the previous one, and not before it is due.
 impl Voice for Poster {
     fn send_all(&mut self, plan: &Plan, sent: &AtomicU32) -> Result<(), String> {
         wait_precisely();
@@ -122,7 +122,7 @@ impl Sender {
         self.drain(UNSENT)
     }
 
-    /// Until no more than `most` bytes wait for the socket.
+    /// Waits until at most `most` bytes wait for the socket.
     fn drain(&mut self, most: usize) -> Result<(), String> {
         while self.fleet.unsent(0) > most {
             self.turn(TICK)?;
@@ -130,7 +130,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Waits in the loop, and for the last of it, which the loop's clock cannot divide, outside.
+    /// Waits in the event loop, and for the last part outside: the clock of the loop is too coarse for it.
     fn wait_until(&mut self, due: Instant) -> Result<(), String> {
         loop {
             let left = due.saturating_duration_since(Instant::now());
@@ -154,12 +154,13 @@ impl Sender {
     }
 }
 
-/// A sender at work, and after it.
+/// A sender that is sending, or has finished.
 pub(super) struct Sending {
     thread: Option<JoinHandle<Result<Box<dyn Voice>, String>>>,
     /// How many messages were handed over.
     sent: Arc<AtomicU32>,
-    /// It stays: a connection that is closed before its answers are read is reset, and takes what is on its way with it.
+    /// The finished sender, and its end time. The connection stays open: closing it before its answers are read would
+    /// reset it, and lose the messages that are on their way.
     done: Option<(Box<dyn Voice>, u64)>,
 }
 
@@ -171,12 +172,12 @@ impl Sending {
         Self { thread: Some(thread), sent, done: None }
     }
 
-    /// How many messages were sent so far.
+    /// Returns how many messages were sent so far.
     pub(super) fn sent(&self) -> u32 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// When it had sent everything, if it has. Fails when it could not, or when something it sent was not wanted.
+    /// Returns when the sender finished, if it has. Fails if it could not send, or if the server refused a message.
     pub(super) fn look(&mut self) -> Result<Option<u64>, String> {
         if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
             let voice = thread.join().map_err(|_| "the sender panicked".to_owned())??;
@@ -188,13 +189,14 @@ impl Sending {
     }
 }
 
-/// The system rounds waits up by 50 microseconds otherwise, which would count as the server's. Without leave, it stays so.
+/// Makes short waits precise. By default, the system rounds waits up by 50 microseconds, which would count as latency
+/// of the server. If the call is not permitted, the rounding stays.
 fn wait_precisely() {
     #[cfg(target_os = "linux")]
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).ok();
 }
 
-/// Hears only that a message was not wanted.
+/// Records only the refusal of a message.
 #[derive(Default)]
 struct Refusal(Option<String>);
 
@@ -206,9 +208,9 @@ impl Observer for Refusal {
     }
 }
 
-/// The loop waits for whole milliseconds.
+/// The last part of a wait, outside the event loop, which waits for whole milliseconds.
 const LAST: Duration = Duration::from_millis(2);
-/// How much of a burst may wait for the sender's socket.
+/// How many bytes of a burst may wait for the sender's socket.
 const UNSENT: usize = 64 * 1024;
-/// How much of a burst is handed to the socket at once.
+/// How many bytes of a burst are handed to the socket together.
 const TOGETHER: usize = 16 * 1024;

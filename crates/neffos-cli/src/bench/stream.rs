@@ -50,7 +50,7 @@ impl Write for Stream {
         match self {
             Self::Plain(socket) => socket.write(bytes),
             Self::Tls(stream) => match stream.write(bytes) {
-                // Its buffer is full, and the socket takes nothing.
+                // The buffer of TLS is full, and the socket accepts nothing.
                 Ok(0) if !bytes.is_empty() => Err(ErrorKind::WouldBlock.into()),
                 written => written,
             },

@@ -1,4 +1,4 @@
-//! Where to dial, and what to say there: the URL, and what the dialect makes of it.
+//! The target of a measurement: the URL, the source addresses, TLS, and the dialect.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::room::{Sources, make_room};
 use super::stream::Tls;
 use super::talk::{Centrifugo, Neffos, Plain, Pusher, Script, Socketio, Tongue};
 
-/// What is dialled, from where, and what is said there.
+/// The address to dial, the source addresses, and the protocol.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) address: SocketAddr,
@@ -23,12 +23,13 @@ pub(super) struct Target {
     pub(super) script: Script,
 }
 
-/// Fails when the dialect cannot do what the mode wants, or this machine has no room for it.
+/// Returns the target. Fails if the dialect does not support the mode, or this machine has too few addresses or
+/// descriptors.
 pub(super) fn target(mode: &Mode) -> Result<Target, String> {
     target_at(&mode.common().url, mode)
 }
 
-/// What the connection that sends dials, where that is something else.
+/// Returns the target of the sending connection, if it differs.
 pub(super) fn senders_target(mode: &Mode) -> Result<Option<Target>, String> {
     match mode {
         Mode::Broadcast(args) => args.from.as_ref().map(|url| target_at(url, mode)).transpose(),
@@ -63,7 +64,7 @@ fn tls(url: &Url, common: &Common) -> Result<Tls, String> {
     Ok(Tls { config: Arc::new(config), server })
 }
 
-/// The URL's, or where servers of the dialect are when it names none.
+/// Returns the path of the URL, or the usual path of the dialect if the URL has none.
 fn path(url: &Url, dialect: Dialect) -> String {
     let usual = match dialect {
         Dialect::Neffos | Dialect::Plain => "/",
@@ -104,14 +105,14 @@ fn tongue(mode: &Mode, path: &str) -> Result<Arc<dyn Tongue>, String> {
     })
 }
 
-/// The key of the application, which Pusher's protocol has in the path.
+/// Returns the key of the application, which is part of the path in Pusher's protocol.
 fn app_key(path: &str) -> Result<&str, String> {
     let path = path.split('?').next().unwrap_or_default();
     let key = path.split_once("/app/").map(|(_, key)| key).filter(|key| !key.is_empty() && !key.contains('/'));
     key.ok_or_else(|| "--dialect pusher: the path must end in /app/KEY".to_owned())
 }
 
-/// Options that the dialect has no words for.
+/// Refuses options that the dialect does not support.
 fn refuse(mode: &Mode) -> Result<(), String> {
     let (dialect, common) = (mode.common().dialect, mode.common());
     let cannot = |what: &str| Err(format!("--dialect {}: it has no {what}", dialect.name()));
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dialect_has_no_words_for_is_refused() {
+    fn an_option_that_a_dialect_does_not_support_is_refused() {
         let refused = |line: &str| target_of(line).unwrap_err();
         assert!(refused("ask ws://127.0.0.1 --dialect centrifugo").ends_with("it has no asks"));
         assert!(refused("ask ws://127.0.0.1/ws --dialect plain").contains("/echo"));
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_dials_the_receivers_server_unless_another_is_named() {
+    fn the_sender_dials_the_receivers_server_unless_another_is_named() {
         let port = |line: &str| senders_target(&mode_of(line).unwrap()).unwrap().map(|target| target.address.port());
         assert_eq!(port("broadcast ws://127.0.0.1:1 --from ws://127.0.0.1:2"), Some(2));
         assert_eq!(port("broadcast ws://127.0.0.1:1"), None);
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dialect_can_do_is_let_through() {
+    fn an_option_that_a_dialect_supports_is_accepted() {
         for line in [
             "ask ws://127.0.0.1/echo --dialect plain",
             "ask ws://127.0.0.1 --dialect socketio",

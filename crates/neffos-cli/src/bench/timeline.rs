@@ -1,13 +1,13 @@
-//! How latency went over time. Pure.
+//! The latency over time. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The worst and the mean of each hundredth of a second.
+/// The worst and the mean latency of each hundredth of a second.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     slots: BTreeMap<u64, Slot>,
-    /// The one that was noted last; it has its place among the others only when time has gone on.
+    /// The latest slot. It is added to `slots` when the next one begins.
     current: (u64, Slot),
 }
 
@@ -21,7 +21,7 @@ struct Slot {
 /// One point of a plot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
-    /// Since the first.
+    /// Seconds since the first slot.
     pub(super) seconds: f64,
     pub(super) mean_us: f64,
     pub(super) worst_us: f64,
@@ -29,7 +29,7 @@ pub(super) struct Point {
 }
 
 impl Timeline {
-    /// Something came at `now`, `late` after it was meant to be sent, both in nanoseconds.
+    /// Records an arrival at `now`, with the latency `late`, both in nanoseconds.
     pub(super) fn note(&mut self, now: u64, late: u64) {
         if now / SLOT != self.current.0 {
             put_away(&mut self.slots, self.current);
@@ -41,7 +41,7 @@ impl Timeline {
         slot.worst = slot.worst.max(late);
     }
 
-    /// As many as can be told apart in a picture: each stands for as many slots as that takes.
+    /// Returns the points of a plot: at most `MOST_POINTS` or so, each of which merges several slots if necessary.
     pub(super) fn points(&self) -> Vec<Point> {
         let mut slots = self.slots.clone();
         put_away(&mut slots, self.current);
@@ -62,7 +62,7 @@ impl Timeline {
     }
 }
 
-/// Among the others, where there may be more of the same time.
+/// Adds a slot to the others, and merges it with a slot of the same time.
 fn put_away(slots: &mut BTreeMap<u64, Slot>, (at, more): (u64, Slot)) {
     if more.count > 0 {
         let slot = slots.entry(at).or_default();
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_in_a_hundredth_of_a_second_is_one_point() {
+    fn arrivals_within_a_hundredth_of_a_second_are_one_point() {
         let mut timeline = Timeline::default();
         for (now, late) in [(1_000_000_000, 1_000), (1_300_000_000, 5_000), (1_005_000_000, 3_000)] {
             timeline.note(now, late);

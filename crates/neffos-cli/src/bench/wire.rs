@@ -1,13 +1,13 @@
-//! The wire as a load client needs it: few kinds of frames, read without copying and written without masking cost. Pure.
+//! Websocket frames for a load client: few kinds, read without copies and written without the cost of masking. Pure.
 //!
-//! This is no websocket client: it trusts its server, and gives up on anything that it does not know.
+//! This is not a complete websocket client: it trusts its server, and fails on frames that it does not know.
 
 use std::fmt::Write;
 
-/// What the frames of one read amount to.
+/// One frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
-    /// One whole message.
+    /// One message in a single frame.
     Message(&'a [u8]),
     /// A ping, whose payload goes back.
     Ping(&'a [u8]),
@@ -16,7 +16,7 @@ pub(super) enum Frame<'a> {
     Other,
 }
 
-/// Takes the next whole frame from the front of `bytes`; none when it has not come whole.
+/// Takes the next frame from the front of `bytes`. Returns `None` if the frame is not complete.
 pub(super) fn next_frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<Frame<'a>>, &'static str> {
     let [first, second, ..] = **bytes else { return Ok(None) };
     let (header, length) = match second {
@@ -44,7 +44,7 @@ pub(super) fn next_frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<Frame<'a>>, 
     Ok(Some(frame))
 }
 
-/// A client's frame with a mask of zeros, which leaves the payload as it is.
+/// Writes a client's frame with a mask of zeros, which does not change the payload.
 pub(super) fn put_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -66,16 +66,16 @@ pub(super) const TEXT: u8 = 0x1;
 pub(super) const CLOSE: u8 = 0x8;
 pub(super) const PONG: u8 = 0xA;
 
-/// What stands at the front of every body: when it was meant to be sent, and which one it is.
+/// The beginning of every body: the number of the message, and the time at which it was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) number: u32,
-    /// Since the epoch.
+    /// Nanoseconds since the epoch.
     pub(super) nanos: u64,
 }
 
 impl Stamp {
-    /// A body of `size` bytes, or as many as the stamp takes.
+    /// Returns a body of `size` bytes, or of the size of the stamp if that is larger.
     pub(super) fn body(self, size: usize) -> String {
         let mut body = String::with_capacity(size.max(STAMP));
         // Writing to a string cannot fail.
@@ -89,21 +89,21 @@ impl Stamp {
         let [number, high, low] = eights else { return None };
         let last =
             rest.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))?;
-        // A number of nineteen digits has room in 64 bits, though not every one: those are of no time that will come.
+        // Most numbers of nineteen digits fit into 64 bits. The others are times far in the future.
         let nanos = eight_digits(*high)?.wrapping_mul(100_000_000_000).wrapping_add(eight_digits(*low)? * 1_000 + last);
         Some(Self { number: u32::try_from(eight_digits(*number)?).ok()?, nanos })
     }
 }
 
-/// Eight at once: it is done for every delivery, and one by one took a sixth of all the time.
+/// Parses eight digits together. This runs for every delivery; parsing digit by digit took a sixth of the total time.
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     let bytes = u64::from_le_bytes(text);
-    // A digit stays in its row of the ASCII table, even with six more.
+    // A digit plus six stays in the same row of the ASCII table.
     let rows = bytes & ROWS | (bytes.wrapping_add(SIXES) & ROWS) >> 4;
     if rows != DIGITS_ROW {
         return None;
     }
-    // Neighbours become pairs, pairs fours, and fours the whole.
+    // Adjacent digits become pairs, pairs become groups of four, and these the whole number.
     let ones = bytes & !ROWS;
     let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
@@ -113,7 +113,7 @@ fn eight_digits(text: [u8; 8]) -> Option<u64> {
 const ROWS: u64 = 0xF0F0_F0F0_F0F0_F0F0;
 const SIXES: u64 = 0x0606_0606_0606_0606;
 const DIGITS_ROW: u64 = 0x3333_3333_3333_3333;
-/// Eight digits of a number, nineteen of nanoseconds.
+/// Eight digits of the number, and nineteen of the nanoseconds.
 const STAMP: usize = 27;
 
 #[cfg(test)]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_carries_its_stamp_and_may_hold_anything_behind_it() {
+    fn a_body_begins_with_its_stamp_and_has_the_requested_size() {
         let stamp = Stamp { number: 42, nanos: 1_790_000_000_000_000_001 };
         let body = stamp.body(128);
         assert_eq!(body.len(), 128);

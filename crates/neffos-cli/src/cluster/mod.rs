@@ -1,7 +1,7 @@
-//! This server among others that share a broker.
+//! The cluster: this server and others that share a broker.
 //!
-//! - `mod.rs`: the exchange that the settings describe.
-//! - `numbers.rs`: how it is going, in JSON; `readiness.rs`: whether clients should come.
+//! - `mod.rs`: the exchange from the settings.
+//! - `numbers.rs`: the state of the cluster, as JSON; `readiness.rs`: whether this server should get new clients.
 
 mod numbers;
 mod readiness;
@@ -20,7 +20,7 @@ use neffos_redis::RedisExchange;
 use crate::config::{AtStart, Broker, BrokerUrl, Compat, Settings};
 use crate::failure::Failure;
 
-/// Gives the server the exchange that the settings name, if they name one.
+/// Adds the exchange to the server, if the settings name a broker.
 pub(crate) fn with_exchange(builder: ServerBuilder, settings: &Settings) -> Result<ServerBuilder, Failure> {
     let builder = match settings.broker() {
         None => return Ok(builder),
@@ -37,7 +37,7 @@ pub(crate) fn with_exchange(builder: ServerBuilder, settings: &Settings) -> Resu
     })
 }
 
-/// Waits for the other servers where that is wanted.
+/// Waits for the link to the other servers, if the settings require it.
 pub(crate) async fn join(server: &Server, settings: &Settings) -> Result<(), Failure> {
     match settings.cluster_at_start {
         Some(AtStart::Require) => server.joined().await.map_err(|err| {
@@ -50,7 +50,7 @@ pub(crate) async fn join(server: &Server, settings: &Settings) -> Result<(), Fai
     }
 }
 
-/// What travels, and under which names.
+/// Returns the wire format, the prefix of names, and the key.
 fn dialect(settings: &Settings, go: fn(String) -> Dialect) -> Result<Dialect, Failure> {
     let prefix = settings.cluster_prefix.as_ref().map_or("neffos", |prefix| prefix.as_str()).to_owned();
     let dialect = match settings.cluster_compat {

@@ -1,4 +1,4 @@
-//! How it is going between this server and the others, in the JSON of `/api/stats`.
+//! The state of the cluster, in the JSON of `/api/stats`.
 
 use neffos::{Cluster, LinkState};
 use serde::Serialize;
@@ -11,7 +11,7 @@ pub(crate) struct ClusterNumbers {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
     lag_ms: Option<f64>,
-    /// This one included.
+    /// The number of servers, this one included.
     servers: usize,
     connections: u64,
     connections_age_seconds: f64,
@@ -33,7 +33,7 @@ pub(crate) struct ClusterNumbers {
 }
 
 impl ClusterNumbers {
-    /// The numbers of this moment. Costs a few reads.
+    /// Returns the current numbers. This costs a few reads.
     pub(crate) fn of(cluster: &Cluster) -> Self {
         let (status, total) = (cluster.status(), cluster.total_connections());
         Self {
@@ -63,13 +63,13 @@ impl ClusterNumbers {
     }
 }
 
-/// What a state is called, in JSON.
+/// Returns the name of a state in JSON.
 fn name_of(state: LinkState) -> &'static str {
     match state {
         LinkState::Connecting => "connecting",
         LinkState::Resuming => "resuming",
         LinkState::Up => "up",
-        // What may come to be is no link, either.
+        // States that a later version adds count as no link.
         _ => "down",
     }
 }

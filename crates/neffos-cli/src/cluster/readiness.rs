@@ -1,27 +1,28 @@
-//! Whether clients should come: what a load balancer reads at `/readyz`.
+//! Readiness: whether this server should get new clients. Load balancers read it at `/readyz`.
 
 use http::StatusCode;
 use neffos::{ClusterStatus, LinkState, Server};
 
-/// What readiness is about.
+/// The parts of the system that readiness covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// This server, and its way to the others.
+    /// This server, and its link to the others.
     All,
-    /// This server: for those who would rather have clients on servers that do not reach each other than nowhere.
+    /// This server alone: for balancers that would otherwise send clients nowhere while the servers do not reach each
+    /// other.
     Alone,
 }
 
-/// How much the answer says.
+/// The detail of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// The status alone: for the public address.
+    /// Only the status, for the public address.
     Hidden,
-    /// The error of the broker, too: for operators.
+    /// Also the error of the broker, for operators.
     Told,
 }
 
-/// Whether clients should come, and why not.
+/// Whether this server should get new clients, and the reason if not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Readiness {
     Ready,
@@ -31,7 +32,7 @@ pub(crate) enum Readiness {
 }
 
 impl Readiness {
-    /// As it is now.
+    /// Returns the current readiness.
     pub(crate) fn of(server: &Server, extent: Extent) -> Self {
         let status = server.cluster().filter(|_| extent == Extent::All).map(|cluster| cluster.status());
         match status {
@@ -41,7 +42,7 @@ impl Readiness {
         }
     }
 
-    /// As HTTP says it.
+    /// Returns the HTTP status and the text of the answer.
     pub(crate) fn answer(self, detail: Detail) -> (StatusCode, String) {
         let unready = |reason: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
         match (self, detail) {

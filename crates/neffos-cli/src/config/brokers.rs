@@ -1,4 +1,4 @@
-//! Values of settings about the other servers. What may hold a secret is never shown, not even when it is wrong.
+//! Settings of the cluster. Values that may contain a secret are never shown, not even when they are invalid.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -13,8 +13,8 @@ use super::settings::Settings;
 use super::values::hidden;
 use crate::failure::Failure;
 
-/// Where a broker is. It may hold a password, so its `Debug` does not tell, and taking it never fails: the error would quote it.
-/// Who dials says what is wrong with it.
+/// The URL of a broker. It may contain a password, so its `Debug` hides it, and parsing never fails: the error would
+/// quote the URL. The code that dials reports an invalid URL.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BrokerUrl(String);
 
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for BrokerUrl {
     }
 }
 
-/// Reads the brokers of a cluster of NATS: a list, or one text with commas.
+/// Reads the brokers of a NATS cluster: a list, or one text with commas.
 pub(super) fn broker_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<BrokerUrl>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -61,7 +61,7 @@ pub(super) fn broker_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     Ok(Some(urls))
 }
 
-/// What messages between servers are signed with. As with [`BrokerUrl`], neither `Debug` nor an error of taking it shows it.
+/// The key that signs messages between servers. As with [`BrokerUrl`], neither `Debug` nor a parse error shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ClusterKey(String);
 
@@ -78,7 +78,7 @@ impl ClusterKey {
 impl FromStr for ClusterKey {
     type Err = Infallible;
 
-    /// White space around it is that of the file that it stood in.
+    /// Removes the white space around the key, which may come from its file.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(Self(text.trim().to_owned()))
     }
@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for ClusterKey {
     }
 }
 
-/// With what all names on the broker begin.
+/// The prefix of all names on the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct ClusterPrefix(String);
@@ -127,21 +127,21 @@ impl TryFrom<String> for ClusterPrefix {
     }
 }
 
-/// Whose language is spoken on the broker.
+/// The wire format on the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Compat {
-    /// That of this program
+    /// The format of this program
     Native,
-    /// That of servers in Go, which are then among the others
+    /// The format of servers in Go, which can then be in the cluster
     Go,
 }
 
-/// What a broker that does not answer means for the start.
+/// How the program starts when the broker does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum AtStart {
-    /// Serve at once, and join the others when that goes
+    /// Serve immediately, and join the cluster when the broker answers
     Wait,
     /// Serve only if the first try succeeds; else exit with 3
     Require,
@@ -155,13 +155,13 @@ pub(crate) enum Broker<'a> {
 }
 
 impl Settings {
-    /// The broker over which the others are reached; none when this server is alone.
+    /// Returns the broker of the cluster, or `None` if this server is alone.
     pub(crate) fn broker(&self) -> Option<Broker<'_>> {
         let nats = self.nats.as_deref().map(Broker::Nats);
         self.redis.as_ref().map(Broker::Redis).or(nats)
     }
 
-    /// Whether what `self` says about other servers makes sense together. The defaults must not be in it yet.
+    /// Checks that the settings of the cluster fit together. Must run before the defaults are filled in.
     pub(super) fn check_brokers(&self) -> Result<(), Failure> {
         let (is_nats, is_redis) = (self.nats.is_some(), self.redis.is_some());
         let (has_cert, has_cert_key) = (self.cluster_cert.is_some(), self.cluster_cert_key.is_some());
@@ -189,7 +189,7 @@ impl Settings {
         }
     }
 
-    /// Those that are given of the options that say nothing without a broker.
+    /// Returns the given options that have no effect without a broker.
     fn names_of_cluster_options(&self) -> impl Iterator<Item = &'static str> {
         let given = [
             ("cluster_key", self.cluster_key.is_some()),
@@ -206,7 +206,7 @@ impl Settings {
         given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name))
     }
 
-    /// The key, wherever it is kept.
+    /// Returns the key, from its setting or its file.
     pub(crate) fn read_cluster_key(&self) -> Result<Option<ClusterKey>, Failure> {
         let Some(path) = &self.cluster_key_file else {
             let key = self.cluster_key.clone().map(ClusterKey::checked).transpose();
@@ -220,7 +220,7 @@ impl Settings {
     }
 }
 
-/// What the library wants, too.
+/// The minimum length, which the library requires too.
 const SHORTEST_KEY: usize = 16;
 
 #[cfg(test)]
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_nothing_that_a_broker_gives_a_meaning_to() {
+    fn a_prefix_has_no_characters_with_a_meaning_for_a_broker() {
         for (text, is_good) in [("app", true), ("team/app-1.x", true), ("", false), ("a b", false), ("a*", false)] {
             assert_eq!(text.parse::<ClusterPrefix>().is_ok(), is_good, "{text}");
         }

@@ -1,4 +1,4 @@
-//! The environment as a source: `NEFFOS_<FLAG>`, each with the value that its flag takes.
+//! Settings from the environment: `NEFFOS_<FLAG>`, with the value that the flag takes.
 
 use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
@@ -9,8 +9,8 @@ use clap::{CommandFactory, Parser};
 use super::ServeArgs;
 use crate::failure::Failure;
 
-/// Reads the variables that begin with `NEFFOS_`. Empty ones count as unset: that is how orchestrators leave one out. Variables
-/// that Kubernetes makes for a Service whose name begins with `neffos` are skipped.
+/// Reads the variables that begin with `NEFFOS_`. Empty ones count as unset, because orchestrators omit variables in
+/// that way. Skips the variables that Kubernetes sets for a Service whose name begins with `neffos`.
 pub(super) fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<ServeArgs, Failure> {
     let mut flags = Vec::new();
     for (name, value) in variables {
@@ -37,7 +37,7 @@ fn parse(flags: impl IntoIterator<Item = OsString>) -> Result<ServeArgs, clap::E
     Variables::try_parse_from(flags).map(|variables| variables.args)
 }
 
-/// The flag that says the same as the variable.
+/// Returns the flag that corresponds to the variable.
 fn flag_of(name: &str, value: &OsString) -> Result<OsString, Failure> {
     let known = known_names();
     if !known.iter().any(|known| known == name) {
@@ -50,9 +50,9 @@ fn flag_of(name: &str, value: &OsString) -> Result<OsString, Failure> {
     Ok(argument)
 }
 
-/// Whether Kubernetes made the variable: for a Service `neffos` it sets `NEFFOS_SERVICE_HOST`, `NEFFOS_SERVICE_PORT`,
-/// `NEFFOS_SERVICE_PORT_<NAME>`, `NEFFOS_PORT=tcp://…` and `NEFFOS_PORT_<NUMBER>_<PROTOCOL>`, the last also with `_PROTO`,
-/// `_PORT` and `_ADDR` behind it; for a Service `neffos-chat` the same after `NEFFOS_CHAT`.
+/// Whether Kubernetes set the variable. For a Service `neffos` it sets `NEFFOS_SERVICE_HOST`, `NEFFOS_SERVICE_PORT`,
+/// `NEFFOS_SERVICE_PORT_<NAME>`, `NEFFOS_PORT=tcp://…` and `NEFFOS_PORT_<NUMBER>_<PROTOCOL>`, the last also with the
+/// suffixes `_PROTO`, `_PORT` and `_ADDR`. For a Service `neffos-chat`, the names begin with `NEFFOS_CHAT`.
 fn is_of_a_service(name: &str, value: &OsStr) -> bool {
     let is_url = value.to_str().is_some_and(|value| {
         value
@@ -66,7 +66,7 @@ fn is_of_a_service(name: &str, value: &OsStr) -> bool {
         || name.match_indices("_PORT_").any(|(at, port)| is_numbered_port(&name[at + port.len()..]))
 }
 
-/// `80_TCP`, `80_TCP_PROTO`, `80_TCP_PORT` or `80_TCP_ADDR`.
+/// Whether the text has the form `80_TCP`, `80_TCP_PROTO`, `80_TCP_PORT` or `80_TCP_ADDR`.
 fn is_numbered_port(rest: &str) -> bool {
     let mut parts = rest.split('_');
     parts.next().is_some_and(|number| number.parse::<u16>().is_ok())
@@ -81,7 +81,7 @@ fn known_names() -> Vec<String> {
     flags.map(|flag| format!("{PREFIX}{}", flag.to_ascii_uppercase().replace('-', "_"))).collect()
 }
 
-/// What was wrong with a value, without the flag that the user did not write.
+/// Returns the reason why a value is invalid, without the flag, which the user did not write.
 fn reason(err: &clap::Error) -> String {
     if let Some(source) = err.source() {
         return source.to_string();

@@ -1,5 +1,5 @@
-//! Every option at zero, at the least, at its default and at the most, from each source. The options are those that the
-//! command line knows, so a new one is tried as well. Either the server works, or the start fails and names the option.
+//! Tests every option of the command line, also future ones, at zero, at its minimum, at its default and at its
+//! maximum, from each source. Either the server works, or the start fails and names the option.
 
 use std::io;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use super::{ServeArgs, Settings, load};
 use crate::failure::Failure;
 
-/// An option as the command line knows it, such as `max-message`.
+/// An option of the command line, such as `max-message`.
 struct Known {
     flag: String,
-    /// Whether it is a number or a time, by the name of its value.
+    /// Whether the value is a number or a time. The name of the value tells.
     is_number: bool,
 }
 
@@ -34,7 +34,7 @@ impl Known {
         self.flag.replace('-', "_")
     }
 
-    /// The flag without which this option has no effect.
+    /// Returns the flag without which this option has no effect.
     fn companion(&self) -> Option<&'static str> {
         match self.key().as_str() {
             key if key.starts_with("cluster") => Some("--redis=redis://127.0.0.1:1"),
@@ -49,7 +49,7 @@ impl Known {
 enum Source {
     Flag,
     Variable,
-    /// As TOML writes a number, and as it writes a text.
+    /// A TOML number.
     File,
     FileInQuotes,
 }
@@ -106,7 +106,7 @@ async fn check(known: &Known, value: &str, source: Source) {
     }
 }
 
-/// With no limit, or none that matters, a client is served; with the least, it may not be, but nothing hangs.
+/// With a high limit or none, a client is served. With the lowest limit, it may be refused, but nothing hangs.
 async fn live(what: &str, value: &str, server: Server) {
     let served = timeout(Duration::from_secs(10), serve_one(server)).await;
     match value {

@@ -1,4 +1,4 @@
-//! The keys of the HTTP API: one as a setting, several with names in a file. No error shows a key.
+//! The keys of the HTTP API: one from a setting, or several with names from a file. No error shows a key.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::values::hidden;
 use crate::failure::Failure;
 
-/// What a caller of the HTTP API must know. Its `Debug` does not tell.
+/// A key of the HTTP API. Its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ApiKey(String);
 
@@ -27,7 +27,7 @@ impl FromStr for ApiKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // What else a header cannot carry, or would lose at its ends.
+        // A header cannot carry other bytes, or would lose spaces at its ends.
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("a key is of visible ASCII characters, without spaces".to_owned());
         }
@@ -58,14 +58,14 @@ pub(crate) struct NamedKey {
 }
 
 impl NamedKey {
-    /// The key that comes from a setting.
+    /// Returns the key of the setting `api_key`, with a default name.
     pub(crate) fn unnamed(key: ApiKey) -> Self {
         Self { name: "default".to_owned(), key }
     }
 }
 
 impl Settings {
-    /// All keys that are set, as their file is now; none when there are none.
+    /// Reads all keys, from the setting and from the current file. Returns an empty list if none is set.
     pub(crate) fn read_api_keys(&self) -> Result<Vec<NamedKey>, Failure> {
         let mut keys: Vec<_> = self.api_key.clone().map(NamedKey::unnamed).into_iter().collect();
         if let Some(path) = &self.api_keys_file {
@@ -89,7 +89,7 @@ fn read_file(path: &Path) -> Result<Vec<NamedKey>, Failure> {
     Ok(keys)
 }
 
-/// Each line is a name and a key. Blank lines and lines that begin with `#` are skipped.
+/// Parses lines of a name and a key. Skips blank lines and lines that begin with `#`.
 fn parse(text: &str) -> Result<Vec<NamedKey>, String> {
     let lines = (1..).zip(text.lines().map(str::trim));
     lines
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_can_be_guessed_or_sent_by_nobody_is_none() {
+    fn a_key_that_can_be_guessed_or_not_be_sent_is_refused() {
         for (text, is_good) in [
             ("", false),
             ("fifteen-letters", false),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_a_file_is_told_by_its_line_and_shows_no_key() {
+    fn an_error_in_a_file_names_its_line_and_shows_no_key() {
         for (text, fault) in [
             ("\nthe-key-without-a-name", "line 2: write it as NAME KEY"),
             ("ci short", "line 1: a key has 16 to 512 characters"),

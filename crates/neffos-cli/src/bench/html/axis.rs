@@ -1,4 +1,4 @@
-//! One scale of a plot, and where it is marked. Pure.
+//! One axis of a plot, with its ticks. Pure.
 
 /// How values are spread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Of all between the two; a linear one ends where a mark is. A logarithmic one needs values above zero.
+    /// Creates an axis for values from `from` to `to`. A linear axis from zero ends at a tick. A logarithmic one needs
+    /// values above zero.
     pub(super) fn new(name: &'static str, scale: Scale, from: f64, to: f64) -> Self {
         let to = match scale {
             Scale::Linear if from.abs() < f64::EPSILON => (to / step(to)).ceil() * step(to),
@@ -26,7 +27,7 @@ impl Axis {
         Self { name, scale, from, to }
     }
 
-    /// Where a value is, from 0 to 1.
+    /// Returns the position of a value, from 0 to 1.
     pub(super) fn place(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => (value - self.from) / (self.to - self.from),
@@ -34,7 +35,7 @@ impl Axis {
         }
     }
 
-    /// Round values, with how they are written.
+    /// Returns round values, each with its text.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let values = match self.scale {
             Scale::Linear => self.linear_ticks(),
@@ -49,7 +50,7 @@ impl Axis {
         (0..=20).map(nth).take_while(|value| *value <= self.to + step * 1e-6).collect()
     }
 
-    /// Powers of ten, and between them, where there are few, twice and five times as much.
+    /// Returns powers of ten and, if there are few, their doubles and fivefolds.
     fn log_ticks(&self) -> Vec<f64> {
         let factors: &[f64] = if self.to / self.from > 3e4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
         let powers = (-9..=12).flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)));
@@ -57,7 +58,7 @@ impl Axis {
     }
 }
 
-/// A round step that divides `span` into about five.
+/// Returns a round step that divides `span` into about five parts.
 fn step(span: f64) -> f64 {
     let rough = (span / 5.0).max(f64::MIN_POSITIVE);
     let power = 10_f64.powf(rough.log10().floor());
@@ -65,7 +66,7 @@ fn step(span: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// As short as it can be.
+/// Formats a value as briefly as possible.
 fn write(value: f64) -> String {
     let (value, unit) = match value.abs() {
         1e9.. => (value / 1e9, "G"),
@@ -73,7 +74,7 @@ fn write(value: f64) -> String {
         1e4.. => (value / 1e3, "k"),
         _ => (value, ""),
     };
-    // Sums of tenths end in digits that nobody meant.
+    // Sums of tenths have rounding errors in their last digits.
     let text = format!("{value:.6}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     format!("{text}{unit}")

@@ -1,6 +1,6 @@
-//! The report as a page that needs nothing else: the table, and what can be drawn. Pure.
+//! The report as a self-contained HTML page, with the table and the plots. Pure.
 //!
-//! - `mod.rs`: the page, and which pictures there are; `plot.rs`: one picture; `axis.rs`: its scales.
+//! - `mod.rs`: the page and the list of plots; `plot.rs`: one plot; `axis.rs`: its axes.
 
 mod axis;
 mod plot;
@@ -14,21 +14,21 @@ use super::timeline::{Point, Timeline};
 use axis::{Axis, Scale};
 use plot::{Line, Mark, Plot};
 
-/// What is plotted of a series.
+/// The plotted data of a series.
 #[derive(Debug, Default)]
 pub(super) struct Plots {
-    /// Of the last run.
+    /// The timeline of the last run.
     pub(super) timeline: Timeline,
-    /// Of all runs.
+    /// The latencies of all runs.
     pub(super) latency: Option<Histogram<u64>>,
 }
 
 impl Plots {
-    /// With one run more.
+    /// Adds one more run.
     pub(super) fn and(self, next: Self) -> Self {
         let latency = match (self.latency, next.latency) {
             (Some(mut sum), Some(latency)) => {
-                // All are of one shape, so they add up.
+                // All histograms have the same bounds, so adding cannot fail.
                 sum.add(latency).ok();
                 Some(sum)
             }
@@ -38,10 +38,10 @@ impl Plots {
     }
 }
 
-/// One picture, which is a file of its own as well.
+/// One picture, which is also written as a separate file.
 #[derive(Debug)]
 pub(super) struct Picture {
-    /// Without an ending.
+    /// The file name without extension.
     pub(super) name: String,
     pub(super) svg: String,
 }
@@ -58,7 +58,7 @@ pub(super) fn page(study: &Study, pictures: &[Picture], command: &str) -> String
     page + "</main>\n"
 }
 
-/// All that can be drawn: growth first, and for each series its latency.
+/// Draws all plots that have data: the growth first, and then the latencies of each series.
 pub(super) fn pictures(study: &Study, plots: &[Plots]) -> Vec<Picture> {
     let mut pictures = Vec::new();
     let mut add = |name: String, plot: Option<Plot>| {
@@ -77,7 +77,7 @@ pub(super) fn pictures(study: &Study, plots: &[Plots]) -> Vec<Picture> {
     pictures
 }
 
-/// What a delivery cost the server, for each number of receivers.
+/// Plots the server's cost of a delivery for each number of receivers.
 fn growth(study: &Study) -> Option<Plot> {
     let place = |series: &super::report::Series| {
         let receivers = series.runs.first()?.receivers?;
@@ -125,7 +125,7 @@ fn over_time(points: &[Point], whom: &str) -> Option<Plot> {
     })
 }
 
-/// How many were how late, in steps of a tenth, and where the quantiles are.
+/// Plots the distribution of the latency, in steps of a tenth, with marks at the quantiles.
 fn distribution(latency: &Histogram<u64>, whom: &str) -> Option<Plot> {
     let (least, most) = (latency.min().max(1), latency.max());
     if latency.is_empty() || least >= most {
@@ -144,7 +144,7 @@ fn distribution(latency: &Histogram<u64>, whom: &str) -> Option<Plot> {
     Some(Plot {
         title: format!("How many were how late{whom}"),
         x: Axis::new("milliseconds", Scale::Log, millis(least), end),
-        // Above the bars is room for the names of the quantiles.
+        // The space above the bars is for the names of the quantiles.
         y: Axis::new("deliveries or answers", Scale::Linear, 0.0, highest * 1.2),
         bars,
         marks: [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)].map(mark).into(),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_measured_is_drawn_and_what_was_typed_is_escaped() {
+    fn measurements_are_drawn_and_the_command_is_escaped() {
         let study = Study { series: vec![series(10, 1.0), series(100, 2.0)] };
         let pictures = pictures(&study, &[plots(), Plots::default().and(plots())]);
         let names: Vec<_> = pictures.iter().map(|picture| picture.name.as_str()).collect();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_is_nothing_drawn() {
+    fn nothing_is_drawn_without_a_measurement() {
         let study = Study { series: vec![Series { runs: vec![Report::default()] }] };
         assert!(pictures(&study, &[Plots::default()]).is_empty());
     }

@@ -1,33 +1,33 @@
-//! One picture: a file of its own, or part of a page. Pure.
+//! One plot as an SVG picture, which is a separate file or part of a page. Pure.
 
 use std::fmt::Write;
 
 use super::axis::Axis;
 
-/// What there is to see.
+/// The content of a plot.
 #[derive(Debug, Default)]
 pub(super) struct Plot {
     pub(super) title: String,
     pub(super) x: Axis,
     pub(super) y: Axis,
     pub(super) lines: Vec<Line>,
-    /// From, to, and how high.
+    /// The start, end and height of each bar.
     pub(super) bars: Vec<(f64, f64, f64)>,
-    /// Where, and from where to where: nothing is drawn that is less than a pixel.
+    /// The x value, and the lower and upper y value, of each whisker. A whisker shorter than a pixel is not drawn.
     pub(super) whiskers: Vec<(f64, f64, f64)>,
     pub(super) marks: Vec<Mark>,
 }
 
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Nothing, when there is no other.
+    /// Empty if there is only one line.
     pub(super) name: String,
-    /// Its colour.
+    /// The CSS class, which determines the colour.
     pub(super) class: &'static str,
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// A place that has a name.
+/// A named x value.
 #[derive(Debug)]
 pub(super) struct Mark {
     pub(super) name: &'static str,
@@ -100,7 +100,7 @@ impl Plot {
         }
     }
 
-    /// Names that would stand on each other are staggered.
+    /// Draws the marks, with staggered names so that they do not overlap.
     fn draw_marks(&self, svg: &mut String) {
         for (nth, Mark { name, x }) in (0_u8..).zip(&self.marks) {
             let (x, y) = (self.x(*x), TOP + 12.0 + f64::from(nth) * 15.0);
@@ -126,7 +126,7 @@ const WIDTH: f64 = 700.0;
 const HEIGHT: f64 = 230.0;
 const FULL_WIDTH: f64 = 796.0;
 const FULL_HEIGHT: f64 = 312.0;
-/// Points that are so few are drawn one by one, too.
+/// A line of at most so many points also shows each point.
 const FEW: usize = 40;
 const STYLE: &str = "<style>
   svg { font: 12px system-ui, sans-serif; }

@@ -1,7 +1,7 @@
-//! What the server takes, read from outside while it is measured.
+//! The server's processor time and memory, read from outside while it is measured.
 //!
-//! - `process.rs`: a process on this machine, as Linux tells it; `sockets.rs`: what the kernel keeps for connections.
-//! - `page.rs`: a server elsewhere, by its page of metrics.
+//! - `process.rs`: a process on this machine, from `/proc`; `sockets.rs`: the kernel's socket buffers.
+//! - `page.rs`: a server on any machine, from its metrics page.
 
 mod page;
 mod process;
@@ -16,40 +16,40 @@ use super::options::Common;
 use page::Page;
 use process::Process;
 
-/// Where it is read.
+/// The source of the numbers.
 pub(super) enum Meter {
     Nowhere,
     Process(Process),
     Page(Page),
 }
 
-/// At one moment.
+/// The usage at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// In user and kernel mode, all threads together.
+    /// Processor time in user and kernel mode, of all threads.
     pub(super) processor: Duration,
-    /// How much of it in kernel mode, where that is told: less precise.
+    /// The part of it in kernel mode, if known. It is less precise.
     pub(super) kernel: Option<Duration>,
-    /// In bytes; of what kind, `Meter::memory` says.
+    /// Memory in bytes. `Meter::memory` returns its kind.
     pub(super) memory: u64,
-    /// The most that was resident at any time.
+    /// The largest resident memory so far.
     pub(super) peak: Option<u64>,
-    /// What the kernel holds in buffers of this machine's TCP sockets, of servers and of clients.
+    /// The kernel's buffers of all TCP sockets of this machine, of servers and of clients.
     pub(super) sockets: Option<u64>,
 }
 
-/// What memory is counted.
+/// The kind of memory that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Memory {
-    /// Resident and of the process alone, not shared with files.
+    /// Resident memory of the process alone, without memory that maps files.
     Anonymous,
-    /// All that is resident.
+    /// All resident memory.
     Resident,
 }
 
 impl Meter {
-    /// Fails when there is nothing to be read where it should be.
+    /// Fails if the source cannot be read.
     pub(super) fn new(common: &Common) -> Result<Self, String> {
         let meter = match (common.pid, &common.metrics) {
             (Some(pid), _) => Self::Process(Process(pid)),
@@ -60,7 +60,7 @@ impl Meter {
         Ok(meter)
     }
 
-    /// None when there is no meter.
+    /// Returns the usage now, or `None` if nothing is measured.
     pub(super) fn read(&self) -> Result<Option<Usage>, String> {
         match self {
             Self::Nowhere => Ok(None),
@@ -80,19 +80,19 @@ impl Meter {
     }
 }
 
-/// Processes that take part beside the server.
+/// Other processes that take part, such as a broker.
 #[derive(Default)]
 pub(super) struct Others(Vec<Process>);
 
 impl Others {
-    /// Fails when one cannot be looked at.
+    /// Fails if the usage of a process cannot be read.
     pub(super) fn new(pids: &[u32]) -> Result<Self, String> {
         let others = Self(pids.iter().copied().map(Process).collect());
         others.times()?;
         Ok(others)
     }
 
-    /// What each has used of processors so far, by its number.
+    /// Returns the processor time that each process has used so far, by process id.
     pub(super) fn times(&self) -> Result<BTreeMap<u32, Duration>, String> {
         let time = |process: &Process| {
             let usage = process.usage().ok_or_else(|| format!("process {}: cannot be looked at", process.0))?;
@@ -102,7 +102,7 @@ impl Others {
     }
 }
 
-/// What this process has used of processors so far.
+/// Returns the processor time that this process has used so far.
 #[cfg(unix)]
 pub(super) fn own_time() -> Option<Duration> {
     Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime)).ok()

@@ -1,4 +1,4 @@
-//! A server's page of metrics, as Prometheus reads it: over plain HTTP/1.1, a connection for each look.
+//! A server's metrics page in the format of Prometheus, read over plain HTTP/1.1 with a new connection each time.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::Usage;
 
 pub(in crate::bench) struct Page {
     url: Url,
-    /// For the few looks: the load itself needs none.
+    /// Runs the few requests for the page. The load itself needs no runtime.
     runtime: Runtime,
 }
 
@@ -45,7 +45,7 @@ async fn fetch(url: &Url) -> Result<String, Box<dyn std::error::Error>> {
     let host = url.host_str().ok_or("there is no host")?.trim_start_matches('[').trim_end_matches(']');
     let stream = connect(host, url.port_or_known_default().ok_or("there is no port")?).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // What goes wrong with it, the request is told.
+    // The request gets the errors of the connection.
     tokio::spawn(connection);
     let path = &url[Position::BeforePath..Position::AfterQuery];
     let authority = &url[Position::BeforeHost..Position::AfterPort];
@@ -58,7 +58,7 @@ async fn fetch(url: &Url) -> Result<String, Box<dyn std::error::Error>> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-/// None when one of the two is missing.
+/// Returns `None` if one of the two metrics is missing.
 fn parse(text: &str) -> Option<Usage> {
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix([' ', '{']))?;
@@ -74,7 +74,7 @@ fn whole(bytes: f64) -> u64 {
     bytes as u64
 }
 
-/// Prometheus' names for what every process has.
+/// The Prometheus names of metrics that every process has.
 const PROCESSOR: &str = "process_cpu_seconds_total";
 const MEMORY: &str = "process_resident_memory_bytes";
 const PATIENCE: Duration = Duration::from_secs(10);

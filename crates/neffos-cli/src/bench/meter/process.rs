@@ -1,4 +1,4 @@
-//! What the server's process takes: processor time and memory, as Linux tells it.
+//! Processor time and memory of the server's process, from `/proc` of Linux.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::Usage;
 pub(in crate::bench) struct Process(pub(super) u32);
 
 impl Process {
-    /// None when there is no such process, or it may not be looked at.
+    /// Returns `None` if there is no such process, or if this one may not read its usage.
     pub(super) fn usage(self) -> Option<Usage> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
@@ -20,7 +20,8 @@ impl Process {
         Some(Usage { processor, kernel: Some(kernel), memory, peak, sockets: None })
     }
 
-    /// To the nanosecond, where the kernel counts so. Threads that have ended are missing: servers keep theirs.
+    /// Returns the processor time in nanoseconds, if the kernel provides it. Ended threads do not count; servers keep
+    /// their threads.
     fn precise_time(self) -> Option<Duration> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.0)).ok()?;
         let times = threads.map(|thread| {
@@ -31,7 +32,7 @@ impl Process {
     }
 }
 
-/// User and system time of `/proc/PID/stat`, which Linux counts in hundredths of a second.
+/// Returns user and system time from `/proc/PID/stat`, which Linux counts in hundredths of a second.
 fn parse_stat(stat: &str) -> Option<(Duration, Duration)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
@@ -39,7 +40,7 @@ fn parse_stat(stat: &str) -> Option<(Duration, Duration)> {
     next().zip(next())
 }
 
-/// In bytes.
+/// Returns a value of `/proc/PID/status`, in bytes.
 fn parse_status(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_words_are_understood() {
+    fn the_files_of_the_kernel_are_parsed() {
         let stat = "42 (a) b) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 100";
         assert_eq!(parse_stat(stat), Some((Duration::from_millis(1500), Duration::from_millis(500))));
         assert_eq!(parse_status("VmRSS:\t  99 kB\nRssAnon:\t    2048 kB\n", "RssAnon:"), Some(2 * 1024 * 1024));

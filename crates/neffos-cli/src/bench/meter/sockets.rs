@@ -1,7 +1,7 @@
-//! What the kernel keeps for TCP connections.
+//! The kernel's memory for TCP connections.
 
-/// Bytes in the buffers of all TCP sockets of this machine, both ends of a connection within it. The sockets themselves come on
-/// top, about 2 to 4 KiB each, of which the kernel keeps no account here.
+/// Returns the bytes in the buffers of all TCP sockets of this machine, with both ends of a connection within it. The
+/// sockets themselves take about 2 to 4 KiB each in addition, which this number does not include.
 #[cfg(unix)]
 pub(super) fn memory() -> Option<u64> {
     let pages = parse(&std::fs::read_to_string("/proc/net/sockstat").ok()?)?;
@@ -14,7 +14,7 @@ pub(super) fn memory() -> Option<u64> {
     None
 }
 
-/// The pages that TCP has.
+/// Returns the number of memory pages that TCP uses.
 #[cfg(unix)]
 fn parse(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("TCP:"))?;

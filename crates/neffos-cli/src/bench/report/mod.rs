@@ -1,6 +1,6 @@
-//! What was measured: as a table for people, and as one line of JSON for machines.
+//! The results: a table for people, and one line of JSON for programs.
 //!
-//! - `mod.rs`: one run; `series.rs`: several runs of the same, and several such series; `table.rs`: all of it for people.
+//! - `mod.rs`: one run; `series.rs`: repeated runs, and series of them; `table.rs`: the table.
 
 mod series;
 mod table;
@@ -15,18 +15,18 @@ use super::ledger::Sums;
 use super::meter::{Memory, Usage};
 pub(super) use series::{Series, Study};
 
-/// All that one run found out. What was not measured is absent.
+/// The results of one run. Values that were not measured are absent.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) mode: &'static str,
     pub(super) connections: usize,
-    /// How many were in, and were closed by the server.
+    /// How many connections the server closed after they were set up.
     pub(super) left: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) receivers: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) messages: Option<u64>,
-    /// Joins and leaves that were answered meanwhile.
+    /// How many joins and leaves the server answered meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) changes: Option<u64>,
     pub(super) seconds: f64,
@@ -36,14 +36,14 @@ pub(super) struct Report {
     pub(super) latency_us: Option<Latency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) server: Option<Server>,
-    /// What other processes took that have a part in it, by their numbers.
+    /// The costs of other processes, by process id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) others: BTreeMap<u32, Client>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client: Option<Client>,
 }
 
-/// In microseconds.
+/// Quantiles of the latency, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Latency {
     pub(super) p50: f64,
@@ -53,30 +53,30 @@ pub(super) struct Latency {
     pub(super) max: f64,
 }
 
-/// What the server's process took.
+/// The costs of the server's process.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Server {
     pub(super) processor_seconds: f64,
-    /// How much of it in kernel mode, in hundredths of a second.
+    /// The part of it in kernel mode, with a resolution of a hundredth of a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) kernel_seconds: Option<f64>,
     /// Microseconds of processor time for each delivery, ask or connection.
     pub(super) processor_us_each: f64,
     pub(super) memory: Memory,
-    /// In the end.
+    /// The memory at the end.
     pub(super) memory_bytes: u64,
-    /// The most that was resident since the process started.
+    /// The largest resident memory since the process started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) memory_peak_bytes: Option<u64>,
-    /// By how much each connection made it grow, before anything was sent.
+    /// The growth by each connection, before anything was sent.
     pub(super) memory_bytes_each: f64,
-    /// The same in the end, when it had gone quiet.
+    /// The growth by each connection at the end, after the server had settled.
     pub(super) memory_bytes_each_after: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sockets: Option<Sockets>,
 }
 
-/// What the kernel held in buffers of this machine's TCP sockets, the server's and the load's.
+/// The kernel's buffers of this machine's TCP sockets, of the server and of the load.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Sockets {
     pub(super) bytes_before: u64,
@@ -86,7 +86,7 @@ pub(super) struct Sockets {
     pub(super) bytes_each_after: f64,
 }
 
-/// What the load itself took, which shares the machine, or another process.
+/// The costs of the load itself, which may share the machine, or of another process.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Client {
     pub(super) processor_seconds: f64,
@@ -96,18 +96,18 @@ pub(super) struct Client {
 /// The server at four moments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moments {
-    /// Before there was any connection.
+    /// Before the first connection.
     pub(super) before: Usage,
-    /// With all of them in.
+    /// When all connections were set up.
     pub(super) full: Usage,
-    /// When all was sent and received.
+    /// When everything was sent and received.
     pub(super) done: Usage,
-    /// When it had gone quiet.
+    /// When the server had settled.
     pub(super) quiet: Usage,
 }
 
 impl Moments {
-    /// What was taken for `count` things, and for each of so many connections.
+    /// Returns the costs of each of `count` items, and of each of `connections` connections.
     pub(super) fn server(&self, memory: Memory, count: u64, connections: usize) -> Server {
         let Self { before, full, done, quiet } = self;
         let seconds = done.processor.saturating_sub(full.processor).as_secs_f64();
@@ -135,7 +135,7 @@ impl Moments {
 }
 
 impl Client {
-    /// Between two moments, for `count` things.
+    /// Returns the costs of each process between two moments, and for each of `count` items.
     pub(super) fn of_each(
         before: &BTreeMap<u32, Duration>,
         after: &BTreeMap<u32, Duration>,
@@ -155,7 +155,7 @@ impl Client {
 }
 
 impl Latency {
-    /// Of a histogram of nanoseconds.
+    /// Reads the quantiles of a histogram in nanoseconds.
     pub(super) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| micros(histogram.value_at_quantile(quantile));
         Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: micros(histogram.max()) }

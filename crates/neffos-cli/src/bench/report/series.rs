@@ -1,24 +1,24 @@
-//! Several runs of the same, and several such series.
+//! Repeated runs, and series of them.
 
 use serde_json::{Value, json};
 
 use super::Report;
 
-/// The same, as often as it was measured.
+/// The runs of one measurement.
 #[derive(Debug)]
 pub(in crate::bench) struct Series {
-    /// At least one.
+    /// At least one run.
     pub(in crate::bench) runs: Vec<Report>,
 }
 
-/// All that was measured: a series for each number of receivers.
+/// All results: a series for each number of receivers.
 #[derive(Debug)]
 pub(in crate::bench) struct Study {
-    /// At least one.
+    /// At least one series.
     pub(in crate::bench) series: Vec<Series>,
 }
 
-/// What is left of several numbers.
+/// The number to pick out of several.
 #[derive(Debug, Clone, Copy)]
 enum Pick {
     Median,
@@ -26,7 +26,7 @@ enum Pick {
     Most,
 }
 
-/// Of one number over all runs.
+/// The spread of one number over all runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::bench) struct Spread {
     pub(in crate::bench) median: f64,
@@ -35,13 +35,13 @@ pub(in crate::bench) struct Spread {
 }
 
 impl Study {
-    /// Whether everything came that was promised, once, and in order, and everybody stayed.
+    /// Whether every delivery arrived once and in order, and the server closed no connection.
     pub(in crate::bench) fn is_clean(&self) -> bool {
         let mut runs = self.series.iter().flat_map(|series| &series.runs);
         runs.all(|run| run.left == 0 && run.deliveries.is_none_or(|sums| sums.is_clean()))
     }
 
-    /// One series as it is; several as a list, under `growth`.
+    /// Returns one series unchanged, or several as a list under `growth`.
     pub(in crate::bench) fn to_json(&self) -> String {
         let value = match &self.series[..] {
             [series] => series.to_json(),
@@ -52,7 +52,7 @@ impl Study {
 }
 
 impl Series {
-    /// None when it was not measured.
+    /// Returns `None` if the number was not measured.
     pub(in crate::bench) fn spread(&self, value: impl Fn(&Report) -> Option<f64>) -> Option<Spread> {
         let mut values: Vec<_> = self.runs.iter().filter_map(value).collect();
         values.sort_by(f64::total_cmp);
@@ -60,7 +60,7 @@ impl Series {
         Some(Spread { median: middle(&values), least, most })
     }
 
-    /// One run as it is; several with the median, the least and the most of every number, each by itself.
+    /// Returns one run unchanged, or several runs with the median, the least and the most of each number.
     fn to_json(&self) -> Value {
         let run = |report: &Report| serde_json::to_value(report).unwrap_or_else(|err| json!(err.to_string()));
         let mut runs: Vec<_> = self.runs.iter().map(run).collect();
@@ -73,7 +73,7 @@ impl Series {
     }
 }
 
-/// One value out of several of the same shape.
+/// Folds several values of the same shape into one.
 fn fold(values: &[&Value], pick: Pick) -> Value {
     match values.first() {
         Some(Value::Object(fields)) => {
@@ -89,7 +89,7 @@ fn fold(values: &[&Value], pick: Pick) -> Value {
     }
 }
 
-/// A number that was measured stays as it was written.
+/// Picks a number. A measured number stays unchanged.
 fn number(values: &[&Value], pick: Pick) -> Value {
     let mut sorted = values.to_vec();
     sorted.sort_by(|left, right| float(left).total_cmp(&float(right)));
@@ -105,7 +105,7 @@ fn float(value: &Value) -> f64 {
     value.as_f64().unwrap_or_default()
 }
 
-/// Of sorted values, at least one.
+/// Returns the median of sorted values, of which there is at least one.
 fn middle(sorted: &[f64]) -> f64 {
     let half = sorted.len() / 2;
     match sorted.len() % 2 {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn one_run_is_told_as_it_is() {
+    fn one_run_is_reported_unchanged() {
         let study = Study { series: vec![series(&[2.0])] };
         assert_eq!(json_of(&study), json!({ "mode": "idle", "connections": 0, "left": 0, "seconds": 2.0 }));
     }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_has_no_spread() {
+    fn a_number_that_was_not_measured_has_no_spread() {
         assert_eq!(series(&[1.0]).spread(|run| run.messages.map(|_| 1.0)), None);
         let spread = series(&[4.0, 1.0]).spread(|run| Some(run.seconds)).unwrap();
         assert_eq!(spread, Spread { median: 2.5, least: 1.0, most: 4.0 });

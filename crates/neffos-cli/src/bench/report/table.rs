@@ -1,10 +1,10 @@
-//! The report for people: a row for each number, a column for each series.
+//! The table for people: a row for each number, a column for each series.
 
 use std::fmt::Write;
 
 use super::{Report, Series, Study, as_f64};
 
-/// How a number is written.
+/// The format of a number.
 #[derive(Debug, Clone, Copy)]
 enum Unit {
     Count,
@@ -15,11 +15,11 @@ enum Unit {
     Mebibytes,
 }
 
-/// Name, unit, and where it stands in a report.
+/// The name and unit of a row, and the function that reads its value from a report.
 type Row = (&'static str, Unit, fn(&Report) -> Option<f64>);
 
 impl Study {
-    /// A number that several runs found is their median, with the least and the most.
+    /// Returns the table. For several runs, a number is the median, with the least and the most.
     pub(in crate::bench) fn to_table(&self) -> String {
         let cells = ROWS.iter().map(|row| self.series.iter().map(|series| cell(series, row)).collect::<Vec<_>>());
         let rows: Vec<_> = ROWS.iter().map(|row| row.0).zip(cells).collect();
@@ -39,7 +39,7 @@ impl Study {
     }
 }
 
-/// Empty when it was not measured.
+/// Returns the text of a cell, which is empty if the number was not measured.
 fn cell(series: &Series, (_, unit, value): &Row) -> String {
     let Some(spread) = series.spread(value) else { return String::new() };
     let median = unit.write(spread.median);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_has_no_row() {
+    fn a_number_that_was_not_measured_has_no_row() {
         let table = study(&[&[1.5]]);
         let rows: Vec<_> = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(rows, ["connections 0", "seconds 1.500 s"]);

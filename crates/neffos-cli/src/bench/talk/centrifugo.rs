@@ -1,22 +1,23 @@
-//! Centrifugo's JSON protocol: commands with an id, replies with the same, and pushes; several in one frame, a line each.
+//! Centrifugo's JSON protocol: commands with an id, replies with the same id, and pushes. A frame may have several, one
+//! per line.
 
 use super::{Heard, Part, Role, Tongue, Verdict, behind, quoted, until_quote};
 
-/// What one run says.
+/// The dialect of one run.
 #[derive(Debug)]
 pub(in crate::bench) struct Centrifugo {
     channel: String,
 }
 
 impl Centrifugo {
-    /// Messages go to the channel of that room, or to one that all are in.
+    /// Messages go to the channel of `room`, or to one channel for all connections.
     pub(in crate::bench) fn new(room: Option<&str>) -> Self {
         Self { channel: room.unwrap_or(ALL).to_owned() }
     }
 }
 
 impl Tongue for Centrifugo {
-    /// Whoever sends subscribes to nothing: it would get what it sent.
+    /// The sender subscribes to no channel: it would receive its own messages.
     fn entry(&self, part: &Part) -> Vec<String> {
         let everywhere = [ALL.to_owned()];
         let channels = match (part.role, &part.rooms[..]) {
@@ -76,16 +77,16 @@ impl Tongue for Centrifugo {
     }
 }
 
-/// A publication's body.
+/// Returns the body of a publication.
 fn delivery(push: &[u8]) -> Option<&[u8]> {
     let publication = behind(push, br#""pub":{"#)?;
     behind(publication, br#""data":""#).map(until_quote)
 }
 
-/// What became of a command.
+/// The reply to a command.
 struct Reply<'a> {
     id: u64,
-    /// The object that says what was wrong.
+    /// The error object, if the command failed.
     error: Option<&'a [u8]>,
 }
 
@@ -99,9 +100,9 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// The channel without rooms.
+/// The channel that is used without rooms.
 const ALL: &str = "all";
-/// The id of the first message; smaller ones are for getting in.
+/// The id of the first message. Smaller ids are for the setup of the connection.
 const FIRST_MESSAGE: u64 = 1_000;
 
 #[cfg(test)]

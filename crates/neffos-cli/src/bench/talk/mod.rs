@@ -1,7 +1,7 @@
-//! How one load connection talks: how it gets in, and what it makes of what it hears. Pure: bytes come in, bytes go out.
+//! The protocol of one load connection: its setup, and the meaning of incoming messages. Pure: bytes in, bytes out.
 //!
-//! - `mod.rs`: what all dialects share: the upgrade, the frames, one line after each answer until it is in.
-//! - `neffos.rs`, `plain.rs`, `socketio.rs`, `centrifugo.rs`, `pusher.rs`: the words of each dialect.
+//! - `mod.rs`: the common parts: the upgrade, the frames, and the setup with one line after each answer.
+//! - `neffos.rs`, `plain.rs`, `socketio.rs`, `centrifugo.rs`, `pusher.rs`: one dialect each.
 
 mod centrifugo;
 mod neffos;
@@ -19,55 +19,59 @@ pub(super) use socketio::Socketio;
 
 use super::wire::{CLOSE, Frame, PONG, TEXT, next_frame, put_frame};
 
-/// What differs from one protocol to the next.
+/// The protocol-specific part of a load connection.
 pub(super) trait Tongue: std::fmt::Debug + Send + Sync {
-    /// What gets a connection in, one line after each answer. An empty line says nothing: the server speaks first.
+    /// Returns the lines that set up a connection. Each is sent after the answer to the previous one. For an empty
+    /// line, nothing is sent: the server speaks first.
     fn entry(&self, part: &Part) -> Vec<String>;
 
-    /// What an answer to the line `nth` is worth.
+    /// Judges an incoming line as the answer to the line `nth`.
     fn judge(&self, nth: usize, line: &[u8]) -> Verdict;
 
     /// Completes the remaining lines with a value from this answer, such as the connection's id.
     fn complete(&self, _lines: &mut [String], _answer: &[u8]) {}
 
-    /// A message to all who receive.
+    /// Returns a message to all receivers.
     fn message(&self, number: u32, body: &str) -> String;
 
-    /// A question to the server. None when the protocol knows no such thing.
+    /// Returns an ask to the server, or `None` if the protocol has no asks.
     fn ask(&self, body: &str) -> Option<String>;
 
-    /// How a room is joined, and how it is left again; each gets an answer. None when it is not known for this protocol.
+    /// Returns the lines that join and leave a room, each of which gets an answer. `None` if they are not known for
+    /// this protocol.
     fn membership(&self, _room: &str) -> Option<[String; 2]> {
         None
     }
 
-    /// The message as the body of a request to the server's HTTP API. None when it is not known for this protocol.
+    /// Returns the message as the body of a request to the server's HTTP API. `None` if it is not known for this
+    /// protocol.
     fn post(&self, _body: &str) -> Option<String> {
         None
     }
 
-    /// The header that carries the key of the HTTP API.
+    /// Returns the header with the key of the HTTP API.
     fn key_header(&self, key: &str) -> String {
         format!("Authorization: Bearer {key}")
     }
 
-    /// What it means that this came, once it is in.
+    /// Returns the meaning of an incoming line.
     fn hear<'a>(&self, line: &'a [u8]) -> Heard<'a>;
 
-    /// Takes the next line from the front of what one frame held: all of it, where the protocol does not bundle.
+    /// Takes the next line from the front of a frame's payload. Without bundling in the protocol, that is the whole
+    /// payload.
     fn next_line<'a>(&self, rest: &mut &'a [u8]) -> &'a [u8] {
         std::mem::take(rest)
     }
 }
 
-/// What one connection is there for.
+/// The role and the rooms of one connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Part {
     pub(super) role: Role,
     pub(super) rooms: Vec<String>,
 }
 
-/// Where a protocol has subscriptions, who sends has none.
+/// Whether a connection sends or receives. In a protocol with subscriptions, the sender may have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Role {
     #[default]
@@ -75,66 +79,66 @@ pub(super) enum Role {
     Sends,
 }
 
-/// What an answer is worth.
+/// The result of judging an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The next line is due.
     Next,
-    /// It was no answer.
+    /// The line was not an answer.
     Wait,
     Refused(String),
 }
 
-/// What a line meant.
+/// The meaning of an incoming line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard<'a> {
-    /// The body of a message that somebody sent.
+    /// The body of a broadcast message.
     Delivery(&'a [u8]),
-    /// The body of the answer to a question.
+    /// The body of the reply to an ask.
     Answer(&'a [u8]),
-    /// Something that was sent is not wanted.
+    /// The server refused a message.
     Refusal(&'a [u8]),
-    /// Wants this reply.
+    /// A heartbeat, with the reply to send.
     Heartbeat(&'static str),
     Nothing,
 }
 
-/// What all connections say.
+/// The common part of all connections.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
-    /// What the request's `Host` says.
+    /// The value of the header `Host`.
     pub(super) authority: String,
     pub(super) path: String,
     pub(super) tongue: Arc<dyn Tongue>,
 }
 
-/// One connection's part of it.
+/// The protocol state of one connection.
 #[derive(Debug)]
 pub(super) struct Talk {
     stage: Stage,
-    /// Lines that are still to be said; the next is the last.
+    /// The lines still to be sent, in reverse order.
     lines: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Upgrading,
-    /// So many lines were answered.
+    /// The setup is under way, and so many lines were answered.
     Entering(usize),
-    /// It is where it should be: what comes now is what is measured.
+    /// The connection is set up, and its messages are measured.
     In,
     Closed,
 }
 
 impl Stage {
-    /// Though it may have left.
+    /// Whether the connection was set up. It may be closed now.
     pub(super) fn has_been_in(self) -> bool {
         matches!(self, Self::In | Self::Closed)
     }
 }
 
 impl Talk {
-    /// Begins with the request.
+    /// Writes the upgrade request to `out`.
     pub(super) fn new(script: &Script, part: &Part, out: &mut Vec<u8>) -> Self {
         let Script { authority, path, tongue } = script;
         let mut lines = tongue.entry(part);
@@ -153,13 +157,13 @@ impl Talk {
         self.stage
     }
 
-    /// The server has closed it.
+    /// Notes that the server has closed the connection.
     pub(super) fn leave(&mut self) {
         self.stage = Stage::Closed;
     }
 
-    /// Takes what has come whole, and says how much that was: the rest is to come again, with what follows it. Answers go to
-    /// `out`; what is heard once it is in goes to `hear`, with `out`.
+    /// Handles all complete frames. Returns how many bytes they had. The caller passes the rest again, with the bytes
+    /// that follow it. Replies are written to `out`. After the setup, messages go to `hear`, with `out`.
     pub(super) fn read(
         &mut self,
         bytes: &[u8],
@@ -210,7 +214,7 @@ impl Talk {
         Ok(())
     }
 
-    /// Whether the answer has come whole.
+    /// Reads the response to the upgrade. Returns whether it was complete.
     fn upgrade(&mut self, rest: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, String> {
         let Some(end) = rest.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(false) };
         let head = String::from_utf8_lossy(&rest[..end]);
@@ -223,7 +227,7 @@ impl Talk {
         Ok(true)
     }
 
-    /// Takes `line` for the answer to the line `nth`, if it is one.
+    /// Handles `line` as the answer to the line `nth`, if it is one.
     fn advance(&mut self, line: &[u8], nth: usize, script: &Script, out: &mut Vec<u8>) -> Result<(), String> {
         match script.tongue.judge(nth, line) {
             Verdict::Next => {
@@ -236,11 +240,11 @@ impl Talk {
         Ok(())
     }
 
-    /// Says the line `nth`; without one, all is settled.
+    /// Sends the line `nth`. If there is none, the setup is complete.
     fn say_next(&mut self, nth: usize, out: &mut Vec<u8>) {
         let Some(line) = self.lines.pop() else {
             self.stage = Stage::In;
-            // Ten thousand that wait need not keep it.
+            // Frees the memory: there may be ten thousand connections.
             self.lines = Vec::new();
             return;
         };
@@ -251,7 +255,7 @@ impl Talk {
     }
 }
 
-/// As a JSON string.
+/// Returns `text` as a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -262,20 +266,20 @@ fn behind<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
     Some(&text[at + mark.len()..])
 }
 
-/// What stands before the first quotation mark.
+/// Returns the text before the first quotation mark.
 fn until_quote(text: &[u8]) -> &[u8] {
     let end = text.iter().position(|byte| *byte == b'"');
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Sixteen bytes of nothing in base64: no load client checks the answer.
+/// Sixteen zero bytes in base64. The load client does not check the answer to it.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// One connection and its server's part, line by line.
+    /// One connection, and a server that sends it frames.
     pub(super) struct Stage {
         talk: Talk,
         script: Script,
@@ -287,12 +291,12 @@ mod tests {
             Self { talk: Talk::new(&script, part, &mut Vec::new()), script }
         }
 
-        /// The upgrade succeeds; returns what the connection says then.
+        /// Lets the upgrade succeed. Returns the lines that the connection sends.
         pub(super) fn upgrade(&mut self) -> Vec<String> {
             self.say_bytes(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").unwrap().1
         }
 
-        /// The server says one frame; returns what the connection replies.
+        /// Sends one frame as the server. Returns the replies of the connection.
         pub(super) fn say(&mut self, text: &str) -> Vec<String> {
             self.say_bytes(&server_frame(text)).unwrap().1
         }
@@ -301,12 +305,12 @@ mod tests {
             self.talk.stage() == super::Stage::In
         }
 
-        /// What is heard in `text`, spelt out.
+        /// Sends one frame as the server. Returns the meanings of its lines, as texts.
         pub(super) fn hear(&mut self, text: &str) -> Vec<String> {
             self.say_bytes(&server_frame(text)).unwrap().2
         }
 
-        /// How many bytes were taken, what is replied, and what was heard.
+        /// Returns the number of handled bytes, the replies, and the meanings.
         pub(super) fn say_bytes(&mut self, bytes: &[u8]) -> Result<(usize, Vec<String>, Vec<String>), String> {
             let (mut out, mut heard) = (Vec::new(), Vec::new());
             let note = |what: Heard<'_>, _: &mut Vec<u8>| {
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_come_whole_is_left_to_come_again() {
+    fn an_incomplete_frame_is_left_for_the_next_read() {
         let mut stage = Stage::new(Plain::Relay, &Part::default());
         let head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
         for end in 0..head.len() {
@@ -359,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_upgrade_and_a_close_before_all_is_settled_are_told() {
+    fn a_refused_upgrade_and_a_close_during_the_setup_are_errors() {
         let mut stage = Stage::new(Plain::Relay, &Part::default());
         assert!(stage.say_bytes(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap_err().contains("503"));
         let mut stage = Stage::new(Socketio::default(), &Part::default());
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_is_answered_with_what_it_holds_and_a_close_ends_it() {
+    fn a_ping_is_answered_with_its_payload_and_a_close_ends_the_connection() {
         let mut stage = Stage::new(Plain::Relay, &Part::default());
         stage.upgrade();
         assert_eq!(stage.say_bytes(b"\x89\x02hi\x88\x00").unwrap().1, ["hi", ""]);

@@ -1,19 +1,20 @@
-//! neffos: `M` and `A`, a namespace, rooms; a message is seven fields with semicolons between them.
+//! The neffos protocol: the greeting `M` and `A`, a namespace, and rooms. A message has seven fields, separated by
+//! semicolons.
 
 use super::{Heard, Part, Tongue, Verdict, quoted};
 
-/// What one run says.
+/// The dialect of one run.
 #[derive(Debug)]
 pub(in crate::bench) struct Neffos {
     namespace: String,
     room: String,
     event: String,
-    /// The front of every message, which is also the front of every delivery.
+    /// The first six fields of every message, and of every delivery.
     head: String,
 }
 
 impl Neffos {
-    /// `room` is where messages go; everywhere in the namespace, when it is empty.
+    /// Messages go to `room`, or to the whole namespace if it is empty.
     pub(in crate::bench) fn new(namespace: &str, room: &str, event: &str) -> Self {
         let head = format!(";{namespace};{room};{event};0;0;");
         Self { namespace: namespace.to_owned(), room: room.to_owned(), event: event.to_owned(), head }
@@ -28,7 +29,7 @@ impl Tongue for Neffos {
         lines
     }
 
-    /// What others broadcast meanwhile is none of our business.
+    /// Ignores broadcasts of other connections.
     fn judge(&self, nth: usize, line: &[u8]) -> Verdict {
         let refused = |text: &[u8]| Verdict::Refused(String::from_utf8_lossy(text).into_owned());
         if nth == 0 {
@@ -62,7 +63,7 @@ impl Tongue for Neffos {
     }
 
     fn hear<'a>(&self, line: &'a [u8]) -> Heard<'a> {
-        // What a server passes on looks as it was sent, nearly always.
+        // Servers nearly always relay a message unchanged.
         if let Some(body) = line.strip_prefix(self.head.as_bytes()) {
             return Heard::Delivery(body);
         }
@@ -75,7 +76,7 @@ impl Tongue for Neffos {
     }
 }
 
-/// What is looked at of the seven fields of a message.
+/// The fields of a message that are used here.
 #[derive(Debug, PartialEq, Eq)]
 struct Fields<'a> {
     token: &'a [u8],
@@ -84,7 +85,7 @@ struct Fields<'a> {
     body: &'a [u8],
 }
 
-/// None when there are fewer than seven.
+/// Returns `None` if there are fewer than seven fields.
 fn fields(message: &[u8]) -> Option<Fields<'_>> {
     let mut rest = message;
     let mut next = || {
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_greets_enters_the_namespace_and_joins_one_room_after_the_other() {
+    fn the_setup_greets_connects_the_namespace_and_joins_one_room_after_the_other() {
         let part = Part { rooms: vec!["lobby".into(), "hall".into()], ..Part::default() };
         let mut stage = Stage::new(Neffos::new("default", "lobby", "chat"), &part);
         assert_eq!(stage.upgrade(), ["M"]);
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_answers_and_refusals_are_told_apart() {
+    fn deliveries_answers_and_refusals_are_distinguished() {
         let neffos = Neffos::new("default", "lobby", "chat");
         assert_eq!(neffos.message(7, "a;b"), ";default;lobby;chat;0;0;a;b");
         assert_eq!(neffos.hear(b";default;lobby;chat;0;0;a;b"), Heard::Delivery(b"a;b"));

@@ -1,13 +1,13 @@
-//! A websocket and nothing more: a text message is a body.
+//! Plain websocket messages: a text message is a body.
 
 use super::{Heard, Part, Tongue, Verdict};
 
-/// What the server does with a message.
+/// How the server handles a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bench) enum Plain {
-    /// It goes to everybody else.
+    /// The server sends it to all other connections.
     Relay,
-    /// It goes back.
+    /// The server sends it back.
     Echo,
 }
 
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_the_upgrade_it_is_in_and_bodies_are_messages() {
+    fn after_the_upgrade_the_setup_is_complete_and_bodies_are_messages() {
         let mut stage = Stage::new(Plain::Relay, &Part::default());
         assert!(stage.upgrade().is_empty());
         assert!(stage.is_in());

@@ -5,7 +5,7 @@ use sha2::Sha256;
 
 use super::{Heard, Part, Tongue, Verdict, behind, quoted, until_quote};
 
-/// The words of one run.
+/// The dialect of one run.
 #[derive(Debug)]
 pub(in crate::bench) struct Pusher {
     channel: String,
@@ -14,8 +14,8 @@ pub(in crate::bench) struct Pusher {
 }
 
 impl Pusher {
-    /// Messages go to the channel of that room, or to one that all are in. `key` and `secret` are the application's: each
-    /// subscription is signed with them.
+    /// Messages go to the channel of `room`, or to one channel for all connections. `key` and `secret` are the
+    /// application's: each subscription is signed with them.
     pub(in crate::bench) fn new(room: Option<&str>, key: &str, secret: &str) -> Self {
         Self { channel: channel(room.unwrap_or(ALL)), key: key.to_owned(), secret: secret.to_owned() }
     }
@@ -33,8 +33,9 @@ impl Pusher {
 }
 
 impl Tongue for Pusher {
-    /// The server speaks first. Each subscription is only the channel's name until the server has sent the socket's id, which is
-    /// part of the signature. The sender must be in the channel, too; the server does not send its own events back.
+    /// The server speaks first. Each line is only the name of a channel until the server has sent the socket's id,
+    /// which is part of the signature. The sender must be in the channel, too. The server does not send its own events
+    /// back to it.
     fn entry(&self, part: &Part) -> Vec<String> {
         let everywhere = [ALL.to_owned()];
         let rooms = if part.rooms.is_empty() { &everywhere[..] } else { &part.rooms };
@@ -80,17 +81,17 @@ impl Tongue for Pusher {
     }
 }
 
-/// Only private channels take events of clients.
+/// Returns the channel of a room. Only private channels accept events of clients.
 fn channel(room: &str) -> String {
     format!("private-{room}")
 }
 
-/// The name of an event, wherever it stands in the object. Names have no escapes.
+/// Returns the name of the event, at any position in the object. Names have no escapes.
 fn event(line: &[u8]) -> Option<&[u8]> {
     behind(line, br#""event":""#).map(until_quote)
 }
 
-/// The connection's id from `connection_established`, whose data is JSON in a string.
+/// Returns the connection's id from `connection_established`, whose data is JSON in a string.
 fn socket(line: &[u8]) -> Option<String> {
     if event(line) != Some(ESTABLISHED) {
         return None;
@@ -103,7 +104,7 @@ fn socket(line: &[u8]) -> Option<String> {
 const ESTABLISHED: &[u8] = b"pusher:connection_established";
 const SUBSCRIBED: &[u8] = b"pusher_internal:subscription_succeeded";
 const EVENT: &str = "client-chat";
-/// The channel without rooms.
+/// The channel that is used without rooms.
 const ALL: &str = "all";
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn client_events_and_heartbeats_are_told_apart() {
+    fn client_events_and_heartbeats_are_distinguished() {
         let pusher = Pusher::new(None, "key", "secret");
         let message = pusher.message(7, "body");
         assert_eq!(message, r#"{"event":"client-chat","channel":"private-all","data":"body"}"#);

@@ -1,11 +1,12 @@
-//! Socket.IO over websocket alone: Engine.IO 4, the default namespace, rooms by an event that the server knows.
+//! Socket.IO over websocket alone: Engine.IO 4, the default namespace, and rooms by an event that the server must
+//! handle.
 
 use super::{Heard, Part, Tongue, Verdict, quoted, until_quote};
 
-/// What one run says.
+/// The dialect of one run.
 #[derive(Debug, Default)]
 pub(in crate::bench) struct Socketio {
-    /// Where messages go; to everybody, when there is none.
+    /// The room of the messages. Without one, they go to all other connections.
     pub(in crate::bench) room: Option<String>,
 }
 
@@ -54,7 +55,7 @@ impl Tongue for Socketio {
     }
 }
 
-/// An array of strings, the event first.
+/// Returns a JSON array of strings, with the event first.
 fn event(name: &str, arguments: &[&str]) -> String {
     let strings: Vec<_> = std::iter::once(&name).chain(arguments).map(|text| quoted(text)).collect();
     format!("[{}]", strings.join(","))
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_waits_for_the_server_connects_and_joins_its_rooms() {
+    fn the_setup_waits_for_the_server_connects_and_joins_the_rooms() {
         let part = Part { rooms: vec!["lob\"by".into()], ..Part::default() };
         let mut stage = Stage::new(Socketio::default(), &part);
         assert!(stage.upgrade().is_empty());
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_answers_and_heartbeats_are_told_apart() {
+    fn messages_answers_and_heartbeats_are_distinguished() {
         let (all, lobby) = (Socketio::default(), Socketio { room: Some("lobby".into()) });
         assert_eq!(all.message(7, "body"), r#"42["chat","body"]"#);
         assert_eq!(lobby.message(7, "body"), r#"42["room","lobby","body"]"#);
