@@ -1,17 +1,17 @@
-//! Why the program ends early, and with which exit code.
+//! The errors that end the program, and their exit codes.
 
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Why the program did not do what it was told to.
+/// The reason why the program failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// What the user wrote cannot be used. Exit code 2, as for unknown flags.
+    /// The user's input cannot be used. Exit code 2, as for unknown flags.
     Config(String),
-    /// The system did not play along. Exit code 1.
+    /// The system or the run failed. Exit code 1.
     Run(String),
-    /// A server was reached and said no. Exit code 1.
+    /// A server was reached and refused. Exit code 1.
     Refused(String),
     /// No server was reached, or it did not answer in time, or the connection was lost. Exit code 3.
     Unreachable(String),
@@ -26,16 +26,16 @@ impl Failure {
         Self::Run(text.to_string())
     }
 
-    /// What went wrong.
+    /// Returns the error text.
     pub(crate) fn text(&self) -> &str {
         let (Self::Config(text) | Self::Run(text) | Self::Refused(text) | Self::Unreachable(text)) = self;
         text
     }
 
-    /// Tells the user, and says with which code to exit.
+    /// Prints the error, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         let text = self.text();
-        // Whoever closed stderr does not want to know.
+        // If stderr is closed, there is no reader to report an error to.
         writeln!(std::io::stderr(), "error: {text}").ok();
         match self {
             Self::Config(_) => ExitCode::from(2),

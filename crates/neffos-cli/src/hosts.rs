@@ -1,4 +1,5 @@
-//! Defends all routes against DNS rebinding: a page whose name suddenly leads to this server must not read them.
+//! Defends all routes against DNS rebinding: a page must not read them after its name was changed to resolve to this
+//! server.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::api::App;
 
-/// Answers requests by a name that `allow_host` lists. The handshake of a websocket is checked by the server itself, which
-/// refuses addresses, too.
+/// Passes on requests with a `Host` that `allow_host` lists. The server itself checks websocket handshakes, and refuses
+/// IP addresses there, too.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(header::HOST);
@@ -23,7 +24,8 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     }
 }
 
-/// Balancers probe these by any name. At the public address, they tell nothing that is secret.
+/// Whether any `Host` may reach the path. Balancers probe these paths by any name, and their public answers contain no
+/// secret.
 fn is_open(path: &str) -> bool {
     ["/healthz", "/readyz", "/readyz/alone"].contains(&path)
 }

@@ -1,4 +1,4 @@
-//! Who gets the events that clients send: one rule for each event of a namespace.
+//! The relay rules: the receivers of each event that clients send in a namespace.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ pub(crate) struct Rules {
     events: BTreeMap<String, Rule>,
 }
 
-/// Who gets an event.
+/// The receivers of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Rule {
-    /// The others in the message's room, or in the namespace when it names none.
+    /// All other connections in the message's room, or in the namespace if the message names no room.
     Others,
-    /// As `Others`, and the sender.
+    /// The same connections as `Others`, and the sender.
     Everyone,
     /// The connections with the id that the body names.
     Recipient,
@@ -29,7 +29,7 @@ pub(crate) enum Rule {
 }
 
 impl Rules {
-    /// The handlers that follow these rules.
+    /// Returns handlers that apply these rules.
     pub(crate) fn handlers(&self) -> Events {
         let named = self.events.iter().filter(|(event, _)| *event != REST);
         let events = named.fold(Events::new(), |events, (event, rule)| {
@@ -49,7 +49,8 @@ impl Rules {
 }
 
 fn handle(rule: Rule, ns: &NsConn, server: &Server, message: &Message) -> Reply {
-    // A client that fails on an event says so with the same event: passed on, two clients could do that for ever.
+    // A client reports an error about an event with the same event. If errors were relayed, two clients could exchange
+    // them for ever.
     if message.error().is_some() {
         return Reply::none();
     }
@@ -66,7 +67,7 @@ fn handle(rule: Rule, ns: &NsConn, server: &Server, message: &Message) -> Reply 
     handed_over(message)
 }
 
-/// What whoever asks is told; to others the same would be an event.
+/// Returns an empty reply to an ask. For a message that is not an ask, the client would receive it as an event.
 fn handed_over(message: &Message) -> Reply {
     match message.is_ask() {
         true => Reply::text(""),
@@ -79,7 +80,7 @@ fn send_to_recipient(ns: &NsConn, server: &Server, message: &Message) -> Result<
     let is_here = |there: &NsConn| message.room().is_none_or(|room| there.room(room).is_some());
     let recipients = server.connections_with_id(&to);
     let is_known = recipients.iter().any(|conn| conn.namespace(ns.name()).is_some_and(|there| is_here(&there)));
-    // Who is on another server is known there.
+    // Only the other servers know their connections.
     if !is_known && server.cluster().is_none() {
         return Err("nobody has this id".to_owned());
     }
@@ -87,7 +88,8 @@ fn send_to_recipient(ns: &NsConn, server: &Server, message: &Message) -> Result<
     Ok(())
 }
 
-/// `message` as others receive it: without token and flags, which concern the sender alone, and with the sender's id.
+/// Returns the relayed form of `message`: without token and flags, which concern the sender alone, and with the
+/// sender's id.
 fn copy(ns: &NsConn, message: &Message) -> Message {
     with_body(ns, message, message.body().clone())
 }
@@ -104,7 +106,7 @@ fn with_body(ns: &NsConn, message: &Message, body: impl Into<Vec<u8>>) -> Messag
     }
 }
 
-/// A private message: whom it is for, and what they get.
+/// A private message: the id of its recipient, and its body.
 #[derive(Debug, PartialEq, Eq)]
 struct Private {
     to: String,
@@ -112,8 +114,8 @@ struct Private {
 }
 
 impl Private {
-    /// Takes `to` out of the object in `body` and says who it is from, whatever the sender said. The other fields stay
-    /// as they were written.
+    /// Removes `to` from the object in `body`, and sets `from` to the sender's id, even if the body has another `from`.
+    /// The other fields stay unchanged.
     fn read(body: &[u8], from: &str) -> Result<Self, String> {
         let mut fields: BTreeMap<String, Box<RawValue>> =
             serde_json::from_slice(body).map_err(|err| format!("body: a JSON object is wanted: {err}"))?;
@@ -126,10 +128,10 @@ impl Private {
     }
 }
 
-/// Stands for the events that no rule names.
+/// The name of the rule for all events without a rule.
 const REST: &str = "*";
 
-/// The library asks and tells about these; here everybody may connect, join and leave.
+/// The system events, which need no rule: every client may connect namespaces, join rooms and leave them.
 const SYSTEM_EVENTS: &[&str] = &[
     "_OnNamespaceConnect",
     "_OnNamespaceConnected",
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_message_of_another_shape_is_told_which_field_is_wrong() {
+    fn an_error_about_a_private_message_names_the_wrong_field() {
         assert!(read("hello").unwrap_err().starts_with("body: "));
         assert!(read("[1]").unwrap_err().starts_with("body: "));
         assert!(read(r#"{"text":"hi"}"#).unwrap_err().starts_with("to: missing"));

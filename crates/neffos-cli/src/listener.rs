@@ -1,4 +1,4 @@
-//! The addresses that the program listens at.
+//! The listeners of the program.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ pub(crate) async fn bind(address: &str, sharing: Sharing) -> Result<(TcpListener
     Ok((listener, bound))
 }
 
-/// As [`TcpListener::bind`], at an address that other processes may share.
+/// Like [`TcpListener::bind`], at an address that other processes may share.
 async fn bind_shared(address: &str) -> io::Result<TcpListener> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in lookup_host(address).await? {
@@ -64,6 +64,6 @@ fn listen_shared(_address: SocketAddr) -> io::Result<TcpListener> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "reuse_port: only Linux divides connections among processes"))
 }
 
-/// The system lowers it to its own bound.
+/// The length of the listener's queue. The system lowers it to its own limit.
 #[cfg(target_os = "linux")]
 const BACKLOG: u32 = 65_535;

@@ -1,4 +1,4 @@
-//! The numbers that the page shows while it is open.
+//! The live numbers of the page.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +9,11 @@ use neffos::{Cluster, LinkState, Server};
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-/// Knows how many messages were delivered each second of late.
+/// Measures how many messages are delivered in a second.
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
     server: Server,
-    /// The bits of a float.
+    /// Deliveries in a second, as the bits of a float.
     rate: Arc<AtomicU64>,
 }
 
@@ -26,10 +26,10 @@ pub(crate) struct Numbers {
     cluster: Option<Together>,
 }
 
-/// This server and the others.
+/// The numbers of the whole cluster.
 #[derive(Debug, Serialize)]
 struct Together {
-    /// Whether they are reached.
+    /// Whether this server has a link to the other servers.
     linked: bool,
     servers: usize,
     connections: u64,
@@ -43,14 +43,14 @@ impl Together {
 }
 
 impl Live {
-    /// Measures once a second from now on.
+    /// Starts measuring, once a second.
     pub(crate) fn start(server: &Server) -> Self {
         let live = Self { server: server.clone(), rate: Arc::default() };
         tokio::spawn(live.clone().measure());
         live
     }
 
-    /// The numbers of this moment. However many pages ask, it costs a few reads.
+    /// Returns the current numbers. A call costs a few reads.
     pub(crate) fn numbers(&self) -> Json<Numbers> {
         Json(Numbers {
             connections: self.server.total_connections(),
@@ -73,7 +73,7 @@ impl Live {
     }
 }
 
-/// How many a second, to one decimal.
+/// Returns the rate in a second, rounded to one decimal.
 #[expect(clippy::cast_precision_loss, reason = "a number to look at")]
 fn rate((start, before): (Instant, u64), (end, after): (Instant, u64)) -> f64 {
     let seconds = (end - start).as_secs_f64();
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_for_the_time_that_really_passed() {
+    fn a_rate_is_computed_over_the_actual_time() {
         let start = Instant::now();
         assert_eq!(rate((start, 100), (start + Duration::from_secs(2), 500)), 200.0);
         assert_eq!(rate((start, 100), (start, 500)), 0.0);

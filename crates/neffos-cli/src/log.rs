@@ -1,4 +1,4 @@
-//! Log lines to stderr, and a limit for those that clients can cause.
+//! Log lines to stderr, and a limit for the lines that clients can cause.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{LogFilter, LogFormat};
 use crate::terminal::escape::is_unsafe;
 
-/// Writes log lines from now on.
+/// Starts the log.
 pub(crate) fn start(filter: Option<&LogFilter>, format: Option<LogFormat>) {
     let filter = EnvFilter::new(filter.map_or("info", LogFilter::as_str));
     let lines = tracing_subscriber::fmt().with_env_filter(filter);
@@ -25,14 +25,15 @@ pub(crate) fn start(filter: Option<&LogFilter>, format: Option<LogFormat>) {
     }
 }
 
-/// Writes out what could break a line, or turn it round, beyond ASCII. The formats escape the control characters of ASCII.
+/// Escapes characters beyond ASCII that could break or reverse a line. The formats escape the control characters of
+/// ASCII.
 struct Escaped<W> {
     out: W,
     escape: fn(char) -> String,
 }
 
 impl<W: Write> Write for Escaped<W> {
-    /// Each call has whole lines.
+    /// Writes whole lines.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let is_unsafe = |character: char| !character.is_ascii() && is_unsafe(character);
         match str::from_utf8(line) {
@@ -63,7 +64,7 @@ fn as_json(character: char) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Sampler(Mutex<Window>);
 
-/// The second that is counted.
+/// The current second, and its number of lines.
 #[derive(Debug, Default)]
 struct Window {
     start: Option<Instant>,
@@ -71,7 +72,7 @@ struct Window {
 }
 
 impl Sampler {
-    /// Whether another line is written now.
+    /// Returns whether another line may be written now, and counts it.
     pub(crate) fn admit(&self, now: Instant) -> bool {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if window.start.is_none_or(|start| now.saturating_duration_since(start) >= SECOND) {
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_break_or_turn_a_line_are_written_out_and_all_others_stay() {
+    fn characters_that_break_or_reverse_a_line_are_escaped_and_all_others_stay() {
         let written = |escape, line: &str| {
             let mut out = Escaped { out: Vec::new(), escape };
             out.write_all(line.as_bytes()).unwrap();

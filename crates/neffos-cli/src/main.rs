@@ -1,19 +1,19 @@
-//! The `neffos` program: a realtime hub for programs in any language, with a page, an HTTP API and metrics; and its client for
-//! the terminal.
+//! The `neffos` program: a realtime hub for programs in any language, with a page, an HTTP API and metrics. It also has
+//! a client for the terminal.
 //!
 //! - `config/`: flags, environment and file, merged into one set of settings.
-//! - `serve.rs`: `neffos serve`, from the listener to the last signal.
-//! - `listener.rs`: the address that the program listens at.
-//! - `server.rs`: the websocket server that the settings describe; `tls.rs`: its certificate.
-//! - `cluster/`: the other servers, and whether they are reached.
-//! - `hub.rs`: who gets the events that clients send.
-//! - `routes.rs`: the HTTP routes, and which of them are guarded; `hosts.rs`: by which names they may be reached.
-//! - `api/`: the HTTP API for programs; `body.rs`: the body of a message, as JSON gives it.
-//! - `page.rs`, `live.rs`: the page, and the numbers that it shows.
-//! - `metrics/`, `log.rs`: metrics and logs; `watch.rs`: those about connections.
+//! - `serve.rs`: `neffos serve`, from the start to the shutdown.
+//! - `listener.rs`: the listeners.
+//! - `server.rs`: the websocket server from the settings; `tls.rs`: its certificate.
+//! - `cluster/`: the cluster, and readiness.
+//! - `hub.rs`: the relay rules for events of clients.
+//! - `routes.rs`: the HTTP routes and their guards; `hosts.rs`: the host names of the server.
+//! - `api/`: the HTTP API for programs; `body.rs`: the body of a message, read from JSON.
+//! - `page.rs`, `live.rs`: the page, and its live numbers.
+//! - `metrics/`, `log.rs`: metrics and logs; `watch.rs`: the log and metrics of connections.
 //! - `reload.rs`: reads certificates and API keys again.
 //! - `terminal/`: the client for the terminal: `neffos dial`, `emit`, `ask` and `watch`.
-//! - `signals.rs`, `failure.rs`: how programs end; `usage.rs`: errors about wrong arguments.
+//! - `signals.rs`: signals; `failure.rs`: errors and exit codes; `usage.rs`: errors about wrong arguments.
 //! - `bench/`: `neffos bench`, which measures a server from outside.
 
 mod api;
@@ -48,13 +48,13 @@ use bench::BenchArgs;
 use config::ServeArgs;
 use terminal::{AskArgs, DialArgs, EmitArgs, Task, WatchArgs};
 
-// Many connections mean many small allocations on several threads: with mimalloc the process stays smaller.
+// Many connections make many small allocations on several threads. With mimalloc, the process takes less memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A realtime hub over websockets: namespaces, rooms, events, and broadcasts that never block.
 ///
-/// Without a command, `neffos` does what `neffos serve` does, with the same options.
+/// Without a command, `neffos` runs `neffos serve`, with the same options.
 #[derive(Debug, Parser)]
 #[command(name = "neffos", version, args_conflicts_with_subcommands = true)]
 struct Cli {

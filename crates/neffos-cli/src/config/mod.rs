@@ -1,13 +1,13 @@
-//! What the program is told: flags, then environment, then a file, then the defaults.
+//! The settings of the program, from flags, the environment, a file, and defaults, in this order of priority.
 //!
-//! - `mod.rs`: [`load`], which merges them.
+//! - `mod.rs`: [`load`], which merges the sources.
 //! - `settings.rs`: every option, as a flag and as a key of the file.
-//! - `values.rs`: values that can only be right.
+//! - `values.rs`: the types of values.
 //! - `keys.rs`: the keys of the HTTP API.
-//! - `brokers.rs`: those about other servers, some of which hold secrets.
-//! - `paths.rs`: the files that settings name, which are small.
-//! - `environment.rs`: the environment as a source.
-//! - `defaults.toml`: the last source.
+//! - `brokers.rs`: the settings of the cluster, some of which are secrets.
+//! - `paths.rs`: the files that settings name.
+//! - `environment.rs`: the settings from the environment.
+//! - `defaults.toml`: the defaults.
 
 mod brokers;
 mod environment;
@@ -34,18 +34,19 @@ use crate::failure::Failure;
 /// Serve the hub
 ///
 /// Serves websockets at /ws, a page at /, the browser client at /neffos.js and an HTTP API below /api, until SIGTERM or
-/// SIGINT; then clients are asked to come back later (close code 1012). A second signal ends at once.
+/// SIGINT. Then it closes clients with code 1012, which asks them to reconnect later. A second signal ends the program
+/// immediately.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_long_help = MANUAL, allow_negative_numbers = true)]
 pub(crate) struct ServeArgs {
-    /// A TOML file with the options that are given neither as flags nor in the environment [default: none]
+    /// A TOML file with options. Flags and the environment take precedence [default: none]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
 }
 
-/// Merges all sources: what a flag says counts most, then the environment, then the file, then the defaults.
+/// Merges all sources. Flags take precedence, then the environment, then the file, then the defaults.
 pub(crate) fn load(
     flags: ServeArgs,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -80,13 +81,14 @@ fn from_file(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Res
     toml::from_str(&text).map_err(|err| Failure::config(format!("{name}: {}", told(&err, &text))))
 }
 
-/// What is wrong with a file, and where: with the line itself, unless a secret may stand there, be it under a wrong name.
+/// Describes an error in a file, and its place. Shows the line itself, unless it may contain a secret, even under a
+/// wrong name.
 fn told(err: &toml::de::Error, text: &str) -> String {
     let start = err.span().map_or(0, |span| span.start);
     let lines_before = text.get(..start).unwrap_or(text).matches('\n').count();
     let line = text.lines().nth(lines_before).unwrap_or_default();
     let number = lines_before + 1;
-    // A table has the name of its key in brackets.
+    // The name of a table is in brackets.
     let key = line.split_once('=').map_or(line, |(key, _)| key).trim_matches(['[', ']', ' ', '\t', '"', '\'']);
     match key {
         key if is_harmless(key) => err.to_string().trim_end().to_owned(),
@@ -95,12 +97,12 @@ fn told(err: &toml::de::Error, text: &str) -> String {
     }
 }
 
-/// Whether this is a key with a default. Some of them have a flag of another name.
+/// Whether this is a key with a default. Some of these keys have a flag with another name.
 fn has_default(key: &str) -> bool {
     DEFAULTS.parse::<toml::Table>().is_ok_and(|table| table.contains_key(key))
 }
 
-/// Whether this is a key whose value may be shown.
+/// Whether errors may show the value of this key.
 fn is_harmless(key: &str) -> bool {
     let command = ServeArgs::augment_args(Command::new("serve"));
     let mut flags = command.get_arguments().filter_map(|argument| argument.get_long());
@@ -116,8 +118,8 @@ pub(crate) fn is_secret_flag(flag: &str) -> bool {
     SECRETS.contains(&flag.replace('-', "_").as_str())
 }
 
-/// Keys whose values are not shown, also when they are wrong. To the names of files with secrets, users give the secret itself by
-/// mistake.
+/// Keys whose values are never shown, not even when they are invalid. They include files with secrets, because users
+/// pass the secret itself by mistake.
 const SECRETS: [&str; 9] = [
     "api_key",
     "api_keys_file",
@@ -130,12 +132,12 @@ const SECRETS: [&str; 9] = [
     "tls_key",
 ];
 
-/// As much as the server reads at once: what a client has sent counts before it is looked at.
+/// The size of one read of the server: bytes count before the server looks at them.
 const LEAST_BURST_OF_BYTES: u32 = 16 * 1024;
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// Lines of at most 78 columns, so that they are not broken in a terminal of 80.
+/// The manual, with lines of at most 78 columns, so that a terminal of 80 columns does not break them.
 const MANUAL: &str = "\
 Every option may also be given in the environment, as NEFFOS_<OPTION>
 (NEFFOS_MAX_MESSAGE=4096), and in a TOML file, under its name with underscores

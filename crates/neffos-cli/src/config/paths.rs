@@ -1,5 +1,5 @@
-//! The files that settings name: small ones, read whole. Users may give a secret itself in the place of its file. So an error shows
-//! such a path only if the file or its folder exists.
+//! The files that settings name: small ones, which are read completely. Users may pass a secret itself instead of its
+//! file. So an error shows such a path only if the file or its folder exists.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use super::settings::Settings;
 use crate::failure::Failure;
 
 impl Settings {
-    /// Fails if a file that is named cannot be read, is no file, or is too large. `--config` has been read by now.
+    /// Fails if a named file cannot be read, is not a regular file, or is too large. `--config` has been read before.
     pub(crate) fn check_files(&self) -> Result<(), Failure> {
         let files: [(&str, Option<&PathBuf>); 8] = [
             ("tls_cert", self.tls_cert.as_ref().filter(|_| self.tls_key.is_some())),
@@ -31,7 +31,7 @@ impl Settings {
     }
 }
 
-/// Reads the file of `--config`, of at most 1 MiB. It may be a pipe, such as `<(…)` of a shell makes.
+/// Reads the file of `--config`, of at most 1 MiB. It may be a pipe, such as `<(…)` in a shell.
 pub(crate) fn read_config(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
@@ -46,7 +46,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     String::from_utf8(read_file(path)?).map_err(|err| io::Error::other(err.utf8_error()))
 }
 
-/// How errors name a file.
+/// Returns the name of a file for an error.
 pub(crate) fn shown(key: &str, path: &Path) -> String {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     match !is_secret_flag(key) || path.exists() || folder.is_some_and(Path::is_dir) {

@@ -13,16 +13,16 @@ use super::keys::ApiKey;
 use super::values::{Address, LogFilter, LogFormat, Origin, OverflowPolicy, Period, RateSetting, header_name};
 use crate::hub::Rules;
 
-/// What one source says. What it leaves open, the next one decides.
+/// The settings of one source. Absent values come from the next source.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// The address to listen on; port 0 takes a free port [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT", help_heading = NETWORK)]
     pub(crate) addr: Option<Address>,
 
-    /// Let other processes listen at the same address, so that the next one is there before this one ends; this one closes its
-    /// listener when its drain begins. All of them must say so. On Linux only [default: false]
+    /// Let other processes listen at the same address, so that the next process listens before this one ends. This one
+    /// closes its listener when its drain begins. All processes must set this option. On Linux only [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = NETWORK)]
     pub(crate) reuse_port: Option<bool>,
 
@@ -30,12 +30,12 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", help_heading = NETWORK)]
     pub(crate) tls_cert: Option<PathBuf>,
 
-    /// The PEM file with the key that goes with --tls-cert [default: none]
+    /// The PEM file with the private key of --tls-cert [default: none]
     #[arg(long, value_name = "FILE", help_heading = NETWORK)]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// The key for /api, sent as `Authorization: Bearer KEY`, of 16 characters or more. As a flag, every user of the machine can
-    /// read it: rather give NEFFOS_API_KEY [default: a new one at each start, printed]
+    /// The key for /api, sent as `Authorization: Bearer KEY`, of 16 characters or more. Every user of the machine can
+    /// read a flag: set NEFFOS_API_KEY instead [default: a new one at each start, printed]
     #[arg(long, value_name = "KEY", help_heading = HTTP)]
     pub(crate) api_key: Option<ApiKey>,
 
@@ -44,8 +44,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", help_heading = HTTP)]
     pub(crate) api_keys_file: Option<PathBuf>,
 
-    /// Where to serve /api and /metrics, and why /readyz is not ready, instead of at --addr: an address that only operators
-    /// reach. Without TLS [default: none]
+    /// The address for /api, /metrics and the reason in /readyz, instead of --addr. Only operators should reach it.
+    /// Without TLS [default: none]
     #[arg(long, value_name = "HOST:PORT", help_heading = NETWORK)]
     pub(crate) internal_addr: Option<Address>,
 
@@ -57,7 +57,7 @@ pub(crate) struct Settings {
     #[arg(skip)]
     pub(crate) page: Option<bool>,
 
-    /// Whether the key came as a flag.
+    /// Whether the API key was given as a flag.
     #[arg(skip)]
     #[serde(skip)]
     pub(crate) is_key_exposed: bool,
@@ -76,24 +76,24 @@ pub(crate) struct Settings {
     #[serde(deserialize_with = "header_name")]
     pub(crate) id_header: Option<HeaderName>,
 
-    /// Connections at once, 0: no bound; beyond, clients get 503 [default: 100000]
+    /// The maximum number of connections, 0: no limit; further clients get 503 [default: 100000]
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub(crate) max_connections: Option<usize>,
 
-    /// Connections of one address at once, 0: no bound. Without --address-header, loopback addresses are not counted
-    /// [default: 1000]
+    /// The maximum number of connections of one address, 0: no limit. Without --address-header, loopback addresses are
+    /// not counted [default: 1000]
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub(crate) max_connections_per_address: Option<usize>,
 
-    /// The header in which the proxy in front names the client's address, such as x-forwarded-for or forwarded. The last
-    /// entry counts, or an earlier one with --trusted-hops. A client without it counts under its socket's address
-    /// [default: none]
+    /// The header in which the proxy in front sends the client's address, such as x-forwarded-for or forwarded. The
+    /// last entry counts, or an earlier one with --trusted-hops. A client without the header counts under its socket's
+    /// address [default: none]
     #[arg(long, value_name = "NAME", help_heading = NETWORK)]
     #[serde(deserialize_with = "header_name")]
     pub(crate) address_header: Option<HeaderName>,
 
-    /// The header in which the proxy in front names the scheme that the client used, such as x-forwarded-proto: decides
-    /// which pages are the server's own [default: none: the connection's scheme]
+    /// The header in which the proxy in front sends the scheme that the client used, such as x-forwarded-proto. It
+    /// decides which pages are the server's own [default: none: the connection's scheme]
     #[arg(long, value_name = "NAME", help_heading = NETWORK)]
     #[serde(deserialize_with = "header_name")]
     pub(crate) scheme_header: Option<HeaderName>,
@@ -102,69 +102,70 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
     pub(crate) trusted_hops: Option<NonZeroUsize>,
 
-    /// A name by which clients may reach the server (`app.example`, `app.example:8080`, `*.app.example`); a request with
+    /// A host name of the server (`app.example`, `app.example:8080`, `*.app.example`); a request with
     /// another Host gets 421. Beside the websocket, IP addresses are allowed, and /healthz and /readyz answer by any name.
     /// Defends servers on private addresses against DNS rebinding. May be repeated, or separated by commas
     /// [default: none: any name]
     #[arg(long, value_name = "HOST", value_delimiter = ',', help_heading = NETWORK)]
     pub(crate) allow_host: Option<Vec<String>>,
 
-    /// A subprotocol that is chosen when a client offers it, the preferred one first. May be repeated, or separated by
-    /// commas [default: none]
+    /// A subprotocol that the server chooses if a client offers it, the preferred one first. May be repeated, or
+    /// separated by commas [default: none]
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = NETWORK)]
     pub(crate) subprotocol: Option<Vec<String>>,
 
-    /// The largest message of a client, in bytes, 0: no bound; beyond, it is closed with 1009 [default: 65536]
+    /// The largest message of a client, in bytes, 0: no limit; a larger one closes the connection with 1009 [default:
+    /// 65536]
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) max_message: Option<usize>,
 
-    /// Messages that a client may send in a second, and in a burst, 0: no limit. A client that sends faster is slowed down: the
-    /// server reads from it more slowly. It loses nothing [default: 200:400]
+    /// Messages that a client may send in a second, and in a burst, 0: no limit. The server reads more slowly from a
+    /// client that sends faster. No message is lost [default: 200:400]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) message_rate: Option<RateSetting>,
 
-    /// Bytes that a client may send in a second, and in a burst, 0: no limit. The burst is 16384 or more. A client that sends
-    /// faster is slowed down; one of which a single read has more than four bursts is closed with 1008
-    /// [default: 1048576:4194304]
+    /// Bytes that a client may send in a second, and in a burst, 0: no limit. The burst is 16384 or more. The server
+    /// reads more slowly from a client that sends faster. If a single read has more than four bursts, the client is
+    /// closed with 1008 [default: 1048576:4194304]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) byte_rate: Option<RateSetting>,
 
     /// Namespaces that a client may connect and rooms that it may join in a second, and in a burst, 0: no limit. A
-    /// client beyond is treated as with --message-rate [default: 50:200]
+    /// faster client is treated as with --message-rate [default: 50:200]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) join_rate: Option<RateSetting>,
 
-    /// Websocket handshakes that an address, or an IPv6 network (/64), may send in a second, and in a burst, 0: no limit. Beyond,
-    /// they get 429. All clients behind one NAT or proxy share it, unless --address-header names them. Without
-    /// --address-header, loopback addresses are not counted [default: 100:2000]
+    /// Websocket handshakes that an address, or an IPv6 network (/64), may send in a second, and in a burst, 0: no
+    /// limit. Further handshakes get 429. All clients behind one NAT or proxy share the rate, unless --address-header
+    /// tells them apart. Without --address-header, loopback addresses are not counted [default: 100:2000]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) handshake_rate: Option<RateSetting>,
 
-    /// Handshakes of an address that may fail in a second, and in a burst, 0: no limit. Beyond, all its handshakes get 429
+    /// Handshakes of an address that may fail in a second, and in a burst, 0: no limit. Then all its handshakes get 429
     /// [default: 10:500]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) failed_handshake_rate: Option<RateSetting>,
 
-    /// Wrong API keys that an address may send in a second, and in a burst, 0: no limit. Beyond, all its calls get 429, also
-    /// those with the right key [default: 5:100]
+    /// Wrong API keys that an address may send in a second, and in a burst, 0: no limit. Then all its calls get 429,
+    /// also those with the right key [default: 5:100]
     #[arg(long, value_name = "RATE[:BURST]", help_heading = LIMITS)]
     pub(crate) failed_key_rate: Option<RateSetting>,
 
-    /// Messages that may wait for a client that reads slowly, 1 or more [default: 1024]
+    /// How many messages may be queued for a client, 1 or more [default: 1024]
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub(crate) outbox_messages: Option<NonZeroUsize>,
 
-    /// Bytes that may wait for a client that reads slowly, 1 or more [default: 1048576]
+    /// How many bytes may be queued for a client, 1 or more [default: 1048576]
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) outbox_bytes: Option<NonZeroUsize>,
 
-    /// What happens with a broadcast for a client for whom too much waits [default: drop-newest]
+    /// What happens to a broadcast for a client whose queue is full [default: drop-newest]
     #[arg(long, value_name = "POLICY", help_heading = LIMITS)]
     pub(crate) overflow: Option<OverflowPolicy>,
 
-    /// Bytes that everything queued may take, of all connections together, at least 65536, 0: no limit. Beyond it, connections whose sockets are
-    /// full get no more broadcasts, and those that hold most are closed with 1013 [default: half of the memory that the process
-    /// may take: the least limit of its control groups, or the machine's memory]
+    /// Bytes that all queues may take, of all connections together, at least 65536, 0: no limit. Above it, connections
+    /// whose sockets are full get no more broadcasts, and the connections that hold most are closed with 1013 [default:
+    /// half of the memory that the process may take: the least limit of its control groups, or the machine's memory]
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) memory_budget: Option<usize>,
 
@@ -172,19 +173,19 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) send_buffer_bytes: Option<usize>,
 
-    /// How long a client may take nothing of what waits for it, 0s: for ever; beyond, it is cut [default: 10s]
+    /// How long a client may take none of its queued bytes, 0s: for ever; then it is cut [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) slow_consumer_timeout: Option<Period>,
 
-    /// How long a client may take to send a message, or each 64 KiB of it, 0s: for ever; beyond, it is cut [default: 60s]
+    /// How long a client may take to send a message, or each 64 KiB of it, 0s: for ever; then it is cut [default: 60s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) message_timeout: Option<Period>,
 
-    /// After which silence a client is pinged, 0s: never [default: 25s]
+    /// After how much silence a client is pinged, 0s: never [default: 25s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) ping_interval: Option<Period>,
 
-    /// How long a client may take to answer a ping, 0s: for ever; beyond, it is cut [default: 10s]
+    /// How long a client may take to answer a ping, 0s: for ever; then it is cut [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) pong_timeout: Option<Period>,
 
@@ -192,23 +193,23 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) handshake_timeout: Option<Period>,
 
-    /// How long a request that is no websocket may take, from the end of its head to the last byte of its answer, 0s: for
-    /// ever [default: 120s]
+    /// How long a request for anything but a websocket may take, from the end of its head to the last byte of its
+    /// answer, 0s: for ever [default: 120s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) response_timeout: Option<Period>,
 
-    /// How long a connection may be without a request after an answer, 0s: for ever. When there is no room, it is closed
-    /// earlier [default: 75s]
+    /// How long a connection may be idle between an answer and the next request, 0s: for ever. It is closed earlier if
+    /// a new client needs its place [default: 75s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) keep_alive_timeout: Option<Period>,
 
-    /// How long /readyz says 503 after the signal, while clients are still served, before the shutdown begins; as long as a
-    /// balancer takes to notice. 0s: not at all [default: 0s]
+    /// How long /readyz returns 503 after the signal, while clients are still served, before the shutdown begins. Set
+    /// it to the time that a balancer takes to notice. 0s: not at all [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) drain_delay: Option<Period>,
 
-    /// Over which time a shutdown spreads the closing of connections, 0s: all at once; not longer than --shutdown-timeout
-    /// [default: 2s]
+    /// The time over which a shutdown spreads the closing of connections, 0s: all together; not longer than
+    /// --shutdown-timeout [default: 2s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) drain_window: Option<Period>,
 
@@ -216,28 +217,29 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) shutdown_timeout: Option<Period>,
 
-    /// Let all clients of one server see all broadcasts in one order (not those of a whole cluster) [default: false: in order for each sender]
+    /// All clients of one server, but not of a cluster, see all broadcasts in one order [default: false: in order for
+    /// each sender]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = NETWORK)]
     pub(crate) ordered: Option<bool>,
 
-    /// Into how many parts connections are divided, which are written to in parallel, from 1 to 1024 [default: one for each
-    /// processor]
+    /// How many parts the connections are divided into, which are written to in parallel, from 1 to 1024 [default: one
+    /// for each processor]
     #[arg(long, value_name = "COUNT", help_heading = NETWORK)]
     pub(crate) shards: Option<NonZeroUsize>,
 
-    /// Reach the connections of other servers over this Redis: `redis://host:6379`, `redis+cluster://host,host`, or
-    /// `redis+sentinel://host,host/service`; over TLS `rediss…`. A password in it is hidden better in NEFFOS_REDIS or the
-    /// file [default: none]
+    /// Form a cluster with other servers over this Redis: `redis://host:6379`, `redis+cluster://host,host`, or
+    /// `redis+sentinel://host,host/service`; over TLS `rediss…`. If the URL has a password, set NEFFOS_REDIS or use the
+    /// file, to hide it [default: none]
     #[arg(long, value_name = "URL", help_heading = CLUSTER)]
     pub(crate) redis: Option<BrokerUrl>,
 
-    /// Use all shards of a cluster of Redis, not one: for more than one can carry. Messages to different rooms, namespaces
-    /// and ids may then overtake each other. All servers must say the same [default: false]
+    /// Use all shards of a Redis cluster, for more load than one shard can carry. Messages to different rooms,
+    /// namespaces and ids may then overtake each other. All servers must set the same value [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = CLUSTER)]
     pub(crate) redis_spread: Option<bool>,
 
-    /// Reach the connections of other servers over this NATS (`nats://host:4222`; over TLS `tls://`), or these, with commas
-    /// between them. As with --redis, a password is hidden better elsewhere [default: none]
+    /// Form a cluster with other servers over this NATS (`nats://host:4222`; over TLS `tls://`), or over several,
+    /// separated by commas. For a password, see --redis [default: none]
     #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = CLUSTER)]
     #[serde(deserialize_with = "broker_urls")]
     pub(crate) nats: Option<Vec<BrokerUrl>>,
@@ -246,67 +248,67 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub(crate) nats_credentials: Option<PathBuf>,
 
-    /// The PEM file with the authorities that the broker's certificate may come from [default: those of the system]
+    /// The PEM file with the authorities that may have signed the broker's certificate [default: those of the system]
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub(crate) cluster_ca: Option<PathBuf>,
 
-    /// The PEM file with the certificate that is shown to the broker [default: none]
+    /// The PEM file with the client certificate for the broker [default: none]
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub(crate) cluster_cert: Option<PathBuf>,
 
-    /// The PEM file with the key that goes with --cluster-cert [default: none]
+    /// The PEM file with the private key of --cluster-cert [default: none]
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub(crate) cluster_cert_key: Option<PathBuf>,
 
-    /// With what all names on the broker begin: servers with the same one are one cluster [default: neffos]
+    /// The prefix of all names on the broker: servers with the same prefix form one cluster [default: neffos]
     #[arg(long, value_name = "NAME", help_heading = CLUSTER)]
     pub(crate) cluster_prefix: Option<ClusterPrefix>,
 
-    /// Whose language is spoken on the broker [default: native]
+    /// The wire format on the broker [default: native]
     #[arg(long, value_name = "WHOSE", help_heading = CLUSTER)]
     pub(crate) cluster_compat: Option<Compat>,
 
-    /// The file with the key that servers sign with what they say to each other, 16 bytes or more; what is not signed with
-    /// it is not heard. Or NEFFOS_CLUSTER_KEY, or `cluster_key` in the file [default: none]
+    /// The file with the key that signs messages between servers, 16 bytes or more. Messages that are not signed with
+    /// it are dropped. Or set NEFFOS_CLUSTER_KEY, or `cluster_key` in the file [default: none]
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub(crate) cluster_key_file: Option<PathBuf>,
 
-    /// In the environment and the file alone: whoever looks at the processes reads command lines.
+    /// Only for the environment and the file: every user who can list processes can read command lines.
     #[arg(long, hide = true)]
     pub(crate) cluster_key: Option<ClusterKey>,
 
-    /// What happens when the broker is not reached at the start [default: wait]
+    /// What happens if the broker cannot be reached at the start [default: wait]
     #[arg(long, value_name = "POLICY", help_heading = CLUSTER)]
     pub(crate) cluster_at_start: Option<AtStart>,
 
-    /// Messages for other servers that may wait while the broker is slow or away [default: 16384]
+    /// How many messages for other servers may be queued while the broker is slow or away [default: 16384]
     #[arg(long, value_name = "COUNT", help_heading = CLUSTER)]
     pub(crate) cluster_queue_messages: Option<NonZeroUsize>,
 
-    /// Bytes that they may take [default: 16777216]
+    /// How many bytes these messages may take [default: 16777216]
     #[arg(long, value_name = "BYTES", help_heading = CLUSTER)]
     pub(crate) cluster_queue_bytes: Option<NonZeroUsize>,
 
-    /// How long they may wait [default: 30s]
+    /// How long these messages may be queued [default: 30s]
     #[arg(long, value_name = "TIME", help_heading = CLUSTER)]
     pub(crate) cluster_queue_age: Option<Period>,
 
-    /// What is logged to stderr: off, error, warn, info, debug or trace; or `target=level` for single targets, with commas
-    /// between them, as in `warn,neffos=debug` [default: info]
+    /// The log level for stderr: off, error, warn, info, debug or trace; or `target=level` for single targets,
+    /// separated by commas, as in `warn,neffos=debug` [default: info]
     #[arg(long, value_name = "FILTER", help_heading = LOGS)]
     pub(crate) log: Option<LogFilter>,
 
-    /// How a log line is written [default: text]
+    /// The format of log lines [default: text]
     #[arg(long, value_name = "FORMAT", help_heading = LOGS)]
     pub(crate) log_format: Option<LogFormat>,
 
-    /// The namespaces and their rules, which only the file can name.
+    /// The namespaces and their rules. Only the file can set them.
     #[arg(skip)]
     pub(crate) namespaces: Option<BTreeMap<String, Rules>>,
 }
 
 impl Settings {
-    /// `self`, and where it is silent, `next`.
+    /// Returns `self`, with absent values from `next`.
     #[expect(clippy::too_many_lines, reason = "it has a line for each setting")]
     pub(crate) fn or(self, next: Self) -> Self {
         Self {
@@ -374,7 +376,7 @@ impl Settings {
         }
     }
 
-    /// The flag is a negative, the key of the file is not.
+    /// Returns whether the page is served. The flag turns it off; the key of the file has the opposite meaning.
     fn has_page(&self) -> Option<bool> {
         self.no_page.map(|no_page| !no_page).or(self.page)
     }

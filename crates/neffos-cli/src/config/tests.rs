@@ -38,7 +38,7 @@ fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
 }
 
 #[test]
-fn the_page_is_turned_off_and_on_again_by_what_counts_more() {
+fn a_source_of_higher_priority_turns_the_page_off_or_on() {
     let page = |flags: &[&str], variables: &[(&str, &str)], file| {
         load_from(&[&["--config=f"], flags].concat(), variables, file).unwrap().page
     };
@@ -55,7 +55,7 @@ fn the_environment_may_name_the_file() {
 }
 
 #[test]
-fn origins_come_one_by_one_or_with_commas_or_as_a_list() {
+fn origins_are_given_one_by_one_or_with_commas_or_as_a_list() {
     let two = |settings: Settings| settings.allow_origin.unwrap().len();
     assert_eq!(two(load_from(&["--allow-origin=http://a", "--allow-origin=http://b"], &[], "").unwrap()), 2);
     assert_eq!(two(load_from(&[], &[("NEFFOS_ALLOW_ORIGIN", "http://a,http://b")], "").unwrap()), 2);
@@ -63,7 +63,7 @@ fn origins_come_one_by_one_or_with_commas_or_as_a_list() {
 }
 
 #[test]
-fn an_unknown_key_of_the_file_is_named_with_its_place_and_those_that_exist() {
+fn an_unknown_key_of_the_file_is_named_with_its_place_and_the_known_keys() {
     let err = with_file("addr = '127.0.0.1:0'\ncolour = 1\n").unwrap_err();
     for part in ["neffos.toml", "line 2", "unknown field `colour`", "`max_message`"] {
         assert!(err.contains(part), "{part} is not in {err}");
@@ -77,7 +77,7 @@ fn an_unknown_key_of_the_file_is_named_with_its_place_and_those_that_exist() {
 }
 
 #[test]
-fn an_unknown_variable_is_named_with_those_that_exist() {
+fn an_unknown_variable_is_named_with_the_known_ones() {
     let err = load_from(&[], &[("NEFFOS_COLOUR", "red"), ("PATH", "/bin")], "").unwrap_err();
     assert!(err.starts_with("NEFFOS_COLOUR: there is no such variable; there are NEFFOS_CONFIG, NEFFOS_ADDR"), "{err}");
 }
@@ -133,7 +133,7 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
-fn the_variables_of_a_kubernetes_service_are_none_of_ours() {
+fn the_variables_of_a_kubernetes_service_are_skipped() {
     let variables = [
         ("NEFFOS_SERVICE_HOST", "10.0.0.11"),
         ("NEFFOS_SERVICE_PORT", "80"),
@@ -167,7 +167,7 @@ fn the_manual_fits_a_terminal() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let flags = Flags::try_parse_from(["--config=gone.toml"]).unwrap().args;
     let missing = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
     let failure = load(flags, [], missing).unwrap_err();

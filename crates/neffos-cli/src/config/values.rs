@@ -1,4 +1,4 @@
-//! Values of settings that can only be right: text is parsed once, where its source is still known.
+//! Types for values of settings. Text is parsed once, where its source is still known.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::EnvFilter;
 
-/// `host:port`.
+/// An address `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Address(String);
@@ -32,7 +32,7 @@ impl FromStr for Address {
     }
 }
 
-/// Whose pages may connect.
+/// An origin whose pages may connect.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum Origin {
@@ -46,13 +46,13 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "*" => Ok(Self::Any),
-            // The library says what is wrong with it.
+            // The library checks the origin.
             text => Ok(Self::One(text.to_owned())),
         }
     }
 }
 
-/// A span of time, written like `10s`, `500ms` or `2m`.
+/// A duration, written like `10s`, `500ms` or `2m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Period(Duration);
 
@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for Period {
 
 const PERIOD_FORM: &str = "write a time like \"10s\", \"500ms\" or \"2m\"";
 
-/// How much a client may send: a number a second, and how many at once, written like `200` or `200:400`.
+/// A rate: a number a second, and a burst, written like `200` or `200:400`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateSetting {
     per_second: u32,
@@ -91,7 +91,7 @@ impl RateSetting {
         Rate::per_second(self.per_second).with_burst(self.burst)
     }
 
-    /// Whether it limits anything, and to a burst below `least`.
+    /// Whether there is a limit, with a burst below `least`.
     pub(crate) fn is_below(self, least: u32) -> bool {
         self.per_second > 0 && self.burst < least
     }
@@ -126,15 +126,15 @@ const RATE_FORM: &str = "write a rate a second like \"200\", or with a burst lik
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OverflowPolicy {
-    /// That broadcast is dropped for this client
+    /// Drop the new broadcast for this client
     DropNewest,
-    /// What has waited longest makes room
+    /// Drop the oldest queued message
     DropOldest,
-    /// The client is closed with 1013
+    /// Close the client with 1013
     Disconnect,
 }
 
-/// Which log lines are written. Each of its directives names a level.
+/// The log filter. Each of its directives names a level.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct LogFilter(String);
@@ -149,7 +149,7 @@ impl FromStr for LogFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // `EnvFilter` trips over white space.
+        // `EnvFilter` does not accept white space.
         let directives: Vec<_> = text.split(',').map(str::trim).collect();
         directives.iter().try_for_each(|directive| check_directive(directive))?;
         let text = directives.join(",");
@@ -157,8 +157,8 @@ impl FromStr for LogFilter {
     }
 }
 
-/// Refuses a directive that names no level. `EnvFilter` takes such a word as the name of a module, and all other modules are
-/// then silent.
+/// Refuses a directive that names no level. `EnvFilter` takes such a word for the name of a module, and then logs
+/// nothing of all other modules.
 fn check_directive(directive: &str) -> Result<(), String> {
     let level = match directive.rsplit_once('=') {
         Some(("", _)) => return Err(format!("a level for no target; {FILTER_FORM}")),
@@ -198,7 +198,7 @@ macro_rules! try_from_text {
 
 try_from_text!(Address, Origin, LogFilter);
 
-/// Reads a text; that it is none is said without showing what it is.
+/// Reads a text. The error for another type does not show the value.
 pub(super) fn hidden<'de, D: Deserializer<'de>>(deserializer: D, wanted: &str) -> Result<String, D::Error> {
     String::deserialize(deserializer).map_err(|_| D::Error::custom(wanted))
 }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_a_unit_is_told_how_to_be_written() {
+    fn an_error_about_a_time_without_a_unit_shows_the_form() {
         assert_eq!("500ms".parse::<Period>().unwrap().duration(), Duration::from_millis(500));
         assert!("10".parse::<Period>().unwrap_err().contains("\"10s\""));
     }

@@ -1,9 +1,9 @@
-//! Numbers about the way to the other servers. Where there are none, these are not there, either.
+//! Metrics of the cluster. A server without a broker does not have them.
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use neffos::{Cluster, LinkState};
 
-/// Says what they are.
+/// Describes the metrics.
 pub(super) fn describe() {
     describe_gauge!(UP, "1 while messages go to the other servers and come from them, else 0.");
     describe_gauge!(STATE_SECONDS, "For how long that has been so.");
@@ -34,7 +34,7 @@ pub(super) fn describe() {
     describe_counter!(LINKS, "Links to the broker that there have been.");
 }
 
-/// Sets them as they are now.
+/// Sets the metrics to their current values.
 pub(super) fn update(cluster: &Cluster) {
     let (status, total) = (cluster.status(), cluster.total_connections());
     gauge!(UP).set(f64::from(u8::from(status.state == LinkState::Up)));

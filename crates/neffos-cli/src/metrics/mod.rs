@@ -1,7 +1,8 @@
-//! What monitoring reads at `/metrics`.
+//! The metrics at `/metrics`.
 //!
-//! - `mod.rs`: the server's numbers; `traffic.rs`: connections that come and go, and the HTTP API; `memory.rs`: the memory
-//!   budget; `cluster.rs`: other servers; `process.rs`: what the process takes.
+//! - `mod.rs`: the server's numbers; `traffic.rs`: opened and closed connections, and the HTTP API; `memory.rs`: the
+//!   memory
+//!   budget; `cluster.rs`: the cluster; `process.rs`: the usage of the process.
 
 mod cluster;
 mod memory;
@@ -14,7 +15,7 @@ use neffos::{Server, UpgradeError};
 
 pub(crate) use traffic::{count_api_request, count_closed, count_key_limited, count_opened};
 
-/// Starts counting for the whole process.
+/// Installs the metrics recorder for the whole process.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new().install_recorder()?;
     describe_gauge!(CONNECTIONS, "Open websocket connections.");
@@ -35,7 +36,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// The text for a scrape: the server's own numbers as they are now.
+/// Returns the text for a scrape, with the current values.
 pub(crate) fn render<'a>(
     handle: &PrometheusHandle,
     server: &Server,

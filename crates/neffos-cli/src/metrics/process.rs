@@ -1,9 +1,9 @@
-//! What the process takes, under the names that Prometheus has for it. Linux alone tells.
+//! The usage of the process, under the standard names of Prometheus. Only Linux provides it.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The text for a scrape; empty where the system does not tell.
+/// Returns the text for a scrape, which is empty on other systems.
 pub(super) fn render() -> String {
     let mut text = String::new();
     if let Some(time) = processor_time() {
@@ -37,7 +37,7 @@ fn put(text: &mut String, name: &str, kind: &str, help: &str, value: &str) {
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n").ok();
 }
 
-/// Of threads that have ended, too: else the counter could go back.
+/// Returns the processor time, also of ended threads. Otherwise, the counter could decrease.
 #[cfg(target_os = "linux")]
 fn processor_time() -> Option<Duration> {
     Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime)).ok()
@@ -49,13 +49,13 @@ fn resident_memory() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// The second number of `/proc/PID/statm`.
+/// Returns the second number of `/proc/PID/statm`.
 #[cfg(target_os = "linux")]
 fn parse(statm: &str) -> Option<u64> {
     statm.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Less the one that looks.
+/// Returns the number of open files, without the one that reads it.
 #[cfg(target_os = "linux")]
 fn open_files() -> Option<u64> {
     let count = std::fs::read_dir("/proc/self/fd").ok()?.count();
@@ -75,7 +75,7 @@ fn start_time() -> Option<u64> {
     })
 }
 
-/// The 22nd field of `/proc/PID/stat`; the second may hold blanks, and ends with the last bracket.
+/// Returns the 22nd field of `/proc/PID/stat`. The second field may contain blanks, and ends with the last bracket.
 #[cfg(target_os = "linux")]
 fn ticks_at_start(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
