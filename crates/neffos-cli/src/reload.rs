@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::signals::Hangups;
 use crate::tls::Certificate;
 
-/// Runs until it is dropped. It reads files on a blocking thread, one reading at a time.
+/// Runs until it is dropped. Files are read on a blocking thread, one set at a time.
 pub(crate) async fn follow(mut hangups: Hangups, settings: Arc<Settings>, keys: Keys, tls: Option<Arc<Certificate>>) {
     let mut looks = interval(PAUSE);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -34,7 +34,7 @@ pub(crate) async fn follow(mut hangups: Hangups, settings: Arc<Settings>, keys: 
 fn all(settings: &Settings, keys: &Keys, tls: Option<&Certificate>) {
     tracing::info!("SIGHUP: reading API keys and the certificate again");
     match settings.read_api_keys() {
-        // No keys are configured: the one made at the start stays.
+        // Without configured keys, the key from the start stays.
         Ok(read) if read.is_empty() => {}
         Ok(read) => {
             let count = read.len();
@@ -48,5 +48,5 @@ fn all(settings: &Settings, keys: &Keys, tls: Option<&Certificate>) {
     }
 }
 
-/// How often the files of the certificate are looked at.
+/// How often the files of the certificate are checked.
 const PAUSE: Duration = Duration::from_secs(1);

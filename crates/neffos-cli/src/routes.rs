@@ -14,23 +14,23 @@ use crate::cluster::{Detail, Extent};
 use crate::live::Live;
 use crate::{hosts, metrics, page};
 
-/// Whether people are served, or programs only.
+/// Whether the page is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
     Served,
     Off,
 }
 
-/// Where the API and metrics are served.
+/// The address at which the API and the metrics are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operators {
-    /// At the public address.
+    /// The public address.
     Here,
-    /// At the internal address.
+    /// The internal address.
     Elsewhere,
 }
 
-/// The routes of the public address. With the page it starts a task, so it must run inside a runtime.
+/// Returns the routes of the public address. With the page, this starts a task, so it must run inside a runtime.
 pub(crate) fn public(app: Arc<App>, page: Page, operators: Operators) -> Router {
     let router = Router::new()
         .route("/ws", app.server.axum())
@@ -47,7 +47,7 @@ pub(crate) fn public(app: Arc<App>, page: Page, operators: Operators) -> Router 
     finished(router, app)
 }
 
-/// The routes of the internal address.
+/// Returns the routes of the internal address.
 pub(crate) fn internal(app: Arc<App>) -> Router {
     finished(health(Detail::Told).merge(operations(&app)), app)
 }
@@ -57,7 +57,7 @@ fn finished(router: Router<Arc<App>>, app: Arc<App>) -> Router {
     router.layer(middleware::from_fn_with_state(app.clone(), hosts::guard)).with_state(app)
 }
 
-/// Whether it lives, and whether clients should come.
+/// Returns the routes for liveness and readiness.
 fn health(detail: Detail) -> Router<Arc<App>> {
     let ready = |extent| get(async move |State(app): State<Arc<App>>| app.readiness(extent).answer(detail));
     Router::new()

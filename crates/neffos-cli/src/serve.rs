@@ -1,4 +1,4 @@
-//! `neffos serve`: from the listener to the last signal.
+//! `neffos serve`: from the start to the shutdown.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,7 +36,7 @@ pub(crate) fn start(args: ServeArgs) -> Result<(), Failure> {
     if settings.is_key_exposed {
         tracing::warn!("api_key: every user of this machine can read flags; give NEFFOS_API_KEY or --api-keys-file");
     }
-    // What most systems give at first is enough for a thousand connections.
+    // The initial limit of most systems is enough for about a thousand connections.
     files::allow_all();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)?;
     runtime.block_on(run(settings, tls, keys))
@@ -84,7 +84,7 @@ async fn run(settings: Settings, tls: Option<Arc<Certificate>>, mut keys: Vec<Na
     Ok(())
 }
 
-/// Closes all connections, after `delay`. A signal meanwhile ends it early.
+/// Closes all connections, after `delay`. A second signal ends this immediately.
 async fn drain(
     server: &Server,
     delay: Duration,
@@ -100,14 +100,14 @@ async fn drain(
     }
     tracing::info!(connections = server.total_connections(), "draining; a second signal ends at once");
     tokio::select! {
-        // The listeners give the answers that are being written what is left of the time.
+        // The listeners use the rest of the time for responses that are still being written.
         () = async { server.shutdown().await; serving.await.ok(); } => {}
         () = signals.next() => return Err(Failure::run("ended by a second signal")),
     }
     Ok(())
 }
 
-/// Why accepting ended although nobody said so.
+/// Returns the error when accepting ended without a signal.
 fn early_end(ended: Result<io::Result<()>, JoinError>) -> Failure {
     match ended.map_err(io::Error::from).and_then(|accepting| accepting) {
         Ok(()) => Failure::run("the listener closed"),
@@ -115,7 +115,7 @@ fn early_end(ended: Result<io::Result<()>, JoinError>) -> Failure {
     }
 }
 
-/// Where clients come to, and where operators do, if that is another address.
+/// The listener for clients, and the internal one for operators, if there is one.
 struct Listeners {
     public: TcpListener,
     address: SocketAddr,
@@ -145,7 +145,7 @@ impl Listeners {
         tokio::try_join!(operators, clients).map(drop)
     }
 
-    /// Where to go, for stdout: the first line is for programs that started this one.
+    /// Returns the addresses, for stdout. The first line is for programs that started this one.
     fn greeting(&self, transport: Transport, page: Page, made_key: Option<&ApiKey>) -> String {
         let (ws, http) = transport.schemes();
         let visit = match self.address.ip() {
@@ -174,7 +174,7 @@ async fn accept(listener: TcpListener, server: Server, app: Router, tls: Option<
     }
 }
 
-/// What the listener speaks.
+/// The transport of the public listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Plain,
@@ -194,7 +194,7 @@ impl Transport {
     }
 }
 
-/// A key of 192 random bits.
+/// Returns a key of 192 random bits.
 fn random_key() -> Result<ApiKey, Failure> {
     let random: [u8; 24] = rand::random();
     BASE64_URL_SAFE_NO_PAD.encode(random).parse().map_err(Failure::run)
@@ -202,6 +202,6 @@ fn random_key() -> Result<ApiKey, Failure> {
 
 fn greet(text: &str) {
     let mut out = io::stdout().lock();
-    // Whoever closed stdout does not want to know.
+    // If stdout is closed, there is no reader to report an error to.
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
 }

@@ -1,4 +1,4 @@
-//! The websocket server that the settings describe.
+//! Builds the websocket server from the settings.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::config::{Origin, OverflowPolicy, Period, Settings};
 use crate::failure::Failure;
 use crate::{cluster, metrics, watch};
 
-/// Builds the server. To be called inside a runtime, in which it joins other servers.
+/// Builds the server. Must be called inside a runtime, in which the server joins the cluster.
 pub(crate) fn build(settings: &Settings) -> Result<Server, Failure> {
     let builder = Server::builder().on_upgrade_error(metrics::count_upgrade_error).limits(limits(settings));
     let builder = with_namespaces(watch::connections(builder), settings);
@@ -19,7 +19,7 @@ pub(crate) fn build(settings: &Settings) -> Result<Server, Failure> {
     cluster::with_exchange(builder, settings)?.build().map_err(Failure::config)
 }
 
-/// The limits of each connection.
+/// Returns the limits of each connection.
 fn limits(settings: &Settings) -> Limits {
     let limits = Limits::default().ask_timeout(MAX_ASK_TIMEOUT);
     let limits = with(limits, settings.max_message, Limits::max_message);
@@ -41,7 +41,7 @@ fn with_namespaces(builder: ServerBuilder, settings: &Settings) -> ServerBuilder
     namespaces.fold(builder, |builder, (name, rules)| builder.namespace(name, rules.handlers()))
 }
 
-/// Who may come in, and as whom.
+/// Sets the rules for admission and ids.
 fn with_doors(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     let origins = settings.allow_origin.iter().flatten();
     let builder = origins.fold(builder, |builder, origin| match origin {
@@ -58,7 +58,7 @@ fn with_doors(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     with(builder, settings.max_connections_per_address, ServerBuilder::max_connections_per_address)
 }
 
-/// What the proxy in front is believed.
+/// Sets the headers of the proxy in front that the server trusts.
 fn with_proxy(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     let address_header = settings.address_header.as_ref();
     let builder = with(builder, address_header, |builder, name| builder.address_header(name.as_str()));
@@ -67,7 +67,7 @@ fn with_proxy(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     with(builder, settings.trusted_hops, |builder, count| builder.trusted_hops(count.get()))
 }
 
-/// What may come in and wait to go out.
+/// Sets the rates of input, and the limits of queues.
 fn with_outbox(builder: ServerBuilder, settings: &Settings) -> ServerBuilder {
     let builder = with(builder, settings.overflow, |builder, policy| builder.overflow(overflow(policy)));
     let builder = with(builder, settings.send_buffer_bytes, ServerBuilder::send_buffer_bytes);
@@ -95,7 +95,7 @@ fn with_deadlines(builder: ServerBuilder, settings: &Settings) -> ServerBuilder 
     )
 }
 
-/// A period, if there is one, and the method that sets it.
+/// An optional period, and the method that sets it.
 type PeriodSetter<B> = (Option<Period>, fn(B, Duration) -> B);
 
 fn with_periods<B>(builder: B, periods: &[PeriodSetter<B>]) -> B {
@@ -104,7 +104,7 @@ fn with_periods<B>(builder: B, periods: &[PeriodSetter<B>]) -> B {
     })
 }
 
-/// Sets `value`, if there is one, on a builder of a server or of its limits.
+/// Sets `value`, if present, on a builder of a server or of its limits.
 fn with<B, T>(builder: B, value: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
     match value {
         Some(value) => set(builder, value),

@@ -1,4 +1,4 @@
-//! Signals: to end, or to read settings again.
+//! Signals that end the program, or that reload settings.
 
 use std::io;
 
@@ -58,7 +58,7 @@ impl Hangups {
     }
 }
 
-/// Elsewhere there is none.
+/// Other systems have no such signal.
 #[cfg(not(unix))]
 impl Hangups {
     pub(crate) fn new() -> io::Result<Self> {

@@ -6,7 +6,7 @@ use neffos::{CloseCode, Closed, ClosedBy, Counters, RateLimited, RefusedConnecti
 
 use crate::watch;
 
-/// Describes them, and sets them to zero.
+/// Describes the metrics, and sets them to zero.
 pub(super) fn describe() {
     describe_counter!(OPENED, "Websocket connections that were opened.");
     describe_counter!(
@@ -38,7 +38,7 @@ pub(super) fn describe() {
     }
 }
 
-/// Sets those that the library counts.
+/// Sets the metrics that the library counts.
 pub(super) fn update(counters: Counters, rate_limited: RateLimited, refused: RefusedConnections) {
     for (reason, count) in refused.by_reason() {
         counter!(REFUSED, "reason" => reason).absolute(count);
@@ -71,7 +71,8 @@ pub(crate) fn count_api_request(route: &str, status: StatusCode) {
     counter!(API_REQUESTS, "route" => route.to_owned(), "status" => status.as_str().to_owned()).increment(1);
 }
 
-/// The code as a label. Clients choose codes, so rare ones share a label: the number of series is bounded.
+/// Returns the close code as a label. Clients choose codes, so rare codes share a label, which bounds the number of
+/// series.
 fn label(closed: &Closed) -> String {
     let none = if closed.by() == ClosedBy::Loss { 1006 } else { 1005 };
     match closed.code().map_or(none, CloseCode::as_u16) {
@@ -82,10 +83,10 @@ fn label(closed: &Closed) -> String {
     }
 }
 
-/// Those that servers and browsers send.
+/// The codes that servers and browsers send.
 const CODES: [u16; 13] = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013];
 
-/// Those that happen, which are there from the start.
+/// The codes and sides that occur in practice. Their series exist from the start.
 const ENDS: [(u16, &str); 14] = [
     (1000, "client"),
     (1001, "client"),

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::config::Period;
 
-/// Where to, and as whom.
+/// The server, and the identity of the client.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectionArgs {
     /// The server: ws://HOST:PORT/PATH, wss://…, or HOST:PORT/PATH, which is ws://
@@ -24,11 +24,11 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub(super) cacert: Option<PathBuf>,
 
-    /// Show the server the certificate in this PEM file
+    /// Use the client certificate in this PEM file
     #[arg(long, value_name = "FILE", requires = "key", help_heading = CONNECTION)]
     pub(super) cert: Option<PathBuf>,
 
-    /// The PEM file with the key that goes with --cert
+    /// The PEM file with the private key of --cert
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = CONNECTION)]
     pub(super) key: Option<PathBuf>,
 
@@ -36,15 +36,15 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", help_heading = CONNECTION)]
     pub(super) ask_timeout: Period,
 
-    /// Dial straight, whatever HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say
+    /// Dial directly, and ignore HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY
     #[arg(long, help_heading = CONNECTION)]
     pub(super) no_proxy: bool,
 }
 
-/// How to be in a place for longer.
+/// The namespaces and rooms of a client that stays connected.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StayArgs {
-    /// Connect to this namespace; may be repeated, the first is where rooms and lines go
+    /// Connect to this namespace; may be repeated. Rooms and lines belong to the first
     #[arg(long, value_name = "NS", default_value = "default")]
     pub(super) namespace: Vec<String>,
 
@@ -52,22 +52,22 @@ pub(crate) struct StayArgs {
     #[arg(long, value_name = "ROOM")]
     pub(super) room: Vec<Name>,
 
-    /// End when the connection is lost, instead of dialling again
+    /// End when the connection is lost, instead of reconnecting
     #[arg(long, help_heading = CONNECTION)]
     pub(super) no_reconnect: bool,
 
-    /// One JSON object a line for each thing that happens; see docs/terminal.md
+    /// Write events as JSON objects, one per line; see docs/terminal.md
     #[arg(long, help_heading = OUTPUT)]
     pub(super) json: bool,
 
-    /// Colours: when stdout is a terminal and NO_COLOR is not set, always, or never
+    /// Use colours: if stdout is a terminal and NO_COLOR is not set, always, or never
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = OUTPUT)]
     pub(super) color: ColorChoice,
 }
 
 /// Talk to a server from the terminal, or from a program
 ///
-/// Shows what happens, sends the lines that are typed, and comes back by itself when the connection is lost.
+/// Shows events, sends the lines that you type, and reconnects automatically when the connection is lost.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = DIAL_MANUAL)]
 pub(crate) struct DialArgs {
@@ -76,18 +76,18 @@ pub(crate) struct DialArgs {
     #[command(flatten)]
     pub(super) stay: StayArgs,
 
-    /// The event that lines are sent as
+    /// The event name of lines
     #[arg(long, value_name = "NAME", default_value = "chat")]
     pub(super) event: EventName,
 
-    /// Neither read nor write the file of lines that were typed before
+    /// Neither read nor write the history file
     #[arg(long, help_heading = OUTPUT)]
     pub(super) no_history: bool,
 }
 
 /// Send one event
 ///
-/// Ends when the server has read it and its handler is done.
+/// Ends when the server has read the event and its handler has finished.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = EMIT_MANUAL)]
 pub(crate) struct EmitArgs {
@@ -114,7 +114,7 @@ pub(crate) struct MessageArgs {
     #[arg(value_name = "EVENT")]
     pub(super) event: EventName,
 
-    /// Its body; `-` takes stdin, `@FILE` a file
+    /// The event's body; `-` reads stdin, `@FILE` reads a file
     #[arg(value_name = "BODY", default_value = "", hide_default_value = true)]
     pub(super) body: String,
 
@@ -126,14 +126,14 @@ pub(crate) struct MessageArgs {
     #[arg(long, value_name = "ROOM")]
     pub(super) room: Option<Name>,
 
-    /// Send it in a binary frame; a body that is no UTF-8 text is in any case
+    /// Send the body in a binary frame; a body that is not UTF-8 is always sent so
     #[arg(long)]
     pub(super) binary: bool,
 }
 
-/// Print what comes
+/// Print received events
 ///
-/// Prints the bodies of events, each with a line's end behind it. All else is told on stderr.
+/// Prints the bodies of events, each followed by a line feed. All other output goes to stderr.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = WATCH_MANUAL)]
 pub(crate) struct WatchArgs {
@@ -146,16 +146,16 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) event: Vec<EventName>,
 
-    /// End after so many
+    /// End after so many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 
-    /// End after so long, 0s: never; with --count, that is a failure
+    /// End after this time, 0s: never; with --count, that is a failure
     #[arg(long, value_name = "TIME")]
     pub(super) timeout: Option<Period>,
 }
 
-/// When there are colours.
+/// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
     Auto,
@@ -163,12 +163,13 @@ pub(crate) enum ColorChoice {
     Never,
 }
 
-/// `name: value`. It may be a token: `Debug` does not show it, and taking it never fails, because the error would quote it.
+/// A header `name: value`. It may be a token, so `Debug` hides it, and parsing never fails: the error would quote the
+/// header.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Header(String);
 
 impl Header {
-    /// Name and value.
+    /// Returns the name and the value.
     pub(super) fn parts(&self) -> Option<(&str, &str)> {
         self.0.split_once(':').map(|(name, value)| (name.trim(), value.trim()))
     }
@@ -219,7 +220,7 @@ impl FromStr for EventName {
 const CONNECTION: &str = "Connection";
 const OUTPUT: &str = "Output";
 
-/// Lines of at most 78 columns, so that they are not broken in a terminal of 80.
+/// The manuals have lines of at most 78 columns, so that a terminal of 80 columns does not break them.
 const DIAL_MANUAL: &str = "\
 A line that begins with / is a command, such as /join lobby, /ask time or
 /help; any other line is sent as a message. Tab completes, the arrow up brings

@@ -1,4 +1,4 @@
-//! What a session is told to do, and how programs say it: one JSON object a line. Pure.
+//! The commands of a session, and their JSON form for programs: one object per line. Pure.
 
 use neffos::Message;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::body::{Body, any_value};
 /// One command.
 #[derive(Debug, Clone)]
 pub(super) struct Command {
-    /// What the program that gave it calls it.
+    /// The id that the program gave to the command.
     pub(super) id: Option<Id>,
     pub(super) act: Act,
 }
@@ -50,14 +50,14 @@ impl Act {
 }
 
 impl Command {
-    /// Reads a line of JSON. Where it names no namespace, `namespace` is meant.
+    /// Reads a line of JSON. Without a namespace in it, the command is about `namespace`.
     ///
     /// # Errors
     ///
-    /// What is wrong, with the command's id, if that can be read.
+    /// Returns the fault, with the command's id if that can be read.
     pub(super) fn read(line: &str, namespace: &str) -> Result<Self, Fault> {
         let fault = |text: String| Fault::usage(text).with_id(id_of(line));
-        // The fields of an object could also be read from an array, by their places.
+        // serde would also read the fields from an array, by position.
         if line.trim_start().starts_with('[') {
             return Err(fault("a JSON object is wanted, not an array".to_owned()));
         }
@@ -139,7 +139,7 @@ impl Fields {
         self.namespace.take().unwrap_or_else(|| namespace.to_owned())
     }
 
-    /// A room that is given and empty was meant to be something.
+    /// Takes the room. Refuses an empty name, which is a mistake.
     fn room(&mut self) -> Result<Option<String>, String> {
         match self.room.take() {
             Some(room) if room.is_empty() => Err("room: empty; leave it out".to_owned()),
@@ -151,7 +151,7 @@ impl Fields {
         Body::of(self.body.take(), self.body_base64.take())
     }
 
-    /// A field that is given though the command has no use for it.
+    /// Returns a given field that the command does not use.
     fn unused(&self) -> Option<&'static str> {
         let fields = [
             (self.namespace.is_some(), "namespace"),
@@ -164,7 +164,7 @@ impl Fields {
     }
 }
 
-/// The id of a command that is wrong in some other way.
+/// Returns the id of a command that cannot be read.
 fn id_of(line: &str) -> Option<Id> {
     #[derive(Deserialize)]
     struct Named {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emit_has_the_fields_of_the_line_that_tells_of_an_event() {
+    fn an_emit_has_the_same_fields_as_an_event() {
         let line = r#"{"do":"emit","namespace":"a","room":"r","event":"e","body":"x","id":1.10}"#;
         let Command { id, act: Act::Send(message) } = read(line) else { panic!("{line}") };
         assert_eq!((message.namespace(), message.room(), message.event()), ("a", Some("r"), "e"));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_namespace_is_meant_when_none_is_named() {
+    fn a_command_without_a_namespace_uses_the_first() {
         let Act::Join(target) = read(r#"{"do":"join","room":"r"}"#).act else { panic!("no join") };
         assert_eq!(target, Target { namespace: "default".to_owned(), room: "r".to_owned() });
         let Act::Disconnect(namespace) = read(r#"{"do":"disconnect"}"#).act else { panic!("no disconnect") };
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_keeps_its_id() {
+    fn a_fault_names_the_field_and_keeps_the_id() {
         for (line, text) in [
             (r#"{"do":"emit"}"#, "event: missing"),
             (r#"{"do":"emit","event":"_OnRoomJoin"}"#, "event: "),

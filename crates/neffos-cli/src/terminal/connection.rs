@@ -1,4 +1,4 @@
-//! What the flags say about a connection, as the library is told it, and what its errors mean to the user.
+//! Builds the client from the flags, and turns its errors into failures of the program.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::render::name;
 use crate::failure::Failure;
 
 impl ConnectionArgs {
-    /// A client that is told everything but its namespaces.
+    /// Returns the builder of the client, without namespaces.
     pub(super) fn builder(&self) -> Result<ClientBuilder, Failure> {
         let mut builder = Client::builder(&self.url).limits(
             Limits::default()
@@ -21,7 +21,7 @@ impl ConnectionArgs {
                 .outbox(OUTBOX_MESSAGES, OUTBOX_BYTES),
         );
         for header in &self.header {
-            // The name may be a secret, too, when the user has written it wrong.
+            // With a wrong form, the name may contain a secret, too.
             let parts = header.parts().filter(|(name, _)| name.parse::<HeaderName>().is_ok());
             let (name, value) = parts.ok_or_else(|| Failure::config("--header: write it as 'name: value'"))?;
             builder = builder.header(name, value);
@@ -73,7 +73,7 @@ pub(super) async fn join(namespace: &NsConn<ClientSide>, room: &str) -> Result<(
     joined.map(drop).map_err(|err| failed(&Fault::of(&err), &format!("room {}: ", name(room))))
 }
 
-/// What a fault means to the user. The server's words come safe to be shown.
+/// Returns the failure for a fault. The server's text is escaped.
 pub(super) fn failed(fault: &Fault, about: &str) -> Failure {
     let text = format!("{about}{}", safe(&fault.text));
     match fault.code {
@@ -83,7 +83,7 @@ pub(super) fn failed(fault: &Fault, about: &str) -> Failure {
     }
 }
 
-/// What the end of a connection means that the user did not bring about. A good-bye is no failure.
+/// Returns the outcome when the server ended the connection. A normal close is not a failure.
 pub(super) fn ended(close: Option<&CloseFrame>, fault: Option<&Fault>) -> Result<(), Failure> {
     if let Some(fault) = fault {
         return Err(failed(fault, ""));
@@ -93,7 +93,7 @@ pub(super) fn ended(close: Option<&CloseFrame>, fault: Option<&Fault>) -> Result
     let text = text.trim_end().to_owned();
     match close.code().as_u16() {
         1000 => Ok(()),
-        // These would come again.
+        // A new connection would end in the same way.
         1002 | 1003 | 1007..=1010 => Err(Failure::Refused(text)),
         _ => Err(Failure::Unreachable(text)),
     }
@@ -103,7 +103,7 @@ fn read(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|err| Failure::config(format!("{flag} {}: {err}", file.display())))
 }
 
-/// People who look at what a server sends want to see it, within reason.
+/// The largest message that is received. It is large, because the user wants to see what the server sends.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 const OUTBOX_MESSAGES: usize = 16 * 1024;
 const OUTBOX_BYTES: usize = 64 * 1024 * 1024;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_says_whether_trying_again_would_help() {
+    fn an_end_is_a_refusal_unless_a_retry_could_succeed() {
         assert_eq!(end(CloseCode::NORMAL), Ok(()));
         let text = |code: u16| format!("the server closed the connection: [{code}] so\\x1b");
         assert_eq!(end(CloseCode::POLICY), Err(Failure::Refused(text(1008))));

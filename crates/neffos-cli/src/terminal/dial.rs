@@ -1,4 +1,4 @@
-//! `neffos dial`: lines in, happenings out, until either side says good-bye.
+//! `neffos dial`: reads lines and writes events until either side closes the connection.
 
 use std::env;
 use std::io::{IsTerminal, stdin, stdout};
@@ -36,7 +36,7 @@ pub(super) async fn dial(args: DialArgs) -> Result<(), Failure> {
         .namespace("", telling().on_native(tell))
         .any_namespace(telling())
         .reconnect(args.stay.reconnect())
-        // When so many wait, nobody reads what is written.
+        // When the queue is full, the output is not being read.
         .on_change(move |change| told.try_send(What::of_change(change)).unwrap_or_default())
         .dial();
     let dialled = tokio::select! {
@@ -51,11 +51,11 @@ pub(super) async fn dial(args: DialArgs) -> Result<(), Failure> {
     dial.converse(&args, client, changes, signals).await
 }
 
-/// What lines are for.
+/// How lines are interpreted.
 enum Mode {
-    /// People: where their lines go.
+    /// Lines of people, which go to the place in use.
     People(Focus),
-    /// Programs: the namespace that is meant when none is named.
+    /// Commands of programs, with the default namespace.
     Programs(String),
 }
 
@@ -97,7 +97,7 @@ impl Dial {
             }
         }
         match self.lines.are_edited() {
-            // Whoever types, and ends it, does not want to wait for answers.
+            // A user who ends the program at the prompt does not wait for answers.
             true => self.lines.stop().await,
             false => tokio::select! {
                 () = session.settle() => {}
@@ -112,7 +112,7 @@ impl Dial {
         entered.unwrap_or(Ok(()))
     }
 
-    /// Takes lines until we say good-bye, or the connection has ended, which is what is returned.
+    /// Handles lines until the user quits, or until the connection has ended. Returns the end of the connection.
     async fn listen(
         &mut self,
         session: &mut Session,
@@ -140,7 +140,7 @@ impl Dial {
         }
     }
 
-    /// The connection has ended though we did not say good-bye.
+    /// Reports that the connection ended without a command of the user.
     async fn end(&mut self, what: What) -> Result<(), Failure> {
         self.transcript.settled().await;
         self.lines.stop().await;
@@ -153,7 +153,7 @@ impl Dial {
         outcome
     }
 
-    /// Does what a line says; breaks when it is good-bye.
+    /// Carries out a line. Breaks if it quits.
     async fn take(&mut self, session: &mut Session, typed: Typed) -> ControlFlow<()> {
         let Typed::Line(line) = typed else {
             self.complain(Fault::usage("a line is no UTF-8 text")).await;
@@ -192,7 +192,7 @@ impl Dial {
         if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// What a line of people tells the session to do; none when it is for us.
+    /// Returns the command for the session in a line of a person, or `None` if the line is handled here.
     async fn command_of(&mut self, session: &Session, line: &str) -> Result<Option<Act>, String> {
         let Mode::People(focus) = &mut self.mode else { return Ok(None) };
         match focus.wish(line::parse(line)?)? {
@@ -221,7 +221,7 @@ impl Dial {
     }
 }
 
-/// Where lines come from and happenings go.
+/// Returns the output for events, and the input for lines.
 fn desk(args: &DialArgs) -> (Transcript, Lines) {
     let colors = colors(args.stay.color, &stdout());
     let vocabulary = Arc::new(Vocabulary::default());

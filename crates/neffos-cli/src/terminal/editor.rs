@@ -1,4 +1,4 @@
-//! Lines that are typed on a terminal: edited, completed and remembered, and not disturbed by what is printed meanwhile.
+//! The line editor on a terminal, with completion and history. Output does not disturb the line that is being edited.
 
 use std::borrow::Cow;
 use std::env;
@@ -37,7 +37,7 @@ pub(super) struct Printer {
 }
 
 impl Editor {
-    /// None when the terminal cannot edit lines.
+    /// Returns `None` if the terminal cannot edit lines.
     pub(super) fn open(
         colors: Colors,
         history: Option<PathBuf>,
@@ -55,7 +55,7 @@ impl Editor {
         lines.set_helper(Some(Aid { vocabulary }));
         let printer = Box::new(lines.create_external_printer().ok()?);
         if let Some(file) = &history {
-            // There is none yet, or nobody may read it: then it begins with this session.
+            // If the file is missing or cannot be read, the history begins with this session.
             lines.load_history(file).ok();
         }
         let is_editing = Arc::new(AtomicBool::new(false));
@@ -63,7 +63,7 @@ impl Editor {
         Some((Self { lines, history, is_editing }, printer))
     }
 
-    /// Reads a line for each prompt, until the user ends it or nobody takes lines.
+    /// Reads a line for each prompt, until the user ends the input or the receiver is gone.
     pub(super) fn run(mut self, prompts: &Receiver<String>, typed: &Sender<Typed>) {
         for prompt in prompts {
             self.is_editing.store(true, Ordering::SeqCst);
@@ -86,7 +86,7 @@ impl Editor {
     fn remember(&mut self, line: &str) {
         let is_new = !line.is_empty() && self.lines.add_history_entry(line).unwrap_or(false);
         if let Some(file) = self.history.as_ref().filter(|_| is_new) {
-            // Without a file, lines are remembered for this session.
+            // Without a file, the history lasts for this session.
             self.lines.append_history(file).ok();
         }
     }
@@ -97,14 +97,14 @@ impl Paper for Printer {
         if self.printer.print(lines.to_owned()).is_ok() {
             return Ok(());
         }
-        // The editor is gone.
+        // The editor has ended.
         let mut out = io::stdout();
         out.write_all(lines.as_bytes())?;
         out.flush()
     }
 
-    /// The editor takes one print at a time: when it has taken the second of these, which show nothing, it has done with all
-    /// that came before the first.
+    /// Waits until the editor has printed everything. The editor takes one print at a time. When it has taken the
+    /// second of two empty prints, all prints before the first are done.
     fn settle(&mut self) -> io::Result<()> {
         for _ in 0..2 {
             if self.is_editing.load(Ordering::SeqCst) {
@@ -115,7 +115,7 @@ impl Paper for Printer {
     }
 }
 
-/// What the editor asks about the line.
+/// Completion and highlighting for the editor.
 struct Aid {
     vocabulary: Arc<Vocabulary>,
 }
@@ -143,14 +143,14 @@ impl Validator for Aid {}
 
 impl Helper for Aid {}
 
-/// The file of lines that were typed before, in a folder that exists.
+/// Returns the path of the history file, and creates its folder.
 pub(super) fn history_file() -> Option<PathBuf> {
     let folder = state_folder(env::var_os("XDG_STATE_HOME").map(PathBuf::from), env::home_dir())?;
     fs::create_dir_all(&folder).ok()?;
     Some(folder.join("history"))
 }
 
-/// As the XDG base directory specification has it: what is not absolute does not count.
+/// Returns the folder of the XDG base directory specification, which ignores relative paths.
 fn state_folder(state: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let state = state.filter(absolute).or_else(|| Some(home.filter(absolute)?.join(Path::new(".local/state"))));
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_history_lies_where_states_lie() {
+    fn the_history_is_in_the_state_folder() {
         let folder =
             |state: Option<&str>, home: Option<&str>| state_folder(state.map(Into::into), home.map(Into::into));
         assert_eq!(folder(Some("/state"), Some("/home/ada")), Some("/state/neffos".into()));

@@ -1,10 +1,10 @@
-//! What came from elsewhere, as a terminal may show it. Pure.
+//! Escapes received text for the terminal. Pure.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// `text` without anything that could move the cursor, change colours, turn the direction of writing round or hide: such
-/// characters are written out.
+/// Escapes all characters that could move the cursor, change colours, reverse the direction of writing, or be
+/// invisible.
 pub(super) fn safe(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -14,12 +14,12 @@ pub(super) fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether `text` is shown as it is.
+/// Whether `text` needs no escapes.
 pub(super) fn is_safe(text: &str) -> bool {
     !text.chars().any(is_unsafe)
 }
 
-/// How many bytes there are, and the first of them, as numbers and as letters.
+/// Describes bytes: their number, and the first of them in hexadecimal and as characters.
 pub(super) fn bytes(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(SHOWN_BYTES)];
     let numbers: Vec<_> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -44,7 +44,8 @@ fn push(safe: &mut String, character: char) {
     }
 }
 
-/// Joiners stay: scripts and emoji need them, and they only change how their neighbours look.
+/// Whether a character must be escaped. Joiners stay: scripts and emoji need them, and they only affect adjacent
+/// characters.
 pub(crate) fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(

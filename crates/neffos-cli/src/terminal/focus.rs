@@ -1,4 +1,4 @@
-//! Where the lines go that people type, and as which event. Pure.
+//! The place and the event of the lines that people type. Pure.
 
 use neffos::Message;
 
@@ -7,20 +7,20 @@ use super::happening::Place;
 use super::line::{Bytes, Line};
 use super::render::{name, place_text};
 
-/// What is in use at the moment.
+/// The place and the event in use.
 #[derive(Debug, Clone)]
 pub(super) struct Focus {
-    /// None when there is no namespace.
+    /// `None` if no namespace is in use.
     place: Option<Place>,
     event: String,
 }
 
-/// What a line asks for.
+/// The action that a line requests.
 #[derive(Debug)]
 pub(super) enum Wish {
     Nothing,
     Do(Act),
-    /// Send the bytes of the file as that event.
+    /// Sends the bytes of a file as an event.
     SendFile {
         event: String,
         file: String,
@@ -41,11 +41,11 @@ impl Focus {
         format!("{place} {}> ", name(&self.event))
     }
 
-    /// What `line` asks for, where it is typed.
+    /// Returns the action that `line` requests in the place in use.
     ///
     /// # Errors
     ///
-    /// When it needs a place, and there is none.
+    /// Fails if the line needs a place, and none is in use.
     pub(super) fn wish(&self, line: Line) -> Result<Wish, String> {
         Ok(match line {
             Line::Nothing => Wish::Nothing,
@@ -69,16 +69,16 @@ impl Focus {
         })
     }
 
-    /// Sends bytes where lines go.
+    /// Returns the command that sends bytes to the place in use.
     ///
     /// # Errors
     ///
-    /// When there is no place.
+    /// Fails if no place is in use.
     pub(super) fn send_bytes(&self, event: &str, bytes: Vec<u8>) -> Result<Act, String> {
         Ok(Act::Send(self.message(event, bytes)?.binary().into()))
     }
 
-    /// What is in use once `act` is done. `others` are the namespaces that are connected besides.
+    /// Returns the place in use after `act`. `others` are the other connected namespaces.
     pub(super) fn after(&self, act: &Act, others: impl IntoIterator<Item = String>) -> Self {
         let place = match act {
             Act::Connect(namespace) => Some(Place::namespace(namespace)),
@@ -96,12 +96,12 @@ impl Focus {
         Self { place, event: self.event.clone() }
     }
 
-    /// Uses the place that `text` names: a namespace, or a namespace and a room with a slash between them. Names may hold
-    /// slashes, too: what is there decides.
+    /// Uses the place that `text` names: a namespace, or a namespace and a room, separated by a slash. Names may
+    /// contain slashes, so `text` is compared with the existing places.
     ///
     /// # Errors
     ///
-    /// When there is no such place.
+    /// Fails if there is no such place.
     pub(super) fn turn_to(&mut self, text: &str, there: &[(String, Vec<String>)]) -> Result<(), String> {
         let places = there.iter().flat_map(|(namespace, rooms)| {
             let room = move |room: &String| (format!("{namespace}/{room}"), Some(room.clone()));
@@ -118,11 +118,11 @@ impl Focus {
         self.event = event;
     }
 
-    /// The namespace in use.
+    /// Returns the namespace in use.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// Fails if there is none.
     pub(super) fn namespace(&self) -> Result<&str, String> {
         self.place
             .as_ref()
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_go_where_the_prompt_says() {
+    fn lines_go_to_the_place_in_the_prompt() {
         let focus = focus();
         assert_eq!(focus.prompt(), "default/lobby chat> ");
         let Act::Send(message) = wish(&focus, "hello") else { panic!("not sent") };
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_joined_is_in_use_until_it_is_left() {
+    fn a_joined_room_is_in_use_until_it_is_left() {
         let focus = do_it(&focus(), "/join attic");
         assert_eq!(focus.prompt(), "default/attic chat> ");
         assert_eq!(do_it(&focus, "/leave lobby").prompt(), "default/attic chat> ");
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_found_though_its_name_has_slashes() {
+    fn a_place_is_found_even_if_its_name_has_slashes() {
         let mut focus = focus();
         let there = [("a/b".to_owned(), vec!["c/d".to_owned()]), (String::new(), vec![])];
         focus.turn_to("a/b/c/d", &there).unwrap();

@@ -1,4 +1,4 @@
-//! What can happen on a connection, as users are told of it.
+//! The events of a connection that are reported to the user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use neffos::{Change, CloseFrame, Error, Message};
 use serde_json::value::RawValue;
 
-/// What a command of a program is called by that program: any JSON.
+/// The id that a program gave to its command: any JSON.
 pub(super) type Id = Box<RawValue>;
 
-/// One thing that has happened.
+/// One event, with its time.
 #[derive(Debug)]
 pub(super) struct Happening {
     pub(super) at: Timestamp,
@@ -19,7 +19,7 @@ pub(super) struct Happening {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// The server has let us in.
+    /// The server accepted the client.
     Welcome {
         id: Arc<str>,
         url: String,
@@ -31,9 +31,9 @@ pub(super) enum What {
         place: Place,
         because: Because,
     },
-    /// The server sent it.
+    /// A message from the server.
     Event(Message),
-    /// We sent it.
+    /// A message that this client sent.
     Sent(Message),
     Answer(Box<Answer>),
     /// A command of a program was carried out.
@@ -43,9 +43,9 @@ pub(super) enum What {
         id: Option<Id>,
         status: Status,
     },
-    /// The connection is lost.
+    /// The connection was lost.
     Lost(Option<CloseFrame>),
-    /// The server is dialled once more, after the delay.
+    /// The client will dial again, after the delay.
     Trying {
         tries: u32,
         delay: Duration,
@@ -55,12 +55,12 @@ pub(super) enum What {
         tries: u32,
         missing: Vec<Missing>,
     },
-    /// The connection has ended for good.
+    /// The connection has ended, and the client does not reconnect.
     Ended {
         close: Option<CloseFrame>,
         error: Option<Fault>,
     },
-    /// For people alone.
+    /// A note for people. Programs do not get it.
     Note(String),
 }
 
@@ -80,30 +80,30 @@ pub(super) struct Place {
     pub(super) room: Option<String>,
 }
 
-/// Why a place was left.
+/// Why a namespace was disconnected, or a room left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Because {
-    /// One of both sides wanted it.
+    /// One side requested it.
     Wanted,
     /// The connection has ended, or the namespace was disconnected.
     Forced,
 }
 
-/// A place that a connection could not have back.
+/// A namespace or room that a reconnect could not restore.
 #[derive(Debug)]
 pub(super) struct Missing {
     pub(super) place: Place,
     pub(super) error: String,
 }
 
-/// What went wrong.
+/// An error.
 #[derive(Debug, Default)]
 pub(super) struct Fault {
-    /// Which command went wrong.
+    /// The id of the command that failed.
     pub(super) id: Option<Id>,
     pub(super) about: Option<Box<Subject>>,
     pub(super) text: String,
-    /// The kind of it, in one word that does not change.
+    /// The kind of the error, as one stable word.
     pub(super) code: &'static str,
 }
 
@@ -114,7 +114,7 @@ pub(super) struct Subject {
     pub(super) event: Option<String>,
 }
 
-/// How things are.
+/// The status of the connection.
 #[derive(Debug)]
 pub(super) struct Status {
     pub(super) id: Arc<str>,
@@ -131,7 +131,8 @@ pub(super) enum State {
 }
 
 impl What {
-    /// What a message of a handler tells; none when it only asks for consent.
+    /// Returns the event for a message that a handler received. Returns `None` for a system event that only asks for
+    /// consent.
     pub(super) fn of(message: Message) -> Option<Self> {
         let place = Place::of(&message);
         let because = if message.is_forced() { Because::Forced } else { Because::Wanted };
@@ -146,7 +147,7 @@ impl What {
         }
     }
 
-    /// What a client has noticed of its connection.
+    /// Returns the event for a change of the client's connection.
     pub(super) fn of_change(change: &Change) -> Self {
         match change {
             Change::Lost { close } => Self::Lost(close.clone()),
@@ -194,7 +195,7 @@ impl Fault {
         Self { text: text.into(), code, ..Self::default() }
     }
 
-    /// The user's own.
+    /// An error in the user's input.
     pub(super) fn usage(text: impl Into<String>) -> Self {
         Self::new(text, USAGE)
     }
@@ -208,12 +209,12 @@ impl Fault {
     }
 }
 
-/// The kind of an error in one word, for programs.
+/// Returns the kind of an error as one word, for programs.
 fn code(error: &Error) -> &'static str {
     type Question = fn(&Error) -> bool;
     let kinds: [(Question, &str); 11] = [
         (Error::is_remote, REMOTE),
-        // A text of the protocol's own, which nobody says but the server.
+        // A text of the protocol that only the server sends.
         (Error::is_payload, REMOTE),
         (Error::is_refused, "refused"),
         (Error::is_timeout, "timeout"),
@@ -228,6 +229,6 @@ fn code(error: &Error) -> &'static str {
     kinds.into_iter().find(|(is_it, _)| is_it(error)).map_or("other", |(_, code)| code)
 }
 
-/// The server's own words.
+/// The code of an error text from the server.
 const REMOTE: &str = "remote";
 const USAGE: &str = "usage";

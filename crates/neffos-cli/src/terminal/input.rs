@@ -1,4 +1,4 @@
-//! Lines from stdin, read by a thread of its own: that wait cannot be given up.
+//! Lines from stdin, read by a separate thread, because a blocking read cannot be cancelled.
 
 use std::io::BufRead;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -10,29 +10,29 @@ use tokio::time::timeout;
 
 use super::editor::Editor;
 
-/// The lines, one after the other.
+/// The lines of the user or program.
 pub(super) struct Lines {
     typed: mpsc::Receiver<Typed>,
-    /// For the editor.
+    /// The prompts for the editor. `None` without an editor.
     prompts: Option<SyncSender<String>>,
 }
 
 #[derive(Debug)]
 pub(super) enum Typed {
     Line(String),
-    /// Bytes that are no UTF-8 text.
+    /// A line that is not UTF-8.
     NoText,
 }
 
 impl Lines {
-    /// As they come.
+    /// Reads the lines of stdin without an editor.
     pub(super) fn piped() -> Self {
         let (told, typed) = mpsc::channel(WAITING);
         thread::spawn(move || read_all(&told));
         Self { typed, prompts: None }
     }
 
-    /// As they are typed, one for each [`Lines::prompt`].
+    /// Reads edited lines, one for each [`Lines::prompt`].
     pub(super) fn edited(editor: Editor) -> Self {
         let (told, typed) = mpsc::channel(1);
         let (prompts, wanted) = sync_channel(1);
@@ -40,32 +40,33 @@ impl Lines {
         Self { typed, prompts: Some(prompts) }
     }
 
-    /// Whether somebody types them.
+    /// Whether a person types the lines in the editor.
     pub(super) fn are_edited(&self) -> bool {
         self.prompts.is_some()
     }
 
-    /// Asks for the next line, where lines are asked for.
+    /// Prompts for the next line, if there is an editor.
     pub(super) fn prompt(&self, prompt: String) {
         if let Some(prompts) = &self.prompts {
-            // The editor may have ended, which shows in `next`; one prompt at a time leaves room.
+            // A closed channel means that the editor has ended, which `next` reports. It is never full: there is one
+            // prompt at a time.
             prompts.try_send(prompt).ok();
         }
     }
 
-    /// The next line; none at the end.
+    /// Returns the next line, or `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Typed> {
         self.typed.recv().await
     }
 
-    /// Lets the editor put the terminal back in order, though nobody has ended the line.
+    /// Ends the editor, so that it restores the terminal, although the user has not ended the line.
     pub(super) async fn stop(&mut self) {
         if self.prompts.take().is_none() || self.typed.is_closed() {
             return;
         }
         for _ in 0..MOST_INTERRUPTS {
             interrupt();
-            // The editor may just be beginning, and not notice the first.
+            // If the editor is just starting, it may miss the first signal.
             if let Ok(None) = timeout(PATIENCE, self.typed.recv()).await {
                 return;
             }
@@ -91,7 +92,8 @@ fn read_all(told: &mpsc::Sender<Typed>) {
     }
 }
 
-/// The signal of Ctrl-C, which ends the editing of a line. When none is edited, it ends up with `Signals`.
+/// Sends SIGINT, the signal of Ctrl-C, which ends the editing of a line. When no line is being edited, `Signals`
+/// receives it.
 #[cfg(unix)]
 fn interrupt() {
     use rustix::process::{Signal, getpid, kill_process};
