@@ -1,4 +1,4 @@
-//! The certificate and key to serve over TLS with. They are read again when their files change.
+//! The server's certificate and key for TLS. They are read again when their files change.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -12,7 +12,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use crate::config::Settings;
 use crate::failure::Failure;
 
-/// The certificate of the server, as it was last read.
+/// The certificate of the server, from the last reading of its files.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     certificate: PathBuf,
@@ -26,7 +26,7 @@ pub(crate) struct Certificate {
 type Stamp = [Option<(SystemTime, u64)>; 2];
 
 impl Certificate {
-    /// Reads what the settings name; none when they name nothing.
+    /// Reads the files that the settings name. Returns `None` if they name none.
     pub(crate) fn load(settings: &Settings) -> Result<Option<Arc<Self>>, Failure> {
         let (certificate, key) = match (&settings.tls_cert, &settings.tls_key) {
             (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
@@ -39,7 +39,7 @@ impl Certificate {
         Ok(Some(Arc::new(Self { certificate, key, shown, read })))
     }
 
-    /// The configuration for listeners. Every handshake uses the certificate that was read last.
+    /// Returns the configuration for listeners. Every handshake uses the certificate that was read last.
     pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, Failure> {
         let mut config = config(&self.certificate, &self.key)?;
         config.cert_resolver = self.clone();

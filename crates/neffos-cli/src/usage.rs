@@ -1,4 +1,4 @@
-//! Errors about wrong arguments: the text of clap, without the secrets that the arguments hold.
+//! Errors about wrong arguments: the text of clap, without the secrets in the arguments.
 
 use std::env;
 use std::io::Write;
@@ -9,7 +9,7 @@ use neffos::net::redact;
 
 use crate::config::is_secret_flag;
 
-/// Tells the user, and ends the program. Help and version come here, too.
+/// Prints the error and ends the program. Also prints help and version.
 pub(crate) fn end(err: &Error) -> ! {
     let told = err.to_string();
     let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
@@ -17,12 +17,12 @@ pub(crate) fn end(err: &Error) -> ! {
     if shown == told {
         err.exit();
     }
-    // Whoever closed stderr does not want to know.
+    // If stderr is closed, there is no reader to report an error to.
     write!(std::io::stderr(), "{shown}").ok();
     exit(err.exit_code())
 }
 
-/// `text` without the values of flags that hold secrets, and with every argument that looks like a URL as it may be shown.
+/// Removes the values of secret flags from `text`, and redacts every argument that looks like a URL.
 fn without_secrets(text: &str, arguments: impl Iterator<Item = String>) -> String {
     let mut is_secret = false;
     arguments.fold(text.to_owned(), |text, argument| {
@@ -46,7 +46,7 @@ fn without_secrets(text: &str, arguments: impl Iterator<Item = String>) -> Strin
     })
 }
 
-/// `text` without `value` where it is quoted.
+/// Removes `value` from `text`, where it is quoted.
 fn hidden(text: String, value: &str) -> String {
     match value {
         "" => text,

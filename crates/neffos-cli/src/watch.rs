@@ -8,7 +8,8 @@ use neffos::{CloseCode, Closed, ClosedBy, Conn, ServerBuilder};
 use crate::log::Sampler;
 use crate::metrics;
 
-/// Logs and counts connections of the server. Lines are at level `info`; beyond a hundred in a second, at `debug`.
+/// Logs and counts the connections of the server. Lines are at level `info`, but above a hundred in a second at
+/// `debug`.
 pub(crate) fn connections(builder: ServerBuilder) -> ServerBuilder {
     let (opened, closed) = (Sampler::default(), Sampler::default());
     builder.on_opened(move |conn| tell_opened(conn, &opened)).on_closed(move |end| tell_closed(end, &closed))
@@ -51,7 +52,7 @@ fn reason(end: &Closed) -> &str {
     }
 }
 
-/// What the log and the metrics call the side that closed.
+/// Returns the name of the side that closed, for the log and the metrics.
 pub(crate) fn name(by: ClosedBy) -> &'static str {
     match by {
         ClosedBy::Client => "client",
@@ -61,10 +62,10 @@ pub(crate) fn name(by: ClosedBy) -> &'static str {
     }
 }
 
-/// The addresses of a client, for the log. Their texts are made when a line is written.
+/// The addresses of a client, for the log. Their texts are only created when a line is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Addresses {
-    /// That of the client: it is the socket's, or the one that a proxy names.
+    /// The address of the client: that of the socket, or the one that a proxy names.
     pub(crate) client: Option<IpAddr>,
     pub(crate) socket: Option<SocketAddr>,
 }
@@ -79,7 +80,7 @@ impl Addresses {
         }
     }
 
-    /// The address of the socket, when a proxy names another one for the client.
+    /// Returns the address of the socket, if a proxy names another one for the client.
     pub(crate) fn socket(&self) -> Option<String> {
         self.socket.filter(|_| self.is_behind_a_proxy()).map(|socket| socket.to_string())
     }
@@ -89,7 +90,7 @@ impl Addresses {
     }
 }
 
-/// To milliseconds.
+/// Rounds to milliseconds.
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_that_of_the_client_and_of_the_socket_where_they_differ() {
+    fn the_log_has_the_addresses_of_client_and_socket_if_they_differ() {
         let told = |client: &str, socket: &str| {
             let from = Addresses { client: client.parse().ok(), socket: socket.parse().ok() };
             format!("{} {}", from.client(), from.socket().unwrap_or_default())

@@ -1,7 +1,7 @@
 /**
  * The page: rooms, chat, private messages and presence in namespace "default".
  *
- * What comes from others is only ever put on the page as text.
+ * Content from other clients is only inserted as text, never as HTML.
  */
 import { dial } from "./neffos.js";
 
@@ -11,27 +11,27 @@ import { dial } from "./neffos.js";
 /** @typedef {import("./neffos.js").NsConn} NsConn */
 /** @typedef {import("./neffos.js").StateChange} StateChange */
 /** @typedef {{ id: string, name: string, rooms: Set<string> }} Person */
-/** @typedef {{ linked: boolean, servers: number, connections: number }} Cluster this server and the others */
+/** @typedef {{ linked: boolean, servers: number, connections: number }} Cluster this server and the other ones */
 /** @typedef {"self" | "other" | "server" | "event"} Speaker */
 /** @typedef {{ speaker: Speaker, id: string, name: string, text: string, at: Date }} Line */
 /**
- * @typedef {object} Place where people talk
+ * @typedef {object} Place a conversation
  * @property {"lobby" | "room" | "person"} kind
  * @property {string} key the room's name, or the person's id
  * @property {string} title
  * @property {Line[]} lines
  * @property {number} unread
- * @property {string} [proof] known to the two members of a private conversation alone: it survives a new id
+ * @property {string} [proof] a secret of the two members of a private conversation, which survives a new id
  */
 
 const NAMESPACE = "default";
 const KEPT_LINES = 500;
 const SHOWN_PEOPLE = 200;
 const GOLDEN_ANGLE = 137.508;
-/** A web address up to a blank, without what ends a sentence or closes what it stands in. One group: `split` keeps it. */
+/** A web address up to a blank, without closing punctuation at its end. The group makes `split` keep the address. */
 const WEB_ADDRESS = /\b(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]}])/iu;
 
-// ---- what is on the page ----
+// ---- elements ----
 
 /**
  * @template {HTMLElement} [E=HTMLElement]
@@ -63,10 +63,10 @@ function make(tag, className, ...children) {
   return made;
 }
 
-// ---- what the page knows ----
+// ---- state ----
 
 let myName = storedName() ?? inventedName();
-/** The id that others know this window by. @type {string} */
+/** The id of this window's connection. @type {string} */
 let myId = "";
 /** @type {Conn | undefined} */
 let conn;
@@ -123,7 +123,7 @@ function visit(place) {
 
 function showPlaces() {
   element("places").replaceChildren(...places.map(placeItem));
-  // In a narrow window the conversations are a strip that scrolls.
+  // In a narrow window, the conversations are a scrolling strip.
   element("places").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
@@ -145,7 +145,7 @@ function placeItem(place) {
   return make("li", "", button);
 }
 
-/** Not where a finger points: there the focus would cover half of the page with a keyboard. */
+/** Focuses the text field, but not on touch screens: there, the keyboard would cover half of the page. */
 function prepareToWrite() {
   if (matchMedia("(hover: hover)").matches) input("text").focus();
 }
@@ -207,7 +207,7 @@ function addOwnLine(place, text) {
   addLine(place, { speaker: "self", id: myId, name: myName, text });
 }
 
-/** Fills the log anew; marked as busy, so that nobody is read what is old. */
+/** Fills the log again. It is marked as busy, so that screen readers do not read old lines. */
 function showLines() {
   const log = element("lines");
   log.ariaBusy = "true";
@@ -303,11 +303,11 @@ function face(id, name) {
   return made;
 }
 
-/** The hues of those seen so far. @type {Map<string, number>} */
+/** The hues of the people seen so far. @type {Map<string, number>} */
 const hues = new Map();
 
 /**
- * A different colour for each: the next one lies in the largest gap on the colour circle.
+ * Returns a different colour for each id: the next one is in the largest gap on the colour circle.
  *
  * @param {string} id
  */
@@ -322,7 +322,7 @@ function hueOf(id) {
 // ---- people ----
 
 /**
- * Notes the name of a connection, and a room that it is in.
+ * Stores the name of a connection, and a room that it has joined.
  *
  * @param {string} id as the server gave it
  * @param {string} name
@@ -400,7 +400,7 @@ function personItem({ id, name }) {
   return make("li", "", button);
 }
 
-// ---- what others send ----
+// ---- received messages ----
 
 /** @type {import("./neffos.js").Handlers} */
 const handlers = {
@@ -417,8 +417,8 @@ const handlers = {
 };
 
 /**
- * The server refuses an event with a message of the same name that carries an error. It is no message of another person. The
- * page reports only that a line was refused, in the place where it was written.
+ * The server refuses an event with a message of the same name and an error. That is not a message of another person.
+ * The page reports only that a line was refused, in the conversation in which it was written.
  *
  * @param {(ns: NsConn, message: Message) => void} hear
  * @returns {(ns: NsConn, message: Message) => void}
@@ -459,7 +459,7 @@ function hearPrivate(message) {
 }
 
 /**
- * Another window is here, or has joined a room. It is answered.
+ * Another window has connected, or has joined a room. This window answers it.
  *
  * @param {NsConn} ns
  * @param {Message} message
@@ -492,7 +492,7 @@ function placeOf({ room }) {
 }
 
 /**
- * The body as an object; empty when it is anything else.
+ * Returns the body as an object, which is empty for any other body.
  *
  * @param {Message} message
  * @returns {Record<string, unknown>}
@@ -511,7 +511,7 @@ function asText(value) {
   return typeof value === "string" ? value : "";
 }
 
-// ---- what this window sends ----
+// ---- sent messages ----
 
 /** @param {{ known?: boolean }} [more] */
 function sayHello(more = {}) {
@@ -531,7 +531,7 @@ function joinedRooms() {
   return places.filter(({ kind }) => kind === "room");
 }
 
-/** After a new id of this window: sends each private conversation its proof. */
+/** Sends each private conversation its proof, after this window has got a new id. */
 function sayProofs() {
   for (const { kind, key, proof } of places) {
     if (kind === "person" && proof) conn?.emit(NAMESPACE, "private", { to: key, name: myName, here: true, proof });
@@ -541,7 +541,7 @@ function sayProofs() {
 /**
  * @param {Place} place
  * @param {string} said
- * @returns {boolean} whether it went out
+ * @returns {boolean} whether the message was sent
  */
 function say(place, said) {
   const ns = conn?.namespace(NAMESPACE);
@@ -611,7 +611,7 @@ function messageOf(error) {
 async function start() {
   showState("waiting", "Connecting");
   try {
-    // What could not be restored is told with the change of state.
+    // The change of state reports namespaces and rooms that could not be restored.
     conn = await dial("./ws", handlers, { onStateChange: (change) => conn && follow(change), onError: () => {} });
     await conn.connect(NAMESPACE);
   } catch (error) {
@@ -643,7 +643,7 @@ function follow(change) {
   }
 }
 
-/** @param {Missing[]} missing what the server refuses after a reconnection */
+/** @param {Missing[]} missing the namespaces and rooms that the server refused after a reconnection */
 function comeBack(missing) {
   const [first] = missing;
   if (first?.room === "") return giveUp(first.error);
@@ -656,7 +656,7 @@ function comeBack(missing) {
   }
 }
 
-/** Says hello: at first, and again after each loss, for who is here may have changed and so may this window's id. */
+/** Says hello at the start and after each reconnection: this window may have a new id, and other people may be connected. */
 function enter() {
   const isBack = myId !== "";
   myId = conn?.id ?? "";
@@ -709,7 +709,7 @@ async function showNumbers() {
     fillNumbers(numbers.connections, numbers.delivered_per_second, numbers.dropped);
     showCluster(numbers.cluster);
   } catch {
-    // The server is away; the state says so already.
+    // The server is away, which the state already shows.
   }
 }
 
@@ -725,7 +725,7 @@ function fillNumbers(connections, delivered, dropped) {
 }
 
 /**
- * Where this server has others: how many are connected to all of them, or that they are out of reach.
+ * Shows the connections of the whole cluster, or that the other servers are out of reach.
  *
  * @param {Cluster | undefined} cluster
  */
@@ -734,7 +734,7 @@ function showCluster(cluster) {
   element("connected-where").textContent = isTogether ? `connected to ${cluster.servers} servers` : "connected";
   if (isTogether) element("connections").textContent = number(cluster.connections);
   const said = cluster?.linked === false ? "Other servers are out of reach" : "";
-  // Set only when it changes, or it would be read out every second.
+  // Set only on a change. Otherwise, screen readers would read it every second.
   if (element("apart").textContent !== said) element("apart").textContent = said;
 }
 
@@ -768,7 +768,7 @@ async function copyCommand() {
     await navigator.clipboard.writeText(command.textContent ?? "");
     flash("Copied");
   } catch {
-    // Pages that came over plain HTTP from elsewhere have no clipboard: the keyboard does it.
+    // Pages over plain HTTP from another machine have no clipboard API. The user copies with the keyboard.
     getSelection()?.selectAllChildren(command);
     flash("Press Ctrl+C");
   }
@@ -809,7 +809,7 @@ function rename(name) {
   try {
     localStorage.setItem("name", name);
   } catch {
-    // Without storage the name holds until the page is closed.
+    // Without storage, the name lasts until the page is closed.
   }
   sayHello({ known: true });
 }

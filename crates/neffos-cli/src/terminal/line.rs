@@ -1,15 +1,15 @@
-//! What people type. Pure.
+//! The lines that people type. Pure.
 //!
-//! A line that begins with `/` is a command, any other is a message. Names are words, or stand in double quotes.
+//! A line that begins with `/` is a command, any other line is a message. Names are words, or text in double quotes.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// What a line means.
+/// The meaning of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     Nothing,
-    /// A message, with the event of the moment.
+    /// A message, with the event in use.
     Say(String),
     Emit {
         event: String,
@@ -25,10 +25,10 @@ pub(super) enum Line {
     },
     Native(String),
     Connect(String),
-    /// That namespace, or the one of the moment.
+    /// The named namespace, or the one in use.
     Disconnect(Option<String>),
     Join(String),
-    /// That room, or the one of the moment.
+    /// The named room, or the one in use.
     Leave(Option<String>),
     /// `NS` or `NS/ROOM`.
     Use(String),
@@ -39,17 +39,17 @@ pub(super) enum Line {
     Quit,
 }
 
-/// Where bytes come from.
+/// The source of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bytes {
     Given(Vec<u8>),
     File(String),
 }
 
-/// A command, as the help lists it.
+/// A command in the help.
 #[derive(Debug)]
 pub(super) struct Usage {
-    /// With the slash.
+    /// The name, with the slash.
     pub(super) name: &'static str,
     pub(super) takes: &'static str,
     pub(super) about: &'static str,
@@ -76,7 +76,7 @@ const fn usage(name: &'static str, takes: &'static str, about: &'static str) -> 
     Usage { name, takes, about }
 }
 
-/// The commands, and how other lines are taken.
+/// Returns the help: the commands, and the meaning of other lines.
 pub(super) fn help() -> String {
     let lines = COMMANDS.iter().map(|command| {
         let call = format!("{} {}", command.name, command.takes);
@@ -90,7 +90,7 @@ pub(super) fn help() -> String {
 ///
 /// # Errors
 ///
-/// What is wrong with it, in words for people.
+/// Returns the error text for people.
 pub(super) fn parse(text: &str) -> Result<Line, String> {
     let text = text.strip_suffix('\r').unwrap_or(text);
     let Some(command) = text.strip_prefix('/') else {
@@ -108,7 +108,7 @@ pub(super) fn parse(text: &str) -> Result<Line, String> {
     read(name, rest).map_err(|fault| fault.unwrap_or_else(|| format!("write it as {}", call.trim_end())))
 }
 
-/// What is wrong; none when the command is not written as its usage says.
+/// The error text, or `None` if the command does not match its usage.
 type Wrong = Option<String>;
 
 fn read(command: &str, rest: &str) -> Result<Line, Wrong> {
@@ -140,7 +140,7 @@ fn read(command: &str, rest: &str) -> Result<Line, Wrong> {
     })
 }
 
-/// A name, and what is behind it: without the blank that ends the name, but as it was written.
+/// Reads a name. Returns it with the rest of the text, which is unchanged except for the blank after the name.
 fn name(text: &str) -> Result<Option<(String, &str)>, Wrong> {
     let text = text.trim_start();
     if text.is_empty() {
@@ -162,7 +162,7 @@ fn name(text: &str) -> Result<Option<(String, &str)>, Wrong> {
     Err(Some("a quote is missing".to_owned()))
 }
 
-/// One name at most.
+/// Reads at most one name, and nothing else.
 fn only(text: &str) -> Result<Option<String>, Wrong> {
     match name(text)? {
         Some((name, rest)) if rest.trim().is_empty() => Ok(Some(name)),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_take_what_their_usage_says() {
+    fn commands_take_the_arguments_of_their_usage() {
         assert_eq!(parse("/connect chat"), Ok(Line::Connect(name_of("chat"))));
         assert_eq!(parse("/connect \"\""), Ok(Line::Connect(String::new())));
         assert_eq!(parse("/disconnect"), Ok(Line::Disconnect(None)));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_the_rest_of_the_line_as_it_was_written() {
+    fn a_body_is_the_unchanged_rest_of_the_line() {
         let emit = |event: &str, body: &str| Ok(Line::Emit { event: name_of(event), body: name_of(body) });
         assert_eq!(parse("/emit news  two  blanks "), emit("news", " two  blanks "));
         assert_eq!(parse("/emit news"), emit("news", ""));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_given_or_lie_in_a_file() {
+    fn bytes_are_given_or_read_from_a_file() {
         let binary = |body| Ok(Line::Binary { event: name_of("e"), body });
         assert_eq!(parse("/binary e AP8="), binary(Bytes::Given(vec![0, 255])));
         assert_eq!(parse("/binary e @my file.bin"), binary(Bytes::File(name_of("my file.bin"))));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_its_usage() {
+    fn an_error_about_a_command_shows_its_usage() {
         assert_eq!(parse("/dance"), Err(name_of("there is no /dance; /help lists what there is")));
         assert_eq!(parse("/"), Err(name_of("there is no /; /help lists what there is")));
         assert_eq!(parse("/join"), Err(name_of("write it as /join ROOM")));

@@ -1,13 +1,14 @@
 //! The client for the terminal: `neffos dial`, `emit`, `ask` and `watch`.
 //!
-//! - `args.rs`: the flags; `connection.rs`: what they say about a connection, and what its errors mean to the user.
-//! - `dial.rs`: `neffos dial`, from the first line to good-bye.
-//! - `line.rs`: what people type; `focus.rs`: where it goes; `command.rs`: what a session is told, and how programs say it.
-//! - `session.rs`: does it on a connection.
-//! - `happening.rs`: what can happen; `render.rs`: how people are told; `report.rs`: how programs are; `escape.rs`: what a
-//!   terminal may show.
-//! - `transcript.rs`: the way of what happens to stdout. `input.rs`: lines from stdin; `editor.rs`: lines that are typed on a
-//!   terminal, with `vocabulary.rs` for the Tab key.
+//! - `args.rs`: the flags; `connection.rs`: the client from the flags, and its errors.
+//! - `dial.rs`: `neffos dial`.
+//! - `line.rs`: the lines that people type; `focus.rs`: the place in use; `command.rs`: commands, and their JSON.
+//! - `session.rs`: carries commands out on a connection.
+//! - `happening.rs`: the events; `render.rs`: their lines for people; `report.rs`: their JSON for programs;
+//!   `escape.rs`:
+//!   escapes for the terminal.
+//! - `transcript.rs`: writes events to stdout; `input.rs`: reads lines from stdin; `editor.rs`: the line editor, with
+//!   `vocabulary.rs` for completion.
 //! - `once.rs`: `neffos emit` and `neffos ask`; `watch.rs`: `neffos watch`.
 
 mod args;
@@ -32,7 +33,7 @@ pub(crate) use args::{AskArgs, DialArgs, EmitArgs, WatchArgs};
 
 use crate::failure::Failure;
 
-/// What to do.
+/// The command of the terminal client.
 #[derive(Debug)]
 pub(crate) enum Task {
     Dial(Box<DialArgs>),
@@ -41,7 +42,7 @@ pub(crate) enum Task {
     Watch(Box<WatchArgs>),
 }
 
-/// Does it, to its end.
+/// Runs the command until it ends.
 pub(crate) fn start(task: Task) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::run)?;
     let outcome = runtime.block_on(async {
@@ -52,7 +53,7 @@ pub(crate) fn start(task: Task) -> Result<(), Failure> {
             Task::Watch(args) => Box::pin(watch::watch(*args)).await,
         }
     });
-    // A name may still be looked up: nobody waits for that.
+    // A DNS lookup may still be running. The program does not wait for it.
     runtime.shutdown_background();
     outcome
 }

@@ -1,4 +1,4 @@
-//! `neffos emit` and `neffos ask`: one message, and out.
+//! `neffos emit` and `neffos ask`: send one message and end.
 
 use std::io::{self, IsTerminal, Read, Write, stdin, stdout};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ pub(super) async fn emit(args: EmitArgs) -> Result<(), Failure> {
     let refusal = Refusal::default();
     let client = dial(&args.connection, refusal.clone()).await?;
     let sent = send(client.conn(), &args.message, message).await;
-    // What the server says about it has been read before the receipt, and is handled before the end.
+    // A refusal of the event arrives before the receipt, and is handled before the connection ends.
     client.close().await;
     sent?;
     match refusal.of(&args.message.event.0) {
@@ -31,7 +31,7 @@ pub(super) async fn ask(args: AskArgs) -> Result<(), Failure> {
     let client = dial(&args.connection, Refusal::default()).await?;
     let answered = answer(client.conn(), &args.message, message).await;
     client.close().await;
-    // Whoever closed stdout does not want to know.
+    // If stdout is closed, there is no reader to report an error to.
     print(&answered?).ok();
     Ok(())
 }
@@ -62,7 +62,7 @@ async fn answer(conn: &Conn<ClientSide>, args: &MessageArgs, message: Message) -
     }
 }
 
-/// Goes where the message goes.
+/// Connects the namespace and joins the room of the message.
 async fn enter(conn: &Conn<ClientSide>, args: &MessageArgs) -> Result<(), Failure> {
     let namespace = connect(conn, &args.namespace).await?;
     match &args.room {
@@ -71,7 +71,7 @@ async fn enter(conn: &Conn<ClientSide>, args: &MessageArgs) -> Result<(), Failur
     }
 }
 
-/// When the connection ended instead of an answer, the way in which it did says more.
+/// Returns the failure. If the connection ended before the answer, its close frame has the better reason.
 async fn lost(conn: &Conn<ClientSide>, fault: &Fault, about: &str) -> Failure {
     match fault.code {
         "closed" => {
@@ -87,7 +87,7 @@ async fn lost(conn: &Conn<ClientSide>, fault: &Fault, about: &str) -> Failure {
 struct Refusal(Arc<Mutex<Vec<(String, String)>>>);
 
 impl Refusal {
-    /// The first about an event.
+    /// Returns the first error about an event.
     fn of(&self, event: &str) -> Option<String> {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         heard.iter().find(|(about, _)| about == event).map(|(_, text)| text.clone())
@@ -123,7 +123,7 @@ impl MessageArgs {
     }
 }
 
-/// As it is, unless a terminal would act upon it.
+/// Prints the body: unchanged, or escaped if stdout is a terminal.
 fn print(message: &Message) -> io::Result<()> {
     let mut out = stdout();
     match out.is_terminal() {
@@ -133,7 +133,7 @@ fn print(message: &Message) -> io::Result<()> {
     out.flush()
 }
 
-/// A body for a terminal: lines stay lines.
+/// Returns the body, escaped for a terminal. Line feeds stay.
 pub(super) fn shown(message: &Message) -> String {
     match message.text() {
         Ok(text) => text.trim_end_matches('\n').split('\n').map(safe).collect::<Vec<_>>().join("\n"),

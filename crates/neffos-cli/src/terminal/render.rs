@@ -1,4 +1,4 @@
-//! A line for people of each thing that happens. Pure.
+//! Renders events as lines for people. Pure.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use neffos::{CloseCode, CloseFrame, Message};
 use super::escape::{bytes, safe};
 use super::happening::{Answer, Because, Fault, Happening, Place, State, Status, What};
 
-/// Writes lines for people.
+/// Renders lines for people.
 #[derive(Debug, Clone)]
 pub(super) struct Renderer {
     pub(super) colors: Colors,
-    /// Where the times of day are those of.
+    /// The time zone of the times.
     pub(super) zone: TimeZone,
 }
 
@@ -34,7 +34,7 @@ enum Kind {
 }
 
 impl Renderer {
-    /// What is shown of a happening: lines without an end, or none.
+    /// Renders an event as lines, without a final line feed. Returns `None` if the event is not shown.
     pub(super) fn render(&self, happening: &Happening) -> Option<String> {
         let (kind, text) = match &happening.what {
             What::Note(text) => return Some(text.clone()),
@@ -63,7 +63,7 @@ impl Renderer {
         format!("{} {} {took}", self.subject(asked), self.body(reply))
     }
 
-    /// The place and the event.
+    /// Renders the place and the event of a message.
     fn subject(&self, message: &Message) -> String {
         if message.is_native() {
             return self.faint("native");
@@ -72,7 +72,7 @@ impl Renderer {
         format!("{} {}{ask}", self.faint(&place_text(&Place::of(message))), self.bold(&name(message.event())))
     }
 
-    /// Every line but the first is marked, so that a body cannot pretend to be something else.
+    /// Renders the body. Marks every line but the first, so that a body cannot look like a line of the program.
     fn body(&self, message: &Message) -> String {
         let Ok(text) = message.text() else { return bytes(message.body()) };
         let mut lines = text.split('\n').map(|line| safe(line.strip_suffix('\r').unwrap_or(line)));
@@ -97,7 +97,7 @@ impl Renderer {
 }
 
 impl Kind {
-    /// Mark and colour.
+    /// Returns the mark and the colour.
     fn look(self) -> (&'static str, &'static str) {
         match self {
             Self::Incoming => ("<", "36"),
@@ -109,7 +109,7 @@ impl Kind {
     }
 }
 
-/// Where lines go, for the prompt.
+/// Returns the text of a place, also for the prompt.
 pub(super) fn place_text(place: &Place) -> String {
     match &place.room {
         Some(room) => format!("{}/{}", name(&place.namespace), name(room)),
@@ -117,7 +117,7 @@ pub(super) fn place_text(place: &Place) -> String {
     }
 }
 
-/// A name as it would be typed: in quotes where it would be none without.
+/// Returns a name in the form in which it is typed: in quotes if necessary.
 pub(super) fn name(name: &str) -> String {
     match name.is_empty() || name.contains([' ', '"']) {
         true => format!("\"{}\"", safe(name).replace('"', "\\\"")),
@@ -125,19 +125,19 @@ pub(super) fn name(name: &str) -> String {
     }
 }
 
-/// What is said about a connection and its places; none for what people need not know.
+/// Returns the text for a change of the connection or of its places, or `None` if it is not shown.
 fn system(what: &What) -> Option<String> {
     Some(match what {
         What::Welcome { id, url } => format!("welcome, you are {} at {}", named(id), safe(url)),
         What::Entered(place) if place.room.is_none() => format!("connected to {}", place_text(place)),
         What::Entered(place) => format!("joined {}", place_text(place)),
-        // Whatever forces it is told by itself.
+        // The event that forced this has its own line.
         What::Left { because: Because::Forced, .. } => return None,
         What::Left { place, .. } if place.room.is_none() => format!("disconnected from {}", place_text(place)),
         What::Left { place, .. } => format!("left {}", place_text(place)),
         What::Status { status, .. } => status_text(status),
         What::Lost(close) => format!("lost the connection{}", close.as_ref().map(reason).unwrap_or_default()),
-        // An end that is a failure is what the program ends with.
+        // Any other end is the failure that the program reports at its end.
         What::Ended { close: Some(close), error: None } if close.code() == CloseCode::NORMAL => match close.reason() {
             "" => "good-bye".to_owned(),
             words => format!("good-bye: {}", safe(words)),
@@ -153,7 +153,7 @@ fn system(what: &What) -> Option<String> {
     })
 }
 
-/// Plain servers give no ids.
+/// Returns the id for display. Native servers give no ids.
 fn named(id: &str) -> String {
     if id.is_empty() { "nameless".to_owned() } else { safe(id).into_owned() }
 }
@@ -178,12 +178,12 @@ fn fault_text(fault: &Fault) -> String {
     format!("{} {event}{}", place_text(&about.place), safe(&fault.text))
 }
 
-/// What a close frame says, behind something else.
+/// Returns the code and the reason of a close frame, as a suffix.
 fn reason(close: &CloseFrame) -> String {
     format!(": [{}] {}", close.code().as_u16(), safe(close.reason())).trim_end().to_owned()
 }
 
-/// A span of time, about as precise as is of interest.
+/// Returns a duration, rounded to one decimal.
 fn span(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_when_what_and_where() {
+    fn a_line_has_the_time_the_kind_and_the_place() {
         assert_eq!(render(What::Event(chat("hello"))), "03:04:05 < default/lobby chat hello");
         assert_eq!(render(What::Sent(chat("hello"))), "03:04:05 > default/lobby chat hello");
         let place = Place { namespace: String::new(), room: Some("the attic".to_owned()) };
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_tell_the_kinds_apart_and_end_where_they_should() {
+    fn each_kind_has_a_colour_that_ends_with_its_text() {
         let renderer = Renderer { colors: Colors::On, zone: TimeZone::UTC };
         let at = "2026-01-02T03:04:05Z".parse().unwrap();
         let line = renderer.render(&Happening { at, what: What::Event(chat("hi")) }).unwrap();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_characters_stay_and_what_is_no_text_is_shown_as_bytes() {
+    fn wide_characters_stay_and_a_body_that_is_not_text_is_shown_as_bytes() {
         assert_eq!(render(What::Event(chat("日本 👩\u{200d}🚀"))), "03:04:05 < default/lobby chat 日本 👩\u{200d}🚀");
         assert_eq!(
             render(What::Event(chat([0xff, 0x1b, b'c']).binary())),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forced_is_told_once_by_what_forces_it() {
+    fn a_forced_change_is_only_shown_through_its_cause() {
         let renderer = Renderer { colors: Colors::Off, zone: TimeZone::UTC };
         let left = What::Left { place: Place::namespace("default"), because: Because::Forced };
         let at = "2026-01-02T03:04:05Z".parse().unwrap();

@@ -1,4 +1,4 @@
-//! A line of JSON of each thing that happens. Pure.
+//! Reports events as lines of JSON. Pure.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use serde::Serialize;
 
 use super::happening::{Answer, Because, Fault, Happening, Id, Missing, Place, State, Status, What};
 
-/// A line; none for what only people are told.
+/// Returns the line, or `None` for events that only people see.
 pub(super) fn report(happening: &Happening) -> Option<String> {
     let report = Report { time: format!("{:.3}", happening.at), ..Report::of(&happening.what)? };
     serde_json::to_string(&report).ok()
 }
 
-/// Every field that a line may have; those that say nothing are left out.
+/// All fields of a line. Fields without a value are omitted.
 #[derive(Debug, Default, Serialize)]
 struct Report<'a> {
     time: String,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a Id>,
-    /// What the server calls us.
+    /// The id of this client.
     #[serde(skip_serializing_if = "Option::is_none")]
     conn: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,10 +47,10 @@ struct Report<'a> {
     native: bool,
     #[serde(skip_serializing_if = "is_not")]
     ask: bool,
-    /// The connection that sent it, as the server states.
+    /// The id of the connection that sent the message, if the server states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     sender: Option<&'a str>,
-    /// It came through the HTTP API.
+    /// Whether the message came through the HTTP API.
     #[serde(skip_serializing_if = "is_not")]
     program: bool,
     #[serde(skip_serializing_if = "is_not")]
@@ -129,13 +129,13 @@ impl<'a> Report<'a> {
         Self { kind, ..Self::default() }
     }
 
-    /// The kind is the first for a namespace, and the second for a room.
+    /// Reports a change of a place, with the first kind for a namespace and the second for a room.
     fn at(place: &'a Place, [namespace, room]: [&'static str; 2]) -> Self {
         let kind = if place.room.is_some() { room } else { namespace };
         Self { namespace: Some(&place.namespace), room: place.room.as_deref(), ..Self::new(kind) }
     }
 
-    /// What `body` carries, for the event of `envelope`.
+    /// Reports the body of `body`, with the event of `envelope`.
     fn message(kind: &'static str, envelope: &'a Message, body: &'a Message) -> Self {
         let report = Self {
             binary: body.is_binary(),
@@ -205,7 +205,7 @@ fn is_not(flag: &bool) -> bool {
     !flag
 }
 
-/// To a thousandth.
+/// Returns milliseconds, rounded to a thousandth.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_repeats_the_id_whatever_json_it_is() {
+    fn an_answer_repeats_the_id_which_may_be_any_json() {
         let took = Duration::from_nanos(1_234_567);
         let (asked, reply) = (Message::new("time", ""), Message::new("", "noon"));
         let answer = |id| What::Answer(Box::new(Answer { id, asked, reply, took }));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_more_than_programs() {
+    fn sent_messages_are_not_reported_to_programs() {
         let at = "2026-01-02T03:04:05Z".parse().unwrap();
         assert_eq!(report(&Happening { at, what: What::Sent(Message::new("e", "")) }), None);
     }

@@ -1,4 +1,4 @@
-//! Does what it is told to on a connection, and tells the transcript how that went.
+//! Carries out commands on a connection, and writes the results to the transcript.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -20,16 +20,16 @@ pub(super) struct Session {
     unread: Unread,
 }
 
-/// It was not done, and the transcript says why.
+/// The command failed, and the transcript has the reason.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failed;
 
-/// What the server may not have read yet.
+/// The messages that the server may not have read yet.
 #[derive(Debug, Default)]
 struct Unread {
     messages: usize,
     bytes: usize,
-    /// The namespace that was sent to last.
+    /// The namespace of the last message.
     namespace: String,
 }
 
@@ -45,11 +45,11 @@ impl Session {
         }
     }
 
-    /// Does what it is told to; asks are answered later, while other commands are done.
+    /// Carries out a command. An ask is answered later, while other commands run.
     ///
     /// # Errors
     ///
-    /// When it was not done; the transcript has been told why.
+    /// Fails if the command failed. The transcript then has the reason.
     pub(super) async fn execute(&mut self, Command { id, act }: Command) -> Result<(), Failed> {
         let subject = act.subject();
         let done = match act {
@@ -79,7 +79,7 @@ impl Session {
         Err(Failed)
     }
 
-    /// Hears what becomes of the connection.
+    /// Notes a change of the connection.
     pub(super) fn notice(&mut self, what: &What) {
         match what {
             What::Lost(_) => self.state = State::Lost,
@@ -89,13 +89,13 @@ impl Session {
         }
     }
 
-    /// Waits until all asks are answered, and the server has read all that was sent.
+    /// Waits until all asks are answered, and until the server has read all messages.
     pub(super) async fn settle(&mut self) {
         while self.asks.join_next().await.is_some() {}
         self.let_it_read().await;
     }
 
-    /// The namespaces that are connected, and their rooms.
+    /// Returns the connected namespaces and their rooms.
     pub(super) fn places(&self) -> Vec<(String, Vec<String>)> {
         let namespaces = self.conn.namespaces().into_iter().map(|namespace| {
             let rooms = namespace.rooms().into_iter().map(|room| room.name().to_owned());
@@ -109,7 +109,7 @@ impl Session {
             true => Fault::new("native messages need the empty namespace, which is not connected", "bad_namespace"),
             false => Fault::of(&err),
         })?;
-        // Who reads plain messages acknowledges nothing.
+        // Servers do not acknowledge native messages.
         if !message.is_native() {
             self.unread.messages += 1;
             self.unread.bytes += message.body().len();
@@ -122,11 +122,11 @@ impl Session {
         Ok(())
     }
 
-    /// Waits for a sign that the server has read what was sent. Otherwise a long file would fill the outbox.
+    /// Waits until the server has read all messages. Otherwise, a long file would fill the outbox.
     async fn let_it_read(&mut self) {
         let Unread { messages, namespace, .. } = std::mem::take(&mut self.unread);
         if messages > 0 {
-            // Whatever came of it: a lost connection shows elsewhere.
+            // An error means that the connection is lost, which is reported elsewhere.
             read_receipt(&self.conn, &namespace).await.ok();
         }
     }
@@ -146,7 +146,7 @@ impl Session {
             };
             told.tell(what).await;
         });
-        // The first step sends it: before whatever is done next.
+        // The first poll sends the ask, before the next command.
         if poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await.is_pending() {
             self.asks.spawn(asking);
         }
@@ -183,17 +183,17 @@ fn fault(err: Error) -> Fault {
     Fault::of(&err)
 }
 
-/// Waits until the server has read all that was sent to `namespace`, and its handlers have run: it is asked for what it has
-/// done long ago, which it acknowledges in its turn.
+/// Waits until the server has read all messages to `namespace`, and has run their handlers. It asks the server to
+/// connect the namespace again. The server acknowledges that after the messages before it.
 ///
 /// # Errors
 ///
-/// When no reply comes.
+/// Fails if no reply comes.
 pub(super) async fn read_receipt(conn: &Conn<ClientSide>, namespace: &str) -> Result<(), Error> {
     conn.ask(Message::new("_OnNamespaceConnect", "").in_namespace(namespace)).await.map(drop)
 }
 
 const MOST_UNREAD: usize = 256;
 const MOST_UNREAD_BYTES: usize = 1024 * 1024;
-/// As many as a connection lets be open.
+/// The limit of open asks of a connection.
 const MOST_ASKS: usize = 64;

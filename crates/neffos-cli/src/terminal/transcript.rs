@@ -1,4 +1,4 @@
-//! The way of what happens to stdout: told by whoever notices, written by a thread of its own.
+//! Collects events from all tasks, and writes them to stdout on a separate thread.
 
 use std::io::{self, Stdout, Write};
 use std::sync::Arc;
@@ -13,36 +13,35 @@ use super::render::Renderer;
 use super::report::report;
 use super::vocabulary::Vocabulary;
 
-/// Where everybody tells what happens. When nothing can be written for a while, telling waits, and so does reading from the
-/// server.
+/// A handle that records events. While stdout takes nothing, recording waits, and so does reading from the server.
 #[derive(Debug, Clone)]
 pub(super) struct Transcript(mpsc::Sender<Entry>);
 
 #[derive(Debug)]
 enum Entry {
     Happening(Box<Happening>),
-    /// Says so when all that was told before has been written.
+    /// Answers when all earlier events have been written.
     Mark(oneshot::Sender<()>),
 }
 
-/// How a happening is written.
+/// The form of events.
 #[derive(Debug, Clone)]
 pub(super) enum Style {
     People(Renderer),
     Programs,
 }
 
-/// What is written on.
+/// The output for lines.
 pub(super) trait Paper: Send + 'static {
     /// Writes whole lines.
     fn put(&mut self, lines: &str) -> io::Result<()>;
 
-    /// Returns once they are where the user sees them.
+    /// Returns when the user can see all written lines.
     fn settle(&mut self) -> io::Result<()>;
 }
 
 impl Style {
-    /// What is shown of a happening: lines without an end, or none.
+    /// Returns an event as lines, without a final line feed, or `None` if it is not shown.
     pub(super) fn write(&self, happening: &Happening) -> Option<String> {
         match self {
             Self::People(renderer) => renderer.render(happening),
@@ -52,14 +51,14 @@ impl Style {
 }
 
 impl Transcript {
-    /// Writes on `paper` from now on, and lets `vocabulary` learn from it.
+    /// Starts writing to `paper`. `vocabulary` learns names from the events.
     pub(super) fn start(style: Style, paper: impl Paper, vocabulary: Arc<Vocabulary>) -> Self {
         let (told, entries) = mpsc::channel(WAITING);
         thread::spawn(move || write_all(&style, paper, &vocabulary, entries));
         Self(told)
     }
 
-    /// For somebody who reads it as it is.
+    /// Creates a transcript whose events the caller reads from `Unwritten`.
     pub(super) fn unwritten() -> (Self, Unwritten) {
         let (told, entries) = mpsc::channel(WAITING);
         (Self(told), Unwritten(entries))
@@ -67,55 +66,55 @@ impl Transcript {
 
     pub(super) async fn tell(&self, what: What) {
         let happening = Happening { at: Timestamp::now(), what };
-        // Whoever closed stdout does not want to know: `torn` tells the session.
+        // If stdout is closed, the event is dropped, and `torn` notifies the session.
         self.0.send(Entry::Happening(Box::new(happening))).await.ok();
     }
 
-    /// Waits until all that was told is written.
+    /// Waits until all recorded events are written.
     pub(super) async fn settled(&self) {
         let (told, done) = oneshot::channel();
         if self.0.send(Entry::Mark(told)).await.is_ok() {
-            // An error means that nothing can be written any more.
+            // An error means that the output is closed.
             done.await.ok();
         }
     }
 
-    /// Resolves when nothing can be written any more.
+    /// Resolves when the output is closed.
     pub(super) async fn torn(&self) {
         self.0.closed().await;
     }
 }
 
-/// What has been told, to be read.
+/// The recorded events, for a reader.
 #[derive(Debug)]
 pub(super) struct Unwritten(mpsc::Receiver<Entry>);
 
 impl Unwritten {
-    /// The next happening; none when nobody can tell anything any more.
+    /// Returns the next event, or `None` when all handles of the transcript are gone.
     pub(super) async fn next(&mut self) -> Option<Happening> {
         loop {
             match self.0.recv().await? {
                 Entry::Happening(happening) => return Some(*happening),
-                // Whoever waited may have given up.
+                // The waiting task may have given up.
                 Entry::Mark(told) => told.send(()).unwrap_or_default(),
             }
         }
     }
 }
 
-/// Handlers that tell the transcript, which is the client's state, of everything.
+/// Returns handlers that record every event in the transcript, which is the client's state.
 pub(super) fn telling() -> Events<ClientSide> {
     Events::new().on_any(tell)
 }
 
-/// A handler: tells of one event.
+/// Records one message. This is a handler.
 pub(super) async fn tell(State(transcript): State<Transcript>, message: Message) {
     if let Some(what) = What::of(message) {
         transcript.tell(what).await;
     }
 }
 
-/// Writes until nobody tells anything any more, or nobody reads.
+/// Writes events until all handles of the transcript are gone, or the output is closed.
 fn write_all(style: &Style, mut paper: impl Paper, vocabulary: &Vocabulary, mut entries: mpsc::Receiver<Entry>) {
     while let Some(entry) = entries.blocking_recv() {
         let written = match entry {
@@ -124,7 +123,7 @@ fn write_all(style: &Style, mut paper: impl Paper, vocabulary: &Vocabulary, mut 
                 style.write(&happening).map_or(Ok(()), |lines| paper.put(&(lines + "\n")))
             }
             Entry::Mark(told) => {
-                // Whoever waited may have given up.
+                // The waiting task may have given up.
                 paper.settle().map(|()| told.send(()).unwrap_or_default())
             }
         };
@@ -145,5 +144,5 @@ impl Paper for Stdout {
     }
 }
 
-/// What may wait to be written.
+/// How many events may be queued for the output.
 const WAITING: usize = 256;

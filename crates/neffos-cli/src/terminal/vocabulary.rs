@@ -1,4 +1,4 @@
-//! Names that have come up, and how a half-typed line may go on with them.
+//! The names that have been used, and the completion of lines with them.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use super::happening::{Place, What};
 use super::line::COMMANDS;
 use super::render::name;
 
-/// The names that have come up.
+/// The names that have been used.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary(Mutex<Names>);
 
@@ -19,10 +19,10 @@ struct Names {
     events: BTreeSet<String>,
 }
 
-/// How a line may go on.
+/// The completions of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Completion {
-    /// From where on the line is replaced.
+    /// The position from which the line is replaced.
     pub(super) start: usize,
     pub(super) words: Vec<String>,
 }
@@ -39,7 +39,7 @@ impl Vocabulary {
         }
     }
 
-    /// How `line`, typed up to here, may go on.
+    /// Returns the completions of `line`, which ends at the cursor.
     pub(super) fn complete(&self, line: &str) -> Completion {
         let start = line.rfind(char::is_whitespace).map_or(0, |at| at + 1);
         let typed = &line[start..];
@@ -51,7 +51,7 @@ impl Vocabulary {
         Completion { start, words: words.into_iter().filter(|word| word.starts_with(typed)).collect() }
     }
 
-    /// What may follow `before`, which begins with `command`.
+    /// Returns the words that may follow `before`, which begins with `command`.
     fn arguments(&self, command: &str, before: &str) -> Vec<String> {
         if before.split_whitespace().count() > 1 {
             return Vec::new();
@@ -79,7 +79,7 @@ impl Vocabulary {
     }
 }
 
-/// Names that would do something to the terminal cannot be typed, and are not learnt.
+/// Names with control characters cannot be typed, and are not learnt.
 impl Names {
     fn learn_place(&mut self, Place { namespace, room }: &Place) {
         if !is_safe(namespace) {
@@ -103,7 +103,7 @@ fn commands() -> Vec<String> {
     COMMANDS.iter().map(|command| format!("{}{}", command.name, blank(command.takes))).collect()
 }
 
-/// Not without end: most names come from the network.
+/// Adds a name, if there is room. The number is bounded, because most names come from the network.
 fn add<T: Ord>(names: &mut BTreeSet<T>, name: T) {
     if names.len() < MOST_NAMES {
         names.insert(name);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_completed_with_the_blank_behind_it() {
+    fn a_command_is_completed_with_a_blank_after_it() {
         assert_eq!(vocabulary().complete("/jo"), Completion { start: 0, words: vec!["/join ".to_owned()] });
         assert_eq!(complete("/q"), ["/quit"]);
         assert_eq!(complete("/e"), ["/event ", "/emit "]);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_came_up_are_completed_where_they_are_wanted() {
+    fn used_names_are_completed_as_arguments_of_commands() {
         assert_eq!(vocabulary().complete("/join l"), Completion { start: 6, words: vec!["lobby".to_owned()] });
         assert_eq!(complete("/leave "), ["lobby", "\"the attic\""]);
         assert_eq!(complete("/connect "), ["default", "game"]);
@@ -150,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_and_bodies_are_left_alone() {
+    fn messages_and_bodies_are_not_completed() {
         for line in ["", "l", "say l", "/emit chat l", " /jo", "/status "] {
             assert!(complete(line).is_empty(), "{line}");
         }
     }
 
     #[test]
-    fn names_that_would_do_something_to_the_terminal_are_not_offered() {
+    fn names_with_control_characters_are_not_offered() {
         assert_eq!(complete("/event "), ["chat", "news"]);
     }
 

@@ -1,4 +1,4 @@
-//! `neffos watch`: prints what comes.
+//! `neffos watch`: prints received events.
 
 use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::pin::pin;
@@ -34,7 +34,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<(), Failure> {
         .namespace("", telling().on_native(tell))
         .any_namespace(telling())
         .reconnect(args.stay.reconnect())
-        // When so many wait, nobody reads what is written.
+        // When the queue is full, the output is not being read.
         .on_change(move |change| told.try_send(What::of_change(change)).unwrap_or_default())
         .dial();
     let mut watcher = Watcher::new(&args);
@@ -46,7 +46,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<(), Failure> {
     };
     watcher.print_now(What::Welcome { id: client.id(), url: redact(&args.connection.url) });
     let outcome = tokio::select! {
-        // First what there is to tell: an end comes behind it.
+        // Events are printed first, because the end comes after them.
         biased;
         watched = watcher.watch(heard, changes) => watched,
         failure = refusal(args.stay.enter(client.conn())) => Err(failure),
@@ -57,7 +57,7 @@ pub(super) async fn watch(args: WatchArgs) -> Result<(), Failure> {
     outcome
 }
 
-/// Whether it is a failure that the time is up.
+/// Returns the outcome when the time is up, which is a failure with `--count`.
 fn late(args: &WatchArgs) -> Result<(), Failure> {
     match args.count {
         Some(_) => Err(Failure::Unreachable("the time is up".to_owned())),
@@ -65,7 +65,7 @@ fn late(args: &WatchArgs) -> Result<(), Failure> {
     }
 }
 
-/// Resolves when entering fails.
+/// Resolves when connecting or joining fails.
 async fn refusal(entering: impl Future<Output = Result<(), Failure>>) -> Failure {
     match entering.await {
         Ok(()) => std::future::pending().await,
@@ -73,7 +73,7 @@ async fn refusal(entering: impl Future<Output = Result<(), Failure>>) -> Failure
     }
 }
 
-/// Zero is no limit, as everywhere.
+/// Resolves when the time is up. Zero means no limit.
 async fn elapsed(patience: Option<Duration>) {
     match patience.filter(|patience| !patience.is_zero()) {
         Some(patience) => sleep(patience).await,
@@ -94,7 +94,7 @@ impl<'a> Watcher<'a> {
         Self { args, renderer, left: args.count, is_torn: false }
     }
 
-    /// Prints until enough has come, nobody reads it, or the connection has ended.
+    /// Prints until enough events have arrived, the output is closed, or the connection has ended.
     async fn watch(&mut self, mut heard: Unwritten, mut changes: mpsc::Receiver<What>) -> Result<(), Failure> {
         while self.left != Some(0) && !self.is_torn {
             tokio::select! {
@@ -132,7 +132,7 @@ impl<'a> Watcher<'a> {
             _ if self.args.stay.json => print_report(happening),
             _ => {
                 if let Some(lines) = self.renderer.render(happening) {
-                    // Whoever closed stderr does not want to know.
+                    // If stderr is closed, there is no reader to report an error to.
                     writeln!(stderr(), "{lines}").ok();
                 }
                 Ok(())
