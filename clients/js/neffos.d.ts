@@ -1,18 +1,18 @@
 /**
- * Objects travel as JSON; bytes travel in binary frames; nothing is an empty body. An object that JSON has no form for,
- * such as a promise or a map, throws a TypeError.
+ * Objects are sent as JSON, bytes in binary frames, and null or undefined as an empty body. An object without a JSON
+ * form, such as a promise or a map, throws a TypeError.
  */
 export type Body = string | number | boolean | object | null | undefined;
 
-/** Bytes to send, of this realm or another. A Blob travels as its content; its type and name do not. */
+/** Bytes to send, of this realm or another. Of a Blob, only the content is sent, not its type or name. */
 export type BinaryBody = ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Blob;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Who caused a system event: this side, the server, or a connection that went away. */
+/** The cause of a system event: this side, the server, or the loss of the connection. */
 export type Origin = "local" | "remote" | "forced";
 
-/** The events of a client that says nothing of their types. */
+/** The events of a client that declares no types. */
 export interface AnyEvents {
   [namespace: string]: { [event: string]: unknown };
 }
@@ -45,18 +45,17 @@ export interface CloseInfo {
 
 /**
  * Runs when its event arrives. The handlers of one connection run one at a time, in the order of arrival: an async one
- * is awaited before the next starts. Answers to one's own asks do not wait for handlers, so a handler may ask; but it
+ * is awaited before the next starts. Answers to asks of this client do not wait for handlers, so a handler may ask. It
  * must not wait for another event.
  *
- * What it returns answers an ask, unless it is undefined; what it throws refuses it, and so does an error that it
- * returns.
+ * The return value answers an ask, unless it is undefined. An error that the handler throws or returns refuses the ask.
  */
 export type Handler<E = AnyEvents, N extends Name<E> = Name<E>, K extends Name<E[N]> = Name<E[N]>> = (
   ns: NsConn<E, N>,
   message: Message<Payload<E[N][K]>>,
 ) => Answer<E[N][K]> | Promise<Answer<E[N][K]>>;
 
-/** The keys are those of `SystemEvent`; throwing refuses a connect or a join. */
+/** Handlers of the keys in `SystemEvent`. An error refuses a connect or a join. */
 export type SystemHandlers<E = AnyEvents, N extends Name<E> = Name<E>> = {
   [K in (typeof SystemEvent)[keyof typeof SystemEvent]]?: (ns: NsConn<E, N>, message: Message) => unknown;
 };
@@ -69,7 +68,7 @@ export type Handlers<E = AnyEvents> = {
 };
 
 export interface EmitOptions {
-  /** A room that is joined. */
+  /** A joined room. */
   room?: string;
 }
 
@@ -88,14 +87,14 @@ export interface Backoff {
   factor: number;
   jitter: number;
   maxTries: number;
-  /** After a close with 1012 the first wait is random, up to this, for all clients of a restarted server come back. */
+  /** The maximum of the random first delay after a close with 1012, because all clients of a restarted server return. */
   restartDelay: number;
 }
 
-/** A place that was entered before the loss, and that cannot be entered now; with a namespace go its rooms. */
+/** A namespace or room that could not be restored after a loss. A missing namespace includes its rooms. */
 export interface Missing {
   namespace: string;
-  /** Empty when it is the namespace itself. */
+  /** Empty if the namespace itself is missing. */
   room: string;
   error: unknown;
 }
@@ -107,80 +106,81 @@ export type StateChange =
   | { state: "closed"; closeInfo: CloseInfo; error?: NeffosError };
 
 /**
- * A value, or a function that gives it before each try: 0 is the number of the first dial, then they count from 1. What
- * the function throws, or rejects with, fails that try; thrown as a NeffosError of the kind `refused`, it is final.
+ * A value, or a function that returns it before each try. The first dial has the number 0, and retries count from 1. An
+ * error or rejection of the function fails that try. A NeffosError of the kind `refused` is final.
  */
 export type ForEachTry<T> = T | ((tries: number) => T | Promise<T>);
 
 export interface DialOptions {
   /**
-   * Sent as URL parameters, which end up in access logs: browsers cannot set websocket headers. A function can give a
-   * token that is still valid; the time that it takes counts towards `handshakeTimeout`. A server in Rust takes those
-   * that it lists (`allow_url_header`).
+   * Sent as URL parameters, which end up in access logs, because browsers cannot set websocket headers. A function can
+   * return a fresh token; its time counts towards `handshakeTimeout`. A server in Rust accepts only the headers that it
+   * lists (`allow_url_header`).
    */
   headers?: ForEachTry<Record<string, string>>;
   /**
-   * Subprotocols to offer, the preferred one first. The protocol of neffos needs none. A server that chooses none of them
-   * cannot be connected to; one in Rust chooses with `ServerBuilder::subprotocol`.
+   * Subprotocols to offer, the preferred one first. The neffos protocol needs none. The dial fails if the server chooses
+   * none of them; a server in Rust chooses with `ServerBuilder::subprotocol`.
    */
   protocols?: string | string[];
-  /** From 0.5 s, doubling, up to 30 s, for ever, unless told otherwise; false turns it off. */
+  /** The default delays are 0.5 s, doubled up to 30 s, without a limit of tries. `false` turns reconnecting off. */
   reconnect?: boolean | Partial<Backoff>;
   /**
-   * Asked after each loss, and after each try that the server refuses, then with its error. By default a refusal is
-   * final, and so are the closes that are a good-bye (1000) or say that this client breaks rules (1002, 1003, 1007,
-   * 1008, 1010). A try is refused by the server's greeting, by a close with 1008, and by the HTTP status 401 or 403, which
-   * browsers hide from pages: there, the client tries again.
+   * Called after each loss, and after each try that the server refuses, with its error. By default, a refusal is final,
+   * and so are a normal close (1000) and a close for a broken rule (1002, 1003, 1007, 1008, 1010). A refusal is an `H`
+   * frame in the greeting, a close with 1008, or the HTTP status 401 or 403. Browsers hide the status from pages, so the
+   * client tries again there.
    */
   shouldReconnect?: (closeInfo: CloseInfo, refusal?: NeffosError) => boolean;
   /**
-   * Told `lost` at a loss and after each try that failed, with the milliseconds until the next; `trying` when that
-   * begins; `connected` when namespaces and rooms are entered again, with those that are missing; `closed` at the end.
+   * Called with `lost` at a loss and after each failed try, with the milliseconds until the next one; with `trying` at
+   * the start of a try; with `connected` when namespaces and rooms are restored, with the missing ones; and with `closed`
+   * at the end.
    */
   onStateChange?: (change: StateChange) => void;
   /**
-   * What nobody else is told: a throw in a handler that owed no answer, a namespace or a room that the server refuses
-   * after a reconnection. By default it goes to the console.
+   * Called with errors that no other call reports: an error in a handler that owes no answer, or a namespace or room
+   * that the server refuses after a reconnection. The default logs to the console.
    */
   onError?: (error: unknown) => void;
   /**
-   * How many emits are kept while the connection is lost, to be sent in order once namespaces and rooms are entered
-   * again. By default none: they return false.
+   * How many emits are kept while the connection is lost. They are sent in order when namespaces and rooms are restored.
+   * By default none are kept, and emits return false.
    */
   keepEmits?: number;
-  /** Error texts of the application's server, each with the `kind` that its errors shall have. */
+  /** Error texts of the application's server, each with the `kind` of its errors. */
   errors?: Record<string, string>;
-  /** Milliseconds from dialling to being accepted; 10,000 when absent. */
+  /** Milliseconds from the start of a dial until the server accepts; 10,000 when absent. */
   handshakeTimeout?: number;
   /**
-   * After so many milliseconds of silence, the client asks the server for a sign of life; 25,000 when absent. 0 or
-   * Infinity turns it off. A client of native messages alone has no such question.
+   * After so many milliseconds of silence, the client sends a heartbeat; 25,000 when absent. 0 or Infinity turns it off.
+   * A client of native messages alone sends none.
    */
   heartbeatInterval?: number;
   /**
-   * Milliseconds that the server may then be silent; 10,000 when absent. Beyond, the connection is closed with 4006, and
-   * counts as lost. Servers in Go answer nothing while a handler runs: raise it if their handlers take longer.
+   * Milliseconds that the server may be silent after a heartbeat; 10,000 when absent. Then the connection is closed with
+   * 4006, and counts as lost. Servers in Go answer nothing while a handler runs: raise this if their handlers take longer.
    */
   heartbeatTimeout?: number;
-  /** Milliseconds that an ask waits when it does not say itself; 10,000 when absent. */
+  /** The default timeout of an ask in milliseconds; 10,000 when absent. */
   askTimeout?: number;
-  /** Open asks; 64 when absent. One more fails with `busy`. */
+  /** The maximum number of open asks; 64 when absent. One more fails with `busy`. */
   maxAsks?: number;
   /**
-   * Bytes of a message, or characters of a text; 1 MiB when absent, which is what servers queue for a client at most. A
-   * larger one closes the connection with 4009.
+   * The maximum size of a message, in bytes, or in characters of a text; 1 MiB when absent, which is the limit of a
+   * server's queue for one client. A larger message closes the connection with 4009.
    */
   maxMessage?: number;
   /**
-   * Events that wait for the handlers before them, each KiB of them counting as one more; 4,096 when absent. Reading
-   * cannot pause in browsers: one more closes the connection with 4008, and drops those that wait.
+   * The maximum number of events that wait for handlers; 4,096 when absent. Each KiB counts as one more event. Browsers
+   * cannot pause reading, so one more event closes the connection with 4008, and drops the waiting events.
    */
   maxWaitingEvents?: number;
-  /** Rooms of a namespace, beyond which the server may not join this client to more; 128 when absent. */
+  /** The maximum number of rooms in a namespace to which the server may join this client; 128 when absent. */
   maxRooms?: number;
-  /** Bytes that the server has not read, beyond which `emit` returns false and asks fail with `busy`; 16 MiB when absent. */
+  /** Bytes that may be unsent; 16 MiB when absent. Above it, `emit` returns false, and asks fail with `busy`. */
   maxUnsent?: number;
-  /** For runtimes without a global one. */
+  /** The constructor, for runtimes without a global one. */
   WebSocket?: WebSocketConstructor;
 }
 
@@ -188,12 +188,12 @@ export type WebSocketConstructor = new (url: string, protocols?: string | string
 
 type Listener<Event> = { handle(event: Event): void }["handle"] | null;
 
-/** The part of the standard WebSocket that is used. */
+/** The part of the standard WebSocket that this client uses. */
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
   readonly bufferedAmount: number;
-  /** Blobs are sent only when the application gives one. */
+  /** Blobs are sent only if the application passes one. */
   send(data: string | Bytes | Blob): void;
   close(code?: number, reason?: string): void;
   onopen: Listener<unknown>;
@@ -202,10 +202,10 @@ export interface WebSocketLike {
   onclose: Listener<CloseInfo>;
 }
 
-/** What a handler and an asker are given. */
+/** A message that a handler receives, or that answers an ask. */
 export interface Message<P = unknown> {
   readonly namespace: string;
-  /** Empty when the message names none. */
+  /** Empty if the message names no room. */
   readonly room: string;
   readonly event: string;
   /** A string from a text frame, bytes from a binary one. */
@@ -213,38 +213,38 @@ export interface Message<P = unknown> {
   readonly error: NeffosError | undefined;
   readonly isBinary: boolean;
   readonly isNative: boolean;
-  /** Whether the server waits for what the handler returns. */
+  /** Whether the server waits for an answer. */
   readonly isAsk: boolean;
   readonly origin: Origin;
   /**
-   * The id of the connection that sent it, as the server states: undefined when the server states none. Do not trust ids
-   * inside bodies: any client can write any id there.
+   * The id of the connection that sent the message, if the server states it. Do not trust ids inside bodies: any client
+   * can write any id there.
    */
   readonly sender: string | undefined;
-  /** Whether the server states that it came through the HTTP API. */
+  /** Whether the server states that the message came through the HTTP API. */
   readonly isFromProgram: boolean;
-  /** The body as text, whatever frame it came in. */
+  /** Returns the body as text, from a text or binary frame. */
   text(): string;
-  /** Reads the body as JSON; throws a SyntaxError when it is not. */
+  /** Reads the body as JSON. Throws a SyntaxError if it is not JSON. */
   json<T extends Json<P> = Json<P>>(): T;
 }
 
 /** One client. It stays the same object through every reconnection. */
 export interface Conn<E = AnyEvents> {
-  /** What the server calls this connection; it may change with a reconnection. */
+  /** The id that the server gave to this connection. It may change with a reconnection. */
   readonly id: string;
-  /** Between `trying` and `connected` namespaces and rooms are entered again. */
+  /** Between `trying` and `connected`, namespaces and rooms are restored. */
   readonly state: StateChange["state"] | "closing";
-  /** Resolves, and never rejects, when the connection is closed for good. */
+  /** Resolves, and never rejects, when the connection is closed permanently. */
   readonly closed: Promise<CloseInfo>;
-  /** Connects to a namespace that has handlers. Throws what the server, or the local handler, refused with. */
+  /** Connects to a namespace that has handlers. Throws the error with which the server, or the local handler, refused. */
   connect<N extends Name<E>>(namespace: N): Promise<NsConn<E, N>>;
   /**
-   * Waits until the server has connected this client to a namespace that has handlers; at once when it is connected
-   * already. A loss does not end it; the deadline, the signal and `closed` do.
+   * Waits until the server has connected this client to a namespace that has handlers. Resolves immediately if it is
+   * connected. The wait continues over a loss. It ends at the deadline, with the signal, or when the connection is closed.
    */
   waitServerConnect<N extends Name<E>>(namespace: N, limits?: Limits): Promise<NsConn<E, N>>;
-  /** The namespace, when it is connected at this moment. */
+  /** Returns the namespace, if it is connected now. */
   namespace<N extends Name<E>>(name: N): NsConn<E, N> | undefined;
   emit<N extends Name<E>, K extends Name<E[N]>>(
     namespace: N,
@@ -259,7 +259,7 @@ export interface Conn<E = AnyEvents> {
   /** Sends a frame without an envelope; the namespace "" must handle `_OnNativeMessage` and be connected. */
   emitNative(body: Body): boolean;
   /**
-   * Ends the connection, or the attempts to have it back. Open asks fail and handlers are told at once; events that
+   * Ends the connection, or the attempts to reconnect. Open asks fail and handlers are notified immediately. Events that
    * still wait for a handler are dropped. The code is 1000, or one from 3000 to 4999.
    */
   close(code?: number, reason?: string): Promise<CloseInfo>;
@@ -269,20 +269,20 @@ export interface Conn<E = AnyEvents> {
 export interface NsConn<E = AnyEvents, N extends Name<E> = Name<E>> {
   readonly namespace: string;
   readonly conn: Conn<E>;
-  /** The rooms that are joined at this moment, in the order of joining. */
+  /** The joined rooms, in the order of joining. */
   readonly rooms: Room<E, N>[];
   room(name: string): Room<E, N> | undefined;
   /**
-   * Sends an event and returns whether it was handed to the socket, or kept (`keepEmits`): not to a room that is not
-   * joined. Nobody confirms it; use `ask` when that matters.
+   * Sends an event. Returns whether it was handed to the socket, or kept (`keepEmits`). Returns false for a room that is
+   * not joined. The event is not confirmed; use `ask` if you need that.
    */
   emit<K extends Name<E[N]>>(event: K, ...body: Arguments<Payload<E[N][K]>, EmitOptions>): boolean;
-  /** The same in a binary frame, also for a string. */
+  /** Sends an event in a binary frame, also for a string. */
   emitBinary(event: Name<E[N]>, body: string | BinaryBody, options?: EmitOptions): boolean;
   /**
-   * Sends an event and waits for the answer. Throws the error that the server answers with; `timeout` at the deadline;
-   * the reason of the signal; `closed` when there is no connection, so that nothing was sent; `lost` when it went away
-   * before the answer came, and nobody knows whether the server has acted.
+   * Sends an event and waits for the answer. Throws the error of the server's answer; `timeout` at the deadline; the
+   * reason of the signal; `closed` without a connection, so that nothing was sent; `lost` if the connection was lost
+   * before the answer, so that the server may have acted.
    */
   ask<K extends AskName<E[N]>>(
     event: K,
@@ -290,7 +290,7 @@ export interface NsConn<E = AnyEvents, N extends Name<E> = Name<E>> {
   ): Promise<Message<Answer<E[N][K]>>>;
   join(room: string): Promise<Room<E, N>>;
   leave(room: string): Promise<void>;
-  /** Leaves the rooms one after the other; stops at the first that refuses. */
+  /** Leaves the rooms one after the other. Stops at the first refusal. */
   leaveAll(): Promise<void>;
   disconnect(): Promise<void>;
 }
@@ -306,14 +306,14 @@ export interface Room<E = AnyEvents, N extends Name<E> = Name<E>> {
 
 /**
  * - `refused`: the server does not accept this client; the message is its text.
- * - `unreachable`: there is no server, or it went away before it had accepted this client.
- * - `protocol`: the server breaks the rules.
+ * - `unreachable`: there is no server, or the connection ended before the server had accepted this client.
+ * - `protocol`: the server breaks the protocol.
  * - `timeout`: no answer in time.
  * - `closed`: there is no connection; nothing was sent. Also the text `write closed` of a server.
- * - `lost`: the connection went away while an answer was due.
- * - `busy`: too many open asks, or a server that does not read.
+ * - `lost`: the connection was lost while an answer was due.
+ * - `busy`: too many open asks, or the server does not read.
  * - `bad-namespace`, `bad-room`, `invalid-payload`: these texts, from the server or this side.
- * - `remote`: any other text of the server, unless `errors` gives it a kind of its own.
+ * - `remote`: any other text of the server, unless `errors` assigns it a kind.
  */
 export type ErrorKind =
   | "refused"
@@ -329,7 +329,7 @@ export type ErrorKind =
   | "remote"
   | (string & {});
 
-/** Why something failed. `kind` is stable; `message` is for people, and for what the server says it is its text. */
+/** An error of this client. `kind` is stable. `message` is for people: for errors of the server, it is the server's text. */
 export class NeffosError extends Error {
   constructor(kind: ErrorKind, message: string);
   readonly kind: ErrorKind;
@@ -349,13 +349,13 @@ export const SystemEvent: {
 };
 
 /**
- * Dials a server (ws, wss, http, https, or relative to the page) and resolves when it has accepted this client. The query
- * of the address is sent as it is; a function gives an address for each try, such as one that is signed. Throws
- * a NeffosError of kind `refused`, `unreachable`, `protocol` or `timeout` when it does not: only a connection that was
- * accepted once is dialled again after a loss.
+ * Dials a server (ws, wss, http, https, or relative to the page). Resolves when the server has accepted this client. The
+ * query of the address is sent unchanged. A function returns an address for each try, such as a signed one. Throws a
+ * NeffosError of kind `refused`, `unreachable`, `protocol` or `timeout` if the server does not accept the client: the
+ * client reconnects only after it was accepted once.
  *
- * `E` may say what events there are: namespace → event → payload, or a function from request to answer for what is
- * asked. Handlers, emits and asks are then checked by it.
+ * `E` may declare the events: namespace → event → payload, or a function from request to answer for asks. Handlers,
+ * emits and asks are then checked.
  */
 export function dial<E = AnyEvents>(
   url: ForEachTry<string>,

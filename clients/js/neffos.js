@@ -7,9 +7,9 @@
  * @module
  */
 
-/** Owns the errors of the client: their kinds, and the texts that both sides of the wire know. */
+/** Owns the errors of the client: their kinds, and the error texts of the protocol. */
 
-/** The texts that both sides of the wire know. */
+/** The error texts of the protocol, with their kinds. */
 const KNOWN_ERRORS = {
   "bad namespace": "bad-namespace",
   "bad room": "bad-room",
@@ -48,10 +48,10 @@ function errorText(error) {
 }
 
 /**
- * Makes an error of a text that the server sent.
+ * Makes an error from an error text of the server.
  *
  * @param {string} text
- * @param {DialOptions} [options] its `errors` give the kinds of the application's texts
+ * @param {DialOptions} [options] `errors` has the kinds of the application's error texts
  */
 function remoteError(text, { errors } = {}) {
   /** @type {Record<string, string | null>} */
@@ -59,19 +59,19 @@ function remoteError(text, { errors } = {}) {
   return new NeffosError(kinds[text] ?? "remote", text);
 }
 
-/** Owns waiting: a promise with a deadline, which a signal may end before. */
+/** Owns waiting: promises with a deadline and an optional signal. */
 
-/** What a timer can wait for at most. */
+/** The longest time of a timer. */
 const FOREVER = 2 ** 31;
 
 /**
- * A promise with a deadline, which a signal may end before.
+ * Returns a promise that fails at a deadline, or earlier when a signal is aborted.
  *
  * @template T
  * @param {{ timeout: number, signal?: AbortSignal | undefined }} limits
- * @param {string} late what the error at the deadline says
- * @param {(resolve: (value: T) => void, fail: (error: unknown) => void) => () => void} begin starts what is waited for,
- *   and returns what is to be done when the wait is over, whichever way
+ * @param {string} late the text of the error at the deadline
+ * @param {(resolve: (value: T) => void, fail: (error: unknown) => void) => () => void} begin starts the act, and
+ *   returns a function that runs at the end of the wait in any case
  * @returns {Promise<T>}
  */
 function limited({ timeout, signal }, late, begin) {
@@ -118,13 +118,13 @@ class OpenAsks {
     this.#most = most;
   }
 
-  /** A token for one request. The answer to one that was not opened here is dropped, as those are that come too late. */
+  /** Returns a token for one request. Without an open ask for the token, the answer is dropped, as a late answer is. */
   token() {
     return this.#prefix + randomHex(16);
   }
 
   /**
-   * Opens an ask. `onAnswer` runs at once when the answer is read, before the next frame is looked at.
+   * Opens an ask. `onAnswer` runs as soon as the answer is read, before the next frame is handled.
    *
    * @template T
    * @param {(token: string) => void} send
@@ -168,8 +168,8 @@ function randomHex(bytes) {
 }
 
 /**
- * Whether a token asks us for an answer: those that begin with `$` were made by clients, and such a message only
- * passes by.
+ * Whether a token asks this client for an answer. A token that begins with `$` belongs to a client, and the message
+ * needs no answer.
  *
  * @param {string} wait
  */
@@ -188,9 +188,9 @@ function isAskOfServer(wait) {
 function toBody(body) {
   if (body === undefined || body === null) return "";
   if (typeof body === "string") return body;
-  // A copy: the view may lie on shared memory, which sockets refuse.
+  // A copy, because the view may use shared memory, which sockets refuse.
   if (ArrayBuffer.isView(body)) return new Uint8Array(new Uint8Array(body.buffer, body.byteOffset, body.byteLength));
-  // Tags rather than classes: an object of another realm (an iframe, a `vm` context) has other classes.
+  // Tags rather than classes, because an object of another realm (an iframe, a `vm` context) has other classes.
   const tag = Object.prototype.toString.call(body).slice(8, -1);
   switch (tag) {
     case "ArrayBuffer":
@@ -206,7 +206,7 @@ function toBody(body) {
 }
 
 /**
- * Refuses what JSON has no form for: of a map or a promise it would make `{}`.
+ * Returns the body as JSON. Refuses values without a JSON form, such as a map or a promise, which would become `{}`.
  *
  * @param {unknown} body
  * @param {string} tag
@@ -230,10 +230,10 @@ function textOf(data) {
   return typeof data === "string" ? data : new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
 }
 
-/** Owns what follows an act that may take time: a result, or a promise of one. */
+/** Owns the results of acts that may take time: a value, or a promise of one. */
 
 /**
- * An error that a handler returns counts as one that it throws: as an answer it would say nothing.
+ * Throws a result that is an error: a handler may return an error instead of throwing it.
  *
  * @param {unknown} result
  */
@@ -243,7 +243,7 @@ function thrown(result) {
 }
 
 /**
- * Goes on with what `act` gives: at once, unless it is a promise.
+ * Continues with the result of `act`: immediately, unless it is a promise.
  *
  * @param {() => unknown} act
  * @param {(result: unknown) => unknown} done
@@ -265,7 +265,7 @@ function isPromise(value) {
 }
 
 /**
- * Shares one running act among all who ask for it.
+ * Shares one running act among all callers.
  *
  * @template T
  * @param {Map<string, Promise<T>>} running
@@ -280,23 +280,23 @@ function once(running, key, start) {
   return act;
 }
 
-/** Owns one try to open a connection: its address, its socket, and the greeting by which the server accepts it. */
+/** Owns one try to open a connection: its address, its socket, and the greeting with which the server accepts it. */
 
 const MAX_HELD_FRAMES = 16;
 const POLICY_VIOLATION = 1008;
 
 /**
- * @typedef {object} Target what is dialled, and how
+ * @typedef {object} Target the address to dial, and the options
  * @property {Api.ForEachTry<string>} url
  * @property {DialOptions} options
  * @property {boolean} isNativeOnly such a connection is open without a greeting
  * @property {number} maxMessage
  */
 /** @typedef {(data: string | Bytes) => void} Reader */
-/** @typedef {(socket: WebSocketLike, id: string) => Reader} Accept takes the socket, and gives the function that reads from then on */
+/** @typedef {(socket: WebSocketLike, id: string) => Reader} Accept takes the socket, and returns its reader */
 
 /**
- * Opens a socket and has it accepted; frames that came early are handled right after.
+ * Opens a socket, and waits until the server accepts it. Frames that arrive before that are handled right after it.
  *
  * @param {Target} target
  * @param {number} tries
@@ -337,7 +337,7 @@ function open(target, tries, adopt, fail) {
 }
 
 /**
- * Opens a socket that waits for the answer of the server.
+ * Opens a socket, and waits for the server's answer to the greeting.
  *
  * @param {string} url
  * @param {Target} target
@@ -384,7 +384,7 @@ function greet(url, { options, isNativeOnly, maxMessage }, accept, fail) {
 }
 
 /**
- * The query stays as it was given, byte for byte: a signature may depend on it. `searchParams` would write it anew.
+ * Adds the parameters to an address. Its query stays unchanged: it may be signed, and `searchParams` would alter it.
  *
  * @param {string} url absolute, or relative to the page
  * @param {Record<string, string>} headers
@@ -404,7 +404,7 @@ function dialUrl(url, headers, tries) {
 }
 
 /**
- * What an option says for this try: its value, or what the application's function returns.
+ * Returns the value of an option for this try: the value itself, or the result of the application's function.
  *
  * @template T
  * @param {T | ((tries: number) => T | Promise<T>)} option
@@ -415,7 +415,7 @@ function forTry(option, tries) {
 }
 
 /**
- * Closes a socket that is not listened to any longer.
+ * Closes a socket, and ignores its further events.
  *
  * @param {WebSocketLike} socket
  * @param {number} [code]
@@ -434,7 +434,7 @@ function closeInfoOf({ code, reason, wasClean }) {
 }
 
 /**
- * Whether a server answered 401 or 403 rather than upgrade. The package `ws` says so in its message; browsers do not.
+ * Whether the server refused the upgrade with 401 or 403. The package `ws` says so in its message; browsers do not.
  *
  * @param {unknown} event
  */
@@ -443,14 +443,13 @@ function isDenial(event) {
   return typeof message === "string" && /\b40[13]$/.test(message);
 }
 
-/** Owns the heartbeat: it notices a server that is gone. */
+/** Owns the heartbeat, which detects a server that is gone. */
 
 const LATE_TIMER = 2_000;
 
 /**
- * Notices a server that is gone without a word. After a silence it sends a probe, which every server answers; when
- * nothing arrives in time, the connection counts as lost. Browsers cannot send pings, and tell nothing of those that
- * arrive.
+ * Detects a server that is gone without a close frame. After a silence it sends a probe, which every server answers. If
+ * nothing arrives in time, the connection counts as lost. Browsers cannot send pings, and do not report received ones.
  */
 class Heartbeat {
   #interval;
@@ -487,7 +486,7 @@ class Heartbeat {
     clearTimeout(this.#timer);
   }
 
-  /** Called for every frame: no timer is touched. */
+  /** Notes a frame. It runs for every frame, so it touches no timer. */
   heard() {
     this.#heardAt = Date.now();
     this.#due = undefined;
@@ -507,7 +506,7 @@ class Heartbeat {
       return this.#ask(now);
     }
     const left = this.#due - now;
-    // A timer that comes late was held up, with the page: an answer may lie there unread.
+    // If the timer is late, the page was suspended, and an answer may be waiting to be read.
     if (left < -LATE_TIMER || left > this.#timeout) return this.#ask(now);
     return left > 0 ? this.#wait(left) : this.#expire();
   }
@@ -520,13 +519,13 @@ class Heartbeat {
   }
 }
 
-/** Owns when to dial again after a loss, and after which pause. Pure. */
+/** Owns the reconnect policy: whether to dial again after a loss, and after which delay. Pure. */
 
 /** A connection that lived this long counts as healthy: the next loss starts again with the shortest delay. */
 const STABLE_AFTER = 5_000;
 
 const SERVICE_RESTART = 1012;
-/** The same client would be closed again: it was told to go, or it broke a rule. */
+/** After these codes, the client does not reconnect: it was closed on purpose, or it broke the protocol. */
 const FINAL_CLOSE_CODES = new Set([1000, 1002, 1003, 1007, 1008, 1010]);
 
 /** @type {Backoff} */
@@ -540,10 +539,10 @@ const DEFAULT_BACKOFF = {
 };
 
 /**
- * How long to wait before the given try, the first being 1. The jitter only shortens, so `maxDelay` holds.
+ * Returns the delay before a try; the first is 1. The jitter only shortens the delay, so `maxDelay` holds.
  *
  * @param {number} tries
- * @param {number | undefined} code the close code, for the first try: all clients of a restarted server return at once
+ * @param {number | undefined} code the close code, for the first try: all clients of a restarted server return together
  * @param {Backoff} backoff
  */
 function delayBefore(tries, code, { minDelay, maxDelay, factor, jitter, restartDelay }) {
@@ -554,7 +553,7 @@ function delayBefore(tries, code, { minDelay, maxDelay, factor, jitter, restartD
 
 /** Owns the connection to the server: one socket after another, from the first dial to the last close. */
 
-// Browsers let only servers close with 1006 and 1009; these stand for them.
+// In browsers, only servers may close with 1006 and 1009. These codes replace them.
 const NO_ANSWER = 4006;
 const TOO_LARGE = 4009;
 const CLOSE_DEADLINE = 5_000;
@@ -565,11 +564,11 @@ const CLOSE_DEADLINE = 5_000;
  * @property {(data: string | Bytes) => void} received
  * @property {(error: NeffosError) => void} lost
  * @property {(socket: WebSocketLike) => Promise<Missing[]>} reopened
- * @property {() => void} silent the server was silent for a while: the session sends something that the server answers
+ * @property {() => void} silent after a silence of the server: the session sends a request that the server answers
  * @property {() => void} finished
  */
 
-/** One socket after another, each accepted by the server before anything else travels. */
+/** One socket after another. The server must accept each before any other frame is sent. */
 class Connection {
   #target;
   #events;
@@ -613,17 +612,17 @@ class Connection {
     );
   }
 
-  /** the socket that is open now; an answer must travel on the one that asked. */
+  /** The open socket. An answer must be sent on the socket of its ask. */
   get socket() {
     return this.#socket;
   }
 
-  /** Whether it is closed permanently, or about to be. */
+  /** Whether the connection is closed permanently, or is closing. */
   get isOver() {
     return this.state === "closing" || this.state === "closed";
   }
 
-  /** Why nothing can be sent at the moment. */
+  /** The error why nothing can be sent now, if there is one. */
   get obstacle() {
     if (this.#socket?.readyState !== 1) return closed("not connected");
     const isStuck = this.#socket.bufferedAmount > this.#maxUnsent;
@@ -638,7 +637,7 @@ class Connection {
   }
 
   /**
-   * Opens a socket and has it accepted.
+   * Opens a socket, and waits until the server accepts it.
    *
    * @returns {Promise<WebSocketLike>}
    */
@@ -681,7 +680,7 @@ class Connection {
   }
 
   /**
-   * Ends a connection whose server keeps no limits, as if it had been lost.
+   * Ends a connection whose server exceeds a limit. It counts as lost.
    *
    * @param {number} code
    * @param {string} reason
@@ -698,7 +697,7 @@ class Connection {
     this.#socket = undefined;
     this.state = "lost";
     this.#events.lost(new NeffosError("lost", `the connection was lost: ${closeInfo.code} ${closeInfo.reason}`.trim()));
-    // A handler that learnt of the loss may have closed the connection permanently.
+    // A handler of the loss may have closed the connection permanently.
     if (this.isOver) return;
     if (!this.#shouldReconnect(closeInfo)) return this.#finish(closeInfo);
     void this.#redial(closeInfo);
@@ -723,7 +722,7 @@ class Connection {
     /** @type {NeffosError | undefined} */
     let error;
 
-    // Hooks of the application run in between, and may close the connection.
+    // Hooks of the application run in this loop, and may close the connection.
     while (this.#tries < this.#backoff.maxTries && !this.isOver) {
       this.#tries += 1;
       await this.#pause(closeInfo, delayBefore(this.#tries, code, this.#backoff));
@@ -770,7 +769,7 @@ class Connection {
     if (this.isOver) return this.closed;
 
     const socket = this.#socket;
-    // First, because it throws when the code or the reason is not allowed.
+    // First, because this throws if the code or the reason is not allowed.
     socket?.close(code, reason);
     this.#heartbeat.stop();
     this.state = "closing";
@@ -835,7 +834,7 @@ class Connection {
   }
 }
 
-/** Owns `Message`, which handlers and askers receive. */
+/** Owns `Message`, which handlers receive, and which answers an ask. */
 
 /**
  * @typedef {object} MessageFields
@@ -905,7 +904,7 @@ const SystemEvent = Object.freeze({
   native: "_OnNativeMessage",
 });
 
-/** Owns the handlers of the application: their table, and how they are called. */
+/** Owns the handlers of the application: their table, and their calls. */
 
 /** @typedef {Map<string, Map<string, Handler>>} HandlerTable namespace → event → handler; names come from the server */
 /** @typedef {{ handle: NsConn, events: Map<string, Handler> }} Hearer */
@@ -953,8 +952,8 @@ function notify({ connection }, hearer, fields) {
 }
 
 /**
- * Tells handlers of a change of the membership. After a request of the server that is the next turn; otherwise it is the
- * last.
+ * Notifies handlers of a change of the membership. After a request of the server, the notice runs in the next turn;
+ * otherwise, it is queued last.
  *
  * @param {Side} side
  * @param {Hearer} hearer
@@ -970,7 +969,7 @@ function announce(side, hearer, origin, notices) {
 /** Owns the handles that an application holds: Conn, NsConn and Room. */
 
 /**
- * @typedef {object} Owner a session, as its handles use it
+ * @typedef {object} Owner the part of a session that its handles use
  * @property {Conn} conn
  * @property {Pick<Api.Conn, "id" | "state" | "closed"> & { close(code: number, reason: string): Promise<CloseInfo> }} connection
  * @property {(namespace: string) => Promise<NsConn>} connect
@@ -1158,11 +1157,11 @@ class Room {
   }
 }
 
-/** Owns the membership: which namespaces and rooms this connection is in, or was in and will be again. */
+/** Owns the membership: the namespaces and rooms of this connection, with those that a reconnect will restore. */
 
-/** @typedef {{ handle: Room, live: boolean }} RoomEntry a room that is joined, or was and will be again */
+/** @typedef {{ handle: Room, live: boolean }} RoomEntry a room that is joined, or that a reconnect will restore */
 /**
- * @typedef {object} Entry a namespace that is connected, or was and will be again
+ * @typedef {object} Entry a namespace that is connected, or that a reconnect will restore
  * @property {NsConn} handle
  * @property {Map<string, Handler>} events
  * @property {boolean} live
@@ -1179,7 +1178,7 @@ class Room {
 /** @typedef {Side & Owner & Membership} MemberSide */
 
 /**
- * The known entry, or one that becomes known by connecting.
+ * Returns the known entry, or a new one, which becomes known when it is connected.
  *
  * @param {MemberSide} side
  * @param {string} namespace
@@ -1210,7 +1209,7 @@ function placeOf(side, namespace, room = "") {
  */
 function liveEntry(side, namespace, room) {
   const { entry, place } = placeOf(side, namespace, room);
-  // A place that is known and not live was lost, and may come back.
+  // A namespace or room that is known and not live was lost, and may be restored.
   if (!side.connection.socket || place?.live === false) throw closed("not connected");
   if (!entry) throw badNamespace();
   if (!place) throw badRoom();
@@ -1233,7 +1232,7 @@ function connectedEntry(side, namespace) {
  */
 function markConnected(side, entry, origin) {
   const { namespace } = entry.handle;
-  // The server may have connected us while we asked.
+  // The server may have connected the namespace meanwhile.
   const known = connectedEntry(side, namespace);
   if (known) return known.handle;
   entry.live = true;
@@ -1282,7 +1281,7 @@ function markLeft(side, entry, room, origin) {
 }
 
 /**
- * The socket is gone: memberships end. Entries stay, to be restored.
+ * Ends all memberships after the loss of the socket. Entries stay, so that they can be restored.
  *
  * @param {MemberSide} side
  */
@@ -1318,7 +1317,7 @@ function end(side, entry, origin) {
   announce(side, entry, origin, [...notices, { event: SystemEvent.disconnect }]);
 }
 
-/** Owns emits, and those that are kept while the connection is lost. */
+/** Owns emits, and emits that are kept while the connection is lost. */
 
 /** @typedef {{ entry: Entry, place: Entry | RoomEntry, data: Data }} Kept an emit that waits until its place is live */
 /** @typedef {MemberSide & { options: DialOptions, kept: Kept[] | undefined }} EmitSide */
@@ -1417,7 +1416,7 @@ function decode(data) {
 
 /**
  * @param {string | Bytes} data
- * @returns {number} where the sixth separator stands, or -1
+ * @returns {number} the position of the sixth separator, or -1
  */
 function headerEnd(data) {
   let end = -1;
@@ -1441,7 +1440,7 @@ function emptyReply(token) {
 /** Owns replies to asks and requests of the server. */
 
 /**
- * Makes a function that replies to a frame, on the socket that it came from. A later connection does not know the token.
+ * Returns a function that replies to a frame, on the socket of the frame. A later connection does not know the token.
  *
  * @param {Side} side
  * @param {Incoming} frame
@@ -1457,12 +1456,12 @@ function replier({ connection }, frame) {
   };
 }
 
-/** Owns the requests of the server to connect and disconnect this side, and to have it join and leave rooms. */
+/** Owns the requests of the server: to connect and disconnect namespaces of this side, and to join and leave rooms. */
 
 /** @typedef {MemberSide & { options: DialOptions }} GrantSide */
 
 /**
- * Answers a request of the server when its turn has come.
+ * Returns the work that answers a request of the server in its turn.
  *
  * @param {GrantSide} side
  * @param {Incoming} frame
@@ -1508,7 +1507,7 @@ function decide(side, { namespace, room, event, body }) {
 }
 
 /**
- * Changes the membership, when the answer is on its way.
+ * Changes the membership, after the answer was sent.
  *
  * @param {GrantSide} side
  * @param {Entry} entry
@@ -1521,9 +1520,9 @@ function apply(side, entry, { room, event }) {
   else if (entry.live) markJoined(side, entry, room, "remote");
 }
 
-/** Owns the inbox: the meaning of each frame of the server, and the limit of events that wait. */
+/** Owns the inbox: the meaning of each frame of the server, and the limit of queued events. */
 
-// Browsers let only servers close with 1008; this stands for it.
+// In browsers, only servers may close with 1008. This code replaces it.
 const TOO_MANY_EVENTS = 4008;
 
 /**
@@ -1551,7 +1550,7 @@ function receive(side, data) {
 }
 
 /**
- * Reads a frame, and gives the work for its turn. Answers to asks have no turn: they are settled at once.
+ * Reads a frame, and returns the work for its turn. Answers to asks have no turn: they settle immediately.
  *
  * @param {InboxSide} side
  * @param {string | Bytes} data
@@ -1561,7 +1560,7 @@ function understand(side, data) {
   if (side.isNativeOnly) return hearNative(side, data);
   const frame = decode(data);
   if (!frame) {
-    // The empty answer: some peers shorten it to the token and fewer separators than an envelope has.
+    // The empty answer: some peers send the token and fewer separators than an envelope has.
     const token = textOf(data).replace(/;+$/, "");
     return side.asks.settle(token, new Message({})) ? undefined : hearNative(side, data);
   }
@@ -1576,7 +1575,7 @@ function understand(side, data) {
     case SystemEvent.join:
     case SystemEvent.leave:
       return grant(side, frame);
-    // Each side tells itself these; sent by the other, they mean nothing.
+    // These events are local to each side. From the server, they are ignored.
     case SystemEvent.connected:
     case SystemEvent.joined:
     case SystemEvent.left:
@@ -1589,8 +1588,8 @@ function understand(side, data) {
 }
 
 /**
- * Finds the namespace that hears a frame: at once, or else in its turn, because the server may have connected it just
- * before.
+ * Finds the namespace of a frame: now, or else in the frame's turn, because the server may have connected the namespace
+ * just before.
  *
  * @param {InboxSide} side
  * @param {string} name
@@ -1636,7 +1635,7 @@ function hear(side, frame, message) {
     };
     /** @param {unknown} error */
     const failed = (error) => {
-      // An error is never answered with an error: two sides could continue for ever.
+      // An error is never answered with an error. Otherwise, the two sides could continue for ever.
       if (isAsk && !frame.isError) reply({ isError: true, body: errorText(error) });
       else if (entry) side.connection.report(error);
     };
@@ -1644,20 +1643,20 @@ function hear(side, frame, message) {
   };
 }
 
-/** Owns what follows a reconnection: namespaces are connected again, rooms joined, and kept emits sent. */
+/** Owns the steps after a reconnection: connect namespaces again, join rooms, and send kept emits. */
 
 /**
- * Restores the membership in the order from before the loss, and then sends the emits that were kept. A place that the
- * server refuses now is given up.
+ * Restores the membership, in the order from before the loss, and then sends the kept emits. A namespace or room that
+ * the server refuses now is forgotten.
  *
  * @param {EmitSide} side
- * @param {WebSocketLike} socket another loss ends it
+ * @param {WebSocketLike} socket the new socket, whose loss ends the restoring
  */
 async function restore(side, socket) {
   const { connection } = side;
   /** @type {Missing[]} */
   const missing = [];
-  // No copy: a namespace that the application disconnects meanwhile is left out.
+  // Not a copy, so that a namespace which the application disconnects meanwhile is skipped.
   for (const entry of side.entries.values()) {
     const { namespace } = entry.handle;
     const rooms = [...entry.rooms.keys()];
@@ -1694,11 +1693,11 @@ async function restore(side, socket) {
   return missing;
 }
 
-/** Owns the turns that handlers take: one at a time, in the order of arrival. */
+/** Owns the queue of handler calls, which run one at a time, in the order of arrival. */
 
-/** @typedef {() => unknown} Work gives a promise when it takes time; never fails */
+/** @typedef {() => unknown} Work returns a promise if it takes time; never fails */
 
-/** One piece of work after the other. If nothing runs, new work runs at once. */
+/** Runs one piece of work after the other. If nothing runs, new work runs immediately. */
 class Turns {
   /** @type {{ work: Work, load: number }[]} */
   #waiting = [];
@@ -1716,7 +1715,7 @@ class Turns {
   }
 
   /**
-   * Called within a turn, for work that belongs to it: it runs before all other work.
+   * Adds work of the current turn, which runs before all other work. Must be called within the turn.
    *
    * @param {Work[]} works
    */
@@ -1744,11 +1743,11 @@ class Turns {
   }
 }
 
-/** Owns the session: the requests of this side, and the state that the other modules of the protocol work on. */
+/** Owns the session: the requests of this side, and the state that the other protocol modules share. */
 
 /**
- * The functions of other modules take it as their `side`. Fields without `#` are theirs, too: each module names in a type
- * those that it needs.
+ * The session. Functions of other modules take it as their `side`, and use fields without `#`. Each module declares the
+ * fields that it needs in a type.
  *
  * @implements {ConnectionEvents}
  * @implements {EmitSide}
@@ -1792,7 +1791,7 @@ class Session {
 
   // -- calls of the connection --
 
-  /** Without a greeting there are no requests to connect: the only namespace is connected from the start. */
+  /** A connection without a greeting has no requests to connect, so its only namespace is connected from the start. */
   opened() {
     if (this.isNativeOnly) markConnected(this, entryOf(this, ""), "local");
   }
@@ -1910,7 +1909,7 @@ class Session {
   }
 
   /**
-   * The local handler may object before the server is asked, so that both sides always have the same membership.
+   * Runs the local handler, which may refuse, before it asks the server. So both sides always have the same membership.
    *
    * @template T
    * @param {Entry} entry
@@ -1967,7 +1966,7 @@ class Session {
   }
 }
 
-/** Owns what the package exports. */
+/** Owns the exports of the package. */
 
 /** @type {typeof Api.dial<Api.AnyEvents>} */
 async function dial(url, handlers, options = {}) {

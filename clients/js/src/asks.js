@@ -24,13 +24,13 @@ export class OpenAsks {
     this.#most = most;
   }
 
-  /** A token for one request. The answer to one that was not opened here is dropped, as those are that come too late. */
+  /** Returns a token for one request. Without an open ask for the token, the answer is dropped, as a late answer is. */
   token() {
     return this.#prefix + randomHex(16);
   }
 
   /**
-   * Opens an ask. `onAnswer` runs at once when the answer is read, before the next frame is looked at.
+   * Opens an ask. `onAnswer` runs as soon as the answer is read, before the next frame is handled.
    *
    * @template T
    * @param {(token: string) => void} send
@@ -74,8 +74,8 @@ function randomHex(bytes) {
 }
 
 /**
- * Whether a token asks us for an answer: those that begin with `$` were made by clients, and such a message only
- * passes by.
+ * Whether a token asks this client for an answer. A token that begins with `$` belongs to a client, and the message
+ * needs no answer.
  *
  * @param {string} wait
  */

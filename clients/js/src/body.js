@@ -11,9 +11,9 @@
 export function toBody(body) {
   if (body === undefined || body === null) return "";
   if (typeof body === "string") return body;
-  // A copy: the view may lie on shared memory, which sockets refuse.
+  // A copy, because the view may use shared memory, which sockets refuse.
   if (ArrayBuffer.isView(body)) return new Uint8Array(new Uint8Array(body.buffer, body.byteOffset, body.byteLength));
-  // Tags rather than classes: an object of another realm (an iframe, a `vm` context) has other classes.
+  // Tags rather than classes, because an object of another realm (an iframe, a `vm` context) has other classes.
   const tag = Object.prototype.toString.call(body).slice(8, -1);
   switch (tag) {
     case "ArrayBuffer":
@@ -29,7 +29,7 @@ export function toBody(body) {
 }
 
 /**
- * Refuses what JSON has no form for: of a map or a promise it would make `{}`.
+ * Returns the body as JSON. Refuses values without a JSON form, such as a map or a promise, which would become `{}`.
  *
  * @param {unknown} body
  * @param {string} tag

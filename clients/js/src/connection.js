@@ -11,7 +11,7 @@ import { DEFAULT_BACKOFF, delayBefore, FINAL_CLOSE_CODES, STABLE_AFTER } from ".
 /** @import { Data } from "./body.js" */
 /** @import { Accept, Reader } from "./dial.js" */
 
-// Browsers let only servers close with 1006 and 1009; these stand for them.
+// In browsers, only servers may close with 1006 and 1009. These codes replace them.
 const NO_ANSWER = 4006;
 const TOO_LARGE = 4009;
 const CLOSE_DEADLINE = 5_000;
@@ -22,11 +22,11 @@ const CLOSE_DEADLINE = 5_000;
  * @property {(data: string | Bytes) => void} received
  * @property {(error: NeffosError) => void} lost
  * @property {(socket: WebSocketLike) => Promise<Missing[]>} reopened
- * @property {() => void} silent the server was silent for a while: the session sends something that the server answers
+ * @property {() => void} silent after a silence of the server: the session sends a request that the server answers
  * @property {() => void} finished
  */
 
-/** One socket after another, each accepted by the server before anything else travels. */
+/** One socket after another. The server must accept each before any other frame is sent. */
 export class Connection {
   #target;
   #events;
@@ -70,17 +70,17 @@ export class Connection {
     );
   }
 
-  /** the socket that is open now; an answer must travel on the one that asked. */
+  /** The open socket. An answer must be sent on the socket of its ask. */
   get socket() {
     return this.#socket;
   }
 
-  /** Whether it is closed permanently, or about to be. */
+  /** Whether the connection is closed permanently, or is closing. */
   get isOver() {
     return this.state === "closing" || this.state === "closed";
   }
 
-  /** Why nothing can be sent at the moment. */
+  /** The error why nothing can be sent now, if there is one. */
   get obstacle() {
     if (this.#socket?.readyState !== 1) return closed("not connected");
     const isStuck = this.#socket.bufferedAmount > this.#maxUnsent;
@@ -95,7 +95,7 @@ export class Connection {
   }
 
   /**
-   * Opens a socket and has it accepted.
+   * Opens a socket, and waits until the server accepts it.
    *
    * @returns {Promise<WebSocketLike>}
    */
@@ -138,7 +138,7 @@ export class Connection {
   }
 
   /**
-   * Ends a connection whose server keeps no limits, as if it had been lost.
+   * Ends a connection whose server exceeds a limit. It counts as lost.
    *
    * @param {number} code
    * @param {string} reason
@@ -155,7 +155,7 @@ export class Connection {
     this.#socket = undefined;
     this.state = "lost";
     this.#events.lost(new NeffosError("lost", `the connection was lost: ${closeInfo.code} ${closeInfo.reason}`.trim()));
-    // A handler that learnt of the loss may have closed the connection permanently.
+    // A handler of the loss may have closed the connection permanently.
     if (this.isOver) return;
     if (!this.#shouldReconnect(closeInfo)) return this.#finish(closeInfo);
     void this.#redial(closeInfo);
@@ -180,7 +180,7 @@ export class Connection {
     /** @type {NeffosError | undefined} */
     let error;
 
-    // Hooks of the application run in between, and may close the connection.
+    // Hooks of the application run in this loop, and may close the connection.
     while (this.#tries < this.#backoff.maxTries && !this.isOver) {
       this.#tries += 1;
       await this.#pause(closeInfo, delayBefore(this.#tries, code, this.#backoff));
@@ -227,7 +227,7 @@ export class Connection {
     if (this.isOver) return this.closed;
 
     const socket = this.#socket;
-    // First, because it throws when the code or the reason is not allowed.
+    // First, because this throws if the code or the reason is not allowed.
     socket?.close(code, reason);
     this.#heartbeat.stop();
     this.state = "closing";

@@ -1,18 +1,18 @@
-/** Owns waiting: a promise with a deadline, which a signal may end before. */
+/** Owns waiting: promises with a deadline and an optional signal. */
 
 import { NeffosError } from "./errors.js";
 
-/** What a timer can wait for at most. */
+/** The longest time of a timer. */
 export const FOREVER = 2 ** 31;
 
 /**
- * A promise with a deadline, which a signal may end before.
+ * Returns a promise that fails at a deadline, or earlier when a signal is aborted.
  *
  * @template T
  * @param {{ timeout: number, signal?: AbortSignal | undefined }} limits
- * @param {string} late what the error at the deadline says
- * @param {(resolve: (value: T) => void, fail: (error: unknown) => void) => () => void} begin starts what is waited for,
- *   and returns what is to be done when the wait is over, whichever way
+ * @param {string} late the text of the error at the deadline
+ * @param {(resolve: (value: T) => void, fail: (error: unknown) => void) => () => void} begin starts the act, and
+ *   returns a function that runs at the end of the wait in any case
  * @returns {Promise<T>}
  */
 export function limited({ timeout, signal }, late, begin) {

@@ -1,4 +1,4 @@
-/** Owns one try to open a connection: its address, its socket, and the greeting by which the server accepts it. */
+/** Owns one try to open a connection: its address, its socket, and the greeting with which the server accepts it. */
 
 import { NeffosError } from "./errors.js";
 import { isPromise } from "./promises.js";
@@ -10,17 +10,17 @@ const MAX_HELD_FRAMES = 16;
 const POLICY_VIOLATION = 1008;
 
 /**
- * @typedef {object} Target what is dialled, and how
+ * @typedef {object} Target the address to dial, and the options
  * @property {Api.ForEachTry<string>} url
  * @property {DialOptions} options
  * @property {boolean} isNativeOnly such a connection is open without a greeting
  * @property {number} maxMessage
  */
 /** @typedef {(data: string | Bytes) => void} Reader */
-/** @typedef {(socket: WebSocketLike, id: string) => Reader} Accept takes the socket, and gives the function that reads from then on */
+/** @typedef {(socket: WebSocketLike, id: string) => Reader} Accept takes the socket, and returns its reader */
 
 /**
- * Opens a socket and has it accepted; frames that came early are handled right after.
+ * Opens a socket, and waits until the server accepts it. Frames that arrive before that are handled right after it.
  *
  * @param {Target} target
  * @param {number} tries
@@ -61,7 +61,7 @@ export function open(target, tries, adopt, fail) {
 }
 
 /**
- * Opens a socket that waits for the answer of the server.
+ * Opens a socket, and waits for the server's answer to the greeting.
  *
  * @param {string} url
  * @param {Target} target
@@ -108,7 +108,7 @@ function greet(url, { options, isNativeOnly, maxMessage }, accept, fail) {
 }
 
 /**
- * The query stays as it was given, byte for byte: a signature may depend on it. `searchParams` would write it anew.
+ * Adds the parameters to an address. Its query stays unchanged: it may be signed, and `searchParams` would alter it.
  *
  * @param {string} url absolute, or relative to the page
  * @param {Record<string, string>} headers
@@ -128,7 +128,7 @@ function dialUrl(url, headers, tries) {
 }
 
 /**
- * What an option says for this try: its value, or what the application's function returns.
+ * Returns the value of an option for this try: the value itself, or the result of the application's function.
  *
  * @template T
  * @param {T | ((tries: number) => T | Promise<T>)} option
@@ -139,7 +139,7 @@ function forTry(option, tries) {
 }
 
 /**
- * Closes a socket that is not listened to any longer.
+ * Closes a socket, and ignores its further events.
  *
  * @param {WebSocketLike} socket
  * @param {number} [code]
@@ -158,7 +158,7 @@ export function closeInfoOf({ code, reason, wasClean }) {
 }
 
 /**
- * Whether a server answered 401 or 403 rather than upgrade. The package `ws` says so in its message; browsers do not.
+ * Whether the server refused the upgrade with 401 or 403. The package `ws` says so in its message; browsers do not.
  *
  * @param {unknown} event
  */

@@ -1,4 +1,4 @@
-/** Owns emits, and those that are kept while the connection is lost. */
+/** Owns emits, and emits that are kept while the connection is lost. */
 
 import { placeOf } from "./membership.js";
 

@@ -1,9 +1,9 @@
-/** Owns the errors of the client: their kinds, and the texts that both sides of the wire know. */
+/** Owns the errors of the client: their kinds, and the error texts of the protocol. */
 
 /** @import { DialOptions, ErrorKind } from "../neffos.js" */
 /** @import * as Api from "../neffos.js" */
 
-/** The texts that both sides of the wire know. */
+/** The error texts of the protocol, with their kinds. */
 const KNOWN_ERRORS = {
   "bad namespace": "bad-namespace",
   "bad room": "bad-room",
@@ -42,10 +42,10 @@ export function errorText(error) {
 }
 
 /**
- * Makes an error of a text that the server sent.
+ * Makes an error from an error text of the server.
  *
  * @param {string} text
- * @param {DialOptions} [options] its `errors` give the kinds of the application's texts
+ * @param {DialOptions} [options] `errors` has the kinds of the application's error texts
  */
 export function remoteError(text, { errors } = {}) {
   /** @type {Record<string, string | null>} */

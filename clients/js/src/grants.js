@@ -1,4 +1,4 @@
-/** Owns the requests of the server to connect and disconnect this side, and to have it join and leave rooms. */
+/** Owns the requests of the server: to connect and disconnect namespaces of this side, and to join and leave rooms. */
 
 import { badRoom, errorText, NeffosError } from "./errors.js";
 import { call, notify } from "./handlers.js";
@@ -15,7 +15,7 @@ import { SystemEvent } from "./system-events.js";
 /** @typedef {MemberSide & { options: DialOptions }} GrantSide */
 
 /**
- * Answers a request of the server when its turn has come.
+ * Returns the work that answers a request of the server in its turn.
  *
  * @param {GrantSide} side
  * @param {Incoming} frame
@@ -61,7 +61,7 @@ function decide(side, { namespace, room, event, body }) {
 }
 
 /**
- * Changes the membership, when the answer is on its way.
+ * Changes the membership, after the answer was sent.
  *
  * @param {GrantSide} side
  * @param {Entry} entry

@@ -1,4 +1,4 @@
-/** Owns the handlers of the application: their table, and how they are called. */
+/** Owns the handlers of the application: their table, and their calls. */
 
 import { Message } from "./message.js";
 import { follow } from "./promises.js";
@@ -57,8 +57,8 @@ export function notify({ connection }, hearer, fields) {
 }
 
 /**
- * Tells handlers of a change of the membership. After a request of the server that is the next turn; otherwise it is the
- * last.
+ * Notifies handlers of a change of the membership. After a request of the server, the notice runs in the next turn;
+ * otherwise, it is queued last.
  *
  * @param {Side} side
  * @param {Hearer} hearer

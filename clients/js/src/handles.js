@@ -7,7 +7,7 @@ import { toUtf8 } from "./body.js";
 /** @import { Message } from "./message.js" */
 
 /**
- * @typedef {object} Owner a session, as its handles use it
+ * @typedef {object} Owner the part of a session that its handles use
  * @property {Conn} conn
  * @property {Pick<Api.Conn, "id" | "state" | "closed"> & { close(code: number, reason: string): Promise<CloseInfo> }} connection
  * @property {(namespace: string) => Promise<NsConn>} connect

@@ -1,4 +1,4 @@
-/** Owns the heartbeat: it notices a server that is gone. */
+/** Owns the heartbeat, which detects a server that is gone. */
 
 import { FOREVER } from "./deadline.js";
 
@@ -7,9 +7,8 @@ import { FOREVER } from "./deadline.js";
 const LATE_TIMER = 2_000;
 
 /**
- * Notices a server that is gone without a word. After a silence it sends a probe, which every server answers; when
- * nothing arrives in time, the connection counts as lost. Browsers cannot send pings, and tell nothing of those that
- * arrive.
+ * Detects a server that is gone without a close frame. After a silence it sends a probe, which every server answers. If
+ * nothing arrives in time, the connection counts as lost. Browsers cannot send pings, and do not report received ones.
  */
 export class Heartbeat {
   #interval;
@@ -46,7 +45,7 @@ export class Heartbeat {
     clearTimeout(this.#timer);
   }
 
-  /** Called for every frame: no timer is touched. */
+  /** Notes a frame. It runs for every frame, so it touches no timer. */
   heard() {
     this.#heardAt = Date.now();
     this.#due = undefined;
@@ -66,7 +65,7 @@ export class Heartbeat {
       return this.#ask(now);
     }
     const left = this.#due - now;
-    // A timer that comes late was held up, with the page: an answer may lie there unread.
+    // If the timer is late, the page was suspended, and an answer may be waiting to be read.
     if (left < -LATE_TIMER || left > this.#timeout) return this.#ask(now);
     return left > 0 ? this.#wait(left) : this.#expire();
   }

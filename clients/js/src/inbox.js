@@ -1,4 +1,4 @@
-/** Owns the inbox: the meaning of each frame of the server, and the limit of events that wait. */
+/** Owns the inbox: the meaning of each frame of the server, and the limit of queued events. */
 
 import { isAskOfServer } from "./asks.js";
 import { textOf, toBody } from "./body.js";
@@ -19,7 +19,7 @@ import { decode } from "./wire.js";
 /** @import { Work } from "./turns.js" */
 /** @import { Incoming } from "./wire.js" */
 
-// Browsers let only servers close with 1008; this stands for it.
+// In browsers, only servers may close with 1008. This code replaces it.
 const TOO_MANY_EVENTS = 4008;
 
 /**
@@ -47,7 +47,7 @@ export function receive(side, data) {
 }
 
 /**
- * Reads a frame, and gives the work for its turn. Answers to asks have no turn: they are settled at once.
+ * Reads a frame, and returns the work for its turn. Answers to asks have no turn: they settle immediately.
  *
  * @param {InboxSide} side
  * @param {string | Bytes} data
@@ -57,7 +57,7 @@ function understand(side, data) {
   if (side.isNativeOnly) return hearNative(side, data);
   const frame = decode(data);
   if (!frame) {
-    // The empty answer: some peers shorten it to the token and fewer separators than an envelope has.
+    // The empty answer: some peers send the token and fewer separators than an envelope has.
     const token = textOf(data).replace(/;+$/, "");
     return side.asks.settle(token, new Message({})) ? undefined : hearNative(side, data);
   }
@@ -72,7 +72,7 @@ function understand(side, data) {
     case SystemEvent.join:
     case SystemEvent.leave:
       return grant(side, frame);
-    // Each side tells itself these; sent by the other, they mean nothing.
+    // These events are local to each side. From the server, they are ignored.
     case SystemEvent.connected:
     case SystemEvent.joined:
     case SystemEvent.left:
@@ -85,8 +85,8 @@ function understand(side, data) {
 }
 
 /**
- * Finds the namespace that hears a frame: at once, or else in its turn, because the server may have connected it just
- * before.
+ * Finds the namespace of a frame: now, or else in the frame's turn, because the server may have connected the namespace
+ * just before.
  *
  * @param {InboxSide} side
  * @param {string} name
@@ -132,7 +132,7 @@ function hear(side, frame, message) {
     };
     /** @param {unknown} error */
     const failed = (error) => {
-      // An error is never answered with an error: two sides could continue for ever.
+      // An error is never answered with an error. Otherwise, the two sides could continue for ever.
       if (isAsk && !frame.isError) reply({ isError: true, body: errorText(error) });
       else if (entry) side.connection.report(error);
     };

@@ -1,4 +1,4 @@
-/** Owns what the package exports. */
+/** Owns the exports of the package. */
 
 import { Session } from "./session.js";
 

@@ -1,4 +1,4 @@
-/** Owns the membership: which namespaces and rooms this connection is in, or was in and will be again. */
+/** Owns the membership: the namespaces and rooms of this connection, with those that a reconnect will restore. */
 
 import { badNamespace, badRoom, closed } from "./errors.js";
 import { announce } from "./handlers.js";
@@ -9,9 +9,9 @@ import { SystemEvent } from "./system-events.js";
 /** @import { HandlerTable, Notice, Side } from "./handlers.js" */
 /** @import { Owner } from "./handles.js" */
 
-/** @typedef {{ handle: Room, live: boolean }} RoomEntry a room that is joined, or was and will be again */
+/** @typedef {{ handle: Room, live: boolean }} RoomEntry a room that is joined, or that a reconnect will restore */
 /**
- * @typedef {object} Entry a namespace that is connected, or was and will be again
+ * @typedef {object} Entry a namespace that is connected, or that a reconnect will restore
  * @property {NsConn} handle
  * @property {Map<string, Handler>} events
  * @property {boolean} live
@@ -28,7 +28,7 @@ import { SystemEvent } from "./system-events.js";
 /** @typedef {Side & Owner & Membership} MemberSide */
 
 /**
- * The known entry, or one that becomes known by connecting.
+ * Returns the known entry, or a new one, which becomes known when it is connected.
  *
  * @param {MemberSide} side
  * @param {string} namespace
@@ -59,7 +59,7 @@ export function placeOf(side, namespace, room = "") {
  */
 export function liveEntry(side, namespace, room) {
   const { entry, place } = placeOf(side, namespace, room);
-  // A place that is known and not live was lost, and may come back.
+  // A namespace or room that is known and not live was lost, and may be restored.
   if (!side.connection.socket || place?.live === false) throw closed("not connected");
   if (!entry) throw badNamespace();
   if (!place) throw badRoom();
@@ -82,7 +82,7 @@ export function connectedEntry(side, namespace) {
  */
 export function markConnected(side, entry, origin) {
   const { namespace } = entry.handle;
-  // The server may have connected us while we asked.
+  // The server may have connected the namespace meanwhile.
   const known = connectedEntry(side, namespace);
   if (known) return known.handle;
   entry.live = true;
@@ -131,7 +131,7 @@ export function markLeft(side, entry, room, origin) {
 }
 
 /**
- * The socket is gone: memberships end. Entries stay, to be restored.
+ * Ends all memberships after the loss of the socket. Entries stay, so that they can be restored.
  *
  * @param {MemberSide} side
  */

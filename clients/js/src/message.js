@@ -1,4 +1,4 @@
-/** Owns `Message`, which handlers and askers receive. */
+/** Owns `Message`, which handlers receive, and which answers an ask. */
 
 import { textOf } from "./body.js";
 

@@ -1,7 +1,7 @@
-/** Owns what follows an act that may take time: a result, or a promise of one. */
+/** Owns the results of acts that may take time: a value, or a promise of one. */
 
 /**
- * An error that a handler returns counts as one that it throws: as an answer it would say nothing.
+ * Throws a result that is an error: a handler may return an error instead of throwing it.
  *
  * @param {unknown} result
  */
@@ -11,7 +11,7 @@ export function thrown(result) {
 }
 
 /**
- * Goes on with what `act` gives: at once, unless it is a promise.
+ * Continues with the result of `act`: immediately, unless it is a promise.
  *
  * @param {() => unknown} act
  * @param {(result: unknown) => unknown} done
@@ -33,7 +33,7 @@ export function isPromise(value) {
 }
 
 /**
- * Shares one running act among all who ask for it.
+ * Shares one running act among all callers.
  *
  * @template T
  * @param {Map<string, Promise<T>>} running

@@ -1,4 +1,4 @@
-/** Owns when to dial again after a loss, and after which pause. Pure. */
+/** Owns the reconnect policy: whether to dial again after a loss, and after which delay. Pure. */
 
 /** @import { Backoff } from "../neffos.js" */
 
@@ -6,7 +6,7 @@
 export const STABLE_AFTER = 5_000;
 
 const SERVICE_RESTART = 1012;
-/** The same client would be closed again: it was told to go, or it broke a rule. */
+/** After these codes, the client does not reconnect: it was closed on purpose, or it broke the protocol. */
 export const FINAL_CLOSE_CODES = new Set([1000, 1002, 1003, 1007, 1008, 1010]);
 
 /** @type {Backoff} */
@@ -20,10 +20,10 @@ export const DEFAULT_BACKOFF = {
 };
 
 /**
- * How long to wait before the given try, the first being 1. The jitter only shortens, so `maxDelay` holds.
+ * Returns the delay before a try; the first is 1. The jitter only shortens the delay, so `maxDelay` holds.
  *
  * @param {number} tries
- * @param {number | undefined} code the close code, for the first try: all clients of a restarted server return at once
+ * @param {number | undefined} code the close code, for the first try: all clients of a restarted server return together
  * @param {Backoff} backoff
  */
 export function delayBefore(tries, code, { minDelay, maxDelay, factor, jitter, restartDelay }) {

@@ -7,7 +7,7 @@ import { emptyReply, encode } from "./wire.js";
 /** @import { Incoming } from "./wire.js" */
 
 /**
- * Makes a function that replies to a frame, on the socket that it came from. A later connection does not know the token.
+ * Returns a function that replies to a frame, on the socket of the frame. A later connection does not know the token.
  *
  * @param {Side} side
  * @param {Incoming} frame

@@ -1,4 +1,4 @@
-/** Owns what follows a reconnection: namespaces are connected again, rooms joined, and kept emits sent. */
+/** Owns the steps after a reconnection: connect namespaces again, join rooms, and send kept emits. */
 
 import { sendKept } from "./emits.js";
 import { forget } from "./membership.js";
@@ -7,17 +7,17 @@ import { forget } from "./membership.js";
 /** @import { EmitSide } from "./emits.js" */
 
 /**
- * Restores the membership in the order from before the loss, and then sends the emits that were kept. A place that the
- * server refuses now is given up.
+ * Restores the membership, in the order from before the loss, and then sends the kept emits. A namespace or room that
+ * the server refuses now is forgotten.
  *
  * @param {EmitSide} side
- * @param {WebSocketLike} socket another loss ends it
+ * @param {WebSocketLike} socket the new socket, whose loss ends the restoring
  */
 export async function restore(side, socket) {
   const { connection } = side;
   /** @type {Missing[]} */
   const missing = [];
-  // No copy: a namespace that the application disconnects meanwhile is left out.
+  // Not a copy, so that a namespace which the application disconnects meanwhile is skipped.
   for (const entry of side.entries.values()) {
     const { namespace } = entry.handle;
     const rooms = [...entry.rooms.keys()];

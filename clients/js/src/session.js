@@ -1,4 +1,4 @@
-/** Owns the session: the requests of this side, and the state that the other modules of the protocol work on. */
+/** Owns the session: the requests of this side, and the state that the other protocol modules share. */
 
 import { OpenAsks } from "./asks.js";
 import { toBody } from "./body.js";
@@ -40,8 +40,8 @@ import { encode } from "./wire.js";
 /** @import { Outgoing } from "./wire.js" */
 
 /**
- * The functions of other modules take it as their `side`. Fields without `#` are theirs, too: each module names in a type
- * those that it needs.
+ * The session. Functions of other modules take it as their `side`, and use fields without `#`. Each module declares the
+ * fields that it needs in a type.
  *
  * @implements {ConnectionEvents}
  * @implements {EmitSide}
@@ -85,7 +85,7 @@ export class Session {
 
   // -- calls of the connection --
 
-  /** Without a greeting there are no requests to connect: the only namespace is connected from the start. */
+  /** A connection without a greeting has no requests to connect, so its only namespace is connected from the start. */
   opened() {
     if (this.isNativeOnly) markConnected(this, entryOf(this, ""), "local");
   }
@@ -203,7 +203,7 @@ export class Session {
   }
 
   /**
-   * The local handler may object before the server is asked, so that both sides always have the same membership.
+   * Runs the local handler, which may refuse, before it asks the server. So both sides always have the same membership.
    *
    * @template T
    * @param {Entry} entry

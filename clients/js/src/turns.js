@@ -1,8 +1,8 @@
-/** Owns the turns that handlers take: one at a time, in the order of arrival. */
+/** Owns the queue of handler calls, which run one at a time, in the order of arrival. */
 
-/** @typedef {() => unknown} Work gives a promise when it takes time; never fails */
+/** @typedef {() => unknown} Work returns a promise if it takes time; never fails */
 
-/** One piece of work after the other. If nothing runs, new work runs at once. */
+/** Runs one piece of work after the other. If nothing runs, new work runs immediately. */
 export class Turns {
   /** @type {{ work: Work, load: number }[]} */
   #waiting = [];
@@ -20,7 +20,7 @@ export class Turns {
   }
 
   /**
-   * Called within a turn, for work that belongs to it: it runs before all other work.
+   * Adds work of the current turn, which runs before all other work. Must be called within the turn.
    *
    * @param {Work[]} works
    */

@@ -68,7 +68,7 @@ export function decode(data) {
 
 /**
  * @param {string | Bytes} data
- * @returns {number} where the sixth separator stands, or -1
+ * @returns {number} the position of the sixth separator, or -1
  */
 function headerEnd(data) {
   let end = -1;
