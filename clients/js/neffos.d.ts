@@ -87,7 +87,7 @@ export interface Backoff {
   factor: number;
   jitter: number;
   maxTries: number;
-  /** The maximum of the random first delay after a close with 1012, because all clients of a restarted server return. */
+  /** The maximum of the random first delay after a close with 1012: all clients of a restarted server return. */
   restartDelay: number;
 }
 
@@ -119,8 +119,8 @@ export interface DialOptions {
    */
   headers?: ForEachTry<Record<string, string>>;
   /**
-   * Subprotocols to offer, the preferred one first. The neffos protocol needs none. The dial fails if the server chooses
-   * none of them; a server in Rust chooses with `ServerBuilder::subprotocol`.
+   * Subprotocols to offer, the preferred one first. The neffos protocol needs none. The dial fails if the server
+   * chooses none of them; a server in Rust chooses with `ServerBuilder::subprotocol`.
    */
   protocols?: string | string[];
   /** The default delays are 0.5 s, doubled up to 30 s, without a limit of tries. `false` turns reconnecting off. */
@@ -128,14 +128,14 @@ export interface DialOptions {
   /**
    * Called after each loss, and after each try that the server refuses, with its error. By default, a refusal is final,
    * and so are a normal close (1000) and a close for a broken rule (1002, 1003, 1007, 1008, 1010). A refusal is an `H`
-   * frame in the greeting, a close with 1008, or the HTTP status 401 or 403. Browsers hide the status from pages, so the
-   * client tries again there.
+   * frame in the greeting, a close with 1008, or the HTTP status 401 or 403. Browsers hide the status from pages, so
+   * the client tries again there.
    */
   shouldReconnect?: (closeInfo: CloseInfo, refusal?: NeffosError) => boolean;
   /**
    * Called with `lost` at a loss and after each failed try, with the milliseconds until the next one; with `trying` at
-   * the start of a try; with `connected` when namespaces and rooms are restored, with the missing ones; and with `closed`
-   * at the end.
+   * the start of a try; with `connected` when namespaces and rooms are restored, with the missing ones; and with
+   * `closed` at the end.
    */
   onStateChange?: (change: StateChange) => void;
   /**
@@ -144,8 +144,8 @@ export interface DialOptions {
    */
   onError?: (error: unknown) => void;
   /**
-   * How many emits are kept while the connection is lost. They are sent in order when namespaces and rooms are restored.
-   * By default none are kept, and emits return false.
+   * How many emits are kept while the connection is lost. They are sent in order when namespaces and rooms are
+   * restored. By default none are kept, and emits return false.
    */
   keepEmits?: number;
   /** Error texts of the application's server, each with the `kind` of its errors. */
@@ -153,13 +153,14 @@ export interface DialOptions {
   /** Milliseconds from the start of a dial until the server accepts; 10,000 when absent. */
   handshakeTimeout?: number;
   /**
-   * After so many milliseconds of silence, the client sends a heartbeat; 25,000 when absent. 0 or Infinity turns it off.
-   * A client of native messages alone sends none.
+   * After so many milliseconds of silence, the client sends a heartbeat; 25,000 when absent. 0 or Infinity turns it
+   * off. A client of native messages alone sends none.
    */
   heartbeatInterval?: number;
   /**
-   * Milliseconds that the server may be silent after a heartbeat; 10,000 when absent. Then the connection is closed with
-   * 4006, and counts as lost. Servers in Go answer nothing while a handler runs: raise this if their handlers take longer.
+   * Milliseconds that the server may be silent after a heartbeat; 10,000 when absent. Then the connection is closed
+   * with 4006, and counts as lost. Servers in Go answer nothing while a handler runs: raise this if their handlers take
+   * longer.
    */
   heartbeatTimeout?: number;
   /** The default timeout of an ask in milliseconds; 10,000 when absent. */
@@ -237,11 +238,12 @@ export interface Conn<E = AnyEvents> {
   readonly state: StateChange["state"] | "closing";
   /** Resolves, and never rejects, when the connection is closed permanently. */
   readonly closed: Promise<CloseInfo>;
-  /** Connects to a namespace that has handlers. Throws the error with which the server, or the local handler, refused. */
+  /** Connects to a namespace that has handlers. Throws the error if the server, or the local handler, refuses. */
   connect<N extends Name<E>>(namespace: N): Promise<NsConn<E, N>>;
   /**
    * Waits until the server has connected this client to a namespace that has handlers. Resolves immediately if it is
-   * connected. The wait continues over a loss. It ends at the deadline, with the signal, or when the connection is closed.
+   * connected. The wait continues over a loss. It ends at the deadline, with the signal, or when the connection is
+   * closed.
    */
   waitServerConnect<N extends Name<E>>(namespace: N, limits?: Limits): Promise<NsConn<E, N>>;
   /** Returns the namespace, if it is connected now. */
@@ -259,8 +261,8 @@ export interface Conn<E = AnyEvents> {
   /** Sends a frame without an envelope; the namespace "" must handle `_OnNativeMessage` and be connected. */
   emitNative(body: Body): boolean;
   /**
-   * Ends the connection, or the attempts to reconnect. Open asks fail and handlers are notified immediately. Events that
-   * still wait for a handler are dropped. The code is 1000, or one from 3000 to 4999.
+   * Ends the connection, or the attempts to reconnect. Open asks fail and handlers are notified immediately. Events
+   * that still wait for a handler are dropped. The code is 1000, or one from 3000 to 4999.
    */
   close(code?: number, reason?: string): Promise<CloseInfo>;
 }
@@ -273,8 +275,8 @@ export interface NsConn<E = AnyEvents, N extends Name<E> = Name<E>> {
   readonly rooms: Room<E, N>[];
   room(name: string): Room<E, N> | undefined;
   /**
-   * Sends an event. Returns whether it was handed to the socket, or kept (`keepEmits`). Returns false for a room that is
-   * not joined. The event is not confirmed; use `ask` if you need that.
+   * Sends an event. Returns whether it was handed to the socket, or kept (`keepEmits`). Returns false for a room that
+   * is not joined. The event is not confirmed; use `ask` if you need that.
    */
   emit<K extends Name<E[N]>>(event: K, ...body: Arguments<Payload<E[N][K]>, EmitOptions>): boolean;
   /** Sends an event in a binary frame, also for a string. */
@@ -329,7 +331,7 @@ export type ErrorKind =
   | "remote"
   | (string & {});
 
-/** An error of this client. `kind` is stable. `message` is for people: for errors of the server, it is the server's text. */
+/** An error of this client. `kind` is stable. `message` is for people; errors of the server have the server's text. */
 export class NeffosError extends Error {
   constructor(kind: ErrorKind, message: string);
   readonly kind: ErrorKind;
@@ -349,9 +351,9 @@ export const SystemEvent: {
 };
 
 /**
- * Dials a server (ws, wss, http, https, or relative to the page). Resolves when the server has accepted this client. The
- * query of the address is sent unchanged. A function returns an address for each try, such as a signed one. Throws a
- * NeffosError of kind `refused`, `unreachable`, `protocol` or `timeout` if the server does not accept the client: the
+ * Dials a server (ws, wss, http, https, or relative to the page). Resolves when the server has accepted this client.
+ * The query of the address is sent unchanged. A function returns an address for each try, such as a signed one. Throws
+ * a NeffosError of kind `refused`, `unreachable`, `protocol` or `timeout` if the server does not accept the client: the
  * client reconnects only after it was accepted once.
  *
  * `E` may declare the events: namespace → event → payload, or a function from request to answer for asks. Handlers,
