@@ -80,7 +80,7 @@ test("an ask fails at its deadline, and a late answer changes nothing", async (t
   assert.deepEqual(seen, []);
 });
 
-test("an ask may wait for ever", async (t) => {
+test("an ask without a timeout waits without a limit", async (t) => {
   const { socket, ns } = await inDefault();
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const asked = ns.ask("slow", "", { timeout: Infinity });
@@ -90,7 +90,7 @@ test("an ask may wait for ever", async (t) => {
   assert.equal((await asked).text(), "");
 });
 
-test("an answer that is settled leaves nothing behind", async () => {
+test("a settled ask ignores a later abort and a repeated answer", async () => {
   const { socket, ns } = await inDefault();
   const stop = new AbortController();
   const asked = ns.ask("quick", "", { signal: stop.signal });
@@ -125,7 +125,7 @@ test("no more than 64 asks are open", async () => {
   assert.deepEqual(new Set(await Promise.all(asked)), new Set(["closed"]));
 });
 
-test("a lost connection fails what is asked at once", async () => {
+test("a lost connection fails open asks immediately", async () => {
   const { socket, ns } = await inDefault({}, { reconnect: false });
   const asked = ns.ask("slow");
   await settled();
@@ -134,7 +134,7 @@ test("a lost connection fails what is asked at once", async () => {
   await assert.rejects(ns.ask("slow"), { kind: "closed", message: "not connected" });
 });
 
-test("what a handler returns answers the server's ask", async () => {
+test("the return value of a handler answers the server's ask", async () => {
   const { socket } = await inDefault({
     text: () => "plain",
     json: async () => ({ a: 1 }),
@@ -150,7 +150,7 @@ test("what a handler returns answers the server's ask", async () => {
   assert.deepEqual(rest, []);
 });
 
-test("what a handler throws refuses the ask, in a text frame", async () => {
+test("an error of a handler refuses the ask, in a text frame", async () => {
   const { socket } = await inDefault({
     fail() {
       throw new Error("no;good");
@@ -199,7 +199,7 @@ test("an error is not answered with an error", async () => {
   assert.deepEqual(reported, ["yours"]);
 });
 
-test("another client's token passes by without an answer", async () => {
+test("a message with another client's token is not answered", async () => {
   const seen = [];
   const { socket } = await inDefault({
     chat(_, message) {
@@ -213,7 +213,7 @@ test("another client's token passes by without an answer", async () => {
   assert.deepEqual(socket.take(), []);
 });
 
-test("an event that nobody asked is not answered, and its throw is reported", async () => {
+test("an event that is not an ask is not answered, and its error is reported", async () => {
   const reported = [];
   const { socket } = await inDefault(
     {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { dial, NeffosError } from "../neffos.js";
 import { connected, FakeSocket, settled } from "./fake-socket.js";
 
-/** Lets every try fail, and returns how long the client waited before each. */
+/** Lets every try fail. Returns the delay before each. */
 async function delaysOf(t, count, { reconnect, random = 0, code = 1006 }) {
   t.mock.method(Math, "random", () => random);
   const delays = [];
@@ -27,11 +27,11 @@ test("the delay doubles from half a second and stops at thirty seconds", async (
   assert.deepEqual(await delaysOf(t, 9, {}), delays);
 });
 
-test("the jitter takes off up to a fifth and never adds", async (t) => {
+test("the jitter shortens the delay by up to a fifth and never lengthens it", async (t) => {
   assert.deepEqual(await delaysOf(t, 7, { random: 1 }), [400, 800, 1600, 3200, 6400, 12_800, 24_000]);
 });
 
-test("the pace can be changed", async (t) => {
+test("the delays can be changed", async (t) => {
   const reconnect = { minDelay: 10, maxDelay: 50, factor: 3, jitter: 0 };
   assert.deepEqual(await delaysOf(t, 4, { reconnect, random: 1 }), [10, 30, 50, 50]);
 });
@@ -47,7 +47,7 @@ for (const [random, delay] of [
   });
 }
 
-/** The address that a client dials. */
+/** Returns the address that a client dials. */
 function dialled(url, options) {
   dial(url, { default: {} }, { WebSocket: FakeSocket, ...options }).catch(() => {});
   const socket = FakeSocket.opened.at(-1);
@@ -55,7 +55,7 @@ function dialled(url, options) {
   return socket.url;
 }
 
-test("headers travel as URL parameters, and a first dial says nothing of tries", () => {
+test("headers are sent as URL parameters, and a first dial has no number of tries", () => {
   const url = new URL(dialled("http://127.0.0.1:9/ws?a=1#part", { headers: { "X-Name": "Zoë & co" } }));
   assert.deepEqual([url.protocol, url.hash], ["ws:", ""]);
   assert.deepEqual(
@@ -90,7 +90,7 @@ test("the query of the address stays as it was given, byte for byte", async (t) 
   await conn.close();
 });
 
-/** A client with these options, that has lost its connection; the test holds the clock. */
+/** Returns a client with these options that has lost its connection. The test controls the clock. */
 async function lost(t, url, options) {
   const changes = [];
   const dialling = dial(
@@ -118,7 +118,7 @@ async function lost(t, url, options) {
   return { conn, first, tick, changes };
 }
 
-test("a function gives headers and address anew for every try", async (t) => {
+test("a function returns headers and address for every try", async (t) => {
   const headers = async (tries) => ({ Authorization: `Bearer ${tries}` });
   const url = (tries) => `ws://host/ws?sig=${tries}`;
   const { conn, first, tick } = await lost(t, url, { headers });
@@ -134,7 +134,7 @@ test("a function gives headers and address anew for every try", async (t) => {
   await conn.close();
 });
 
-test("a try whose headers cannot be had fails, and the next one asks again", async (t) => {
+test("a try whose headers fail is lost, and the next try calls the function again", async (t) => {
   let isDown = false;
   const headers = () => {
     if (isDown) throw new Error("no token today");
@@ -167,7 +167,7 @@ test("headers that are refused end the tries, with the reason", async (t) => {
   assert.deepEqual([changes.at(-1).error.kind, changes.at(-1).error.message], ["refused", "signed out"]);
 });
 
-test("what a function throws fails the first dial as it is", async () => {
+test("an error of a function fails the first dial unchanged", async () => {
   const options = { WebSocket: FakeSocket };
   const fault = new RangeError("no token");
   const fail = () => {
@@ -178,7 +178,7 @@ test("what a function throws fails the first dial as it is", async () => {
   await assert.rejects(dial("ws://host", { default: {} }, { ...options, headers: fail }), fault);
 });
 
-test("headers that never come are given up at the deadline, and open no socket afterwards", async (t) => {
+test("headers that never resolve fail at the deadline, and open no socket afterwards", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   let give = () => {};
   const headers = () => new Promise((resolve) => (give = resolve));
@@ -223,11 +223,11 @@ test("subprotocols are offered in every dial", () => {
   assert.deepEqual(FakeSocket.opened.at(-1).protocols, ["chat.v2", "chat.v1"]);
 });
 
-test("an address that is none is told", async () => {
+test("an invalid address is an error", async () => {
   await assert.rejects(dial("no address", { default: {} }, { WebSocket: FakeSocket }), TypeError);
 });
 
-test("an option that is undefined is one that is absent", async () => {
+test("an undefined option counts as absent", async () => {
   const names = ["askTimeout", "keepEmits", "maxAsks", "maxMessage", "maxRooms", "maxUnsent", "maxWaitingEvents"];
   const options = Object.fromEntries(names.map((name) => [name, undefined]));
   const { conn, socket } = await connected(dial, { default: {} }, options);

@@ -1,4 +1,4 @@
-/** Connects that the server makes. */
+/** Namespaces that the server connects. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -16,14 +16,14 @@ test("the wait ends when the server connects this side", async () => {
   assert.equal(await waited, conn.namespace("default"));
 });
 
-test("several may wait, also for what this side connects to", async () => {
+test("several calls may wait, also for a namespace that this side connects", async () => {
   const { conn, socket } = await connected(dial, { default: {} });
   const waited = [conn.waitServerConnect("default"), conn.waitServerConnect("default")];
   const ns = await entered(conn, socket);
   assert.deepEqual(await Promise.all(waited), [ns, ns]);
 });
 
-test("what is connected already is not waited for", async () => {
+test("a connected namespace needs no wait", async () => {
   const { conn, socket } = await connected(dial, { default: {} });
   socket.receive(CONNECT);
   assert.equal(await conn.waitServerConnect("default"), conn.namespace("default"));
@@ -34,7 +34,7 @@ test("a namespace without handlers is never waited for", async () => {
   await assert.rejects(conn.waitServerConnect("other"), { kind: "bad-namespace" });
 });
 
-test("a handler may refuse the server, and the wait goes on to its deadline", async (t) => {
+test("a handler may refuse the server, and the wait continues to its deadline", async (t) => {
   const refuse = () => {
     throw new Error("not now");
   };

@@ -1,4 +1,4 @@
-/** A WebSocket that the test plays the server for. */
+/** A WebSocket whose server is the test. */
 export class FakeSocket {
   /** @type {FakeSocket[]} */
   static opened = [];
@@ -38,7 +38,7 @@ export class FakeSocket {
     this.readyState = 2;
   }
 
-  // What the server does:
+  // Actions of the server:
 
   open() {
     this.readyState = 1;
@@ -59,24 +59,24 @@ export class FakeSocket {
     this.receive(`A${id}`);
   }
 
-  /** Takes what was sent since the last time. */
+  /** Takes the frames that were sent since the last call. */
   take() {
     return this.sent.splice(0);
   }
 
-  /** The token of the last frame that was sent. */
+  /** Returns the token of the last sent frame. */
   token() {
     return this.sent.at(-1).split(";")[0];
   }
 
-  /** Answers the last frame that was sent with nothing, as a server grants. */
+  /** Grants the request in the last sent frame, with an empty reply. */
   grant() {
     this.receive(`${this.token()};;;;;;`);
   }
 }
 
 /**
- * Dials and accepts.
+ * Dials, and lets the server accept.
  *
  * @param {typeof import("../neffos.js").dial} dial
  */
@@ -109,7 +109,7 @@ export async function joined(ns, socket, name) {
   return room;
 }
 
-/** Lets everything run that waits for nothing but its turn. */
+/** Resolves after all queued microtasks have run. */
 export function settled() {
   return new Promise((resolve) => {
     setImmediate(resolve);

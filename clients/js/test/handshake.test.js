@@ -6,13 +6,13 @@ import { FakeSocket } from "./fake-socket.js";
 
 const URL = "ws://127.0.0.1:1/ws";
 
-/** Dials without waiting; the test plays the server on the socket. */
+/** Dials without waiting. The test is the server of the socket. */
 function dialFake(handlers, options) {
   const dialled = dial(URL, handlers, { WebSocket: FakeSocket, ...options });
   return { dialled, socket: FakeSocket.opened.at(-1) };
 }
 
-test("the client asks with M and takes its id from A", async () => {
+test("the client greets with M and takes its id from A", async () => {
   const { dialled, socket } = dialFake({ default: {} });
   socket.open();
   assert.deepEqual(socket.take(), ["M"]);
@@ -36,7 +36,7 @@ test("a socket that never opens is unreachable", async () => {
   await assert.rejects(dialled, { kind: "unreachable" });
 });
 
-test("of all closes before the answer only 1008 is a refusal", async () => {
+test("of all close codes before the answer, only 1008 is a refusal", async () => {
   for (const code of [1000, 1001, 1002, 1003, 1006, 1007, 1009, 1010, 1011, 1012, 1013, 4000, 1008]) {
     const { dialled, socket } = dialFake({ default: {} });
     socket.open();
@@ -45,7 +45,7 @@ test("of all closes before the answer only 1008 is a refusal", async () => {
   }
 });
 
-test("of all HTTP statuses that `ws` reports only 401 and 403 are refusals", async () => {
+test("of all HTTP statuses that `ws` reports, only 401 and 403 are refusals", async () => {
   for (const status of [200, 302, 400, 404, 408, 421, 429, 499, 500, 502, 503, 401, 403]) {
     const { dialled, socket } = dialFake({ default: {} });
     socket.onerror({ message: `Unexpected server response: ${status}` });

@@ -6,21 +6,21 @@ import { connected, entered, FakeSocket, settled } from "./fake-socket.js";
 
 const PACE = { minDelay: 1000, jitter: 0 };
 
-/** A client whose clock the test holds, and that hears nothing any more. */
+/** Returns a client that receives no more frames. The test controls its clock. */
 async function silent(t, options = {}, handlers = { default: {} }) {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const { conn, socket } = await connected(dial, handlers, { reconnect: PACE, ...options });
   return { conn, socket };
 }
 
-test("after 25 s of silence the server is asked for what every server answers", async (t) => {
+test("after 25 s of silence, the client sends a request that every server answers", async (t) => {
   const { conn, socket } = await silent(t);
   t.mock.timers.tick(24_999);
   assert.deepEqual(socket.take(), []);
   t.mock.timers.tick(1);
   const [probe] = socket.sent;
   assert.match(probe, /^\$[0-9a-f]{48};_nowhere;;_OnNamespaceDisconnect;0;0;$/);
-  // Nobody waits for it: it counts as no ask, and its answer as no event.
+  // The heartbeat does not count as an open ask, and its answer is not an event.
   socket.grant();
   t.mock.timers.tick(24_999);
   assert.equal(socket.take().length, 1);
@@ -67,7 +67,7 @@ test("a server that does not answer within 10 s counts as lost, and is dialled a
   assert.equal(again.take().length, 1);
 });
 
-test("any message is a sign of life, also in place of the answer", async (t) => {
+test("any message counts as an answer", async (t) => {
   const { conn, socket } = await silent(t);
   t.mock.timers.tick(20_000);
   socket.receive(";default;;chat;0;0;");
@@ -81,11 +81,11 @@ test("any message is a sign of life, also in place of the answer", async (t) => 
   assert.equal(conn.state, "connected");
 });
 
-test("a page that was asleep asks once more before it gives a server up", async (t) => {
+test("a page that was suspended sends one more heartbeat before it gives the server up", async (t) => {
   const { conn, socket } = await silent(t);
   t.mock.timers.tick(25_000);
   assert.equal(socket.take().length, 1);
-  // The timer that was due after 10 s runs after an hour.
+  // The timer for 10 s runs after an hour.
   let now = 3_600_000;
   t.mock.method(Date, "now", () => now);
   t.mock.timers.tick(10_000);
@@ -95,7 +95,7 @@ test("a page that was asleep asks once more before it gives a server up", async 
   assert.equal(conn.state, "lost");
 });
 
-test("a clock that is set back delays the question by one interval at most", async (t) => {
+test("a clock that is set back delays the heartbeat by one interval at most", async (t) => {
   const { socket } = await silent(t);
   t.mock.timers.tick(20_000);
   t.mock.method(Date, "now", () => -3_600_000);
@@ -121,7 +121,7 @@ for (const options of [
   });
 }
 
-test("an interval that is shorter than the timeout holds, too", async (t) => {
+test("an interval that is shorter than the timeout works, too", async (t) => {
   const { conn, socket } = await silent(t, { heartbeatInterval: 1000, heartbeatTimeout: 10_000 });
   for (let beat = 0; beat < 5; beat += 1) {
     t.mock.timers.tick(1000);
@@ -136,7 +136,7 @@ test("an interval that is shorter than the timeout holds, too", async (t) => {
   assert.equal(conn.state, "lost");
 });
 
-test("its pace can be changed", async (t) => {
+test("the times of the heartbeat can be changed", async (t) => {
   const { conn, socket } = await silent(t, { heartbeatInterval: 1, heartbeatTimeout: 1 });
   t.mock.timers.tick(1);
   assert.equal(socket.take().length, 1);
@@ -144,13 +144,13 @@ test("its pace can be changed", async (t) => {
   assert.equal(conn.state, "lost");
 });
 
-test("it asks for a namespace that the application has not", async (t) => {
+test("the heartbeat uses a namespace that the application does not have", async (t) => {
   const { socket } = await silent(t, {}, { _nowhere: {}, _nowhere_: {} });
   t.mock.timers.tick(25_000);
   assert.equal(socket.take()[0].split(";")[1], "_nowhere__");
 });
 
-test("it takes no place among the asks", async (t) => {
+test("the heartbeat does not count as an open ask", async (t) => {
   const { conn, socket } = await silent(t, { maxAsks: 1 });
   const ns = await entered(conn, socket);
   const asked = ns.ask("slow", "", { timeout: Infinity });
@@ -161,7 +161,7 @@ test("it takes no place among the asks", async (t) => {
   await assert.rejects(asked, { kind: "closed" });
 });
 
-test("a client of native messages alone is left in peace", async (t) => {
+test("a client of native messages alone sends no heartbeat", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const options = { WebSocket: FakeSocket };
   const dialling = dial("ws://127.0.0.1:1/ws", { "": { [SystemEvent.native]: () => {} } }, options);
@@ -172,7 +172,7 @@ test("a client of native messages alone is left in peace", async (t) => {
   assert.deepEqual([conn.state, socket.take()], ["connected", []]);
 });
 
-test("when a connection is over, nothing is asked any more", async (t) => {
+test("after the end of a connection, no heartbeat is sent", async (t) => {
   const { conn, socket } = await silent(t);
   void conn.close();
   t.mock.timers.tick(60_000);

@@ -1,11 +1,11 @@
-/** A server that keeps no rules: what it can make this client hold is bounded, and it is told from a broken one. */
+/** A server that keeps no rules: the memory that it can take is bounded, and the close codes name the broken limit. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { dial } from "../neffos.js";
 import { connected, entered, joined, settled } from "./fake-socket.js";
 
-/** A client in "default" whose event `slow` never ends. */
+/** Returns a client in "default" whose handler of `slow` never ends. */
 async function victim(options = {}) {
   const heard = [];
   const events = {
@@ -35,7 +35,7 @@ test("large bytes are measured as well, and the limit can be changed", async () 
   assert.equal((await conn.closed).code, 4009);
 });
 
-test("a connection that is closed for a limit is dialled again, unless the application thinks otherwise", async () => {
+test("the client reconnects after a close for a limit, unless the application decides otherwise", async () => {
   const patient = await victim({ maxMessage: 100, reconnect: true });
   patient.socket.receive("x".repeat(101));
   assert.equal(patient.conn.state, "lost");
@@ -66,13 +66,13 @@ test("each KiB that waits counts as an event", async () => {
   assert.equal((await conn.closed).code, 4008);
 });
 
-test("a flood of events that nobody is slow for is heard", async () => {
+test("a flood of events for fast handlers is handled", async () => {
   const { conn, socket, heard } = await victim();
   for (let sent = 0; sent < 10_000; sent += 1) socket.receive(";default;;chat;0;0;");
   assert.deepEqual([heard.length, conn.state], [10_000, "connected"]);
 });
 
-test("requests of the server count as events that wait", async () => {
+test("requests of the server count as waiting events", async () => {
   const { conn, socket } = await victim({ maxWaitingEvents: 1 });
   for (const frame of [";default;;slow;0;0;", "s1;default;den;_OnRoomJoin;0;0;", "s2;x;;_OnNamespaceConnect;0;0;"]) {
     socket.receive(frame);
@@ -130,7 +130,7 @@ test("frames that mean nothing change nothing", async () => {
   assert.deepEqual([heard, conn.state, conn.id], [[], "connected", "id-1"]);
 });
 
-test("a token is given back as it came, however strange", async () => {
+test("any token is returned unchanged", async () => {
   const { socket } = await victim();
   const token = "neffos(0x!{}<script>".repeat(100);
   socket.receive(`${token};nowhere;;_OnNamespaceConnect;0;0;`);

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { dial } from "../neffos.js";
 import { connected, entered, FakeSocket, joined, settled } from "./fake-socket.js";
 
-/** A client in "default" and room "lobby" whose connection has just been lost. */
+/** Returns a client in "default" and room "lobby" whose connection has just been lost. */
 async function away(t, options) {
   const { conn, socket } = await connected(
     dial,
@@ -28,25 +28,25 @@ async function redialled(t) {
   return again;
 }
 
-/** Grants what was asked last. */
+/** Grants the last request. */
 async function grant(socket) {
   socket.grant();
   await settled();
 }
 
-test("by default they are refused", async (t) => {
+test("by default, emits are refused", async (t) => {
   const { ns, room } = await away(t);
   assert.deepEqual([ns.emit("chat", "1"), room.emit("chat", "2")], [false, false]);
 });
 
-test("as many as were chosen are kept, and sent in order when all is back", async (t) => {
+test("the chosen number of emits is kept, and sent in order after the restore", async (t) => {
   const { conn, ns, room } = await away(t, { keepEmits: 4 });
   const body = new Uint8Array([1]);
   const taken = [ns.emit("chat", "1"), room.emit("chat", "2"), ns.emit("chat", body)];
   body[0] = 9;
   const again = await redialled(t);
   await grant(again);
-  // The namespace is back and the room is not: what is said now comes after what was said before.
+  // The namespace is restored and the room is not: emits from now on come after the kept ones.
   taken.push(conn.emit("default", "chat", "4"), ns.emit("chat", "one too many"));
   assert.deepEqual(taken, [true, true, true, true, false]);
   await grant(again);
@@ -58,7 +58,7 @@ test("as many as were chosen are kept, and sent in order when all is back", asyn
   ]);
 });
 
-test("what has no place any more is dropped", async (t) => {
+test("emits to a namespace or room that was not restored are dropped", async (t) => {
   const { ns, room } = await away(t, { keepEmits: 10 });
   room.emit("chat", "to nobody");
   ns.emit("chat", "to all");
@@ -69,7 +69,7 @@ test("what has no place any more is dropped", async (t) => {
   assert.deepEqual(again.take().slice(3), [";default;;chat;0;0;to all"]);
 });
 
-test("what was left meanwhile gets nothing", async (t) => {
+test("emits to a room that was left meanwhile are dropped", async (t) => {
   const { ns, room } = await away(t, { keepEmits: 10 });
   room.emit("chat", "1");
   await room.leave();
@@ -80,14 +80,14 @@ test("what was left meanwhile gets nothing", async (t) => {
   assert.equal(ns.emit("chat"), true);
 });
 
-test("only places that were entered are kept for", async (t) => {
+test("emits are kept only for connected namespaces and joined rooms", async (t) => {
   const { conn, ns } = await away(t, { keepEmits: 10 });
   assert.equal(conn.emit("other", "chat"), false);
   assert.equal(ns.emit("chat", "", { room: "elsewhere" }), false);
   assert.equal(conn.emitNative("hi"), false);
 });
 
-test("a second loss forgets nothing and repeats nothing", async (t) => {
+test("a second loss drops no emit and repeats none", async (t) => {
   const { ns } = await away(t, { keepEmits: 10 });
   ns.emit("chat", "1");
   const second = await redialled(t);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { dial } from "../neffos.js";
 import { connected, entered, joined, settled } from "./fake-socket.js";
 
-/** Writes down every system event. */
+/** Records every system event. */
 function journal(overrides = {}) {
   const lines = [];
   const events = {
@@ -16,7 +16,7 @@ function journal(overrides = {}) {
   return { lines, events };
 }
 
-test("connecting tells before and after", async () => {
+test("connecting calls handlers before and after", async () => {
   const { lines, events } = journal();
   const { conn, socket } = await connected(dial, { default: events });
   const connecting = conn.connect("default");
@@ -46,7 +46,7 @@ test("the local handler may refuse without traffic", async () => {
   assert.deepEqual(socket.sent, []);
 });
 
-test("joining and leaving tell before and after", async () => {
+test("joining and leaving call handlers before and after", async () => {
   const { lines, events } = journal();
   const { conn, socket } = await connected(dial, { default: events });
   const ns = await entered(conn, socket);
@@ -67,7 +67,7 @@ test("joining and leaving tell before and after", async () => {
   ]);
 });
 
-test("a room that refuses is not joined, and one that holds back is not left", async () => {
+test("a refused join does not join the room, and a refused leave does not leave it", async () => {
   const { conn, socket } = await connected(dial, { default: {} });
   const ns = await entered(conn, socket);
   const joining = ns.join("vip");
@@ -84,7 +84,7 @@ test("a room that refuses is not joined, and one that holds back is not left", a
   assert.equal(ns.room("hotel"), hotel);
 });
 
-test("nothing is sent to a namespace or a room that is not entered", async () => {
+test("nothing is sent to a namespace that is not connected or a room that is not joined", async () => {
   const { conn, socket } = await connected(dial, { default: {} });
   const ns = await entered(conn, socket);
   assert.equal(ns.emit("chat", "hi", { room: "lobby" }), false);

@@ -1,11 +1,11 @@
-/** Handlers take turns. */
+/** Handlers run one at a time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { dial } from "../neffos.js";
 import { connected, entered, settled } from "./fake-socket.js";
 
-/** A handler that the test lets go on. */
+/** Returns a handler that waits until the test lets it continue. */
 function gate() {
   const entries = [];
   const enter = () => new Promise((resolve, reject) => entries.push({ resolve, reject }));
@@ -16,7 +16,7 @@ function gate() {
   };
 }
 
-/** A client in "default" with an event `slow` that waits for the gate, and a journal of what was heard. */
+/** Returns a client in "default" with an event `slow` that waits for the gate, and a record of all events. */
 async function withGate(events = {}, options = {}) {
   const heard = [];
   const slow = gate();
@@ -61,7 +61,7 @@ test("a sync handler has run when its frame has been read", async () => {
   assert.deepEqual(heard, ["chat 1"]);
 });
 
-test("a handler that fails does not hold up the next", async () => {
+test("a handler that fails does not delay the next", async () => {
   const reported = [];
   const { socket, slow, heard } = await withGate({}, { onError: (error) => reported.push(error) });
   socket.receive(";default;;slow;0;0;1");
@@ -71,7 +71,7 @@ test("a handler that fails does not hold up the next", async () => {
   assert.deepEqual([heard, reported], [["slow 1", "chat 2"], ["no reason"]]);
 });
 
-test("a report that throws does not hold up the next", async (t) => {
+test("an error in `onError` does not delay the next event", async (t) => {
   const complaints = [];
   t.mock.method(console, "error", (error) => complaints.push(error.message));
   const onError = () => {
@@ -85,7 +85,7 @@ test("a report that throws does not hold up the next", async (t) => {
   assert.deepEqual([heard, complaints], [["slow 1", "chat 2"], ["cannot report"]]);
 });
 
-test("a handler may ask the server, for answers have no turn", async () => {
+test("a handler may ask the server, because answers have no turn", async () => {
   const { socket, heard } = await withGate({
     async question(ns) {
       const answer = await ns.ask("help");
@@ -103,7 +103,7 @@ test("a handler may ask the server, for answers have no turn", async () => {
   assert.deepEqual([socket.take(), heard], [["s1;default;;question;0;0;so: 42"], ["chat later"]]);
 });
 
-test("a handler may join and leave, and hears of it after its own end", async () => {
+test("a handler may join and leave, and the notices come after its end", async () => {
   const lines = [];
   const { socket, heard } = await withGate({
     async move(ns) {
@@ -123,7 +123,7 @@ test("a handler may join and leave, and hears of it after its own end", async ()
   assert.deepEqual(heard, ["_OnRoomJoin den", "_OnRoomLeave den", "moved", "_OnRoomJoined den", "_OnRoomLeft den"]);
 });
 
-test("answers go out in the order of the asks, however long each takes", async () => {
+test("answers are sent in the order of the asks, although handlers take different times", async () => {
   const { socket, slow } = await withGate({ quick: () => "quick" });
   socket.receive("s1;default;;slow;0;0;");
   socket.receive("s2;default;;quick;0;0;");
@@ -134,7 +134,7 @@ test("answers go out in the order of the asks, however long each takes", async (
   assert.deepEqual(socket.take(), ["s1;default;;slow;0;0;slow", "s2;default;;quick;0;0;quick"]);
 });
 
-test("what the server asks of this side waits for its turn, and what follows waits for it", async () => {
+test("a request of the server waits for its turn, and later events wait for it", async () => {
   const join = gate();
   const { socket, slow, heard } = await withGate({ _OnRoomJoin: () => join.enter() });
   socket.receive(";default;;slow;0;0;1");
@@ -167,7 +167,7 @@ test("events that follow a connect of the server find the namespace connected", 
   assert.deepEqual([heard, socket.take()], [["_OnNamespaceConnected", "chat hi", "ask"], ["s1;;;;;;"]]);
 });
 
-test("what arrived before a loss is heard before the loss", async () => {
+test("events that arrived before a loss are handled before the loss", async () => {
   const { socket, slow, heard } = await withGate({}, { reconnect: false });
   socket.receive(";default;;slow;0;0;1");
   socket.receive(";default;;chat;0;0;last words");
@@ -179,7 +179,7 @@ test("what arrived before a loss is heard before the loss", async () => {
   assert.deepEqual(heard, ["slow 1", "slow 1 done", "chat last words", "_OnNamespaceDisconnect"]);
 });
 
-test("who closes hears of no more events", async () => {
+test("after a close by this side, no more events are handled", async () => {
   const { conn, socket, slow, heard } = await withGate();
   socket.receive(";default;;slow;0;0;1");
   socket.receive(";default;;chat;0;0;2");
@@ -198,7 +198,7 @@ test("a handler may close its connection", async () => {
   assert.deepEqual(heard, ["_OnNamespaceDisconnect"]);
 });
 
-test("an answer that comes after a reconnection is for nobody", async (t) => {
+test("an answer after a reconnection is dropped", async (t) => {
   const { socket, slow } = await withGate({}, { reconnect: { minDelay: 1, jitter: 0 } });
   socket.receive("s1;default;;slow;0;0;1");
   t.mock.timers.enable({ apis: ["setTimeout"] });
@@ -216,7 +216,7 @@ test("an answer that comes after a reconnection is for nobody", async (t) => {
   assert.deepEqual(again.take(), []);
 });
 
-test("a request of a connection that is gone is not decided", async () => {
+test("a request of a lost connection is not handled", async () => {
   const asked = [];
   const { socket, slow } = await withGate({ _OnRoomJoin: () => asked.push("join") }, { reconnect: false });
   socket.receive(";default;;slow;0;0;1");

@@ -6,7 +6,7 @@ import { connected, entered, FakeSocket, joined, settled } from "./fake-socket.j
 
 const PACE = { minDelay: 1000, factor: 2, maxDelay: 4000, jitter: 0 };
 
-/** A client in namespace "default" with rooms, whose clock the test holds. */
+/** Returns a client in namespace "default" with rooms. The test controls its clock. */
 async function roomy(t, { rooms = [], events = {}, others = {}, ...options } = {}) {
   const changes = [];
   const { conn, socket } = await connected(
@@ -20,7 +20,7 @@ async function roomy(t, { rooms = [], events = {}, others = {}, ...options } = {
   return { conn, ns, socket, changes };
 }
 
-/** Lets the pause end, and gives the socket that is dialled then. */
+/** Ends the delay, and returns the socket that is dialled then. */
 async function redialled(t, delay) {
   const known = FakeSocket.opened.length;
   t.mock.timers.tick(delay - 1);
@@ -31,7 +31,7 @@ async function redialled(t, delay) {
   return FakeSocket.opened.at(-1);
 }
 
-test("after a loss the same objects come back, rooms in order", async (t) => {
+test("after a loss, the same objects are restored, with rooms in order", async (t) => {
   const { conn, ns, socket, changes } = await roomy(t, { rooms: ["one", "two"] });
   const [one] = ns.rooms;
   socket.drop();
@@ -64,7 +64,7 @@ test("after a loss the same objects come back, rooms in order", async (t) => {
   assert.equal(conn.state, "connected");
 });
 
-test("failed dials go on, each later than the one before", async (t) => {
+test("failed dials are retried, each after a longer delay", async (t) => {
   const { conn, socket } = await roomy(t);
   socket.drop();
   for (const [delay, tries] of [
@@ -81,7 +81,7 @@ test("failed dials go on, each later than the one before", async (t) => {
   assert.equal(conn.state, "lost");
 });
 
-test("a refusal ends it and is reported", async (t) => {
+test("a refusal ends the tries and is reported", async (t) => {
   const { conn, socket, changes } = await roomy(t);
   socket.drop(1001, "going away", true);
   const again = await redialled(t, 1000);
@@ -142,7 +142,7 @@ for (const moment of ["decision", "loss", "trying"]) {
   });
 }
 
-test("a decision that throws is a no", async (t) => {
+test("an error in `shouldReconnect` ends the tries", async (t) => {
   const reported = [];
   const shouldReconnect = () => {
     throw new Error("cannot decide");
@@ -153,7 +153,7 @@ test("a decision that throws is a no", async (t) => {
   assert.deepEqual(reported, ["cannot decide"]);
 });
 
-test("a room that is refused now is given up and reported, the rest comes back", async (t) => {
+test("a room that is refused now is forgotten and reported, and the rest is restored", async (t) => {
   const reported = [];
   const { ns, socket, changes } = await roomy(t, {
     rooms: ["one", "two"],
@@ -178,7 +178,7 @@ test("a room that is refused now is given up and reported, the rest comes back",
   assert.deepEqual([namespace, room, error.message, others], ["default", "one", "full", []]);
 });
 
-test("a namespace that is refused now goes with its rooms", async (t) => {
+test("a namespace that is refused now is forgotten with its rooms", async (t) => {
   const { conn, ns, socket, changes } = await roomy(t, { rooms: ["one", "two"], onError: () => {} });
   socket.drop();
   const again = await redialled(t, 1000);
@@ -195,7 +195,7 @@ test("a namespace that is refused now goes with its rooms", async (t) => {
   await assert.rejects(ns.ask("chat"), { kind: "bad-namespace" });
 });
 
-test("what is not yet back is not connected, rather than wrong", async (t) => {
+test("a call before the restore fails with `closed`, not with `bad-namespace`", async (t) => {
   const { conn, ns, socket } = await roomy(t, { rooms: ["one"] });
   socket.drop();
   const again = await redialled(t, 1000);
@@ -221,7 +221,7 @@ test("connecting without a connection is refused before any handler runs", async
   assert.deepEqual(lines, []);
 });
 
-test("a loss in the middle of restoring forgets nothing", async (t) => {
+test("a loss during the restore forgets nothing", async (t) => {
   const { ns, socket } = await roomy(t, { rooms: ["one"] });
   socket.drop();
   const second = await redialled(t, 1000);
@@ -241,7 +241,7 @@ test("a loss in the middle of restoring forgets nothing", async (t) => {
   assert.equal(ns.rooms.length, 1);
 });
 
-test("what is left while reconnecting does not come back", async (t) => {
+test("a room that is left during a reconnect is not restored", async (t) => {
   const { conn, ns, socket } = await roomy(t, { rooms: ["one"] });
   socket.drop();
   await ns.leave("one");
@@ -255,7 +255,7 @@ test("what is left while reconnecting does not come back", async (t) => {
   assert.deepEqual(ns.rooms, []);
 });
 
-test("a namespace that is disconnected while others are restored does not come back", async (t) => {
+test("a namespace that is disconnected while others are restored is not restored", async (t) => {
   const { conn, socket } = await connected(dial, { one: {}, two: {} }, { reconnect: { minDelay: 1000, jitter: 0 } });
   await entered(conn, socket, "one");
   const two = await entered(conn, socket, "two");
@@ -271,7 +271,7 @@ test("a namespace that is disconnected while others are restored does not come b
   assert.deepEqual([conn.state, conn.namespace("two")], ["connected", undefined]);
 });
 
-test("handlers learn of a loss as forced", async (t) => {
+test("handlers are notified of a loss with the origin `forced`", async (t) => {
   const lines = [];
   const events = {
     _OnAnyEvent(_, { event, room, origin }) {
@@ -303,7 +303,7 @@ for (const code of [1000, 1002, 1003, 1007, 1008, 1010]) {
   });
 }
 
-test("the application decides with the close information", async (t) => {
+test("the application can decide by the close information", async (t) => {
   const asked = [];
   const shouldReconnect = (closeInfo) => {
     asked.push(closeInfo.code);
@@ -333,7 +333,7 @@ test("reconnecting can be off, or limited", async (t) => {
   assert.equal((await limited.conn.closed).code, 1006);
 });
 
-test("closing says so to the server, and resolves when it is done", async (t) => {
+test("closing sends a close to the server, and resolves when it is done", async (t) => {
   const { conn, ns, socket } = await roomy(t);
   const asked = ns.ask("slow");
   asked.catch(() => {});

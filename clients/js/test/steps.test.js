@@ -1,4 +1,4 @@
-/** A server that dies between any two steps: whoever waits is told, and afterwards everything can be had again. */
+/** A server that dies between any two steps: waiting calls fail, and a second visit succeeds after the reconnect. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -46,7 +46,7 @@ async function visit(conn) {
   return { ns, two };
 }
 
-/** Waits until the connection is back, and everything with it. */
+/** Waits until the connection, its namespaces and its rooms are restored. */
 function untilConnected(conn, changes) {
   if (conn.state === "connected") return;
   return new Promise((resolve) => {
@@ -92,14 +92,14 @@ for (const dies of [
     socket.drop();
   },
 ]) {
-  test("it dies before it has accepted the first dial", async () => {
+  test("the server dies before it has accepted the first dial", async () => {
     const dialled = dial("ws://127.0.0.1:1/", { default: {} }, { WebSocket: FakeSocket });
     dies(FakeSocket.opened.at(-1));
     await assert.rejects(dialled, { kind: "unreachable" });
   });
 }
 
-test("it dies in the moment after it has accepted", async () => {
+test("the server dies just after it has accepted", async () => {
   const changes = [];
   const onStateChange = ({ state }) => changes.push(state);
   const options = { WebSocket: FakeSocket, reconnect: { minDelay: 0, maxDelay: 0 }, onStateChange };

@@ -1,6 +1,6 @@
 /**
- * Replays what was recorded between clients and a Go server: this client does what the recorded one did, is sent what that
- * one was sent, and must send the same frames, hear the same events and get the same answers.
+ * Replays recordings of clients and a Go server. This client repeats the calls of the recorded client, and receives the
+ * recorded frames. It must send the same frames, handle the same events, and get the same answers.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { FakeSocket, settled } from "./fake-socket.js";
 const RECORDING = new URL("../../../interop/fixture/tests/transcripts.json", import.meta.url);
 const NAMESPACES = ["default", "other", "private", "replyns", "sticky", "semi;ns", "noany"];
 const SYSTEM = /^_On(Namespace|Room)/;
-/** Fewer would mean that the replay has become blind: the rest begins with what this client never sends. */
+/** The least number of scenarios that replay completely. The others contain frames that this client never sends. */
 const LEAST_WHOLE = 48;
 const LEAST_FRAMES = 600;
 
@@ -29,7 +29,7 @@ function stepsOf({ steps }, client) {
     });
 }
 
-/** The seven fields, names unescaped; undefined when it is no envelope. */
+/** Returns the seven fields with unescaped names, or undefined if the data is not an envelope. */
 function fieldsOf(data) {
   const [, header, body] = /^((?:[^;]*;){6})(.*)$/s.exec(Buffer.from(data).toString("latin1")) ?? [];
   if (header === undefined) return undefined;
@@ -47,17 +47,17 @@ function fieldsOf(data) {
   };
 }
 
-/** The same frame with another token. */
+/** Returns the same frame with another token. */
 function withToken(data, token) {
   if (typeof data === "string") return token + data.slice(data.indexOf(";"));
   return new Uint8Array([...Buffer.from(token), ...data.subarray(data.indexOf(0x3b))]);
 }
 
-/** One recorded client, played by this one. */
+/** Replays one recorded client. */
 class Replay {
-  /** What the recorded handlers answered, by token. */
+  /** The answers of the recorded handlers, by token. */
   replies = new Map();
-  /** Open calls by recorded token. */
+  /** Open calls, by recorded token. */
   calls = new Map();
   /** Tokens of the server that wait for an answer. */
   asked = new Set();
@@ -89,7 +89,7 @@ class Replay {
     return Object.fromEntries(NAMESPACES.map((namespace) => [namespace, events]));
   }
 
-  /** Plays as many steps as this client would take, and says whether those were all. */
+  /** Replays the steps until one that this client never takes. Returns whether all steps were replayed. */
   async play() {
     if (this.path !== "/c" && this.steps[0]?.data !== "M") return false;
     try {
@@ -137,17 +137,17 @@ class Replay {
       );
     await settled();
     const sent = this.socket.take();
-    // It is not in this client's nature: a place that it has not entered, a connect that needs none.
+    // This client never sends such a frame: an event to a room that it has not joined, or a connect without need.
     if (sent.length !== 1) return false;
     const token = fields?.wait ? fieldsOf(sent[0]).wait : "";
-    // This client makes its requests in text frames.
+    // This client sends requests in text frames.
     const recorded = fields && SYSTEM.test(fields.event) ? Buffer.from(data).toString() : data;
     assert.deepEqual(sent[0], token === "" ? recorded : withToken(recorded, token));
     if (token !== "") this.calls.set(fields.wait, { token, call });
     return true;
   }
 
-  /** What an application calls to send such a frame. */
+  /** Returns the call of an application that sends such a frame. */
   act({ wait, namespace, room, event, isError, body, bytes }, data) {
     if (isError || (wait !== "" && !wait.startsWith("$"))) return undefined;
     const ns = this.conn.namespace(namespace);
@@ -211,7 +211,7 @@ class Replay {
   }
 }
 
-test("what a Go server sent is understood, and what it was sent is sent", async (t) => {
+test("this client understands the frames of a Go server, and sends the recorded frames", async (t) => {
   const { scenarios } = JSON.parse(await readFile(RECORDING, "utf8"));
   const whole = [];
   let frames = 0;

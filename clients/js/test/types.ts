@@ -1,6 +1,6 @@
 /**
- * What the types promise. It is compiled and never run: each line below `@ts-expect-error` must be refused, and all
- * others must not.
+ * Tests the types. This file is compiled and never run. The compiler must refuse each line after `@ts-expect-error`,
+ * and accept all others.
  */
 import { dial } from "../neffos.js";
 import type { CloseInfo, Conn, Handlers, Message, NsConn, Room, StateChange } from "../neffos.js";

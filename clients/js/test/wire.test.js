@@ -7,7 +7,7 @@ import { connected, entered, joined, settled } from "./fake-socket.js";
 
 const utf8 = (text) => new TextEncoder().encode(text);
 
-/** A client in `namespace` that writes down every event which it hears. */
+/** Returns a client in `namespace` that records every event. */
 async function listening(namespace = "default") {
   const heard = [];
   const events = {
@@ -19,7 +19,7 @@ async function listening(namespace = "default") {
   return { heard, socket, ns: await entered(conn, socket, namespace) };
 }
 
-test("what is exported is what the types describe", () => {
+test("the exports match the types", () => {
   assert.deepEqual(Object.keys(client).sort(), ["NeffosError", "SystemEvent", "dial"]);
 });
 
@@ -44,7 +44,7 @@ test("separators in names are escaped, and come back", async () => {
   assert.deepEqual([heard[0].namespace, heard[0].room, heard[0].event], ["a;b", ";", "c;d;e"]);
 });
 
-test("bytes make the whole frame bytes, and stay as they are", async () => {
+test("bytes are sent unchanged in a binary frame", async () => {
   const { heard, socket, ns } = await listening("ä");
   const body = new Uint8Array([0, 0x3b, 0xff, 0x3b]);
   const frame = new Uint8Array([...utf8(";ä;;bin;0;0;"), ...body]);
@@ -59,7 +59,7 @@ test("bytes make the whole frame bytes, and stay as they are", async () => {
   assert.equal(heard[0].isBinary, true);
 });
 
-test("bytes of shared memory are copied, for sockets refuse them", async () => {
+test("bytes of shared memory are copied, because sockets refuse them", async () => {
   const { socket, ns } = await listening();
   ns.emit("bin", new Uint8Array(new SharedArrayBuffer(1)));
   assert.deepEqual(socket.take(), [new Uint8Array([...utf8(";default;;bin;0;0;"), 0])]);
@@ -77,13 +77,13 @@ test("bytes of another realm, and of shared memory, are bytes", async () => {
   ns.emit("bin", shared);
   ns.emitBinary("bin", shared);
   assert.deepEqual(socket.take(), [frame, frame, frame, frame, frame]);
-  // The bytes are copied at once.
+  // The bytes are copied immediately.
   ns.emit("bin", shared);
   new Uint8Array(shared).fill(9);
   assert.deepEqual(socket.take(), [frame]);
 });
 
-test("blobs and files are sent as the bytes that they hold", async () => {
+test("blobs and files are sent as their bytes", async () => {
   const { socket, ns } = await listening();
   const parts = [new Uint8Array([0, 255]), ";"];
   ns.emit("bin", new Blob(parts, { type: "image/png" }));
@@ -98,7 +98,7 @@ test("blobs and files are sent as the bytes that they hold", async () => {
   assert.equal((await answering).text(), "thanks");
 });
 
-test("a body that JSON has no form for is refused, not sent as {}", async () => {
+test("a body without a JSON form is refused, not sent as {}", async () => {
   const { socket, ns } = await listening();
   for (const body of [new Map([[1, 2]]), new Set(), Promise.resolve(1), /x/, new Error("x"), () => 1, Symbol("x")]) {
     assert.throws(() => ns.emit("chat", body), TypeError);
@@ -132,7 +132,7 @@ test("text and JSON are read from both kinds of frames", async () => {
   assert.throws(() => heard[2].json(), SyntaxError);
 });
 
-test("who a message is from is what the server says, and nothing that a body says", async () => {
+test("the sender of a message is the one that the server states, not one in the body", async () => {
   const { heard, socket } = await listening();
   for (const mark of ["@ada", "@a@%!semicolon@%!1", "@", "!", "0", "1", "", "ada"]) {
     socket.receive(`;default;;chat;0;${mark};{"sender":"eve"}`);
@@ -156,7 +156,7 @@ test("only 1 is true in a flag", async () => {
   assert.deepEqual([heard[1].error, heard[1].body], [undefined, "text"]);
 });
 
-test("fewer than six separators are no envelope, as text and as bytes", async () => {
+test("text or bytes with fewer than six separators are not an envelope", async () => {
   const { heard, socket } = await listening();
   for (const text of ["", "hello", "a;b;c;d;e;f", ";;;;;", ";default;;chat;0;0"]) {
     socket.receive(text);
