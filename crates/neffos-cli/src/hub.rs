@@ -67,7 +67,7 @@ fn handle(rule: Rule, ns: &NsConn, server: &Server, message: &Message) -> Reply 
     handed_over(message)
 }
 
-/// Returns an empty reply to an ask. For a message that is not an ask, the client would receive it as an event.
+/// Answers an ask with an empty reply. Any other message gets none, because the client would receive it as an event.
 fn handed_over(message: &Message) -> Reply {
     match message.is_ask() {
         true => Reply::text(""),

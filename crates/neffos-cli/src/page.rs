@@ -16,7 +16,7 @@ pub(crate) fn page<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/page.css", file("text/css; charset=utf-8", include_str!("../web/page.css")))
 }
 
-/// The page may load its own files, and open websockets to any host, because a proxy may serve them under another host
-/// name.
+/// The policy of the page: it may load its own files, and open websockets to any host, because a proxy may serve them
+/// under another host name.
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

@@ -159,7 +159,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) outbox_bytes: Option<NonZeroUsize>,
 
-    /// What happens to a broadcast for a client whose queue is full [default: drop-newest]
+    /// The policy for a broadcast to a client whose queue is full [default: drop-newest]
     #[arg(long, value_name = "POLICY", help_heading = LIMITS)]
     pub(crate) overflow: Option<OverflowPolicy>,
 
@@ -173,7 +173,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub(crate) send_buffer_bytes: Option<usize>,
 
-    /// How long a client may take none of its queued bytes, 0s: for ever; then it is cut [default: 10s]
+    /// How long a client may go without taking a queued byte, 0s: for ever; then it is cut [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub(crate) slow_consumer_timeout: Option<Period>,
 
@@ -277,7 +277,7 @@ pub(crate) struct Settings {
     #[arg(long, hide = true)]
     pub(crate) cluster_key: Option<ClusterKey>,
 
-    /// What happens if the broker cannot be reached at the start [default: wait]
+    /// How to start if the broker cannot be reached [default: wait]
     #[arg(long, value_name = "POLICY", help_heading = CLUSTER)]
     pub(crate) cluster_at_start: Option<AtStart>,
 

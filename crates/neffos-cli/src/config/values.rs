@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for RateSetting {
 
 const RATE_FORM: &str = "write a rate a second like \"200\", or with a burst like \"200:400\"; \"0\" means no limit";
 
-/// What happens to a broadcast for a connection whose outbox is full.
+/// The policy for a broadcast to a connection whose outbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OverflowPolicy {

@@ -93,7 +93,7 @@ async fn a_page_with_a_rebound_name_reads_nothing_and_probes_are_answered_by_any
     for path in ["/", "/page.js", "/neffos.js", "/api/live", "/nowhere"] {
         assert_eq!(get(public, path, "evil.example:8080").await, 421, "{path}");
         assert_eq!(get(public, path, "127.0.0.1.evil.example").await, 421, "{path}");
-        // No name can be bound to another address that is an address.
+        // An IP address cannot be rebound, so it is let in.
         assert_eq!(get(public, path, "127.0.0.1:8080").await, get(public, path, "app.example").await, "{path}");
     }
     assert_eq!(
@@ -113,7 +113,7 @@ async fn a_page_with_a_rebound_name_reads_nothing_and_probes_are_answered_by_any
 }
 
 #[tokio::test]
-async fn settings_of_admission_that_make_no_sense_fail_at_the_start_and_are_named() {
+async fn invalid_settings_of_admission_fail_at_the_start_and_are_named() {
     for (flag, key) in [
         ("--allow-origin=https://u@x", "allow_origin \"https://u@x\""),
         ("--allow-origin=https://a.*.x", "allow_origin \"https://a.*.x\""),

@@ -29,7 +29,7 @@ async fn the_api_wants_the_key() {
 }
 
 #[tokio::test]
-async fn a_broadcast_reaches_whom_it_names() {
+async fn a_broadcast_reaches_its_receivers() {
     let program = Program::start(&[]).await;
     let mut ada = program.client().await.join_namespace().await.join_room("lobby").await;
     let mut bob = program.client().await.join_namespace().await;
@@ -57,7 +57,7 @@ async fn a_broadcast_reaches_whom_it_names() {
 }
 
 #[tokio::test]
-async fn the_answer_says_for_how_many_connections_of_this_server_a_call_is() {
+async fn the_answer_has_the_number_of_local_receivers() {
     let program = Program::start(&["--id-header=x-user"]).await;
     let ada = [("host", "test"), ("x-user", "ada")];
     let mut ada = Caller::try_connect(program.address, &ada).await.unwrap().join_namespace().await;
@@ -182,7 +182,7 @@ async fn a_binary_reply_comes_as_base64() {
 }
 
 #[tokio::test]
-async fn an_ask_that_the_client_refuses_is_a_bad_gateway_with_its_words() {
+async fn an_ask_that_the_client_refuses_is_a_bad_gateway_with_its_text() {
     let program = Program::start(&[]).await;
     let mut ada = program.client().await.join_namespace().await;
     let answering = async {
@@ -201,7 +201,7 @@ async fn an_ask_without_a_receiver_is_answered_at_once() {
     let ada = program.client().await.join_namespace().await;
     let calls = [
         json!({"event": "sum", "to": "nobody", "timeout_ms": 60_000}),
-        // Connected, and not in the namespace, or not in the room.
+        // A receiver that is connected, but not in the namespace, or not in the room.
         json!({"event": "sum", "to": outside.id, "timeout_ms": 60_000}),
         json!({"event": "sum", "to": ada.id, "room": "lobby", "timeout_ms": 60_000}),
         json!({"event": "sum", "room": "lobby", "timeout_ms": 60_000}),
@@ -213,7 +213,7 @@ async fn an_ask_without_a_receiver_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_in_json_by_every_route() {
+async fn every_route_answers_errors_in_json() {
     let program = Program::start(&[]).await;
     for path in ["/nowhere", "/api/nowhere", "/api"] {
         let answer = program.get(path).await;

@@ -1,4 +1,4 @@
-//! Flags, environment and file, and what happens when they are wrong.
+//! Flags, environment and file, and errors in them.
 
 use crate::support::{File, Program, bearer, request, run_to_end};
 
@@ -44,7 +44,7 @@ async fn a_short_key_is_an_error() {
 }
 
 #[tokio::test]
-async fn it_serves_beside_a_kubernetes_service_of_its_name() {
+async fn the_program_serves_beside_a_kubernetes_service_of_its_name() {
     let variables = [("NEFFOS_SERVICE_HOST", "10.0.0.1"), ("NEFFOS_PORT", "tcp://10.0.0.1:80"), ("NEFFOS_REDIS", "")];
     let program = Program::run(&[], &variables).await;
     assert_eq!(program.get("/healthz").await.status, 200);

@@ -1,4 +1,4 @@
-//! An address for operators alone.
+//! The internal address for operators.
 
 use brokers::free_port;
 
@@ -31,7 +31,7 @@ async fn what_operators_reach_is_served_at_their_address_alone() {
 }
 
 #[tokio::test]
-async fn a_program_speaks_there_to_clients_that_are_elsewhere() {
+async fn a_call_at_the_internal_address_reaches_clients_of_the_public_one() {
     let (program, internal) = program().await;
     let mut ada = Client::connect(program.address, "/ws").await.join_namespace().await;
     let call = r#"{"event":"news","body":"hi"}"#;
@@ -49,7 +49,7 @@ async fn why_it_is_not_ready_strangers_are_not_told() {
     let mut program = Program::start(&["--internal-addr", "127.0.0.1:0", "--redis", &nobody]).await;
     let internal = program.internal().await;
     let told = async |address| request(address, "GET", "/readyz", &[], "").await;
-    // At first the server is joining; a moment later it knows why it cannot.
+    // At first the server is joining. A moment later, it has the error of the broker.
     while !told(internal).await.body.starts_with("no link to the other servers for ") {}
     let public = told(program.address).await;
     assert_eq!((public.status, public.body.as_str()), (503, "no link to the other servers\n"));

@@ -1,11 +1,11 @@
-//! What the log and the metrics say of connections.
+//! The log and the metrics of connections.
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::support::{Client, Frame, KEY, Program, bearer, request};
 
-/// A line of the log as JSON.
+/// Returns the next log line with `part`, as JSON.
 async fn next(program: &mut Program, part: &str) -> serde_json::Value {
     serde_json::from_str(&program.logged(part).await).unwrap()
 }
@@ -31,7 +31,7 @@ async fn the_log_says_why_each_connection_ended() {
 }
 
 #[tokio::test]
-async fn a_call_that_gives_no_reason_is_told_apart_from_other_ends_and_only_the_audit_names_the_key() {
+async fn a_call_without_a_reason_has_a_default_reason_and_only_the_audit_names_the_key() {
     let mut program = Program::start_logged(&["--log-format=json"]).await;
     let mut ada = program.client().await;
     program.post("/api/disconnect", &format!(r#"{{"id":"{}"}}"#, ada.id)).await;
@@ -104,7 +104,7 @@ async fn behind_a_proxy_the_log_has_the_addresses_of_client_and_proxy() {
 }
 
 #[tokio::test]
-async fn a_client_that_answers_no_ping_is_told_apart_from_a_page_that_is_left() {
+async fn a_client_that_answers_no_ping_is_distinguished_from_a_page_that_is_left() {
     let flags = ["--log-format=json", "--ping-interval=100ms", "--pong-timeout=1s"];
     let mut program = Program::start_logged(&flags).await;
     let silent = program.client().await;
@@ -123,7 +123,7 @@ async fn a_client_that_answers_no_ping_is_told_apart_from_a_page_that_is_left() 
 }
 
 #[tokio::test]
-async fn whether_a_client_left_or_was_lost_is_told_apart() {
+async fn the_log_distinguishes_clients_that_left_from_lost_ones() {
     let mut program = Program::start_logged(&["--log-format=json"]).await;
     let mut leaving = program.client().await;
     leaving.close(1000, "bye\n\"now\"").await;
@@ -188,7 +188,7 @@ async fn counters_are_there_from_the_start_and_count_what_comes_and_goes() {
 
     let mut ada = program.client().await.join_namespace().await;
     ada.ask("default;;chat;0;0;hello").await;
-    // Any code of a client's choice is in one of a few series.
+    // Codes that clients choose share a few series.
     ada.close(4242, "").await;
     assert!(matches!(ada.frame().await, Frame::Close(4242)));
     program.post("/api/broadcast", r#"{"event":"e"}"#).await;
@@ -215,7 +215,7 @@ async fn a_flood_of_connections_does_not_flood_the_log() {
     let mut program = Program::start_logged(&["--log-format=json"]).await;
     for _ in 0..300 {
         let mut stream = TcpStream::connect(program.address).await.unwrap();
-        // No key: refused, and nothing to log above debug.
+        // A request without `Sec-WebSocket-Key` is refused, and logged at level `debug` at most.
         stream.write_all(b"GET /ws HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     }
     let mut last = program.client().await;

@@ -1,4 +1,4 @@
-//! The program as its users meet it: started for real, on a port of its own, and spoken to through sockets.
+//! Tests of the real program: each test starts it on a free port, and talks to it through sockets.
 #![expect(clippy::unwrap_used, reason = "what a test relies on may fail it")]
 
 mod admission;

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::support::{Client, KEY, Program, bearer, soon};
 
 const BUDGET: usize = 20_000_000;
-/// Idle connections, the allocator, and calls that are being parsed at this moment.
+/// Memory that the budget does not count: idle connections, the allocator, and calls that are being parsed.
 const REST: usize = 12_000_000;
 const CALLS: usize = 100;
 
@@ -16,7 +16,7 @@ async fn program() -> Program {
     Program::start(&["--memory-budget", &BUDGET.to_string()]).await
 }
 
-/// The memory that the program has allocated and touched, in bytes. Pages of its file do not count.
+/// Returns the memory that the program has allocated and touched, in bytes. Pages of its file do not count.
 fn resident(program: &Program) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
@@ -29,18 +29,19 @@ async fn gauge(program: &Program) -> usize {
     value.unwrap().parse().unwrap()
 }
 
-/// Begins a call with a body that is announced to be `length` bytes.
+/// Begins a call that announces a body of `length` bytes.
 async fn call(program: &Program, path: &str, length: usize, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(program.address).await.unwrap();
     let key = bearer(KEY);
     let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    // A call for which there is no room is not read to its end.
+    // If there is no room for the call, the program does not read it to its end.
     stream.write_all(body.as_bytes()).await.ok();
     stream
 }
 
-/// A healthy client gets `count` broadcasts of a healthy caller, and the process has not grown by more than the budget since `before`.
+/// Fails unless a healthy client receives the broadcasts of a healthy caller, and the process has grown by no more than
+/// the budget since `before`.
 async fn assert_healthy(program: &Program, ada: &mut Client, before: usize) {
     for _ in 0..20 {
         assert_eq!(program.post("/api/broadcast", r#"{"event":"news","body":"x"}"#).await.status, 202);
@@ -50,7 +51,7 @@ async fn assert_healthy(program: &Program, ada: &mut Client, before: usize) {
     assert!(grown <= BUDGET + REST, "the process grew by {grown} bytes");
 }
 
-/// How many calls were refused with 503 and `Retry-After`. The others wait.
+/// Returns how many calls were refused with 503 and `Retry-After`. The others wait.
 async fn refused(calls: &mut [TcpStream]) -> usize {
     let mut count = 0;
     for call in calls {
@@ -58,7 +59,7 @@ async fn refused(calls: &mut [TcpStream]) -> usize {
         if let Ok(Ok(length)) = tokio::time::timeout(std::time::Duration::from_millis(1), call.read(&mut answer)).await
         {
             let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
-            // A reset after the answer is how the rest of a body is refused: the answer may be lost by it.
+            // The program refuses the rest of a body with a reset after the answer, which may lose the answer.
             assert!(
                 length == 0 || answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1"),
                 "{answer}"
@@ -92,7 +93,7 @@ async fn bodies_that_never_end_count_and_beyond_the_budget_calls_get_503_while_o
 async fn asks_that_wait_count_and_beyond_the_budget_asks_get_503_while_others_are_served() {
     let program = program().await;
     let mut ada = Client::connect(program.address, "/ws").await.join_namespace().await;
-    // It reads and never answers.
+    // This client reads and never answers.
     let mute = Client::connect(program.address, "/ws").await.join_namespace().await.join_room("mute").await;
     let mut asked = mute.into_stream();
     let reading = tokio::spawn(async move { tokio::io::copy(&mut asked, &mut tokio::io::sink()).await });

@@ -1,4 +1,4 @@
-//! What operators see and do: numbers, health, signals.
+//! Operation: metrics, health checks and signals.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -10,7 +10,7 @@ async fn the_page_can_read_the_live_numbers_without_a_key() {
     let program = Program::start(&[]).await;
     let mut ada = program.client().await.join_namespace().await;
     let mut rate = 0.0;
-    // The rate is measured once a second, so what is sent now shows within two.
+    // The rate is measured once a second, so a broadcast shows within two seconds.
     while rate == 0.0 {
         program.post("/api/broadcast", r#"{"event":"e"}"#).await;
         ada.text().await;
@@ -21,7 +21,7 @@ async fn the_page_can_read_the_live_numbers_without_a_key() {
 }
 
 #[tokio::test]
-async fn the_metrics_say_what_they_are() {
+async fn every_metric_has_a_type_and_a_help_text() {
     let program = Program::start(&[]).await;
     let mut ada = program.client().await.join_namespace().await;
     program.post("/api/broadcast", r#"{"event":"e"}"#).await;
@@ -91,7 +91,7 @@ async fn an_ask_whose_client_leaves_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_holds_up_no_end_beyond_the_shutdown_timeout() {
+async fn a_body_that_never_ends_delays_the_end_by_no_more_than_the_shutdown_timeout() {
     let program = Program::start(&["--drain-window=0s", "--shutdown-timeout=1500ms"]).await;
     let mut slow = TcpStream::connect(program.address).await.unwrap();
     let head = format!("POST /api/broadcast HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n", bearer(KEY));
@@ -106,7 +106,7 @@ async fn a_body_that_never_ends_holds_up_no_end_beyond_the_shutdown_timeout() {
 #[tokio::test]
 async fn while_it_drains_it_is_alive_and_not_ready() {
     let program = Program::start(&["--drain-window=10s", "--shutdown-timeout=60s"]).await;
-    // The clients' ends are spread over the window: one leaves at once, the other holds the program back.
+    // The closes are spread over the window: one client is closed immediately, and the other keeps the program running.
     let (mut one, mut other) = (program.client().await, program.client().await);
     program.signal("TERM").await;
     let end = tokio::select! {
@@ -121,7 +121,7 @@ async fn while_it_drains_it_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
-async fn for_the_drain_delay_it_is_not_ready_and_serves_as_before() {
+async fn during_the_drain_delay_the_server_is_not_ready_and_still_serves() {
     let program = Program::start(&["--drain-delay=3600s", "--drain-window=0s"]).await;
     let mut ada = program.client().await.join_namespace().await;
     program.signal("TERM").await;
@@ -135,7 +135,7 @@ async fn for_the_drain_delay_it_is_not_ready_and_serves_as_before() {
 }
 
 #[tokio::test]
-async fn after_the_drain_delay_it_drains() {
+async fn after_the_drain_delay_the_server_drains() {
     let program = Program::start(&["--drain-delay=1ms", "--drain-window=0s"]).await;
     let mut ada = program.client().await.join_namespace().await;
     program.signal("TERM").await;
@@ -165,7 +165,7 @@ async fn an_address_that_is_taken_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn without_a_command_it_serves() {
+async fn without_a_command_the_program_serves() {
     let taken = Program::start(&[]).await;
     let ended = run_to_end(&["--addr", &taken.address.to_string()], &[]).await;
     assert_eq!(ended.code, Some(1));

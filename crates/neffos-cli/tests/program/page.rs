@@ -48,7 +48,7 @@ async fn pages_of_all_origins_may_import_the_client() {
 }
 
 #[tokio::test]
-async fn without_the_page_the_client_and_the_hub_are_still_there() {
+async fn without_the_page_the_browser_client_and_the_hub_are_still_served() {
     let program = Program::start(&["--no-page"]).await;
     for path in ["/", "/page.js", "/page.css", "/api/live"] {
         assert_eq!(program.get(path).await.status, 404, "{path}");

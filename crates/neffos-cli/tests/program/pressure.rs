@@ -1,4 +1,4 @@
-//! What happens when the machine gives no more.
+//! Limits of the machine, and floods.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use crate::support::{Client, Program, soon};
 
 #[tokio::test]
-async fn it_may_open_as_many_files_as_the_system_allows_and_not_only_what_a_shell_gives_at_first() {
+async fn the_program_raises_its_file_limit_as_far_as_the_system_allows() {
     let program = Program::start_with_files(64).await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
@@ -43,7 +43,7 @@ async fn without_free_file_descriptors_it_serves_who_is_there_and_accepts_again_
     program.limit_files(FILES).await;
     let mut crowd = Vec::new();
     for _ in 0..2 * FILES {
-        // The system takes them in, though the program cannot.
+        // The system accepts these connections, although the program cannot.
         crowd.push(TcpStream::connect(program.address).await.unwrap());
     }
     soon(async {
@@ -59,7 +59,7 @@ async fn without_free_file_descriptors_it_serves_who_is_there_and_accepts_again_
     assert_eq!(bob.heard().await, ";default;;e;0;0;welcome");
 }
 
-/// Sends a small event over and over, as fast as the server reads, and never reads itself; until the task is aborted.
+/// Sends a small event repeatedly, as fast as the server reads, and never reads. Runs until the task is aborted.
 async fn flood(program: &Program) -> JoinHandle<()> {
     let mut stream = program.client().await.join_namespace().await.into_stream();
     let event = b";default;;flood;0;0;x";
@@ -67,12 +67,12 @@ async fn flood(program: &Program) -> JoinHandle<()> {
     let frame = [&[0x81, 0x80 | event.len() as u8, 0, 0, 0, 0], &event[..]].concat();
     let many = frame.repeat(1_000);
     tokio::spawn(async move {
-        // It fails once the server closes the connection.
+        // The write fails when the server closes the connection.
         while stream.write_all(&many).await.is_ok() {}
     })
 }
 
-/// Reads so many messages of the chat, which are numbered; others are passed over.
+/// Reads `count` numbered messages of the event `chat`, and skips others.
 async fn read_chat(mut reader: Client, count: usize) {
     let mut next = 0;
     while next < count {
@@ -99,7 +99,7 @@ async fn four_clients_that_flood_cost_readers_none_of_the_messages_of_another() 
     let mut ada = program.client().await.join_namespace().await;
     for nth in 0..MESSAGES {
         ada.emit("chat", &nth.to_string()).await;
-        // What the others say must be read, too.
+        // Messages of the other clients must be read, too.
         ada.heard().await;
     }
     for reader in readers {

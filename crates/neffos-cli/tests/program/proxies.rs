@@ -1,4 +1,4 @@
-//! What docs/deploy.md says: the program with its settings, behind real proxies with theirs.
+//! The settings in docs/deploy.md: the program behind real proxies.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -65,7 +65,7 @@ async fn a_proxy_says_who_a_client_is_and_neither_its_headers_nor_its_url_do() {
     assert_eq!(unknown.as_deref(), Some("HTTP/1.1 401 Unauthorized"));
 }
 
-/// A service that knows one token, in the URL that the proxy asks about.
+/// Starts a login service that accepts one token, in the URL that the proxy sends. Returns its port.
 async fn login_service() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -82,11 +82,11 @@ async fn login_service() -> u16 {
     port
 }
 
-/// Whose settings.
+/// The proxy whose settings are used.
 #[derive(Debug, Clone, Copy)]
 enum Brand {
     Nginx,
-    /// With a service at this port that says who a client is.
+    /// nginx with a login service at this port.
     NginxWithLogin(u16),
     Haproxy,
     Caddy,
@@ -103,7 +103,7 @@ impl Brand {
         }
     }
 
-    /// The manual's settings, with what differs here, in a file.
+    /// Returns the manual's settings, with the ports and paths of this test.
     fn settings(self, place: &Place<'_>) -> String {
         let Place { folder, port, certificate, key, upstream } = place;
         let shown = block(MANUAL, self.name()).replace("127.0.0.1:8080", upstream);
@@ -153,7 +153,7 @@ impl Brand {
     }
 }
 
-/// What is different here from what the manual says.
+/// The values that differ from the manual.
 struct Place<'a> {
     folder: &'a str,
     port: u16,
@@ -167,7 +167,7 @@ struct Proxy {
     address: SocketAddr,
     tls: TlsConnector,
     child: Child,
-    /// All of these last as long as this.
+    /// The program, the authority and the folder live as long as the proxy.
     _program: Program,
     _authority: Authority,
     folder: Folder,
@@ -189,7 +189,7 @@ impl Proxy {
             upstream: &program.address.to_string(),
         });
         let mut command = brand.command(folder.write("settings", &settings).to_str().unwrap());
-        // Debian's servers are on the path of root alone.
+        // Debian installs servers only on the path of root.
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
         command.env("PATH", path).env("HOME", folder.path()).stdin(Stdio::null()).kill_on_drop(true);
         let log = fs::File::create(folder.path().join("log")).unwrap();
@@ -214,12 +214,12 @@ impl Proxy {
         }
     }
 
-    /// The origin of its pages.
+    /// Returns the origin of the site's pages.
     fn site(&self) -> String {
         format!("https://localhost:{}", self.address.port())
     }
 
-    /// A client at a page of `origin`, on the machine with this address.
+    /// Connects a client on a page of `origin`, from the address `from`.
     async fn client(&self, origin: &str, from: &str) -> Result<Client, String> {
         self.client_from(origin, from, &[]).await
     }

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, Client, KEY, Program, bearer, request};
 
-/// Clients have the addresses that a proxy would name.
+/// With this flag, clients have the addresses in the header of a proxy.
 const BEHIND_A_PROXY: &str = "--address-header=x-forwarded-for";
 
 async fn call(program: &Program, address: &str, key: &str) -> Answer {
@@ -21,7 +21,7 @@ async fn an_address_that_guesses_keys_is_refused_even_with_the_right_one_and_ano
     let mut program = Program::start_logged(&[BEHIND_A_PROXY, "--failed-key-rate=1:3"]).await;
     assert_eq!(count(&program, "failed_keys").await, 0);
     let mut wrong = Vec::new();
-    // The average lets another one in each second.
+    // The average rate allows one more each second.
     while wrong.last() != Some(&429) {
         wrong.push(call(&program, "192.0.2.66", "a-key-that-is-wrong").await.status);
     }
@@ -64,7 +64,7 @@ async fn with_the_defaults_all_clients_of_an_office_come_back_at_once_and_again_
             clients.push(Client::try_connect(program.address, &office).await.unwrap());
         }
         drop(clients);
-        // The places of the address are free again.
+        // Waits until the places of the address are free again.
         while !program.get("/metrics").await.body.contains("\nneffos_connections 0\n") {}
     }
 }

@@ -1,8 +1,8 @@
-//! Who gets the events that clients send.
+//! The receivers of events that clients send.
 
 use crate::support::{Client, File, Program};
 
-/// A file in which each rule has an event.
+/// A configuration file with one event for each rule.
 const RULES: &str = "
 [namespaces.default.events]
 chat = 'others'
@@ -44,7 +44,7 @@ async fn an_event_of_a_room_stays_in_the_room() {
 }
 
 #[tokio::test]
-async fn everyone_is_the_sender_too_and_the_sender_alone_gets_an_echo() {
+async fn everyone_includes_the_sender_and_only_the_sender_gets_an_echo() {
     let (program, _file) = program_with_rules().await;
     let (mut ada, mut bob) = two_clients(&program).await;
     ada.emit("news", "all").await;
@@ -56,7 +56,7 @@ async fn everyone_is_the_sender_too_and_the_sender_alone_gets_an_echo() {
 }
 
 #[tokio::test]
-async fn an_ask_is_answered_once_it_is_handed_over_and_others_do_not_see_that_it_was_one() {
+async fn an_ask_is_answered_when_it_is_relayed_and_receivers_do_not_see_that_it_was_an_ask() {
     let program = Program::start(&[]).await;
     let (mut ada, mut bob) = two_clients(&program).await;
     assert_eq!(ada.ask("default;;chat;0;0;hi").await, "$1;default;;chat;0;0;");
@@ -71,7 +71,7 @@ async fn an_event_that_no_rule_names_is_refused_when_there_is_no_rule_for_the_re
 }
 
 #[tokio::test]
-async fn a_private_message_says_who_it_is_from_and_reaches_its_recipient_alone() {
+async fn a_private_message_names_its_sender_and_reaches_only_its_recipient() {
     let program = Program::start(&[]).await;
     let (mut ada, mut bob) = two_clients(&program).await;
     let mut eve = program.client().await.join_namespace().await;
@@ -86,7 +86,7 @@ async fn the_hub_says_who_an_event_is_from_and_an_attacker_cannot() {
     let program = Program::start(&[]).await;
     let (mut eve, mut bob) = two_clients(&program).await;
     let ada = program.client().await.join_namespace().await;
-    // Forged marks: Ada, a program, and broken ones.
+    // Forged marks: Ada, a program, and invalid ones.
     for mark in [format!("@{}", ada.id), "!".to_owned(), format!("@{};@", ada.id), "1".to_owned()] {
         eve.send(&format!(";default;;chat;0;{mark};hi")).await;
         let heard = bob.text().await;
@@ -100,7 +100,7 @@ async fn the_hub_says_who_an_event_is_from_and_an_attacker_cannot() {
 }
 
 #[tokio::test]
-async fn an_id_that_holds_a_separator_is_a_mark_like_any_other() {
+async fn an_id_with_a_separator_is_a_valid_mark() {
     let program = Program::start(&["--id-header", "X-User"]).await;
     let ada = Client::try_connect(program.address, &[("host", "test"), ("x-user", "a;b@1")]).await.unwrap();
     let mut ada = ada.join_namespace().await;
@@ -110,14 +110,14 @@ async fn an_id_that_holds_a_separator_is_a_mark_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_private_message_that_cannot_go_anywhere_is_answered_with_the_reason() {
+async fn a_private_message_that_cannot_be_delivered_is_answered_with_the_reason() {
     let program = Program::start(&[]).await;
     let mut ada = program.client().await.join_namespace().await;
     let nobody = ada.ask(r#"default;;private;0;0;{"to":"nobody"}"#).await;
     assert_eq!(nobody, "$1;default;;private;1;0;nobody has this id");
     let unnamed = ada.ask(r#"default;;private;0;0;{"text":"hi"}"#).await;
     assert!(unnamed.starts_with("$1;default;;private;1;0;to: missing"), "{unnamed}");
-    // Connected, and not in the namespace.
+    // This client is connected, but not in the namespace.
     let stranger = program.client().await;
     let absent = ada.ask(&format!(r#"default;;private;0;0;{{"to":"{}"}}"#, stranger.id)).await;
     assert_eq!(absent, "$1;default;;private;1;0;nobody has this id");

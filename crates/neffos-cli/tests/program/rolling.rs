@@ -28,7 +28,7 @@ async fn no_client_is_refused_while_servers_are_replaced(brand: &str) {
     let servers = [Program::start(&FLAGS).await, Program::start(&FLAGS).await];
     let balancer = Balancer::start(brand, servers.each_ref().map(|server| server.address)).await;
     let address = balancer.address;
-    // Without clients, a drain would be over before it could refuse a new one.
+    // Without clients, a drain would end before it could refuse a new client.
     let _there = crowd(address).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let dialling = tokio::spawn(dial_again_and_again(address, is_over.clone()));
@@ -47,7 +47,7 @@ async fn no_client_is_refused_while_servers_are_replaced(brand: &str) {
     assert_eq!(refused, Vec::<String>::new(), "{brand}: of {dialled}");
 }
 
-/// Clients that stay until their server has drained.
+/// Connects clients that stay until their server has drained.
 async fn crowd(address: SocketAddr) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..20 {
@@ -71,7 +71,7 @@ async fn dial_again_and_again(address: SocketAddr, is_over: Arc<AtomicBool>) -> 
     (count, ends.into_iter().filter_map(|end| end.unwrap().err()).collect())
 }
 
-/// Dials, and once more where the server let the client in and began to drain before it had greeted.
+/// Dials. Dials once more if the server accepted the client, but began to drain before the greeting.
 async fn dial(address: SocketAddr) -> Result<(), String> {
     match dial_once(address).await {
         Err(answer) if answer == "closed with 1012" => dial_once(address).await,
@@ -96,7 +96,7 @@ impl Balancer {
         let (folder, address) = (Folder::new(brand), SocketAddr::from(([127, 0, 0, 1], free_port())));
         let [one, two] = servers.map(|server| server.to_string());
         let shown = block(MANUAL, brand).replace("10.0.0.1:8080", &one).replace("10.0.0.2:8080", &two);
-        // What a million connections need is more than a test may have.
+        // The limits for a million connections are more than a test may have.
         let settings = shown
             .replace("listen 80;", &format!("listen {address};"))
             .replace("bind :80", &format!("bind {address}"))
@@ -131,7 +131,7 @@ impl Balancer {
         Self { address, _child: child, _folder: folder }
     }
 
-    /// Waits until a client that is passed on arrives at `server`.
+    /// Waits until the balancer passes a client on to `server`.
     async fn passes_on_to(&self, server: &Program) {
         let mut clients = Vec::new();
         while !server.get("/metrics").await.body.lines().any(is_some_connections) {

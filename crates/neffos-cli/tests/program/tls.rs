@@ -35,7 +35,7 @@ fn made() -> rcgen::CertifiedKey<rcgen::KeyPair> {
     rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
 
-/// The certificate that the program shows.
+/// Returns the certificate that the program uses.
 async fn shown_by(program: &Program, trusted: &[&rcgen::CertifiedKey<rcgen::KeyPair>]) -> Vec<u8> {
     let mut roots = RootCertStore::empty();
     trusted.iter().for_each(|one| roots.add(one.cert.der().clone()).unwrap());
@@ -54,7 +54,7 @@ async fn a_certificate_whose_files_change_is_shown_to_the_next_client_and_a_brok
     let mut program = Program::run_logged(&["--tls-cert", certificate.path(), "--tls-key", key.path()]).await;
     assert_eq!(shown_by(&program, &[&old]).await, old.cert.der().to_vec());
 
-    // First one file, as they do who copy one after the other: it does not fit the other, and the old pair stays.
+    // Replaces only one file, as a copy of two files does. The pair does not match, so the old one stays.
     certificate.replace(&new.cert.pem());
     program.logged("certificate not reloaded").await;
     assert_eq!(shown_by(&program, &[&old, &new]).await, old.cert.der().to_vec());
@@ -69,7 +69,7 @@ async fn a_certificate_whose_files_change_is_shown_to_the_next_client_and_a_brok
 }
 
 #[tokio::test]
-async fn a_certificate_without_its_key_or_no_certificate_at_all_is_an_error() {
+async fn a_certificate_without_its_key_or_a_file_without_a_certificate_is_an_error() {
     let file = File::with("no certificate");
     let alone = run_to_end(&["serve", "--tls-cert", file.path()], &[]).await;
     assert_eq!((alone.code, alone.errors.as_str()), (Some(2), "error: tls_key: tls_cert needs it\n"));

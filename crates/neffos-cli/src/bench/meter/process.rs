@@ -10,7 +10,7 @@ use super::Usage;
 pub(in crate::bench) struct Process(pub(super) u32);
 
 impl Process {
-    /// Returns `None` if there is no such process, or if this one may not read its usage.
+    /// Returns `None` if there is no such process, or if `neffos bench` may not read its usage.
     pub(super) fn usage(self) -> Option<Usage> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;

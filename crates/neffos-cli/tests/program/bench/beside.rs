@@ -1,4 +1,4 @@
-//! Measurements of broadcasts with other connections that join and leave, over TLS, and through the HTTP API.
+//! Measurements of broadcasts while other connections join and leave, over TLS, and through the HTTP API.
 
 use serde_json::Value;
 
@@ -10,9 +10,9 @@ fn received(report: &Value) -> (&Value, &Value) {
 }
 
 #[tokio::test]
-async fn a_burst_reaches_everybody_while_others_join_and_leave() {
+async fn a_burst_reaches_all_receivers_while_others_join_and_leave() {
     let program = Program::start(&["--message-rate", "0", "--join-rate", "0"]).await;
-    // At a rate, so that there is time to join and to leave.
+    // The rate gives the other clients time to join and leave.
     let flags = ["--receivers", "20", "--messages", "100", "--rate", "400", "--churning", "2"];
     let report = report("broadcast", &program.url(), &flags).await;
     assert_eq!(report["connections"], 23);
@@ -21,20 +21,20 @@ async fn a_burst_reaches_everybody_while_others_join_and_leave() {
 }
 
 #[tokio::test]
-async fn joining_and_leaving_is_refused_where_the_dialect_does_not_know_it() {
+async fn joining_and_leaving_is_refused_where_the_dialect_lacks_it() {
     let ended = refused(&["broadcast", "ws://127.0.0.1:1", "--dialect", "pusher", "--churning", "2"]).await;
     assert!(ended.errors.contains("--churning"), "{ended:?}");
 }
 
 #[tokio::test]
-async fn all_is_measured_over_tls_as_well() {
+async fn all_modes_work_over_tls() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (File::with(&made.cert.pem()), File::with(&made.signing_key.serialize_pem()));
     let flags = ["--tls-cert", certificate.path(), "--tls-key", key.path(), "--message-rate", "0"];
     let program = Program::start(&flags).await;
     let url = format!("wss://localhost:{}/ws", program.address.port());
     let trust = ["--cacert", certificate.path()];
-    // More than one record, and more than one read.
+    // More than one TLS record, and more than one read.
     let flags = ["--receivers", "20", "--messages", "200", "--size", "9000"];
     let flooded = report("broadcast", &url, &[&flags[..], &trust].concat()).await;
     assert_eq!(received(&flooded), (&4000.into(), &0.into()));

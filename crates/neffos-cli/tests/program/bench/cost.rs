@@ -1,10 +1,10 @@
-//! What the server takes: read of its process, or of its page of metrics.
+//! The costs of the server, read from its process or from its metrics page.
 
 use super::{careless, refused, report};
 use crate::support::{Program, run_to_end};
 
 #[tokio::test]
-async fn memory_is_told_when_all_are_in_and_when_the_server_has_gone_quiet() {
+async fn memory_is_reported_after_the_setup_and_after_the_server_has_settled() {
     let program = Program::start(&[]).await;
     let flags = ["--receivers", "50", "--messages", "40", "--pid", &program.id().to_string(), "--settle", "20ms"];
     let report = report("broadcast", &program.url(), &flags).await;
@@ -17,7 +17,7 @@ async fn memory_is_told_when_all_are_in_and_when_the_server_has_gone_quiet() {
 }
 
 #[tokio::test]
-async fn what_the_load_itself_takes_is_told_beside_it() {
+async fn the_cost_of_the_load_itself_is_reported() {
     let (_server, url) = careless().await;
     let report = report("ask", &url, &["--connections", "2", "--asks", "50"]).await;
     assert!(report["client"]["processor_us_each"].as_f64().unwrap() > 0.0);
@@ -25,7 +25,7 @@ async fn what_the_load_itself_takes_is_told_beside_it() {
 }
 
 #[tokio::test]
-async fn who_sends_may_dial_another_address_and_what_other_processes_take_is_told() {
+async fn the_sender_may_dial_another_address_and_the_cost_of_other_processes_is_reported() {
     let program = Program::start(&[]).await;
     let (pid, name) = (program.id().to_string(), program.url().replace("127.0.0.1", "localhost"));
     let flags = ["--receivers", "20", "--messages", "20", "--from", &name, "--also", &pid];
@@ -41,7 +41,7 @@ async fn who_sends_may_dial_another_address_and_what_other_processes_take_is_tol
 }
 
 #[tokio::test]
-async fn a_server_elsewhere_is_read_by_its_page_of_metrics() {
+async fn a_server_on_another_machine_is_measured_by_its_metrics_page() {
     let program = Program::start(&[]).await;
     let page = format!("http://{}/metrics", program.address);
     let flags = ["--receivers", "20", "--messages", "20", "--metrics", &page, "--settle", "1ms"];
@@ -53,7 +53,7 @@ async fn a_server_elsewhere_is_read_by_its_page_of_metrics() {
 }
 
 #[tokio::test]
-async fn a_server_that_has_served_before_is_what_memory_is_compared_with() {
+async fn memory_is_compared_with_a_server_that_has_served_before() {
     let program = Program::start(&[]).await;
     let pid = program.id().to_string();
     let flags = ["--connections", "20", "--hold", "10ms", "--warm-up", "30", "--settle", "10ms", "--pid", &pid];
@@ -66,7 +66,7 @@ async fn a_server_that_has_served_before_is_what_memory_is_compared_with() {
 }
 
 #[tokio::test]
-async fn a_process_or_page_that_cannot_be_read_is_told_before_anything_is_measured() {
+async fn a_process_or_page_that_cannot_be_read_is_an_error_before_the_measurement() {
     let program = Program::start(&[]).await;
     let nobody = refused(&["idle", &program.url(), "--pid", "4194305"]).await;
     assert_eq!(nobody.errors, "error: process 4194305: cannot be looked at\n");

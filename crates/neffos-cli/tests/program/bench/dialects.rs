@@ -1,10 +1,10 @@
-//! Servers that speak something else than neffos.
+//! Servers of other protocols.
 
 use super::{refused, report};
 use crate::support::{Stranger, stranger};
 
 #[tokio::test]
-async fn servers_that_speak_something_else_are_measured_in_their_words() {
+async fn servers_of_other_protocols_are_measured() {
     for (kind, name) in [
         (Stranger::Plain, "plain"),
         (Stranger::Socketio, "socketio"),
@@ -35,7 +35,7 @@ async fn rooms_are_measured_where_the_dialect_has_them() {
 }
 
 #[tokio::test]
-async fn asks_are_measured_where_the_dialect_has_them_and_refused_where_it_has_not() {
+async fn asks_are_measured_where_the_dialect_has_them_and_refused_elsewhere() {
     let flags = ["--connections", "3", "--asks", "60", "--dialect"];
     let plain = stranger(Stranger::Plain).await + "/echo";
     assert_eq!(report("ask", &plain, &[&flags[..], &["plain"]].concat()).await["messages"], 60);

@@ -1,7 +1,8 @@
-//! What is measured, and what is said about it.
+//! `neffos bench`.
 //!
-//! - `mod.rs`: the modes; `beside.rs`: members that come and go beside it, TLS, and the HTTP API; `dialects.rs`: servers that speak something else; `cost.rs`: what the server takes; `study.rs`: several
-//!   runs, and how all of it is shown; `room.rs`: what this machine has room for, and who stays.
+//! - `mod.rs`: the modes; `beside.rs`: clients that join and leave meanwhile, TLS, and the HTTP API.
+//! - `dialects.rs`: servers of other protocols; `cost.rs`: the costs of the server.
+//! - `study.rs`: repeated runs, and the output; `room.rs`: the limits of this machine, and closed connections.
 
 mod beside;
 mod cost;
@@ -14,21 +15,22 @@ use serde_json::{Value, json};
 
 use crate::support::{Ended, File, Program, host, run_to_end};
 
-/// The report of a run that found nothing wrong.
+/// Runs `neffos bench`, which must succeed, and returns its report.
 async fn report(mode: &str, url: &str, flags: &[&str]) -> Value {
     let ended = run_to_end(&[&["bench", mode, url, "--json"], flags].concat(), &[]).await;
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{ended:?}");
     serde_json::from_str(&ended.output).unwrap()
 }
 
-/// A run that is over at once, because what is wanted cannot be.
+/// Runs `neffos bench` with wrong arguments, which must fail immediately.
 async fn refused(flags: &[&str]) -> Ended {
     let ended = run_to_end(&[&["bench"], flags].concat(), &[]).await;
     assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
     ended
 }
 
-/// A server that answers, and passes on all but every tenth message, and one of them twice.
+/// Returns a server that answers asks, and that relays messages with errors: it drops one in a hundred, and doubles
+/// another.
 async fn careless() -> (Server, String) {
     let events = Events::new().on("echo", async |message: Message| Reply::new(message.body().clone())).on(
         "chat",
@@ -55,7 +57,7 @@ async fn every_delivery_of_a_broadcast_is_accounted_for() {
 }
 
 #[tokio::test]
-async fn what_is_lost_or_doubled_is_counted_and_fails_the_run() {
+async fn lost_and_doubled_deliveries_are_counted_and_fail_the_run() {
     let (_server, url) = careless().await;
     let flags = ["bench", "broadcast", &url, "--receivers", "3", "--messages", "20", "--rate", "1000", "--json"];
     let ended = run_to_end(&flags, &[]).await;
@@ -65,7 +67,7 @@ async fn what_is_lost_or_doubled_is_counted_and_fails_the_run() {
 }
 
 #[tokio::test]
-async fn readers_that_are_stuck_on_purpose_are_owed_nothing() {
+async fn deliveries_to_receivers_that_read_nothing_do_not_count() {
     let program = Program::start(&[]).await;
     let flags = ["--receivers", "5", "--stuck", "2", "--messages", "30"];
     let report = report("broadcast", &program.url(), &flags).await;
@@ -106,7 +108,7 @@ async fn asks_connections_and_their_memory_are_measured_with_the_servers_process
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_play_along_is_told() {
+async fn a_refusal_of_the_server_is_reported() {
     let program = Program::start(&[]).await;
     let nowhere = run_to_end(&["bench", "idle", &program.url(), "--namespace", "nowhere"], &[]).await;
     assert_eq!(nowhere.code, Some(1));

@@ -1,4 +1,4 @@
-//! What this machine has room for, and who stays.
+//! The limits of this machine for connections, and connections that the server closes.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::refused;
 use crate::support::{run_to_end, soon};
 
-/// Where so many connections come from. Each is let in; the first gets `last` when all are there.
+/// Accepts `count` connections. Sends `last` to the first when all are there. Returns the source addresses and the
+/// connections.
 async fn let_in(listener: TcpListener, count: usize, last: &[u8]) -> (BTreeSet<IpAddr>, Vec<TcpStream>) {
     let (mut sources, mut streams) = (BTreeSet::new(), Vec::new());
     for _ in 0..count {
@@ -27,7 +28,7 @@ async fn let_in(listener: TcpListener, count: usize, last: &[u8]) -> (BTreeSet<I
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn connections_come_from_several_addresses_when_one_has_its_share() {
+async fn connections_come_from_several_addresses_beyond_the_share_of_one() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let flags = ["bench", "idle", &url, "--dialect", "plain", "--connections", "5", "--clients-per-address", "2"];

@@ -1,4 +1,4 @@
-//! Several runs, and how all of it is shown.
+//! Repeated runs, and the forms of the output.
 
 use super::{refused, report};
 use crate::support::{File, Program, run_to_end};
@@ -21,7 +21,7 @@ async fn each_number_of_receivers_is_measured_and_has_a_column() {
 }
 
 #[tokio::test]
-async fn what_is_repeated_is_told_run_by_run_and_summed_up() {
+async fn repeated_runs_are_reported_one_by_one_and_summed_up() {
     let program = Program::start(&[]).await;
     let told = report("broadcast", &program.url(), &["--receivers", "4", "--messages", "10", "--repeat", "3"]).await;
     let runs = told["runs"].as_array().unwrap();
@@ -33,7 +33,7 @@ async fn what_is_repeated_is_told_run_by_run_and_summed_up() {
 }
 
 #[tokio::test]
-async fn each_plot_is_a_file_of_its_own_where_that_is_wanted() {
+async fn each_plot_can_be_written_to_a_separate_file() {
     let program = Program::start(&[]).await;
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plots-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -46,7 +46,7 @@ async fn each_plot_is_a_file_of_its_own_where_that_is_wanted() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_terminal_shows_how_far_it_is_until_it_is_done() {
+async fn a_terminal_shows_the_progress_until_the_end() {
     use crate::support::Screen;
 
     let program = Program::start(&[]).await;

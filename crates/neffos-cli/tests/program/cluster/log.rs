@@ -1,15 +1,15 @@
-//! What the log says of the other servers.
+//! Log lines about the other servers.
 
 use super::until;
 use crate::support::{Brand, Broker, Program};
 
-/// A server over `broker` with this key, whose log is read.
+/// Starts a server over `broker` with this key. The test reads its log.
 async fn logged(broker: &Broker, key: Option<&str>) -> Program {
     let variables: Vec<_> = key.map(|key| ("NEFFOS_CLUSTER_KEY", key)).into_iter().collect();
     Program::run_logged_with(&broker.flags(), &variables).await
 }
 
-/// The name that a server gives itself.
+/// Returns the node name of a server.
 async fn name(program: &mut Program) -> String {
     let line = program.logged("linked to the other servers").await;
     let (_, rest) = line.split_once("node=").unwrap();
@@ -17,7 +17,7 @@ async fn name(program: &mut Program) -> String {
 }
 
 #[tokio::test]
-async fn servers_that_join_and_leave_are_logged_also_one_that_is_killed() {
+async fn servers_that_join_leave_or_are_killed_are_logged() {
     let broker = Broker::start(Brand::Redis).await;
     let mut one = logged(&broker, None).await;
     name(&mut one).await;
@@ -51,7 +51,7 @@ async fn servers_with_different_keys_say_so_on_both_sides_in_one_line() {
         assert!(warned.contains(" WARN ") && warned.contains("not signed with this server's cluster key"), "{warned}");
         let warned = other.logged("does not belong to this cluster").await;
         assert!(warned.contains(reason), "{warned}");
-        // A flood of them is one line.
+        // A flood of such envelopes writes one line.
         for nth in 0..200 {
             other.post("/api/disconnect", &format!(r#"{{"id":"{nth}"}}"#)).await;
         }

@@ -1,8 +1,8 @@
-//! Several servers: real programs that share a real broker.
+//! Clusters: real programs that share a real broker.
 //!
-//! - `reach.rs`: who is reached from where; `outage.rs`: what happens while the broker is away.
-//! - `log.rs`: what the log says of the other servers.
-//! - `settings.rs`: what is said about a wrong configuration, and what is kept secret.
+//! - `reach.rs`: calls and messages across servers; `outage.rs`: outages of the broker.
+//! - `log.rs`: log lines about the other servers.
+//! - `settings.rs`: errors about a wrong configuration, and secrets.
 
 mod log;
 mod outage;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{Broker, KEY, Program, soon};
 
-/// One of several servers over `broker`, which has joined the others.
+/// Starts a server over `broker`, and waits until it has joined the cluster.
 async fn member(broker: &Broker, flags: &[&str]) -> Program {
     member_with(broker, flags, &[]).await
 }
@@ -24,7 +24,7 @@ async fn member_with(broker: &Broker, flags: &[&str], variables: &[(&str, &str)]
     program
 }
 
-/// Two of them, which have heard of each other.
+/// Starts two servers, and waits until they know each other.
 async fn pair(broker: &Broker, flags: &[&str]) -> [Program; 2] {
     let pair = [member(broker, flags).await, member(broker, flags).await];
     for program in &pair {
@@ -37,17 +37,17 @@ async fn until_ready(program: &Program) {
     until_status(program, 200).await;
 }
 
-/// Waits until `/readyz` answers so.
+/// Waits until `/readyz` answers with `status`.
 async fn until_status(program: &Program, status: u16) {
     soon(async { while program.get("/readyz").await.status != status {} }).await;
 }
 
-/// Waits until the cluster section of the statistics is as it should be.
+/// Waits until `is_so` holds for the cluster section of the statistics.
 async fn until(program: &Program, is_so: impl Fn(&Value) -> bool) {
     soon(async { while !is_so(&program.get_as_owner("/api/stats").await.json()["cluster"]) {} }).await;
 }
 
-/// The value of a metric that is there.
+/// Returns the value of a metric, which must exist.
 async fn metric(program: &Program, name: &str) -> f64 {
     let page = program.get("/metrics").await.body;
     let mut lines = page.lines().filter_map(|line| line.split_once(' '));

@@ -1,4 +1,4 @@
-//! What happens while the broker is away.
+//! Outages of the broker.
 
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ async fn a_broker_that_answers_nothing_any_more_is_noticed() {
         one.post("/api/broadcast", r#"{"event":"e","body":"later"}"#).await;
         broker.resume();
         until_ready(&one).await;
-        // The ask may have been on its way, and come before.
+        // The ask may have been on its way, and may arrive first.
         until_heard(&mut there, ";default;;e;0;0;later").await;
     }
 }
@@ -120,7 +120,7 @@ async fn a_broker_that_is_away_at_the_start_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_required_and_away_at_the_start_is_the_end() {
+async fn a_broker_that_is_required_and_away_at_the_start_ends_the_program() {
     for brand in Brand::ALL {
         let mut broker = Broker::start(brand).await;
         broker.kill();

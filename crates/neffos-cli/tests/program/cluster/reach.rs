@@ -1,4 +1,4 @@
-//! Who is reached from where.
+//! Calls and messages across servers.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn broadcast_to_one_of_two(brand: Brand, compat: &str) {
     ] {
         assert_eq!(one.post("/api/broadcast", &call.to_string()).await.status, 202);
     }
-    // On a broker of servers in Go, a mark proves nothing, so it is dropped.
+    // On a broker that is shared with servers in Go, marks can be forged, so they are dropped.
     let mark = if compat == "go" { b'0' } else { b'!' };
     let raw = Frame::Binary([b";default;;raw;0;", &[mark][..], b";\0\xff"].concat());
     for text in [";default;;all;0;0;1", ";default;lobby;room;0;0;2", ";default;;others;0;0;4"] {
@@ -45,7 +45,7 @@ async fn broadcast_to_one_of_two(brand: Brand, compat: &str) {
 }
 
 #[tokio::test]
-async fn what_one_client_sends_reaches_another_on_another_server() {
+async fn a_message_of_one_client_reaches_another_on_another_server() {
     for brand in Brand::ALL {
         let broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &[]).await;
@@ -57,14 +57,14 @@ async fn what_one_client_sends_reaches_another_on_another_server() {
         assert_eq!(ada.ask(&format!("default;;private;0;0;{private}")).await, "$1;default;;private;0;0;");
         let expected = json!({"from": ada.id, "text": "psst"}).to_string();
         assert_eq!(bob.heard().await, format!(";default;;private;0;0;{expected}"));
-        // Nobody knows who is on no server.
+        // A server does not know that an id is on no other server.
         let lost = json!({"to": "nobody"}).to_string();
         assert_eq!(ada.ask(&format!("default;;private;0;0;{lost}")).await, "$1;default;;private;0;0;");
     }
 }
 
 #[tokio::test]
-async fn somebody_on_another_server_answers_an_ask() {
+async fn a_client_of_another_server_answers_an_ask() {
     for brand in Brand::ALL {
         let broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &[]).await;
@@ -81,7 +81,7 @@ async fn somebody_on_another_server_answers_an_ask() {
 }
 
 #[tokio::test]
-async fn an_id_is_disconnected_wherever_it_is() {
+async fn an_id_is_disconnected_on_every_server() {
     for brand in Brand::ALL {
         let broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &["--id-header", "x-user"]).await;
@@ -90,7 +90,7 @@ async fn an_id_is_disconnected_wherever_it_is() {
         let mut there = Client::try_connect(other.address, &ada).await.unwrap();
         let answer = one.post("/api/disconnect", r#"{"id":"ada","code":4001,"reason":"signed out"}"#).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true,"local":1}"#));
-        // Of the other server, nothing is known without a wait.
+        // The answer does not wait for the other server.
         let answer = one.post("/api/disconnect", r#"{"id":"nobody"}"#).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true,"local":0}"#));
         assert_eq!((here.frame().await, there.frame().await), (Frame::Close(4001), Frame::Close(4001)));
@@ -103,7 +103,7 @@ async fn servers_count_the_connections_of_all_and_one_that_ends_leaves_at_once()
         let broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &["--drain-window=0s"]).await;
         let (_ada, mut bob) = (one.client().await, other.client().await);
-        // Servers say so every few seconds.
+        // Servers publish their counts every few seconds.
         until(&one, |cluster| cluster["connections"] == 2).await;
         let live = one.get("/api/live").await.json();
         assert_eq!(live["cluster"], json!({"linked": true, "servers": 2, "connections": 2}));
@@ -113,7 +113,7 @@ async fn servers_count_the_connections_of_all_and_one_that_ends_leaves_at_once()
         assert_eq!(bob.frame().await, Frame::Close(1012));
         drop(bob);
         assert_eq!(other.code().await, Some(0));
-        // Its goodbye was taken by the broker before it ended. Without one it would be missed after ten seconds.
+        // The server announced its end before it exited. Otherwise, it would count as gone only after ten seconds.
         let gone = until(&one, |cluster| cluster["servers"] == 1 && cluster["connections"] == 1);
         timeout(Duration::from_secs(5), gone).await.unwrap();
     }
@@ -131,7 +131,7 @@ async fn servers_with_another_prefix_or_another_key_do_not_hear_each_other() {
     for (program, text) in [(&stranger, "forged"), (&elsewhere, "astray"), (&one, "genuine")] {
         let call = json!({"event": "e", "body": text}).to_string();
         assert_eq!(program.post("/api/broadcast", &call).await.status, 202);
-        // What it has published has been heard, or not, when the next one speaks.
+        // The message has been published before the next server broadcasts.
         until(program, |cluster| cluster["queued"] == 0).await;
     }
     assert_eq!(ada.heard().await, ";default;;e;0;0;genuine");
@@ -139,9 +139,9 @@ async fn servers_with_another_prefix_or_another_key_do_not_hear_each_other() {
     assert_eq!(metric(&elsewhere, "neffos_cluster_servers").await, 1.0);
 }
 
-/// So nothing comes twice while servers go from one language to the other; nothing comes across, either.
+/// So no message arrives twice while servers change the wire format, and no message crosses between the formats.
 #[tokio::test]
-async fn servers_of_two_languages_close_and_count_together_and_share_no_messages() {
+async fn servers_with_two_wire_formats_close_and_count_together_and_share_no_messages() {
     for brand in Brand::ALL {
         let broker = Broker::start(brand).await;
         let native = member(&broker, &[]).await;
@@ -152,13 +152,13 @@ async fn servers_of_two_languages_close_and_count_together_and_share_no_messages
         {
             go.post("/api/broadcast", &call.to_string()).await;
         }
-        // Goes behind them.
+        // The disconnect follows the broadcasts.
         go.post("/api/disconnect", &json!({"id": ada.id}).to_string()).await;
         assert_eq!(ada.frame().await, Frame::Close(1008));
     }
 }
 
-/// An ask to an id that is nowhere, with a deadline that is never reached in a test that passes.
+/// Asks an id that does not exist.
 async fn ask_nobody(program: &Program, timeout_ms: u64) -> Answer {
     let call = json!({"event": "sum", "to": "nobody", "timeout_ms": timeout_ms});
     program.post("/api/ask", &call.to_string()).await
@@ -205,13 +205,13 @@ async fn while_a_server_may_be_dead_an_ask_waits_and_is_answered_when_that_is_ce
     }
     third.kill().await;
     assert_eq!(ask_nobody(&one, 300).await.status, 504);
-    // It is forgotten after ten seconds of silence.
+    // The killed server is forgotten after ten seconds of silence.
     assert_eq!(ask_nobody(&one, 60_000).await.status, 404);
     assert_eq!(ask_nobody(&other, 60_000).await.status, 404);
 }
 
 #[tokio::test]
-async fn with_servers_in_go_nobody_knows_whether_an_id_is_there() {
+async fn with_servers_in_go_an_ask_to_a_missing_id_times_out() {
     let broker = Broker::start(Brand::Redis).await;
     let [one, _other] = pair(&broker, &["--cluster-compat=go"]).await;
     assert_eq!(ask_nobody(&one, 2_000).await.status, 504);

@@ -1,4 +1,4 @@
-//! What is said about a wrong configuration, and what is kept secret.
+//! Errors about a wrong configuration, and secrets.
 
 use super::{until, until_ready};
 use crate::support::{Brand, Broker, Ended, File, Program, run_to_end};

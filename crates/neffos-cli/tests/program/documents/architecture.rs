@@ -1,4 +1,5 @@
-//! ARCHITECTURE.md, the decisions, and the list of `interop`: the types, files and folders that they name exist, and they name all.
+//! ARCHITECTURE.md, the decisions, and the list of `interop`: the types, files and folders in them exist, and the lists
+//! are complete.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +11,7 @@ use super::{clone, read};
 const PAGE: &str = "ARCHITECTURE.md";
 const DECISIONS: &str = "docs/decisions";
 const INTEROP: &str = "interop/README.md";
-/// Paths in these documents are below one of these folders.
+/// The folders to which paths in these documents are relative.
 const ROOTS: &[&str] = &["", "crates/neffos/src", "crates/neffos/src/connection", "crates/neffos"];
 
 fn names(folder: &str) -> BTreeSet<String> {
@@ -23,7 +24,7 @@ fn documents() -> Vec<String> {
     [PAGE.to_owned(), INTEROP.to_owned()].into_iter().chain(decisions).collect()
 }
 
-/// The targets of all links to files, without what follows a `#`.
+/// Returns the targets of all links to files, without the part from a `#` on.
 fn links(page: &str) -> impl Iterator<Item = &str> {
     let targets = page.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
     targets.filter_map(|target| target.split('#').next()).filter(|target| !target.contains("://"))
@@ -92,7 +93,7 @@ fn every_type_that_the_glossary_names_exists() {
     }
 }
 
-/// All files of the library.
+/// Returns all files of the library.
 fn sources() -> Vec<(PathBuf, String)> {
     let (mut folders, mut files) = (vec![clone().join("crates/neffos/src")], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -106,7 +107,8 @@ fn sources() -> Vec<(PathBuf, String)> {
     files
 }
 
-/// Whether the file declares a type, such as `Conn` or `session::Session`, or has a method of it, such as `NsConn::emit`.
+/// Whether the file declares a type, such as `Conn` or `session::Session`, or one of its methods, such as
+/// `NsConn::emit`.
 fn declares(file: &Path, text: &str, name: &str) -> bool {
     let (modules, name) = name.rsplit_once("::").unwrap_or(("", name));
     if name.starts_with(char::is_lowercase) {

@@ -1,4 +1,4 @@
-//! The page about attacks: each test and each setting that it names exists, and each flag has the default that it shows.
+//! docs/hardening.md: each test and each setting in it exists, and each flag has the shown default.
 
 use super::read;
 
@@ -6,7 +6,7 @@ const PAGE: &str = "docs/hardening.md";
 const FLAGS: &str = "crates/neffos-cli/src/config/settings.rs";
 const OPTIONS_JS: &str = "clients/js/neffos.d.ts";
 
-/// The types that have settings, and their sources below `crates`.
+/// The types with settings, and their sources below `crates`.
 const METHODS: &[(&str, &[&str])] = &[
     (
         "ServerBuilder",
@@ -21,19 +21,19 @@ const METHODS: &[(&str, &[&str])] = &[
     ("NatsExchange", &["neffos-nats/src/exchange.rs"]),
 ];
 
-/// The rows of all tables, without their heads.
+/// Returns the rows of all tables, without their heads.
 fn rows(page: &str) -> Vec<[&str; 4]> {
     let lines = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     lines.map(cells).filter(|[threat, ..]| !["threat", "---"].contains(threat)).collect()
 }
 
-/// The threat, the response, the settings and the tests.
+/// Returns the threat, the response, the settings and the tests of a row.
 fn cells(row: &str) -> [&str; 4] {
     let cells: Vec<_> = row.split(" | ").collect();
     cells.try_into().unwrap_or_else(|_| panic!("{PAGE}: not four cells: {row}"))
 }
 
-/// The code in a text.
+/// Returns the code spans of a text.
 pub(super) fn spans(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -54,7 +54,7 @@ fn every_test_that_the_page_about_attacks_names_exists() {
     }
 }
 
-/// Fails unless the file at `path` has this test. `name` is `FILE::TEST`.
+/// Asserts that the file at `path` has this test. `name` is `FILE::TEST`.
 fn assert_is_test(name: &str, path: &str) {
     let (file, test) = name.split_once("::").unwrap_or_else(|| panic!("{name}: no file"));
     assert!(path.ends_with(&format!("/{file}")), "{name} is not in {path}");
@@ -63,7 +63,7 @@ fn assert_is_test(name: &str, path: &str) {
         true => text.contains(&format!("test(\"{test}\"")),
         false => {
             let before = text.split_once(&format!("fn {test}(")).map_or("", |(before, _)| before);
-            // The attributes of a function are behind the last blank line.
+            // The attributes of a function follow the last blank line.
             before.rsplit("\n\n").next().is_some_and(|attributes| attributes.contains("test"))
         }
     };
@@ -75,7 +75,7 @@ fn every_setting_that_the_page_about_attacks_names_exists_with_its_default() {
     let page = read(PAGE);
     let mut names: Vec<_> = rows(&page).into_iter().flat_map(|[_, _, settings, _]| spans(settings)).collect();
     assert!(names.len() > 100, "{} settings", names.len());
-    // The list at the end shows flags with values that are no defaults.
+    // The list at the end shows flags with values that are not defaults.
     let (_, list) = page.split_once("## Not defended").unwrap();
     let flags = spans(list).into_iter().filter(|name| name.starts_with("--"));
     names.extend(flags.filter_map(|flag| flag.split(' ').next()));
@@ -98,7 +98,7 @@ fn is_setting(name: &str) -> bool {
     }
 }
 
-/// Whether the program has this flag, such as `max-message`, with its default if one is given: `max-message 65536`.
+/// Whether the program has this flag, such as `max-message`, and the default, if the name has one: `max-message 65536`.
 fn is_flag(flag: &str) -> bool {
     let (name, default) = flag.split_once(' ').map_or((flag, None), |(name, default)| (name, Some(default)));
     let text = read(FLAGS);
@@ -106,7 +106,7 @@ fn is_flag(flag: &str) -> bool {
         return false;
     };
     let docs = before.rsplit("\n\n").next().unwrap_or_default();
-    // The default may be on two lines.
+    // The default may be split over two lines.
     let docs: Vec<_> = docs.lines().map(|line| line.trim().trim_start_matches("///").trim()).collect();
     default.is_none_or(|value| docs.join(" ").contains(&format!("[default: {value}]")))
 }

@@ -1,9 +1,9 @@
-//! The documents: every block of code in them is run by a test, in order and as a new user would, or is listed here with the
+//! The documents: a test runs every code block in them, in order and as a new user would, or the list here has the
 //! reason why not.
 //!
-//! - `mod.rs`: the list; `steps.rs`: the blocks that are run here; `shell.rs`: where.
-//! - `hardening.rs`: the tests and settings that the page about attacks names.
-//! - `architecture.rs`: the types, files and folders that ARCHITECTURE.md, the decisions and `interop/README.md` name.
+//! - `mod.rs`: the list; `steps.rs`: the blocks that run here; `shell.rs`: the shell for them.
+//! - `hardening.rs`: the tests and settings in docs/hardening.md.
+//! - `architecture.rs`: the types, files and folders in ARCHITECTURE.md, the decisions and `interop/README.md`.
 
 mod architecture;
 mod hardening;
@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 
 /// How a block is tested.
 enum How {
-    /// The library's documentation tests compile it: its `lib.rs` includes the page.
+    /// The doctests of this `lib.rs` compile the block, because the file includes the page.
     Compiled(&'static str),
-    /// A test of this file runs it.
+    /// A test in this folder runs the block.
     Here,
-    /// This file of tests does, or is it: the text stands there.
+    /// This test file runs the block, or is the code in it. The file contains this text.
     By(&'static str, &'static str),
-    /// Nothing does, for this reason.
+    /// No test runs the block, for this reason.
     Not(&'static str),
 }
 
@@ -36,7 +36,7 @@ const TERMINAL: How = By("crates/neffos-cli/tests/program/terminal/manual.rs", "
 const PICTURE: How = Not("a picture, not code");
 const LONG: How = Not("it measures for an hour; `cargo xtask ci` runs it in brief");
 
-/// The blocks of each page, in order: how the block begins, after the fence, and how it is tested.
+/// The blocks of each page, in order: the beginning of the block after the fence, and its test.
 const PAGES: &[(&str, &[(&str, How)])] = &[
     (
         "README.md",
@@ -155,14 +155,14 @@ fn read(path: &str) -> String {
     fs::read_to_string(clone().join(path)).unwrap_or_else(|err| panic!("{path}: {err}"))
 }
 
-/// The texts between fences: the language, a line feed, and the code.
+/// Returns the texts between fences: the language, a line feed, and the code.
 fn blocks(page: &str) -> Vec<&str> {
     let pieces: Vec<_> = page.split("```").collect();
     assert!(pieces.len() % 2 == 1, "a fence is not closed");
     pieces.into_iter().skip(1).step_by(2).collect()
 }
 
-/// All pages that users read.
+/// Returns all pages for users.
 fn pages() -> Vec<String> {
     let mut found = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned(), "clients/js/README.md".to_owned()];
     for entry in fs::read_dir(clone().join("docs")).unwrap() {

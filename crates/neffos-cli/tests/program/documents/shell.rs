@@ -1,4 +1,4 @@
-//! A new user's shell.
+//! The shell of a new user.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,8 +12,8 @@ use tokio::process::{Child, Command};
 use super::clone;
 use crate::support::{Client, soon};
 
-/// A shell in a temporary folder. `cargo` builds nothing there: the program is built already. The page's ports are replaced by
-/// free ones. Every process that the shell started ends with it.
+/// A shell in a temporary folder. Its `cargo` uses the program that is already built. The page's ports are replaced by
+/// free ones. All processes of the shell end with it.
 pub(super) struct Shell {
     folder: Folder,
     ports: Vec<(&'static str, u16)>,
@@ -21,7 +21,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// The first port is the one on which the program listens by default.
+    /// The first of `ports` is the default port of the program.
     pub(super) fn new(name: &str, ports: &[&'static str]) -> Self {
         let ports: Vec<_> = ports.iter().map(|port| (*port, free_port())).collect();
         let shell = Self { folder: Folder::new(name), ports, groups: Vec::new() };
@@ -46,7 +46,7 @@ impl Shell {
         self.folder.path().join(name)
     }
 
-    /// Writes a file, in which ports are the free ones, too.
+    /// Writes a file, in which ports are replaced, too.
     pub(super) fn write(&self, name: &str, text: &str) -> String {
         self.folder.write(name, &self.here(text)).display().to_string()
     }
@@ -58,7 +58,7 @@ impl Shell {
         assert!(status.success(), "{script}\n{}", fs::read_to_string(self.path("output")).unwrap());
     }
 
-    /// Begins with a script that does not end by itself, and waits until it serves.
+    /// Starts a script that does not end by itself, and waits until it serves.
     pub(super) async fn serve(&mut self, script: &str, port: &str) {
         let _child = self.begin(script);
         self.until_up(port).await;
@@ -73,7 +73,7 @@ impl Shell {
         soon(up).await;
     }
 
-    /// Somebody in the namespace `default` of the program at this port of the page.
+    /// Connects a client to the namespace `default` of the program at this port of the page.
     pub(super) async fn client(&self, port: &str) -> Client {
         Client::connect(([127, 0, 0, 1], self.port(port)).into(), "/ws").await.join_namespace().await
     }
@@ -101,7 +101,7 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         for group in &self.groups {
-            // Most have ended by themselves. The `kill` of other shells knows no groups.
+            // Most groups have ended by themselves. Bash, because the `kill` of other shells does not support groups.
             let kill = format!("kill -KILL -- -{group} 2>/dev/null");
             std::process::Command::new("bash").args(["-c", &kill]).status().ok();
         }

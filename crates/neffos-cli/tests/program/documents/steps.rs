@@ -1,4 +1,4 @@
-//! The blocks of code that are run here.
+//! The code blocks that run here.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::shell::Shell;
 use super::{blocks, read};
 use crate::support::{File, Program, bearer, request};
 
-/// The code of a page's block that begins so, after its fence.
+/// Returns the code of the block of a page that begins with `begin` after its fence.
 fn code(page: &str, begin: &str) -> String {
     let text = read(page);
     let found = blocks(&text).into_iter().find(|block| block.starts_with(begin));
@@ -17,7 +17,7 @@ fn code(page: &str, begin: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_readme_can_be_followed_to_the_letter() {
+async fn the_commands_of_the_readme_work() {
     let mut shell = Shell::new("readme", &["8080", "8081", "8082", "6390"]);
     shell.serve(&code("README.md", "sh\nNEFFOS_API_KEY="), "8080").await;
     let mut ada = shell.client("8080").await;
@@ -33,20 +33,20 @@ async fn the_readme_can_be_followed_to_the_letter() {
 }
 
 #[tokio::test]
-async fn several_servers_are_started_in_a_minute() {
+async fn the_quick_start_of_several_servers_works() {
     let mut shell = Shell::new("scale-out", &["8080", "8081", "6390"]);
     shell.run("cargo install --locked --path crates/neffos-cli").await;
     let (start, speak) = (code("docs/scale-out.md", "sh\nexport"), code("docs/scale-out.md", "sh\ncurl"));
     shell.run(&start).await;
     talk_across(&shell, "8080", "8081").await;
     let mut ada = shell.client("8080").await;
-    // It is typed into the same terminal, which knows the key.
+    // The user types this into the same terminal, which has the key.
     let export = start.lines().next().unwrap();
     shell.run(&format!("{export}\n{speak}")).await;
     assert_eq!(ada.text().await, ";default;;chat;0;!;hello");
 }
 
-/// Waits until what one client says is heard by one of another server: the two may still be joining each other.
+/// Waits until a client of another server receives a message. The two servers may still be joining the cluster.
 async fn talk_across(shell: &Shell, one: &str, other: &str) {
     shell.until_up(one).await;
     shell.until_up(other).await;
@@ -65,7 +65,7 @@ async fn talk_across(shell: &Shell, one: &str, other: &str) {
 }
 
 #[tokio::test]
-async fn the_keys_that_are_shown_open_the_api() {
+async fn the_shown_keys_open_the_api() {
     let keys = code("docs/deploy.md", "text\n# Lines that begin");
     let file = File::with(&keys);
     let program = Program::run(&["--api-keys-file", file.path()], &[]).await;
@@ -79,10 +79,10 @@ async fn the_keys_that_are_shown_open_the_api() {
 }
 
 #[tokio::test]
-async fn the_settings_of_balancers_are_ones_that_they_take() {
+async fn the_balancers_accept_their_settings() {
     let mut shell = Shell::new("scaling", &["8080"]);
     shell.write("nginx.conf", &code("docs/scaling.md", "nginx\n"));
-    // It checks no settings that listen nowhere.
+    // HAProxy only checks settings that have a listener.
     let frontend = "frontend clients\n    bind 127.0.0.1:8080\n    default_backend neffos\n";
     shell.write("haproxy.cfg", &(code("docs/scaling.md", "haproxy\n") + frontend));
     shell.run("nginx -t -q -p . -e stderr -c nginx.conf -g 'pid nginx.pid;'").await;
@@ -90,7 +90,7 @@ async fn the_settings_of_balancers_are_ones_that_they_take() {
 }
 
 #[tokio::test]
-async fn alerts_are_about_metrics_that_exist() {
+async fn the_metrics_in_alerts_exist() {
     let mut program = Program::start(&["--redis", "redis://127.0.0.1:1"]).await;
     program.line().await;
     let metrics = program.get("/metrics").await.body;

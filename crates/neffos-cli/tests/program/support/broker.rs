@@ -1,8 +1,8 @@
-//! What programs share: a real broker of either brand, which can be taken away and brought back.
+//! A real broker of either brand, which tests can kill, pause and restart.
 
 use brokers::{Nats, Redis};
 
-/// Which broker.
+/// The kind of broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Brand {
     Redis,
@@ -22,7 +22,7 @@ enum Process {
 impl Brand {
     pub(crate) const ALL: [Self; 2] = [Self::Redis, Self::Nats];
 
-    /// The option that names one.
+    /// Returns the name of the option for such a broker.
     pub(crate) fn option(self) -> &'static str {
         match self {
             Self::Redis => "redis",
@@ -39,7 +39,7 @@ impl Broker {
         }
     }
 
-    /// One that lets nobody in without a password.
+    /// Starts a broker that requires a password.
     pub(crate) async fn start_locked(brand: Brand, password: &str) -> Self {
         match brand {
             Brand::Redis => Redis::with(&["--requirepass", password]).await.into(),
@@ -51,7 +51,7 @@ impl Broker {
         &self.url
     }
 
-    /// The flags that name it.
+    /// Returns the flags that name the broker.
     pub(crate) fn flags(&self) -> [&str; 2] {
         match self.process {
             Process::Redis(_) => ["--redis", &self.url],
@@ -66,7 +66,7 @@ impl Broker {
         }
     }
 
-    /// Its connections stay, and nothing is answered.
+    /// Stops the broker from answering. Its connections stay open.
     pub(crate) fn pause(&self) {
         match &self.process {
             Process::Redis(redis) => redis.pause(),
@@ -81,7 +81,7 @@ impl Broker {
         }
     }
 
-    /// On the same port.
+    /// Starts the broker again, on the same port.
     pub(crate) async fn restart(&mut self) {
         match &mut self.process {
             Process::Redis(redis) => redis.restart().await,

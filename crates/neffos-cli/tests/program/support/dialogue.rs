@@ -1,4 +1,4 @@
-//! A program that is spoken to over stdin and stdout, line by line; and servers of the library for it to talk to.
+//! A program that the test talks to over stdin and stdout, line by line; and servers of the library for it.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::{Ended, command, send_signal, soon};
 
-/// Killed when it goes out of scope.
+/// A running program. It is killed on drop.
 pub(crate) struct Dialogue {
     child: Child,
     input: ChildStdin,
@@ -34,12 +34,12 @@ impl Dialogue {
         soon(self.input.write_all(format!("{line}\n").as_bytes())).await.unwrap();
     }
 
-    /// The next line of its output.
+    /// Returns the next line of the output.
     pub(crate) async fn line(&mut self) -> String {
         soon(self.output.next_line()).await.unwrap().expect("the program has closed its output")
     }
 
-    /// The next line of its output that ends so; others are passed over.
+    /// Returns the next line of the output that ends with `end`. Skips others.
     pub(crate) async fn line_with(&mut self, end: &str) -> String {
         loop {
             let line = self.line().await;
@@ -49,7 +49,7 @@ impl Dialogue {
         }
     }
 
-    /// The next line of its errors that ends so; others are passed over.
+    /// Returns the next line of stderr that ends with `end`. Skips others.
     pub(crate) async fn error_with(&mut self, end: &str) -> String {
         loop {
             let line = soon(self.errors.next_line()).await.unwrap().expect("the program has closed its errors");
@@ -59,7 +59,7 @@ impl Dialogue {
         }
     }
 
-    /// The next thing of this kind that it reports; others are passed over.
+    /// Returns the next JSON event of this kind. Skips others.
     pub(crate) async fn hear(&mut self, kind: &str) -> Value {
         loop {
             let report: Value = serde_json::from_str(&self.line().await).unwrap();
@@ -74,13 +74,13 @@ impl Dialogue {
         send_signal(self.child.id().expect("the program runs"), name).await;
     }
 
-    /// Closes its input, and waits for its end.
+    /// Closes stdin, and waits until the program has ended.
     pub(crate) async fn end(self) -> Ended {
         drop(self.input);
         Self::end_of(self.child, self.output, self.errors).await
     }
 
-    /// Waits for its end, which something else brings about.
+    /// Waits until the program has ended, without closing stdin.
     pub(crate) async fn ended(self) -> Ended {
         let _open = self.input;
         Self::end_of(self.child, self.output, self.errors).await
@@ -100,7 +100,7 @@ impl Dialogue {
     }
 }
 
-/// A server of the library on a free port, and where to dial it. It goes with the test.
+/// Starts a server of the library on a free port. Returns it with its URL. It ends with the test.
 pub(crate) async fn host(builder: ServerBuilder) -> (Server, String) {
     let server = builder.build().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! One HTTP request, on a connection of its own.
+//! Single HTTP requests, each on a separate connection.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::soon;
 
-/// What came back.
+/// The response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The value of a header that is there.
+    /// Returns the value of a header, which must exist.
     pub(crate) fn header(&self, name: &str) -> &str {
         let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).unwrap_or_else(|| panic!("no {name}: {self:?}")).1
@@ -26,7 +26,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The reason that the API gives.
+    /// Returns the reason in an error of the API.
     pub(crate) fn error(&self) -> String {
         self.json()["error"].as_str().unwrap().to_owned()
     }
@@ -42,12 +42,12 @@ pub(crate) async fn request(
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = head(method, path, headers, body.len());
     stream.write_all(head.as_bytes()).await.unwrap();
-    // A server that has seen enough may stop reading: what it answers is what counts.
+    // A server that refuses a request may stop reading. Only the answer counts.
     stream.write_all(body.as_bytes()).await.ok();
     answer(stream).await
 }
 
-/// As [`request`] with GET, for a body that is no text.
+/// Like [`request`] with GET, for a binary body.
 pub(crate) async fn request_bytes(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head("GET", path, headers, 0).as_bytes()).await.unwrap();
@@ -58,7 +58,7 @@ pub(crate) async fn request_bytes(address: SocketAddr, path: &str, headers: &[(&
     (String::from_utf8(bytes).unwrap(), body)
 }
 
-/// As [`request`], for a body that never arrives in full.
+/// Like [`request`], with a body that is never complete.
 pub(crate) async fn request_in_pieces(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head("POST", path, headers, 100).as_bytes()).await.unwrap();
@@ -68,7 +68,7 @@ pub(crate) async fn request_in_pieces(address: SocketAddr, path: &str, headers: 
 
 pub(crate) async fn answer(mut stream: impl AsyncRead + Unpin) -> Answer {
     let mut bytes = Vec::new();
-    // A reset after the answer is how some refuse the rest of a body.
+    // Some servers refuse the rest of a body with a reset after the answer.
     soon(stream.read_to_end(&mut bytes)).await.ok();
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").expect("no answer");

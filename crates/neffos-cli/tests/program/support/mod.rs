@@ -1,10 +1,10 @@
-//! A running program, and the two ways to talk to it.
+//! A running program, and clients for it.
 //!
-//! - `mod.rs`: [`Program`], started and stopped.
-//! - `dialogue.rs`: a program that is spoken to line by line; `screen.rs`: one in a terminal of its own.
-//! - `http.rs`: one request and its answer.
-//! - `broker.rs`: what several programs share.
-//! - `websocket.rs`: a client that speaks text frames; `strangers.rs`: servers that speak something else.
+//! - `mod.rs`: [`Program`], which tests start and stop.
+//! - `dialogue.rs`: a program that is used line by line; `screen.rs`: a program in a terminal.
+//! - `http.rs`: single HTTP requests.
+//! - `broker.rs`: real brokers.
+//! - `websocket.rs`: a websocket client; `strangers.rs`: servers of other protocols.
 
 mod broker;
 mod dialogue;
@@ -32,10 +32,10 @@ pub(crate) use screen::Screen;
 pub(crate) use strangers::{Stranger, stranger};
 pub(crate) use websocket::{Client, Frame};
 
-/// The key that programs are started with here.
+/// The API key of programs in tests.
 pub(crate) const KEY: &str = "a-key-for-the-tests";
 
-/// `neffos serve` on a free port; killed when it goes out of scope.
+/// `neffos serve` on a free port. It is killed on drop.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -43,7 +43,7 @@ pub(crate) struct Program {
     log: Option<Lines<BufReader<ChildStderr>>>,
 }
 
-/// How a program ended that did not serve.
+/// The end of a program, and its output.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -52,17 +52,17 @@ pub(crate) struct Ended {
 }
 
 impl Program {
-    /// With the test key.
+    /// Starts the program with the test key.
     pub(crate) async fn start(flags: &[&str]) -> Self {
         Self::run(&[flags, &["--api-key", KEY]].concat(), &[]).await
     }
 
-    /// With `flags` and `variables` alone, besides the address.
+    /// Starts the program with `flags` and `variables`, and without the test key.
     pub(crate) async fn run(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::run_at("127.0.0.1:0", flags, variables).await
     }
 
-    /// At an address where one has been before.
+    /// Starts the program at the address of an earlier one.
     pub(crate) async fn start_again(address: SocketAddr) -> Self {
         Self::run_at(&address.to_string(), &["--api-key", KEY], &[]).await
     }
@@ -71,7 +71,7 @@ impl Program {
         Self::spawned(command(&[&["serve", "--addr", address], flags].concat(), variables)).await
     }
 
-    /// From a shell that lets it open so many files, and raise that.
+    /// Starts the program with a soft limit of open files.
     pub(crate) async fn start_with_files(most: usize) -> Self {
         let mut limited = Command::new("prlimit");
         limited.arg(format!("--nofile={most}:")).arg(env!("CARGO_BIN_EXE_neffos"));
@@ -79,19 +79,19 @@ impl Program {
         Self::spawned(limited).await
     }
 
-    /// With `flags` alone, and a log that is read.
+    /// Starts the program with `flags`, and without the test key. The test can read its log.
     pub(crate) async fn run_logged(flags: &[&str]) -> Self {
         let flags = [&["serve", "--addr", "127.0.0.1:0"], flags].concat();
         Self::spawned_with(command(&flags, &[]), Stdio::piped()).await
     }
 
-    /// With the test key, `variables`, and a log that is read.
+    /// Starts the program with the test key and `variables`. The test can read its log.
     pub(crate) async fn run_logged_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let flags = [&["serve", "--addr", "127.0.0.1:0", "--api-key", KEY], flags].concat();
         Self::spawned_with(command(&flags, variables), Stdio::piped()).await
     }
 
-    /// As [`Program::start`], with a log that is read.
+    /// Like [`Program::start`]. The test can read the log.
     pub(crate) async fn start_logged(flags: &[&str]) -> Self {
         let flags = [&["serve", "--addr", "127.0.0.1:0", "--api-key", KEY], flags].concat();
         Self::spawned_with(command(&flags, &[]), Stdio::piped()).await
@@ -110,14 +110,14 @@ impl Program {
         Self { address, child, output, log }
     }
 
-    /// The next line of the log that contains `part`.
+    /// Returns the next line of the log that contains `part`.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         let log = self.log.as_mut().expect("it is started to be read");
         let next = async || log.next_line().await.unwrap().expect("the program has closed its log");
         soon(line_with(part, next)).await
     }
 
-    /// The lines of the log up to the next one that contains `part`.
+    /// Returns the lines of the log up to the next one that contains `part`.
     pub(crate) async fn logged_until(&mut self, part: &str) -> Vec<String> {
         let mut lines = Vec::new();
         while !lines.last().is_some_and(|line: &String| line.contains(part)) {
@@ -126,7 +126,7 @@ impl Program {
         lines
     }
 
-    /// The next line that it writes.
+    /// Returns the next line of stdout.
     pub(crate) async fn line(&mut self) -> String {
         soon(self.output.next_line()).await.unwrap().expect("the program has closed its output")
     }
@@ -139,17 +139,17 @@ impl Program {
         request(self.address, "GET", path, &[], "").await
     }
 
-    /// With the key.
+    /// Sends a GET request with the test key.
     pub(crate) async fn get_as_owner(&self, path: &str) -> Answer {
         request(self.address, "GET", path, &[("authorization", &bearer(KEY))], "").await
     }
 
-    /// With the key.
+    /// Sends a POST request with the test key.
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         request(self.address, "POST", path, &[("authorization", &bearer(KEY))], body).await
     }
 
-    /// The address that its operators have: of the line that says so.
+    /// Returns the internal address, from its line on stdout.
     pub(crate) async fn internal(&mut self) -> SocketAddr {
         loop {
             if let Some(rest) = self.line().await.strip_prefix("internal http://") {
@@ -163,14 +163,14 @@ impl Program {
         send_signal(self.id(), name).await;
     }
 
-    /// Lets it open no more than `most` files from now on.
+    /// Limits the open files of the program to `most`.
     pub(crate) async fn limit_files(&self, most: usize) {
         let limit = format!("--nofile={most}:{most}");
         let set = Command::new("prlimit").args(["--pid", &self.id().to_string(), &limit]).status();
         assert!(set.await.unwrap().success());
     }
 
-    /// How many files it has open.
+    /// Returns how many files the program has open.
     pub(crate) fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
@@ -179,17 +179,17 @@ impl Program {
         self.child.id().expect("the program runs")
     }
 
-    /// Where clients of the websocket dial to.
+    /// Returns the URL of the websocket.
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/ws", self.address)
     }
 
-    /// Ends it without a word to anybody.
+    /// Kills the program, so that it cannot announce its end.
     pub(crate) async fn kill(mut self) {
         soon(self.child.kill()).await.unwrap();
     }
 
-    /// Waits for its end; returns the exit code.
+    /// Waits until the program has ended. Returns the exit code.
     pub(crate) async fn code(mut self) -> Option<i32> {
         soon(self.child.wait()).await.unwrap().code()
     }
@@ -200,7 +200,7 @@ pub(crate) async fn run_to_end(flags: &[&str], variables: &[(&str, &str)]) -> En
     end_of(command(flags, variables), b"").await
 }
 
-/// As [`run_to_end`], with something to read on stdin.
+/// Like [`run_to_end`], with `input` on stdin.
 pub(crate) async fn run_with_input(flags: &[&str], input: &[u8]) -> Ended {
     let mut command = command(flags, &[]);
     command.stdin(Stdio::piped());
@@ -214,7 +214,7 @@ async fn end_of(mut command: Command, input: &[u8]) -> Ended {
     let stdin = child.stdin.take();
     let write = async {
         if let Some(mut stdin) = stdin {
-            // It may have ended before it has read everything.
+            // The program may end before it has read everything.
             stdin.write_all(input).await.ok();
         }
         Ok(())
@@ -225,7 +225,7 @@ async fn end_of(mut command: Command, input: &[u8]) -> Ended {
     Ended { code: soon(child.wait()).await.unwrap().code(), output, errors }
 }
 
-/// The first that contains `part`.
+/// Returns the first line that contains `part`.
 async fn line_with(part: &str, mut next: impl AsyncFnMut() -> String) -> String {
     let mut line = next().await;
     while !line.contains(part) {
@@ -239,7 +239,7 @@ async fn send_signal(id: u32, name: &str) {
     assert!(sent.await.unwrap().success());
 }
 
-/// A file that is gone when it goes out of scope.
+/// A temporary file, which is removed on drop.
 pub(crate) struct File(std::path::PathBuf);
 
 impl File {
@@ -255,7 +255,7 @@ impl File {
         self.0.to_str().unwrap()
     }
 
-    /// In one step, as those do who replace a file that is in use.
+    /// Replaces the file in one step, with a rename.
     pub(crate) fn replace(&self, text: &str) {
         let next = self.0.with_extension("next");
         std::fs::write(&next, text).unwrap();
@@ -265,18 +265,18 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // It lies in a directory for what tests leave behind.
+        // If this fails, the file stays in a temporary directory of the tests.
         std::fs::remove_file(&self.0).ok();
     }
 }
 
-/// What a page of the documents shows in the block that begins with this mark.
+/// Returns the code block of a document that begins with `mark`.
 pub(crate) fn block(page: &'static str, mark: &str) -> &'static str {
     let (_, rest) = page.split_once(&format!("```{mark}\n")).unwrap_or_else(|| panic!("no block {mark}"));
     rest.split_once("```").unwrap().0
 }
 
-/// `future`, which is to be done long before the deadline.
+/// Awaits `future`, with a generous deadline.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("it took too long")
 }

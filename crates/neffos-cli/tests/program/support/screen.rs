@@ -1,4 +1,4 @@
-//! A program in a terminal of its own, and what its user sees there.
+//! A program in a separate terminal, and the screen that its user sees.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::{PATIENCE, send_signal, soon};
 
-/// Killed when it goes out of scope.
+/// A running program with its terminal. It is killed on drop.
 pub(crate) struct Screen {
     terminal: pty_process::Pty,
     child: Child,
@@ -14,7 +14,7 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// 24 lines of 80 characters.
+    /// Starts the program in a terminal of 24 lines with 80 characters.
     pub(crate) fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let (terminal, program_side) = pty_process::open().unwrap();
         terminal.resize(pty_process::Size::new(24, 80)).unwrap();
@@ -29,23 +29,23 @@ impl Screen {
         soon(self.terminal.write_all(keys.as_bytes())).await.unwrap();
     }
 
-    /// Waits until the line with the cursor is this, and the cursor at its end.
+    /// Waits until the cursor is at the end of `line`.
     pub(crate) async fn until_line(&mut self, line: &str) {
         let is_there = |screen: &vt100::Screen| {
             let (row, column) = screen.cursor_position();
-            // Blanks at the end cannot be seen; the cursor shows that they are there.
+            // Blanks at the end are not visible, but the cursor shows them.
             let shown = screen.rows(0, 80).nth(row.into()).unwrap_or_default();
             shown.trim_end() == line.trim_end() && usize::from(column) == line.chars().count()
         };
         self.until(&format!("the line {line:?}"), is_there).await;
     }
 
-    /// Waits until `text` stands somewhere.
+    /// Waits until the screen shows `text`.
     pub(crate) async fn until_shown(&mut self, text: &str) {
         self.until(&format!("{text:?}"), |screen| screen.contents().contains(text)).await;
     }
 
-    /// All that is shown.
+    /// Returns all text on the screen.
     pub(crate) fn contents(&self) -> String {
         self.seen.screen().contents()
     }
@@ -55,12 +55,12 @@ impl Screen {
         send_signal(self.child.id().expect("the program runs"), name).await;
     }
 
-    /// Whether the program has left the terminal in the mode in which lines are edited.
+    /// Whether the terminal is in the mode of the line editor.
     pub(crate) fn is_editing(&self) -> bool {
         self.seen.screen().bracketed_paste()
     }
 
-    /// Reads to its end; returns the exit code.
+    /// Reads until the program has ended. Returns the exit code.
     pub(crate) async fn code(&mut self) -> Option<i32> {
         let reading = async { while self.read().await {} };
         if timeout(PATIENCE, reading).await.is_err() {
@@ -80,7 +80,7 @@ impl Screen {
         }
     }
 
-    /// False at the end, which a terminal tells by an error.
+    /// Reads output. Returns false at the end, which a terminal reports as an error.
     async fn read(&mut self) -> bool {
         let mut bytes = [0; 4096];
         match self.terminal.read(&mut bytes).await {

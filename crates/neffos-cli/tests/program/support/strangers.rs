@@ -1,4 +1,4 @@
-//! Small servers that do not speak neffos: each passes on what one connection sends to all others that are to get it.
+//! Small servers of other protocols. Each relays messages of a connection to the others in the same room.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stranger {
     Plain,
@@ -17,7 +17,7 @@ pub(crate) enum Stranger {
     Pusher,
 }
 
-/// Starts one, and says where its root is. It goes with the test.
+/// Starts a server, and returns its URL without a path. It ends with the test.
 pub(crate) async fn stranger(kind: Stranger) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
@@ -31,7 +31,7 @@ pub(crate) async fn stranger(kind: Stranger) -> String {
     url
 }
 
-/// What one connection sent, for all in a room.
+/// A message of one connection, to all in a room.
 #[derive(Debug, Clone)]
 struct Post {
     from: u64,
@@ -40,7 +40,7 @@ struct Post {
 }
 
 async fn serve(kind: Stranger, id: u64, stream: TcpStream, posts: broadcast::Sender<Post>) {
-    // Before the client knows that it is in.
+    // Subscribes before the client is connected.
     let mut news = posts.subscribe();
     let mut path = String::new();
     #[expect(clippy::result_large_err, reason = "the library wants this signature")]
@@ -60,7 +60,7 @@ async fn serve(kind: Stranger, id: u64, stream: TcpStream, posts: broadcast::Sen
                     socket.send(Message::text(reply)).await.unwrap();
                 }
                 if let Some((room, body)) = post {
-                    // Nobody may be there.
+                    // There may be no receiver.
                     posts.send(Post { from: id, room, body }).ok();
                 }
             }
@@ -98,7 +98,7 @@ impl Member {
         }
     }
 
-    /// What is replied, and what is for whom.
+    /// Handles a message. Returns the replies, and a message to relay with its room.
     fn hear(&mut self, text: &str) -> (Vec<String>, Option<(String, String)>) {
         match self.kind {
             Stranger::Plain if self.path.ends_with("/echo") => (vec![text.to_owned()], None),
@@ -109,7 +109,7 @@ impl Member {
         }
     }
 
-    /// A heartbeat follows each answer: who does not reply is heard no more of.
+    /// Handles a message of Socket.IO. A heartbeat follows the connect.
     fn hear_socketio(&mut self, text: &str) -> (Vec<String>, Option<(String, String)>) {
         let (id, event) = match text {
             "3" => return (vec![], None),
@@ -150,7 +150,7 @@ impl Member {
         (vec![reply("publish")], Some((channel("publish"), body)))
     }
 
-    /// A ping follows each subscription.
+    /// Handles a message of Pusher's protocol. A ping follows each subscription.
     fn hear_pusher(&mut self, text: &str) -> (Vec<String>, Option<(String, String)>) {
         let command: Value = serde_json::from_str(text).unwrap();
         let text_of = |value: &Value| value.as_str().unwrap().to_owned();
@@ -169,9 +169,9 @@ impl Member {
         }
     }
 
-    /// How it is told, if it is meant.
+    /// Returns the frame for a relayed message, if this connection is a receiver.
     fn told(&self, post: &Post) -> Option<String> {
-        // Centrifugo tells the sender as well.
+        // Centrifugo also sends it back to the sender.
         let is_own = post.from == self.id && self.kind != Stranger::Centrifugo;
         if is_own || !self.rooms.contains(&post.room) {
             return None;

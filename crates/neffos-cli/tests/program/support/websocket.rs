@@ -1,4 +1,4 @@
-//! A websocket client that is as small as it can be: short messages, text or binary, masked with zeros.
+//! A minimal websocket client: short messages, text or binary, masked with zeros.
 
 use std::net::SocketAddr;
 
@@ -7,18 +7,18 @@ use tokio::net::TcpStream;
 
 use super::soon;
 
-/// A client that was let in.
+/// A client after its greeting.
 pub(crate) struct Client {
     pub(crate) id: String,
     stream: BufReader<Box<dyn Duplex>>,
 }
 
-/// What goes both ways.
+/// A stream in both directions.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
-/// What the server sends.
+/// A frame of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     Text(String),
@@ -27,18 +27,18 @@ pub(crate) enum Frame {
 }
 
 impl Client {
-    /// Shakes hands and greets.
+    /// Connects and greets.
     pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         Self::over(stream, path, &[("host", "test")]).await.expect("a websocket")
     }
 
-    /// Shakes hands with these headers, and greets; else the first line of the answer.
+    /// Connects with these headers, and greets. Returns the first line of the response if that fails.
     pub(crate) async fn try_connect(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Self, String> {
         Self::over(TcpStream::connect(address).await.unwrap(), "/ws", headers).await
     }
 
-    /// The same over a stream that is there, with these headers; else the first line of the answer, or the close code.
+    /// Connects over a given stream. Returns the first line of the response, or the close code, if that fails.
     pub(crate) async fn over(
         stream: impl Duplex + 'static,
         path: &str,
@@ -65,18 +65,18 @@ impl Client {
         Ok(client)
     }
 
-    /// The stream below, for bytes of any kind.
+    /// Returns the stream, for arbitrary bytes.
     pub(crate) fn into_stream(self) -> impl Duplex {
         self.stream.into_inner()
     }
 
-    /// In the namespace `default`.
+    /// Connects to the namespace `default`.
     pub(crate) async fn join_namespace(mut self) -> Self {
         assert_eq!(self.ask("default;;_OnNamespaceConnect;0;0;").await, "$1;;;;;;");
         self
     }
 
-    /// In a room of it.
+    /// Joins a room of the namespace `default`.
     pub(crate) async fn join_room(mut self, room: &str) -> Self {
         assert_eq!(self.ask(&format!("default;{room};_OnRoomJoin;0;0;")).await, "$1;;;;;;");
         self
@@ -87,7 +87,7 @@ impl Client {
         self.send(&format!(";default;;{event};0;0;{body}")).await;
     }
 
-    /// Sends everything after the token, and returns the next message.
+    /// Sends an ask with these fields after the token, and returns the next message.
     pub(crate) async fn ask(&mut self, fields: &str) -> String {
         self.send(&format!("$1;{fields}")).await;
         self.text().await
@@ -106,7 +106,7 @@ impl Client {
         self.send_frame(0x88, &[&code.to_be_bytes()[..], reason.as_bytes()].concat()).await;
     }
 
-    /// The next message, which is text.
+    /// Returns the next message, which must be text.
     pub(crate) async fn text(&mut self) -> String {
         match self.frame().await {
             Frame::Text(text) => text,
@@ -114,7 +114,7 @@ impl Client {
         }
     }
 
-    /// The next message, without the mark of its sender.
+    /// Returns the next message, without the mark of its sender.
     pub(crate) async fn heard(&mut self) -> String {
         let text = self.text().await;
         let mut fields: Vec<_> = text.splitn(7, ';').collect();

@@ -1,4 +1,4 @@
-//! What docs/terminal.md says.
+//! The examples in docs/terminal.md.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ async fn the_commands_of_the_manual_do_what_it_shows() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), shown.join("\n") + "\n");
 }
 
-/// What differs from run to run is only there or not.
+/// Parses a line, and replaces values that differ from run to run.
 fn in_every_run(line: &str) -> Value {
     let mut report: Value = serde_json::from_str(line).unwrap();
     for field in ["time", "conn", "url", "ms"] {
@@ -36,7 +36,7 @@ fn in_every_run(line: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_json_of_the_manual_goes_in_and_comes_out() {
+async fn the_json_of_the_manual_is_accepted_and_written() {
     let program = Program::start(&[]).await;
     let said = block(MANUAL, "jsonl in");
     let ended = run_with_input(&["dial", &program.url(), "--json"], said.as_bytes()).await;

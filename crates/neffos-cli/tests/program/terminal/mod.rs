@@ -2,8 +2,8 @@
 //!
 //! - `once.rs`: `neffos emit` and `neffos ask`; `watch.rs`: `neffos watch`.
 //! - `people.rs`: `neffos dial` for people; `screen.rs`: in a terminal; `programs.rs`: for programs.
-//! - `secrets.rs`: what none of them shows.
-//! - `manual.rs`: what docs/terminal.md says.
+//! - `secrets.rs`: secrets, which none of them shows.
+//! - `manual.rs`: the examples in docs/terminal.md.
 
 mod manual;
 mod once;

@@ -1,4 +1,4 @@
-//! One message, and out.
+//! `neffos emit` and `neffos ask`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::support::{Dialogue, File, Program, host, run_to_end, run_with_input};
 
-/// What the tests ask for.
+/// The events of the test server.
 fn events() -> Events {
     Events::new()
         .on("echo", async |message: Message| Reply::new(message.body().clone()))
@@ -25,7 +25,7 @@ async fn library() -> (Server, String) {
 }
 
 #[tokio::test]
-async fn an_answer_is_printed_as_it_is() {
+async fn an_answer_is_printed_unchanged() {
     let (_server, url) = library().await;
     let body = "two lines\nand \x1b[1m no more \u{65e5}";
     let answer = run_to_end(&["ask", &url, "echo", body], &[]).await;
@@ -38,7 +38,7 @@ async fn an_answer_is_printed_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_servers_error_goes_to_stderr_safe_to_be_shown() {
+async fn the_servers_error_is_escaped_on_stderr() {
     let (_server, url) = library().await;
     let answer = run_to_end(&["ask", &url, "fail"], &[]).await;
     assert_eq!((answer.code, answer.output.as_str()), (Some(1), ""));
@@ -51,7 +51,7 @@ async fn the_servers_error_goes_to_stderr_safe_to_be_shown() {
 }
 
 #[tokio::test]
-async fn no_answer_in_time_is_another_failure_than_a_no() {
+async fn a_missing_answer_has_another_exit_code_than_a_refusal() {
     let (_server, url) = library().await;
     let answer = run_to_end(&["ask", &url, "silent", "--ask-timeout", "50ms"], &[]).await;
     assert_eq!((answer.code, answer.errors.as_str()), (Some(3), "error: deadline passed\n"));
@@ -64,7 +64,7 @@ async fn no_answer_in_time_is_another_failure_than_a_no() {
 }
 
 #[tokio::test]
-async fn a_place_that_refuses_is_named() {
+async fn a_namespace_or_room_that_refuses_is_named() {
     let (_server, url) = library().await;
     let sent = run_to_end(&["emit", &url, "echo", "--namespace", "nowhere"], &[]).await;
     assert_eq!((sent.code, sent.errors.as_str()), (Some(1), "error: namespace nowhere: bad namespace\n"));
@@ -73,7 +73,7 @@ async fn a_place_that_refuses_is_named() {
 }
 
 #[tokio::test]
-async fn a_server_that_lets_nobody_in_is_quoted() {
+async fn the_refusal_of_a_server_is_shown() {
     let refusing = async |_conn, _request: Arc<http::request::Parts>| Err::<(), _>(Error::new("not you"));
     let builder = Server::builder().namespace("default", events()).on_connect(refusing);
     let (_server, url) = host(builder).await;
@@ -88,7 +88,7 @@ async fn a_server_that_lets_nobody_in_is_quoted() {
 }
 
 #[tokio::test]
-async fn what_is_emitted_has_been_read_when_the_program_ends() {
+async fn an_emitted_event_has_been_read_when_the_program_ends() {
     let program = Program::start(&[]).await;
     let mut watch = Dialogue::start(&["watch", &program.url()]);
     watch.error_with("connected to default").await;
@@ -103,7 +103,7 @@ async fn what_is_emitted_has_been_read_when_the_program_ends() {
 }
 
 #[tokio::test]
-async fn wrong_usage_is_told_before_anything_is_dialled() {
+async fn wrong_usage_is_an_error_before_the_dial() {
     for flags in [
         &["ask", "ws://127.0.0.1:1"][..],
         &["emit", "ws://127.0.0.1:1", "_OnRoomJoin"],
@@ -122,7 +122,7 @@ async fn wrong_usage_is_told_before_anything_is_dialled() {
 }
 
 #[tokio::test]
-async fn headers_go_with_the_request() {
+async fn headers_are_sent_with_the_request() {
     let program = Program::start(&["--id-header", "x-user"]).await;
     let mut dialogue = Dialogue::start(&["dial", &program.url(), "--json", "--header", "x-user: ada"]);
     assert_eq!(dialogue.hear("welcome").await["conn"], "ada");
@@ -145,7 +145,7 @@ async fn over_tls_the_servers_certificate_is_checked() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_certificate_is_shown_one() {
+async fn a_client_certificate_is_sent_to_a_server_that_requires_one() {
     let [server, client] = [(), ()].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
     let url = host_for_holders_of(&client, &server).await;
     let [trusted, certificate] = [&server, &client].map(|made| File::with(&made.cert.pem()));
@@ -157,7 +157,7 @@ async fn a_server_that_wants_a_certificate_is_shown_one() {
     assert_eq!(run_to_end(&flags, &[]).await.code, Some(3));
 }
 
-/// A server that lets in whoever holds the client's certificate.
+/// Starts a server that requires the client's certificate. Returns its URL.
 async fn host_for_holders_of(client: &CertifiedKey<rcgen::KeyPair>, own: &CertifiedKey<rcgen::KeyPair>) -> String {
     let mut known = RootCertStore::empty();
     known.add(client.cert.der().clone()).unwrap();

@@ -1,4 +1,4 @@
-//! Lines in, lines out.
+//! `neffos dial` for people, with lines on stdin and stdout.
 
 use neffos::{Events, Message, NsConn, Reply, Server};
 
@@ -31,7 +31,7 @@ async fn two_people_talk_in_a_room() {
 }
 
 #[tokio::test]
-async fn commands_say_how_they_went() {
+async fn each_command_shows_its_result() {
     let program = Program::start(&[]).await;
     let said = "/dance\n/join\n/connect nowhere\n/disconnect elsewhere\n/leave attic\n/rooms\n/join lobby\n/rooms\n\
                 /use default\n/use attic\n/status\n/help\n/ask time\n/native plain\n/disconnect\nlost\n";
@@ -77,7 +77,7 @@ async fn whatever_is_sent_no_control_sequence_is_shown() {
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_unless_they_are_wanted() {
+async fn colours_are_only_for_terminals_unless_they_are_requested() {
     let program = Program::start(&[]).await;
     let plain = run_to_end(&["dial", &program.url()], &[]).await;
     assert!(!plain.output.contains('\x1b'), "{plain:?}");
@@ -86,7 +86,7 @@ async fn colours_are_for_terminals_unless_they_are_wanted() {
 }
 
 #[tokio::test]
-async fn a_long_file_arrives_whole_and_in_order() {
+async fn a_long_file_arrives_completely_and_in_order() {
     const LINES: usize = 5000;
     let (told, mut heard) = tokio::sync::mpsc::channel(LINES);
     let events = Events::new().on("chat", move |message: Message| {
@@ -103,7 +103,7 @@ async fn a_long_file_arrives_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_signal_says_good_bye() {
+async fn a_signal_closes_the_connection() {
     for signal in ["INT", "TERM"] {
         let program = Program::start(&[]).await;
         let mut ada = Dialogue::start(&["dial", &program.url()]);

@@ -1,4 +1,4 @@
-//! JSON in, JSON out.
+//! `neffos dial --json` for programs.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ async fn dial(url: &str, flags: &[&str]) -> Dialogue {
     dialogue
 }
 
-/// A report, but for what differs from run to run.
+/// Returns a report without the fields that differ from run to run.
 fn without_time(mut report: Value) -> Value {
     let fields = report.as_object_mut().unwrap();
     assert!(fields.remove("time").unwrap().as_str().unwrap().ends_with('Z'));
@@ -22,7 +22,7 @@ fn without_time(mut report: Value) -> Value {
     report
 }
 
-/// An event of a client, which has an id that the server made.
+/// Returns an event without its sender, which must be an id of the server.
 fn without_sender(mut event: Value) -> Value {
     let sender = event.as_object_mut().unwrap().remove("sender").expect("the server states the sender");
     assert_eq!(sender.as_str().unwrap().len(), 36, "{sender}");
@@ -30,7 +30,7 @@ fn without_sender(mut event: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_one_sends_the_other_hears() {
+async fn a_message_of_one_program_is_reported_to_another() {
     let program = Program::start(&[]).await;
     let (mut ada, mut bob) = (dial(&program.url(), &[]).await, dial(&program.url(), &["--room", "lobby"]).await);
     bob.hear("joined").await;
@@ -98,7 +98,7 @@ async fn nothing_but_json_is_on_stdout() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_restarted_has_its_client_back_in_its_places() {
+async fn after_a_restart_of_the_server_the_client_restores_its_rooms() {
     let program = Program::start(&[]).await;
     let address = program.address;
     let mut ada = dial(&program.url(), &["--room", "lobby"]).await;
@@ -122,7 +122,7 @@ async fn a_server_that_is_restarted_has_its_client_back_in_its_places() {
 }
 
 #[tokio::test]
-async fn the_way_in_which_a_server_ends_it_decides_about_the_exit_code() {
+async fn the_close_code_of_the_server_determines_the_exit_code() {
     for (code, exit, kind) in [(CloseCode::POLICY, 1, "said no"), (CloseCode::NORMAL, 0, "good-bye")] {
         let (server, url) = host(Server::builder().namespace("default", Events::new())).await;
         let mut ada = dial(&url, &[]).await;
@@ -139,7 +139,7 @@ async fn the_way_in_which_a_server_ends_it_decides_about_the_exit_code() {
 }
 
 #[tokio::test]
-async fn a_server_that_connects_its_clients_itself_may() {
+async fn a_server_may_connect_its_clients_itself() {
     let welcoming =
         async |conn: Conn, _request: std::sync::Arc<http::request::Parts>| conn.connect("game").await.map(drop);
     let builder = Server::builder().namespace("default", Events::new()).namespace("game", Events::new());

@@ -1,4 +1,4 @@
-//! What people see who sit at a terminal.
+//! `neffos dial` in a terminal.
 
 use neffos::{CloseCode, Conn, Events, Message, NsConn, Server};
 
@@ -35,7 +35,7 @@ async fn tab_completes_commands_and_names() {
 }
 
 #[tokio::test]
-async fn the_arrow_up_brings_back_what_was_typed_also_in_an_earlier_session() {
+async fn the_up_arrow_recalls_lines_also_of_an_earlier_session() {
     let program = Program::start(&[]).await;
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("history-{}", std::process::id()));
     let variables = [("XDG_STATE_HOME", folder.to_str().unwrap())];
@@ -60,7 +60,7 @@ async fn the_arrow_up_brings_back_what_was_typed_also_in_an_earlier_session() {
 }
 
 #[tokio::test]
-async fn what_comes_in_leaves_a_half_typed_line_alone() {
+async fn received_messages_do_not_disturb_a_half_typed_line() {
     let program = Program::start(&[]).await;
     let mut screen = at_the_prompt(&program.url(), &[]).await;
     screen.press("half ty").await;
@@ -82,7 +82,7 @@ async fn what_comes_in_leaves_a_half_typed_line_alone() {
 }
 
 #[tokio::test]
-async fn wide_characters_are_edited_where_they_stand() {
+async fn wide_characters_are_edited_at_their_position() {
     let program = Program::start(&[]).await;
     let mut screen = at_the_prompt(&program.url(), &["--color", "never"]).await;
     let mut bob = program.client().await.join_namespace().await;
@@ -97,7 +97,7 @@ async fn wide_characters_are_edited_where_they_stand() {
 }
 
 #[tokio::test]
-async fn an_end_that_the_server_brings_about_leaves_a_tidy_terminal() {
+async fn a_close_by_the_server_leaves_a_tidy_terminal() {
     let events = Events::new().on("chat", async |ns: NsConn, conn: Conn, message: Message| {
         ns.emit("chat", format!("last words to {}", message.text().unwrap())).unwrap();
         conn.close(CloseCode::POLICY, "kicked");
@@ -113,7 +113,7 @@ async fn an_end_that_the_server_brings_about_leaves_a_tidy_terminal() {
 }
 
 #[tokio::test]
-async fn a_signal_in_the_middle_of_a_line_says_good_bye_and_leaves_a_tidy_terminal() {
+async fn a_signal_in_the_middle_of_a_line_closes_the_connection_and_leaves_a_tidy_terminal() {
     let program = Program::start(&[]).await;
     for signal in ["TERM", "INT"] {
         let mut screen = at_the_prompt(&program.url(), &[]).await;
@@ -127,7 +127,7 @@ async fn a_signal_in_the_middle_of_a_line_says_good_bye_and_leaves_a_tidy_termin
 }
 
 #[tokio::test]
-async fn a_lost_connection_shows_and_comes_back() {
+async fn a_lost_connection_is_shown_and_restored() {
     let program = Program::start(&[]).await;
     let address = program.address;
     let mut screen = at_the_prompt(&program.url(), &[]).await;

@@ -2,10 +2,10 @@
 
 use crate::support::{Program, run_to_end};
 
-/// Every secret of these tests holds this.
+/// Every secret of these tests contains this text.
 const MARK: &str = "s3cr3t";
 
-/// Runs `emit`, `ask`, `watch` and `dial` with these arguments; returns what they have written and their exit codes.
+/// Runs `emit`, `ask`, `watch` and `dial` with these arguments. Returns their output and exit codes.
 async fn outputs(url: &str, flags: &[&str], variables: &[(&str, &str)]) -> Vec<(String, Option<i32>)> {
     let mut outputs = Vec::new();
     for command in [
@@ -57,7 +57,7 @@ async fn a_server_that_is_not_there_is_named_without_the_secrets_of_its_url() {
 }
 
 #[tokio::test]
-async fn what_is_said_about_wrong_arguments_shows_no_secret() {
+async fn errors_about_wrong_arguments_show_no_secret() {
     let url = "ws://127.0.0.1:1";
     for flags in [
         &["--header", "Bearer s3cr3t"][..],
@@ -91,7 +91,7 @@ async fn the_load_client_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn a_connection_that_stands_is_named_without_the_secrets_of_its_url() {
+async fn an_open_connection_is_named_without_the_secrets_of_its_url() {
     let program = Program::start(&[]).await;
     let url = format!("{}?token=s3cr3t", program.url());
     let outputs = outputs(&url, &["--header", "authorization: s3cr3t"], &[]).await;

@@ -1,4 +1,4 @@
-//! What comes is printed.
+//! `neffos watch`.
 
 use crate::support::{Dialogue, Program, run_to_end};
 
@@ -9,7 +9,7 @@ async fn watch(program: &Program, flags: &[&str]) -> Dialogue {
 }
 
 #[tokio::test]
-async fn bodies_are_printed_until_there_are_enough() {
+async fn bodies_are_printed_until_the_count_is_reached() {
     let program = Program::start(&[]).await;
     let mut watch = watch(&program, &["--event", "news", "--count", "2"]).await;
     let mut ada = program.client().await.join_namespace().await;
@@ -22,7 +22,7 @@ async fn bodies_are_printed_until_there_are_enough() {
 }
 
 #[tokio::test]
-async fn the_events_of_a_room_are_watched_by_whoever_joins_it() {
+async fn the_events_of_a_room_are_watched_after_a_join() {
     let program = Program::start(&[]).await;
     let mut watch = Dialogue::start(&["watch", &program.url(), "--room", "lobby", "--json", "--count", "1"]);
     assert_eq!(watch.hear("joined").await["room"], "lobby");
@@ -37,7 +37,7 @@ async fn the_events_of_a_room_are_watched_by_whoever_joins_it() {
 }
 
 #[tokio::test]
-async fn when_the_time_is_up_a_count_that_was_not_reached_is_a_failure() {
+async fn a_count_that_is_not_reached_in_time_is_a_failure() {
     let program = Program::start(&[]).await;
     let watched = run_to_end(&["watch", &program.url(), "--timeout", "100ms"], &[]).await;
     assert_eq!(watched.code, Some(0));
@@ -47,7 +47,7 @@ async fn when_the_time_is_up_a_count_that_was_not_reached_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_away_for_good_is_a_failure() {
+async fn a_server_that_does_not_come_back_is_a_failure() {
     let program = Program::start(&[]).await;
     let watch = watch(&program, &["--no-reconnect"]).await;
     program.kill().await;
@@ -57,7 +57,7 @@ async fn a_server_that_goes_away_for_good_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_well() {
+async fn a_signal_ends_the_program_with_success() {
     let program = Program::start(&[]).await;
     let watch = watch(&program, &[]).await;
     watch.signal("INT").await;
