@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_never_goes_back() {
+    fn the_clock_never_goes_back() {
         let (first, second) = (now(), now());
         assert!(first > 0 && second >= first);
     }

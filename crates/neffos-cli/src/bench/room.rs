@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_address_is_used_when_one_has_its_share() {
+    fn each_address_has_its_share_of_the_connections() {
         let sources = sources("127.0.0.1:80", 5, 2).unwrap();
         let places: Vec<_> = (0..5).map(|nth| sources.of(nth).map(|source| source.to_string())).collect();
         let [second, third] = ["127.0.0.2:0", "127.0.0.3:0"].map(|place| Some(place.to_owned()));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_elsewhere_is_reached_from_one_address_only() {
+    fn only_a_server_on_the_ipv4_loopback_is_dialled_from_several_addresses() {
         assert!(sources("192.0.2.1:80", 5, 5).is_ok());
         assert!(sources("192.0.2.1:80", 6, 5).unwrap_err().contains("only a server at 127.0.0.1"));
         assert!(sources("[::1]:80", 6, 5).is_err());

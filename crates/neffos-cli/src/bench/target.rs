@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_path_the_dialects_usual_one_is_dialled() {
+    fn a_url_without_a_path_gets_the_default_path_of_the_dialect() {
         assert_eq!(path_of("idle ws://127.0.0.1"), "/");
         assert_eq!(path_of("idle ws://127.0.0.1 --dialect socketio"), "/socket.io/?EIO=4&transport=websocket");
         assert_eq!(path_of("idle ws://127.0.0.1 --dialect centrifugo"), "/connection/websocket");

@@ -38,7 +38,7 @@ fn a_flag_counts_more_than_the_environment_and_that_more_than_the_file() {
 }
 
 #[test]
-fn a_source_of_higher_priority_turns_the_page_off_or_on() {
+fn the_page_setting_of_the_source_with_the_highest_priority_applies() {
     let page = |flags: &[&str], variables: &[(&str, &str)], file| {
         load_from(&[&["--config=f"], flags].concat(), variables, file).unwrap().page
     };
@@ -55,7 +55,7 @@ fn the_environment_may_name_the_file() {
 }
 
 #[test]
-fn origins_are_given_one_by_one_or_with_commas_or_as_a_list() {
+fn origins_may_be_repeated_flags_or_separated_by_commas_or_a_list() {
     let two = |settings: Settings| settings.allow_origin.unwrap().len();
     assert_eq!(two(load_from(&["--allow-origin=http://a", "--allow-origin=http://b"], &[], "").unwrap()), 2);
     assert_eq!(two(load_from(&[], &[("NEFFOS_ALLOW_ORIGIN", "http://a,http://b")], "").unwrap()), 2);

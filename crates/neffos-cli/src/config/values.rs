@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_one_or_more() {
+    fn a_burst_is_at_least_one() {
         assert_eq!("5:1".parse::<RateSetting>().unwrap().rate(), Rate::per_second(5).with_burst(1));
         for text in ["1:0", "0:0"] {
             assert!(

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_takes_time_and_memory() {
+    fn the_metrics_of_this_process_are_plausible() {
         assert_eq!(parse("2627 441 402 8 0 103 0\n"), Some(441));
         let text = render();
         let value = |name: &str| {

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::support::{Client, File, KEY, Program, answer, block, soon};
 
 #[tokio::test]
-async fn a_page_of_the_proxys_site_talks_through_it_and_one_of_another_site_does_not() {
+async fn a_proxy_passes_pages_of_its_site_and_the_server_refuses_other_sites() {
     for brand in Brand::ALL {
         let proxy = Proxy::start(brand, &[]).await;
         let mut ada = proxy.client(&proxy.site(), ADA).await.unwrap().join_namespace().await;
@@ -53,7 +53,7 @@ async fn what_is_not_for_everybody_stays_behind_it() {
 }
 
 #[tokio::test]
-async fn a_proxy_says_who_a_client_is_and_neither_its_headers_nor_its_url_do() {
+async fn the_id_comes_from_the_proxy_and_not_from_headers_or_url_of_the_client() {
     let login = login_service().await;
     let proxy = Proxy::start(Brand::NginxWithLogin(login), &["--id-header", "x-user"]).await;
     let forged = [("x-user", "admin")];

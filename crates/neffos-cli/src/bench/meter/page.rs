@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_numbers_are_found_among_others() {
+    fn processor_time_and_memory_are_found_among_other_metrics() {
         let text = "# HELP process_cpu_seconds_total Time.\nprocess_cpu_seconds_total 1.5 1790000000\n\
                     process_resident_memory_bytes_max 7\nprocess_resident_memory_bytes{job=\"a b\"} 2.5e+06\n";
         let usage = parse(text).unwrap();

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_takes_time_and_memory() {
+    fn the_usage_of_this_process_is_plausible() {
         let usage = Process(std::process::id()).usage().unwrap();
         assert!(usage.memory > 0 && usage.peak >= Some(usage.memory));
     }

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_the_servers_words() {
+    fn a_refusal_contains_the_error_of_the_server() {
         let centrifugo = Centrifugo::new(None);
         let error = br#"{"id":2,"error":{"code":103,"message":"permission denied"}}"#;
         let words = r#"{"code":103,"message":"permission denied"}"#;

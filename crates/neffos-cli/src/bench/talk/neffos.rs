@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told() {
+    fn a_refusal_contains_the_error_of_the_server() {
         let neffos = Neffos::new("default", "", "chat");
         assert_eq!(neffos.judge(0, b"Hno"), Verdict::Refused("Hno".into()));
         assert_eq!(neffos.judge(1, b"$c;;;;1;0;bad namespace"), Verdict::Refused("bad namespace".into()));

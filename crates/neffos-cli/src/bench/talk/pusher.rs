@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_the_servers_words() {
+    fn a_refusal_contains_the_whole_message_of_the_server() {
         let error = r#"{"event":"pusher:error","data":{"code":4009,"message":"no"}}"#;
         assert_eq!(documented().judge(1, error.as_bytes()), Verdict::Refused(error.into()));
         assert_eq!(documented().hear(error.as_bytes()), Heard::Refusal(error.as_bytes()));

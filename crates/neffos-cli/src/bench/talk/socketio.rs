@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told() {
+    fn a_refusal_contains_the_error_of_the_server() {
         let refused = Verdict::Refused(r#"{"message":"no"}"#.into());
         assert_eq!(Socketio::default().judge(1, br#"44{"message":"no"}"#), refused);
     }

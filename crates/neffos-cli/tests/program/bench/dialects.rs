@@ -23,7 +23,7 @@ async fn servers_of_other_protocols_are_measured() {
 }
 
 #[tokio::test]
-async fn rooms_are_measured_where_the_dialect_has_them() {
+async fn rooms_are_measured_if_the_dialect_has_rooms() {
     for (kind, name) in
         [(Stranger::Socketio, "socketio"), (Stranger::Centrifugo, "centrifugo"), (Stranger::Pusher, "pusher")]
     {
@@ -35,7 +35,7 @@ async fn rooms_are_measured_where_the_dialect_has_them() {
 }
 
 #[tokio::test]
-async fn asks_are_measured_where_the_dialect_has_them_and_refused_elsewhere() {
+async fn asks_are_measured_if_the_dialect_has_asks_and_refused_otherwise() {
     let flags = ["--connections", "3", "--asks", "60", "--dialect"];
     let plain = stranger(Stranger::Plain).await + "/echo";
     assert_eq!(report("ask", &plain, &[&flags[..], &["plain"]].concat()).await["messages"], 60);

@@ -28,7 +28,7 @@ async fn let_in(listener: TcpListener, count: usize, last: &[u8]) -> (BTreeSet<I
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn connections_come_from_several_addresses_beyond_the_share_of_one() {
+async fn connections_beyond_the_share_of_one_address_use_further_addresses() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let flags = ["bench", "idle", &url, "--dialect", "plain", "--connections", "5", "--clients-per-address", "2"];

@@ -98,7 +98,7 @@ async fn an_id_is_disconnected_on_every_server() {
 }
 
 #[tokio::test]
-async fn servers_count_the_connections_of_all_and_one_that_ends_leaves_at_once() {
+async fn servers_know_the_total_of_connections_and_a_server_that_ends_leaves_the_total_at_once() {
     for brand in Brand::ALL {
         let broker = Broker::start(brand).await;
         let [one, other] = pair(&broker, &["--drain-window=0s"]).await;

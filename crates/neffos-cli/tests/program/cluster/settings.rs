@@ -86,7 +86,7 @@ async fn a_password_is_not_shown_whether_the_broker_refuses_it_or_is_away() {
 }
 
 #[tokio::test]
-async fn the_address_of_the_broker_comes_from_the_environment_or_the_file_too() {
+async fn the_url_of_the_broker_may_be_set_in_the_environment_or_the_file() {
     let broker = Broker::start(Brand::Nats).await;
     let named = Program::run(&[], &[("NEFFOS_NATS", broker.url())]).await;
     until_ready(&named).await;

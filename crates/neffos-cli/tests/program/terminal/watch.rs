@@ -47,7 +47,7 @@ async fn a_count_that_is_not_reached_in_time_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_come_back_is_a_failure() {
+async fn a_lost_connection_without_reconnect_ends_the_program_with_an_error() {
     let program = Program::start(&[]).await;
     let watch = watch(&program, &["--no-reconnect"]).await;
     program.kill().await;
