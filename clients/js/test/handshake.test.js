@@ -109,7 +109,7 @@ test("a server that floods before A is given up", async () => {
 });
 
 for (const answer of ["A", "x"]) {
-  test(`what comes before the end of the handshake, here ${answer}…, is limited in size`, async () => {
+  test(`bytes before the end of the handshake, here ${answer}…, are limited`, async () => {
     const { dialled, socket } = dialFake({ default: {} }, { maxMessage: 100 });
     socket.open();
     socket.receive(answer.repeat(60));
@@ -119,7 +119,7 @@ for (const answer of ["A", "x"]) {
   });
 }
 
-test("an id that is longer than a message may be is given up", async () => {
+test("an id that is longer than a message ends the handshake", async () => {
   const { dialled, socket } = dialFake({ default: {} }, { maxMessage: 100 });
   socket.open();
   socket.receive("A".repeat(101));
@@ -146,7 +146,7 @@ test("a second A changes nothing", async () => {
 });
 
 for (const handlers of [{ default: { chat: "oops" } }, { chat: () => {} }]) {
-  test(`handlers that are not functions by namespace and event are told at once: ${Object.keys(handlers)}`, async () => {
+  test(`handlers that are not functions by namespace and event throw at once: ${Object.keys(handlers)}`, async () => {
     await assert.rejects(dial(URL, handlers, { WebSocket: FakeSocket }), TypeError);
   });
 }

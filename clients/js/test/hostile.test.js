@@ -137,7 +137,7 @@ test("any token is returned unchanged", async () => {
   assert.deepEqual(socket.take(), [`${token};nowhere;;_OnNamespaceConnect;1;0;bad namespace`]);
 });
 
-test("a server that never answers a close is left after five seconds", async (t) => {
+test("a close that the server never answers ends after five seconds", async (t) => {
   const { conn } = await victim();
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const closed = conn.close();
