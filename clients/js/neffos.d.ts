@@ -303,6 +303,11 @@ export interface Room<E = AnyEvents, N extends Name<E> = Name<E>> {
   readonly name: string;
   emit<K extends Name<E[N]>>(event: K, ...body: Arguments<Payload<E[N][K]>, never>): boolean;
   emitBinary(event: Name<E[N]>, body: string | BinaryBody): boolean;
+  /** As `ask` of the namespace, for this room. */
+  ask<K extends AskName<E[N]>>(
+    event: K,
+    ...body: Arguments<Payload<E[N][K]>, Omit<AskOptions, "room">>
+  ): Promise<Message<Answer<E[N][K]>>>;
   leave(): Promise<void>;
 }
 
@@ -314,7 +319,8 @@ export interface Room<E = AnyEvents, N extends Name<E> = Name<E>> {
  * - `closed`: there is no connection; nothing was sent. Also the text `write closed` of a server.
  * - `lost`: the connection was lost while an answer was due.
  * - `busy`: too many open asks, or the server does not read.
- * - `bad-namespace`, `bad-room`, `invalid-payload`: these texts, from the server or this side.
+ * - `bad-namespace`, `bad-room`, `unknown-event`: these texts, from the server or this side.
+ * - `invalid-payload`: `invalid payload`, alone or followed by `: ` and a detail.
  * - `remote`: any other text of the server, unless `errors` assigns it a kind.
  */
 export type ErrorKind =
@@ -328,6 +334,7 @@ export type ErrorKind =
   | "bad-namespace"
   | "bad-room"
   | "invalid-payload"
+  | "unknown-event"
   | "remote"
   | (string & {});
 

@@ -15,6 +15,7 @@ const KNOWN_ERRORS = {
   "bad room": "bad-room",
   "write closed": "closed",
   "invalid payload": "invalid-payload",
+  "unknown event": "unknown-event",
 };
 
 /** @implements {Api.NeffosError} */
@@ -33,6 +34,7 @@ class NeffosError extends Error {
 // The same errors as when the server sends these texts.
 const badNamespace = () => remoteError("bad namespace");
 const badRoom = () => remoteError("bad room");
+const unknownEvent = () => remoteError("unknown event");
 
 /** @param {string} [text] */
 const closed = (text = "the connection was closed") => new NeffosError("closed", text);
@@ -56,7 +58,9 @@ function errorText(error) {
 function remoteError(text, { errors } = {}) {
   /** @type {Record<string, string | null>} */
   const kinds = { __proto__: null, ...errors, ...KNOWN_ERRORS };
-  return new NeffosError(kinds[text] ?? "remote", text);
+  // The server may name the field of the payload after the text.
+  const known = text.startsWith("invalid payload: ") ? "invalid payload" : text;
+  return new NeffosError(kinds[text] ?? kinds[known] ?? "remote", text);
 }
 
 /** Owns waiting: promises with a deadline and an optional signal. */
@@ -928,12 +932,22 @@ function handlerTable(handlers) {
 }
 
 /**
+ * The handler of an event, or the one for any event.
+ *
+ * @param {Hearer} hearer
+ * @param {string} event
+ */
+function handlerOf({ events }, event) {
+  return events.get(event) ?? events.get(SystemEvent.any);
+}
+
+/**
  * @param {Hearer} hearer
  * @param {Notice} fields
  */
-function call({ events, handle }, fields) {
-  const handler = events.get(fields.event) ?? events.get(SystemEvent.any);
-  return handler?.(handle, new Message({ ...fields, namespace: handle.namespace }));
+function call(hearer, fields) {
+  const { handle } = hearer;
+  return handlerOf(hearer, fields.event)?.(handle, new Message({ ...fields, namespace: handle.namespace }));
 }
 
 /**
@@ -1150,6 +1164,15 @@ class Room {
    */
   emitBinary(event, body) {
     return this.ns.emitBinary(event, body, { room: this.name });
+  }
+
+  /**
+   * @param {string} event
+   * @param {Body} [body]
+   * @param {AskOptions} options
+   */
+  ask(event, body, options = {}) {
+    return this.ns.ask(event, body, { ...options, room: this.name });
   }
 
   leave() {
@@ -1627,6 +1650,7 @@ function hear(side, frame, message) {
     const entry = hearer();
     const act = () => {
       if (!entry) throw badNamespace();
+      if (isAsk && !frame.isError && !handlerOf(entry, frame.event)) throw unknownEvent();
       return call(entry, { ...message, isAsk });
     };
     /** @param {unknown} result */

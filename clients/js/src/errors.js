@@ -9,6 +9,7 @@ const KNOWN_ERRORS = {
   "bad room": "bad-room",
   "write closed": "closed",
   "invalid payload": "invalid-payload",
+  "unknown event": "unknown-event",
 };
 
 /** @implements {Api.NeffosError} */
@@ -27,6 +28,7 @@ export class NeffosError extends Error {
 // The same errors as when the server sends these texts.
 export const badNamespace = () => remoteError("bad namespace");
 export const badRoom = () => remoteError("bad room");
+export const unknownEvent = () => remoteError("unknown event");
 
 /** @param {string} [text] */
 export const closed = (text = "the connection was closed") => new NeffosError("closed", text);
@@ -50,5 +52,7 @@ export function errorText(error) {
 export function remoteError(text, { errors } = {}) {
   /** @type {Record<string, string | null>} */
   const kinds = { __proto__: null, ...errors, ...KNOWN_ERRORS };
-  return new NeffosError(kinds[text] ?? "remote", text);
+  // The server may name the field of the payload after the text.
+  const known = text.startsWith("invalid payload: ") ? "invalid payload" : text;
+  return new NeffosError(kinds[text] ?? kinds[known] ?? "remote", text);
 }

@@ -33,12 +33,22 @@ export function handlerTable(handlers) {
 }
 
 /**
+ * The handler of an event, or the one for any event.
+ *
+ * @param {Hearer} hearer
+ * @param {string} event
+ */
+export function handlerOf({ events }, event) {
+  return events.get(event) ?? events.get(SystemEvent.any);
+}
+
+/**
  * @param {Hearer} hearer
  * @param {Notice} fields
  */
-export function call({ events, handle }, fields) {
-  const handler = events.get(fields.event) ?? events.get(SystemEvent.any);
-  return handler?.(handle, new Message({ ...fields, namespace: handle.namespace }));
+export function call(hearer, fields) {
+  const { handle } = hearer;
+  return handlerOf(hearer, fields.event)?.(handle, new Message({ ...fields, namespace: handle.namespace }));
 }
 
 /**

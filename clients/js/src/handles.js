@@ -190,6 +190,15 @@ export class Room {
     return this.ns.emitBinary(event, body, { room: this.name });
   }
 
+  /**
+   * @param {string} event
+   * @param {Body} [body]
+   * @param {AskOptions} options
+   */
+  ask(event, body, options = {}) {
+    return this.ns.ask(event, body, { ...options, room: this.name });
+  }
+
   leave() {
     return this.ns.leave(this.name);
   }

@@ -2,9 +2,9 @@
 
 import { isAskOfServer } from "./asks.js";
 import { textOf, toBody } from "./body.js";
-import { badNamespace, errorText, remoteError } from "./errors.js";
+import { badNamespace, errorText, remoteError, unknownEvent } from "./errors.js";
 import { grant } from "./grants.js";
-import { call, notify } from "./handlers.js";
+import { call, handlerOf, notify } from "./handlers.js";
 import { connectedEntry } from "./membership.js";
 import { Message } from "./message.js";
 import { follow } from "./promises.js";
@@ -124,6 +124,7 @@ function hear(side, frame, message) {
     const entry = hearer();
     const act = () => {
       if (!entry) throw badNamespace();
+      if (isAsk && !frame.isError && !handlerOf(entry, frame.event)) throw unknownEvent();
       return call(entry, { ...message, isAsk });
     };
     /** @param {unknown} result */

@@ -33,6 +33,9 @@ for (const [text, kind] of [
   ["bad room", "bad-room"],
   ["write closed", "closed"],
   ["invalid payload", "invalid-payload"],
+  ["invalid payload: price: missing field", "invalid-payload"],
+  ["invalid payloads", "remote"],
+  ["unknown event", "unknown-event"],
   ["the room is full", "full"],
   ["constructor", "remote"],
   ["", "remote"],
@@ -45,6 +48,21 @@ for (const [text, kind] of [
     await assert.rejects(asked, { name: "NeffosError", kind, message: text });
   });
 }
+
+test("a room asks in its name", async () => {
+  const { socket, ns } = await inDefault();
+  const joining = ns.join("lobby");
+  await settled();
+  socket.grant();
+  const room = await joining;
+  socket.take();
+  const asked = room.ask("where", "body", { timeout: 1_000 });
+  const [sent] = socket.take();
+  const [token, ...rest] = sent.split(";");
+  assert.deepEqual(rest, ["default", "lobby", "where", "0", "0", "body"]);
+  socket.receive(`${token};default;lobby;where;0;0;here`);
+  assert.equal((await asked).body, "here");
+});
 
 for (const separators of [6, 1, 0]) {
   test(`a token with ${separators} separators is an empty answer`, async () => {
@@ -150,6 +168,15 @@ test("the return value of a handler answers the server's ask", async () => {
   assert.deepEqual(rest, []);
 });
 
+test("an ask of the server for an event without a handler is refused", async () => {
+  const { socket } = await inDefault({ known: () => "yes" });
+  socket.receive("s1;default;;unknown;0;0;");
+  socket.receive("s2;default;;known;0;0;");
+  socket.receive("s3;default;;unknown;1;0;an error is never answered");
+  await settled();
+  assert.deepEqual(socket.take(), ["s1;default;;unknown;1;0;unknown event", "s2;default;;known;0;0;yes"]);
+});
+
 test("an error of a handler refuses the ask, in a text frame", async () => {
   const { socket } = await inDefault({
     fail() {
@@ -241,9 +268,11 @@ test("an ask for a namespace that is not connected is refused", async () => {
 
 test("names of Object.prototype are not handlers", async () => {
   const { socket } = await inDefault();
-  for (const name of ["constructor", "toString", "__proto__"]) socket.receive(`s1;default;;${name};0;0;`);
+  const names = ["constructor", "toString", "__proto__"];
+  for (const name of names) socket.receive(`s1;default;;${name};0;0;`);
   await settled();
-  assert.deepEqual(socket.take(), []);
+  const refusals = names.map((name) => `s1;default;;${name};1;0;unknown event`);
+  assert.deepEqual(socket.take(), refusals);
 });
 
 /** Texts first, so that the order of answers does not matter. */
