@@ -1,52 +1,139 @@
-//! [`Error`], one opaque type with predicates, [`CloseError`], and the error texts that both sides of the wire know.
+//! [`Error`], one opaque type with a kind, [`CloseError`], and the error texts that both sides of the wire know.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::websocket::CloseCode;
 
 /// The reason why a call failed.
 ///
-/// The text is for people and may change. Programs use the predicates (`is_timeout`, `is_closed`, …).
+/// The text is for people and may change. Programs use [`Error::kind`] or the predicates (`is_timeout`, `is_closed`, …).
+///
+/// If a handler returns an `Error`, the peer receives its text. Two kinds stay on this side, as the text may name
+/// addresses or settings: the peer receives `internal error` instead of [`ErrorKind::Config`] and
+/// [`ErrorKind::Unreachable`]. Errors of other types stay on this side as well: [`Error::public`] and
+/// [`Error::internal`] convert them.
 ///
 /// # Examples
 ///
 /// ```
-/// use neffos::Error;
+/// use neffos::{Error, ErrorKind};
 ///
 /// let refusal = Error::new("you are not invited");
 /// assert_eq!(refusal.to_string(), "you are not invited");
-/// assert!(!refusal.is_timeout());
+/// assert_eq!(refusal.kind(), ErrorKind::Custom);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
+    /// The part of the text that the kind does not imply.
+    detail: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum ErrorKind {
-    /// An error text of the application.
-    Custom(String),
+/// The kind of an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The application made the error, for the peer: [`Error::new`], [`Error::public`].
+    Custom,
+    /// The application failed: [`Error::internal`]. The peer receives `internal error`.
+    Internal,
     /// The peer answered with an error.
-    Remote(String),
-    Payload(String),
-    Config(String),
-    Refused(String),
-    Unreachable(String),
-    Closed,
-    Lost,
-    Timeout,
-    Full,
-    BadNamespace,
-    BadRoom,
-    TooManyAsks,
+    Remote,
+    /// The peer has no handler for the event.
+    UnknownEvent,
+    /// A payload did not have the shape that a handler or caller asked for.
+    Payload,
+    /// The body is not UTF-8 text.
     NotText,
+    /// A setting is invalid. The text begins with its name.
+    Config,
+    /// A server refused a client. The text comes from the server.
+    Refused,
+    /// A client could not connect to a server, for a reason that may pass.
+    Unreachable,
+    /// The connection (or the server) was closed, before the call or while it waited.
+    Closed,
+    /// A client lost its connection, before the call or while it waited, and is reconnecting.
+    Lost,
+    /// A deadline passed.
+    Timeout,
+    /// The outbox of the connection was full.
+    Full,
+    /// The namespace is not declared, or not connected on this connection.
+    BadNamespace,
+    /// The room is not joined on this connection.
+    BadRoom,
+    /// The connection has as many open asks as the limit allows.
+    TooManyAsks,
 }
+
+/// A `Result` with [`Error`], for handlers that can fail.
+///
+/// # Examples
+///
+/// ```
+/// use neffos::{Error, Events, Json};
+///
+/// async fn half(Json(number): Json<u32>) -> neffos::Result<Json<u32>> {
+///     if number % 2 == 1 {
+///         return Err(Error::new("the number is odd"));
+///     }
+///     Ok(Json(number / 2))
+/// }
+///
+/// let events: Events = Events::new().on("half", half);
+/// ```
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// Creates an error of the application. If a handler returns it, the peer receives its text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self::of(ErrorKind::Custom(text.into()))
+        Self::with_detail(ErrorKind::Custom, text)
+    }
+
+    /// Creates an error with the text of `err`. If a handler returns it, the peer receives that text.
+    ///
+    /// Use it for errors whose text tells the peer nothing about this side: database errors may name hosts and queries.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos::{Error, Events, Reply};
+    ///
+    /// let double = async |text: String| -> neffos::Result<Reply> {
+    ///     let number: u32 = text.parse().map_err(Error::public)?;
+    ///     Ok(Reply::text((number * 2).to_string()))
+    /// };
+    /// let events: Events = Events::new().on("double", double);
+    /// ```
+    pub fn public(err: impl fmt::Display) -> Self {
+        Self::new(err.to_string())
+    }
+
+    /// Creates an error whose cause stays on this side. If a handler returns it, the log receives `err` with its sources,
+    /// and the peer receives `internal error`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos::{Error, Events, Reply};
+    ///
+    /// let motd = async || -> neffos::Result<Reply> {
+    ///     let text = std::fs::read_to_string("/etc/motd").map_err(Error::internal)?;
+    ///     Ok(Reply::text(text))
+    /// };
+    /// let events: Events = Events::new().on("motd", motd);
+    /// ```
+    pub fn internal(err: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Some(err.into().into()), ..Self::of(ErrorKind::Internal) }
+    }
+
+    /// Returns the kind, for a `match`.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
     }
 
     /// Returns whether the connection (or the server) was closed, before the call or while it waited.
@@ -82,7 +169,12 @@ impl Error {
 
     /// Returns whether the peer answered with this error.
     pub fn is_remote(&self) -> bool {
-        matches!(self.kind, ErrorKind::Remote(_))
+        self.kind == ErrorKind::Remote
+    }
+
+    /// Returns whether the peer has no handler for the event.
+    pub fn is_unknown_event(&self) -> bool {
+        self.kind == ErrorKind::UnknownEvent
     }
 
     /// Returns the close code and the text of the peer's refusal, if its handler returned a [`CloseError`].
@@ -100,31 +192,44 @@ impl Error {
     /// # }
     /// ```
     pub fn close_error(&self) -> Option<CloseError> {
-        match &self.kind {
-            ErrorKind::Remote(text) | ErrorKind::Refused(text) => CloseError::from_wire(text),
+        match self.kind {
+            ErrorKind::Remote | ErrorKind::Refused => CloseError::from_wire(&self.detail),
             _ => None,
         }
     }
 
     /// Returns whether a server refused a client. The text comes from the server.
     pub fn is_refused(&self) -> bool {
-        matches!(self.kind, ErrorKind::Refused(_))
+        self.kind == ErrorKind::Refused
     }
 
     /// Returns whether the client could not connect to a server, for a reason that may pass. Examples: no process
     /// listens at the address, the server is overloaded, or it does not speak this protocol.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.kind, ErrorKind::Unreachable(_))
+        self.kind == ErrorKind::Unreachable
     }
 
-    /// Returns whether a payload did not have the shape that a handler or caller asked for.
+    /// Returns whether a payload did not have the shape that a handler or caller asked for, on either side.
     pub fn is_payload(&self) -> bool {
-        matches!(self.kind, ErrorKind::Payload(_))
+        self.kind == ErrorKind::Payload
     }
 
     /// Returns whether the configuration is invalid. The text names the setting.
     pub fn is_config(&self) -> bool {
-        matches!(self.kind, ErrorKind::Config(_))
+        self.kind == ErrorKind::Config
+    }
+
+    /// Whether the peer may read the text when a handler returns this error.
+    pub(crate) fn is_public(&self) -> bool {
+        !matches!(self.kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Unreachable)
+    }
+
+    /// Returns what the log needs: the cause of an internal error, or the error itself.
+    pub(crate) fn into_cause(self) -> Box<dyn StdError + Send + Sync> {
+        match self.source {
+            Some(source) if self.kind == ErrorKind::Internal => Box::new(source),
+            _ => Box::new(self),
+        }
     }
 
     /// Returns the error for `text` from the wire: a known error, or else the text of the peer.
@@ -133,28 +238,32 @@ impl Error {
             BAD_NAMESPACE => Self::bad_namespace(),
             BAD_ROOM => Self::bad_room(),
             WRITE_CLOSED => Self::closed(),
+            UNKNOWN_EVENT => Self::unknown_event(),
             INVALID_PAYLOAD => Self::payload(""),
-            _ => Self::of(ErrorKind::Remote(text.to_owned())),
+            _ => match text.strip_prefix(INVALID_PAYLOAD).and_then(|rest| rest.strip_prefix(": ")) {
+                Some(detail) => Self::payload(detail),
+                None => Self::with_detail(ErrorKind::Remote, text),
+            },
         }
     }
 
     pub(crate) fn payload(detail: impl Into<String>) -> Self {
-        Self::of(ErrorKind::Payload(detail.into()))
+        Self::with_detail(ErrorKind::Payload, detail)
     }
 
     /// Creates an error about an invalid setting. `detail` begins with the name of the setting.
     ///
     /// It is for implementations of an [`Exchange`](crate::Exchange), or of another configurable part.
     pub fn config(detail: impl Into<String>) -> Self {
-        Self::of(ErrorKind::Config(detail.into()))
+        Self::with_detail(ErrorKind::Config, detail)
     }
 
     pub(crate) fn refused(text: impl Into<String>) -> Self {
-        Self::of(ErrorKind::Refused(text.into()))
+        Self::with_detail(ErrorKind::Refused, text)
     }
 
     pub(crate) fn unreachable(detail: impl Into<String>) -> Self {
-        Self::of(ErrorKind::Unreachable(detail.into()))
+        Self::with_detail(ErrorKind::Unreachable, detail)
     }
 
     pub(crate) fn closed() -> Self {
@@ -163,6 +272,10 @@ impl Error {
 
     pub(crate) fn lost() -> Self {
         Self::of(ErrorKind::Lost)
+    }
+
+    pub(crate) fn unknown_event() -> Self {
+        Self::of(ErrorKind::UnknownEvent)
     }
 
     pub(crate) fn timeout() -> Self {
@@ -190,18 +303,39 @@ impl Error {
     }
 
     fn of(kind: ErrorKind) -> Self {
-        Self { kind }
+        Self::with_detail(kind, String::new())
+    }
+
+    fn with_detail(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), source: None }
+    }
+}
+
+/// An error of the application, as [`Error::new`].
+impl From<&str> for Error {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+/// An error of the application, as [`Error::new`].
+impl From<String> for Error {
+    fn from(text: String) -> Self {
+        Self::new(text)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            ErrorKind::Custom(text) | ErrorKind::Remote(text) | ErrorKind::Refused(text) => f.write_str(text),
-            ErrorKind::Payload(detail) if detail.is_empty() => f.write_str(INVALID_PAYLOAD),
-            ErrorKind::Payload(detail) => write!(f, "{INVALID_PAYLOAD}: {detail}"),
-            ErrorKind::Config(detail) => write!(f, "bad configuration: {detail}"),
-            ErrorKind::Unreachable(detail) => write!(f, "no connection: {detail}"),
+        let detail = &self.detail;
+        match self.kind {
+            ErrorKind::Custom | ErrorKind::Remote | ErrorKind::Refused => f.write_str(detail),
+            ErrorKind::Internal => f.write_str(INTERNAL_ERROR),
+            ErrorKind::UnknownEvent => f.write_str(UNKNOWN_EVENT),
+            ErrorKind::Payload if detail.is_empty() => f.write_str(INVALID_PAYLOAD),
+            ErrorKind::Payload => write!(f, "{INVALID_PAYLOAD}: {detail}"),
+            ErrorKind::Config => write!(f, "bad configuration: {detail}"),
+            ErrorKind::Unreachable => write!(f, "no connection: {detail}"),
             ErrorKind::Closed => f.write_str(WRITE_CLOSED),
             ErrorKind::Lost => f.write_str("the connection was lost and is being dialled again"),
             ErrorKind::Timeout => f.write_str("deadline passed"),
@@ -214,7 +348,26 @@ impl fmt::Display for Error {
     }
 }
 
-impl StdError for Error {}
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+/// Displays an error with its sources, each once.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn StdError + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(source) = next {
+            write!(f, ": {source}")?;
+            next = source.source();
+        }
+        Ok(())
+    }
+}
 
 /// An error with which a handler fails an event **and** closes the connection.
 ///
@@ -280,6 +433,8 @@ impl StdError for CloseError {}
 pub(crate) const BAD_NAMESPACE: &str = "bad namespace";
 pub(crate) const BAD_ROOM: &str = "bad room";
 pub(crate) const WRITE_CLOSED: &str = "write closed";
+pub(crate) const UNKNOWN_EVENT: &str = "unknown event";
+pub(crate) const INTERNAL_ERROR: &str = "internal error";
 pub(crate) const INVALID_PAYLOAD: &str = "invalid payload";
 
 #[cfg(test)]
@@ -288,8 +443,13 @@ mod tests {
 
     #[test]
     fn the_protocols_own_errors_survive_the_wire() {
-        for error in [Error::bad_namespace(), Error::bad_room(), Error::closed(), Error::payload("")] {
-            assert_eq!(Error::from_wire(&error.to_string()).kind, error.kind);
+        let payloads = [Error::payload(""), Error::payload("price: missing")];
+        for error in [Error::bad_namespace(), Error::bad_room(), Error::closed(), Error::unknown_event()]
+            .into_iter()
+            .chain(payloads)
+        {
+            let received = Error::from_wire(&error.to_string());
+            assert_eq!((received.kind, &received.detail), (error.kind, &error.detail));
         }
     }
 
@@ -313,5 +473,6 @@ mod tests {
     #[test]
     fn any_other_text_is_the_peers_own() {
         assert!(Error::from_wire("no idea").is_remote());
+        assert!(Error::from_wire("invalid payloads").is_remote());
     }
 }

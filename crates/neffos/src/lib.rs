@@ -62,7 +62,7 @@ pub use admission::{AddressRate, RefusedConnections, UpgradeError, random_id};
 pub use budget::{MemoryBudget, MemoryUsage, Reservation};
 pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
 pub use connection::{Closed, ClosedBy, Limits, RateLimited};
-pub use error::{CloseError, Error};
+pub use error::{CloseError, Error, ErrorKind, Result};
 pub use exchange::{
     Cluster, ClusterCount, ClusterStatus, Dialect, Envelope, EnvelopeSink, Exchange, Link, LinkError, LinkState,
     MemoryExchange, MemoryLink,
@@ -70,7 +70,7 @@ pub use exchange::{
 pub use fanout::{Counters, Overflow};
 #[cfg(feature = "protobuf")]
 pub use handlers::Protobuf;
-pub use handlers::{Event, Events, FromEvent, Handler, IntoDecision, IntoReply, Json, Reply, Setup, State};
+pub use handlers::{Event, Events, FromEvent, Handler, IntoDecision, IntoReply, Json, Next, Reply, Setup, State};
 pub use handles::{ClientSide, Conn, Extensions, NsConn, Room, ServerSide, Side};
 #[cfg(feature = "tls")]
 pub use http::serve_tls;

@@ -180,7 +180,7 @@ async fn extensions_live_as_long_as_the_connection() {
     let again = running.server.connections().remove(0);
     assert_eq!(again.extensions().get(), Some(User("ada")));
     assert_eq!([again.extensions().increment("n"), again.extensions().decrement("n")], [1, 0]);
-    assert!(again.is_same(&conn));
+    assert!(again == conn);
     conn.close(CloseCode::new(4000).unwrap(), "done");
     assert_eq!(within(conn.closed()).await.unwrap().code().as_u16(), 4000);
     assert!(conn.send(Message::new("late", "")).unwrap_err().is_closed());

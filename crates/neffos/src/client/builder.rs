@@ -362,6 +362,12 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// A declaration of namespaces: [`Events`] for the empty namespace, a pair of name and events, or several pairs.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` declares no namespaces of a client",
+    label = "no namespaces of a client",
+    note = "give `Events` (the empty namespace), `(\"name\", events)`, or an array of such pairs",
+    note = "handlers of a client take `Conn<ClientSide>` and `NsConn<ClientSide>`: `Events<ClientSide>`, not `Events<ServerSide>`"
+)]
 pub trait IntoNamespaces {
     /// Returns the names with their events.
     fn into_namespaces(self) -> Vec<(String, Events<ClientSide>)>;

@@ -48,7 +48,8 @@ impl Request {
     }
 }
 
-/// Asks all of `peers` the same. The first reply counts, even an error. A peer that cannot be asked is skipped.
+/// Asks all of `peers` the same. The first reply counts, even an error, except that a peer without a handler for the
+/// event does not count while another may reply. A peer that cannot be asked is skipped.
 ///
 /// Returns `is_closed` as soon as every peer that was asked has ended. If none could be asked, waits for the deadline.
 pub(crate) async fn first_answer(peers: Vec<Arc<Peer>>, message: Message, deadline: Duration) -> AskResult {

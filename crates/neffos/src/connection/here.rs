@@ -24,10 +24,12 @@ impl Here for Hub {
         }
         let patience = patience.unwrap_or(self.limits.ask_timeout);
         let mut ask = message.clone();
+        // Of many, a connection on another server may have a handler.
+        let asks_many = message.recipient().is_none();
         async move {
             match first_answer(peers, message, patience).await {
                 Ok(answer) => Some(answer),
-                Err(err) if err.is_timeout() || err.is_closed() => None,
+                Err(err) if err.is_timeout() || err.is_closed() || asks_many && err.is_unknown_event() => None,
                 Err(err) => {
                     ask.turn_into_error_reply(err.to_string());
                     Some(ask)

@@ -18,13 +18,14 @@ use super::limits::EffectiveLimits;
 use super::peer::Peer;
 use super::rates::{RateCounts, RateLimited};
 use super::running::{OutcomeFuture, Running};
+use super::unhandled::Unhandled;
 use super::values::StateMap;
 use crate::admission::Gate;
 use crate::budget::{Budget, Holder, Source, Steps};
 use crate::exchange::RunningNode;
 use crate::fanout::{Audience, Cursor, Except, Fanout};
-use crate::message::Message;
 use crate::message::wire::NativeMode;
+use crate::message::{Message, events};
 use crate::sampled::Sampled;
 use crate::session::{Memberships, Rules, SessionLimits};
 use crate::websocket::Role;
@@ -47,6 +48,9 @@ pub(crate) struct Hub {
     pub(crate) budget: Arc<Budget>,
     /// Limits the log lines about connections that begin to miss messages.
     pub(super) missing: Sampled,
+    unhandled: Unhandled,
+    /// Log lines about handlers that failed.
+    pub(super) failures: Sampled,
     next_key: AtomicU64,
 }
 
@@ -71,6 +75,8 @@ impl Hub {
             rate_counts: RateCounts::default(),
             budget: Budget::unlimited(),
             missing: Sampled::every(Duration::from_secs(1)),
+            unhandled: Unhandled::default(),
+            failures: Sampled::up_to(10, Duration::from_secs(1)),
             next_key: AtomicU64::new(1),
         }
     }
@@ -106,6 +112,18 @@ impl Hub {
     /// Returns how often clients exceeded their rates.
     pub(crate) fn rate_limited(&self) -> RateLimited {
         self.rate_counts.read()
+    }
+
+    /// Counts an event that has no handler. The first of each namespace and name has a log line. System events need no
+    /// handler.
+    pub(super) fn note_unhandled(&self, namespace: &str, event: &str) {
+        if events::is_system(event) {
+            return;
+        }
+        self.fanout.totals().add_unhandled();
+        if self.unhandled.is_first(namespace, event) {
+            tracing::warn!(namespace, event, "unhandled event");
+        }
     }
 
     /// Returns a key that no other connection of this hub has.

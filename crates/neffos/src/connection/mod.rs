@@ -31,6 +31,7 @@ mod running;
 #[cfg(feature = "tls")]
 mod secured;
 mod socket;
+mod unhandled;
 mod values;
 mod waiter;
 

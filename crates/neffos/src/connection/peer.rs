@@ -21,7 +21,7 @@ use super::socket::Socket;
 use super::values::Values;
 use super::waiter::Waiter;
 use crate::budget::Holder;
-use crate::error::Error;
+use crate::error::{Chain, Error};
 use crate::exchange::Claim;
 use crate::fanout::{Chunk, Member, Offer, OutboxLimits, Place, Tally};
 use crate::lock::lock;
@@ -348,9 +348,17 @@ impl Peer {
     }
 
     /// Logs that a handler panicked, if that is its outcome.
-    pub(super) fn report_panic(&self, message: &Message, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Panicked) {
-            tracing::error!(conn = &*self.id, event = message.event(), "a handler panicked");
+    /// Logs why the handler of `event` failed, if the peer does not receive the reason.
+    pub(super) fn report_failure(&self, event: &str, outcome: &Outcome) {
+        let conn = &*self.id;
+        match outcome {
+            Outcome::Panicked => tracing::error!(conn, event, "a handler panicked"),
+            Outcome::Internal(err) => {
+                if let Some(hidden) = self.hub.failures.admit(Instant::now()) {
+                    tracing::error!(conn, event, error = %Chain(&**err), hidden, "a handler failed");
+                }
+            }
+            _ => {}
         }
     }
 

@@ -127,7 +127,7 @@ async fn run(peer: &Arc<Peer>, namespace: &Arc<str>, message: Box<Message>) -> O
     match peer.hub().app.start(peer, namespace.clone(), message) {
         Ok(running) => {
             let (message, outcome) = running.await;
-            peer.report_panic(&message, &outcome);
+            peer.report_failure(message.event(), &outcome);
             outcome
         }
         Err(_message) => Outcome::Nothing,

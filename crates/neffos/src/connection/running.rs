@@ -26,7 +26,7 @@ impl Running {
 
     /// Creates the result for a message without a handler.
     pub(super) fn without_handler(message: Box<Message>) -> Self {
-        Self::new(message, Box::pin(std::future::ready(Outcome::Nothing)))
+        Self::new(message, Box::pin(std::future::ready(Outcome::Unhandled)))
     }
 
     pub(super) fn message(&self) -> Option<&Message> {

@@ -1,10 +1,12 @@
 //! The caller that waits for the reply to an ask.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::lock::lock;
 use crate::message::Message;
 
 pub(super) type AskResult = Result<Message, Error>;
@@ -21,17 +23,26 @@ pub(crate) enum Waiter {
 
 /// A slot for one answer.
 #[derive(Debug)]
-pub(crate) struct Slot(Mutex<Option<oneshot::Sender<AskResult>>>);
+pub(crate) struct Slot {
+    told: Mutex<Option<oneshot::Sender<AskResult>>>,
+    /// One of several connections has no handler for the event.
+    is_unknown: AtomicBool,
+}
 
 impl Waiter {
-    /// Passes the peer's reply to the caller.
+    /// Passes the peer's reply to the caller. Of several connections, those without a handler for the event do not count
+    /// while another may answer.
     pub(super) fn answer(self, reply: Message) {
-        let (Self::One(slot) | Self::First(slot)) = self;
         let answer = match reply.error() {
             Some(text) => Err(Error::from_wire(text)),
             None => Ok(reply),
         };
-        slot.put(answer);
+        match self {
+            Self::First(slot) if answer.as_ref().is_err_and(Error::is_unknown_event) => {
+                slot.is_unknown.store(true, Ordering::Relaxed);
+            }
+            Self::One(slot) | Self::First(slot) => slot.put(answer),
+        }
     }
 
     /// Reports that the connection ended. If several were asked, the others may still answer.
@@ -45,14 +56,23 @@ impl Waiter {
 impl Slot {
     pub(super) fn new() -> (Arc<Self>, oneshot::Receiver<AskResult>) {
         let (told, wait) = oneshot::channel();
-        (Arc::new(Self(Mutex::new(Some(told)))), wait)
+        (Arc::new(Self { told: Mutex::new(Some(told)), is_unknown: AtomicBool::new(false) }), wait)
     }
 
     fn put(&self, answer: AskResult) {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let told = lock(&self.told).take();
         // The caller may no longer wait. Then the answer is dropped.
         if let Some(told) = told {
             told.send(answer).ok();
+        }
+    }
+}
+
+/// The last waiter is dropped: no connection is left to answer.
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if *self.is_unknown.get_mut() {
+            self.put(Err(Error::unknown_event()));
         }
     }
 }

@@ -23,6 +23,7 @@ pub struct Counters {
     dropped_memory: u64,
     received: u64,
     received_bytes: u64,
+    unhandled: u64,
 }
 
 impl Counters {
@@ -59,6 +60,11 @@ impl Counters {
     /// Bytes of the received messages, after decompression and without frame headers.
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes
+    }
+
+    /// Received events that have no handler.
+    pub fn unhandled(&self) -> u64 {
+        self.unhandled
     }
 
     /// Messages dropped because the connection was closing, or broke before they were written.
@@ -101,6 +107,7 @@ pub(crate) struct Totals {
     dropped_memory: AtomicU64,
     received: AtomicU64,
     received_bytes: AtomicU64,
+    unhandled: AtomicU64,
 }
 
 impl Totals {
@@ -125,6 +132,10 @@ impl Totals {
         }
     }
 
+    pub(crate) fn add_unhandled(&self) {
+        self.unhandled.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self) -> Counters {
         Counters {
             queued: self.queued.load(Ordering::Relaxed),
@@ -134,6 +145,7 @@ impl Totals {
             dropped_memory: self.dropped_memory.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             received_bytes: self.received_bytes.load(Ordering::Relaxed),
+            unhandled: self.unhandled.load(Ordering::Relaxed),
         }
     }
 }

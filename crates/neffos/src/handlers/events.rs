@@ -6,8 +6,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use super::extract::Setup;
+use super::extract::{Event, Setup};
 use super::handler::{BoxedHandler, Handler};
+use super::layer::{self, BoxedLayer, Next};
 use super::reply::{IntoDecision, IntoReply};
 use crate::error::Error;
 use crate::handles::{ServerSide, Side};
@@ -42,16 +43,17 @@ pub struct Events<S: Side = ServerSide> {
 }
 
 /// The handlers of one namespace.
-#[derive(Debug)]
 struct Table<S: Side> {
     handlers: ByName<Box<str>, BoxedHandler<S>>,
+    /// The outermost first.
+    layers: Vec<BoxedLayer<S>>,
     faults: Vec<String>,
 }
 
 impl<S: Side> Events<S> {
     /// Creates a namespace without event handlers. Clients can connect to it and join its rooms.
     pub fn new() -> Self {
-        Self { table: Table { handlers: ByName::default(), faults: Vec::new() } }
+        Self { table: Table { handlers: ByName::default(), layers: Vec::new(), faults: Vec::new() } }
     }
 
     /// Handles `event`.
@@ -64,7 +66,7 @@ impl<S: Side> Events<S> {
         H: Handler<Args, S, Output: IntoReply>,
         Args: 'static,
     {
-        if event.starts_with("_On") {
+        if events::is_system(event) {
             self.table.faults.push(format!("event {event:?}: the name belongs to the protocol"));
         }
         self.add(event, BoxedHandler::new(handler))
@@ -164,6 +166,45 @@ impl<S: Side> Events<S> {
         self.add(events::LEFT, BoxedHandler::new(handler))
     }
 
+    /// Runs `layer` around every handler of this namespace: those of events and of system events, registered before or
+    /// after this call. The first layer is the outermost.
+    ///
+    /// The layer receives a copy of the event, and [`Next`], which runs the handler. Its result is the result of the
+    /// handler: it may pass the reply on, replace it, or refuse the event without running the handler. For a system
+    /// event, an error refuses, and any other reply agrees. Events without a handler pass no layer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// use neffos::{Error, Event, Events, Message, Next, NsConn};
+    ///
+    /// let events: Events = Events::new()
+    ///     .layer(async |event: Event, next: Next| {
+    ///         let (name, start) = (event.message().event().to_owned(), Instant::now());
+    ///         let reply = next.run(event).await;
+    ///         println!("{name}: {:?}", start.elapsed());
+    ///         reply
+    ///     })
+    ///     .layer(async |event: Event, next: Next| {
+    ///         match event.conn().extensions().get::<String>() {
+    ///             Some(_user) => Ok(next.run(event).await),
+    ///             None => Err(Error::new("log in first")),
+    ///         }
+    ///     })
+    ///     .on("chat", async |ns: NsConn, message: Message| ns.broadcast_others(message));
+    /// ```
+    #[must_use]
+    pub fn layer<L, Fut>(mut self, layer: L) -> Self
+    where
+        L: Fn(Event<S>, Next<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoReply> + Send + 'static,
+    {
+        self.table.layers.push(layer::boxed(layer));
+        self
+    }
+
     fn add(mut self, event: &str, handler: BoxedHandler<S>) -> Self {
         if self.table.handlers.insert(event.into(), handler).is_some() {
             self.table.faults.push(format!("event {event:?} has two handlers"));
@@ -184,7 +225,26 @@ impl<S: Side> fmt::Debug for Events<S> {
     }
 }
 
+impl<S: Side> fmt::Debug for Table<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("handlers", &self.handlers)
+            .field("layers", &self.layers.len())
+            .field("faults", &self.faults)
+            .finish()
+    }
+}
+
 impl<S: Side> Table<S> {
+    /// Puts the layers around the handlers.
+    fn finish(mut self) -> Self {
+        for layer in std::mem::take(&mut self.layers).into_iter().rev() {
+            let inside = |(event, handler): (_, BoxedHandler<S>)| (event, handler.inside(layer.clone()));
+            self.handlers = self.handlers.into_iter().map(inside).collect();
+        }
+        self
+    }
+
     /// Returns the handler of `event`, or else the handler for any event.
     fn handler(&self, event: &str) -> Option<&BoxedHandler<S>> {
         self.handlers.get(event).or_else(|| match event {
@@ -216,7 +276,7 @@ impl<S: Side> Namespaces<S> {
     }
 
     pub(crate) fn add(&mut self, name: &str, events: Events<S>) {
-        let table = events.table;
+        let table = events.table.finish();
         if let Err(reason) = check_name(name, MAX_NAME) {
             self.faults.push(format!("namespace {name:?}: {reason}"));
         }
@@ -232,7 +292,7 @@ impl<S: Side> Namespaces<S> {
 
     /// Declares every name that has no declaration.
     pub(crate) fn add_rest(&mut self, events: Events<S>) {
-        let table = events.table;
+        let table = events.table.finish();
         if table.has_native() {
             self.faults.push("any namespace: only the empty namespace gets native messages".to_owned());
         }

@@ -28,6 +28,11 @@ impl<S: Side> Event<S> {
         self.message
     }
 
+    pub(super) fn into_parts(self) -> (S::ConnectionRef, Arc<str>, Box<Message>) {
+        let (conn, namespace) = self.ns.into_parts();
+        (conn.into_link(), namespace, self.message)
+    }
+
     /// Returns the connection that the message arrived on.
     pub fn conn(&self) -> &Conn<S> {
         self.ns.conn()
@@ -63,6 +68,12 @@ impl<S: Side> Event<S> {
 ///
 /// let events: Events = Events::new().on("double", async |Number(n): Number| Reply::text((n * 2).to_string()));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a handler",
+    label = "not an argument of a handler",
+    note = "arguments are `Conn`, `NsConn`, `Room`, `Message`, `Bytes`, `String`, `Json<T>`, `State<T>` of `neffos`, and types with `impl FromEvent`",
+    note = "`Json` and `State` of `axum` are other types: import them from `neffos`"
+)]
 pub trait FromEvent<S: Side = ServerSide>: Sized {
     /// Extracts the argument from `event`.
     ///
@@ -132,6 +143,28 @@ impl<S: Side> FromEvent<S> for Bytes {
 impl<S: Side> FromEvent<S> for String {
     fn from_event(event: &Event<S>) -> Result<Self, Error> {
         event.message.text().map(ToOwned::to_owned)
+    }
+}
+
+/// `None` if the argument cannot be taken from the event. The handler runs.
+impl<S: Side, A: FromEvent<S>> FromEvent<S> for Option<A> {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
+        Ok(A::from_event(event).ok())
+    }
+
+    fn check(setup: &Setup<'_>) -> Result<(), Error> {
+        A::check(setup)
+    }
+}
+
+/// The error if the argument cannot be taken from the event. The handler runs.
+impl<S: Side, A: FromEvent<S>> FromEvent<S> for Result<A, Error> {
+    fn from_event(event: &Event<S>) -> Result<Self, Error> {
+        Ok(A::from_event(event))
+    }
+
+    fn check(setup: &Setup<'_>) -> Result<(), Error> {
+        A::check(setup)
     }
 }
 

@@ -18,6 +18,15 @@ use crate::session::Outcome;
 ///
 /// A closure that captures a value must move a clone into its future, since it can be called again before that future
 /// ends: `move |ns: NsConn| { let db = db.clone(); async move { … } }`. With `State`, no clone is needed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot handle events",
+    label = "not a handler of events",
+    note = "a handler is an async function or closure with at most six arguments: `async |ns: NsConn, message: Message| …`",
+    note = "each argument must implement `FromEvent`: `Conn`, `NsConn`, `Room`, `Message`, `Event`, `Bytes`, `String`, `Json<T>`, `State<T>` of `neffos` do, and `Option` or `Result<_, Error>` of them",
+    note = "`Json` and `State` of `axum` do not: import them from `neffos`. The type in `Json<T>` must implement `serde::Deserialize`, and the type in `State<T>` must implement `Clone`",
+    note = "in the events of a client, take `Conn<ClientSide>`, `NsConn<ClientSide>` and `Room<ClientSide>`",
+    note = "the future must be `Send`: hold no `Rc`, `RefCell` or lock guard of `std` across an `.await`"
+)]
 pub trait Handler<Args, S: Side = ServerSide>: Send + Sync + 'static {
     /// The result of the function.
     type Output;
@@ -70,12 +79,12 @@ impl_handler!(A, B, C, D);
 impl_handler!(A, B, C, D, E);
 impl_handler!(A, B, C, D, E, G);
 
-type StartHandler<S> = dyn Fn(<S as Sealed>::ConnectionRef, Arc<str>, Box<Message>) -> Running + Send + Sync;
+pub(super) type StartHandler<S> = dyn Fn(<S as Sealed>::ConnectionRef, Arc<str>, Box<Message>) -> Running + Send + Sync;
 
 /// A handler with its type erased.
 pub(crate) struct BoxedHandler<S: Side> {
-    start: Box<StartHandler<S>>,
-    check: fn(&Setup<'_>) -> Result<(), Error>,
+    pub(super) start: Box<StartHandler<S>>,
+    pub(super) check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 
 impl<S: Side> BoxedHandler<S> {
@@ -107,7 +116,7 @@ impl<S: Side> BoxedHandler<S> {
     }
 }
 
-fn guarded(running: impl Future<Output = Outcome> + Send + 'static) -> OutcomeFuture {
+pub(super) fn guarded(running: impl Future<Output = Outcome> + Send + 'static) -> OutcomeFuture {
     let caught = AssertUnwindSafe(running).catch_unwind();
     Box::pin(caught.map(|outcome| outcome.unwrap_or(Outcome::Panicked)))
 }
@@ -116,7 +125,7 @@ pub(super) fn refused(err: Error) -> OutcomeFuture {
     at_once(Err::<(), _>(err).into_reply().0)
 }
 
-fn at_once(outcome: Outcome) -> OutcomeFuture {
+pub(super) fn at_once(outcome: Outcome) -> OutcomeFuture {
     Box::pin(std::future::ready(outcome))
 }
 

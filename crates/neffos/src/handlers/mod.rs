@@ -3,6 +3,7 @@
 //! - `events.rs`: the table of handlers.
 //! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: their results;
 //!   `protobuf.rs`: protobuf as argument and result.
+//! - `layer.rs`: functions around all handlers of a namespace.
 //! - `hooks.rs`: the hooks of a server.
 //! - `application.rs`: all of it, behind the trait that connections call
 //!   ([`Application`](crate::connection::Application)).
@@ -12,6 +13,7 @@ mod events;
 mod extract;
 mod handler;
 mod hooks;
+mod layer;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 mod reply;
@@ -22,6 +24,7 @@ pub(crate) use events::Namespaces;
 pub use extract::{Event, FromEvent, Json, Setup, State};
 pub use handler::Handler;
 pub(crate) use hooks::{connect_hook, disconnect_hook};
+pub use layer::Next;
 #[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
 pub use reply::{IntoDecision, IntoReply, Reply};

@@ -51,12 +51,24 @@ impl Reply {
 }
 
 /// A type that event handlers can return.
+#[diagnostic::on_unimplemented(
+    message = "a handler of events cannot return `{Self}`",
+    label = "no reply can be made of this",
+    note = "handlers return `()`, `Reply`, `Json<T>`, `&'static str`, `String`, `Bytes`, `Vec<u8>`, `Error`, or `Option` or `Result` of them",
+    note = "the type in `Json<T>` must implement `serde::Serialize`, and the error of a `Result` must be an error type: `neffos::Result<T>` has one",
+    note = "`Json` must be that of `neffos`, not of `axum`"
+)]
 pub trait IntoReply {
     /// Converts the result into the reply for the peer.
     fn into_reply(self) -> Reply;
 }
 
 /// A type that handlers of system events can return: `()` agrees, an error refuses. It has no form with a body.
+#[diagnostic::on_unimplemented(
+    message = "a handler of a system event cannot return `{Self}`",
+    label = "no decision can be made of this",
+    note = "handlers of system events return `()`, which agrees, or `Result<(), Error>`: an error refuses"
+)]
 pub trait IntoDecision: IntoReply {}
 
 impl IntoReply for () {
@@ -88,18 +100,66 @@ impl IntoReply for CloseError {
     }
 }
 
-/// Sends the text of the error: of an `Error`, any `std::error::Error`, or a string. A [`CloseError`] also closes the
-/// connection.
+impl IntoReply for &'static str {
+    fn into_reply(self) -> Reply {
+        Reply::text(self)
+    }
+}
+
+impl IntoReply for String {
+    fn into_reply(self) -> Reply {
+        Reply::text(self)
+    }
+}
+
+/// As [`Reply::new`].
+impl IntoReply for Bytes {
+    fn into_reply(self) -> Reply {
+        Reply::new(self)
+    }
+}
+
+/// As [`Reply::new`].
+impl IntoReply for Vec<u8> {
+    fn into_reply(self) -> Reply {
+        Reply::new(self)
+    }
+}
+
+/// Sends nothing for `None`, as [`Reply::none`].
+impl<T: IntoReply> IntoReply for Option<T> {
+    fn into_reply(self) -> Reply {
+        self.map_or_else(Reply::none, T::into_reply)
+    }
+}
+
+/// Sends the text of the error, unless its [kind](Error::kind) stays on this side.
+impl IntoReply for Error {
+    fn into_reply(self) -> Reply {
+        match self.is_public() {
+            true => Reply::error(self.to_string()),
+            false => Reply(Outcome::Internal(self.into_cause())),
+        }
+    }
+}
+
+/// Sends the text of an [`Error`]; a [`CloseError`] also closes the connection. An error of any other type stays on this
+/// side: the log receives it with its sources, and the peer receives `internal error`. [`Error::public`] makes its text
+/// public.
 impl<T: IntoReply, E: Into<Box<dyn StdError + Send + Sync>>> IntoReply for Result<T, E> {
     fn into_reply(self) -> Reply {
         match self {
             Ok(value) => value.into_reply(),
-            Err(err) => match err.into().downcast::<CloseError>() {
-                Ok(close) => close.into_reply(),
-                Err(err) => Reply::error(err.to_string()),
-            },
+            Err(err) => failure(err.into()),
         }
     }
+}
+
+fn failure(err: Box<dyn StdError + Send + Sync>) -> Reply {
+    err.downcast::<CloseError>()
+        .map(|close| close.into_reply())
+        .or_else(|err| err.downcast::<Error>().map(|err| err.into_reply()))
+        .unwrap_or_else(|err| Reply(Outcome::Internal(err)))
 }
 
 impl<E: Into<Box<dyn StdError + Send + Sync>>> IntoDecision for Result<(), E> {}

@@ -46,8 +46,8 @@ impl ConnectionRef for Accepted {
         self.peer.values()
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.peer, &other.peer)
+    fn identity(&self) -> usize {
+        Arc::as_ptr(&self.peer).addr()
     }
 
     fn admit(&self) {

@@ -1,6 +1,7 @@
 //! [`Conn`]: a handle to one connection.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ use crate::websocket::{CloseCode, CloseFrame};
 /// A handle to one connection. It is cheap to clone. After the connection has ended it stays valid, but every operation
 /// fails.
 ///
-/// A client keeps the same handle when it reconnects.
+/// A client keeps the same handle when it reconnects. Handles are equal if they are of one connection, so a `Conn` may
+/// be the key of a map; so may an [`NsConn`] and a [`Room`](crate::Room).
 ///
 /// # Examples
 ///
@@ -41,9 +43,8 @@ impl<S: Side> Conn<S> {
         &self.link
     }
 
-    /// Returns whether `self` and `other` are the same connection.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.link.is_same(&other.link)
+    pub(crate) fn into_link(self) -> S::ConnectionRef {
+        self.link
     }
 
     /// Returns the values that the application stores with this connection.
@@ -225,6 +226,21 @@ impl Conn<ClientSide> {
     pub async fn wait_server_connect(&self, namespace: &str) -> Result<NsConn<ClientSide>, Error> {
         let name = self.link.wait_for(namespace).await?;
         Ok(NsConn::new(self.clone(), name))
+    }
+}
+
+/// Two handles are equal if they are of one connection.
+impl<S: Side> PartialEq for Conn<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.link.identity() == other.link.identity()
+    }
+}
+
+impl<S: Side> Eq for Conn<S> {}
+
+impl<S: Side> Hash for Conn<S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.link.identity().hash(state);
     }
 }
 

@@ -16,7 +16,8 @@ pub(crate) trait ConnectionRef: Clone + fmt::Debug + Send + Sync + 'static {
     /// Returns the values that the application stores.
     fn values(&self) -> &Mutex<Values>;
 
-    fn is_same(&self, other: &Self) -> bool;
+    /// Returns a number that no other connection has while this one has handles.
+    fn identity(&self) -> usize;
 
     /// Admits a connection whose greeting is not answered yet. Called before a request to connect.
     fn admit(&self);

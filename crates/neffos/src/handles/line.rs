@@ -247,8 +247,8 @@ impl ConnectionRef for Arc<Line> {
         &self.values
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        Self::ptr_eq(self, other)
+    fn identity(&self) -> usize {
+        Self::as_ptr(self).addr()
     }
 
     /// Does nothing: a client's connection is admitted before the application has a handle to it.

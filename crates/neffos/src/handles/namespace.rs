@@ -1,9 +1,12 @@
 //! [`NsConn`] and [`Room`]: a connection in a namespace, and in one of its rooms.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::conn::Conn;
 use super::connection_ref::ConnectionRef;
@@ -35,6 +38,10 @@ impl<S: Side> NsConn<S> {
         Self { conn, namespace }
     }
 
+    pub(crate) fn into_parts(self) -> (Conn<S>, Arc<str>) {
+        (self.conn, self.namespace)
+    }
+
     /// Returns the connection.
     pub fn conn(&self) -> &Conn<S> {
         &self.conn
@@ -63,6 +70,15 @@ impl<S: Side> NsConn<S> {
         self.send(Message::new(event, body).binary())
     }
 
+    /// As [`NsConn::emit`], with `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`]; and `is_payload` if `value` cannot be serialized.
+    pub fn emit_json<T: Serialize + ?Sized>(&self, event: &str, value: &T) -> Result<(), Error> {
+        self.send(Message::json(event, value)?)
+    }
+
     /// Sends `message` to this connection only, and returns at once. Fills in the namespace if it is unset.
     ///
     /// # Errors
@@ -88,6 +104,28 @@ impl<S: Side> NsConn<S> {
     /// As [`Conn::ask`].
     pub async fn ask_message(&self, message: Message) -> Result<Message, Error> {
         self.conn.ask(message.or_namespace(&self.namespace)).await
+    }
+
+    /// Asks with `value` as JSON, and parses the reply as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::ask`]; and `is_payload` if `value` cannot be serialized, or if the reply does not have the shape of
+    /// `R`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn bid(ns: neffos::NsConn<neffos::ClientSide>) -> neffos::Result {
+    /// let highest: u32 = ns.ask_json("bid", &120).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn ask_json<T, R>(&self, event: &str, value: &T) -> Result<R, Error>
+    where
+        T: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        self.ask_message(Message::json(event, value)?).await?.parse()
     }
 
     /// Returns the room `name`, if this connection has joined it.
@@ -178,9 +216,34 @@ impl NsConn {
         self.cast(messages, &Except::Member(self.conn.peer().key()));
     }
 
+    /// As [`NsConn::broadcast`], of one event with `value` as JSON. It is serialized once.
+    ///
+    /// # Errors
+    ///
+    /// `is_payload` if `value` cannot be serialized.
+    pub fn broadcast_json<T: Serialize + ?Sized>(&self, event: &str, value: &T) -> Result<(), Error> {
+        self.broadcast(Message::json(event, value)?);
+        Ok(())
+    }
+
     fn cast(&self, messages: impl IntoMessages, except: &Except) {
         let messages = messages.into_messages().into_iter().map(|message| message.or_namespace(&self.namespace));
         self.conn.peer().hub().broadcast(messages.collect(), except);
+    }
+}
+
+/// Two handles are equal if they are of one connection and one namespace.
+impl<S: Side> PartialEq for NsConn<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.conn == other.conn && self.namespace == other.namespace
+    }
+}
+
+impl<S: Side> Eq for NsConn<S> {}
+
+impl<S: Side> Hash for NsConn<S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.conn, &self.namespace).hash(state);
     }
 }
 
@@ -232,7 +295,66 @@ impl<S: Side> Room<S> {
     ///
     /// As [`Conn::send`].
     pub fn emit(&self, event: &str, body: impl Into<Bytes>) -> Result<(), Error> {
-        self.ns.send(Message::new(event, body).or_room(&self.name))
+        self.send(Message::new(event, body))
+    }
+
+    /// As [`Room::emit`], in a binary frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`].
+    pub fn emit_binary(&self, event: &str, body: impl Into<Bytes>) -> Result<(), Error> {
+        self.send(Message::new(event, body).binary())
+    }
+
+    /// As [`Room::emit`], with `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`]; and `is_payload` if `value` cannot be serialized.
+    pub fn emit_json<T: Serialize + ?Sized>(&self, event: &str, value: &T) -> Result<(), Error> {
+        self.send(Message::json(event, value)?)
+    }
+
+    /// Sends `message` to this connection only, and returns at once. Fills in the namespace and the room if they are
+    /// unset.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::send`].
+    pub fn send(&self, message: Message) -> Result<(), Error> {
+        self.ns.send(message.or_room(&self.name))
+    }
+
+    /// Sends an event of this room and waits for the reply. See [`Conn::ask`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::ask`].
+    pub async fn ask(&self, event: &str, body: impl Into<Bytes>) -> Result<Message, Error> {
+        self.ask_message(Message::new(event, body)).await
+    }
+
+    /// As [`Room::ask`], with a whole message. Fills in the namespace and the room if they are unset.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conn::ask`].
+    pub async fn ask_message(&self, message: Message) -> Result<Message, Error> {
+        self.ns.ask_message(message.or_room(&self.name)).await
+    }
+
+    /// Asks with `value` as JSON, and parses the reply as JSON. See [`NsConn::ask_json`].
+    ///
+    /// # Errors
+    ///
+    /// As [`NsConn::ask_json`].
+    pub async fn ask_json<T, R>(&self, event: &str, value: &T) -> Result<R, Error>
+    where
+        T: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        self.ask_message(Message::json(event, value)?).await?.parse()
     }
 
     /// Asks the other side to leave the room.
@@ -277,8 +399,33 @@ impl Room {
         self.ns.broadcast_others(self.filled_in(messages));
     }
 
+    /// As [`Room::broadcast`], of one event with `value` as JSON. It is serialized once.
+    ///
+    /// # Errors
+    ///
+    /// `is_payload` if `value` cannot be serialized.
+    pub fn broadcast_json<T: Serialize + ?Sized>(&self, event: &str, value: &T) -> Result<(), Error> {
+        self.broadcast(Message::json(event, value)?);
+        Ok(())
+    }
+
     fn filled_in(&self, messages: impl IntoMessages) -> Vec<Message> {
         messages.into_messages().into_iter().map(|message| message.or_room(&self.name)).collect()
+    }
+}
+
+/// Two handles are equal if they are of one connection and one room.
+impl<S: Side> PartialEq for Room<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ns == other.ns && self.name == other.name
+    }
+}
+
+impl<S: Side> Eq for Room<S> {}
+
+impl<S: Side> Hash for Room<S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.ns, &self.name).hash(state);
     }
 }
 

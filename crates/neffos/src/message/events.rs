@@ -10,6 +10,11 @@ pub(crate) const LEFT: &str = "_OnRoomLeft";
 pub(crate) const ANY: &str = "_OnAnyEvent";
 pub(crate) const NATIVE: &str = "_OnNativeMessage";
 
+/// Returns whether the protocol reserves `event`.
+pub(crate) fn is_system(event: &str) -> bool {
+    event.starts_with("_On")
+}
+
 /// Returns whether only this side may fire `event`. If a peer sends it, it is ignored.
 pub(crate) fn is_local_only(event: &str) -> bool {
     matches!(event, CONNECTED | JOINED | LEFT | ANY)

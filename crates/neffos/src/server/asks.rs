@@ -21,19 +21,24 @@ pub(super) async fn first_of_all(
     patience: Duration,
 ) -> Result<Message, Error> {
     let (cluster, is_here) = (Cluster::new(node.clone()), !peers.is_empty());
+    // Of many, a connection on another server may have a handler.
+    let asks_many = message.recipient().is_none();
+    let counts = move |err: &Error| !(err.is_closed() || asks_many && err.is_unknown_event());
     tokio::select! {
         biased;
-        answer = answer_from_here(peers, message.clone(), patience) => answer,
-        answer = answer_from_elsewhere(node, message.clone(), patience) => answer,
+        answer = if_it_counts(first_answer(peers, message.clone(), patience), counts) => answer,
+        answer = if_it_counts(answer_from_elsewhere(node, message.clone(), patience), counts) => answer,
         () = no_receiver_left(&cluster, &message, is_here) => Err(Error::closed()),
     }
 }
 
-/// Returns the first answer from connections of this node. If they all end, it waits forever: other nodes may still
-/// answer.
-async fn answer_from_here(peers: Vec<Arc<Peer>>, message: Message, patience: Duration) -> Result<Message, Error> {
-    match first_answer(peers, message, patience).await {
-        Err(err) if err.is_closed() => pending().await,
+/// Returns an answer, unless it is an error that does not count: then it waits forever, as others may still answer.
+async fn if_it_counts(
+    answer: impl Future<Output = Result<Message, Error>>,
+    counts: impl Fn(&Error) -> bool,
+) -> Result<Message, Error> {
+    match answer.await {
+        Err(err) if !counts(&err) => pending().await,
         answer => answer,
     }
 }

@@ -110,13 +110,16 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// - The first reply, if it is an error (`is_remote`).
+    /// - The first reply, if it is an error (`is_remote`, `is_payload`, …).
+    /// - `is_unknown_event`, if none of the connections has a handler for the event. A connection without one does not
+    ///   count while another may reply. Old clients do not report this.
     /// - `is_timeout`.
     /// - `is_closed` when this server has ended, or when every connection that was asked has ended.
     ///
     /// With an exchange, and no such connection on this server, it asks the other servers once a second whether they
     /// have one. It returns `is_closed` when none has one; three times in succession, if there never was one. Go
-    /// servers do not report this, so with them the ask waits for its timeout.
+    /// servers do not report this, so with them the ask waits for its timeout. An ask of many connections waits for it
+    /// too if none of them has a handler, because no server knows the handlers of all.
     ///
     /// # Cancel safety
     ///
@@ -127,7 +130,8 @@ impl Server {
         let answer = async {
             match &self.hub.exchange {
                 None => first_answer(peers, message, patience).await,
-                Some(exchange) => asks::first_of_all(exchange.node(), peers, message, patience).await,
+                // Boxed: it is large, and most servers have no exchange.
+                Some(exchange) => Box::pin(asks::first_of_all(exchange.node(), peers, message, patience)).await,
             }
         };
         tokio::select! {

@@ -12,9 +12,9 @@ use super::change::{ChangeStep, MembershipChange};
 use super::decide::Decision;
 use super::greeting::Refusal;
 use super::limits::Rules;
-use super::outcome::{Denial, Outcome, PANICKED};
+use super::outcome::{Denial, Outcome};
 use super::state::{EndStage, Session, Work};
-use crate::error::BAD_NAMESPACE;
+use crate::error::{BAD_NAMESPACE, INTERNAL_ERROR, UNKNOWN_EVENT};
 use crate::message::wire::{self, NativeMode};
 use crate::message::{Encoding, Message};
 use crate::websocket::{CloseCode, CloseFrame, Role};
@@ -272,7 +272,8 @@ pub(crate) fn respond(message: Box<Message>, outcome: Outcome, may_reply: bool, 
     let is_ask = message.is_ask();
     let message = Some(message).filter(|_| may_reply);
     match outcome {
-        Outcome::Nothing => ReplyAndClose::default(),
+        Outcome::Unhandled if is_ask => reply(message, role, |event| event.turn_into_error_reply(UNKNOWN_EVENT)),
+        Outcome::Nothing | Outcome::Unhandled => ReplyAndClose::default(),
         Outcome::Body(body) => reply(message, role, |event| {
             let encoding = if event.is_binary() { Encoding::Binary } else { Encoding::Text };
             event.turn_into_reply(body, encoding);
@@ -283,9 +284,10 @@ pub(crate) fn respond(message: Box<Message>, outcome: Outcome, may_reply: bool, 
             let close = Some(CloseFrame::new(error.code(), error.text()));
             ReplyAndClose { close, ..reply(message, role, |event| event.turn_into_error_reply(error.to_wire())) }
         }
-        Outcome::Panicked if is_ask => reply(message, role, |event| event.turn_into_error_reply(PANICKED)),
+        Outcome::Internal(_) => reply(message, role, |event| event.turn_into_error_reply(INTERNAL_ERROR)),
+        Outcome::Panicked if is_ask => reply(message, role, |event| event.turn_into_error_reply(INTERNAL_ERROR)),
         Outcome::Panicked => {
-            ReplyAndClose { reply: None, close: Some(CloseFrame::new(CloseCode::INTERNAL_ERROR, PANICKED)) }
+            ReplyAndClose { reply: None, close: Some(CloseFrame::new(CloseCode::INTERNAL_ERROR, INTERNAL_ERROR)) }
         }
     }
 }

@@ -114,7 +114,7 @@ impl Driver {
     ) -> Poll<Option<Action<Waiter>>> {
         let mut running = match self.start(namespace, message) {
             Ok(running) => running,
-            Err(message) => return Poll::Ready(self.handle_handler_done(message, Outcome::Nothing)),
+            Err(message) => return Poll::Ready(self.handle_handler_done(message, Outcome::Unhandled)),
         };
         match running.poll_unpin(cx) {
             Poll::Ready((message, outcome)) => Poll::Ready(self.handle_handler_done(message, outcome)),
@@ -126,7 +126,7 @@ impl Driver {
     }
 
     fn handle_handler_done(&mut self, message: Box<Message>, outcome: Outcome) -> Option<Action<Waiter>> {
-        self.peer.report_panic(&message, &outcome);
+        self.peer.report_failure(message.event(), &outcome);
         match self.ask_session(|session, hub| session.handle_handler_done(message, &outcome, hub)) {
             AfterHandler::Respond { message, may_reply } => {
                 Some(session::respond(message, outcome, may_reply, self.peer.hub().role).into())
@@ -143,6 +143,9 @@ impl Driver {
     }
 
     fn handle_admission(&mut self, outcome: Outcome) -> Option<Action<Waiter>> {
+        if matches!(outcome, Outcome::Internal(_)) {
+            self.peer.report_failure("on_connect", &outcome);
+        }
         let refusal = outcome.refusal();
         if let Some(refusal) = &refusal {
             tracing::debug!(conn = &**self.peer.id(), reason = refusal.text.as_str(), "refused");
@@ -204,7 +207,10 @@ impl Driver {
     fn start(&self, namespace: Arc<str>, mut message: Box<Message>) -> Result<Running, Box<Message>> {
         // When the handler broadcasts the ask, only this connection receives the token.
         message.set_asker(self.peer.key());
-        self.peer.hub().app.start(&self.peer, namespace, message)
+        let hub = self.peer.hub();
+        hub.app.start(&self.peer, namespace, message).inspect_err(|message| {
+            hub.note_unhandled(message.namespace(), message.event());
+        })
     }
 
     fn answer(&self, ReplyAndClose { reply, close }: ReplyAndClose) {

@@ -1,0 +1,8 @@
+//~ cannot handle events
+//~ `Json` and `State` of `axum` do not: import them from `neffos`
+use axum::extract::State;
+use neffos::Events;
+
+fn main() {
+    let _events: Events = Events::new().on("chat", async |State(_): State<String>| ());
+}
