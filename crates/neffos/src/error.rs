@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::websocket::CloseCode;
+use crate::websocket::{CloseCode, CloseFrame};
 
 /// The reason why a call failed.
 ///
@@ -429,6 +429,19 @@ impl fmt::Display for CloseError {
 }
 
 impl StdError for CloseError {}
+
+/// The reason is cut after 123 bytes.
+impl From<CloseError> for CloseFrame {
+    fn from(error: CloseError) -> Self {
+        Self::new(error.code, error.text)
+    }
+}
+
+impl From<CloseFrame> for CloseError {
+    fn from(frame: CloseFrame) -> Self {
+        Self::new(frame.code(), frame.reason())
+    }
+}
 
 pub(crate) const BAD_NAMESPACE: &str = "bad namespace";
 pub(crate) const BAD_ROOM: &str = "bad room";

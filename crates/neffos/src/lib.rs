@@ -29,12 +29,21 @@
 //! - Each receiver gets the broadcasts of one caller in the order of the calls. With
 //!   [`ordered_broadcast`](ServerBuilder::ordered_broadcast), all receivers on one server see one order.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(feature = "client", feature = "exchange")),
+    allow(
+        dead_code,
+        reason = "sessions and handles serve both sides and all nodes; a build with all features finds dead code"
+    )
+)]
 
 mod admission;
 mod budget;
+#[cfg(feature = "client")]
 mod client;
 mod connection;
 mod error;
+#[cfg_attr(not(feature = "exchange"), path = "exchange/absent.rs")]
 mod exchange;
 mod fanout;
 #[cfg(any(test, fuzzing))]
@@ -48,6 +57,7 @@ mod http;
 pub mod internals;
 mod lock;
 mod message;
+#[cfg(any(feature = "client", feature = "exchange"))]
 pub mod net;
 mod rate;
 mod sampled;
@@ -60,9 +70,11 @@ mod websocket;
 
 pub use admission::{AddressRate, RefusedConnections, UpgradeError, random_id};
 pub use budget::{MemoryBudget, MemoryUsage, Reservation};
+#[cfg(feature = "client")]
 pub use client::{Attempt, Change, Client, ClientBuilder, IntoNamespaces, Loss, Missing, Reconnect};
 pub use connection::{Closed, ClosedBy, Limits, RateLimited};
 pub use error::{CloseError, Error, ErrorKind, Result};
+#[cfg(feature = "exchange")]
 pub use exchange::{
     Cluster, ClusterCount, ClusterStatus, Dialect, Envelope, EnvelopeSink, Exchange, Link, LinkError, LinkState,
     MemoryExchange, MemoryLink,
@@ -70,7 +82,9 @@ pub use exchange::{
 pub use fanout::{Counters, Overflow};
 #[cfg(feature = "protobuf")]
 pub use handlers::Protobuf;
-pub use handlers::{Event, Events, FromEvent, Handler, IntoDecision, IntoReply, Json, Next, Reply, Setup, State};
+pub use handlers::{
+    Event, EventStream, Events, FromEvent, Handler, IntoDecision, IntoReply, Json, Next, Reply, Setup, State,
+};
 pub use handles::{ClientSide, Conn, Extensions, NsConn, Room, ServerSide, Side};
 #[cfg(feature = "tls")]
 pub use http::serve_tls;

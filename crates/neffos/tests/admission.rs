@@ -6,6 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use neffos::{Conn, Events, Reply, Server, ServerBuilder};
+use support::load::until_nothing_is_in_use;
 use support::{Client, Running, start, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -331,4 +332,22 @@ impl tracing::Subscriber for Log {
     fn enter(&self, _span: &tracing::span::Id) {}
 
     fn exit(&self, _span: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_kept_request_is_reached_from_handlers_and_counts_in_the_budget() {
+    let events = Events::new().on("agent", async |conn: Conn| {
+        let request = conn.request()?;
+        Some(format!("{} {}", request.uri, request.headers.get("x-agent")?.to_str().ok()?))
+    });
+    let agent = "a".repeat(4_000);
+    let running = start(Server::builder().namespace("default", events).keep_requests()).await;
+    let mut client = running.upgrade(&[("x-agent", &agent)]).await;
+    client.greet().await;
+    client.connect("default").await;
+    assert_eq!(client.ask("agent", "").await, format!("/ {agent}"));
+    let used = running.server.memory().used();
+    assert!((4_000..10_000).contains(&used), "{used}");
+    drop(client);
+    until_nothing_is_in_use(&running.server).await;
 }

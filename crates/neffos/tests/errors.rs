@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use neffos::{
-    Client, ClientSide, CloseCode, CloseError, Error, ErrorKind, Events, Json, Limits, Message, NsConn, Reply, Room,
-    Server,
+    Client, ClientSide, CloseCode, CloseError, CloseFrame, Error, ErrorKind, Events, Json, Limits, Message, NsConn,
+    Reply, Room, Server,
 };
 use support::ours::url;
 use support::{start, within};
@@ -173,4 +173,13 @@ async fn an_argument_that_may_be_missing_does_not_keep_the_handler_from_running(
     assert_eq!(client.ask("room", "").await, "none");
     assert_eq!(client.ask("bid", r#"{"amount":3}"#).await, "3");
     assert_eq!(client.ask("bid", "much").await, "Payload");
+}
+
+#[test]
+fn a_close_error_becomes_a_close_frame_and_back() {
+    let error = CloseError::new(CloseCode::POLICY, "kicked");
+    let frame = CloseFrame::from(error.clone());
+    assert_eq!((frame.code(), frame.reason()), (CloseCode::POLICY, "kicked"));
+    assert_eq!(CloseError::from(frame), error);
+    assert_eq!(CloseFrame::from(CloseError::new(CloseCode::POLICY, "x".repeat(200))).reason().len(), 123);
 }

@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("time_limit", &[]),
     ("budget", &[]),
     ("sampled", &[]),
-    ("error", &["websocket::CloseCode"]),
+    ("error", &["websocket::CloseCode", "websocket::CloseFrame"]),
     ("message", &["error", "websocket"]),
     ("session", &["budget::Pressure", "error", "message", "rate", "time_limit", "websocket"]),
     ("fanout", &["budget", "lock", "message", "websocket"]),
@@ -204,8 +204,8 @@ mod tests {
     #[test]
     fn an_edge_to_one_item_allows_no_other() {
         assert_eq!(faults("error.rs", "use crate::websocket::CloseCode;"), []);
-        let found = faults("error.rs", "use crate::websocket::{CloseCode, CloseFrame};");
-        assert_eq!(found, fault(1, "error must not use websocket::CloseFrame"));
+        let found = faults("error.rs", "use crate::websocket::{CloseCode, Opcode};");
+        assert_eq!(found, fault(1, "error must not use websocket::Opcode"));
         assert_eq!(faults("error.rs", "use crate::websocket;"), fault(1, "error must not use websocket"));
         assert_eq!(faults("server/mod.rs", "use crate::http::*;"), fault(1, "server must not use http::*"));
     }

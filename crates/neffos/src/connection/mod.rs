@@ -6,22 +6,24 @@
 //! - `limits.rs`: limits that applications set, and the defaults of both sides.
 //! - `peer.rs`: the shared state of one connection; `outgoing.rs`: its outbox and socket; `socket.rs`: TCP or another
 //!   stream; `driven.rs`: the latter; `secured.rs`: TLS.
-//! - `closed.rs`: the end of a connection.
+//! - `closed.rs`: the end of a connection; `kept_request.rs`: its HTTP request, if the server keeps requests.
 //! - `ask.rs`: requests to the peer, and the effects of their replies; `waiter.rs`: the waiting caller; `requests.rs`:
 //!   requests for namespaces and rooms.
 //! - `driver/`: the task, which reads, performs the session's actions, and writes what the dispatcher could not write;
 //!   `io.rs`: its input and output.
-//! - `rates.rs`: counters of exceeded rates; `input.rs`: the memory of a connection.
+//! - `unhandled.rs`: events without a handler, each logged once; `rates.rs`: counters of exceeded rates; `input.rs`: the memory of a connection.
 
 pub(crate) mod ask;
 mod casts;
 mod closed;
 mod driven;
 mod driver;
+#[cfg(feature = "exchange")]
 mod here;
 mod hub;
 mod input;
 mod io;
+mod kept_request;
 mod limits;
 mod outgoing;
 mod peer;
@@ -37,6 +39,7 @@ mod waiter;
 
 pub(crate) use ask::first_answer;
 pub use closed::{Closed, ClosedBy};
+#[cfg(feature = "client")]
 pub(crate) use driven::Stream;
 pub(crate) use driver::{Start, drive};
 pub(crate) use hub::{Application, Hub};

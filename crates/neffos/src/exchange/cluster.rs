@@ -20,6 +20,7 @@ use super::queue::QueueLimits;
 use super::status::{ClusterCount, ClusterStatus, LinkState, Situation};
 use crate::budget::Budget;
 use crate::error::Error;
+use crate::fanout::Watch;
 use crate::message::Message;
 
 /// The settings of a server's exchange, before it starts.
@@ -82,6 +83,11 @@ pub(crate) struct RunningNode {
 impl RunningNode {
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
+    }
+
+    /// Returns the observer of the places that have members.
+    pub(crate) fn watch(&self) -> Arc<dyn Watch> {
+        self.node.clone()
     }
 
     /// Notifies the other nodes that this one ends, waits a short time until its queue is published, and closes the

@@ -13,6 +13,7 @@
 //!   of them.
 //! - `replays.rs`: detects replayed envelopes by their `seal.rs`; `resends.rs`: the requested resends.
 //! - `dialect.rs`: names of channels; `draft.rs`: contents of envelopes; `native.rs`, `go.rs`: their encodings.
+//! - `absent.rs`: all of this in a build without the feature `exchange`.
 //! - `fuzzing/`: properties for fuzzers, and a simulated broker with links that fail.
 
 mod broker;

@@ -28,6 +28,7 @@ pub(crate) struct Hooks {
     pub(crate) on_connect: Option<ConnectHook>,
     pub(crate) on_disconnect: Option<DisconnectHook>,
     pub(crate) observers: Observers,
+    pub(crate) keeps_requests: bool,
 }
 
 impl Application for ServerApplication {
@@ -47,6 +48,9 @@ impl Application for ServerApplication {
     }
 
     fn open(&self, peer: &Arc<Peer>, request: &Arc<Parts>) -> Option<OutcomeFuture> {
+        if self.hooks.keeps_requests {
+            peer.keep_request(request);
+        }
         let hook = self.hooks.on_connect.as_ref()?;
         Some(hook(Conn::opening(peer.clone()), request.clone()))
     }

@@ -19,6 +19,12 @@ pub struct Event<S: Side = ServerSide> {
     message: Box<Message>,
 }
 
+impl<S: Side> Clone for Event<S> {
+    fn clone(&self) -> Self {
+        Self { ns: self.ns.clone(), message: self.message.clone() }
+    }
+}
+
 impl<S: Side> Event<S> {
     pub(super) fn new(link: S::ConnectionRef, namespace: Arc<str>, message: Box<Message>) -> Self {
         Self { ns: NsConn::new(Conn::from_link(link), namespace), message }
@@ -123,6 +129,13 @@ impl<S: Side> FromEvent<S> for Room<S> {
     fn from_event(event: &Event<S>) -> Result<Self, Error> {
         let name = event.message.room().ok_or_else(Error::bad_room)?;
         Ok(Self::new(event.ns().clone(), name.into()))
+    }
+}
+
+/// The message and its connection together.
+impl<S: Side> FromEvent<S> for Event<S> {
+    fn from_event(event: &Self) -> Result<Self, Error> {
+        Ok(event.clone())
     }
 }
 

@@ -4,6 +4,7 @@
 //! - `handler.rs`: async functions as handlers; `extract.rs`: their arguments; `reply.rs`: their results;
 //!   `protobuf.rs`: protobuf as argument and result.
 //! - `layer.rs`: functions around all handlers of a namespace.
+//! - `stream.rs`: the events of a namespace as a stream.
 //! - `hooks.rs`: the hooks of a server.
 //! - `application.rs`: all of it, behind the trait that connections call
 //!   ([`Application`](crate::connection::Application)).
@@ -17,8 +18,11 @@ mod layer;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 mod reply;
+mod stream;
 
-pub(crate) use application::{ClientApplication, Hooks, ServerApplication};
+#[cfg(feature = "client")]
+pub(crate) use application::ClientApplication;
+pub(crate) use application::{Hooks, ServerApplication};
 pub use events::Events;
 pub(crate) use events::Namespaces;
 pub use extract::{Event, FromEvent, Json, Setup, State};
@@ -28,3 +32,4 @@ pub use layer::Next;
 #[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
 pub use reply::{IntoDecision, IntoReply, Reply};
+pub use stream::EventStream;

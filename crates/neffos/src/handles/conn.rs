@@ -5,6 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use super::accepted::Accepted;
 use super::connection_ref::ConnectionRef;
 use super::extensions::Extensions;
@@ -188,6 +190,26 @@ impl Conn {
     /// Returns whether the client had an earlier connection that was lost.
     pub fn was_reconnected(&self) -> bool {
         self.reconnect_tries() > 0
+    }
+
+    /// Returns the HTTP request that became this connection: its URL and headers.
+    ///
+    /// Returns `None` unless the server keeps requests: [`ServerBuilder::keep_requests`](crate::ServerBuilder::keep_requests).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos::{Conn, Events, Server};
+    ///
+    /// let events = Events::new().on("agent", async |conn: Conn| {
+    ///     let request = conn.request()?;
+    ///     request.headers.get("user-agent")?.to_str().ok().map(str::to_owned)
+    /// });
+    /// let server = Server::builder().namespace("default", events).keep_requests().build()?;
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    pub fn request(&self) -> Option<Arc<Parts>> {
+        self.peer().kept_request()
     }
 
     /// Returns the address of the client's socket, if it is known. Behind a proxy, it is the address of the proxy.

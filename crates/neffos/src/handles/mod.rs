@@ -17,7 +17,9 @@ pub(crate) use accepted::Accepted;
 pub use conn::Conn;
 pub(crate) use connection_ref::ConnectionRef;
 pub use extensions::Extensions;
-pub(crate) use line::{Away, Line, Recovery};
+pub(crate) use line::Line;
+#[cfg(feature = "client")]
+pub(crate) use line::{Away, Recovery};
 pub use namespace::{NsConn, Room};
 pub(crate) use side::Sealed;
 pub use side::{ClientSide, ServerSide, Side};

@@ -14,8 +14,8 @@ use crate::admission::{Gate, GateSettings, UpgradeError};
 use crate::budget::{Budget, MemoryBudget, Source};
 use crate::connection::{Closed, EffectiveLimits, Hub, Limits, StateMap};
 use crate::error::Error;
-use crate::exchange::{ClusterStatus, Exchange, Here, Plan, QueueLimits};
-use crate::fanout::{Fanout, Overflow, Watch};
+use crate::exchange::{Plan, RunningNode};
+use crate::fanout::{Fanout, Overflow};
 use crate::handlers::{
     Events, Hooks, IntoDecision, Namespaces, ServerApplication, Setup, connect_hook, disconnect_hook,
 };
@@ -61,7 +61,7 @@ pub struct ServerBuilder {
     hooks: Hooks,
     shards: Option<usize>,
     ordered: bool,
-    exchange: Plan,
+    pub(super) exchange: Plan,
     budget: Option<Arc<Budget>>,
     pub(super) faults: Vec<String>,
 }
@@ -105,6 +105,15 @@ impl ServerBuilder {
         Fut: Future<Output: IntoDecision> + Send + 'static,
     {
         self.hooks.on_connect = Some(connect_hook(hook));
+        self
+    }
+
+    /// Keeps the request of each connection, for [`Conn::request`]. By default, the server drops it after `on_connect`.
+    ///
+    /// A request is as large as its headers, usually 1 to 2 KiB, and counts towards the memory budget. Without room
+    /// there, it is not kept.
+    pub fn keep_requests(mut self) -> Self {
+        self.hooks.keeps_requests = true;
         self
     }
 
@@ -368,41 +377,6 @@ impl ServerBuilder {
         self
     }
 
-    /// Connects this server to other servers over `exchange`. Broadcasts, asks and counts then cover the connections of
-    /// all servers.
-    ///
-    /// The server must be built inside a tokio runtime. It connects to the exchange in the background;
-    /// [`Server::joined`] waits for that.
-    ///
-    /// A broadcast reaches connections of this server at once, even if the exchange is slow or down. For other servers
-    /// it waits in a separate queue ([`ServerBuilder::exchange_queue`]).
-    pub fn exchange(mut self, exchange: impl Exchange) -> Self {
-        self.exchange.set_exchange(exchange);
-        self
-    }
-
-    /// Sets how much may wait to be published while the exchange is slow or down. Beyond that, messages for other
-    /// servers are dropped and counted. The defaults are 16,384 messages and 16 MiB, each for 30 s at most.
-    ///
-    /// Published messages are kept within the same limits, but for 10 s and 4 MiB at most. A server whose link was
-    /// broken meanwhile asks for the messages that it missed.
-    pub fn exchange_queue(mut self, messages: usize, bytes: usize, age: Duration) -> Self {
-        if messages == 0 || bytes == 0 || age.is_zero() {
-            self.faults.push("exchange_queue: every queue has a bound; zero would hold nothing".to_owned());
-        }
-        self.exchange.limits = Some(QueueLimits { messages, bytes, age });
-        self
-    }
-
-    /// Runs whenever the link to the exchange opens or is lost. Calls do not overlap. If the state changes several
-    /// times during a call, the next call receives only the last state.
-    ///
-    /// It must not block. A panic is logged.
-    pub fn on_exchange(mut self, hook: impl Fn(&ClusterStatus) + Send + Sync + 'static) -> Self {
-        self.exchange.hook = Some(Arc::new(hook));
-        self
-    }
-
     /// Builds the server.
     ///
     /// # Errors
@@ -435,8 +409,7 @@ impl ServerBuilder {
             return Err(Error::config(format!("memory_budget: at least {LEAST_BUDGET} bytes, or 0 for no limit")));
         }
         let exchange = self.exchange.begin(&budget)?;
-        let node = exchange.as_ref().map(|membership| membership.node().clone());
-        let watch = node.clone().map(|node| node as Arc<dyn Watch>);
+        let watch = exchange.as_ref().map(RunningNode::watch);
         let fanout = Fanout::counted(shards, self.ordered, Some(&budget), watch.as_ref());
         let counting = gate.clone();
         self.hooks.observers.refused = Some(Arc::new(move |client: &IpAddr| {
@@ -449,9 +422,10 @@ impl ServerBuilder {
         let hub = Arc::new(hub);
         let source: Arc<dyn Source> = hub.clone();
         hub.budget.add_source(Arc::downgrade(&source));
-        if let Some(node) = node {
-            let here: Arc<dyn Here> = hub.clone();
-            node.settle(Arc::downgrade(&here));
+        #[cfg(feature = "exchange")]
+        if let Some(exchange) = &hub.exchange {
+            let here: Arc<dyn crate::exchange::Here> = hub.clone();
+            exchange.node().settle(Arc::downgrade(&here));
         }
         Ok(Server { hub })
     }

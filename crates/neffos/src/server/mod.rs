@@ -3,12 +3,16 @@
 //! - `mod.rs`: [`Server`], the handle.
 //! - `asks.rs`: asks that connections of other nodes may answer.
 //! - `builder.rs`: [`ServerBuilder`].
+//! - `cluster.rs`: settings and methods of a server with an exchange.
 //! - `compression.rs`: the builder's setting for compression.
 //! - `doors.rs`: the builder's settings for ids, origins, the proxy in front, and subprotocols.
 //! - `exclude.rs`: [`Exclude`], the connections that a broadcast leaves out.
 
+#[cfg(feature = "exchange")]
 mod asks;
 mod builder;
+#[cfg(feature = "exchange")]
+mod cluster;
 #[cfg(feature = "deflate")]
 mod compression;
 mod doors;
@@ -31,7 +35,6 @@ use crate::admission::{Gate, RefusalReason, RefusedConnections, ServerPhase};
 use crate::budget::{MemoryBudget, MemoryUsage};
 use crate::connection::{Hub, Peer, RateLimited, first_answer};
 use crate::error::Error;
-use crate::exchange::Cluster;
 use crate::fanout::{Audience, Counters, Except};
 use crate::handlers::{Event, FromEvent};
 use crate::handles::Conn;
@@ -128,11 +131,12 @@ impl Server {
         let peers = self.hub.audience_of(&message);
         let patience = self.hub.limits.ask_timeout;
         let answer = async {
-            match &self.hub.exchange {
-                None => first_answer(peers, message, patience).await,
+            #[cfg(feature = "exchange")]
+            if let Some(exchange) = &self.hub.exchange {
                 // Boxed: it is large, and most servers have no exchange.
-                Some(exchange) => Box::pin(asks::first_of_all(exchange.node(), peers, message, patience)).await,
+                return Box::pin(asks::first_of_all(exchange.node(), peers, message, patience)).await;
             }
+            first_answer(peers, message, patience).await
         };
         tokio::select! {
             biased;
@@ -147,29 +151,6 @@ impl Server {
             exchange.node().close(id, frame);
         }
         self.hub.fanout.with_id(id).iter().for_each(|peer| peer.close(Some(frame)));
-    }
-
-    /// Returns a handle to the cluster, if there is an exchange.
-    pub fn cluster(&self) -> Option<Cluster> {
-        self.hub.exchange.as_ref().map(|exchange| Cluster::new(exchange.node().clone()))
-    }
-
-    /// Waits until this server is connected to the exchange. Returns at once if there is none.
-    ///
-    /// A server need not wait for this. It serves its own connections meanwhile, and connects in the background.
-    ///
-    /// # Errors
-    ///
-    /// `is_unreachable`, with the reason, if the first attempt made no link. Further attempts follow in the background.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future has no effect.
-    pub async fn joined(&self) -> Result<(), Error> {
-        match self.cluster() {
-            None => Ok(()),
-            Some(cluster) => cluster.joined().await,
-        }
     }
 
     /// Runs `f` for every current connection, one after the other, and waits for the last. It delays neither accepts

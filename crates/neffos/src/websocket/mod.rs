@@ -30,6 +30,7 @@ pub(crate) use deflate::Compression;
 #[cfg(all(any(test, fuzzing), feature = "deflate"))]
 pub(crate) use deflate::fuzzing as deflate_fuzzing;
 pub(crate) use deflate::{AcceptedOffer, Packing, Window, pack};
+#[cfg(feature = "client")]
 pub(crate) use frame::Violation;
 pub(crate) use reader::{Incoming, ReadLimits, Reader};
 pub(crate) use writer::{MAX_HEADER, begin_message, close, finish_message, header_len, message, ping, pong, text};
