@@ -43,6 +43,15 @@ impl NatsExchange {
     /// The forms are `nats://[user:password@]host[:port]`, `nats://[token@]host[:port]`, and `tls://…`, which requires
     /// TLS. Special characters in a user, a password or a token are percent-encoded, as in all URLs: `%40` for `@`.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("nats://one.example:4222,nats://two.example:4222")?;
+    /// assert!(NatsExchange::new("http://one.example").is_err_and(|err| err.is_config()));
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `is_config` if a URL is invalid.
@@ -53,6 +62,15 @@ impl NatsExchange {
 
     /// Sets the form of envelopes and subjects. The default is [`Dialect::native`] with the prefix `neffos`.
     /// [`Dialect::go_nats`] shares a cluster with Go servers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_nats::NatsExchange;
+    /// // The same prefix as the Go servers of this cluster.
+    /// let exchange = NatsExchange::new("nats://127.0.0.1")?.dialect(neffos::Dialect::go_nats("chat"));
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
@@ -60,6 +78,14 @@ impl NatsExchange {
     }
 
     /// Sets the name of this client in the servers' monitoring. The default is `neffos`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("nats://127.0.0.1")?.name("chat-1");
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.introduction.name = name.into();
@@ -68,18 +94,43 @@ impl NatsExchange {
 
     /// Sets user and password for servers whose URL has no login. If several of this, [`token`](Self::token),
     /// [`key`](Self::key) and [`credentials_file`](Self::credentials_file) are called, the last one counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("tls://nats.example")?.user_and_password("chat", "secret");
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     #[must_use]
     pub fn user_and_password(self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.login(Login::Password { user: user.into(), password: password.into() })
     }
 
     /// Sets the token for servers whose URL has no login.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("tls://nats.example")?.token("s3cr3t");
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     #[must_use]
     pub fn token(self, token: impl Into<String>) -> Self {
         self.login(Login::Token(token.into()))
     }
 
     /// Sets the seed of a user's key (an "nkey"), which begins with `SU`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("tls://nats.example")?;
+    /// assert!(exchange.key("not a seed").is_err_and(|err| err.is_config()));
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -91,6 +142,14 @@ impl NatsExchange {
     /// Uses a file of credentials (`.creds`): a user's token and the seed of its key. The file is read now and again
     /// for each link, so it may be replaced.
     ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("tls://nats.example")?.credentials_file("/etc/chat/chat.creds")?;
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `is_config` if the file cannot be read, or has other contents.
@@ -100,6 +159,14 @@ impl NatsExchange {
 
     /// Trusts the certificates (PEM) in this file instead of the system's. TLS is then required. The file is read now
     /// and again for each link.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("tls://nats.example")?.ca_file("/etc/chat/nats-ca.pem")?;
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -111,6 +178,15 @@ impl NatsExchange {
     /// Authenticates with this certificate and its key, both PEM, for servers that require one (`verify` or
     /// `verify_and_map`). TLS is then required. The files are read now and again for each link.
     ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("tls://nats.example")?
+    ///     .client_certificate("/etc/chat/client.pem", "/etc/chat/client.key")?;
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `is_config` if a file cannot be read, or the two do not match.
@@ -119,6 +195,14 @@ impl NatsExchange {
     }
 
     /// Starts TLS before the server's greeting, for servers with `handshake_first` in their TLS configuration.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_nats::NatsExchange;
+    /// let exchange = NatsExchange::new("tls://nats.example")?.tls_first();
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     #[must_use]
     pub fn tls_first(mut self) -> Self {
         self.introduction.tls.order = Order::TlsFirst;

@@ -52,6 +52,15 @@ impl RedisExchange {
     /// Creates an exchange over the Redis at this URL. The [crate's documentation](crate#urls) has its forms. Special
     /// characters in a user or a password are percent-encoded, as in all URLs: `%40` for `@`.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_redis::RedisExchange;
+    /// let exchange = RedisExchange::new("rediss://chat:p%40ss@redis.example")?;
+    /// assert!(RedisExchange::new("http://redis.example").is_err_and(|err| err.is_config()));
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `is_config` if the URL is invalid.
@@ -68,6 +77,15 @@ impl RedisExchange {
 
     /// Sets the form of envelopes and channels. The default is [`Dialect::native`] with the prefix `neffos`.
     /// [`Dialect::go_redis`] shares a cluster with Go servers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_redis::RedisExchange;
+    /// // The same prefix as the Go servers of this cluster.
+    /// let exchange = RedisExchange::new("redis://127.0.0.1")?.dialect(neffos::Dialect::go_redis("chat"));
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     #[must_use]
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
@@ -76,6 +94,14 @@ impl RedisExchange {
 
     /// Trusts the certificates (PEM) in this file instead of the system's. The file is read now and again for each
     /// link.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos_redis::RedisExchange;
+    /// let exchange = RedisExchange::new("rediss://redis.example")?.ca_file("/etc/chat/redis-ca.pem")?;
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -87,6 +113,15 @@ impl RedisExchange {
     }
 
     /// Authenticates with this certificate and its key, both PEM. The files are read now and again for each link.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos_redis::RedisExchange;
+    /// let exchange = RedisExchange::new("rediss://redis.example")?
+    ///     .client_certificate("/etc/chat/client.pem", "/etc/chat/client.key")?;
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -105,6 +140,15 @@ impl RedisExchange {
     /// Spreads the channels over all shards of a cluster, instead of one shard. This increases the capacity. But
     /// messages to different places, such as a namespace and a room in it, may then overtake each other, which never
     /// happens on one shard. All servers must use the same setting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_redis::RedisExchange;
+    /// let one = RedisExchange::new("redis://127.0.0.1")?;
+    /// assert!(one.spread_over_shards().is_err_and(|err| err.is_config()), "this is no cluster");
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

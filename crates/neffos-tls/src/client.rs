@@ -26,6 +26,13 @@ struct Identity {
 
 impl ClientTls {
     /// Trusts these certificates instead of the system's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_tls::{ClientTls, Pem};
+    /// let tls = ClientTls::default().trust(Pem::file("ca_file", "/etc/chat/ca.pem"));
+    /// ```
     #[must_use]
     pub fn trust(mut self, roots: Pem) -> Self {
         self.roots = Some(roots);
@@ -33,6 +40,14 @@ impl ClientTls {
     }
 
     /// Authenticates with this certificate chain, the client's certificate first, and its `key`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_tls::{ClientTls, Pem};
+    /// let (certificate, key) = (Pem::file("certificate", "/etc/chat/me.pem"), Pem::file("key", "/etc/chat/me.key"));
+    /// let tls = ClientTls::default().identify(certificate, key);
+    /// ```
     #[must_use]
     pub fn identify(mut self, certificates: Pem, key: Pem) -> Self {
         self.identity = Some(Identity { certificates, key });
@@ -40,11 +55,28 @@ impl ClientTls {
     }
 
     /// Returns whether nothing is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_tls::{ClientTls, Pem};
+    /// assert!(ClientTls::default().is_default());
+    /// assert!(!ClientTls::default().trust(Pem::file("ca_file", "/etc/chat/ca.pem")).is_default());
+    /// ```
     pub fn is_default(&self) -> bool {
         self.roots.is_none() && self.identity.is_none()
     }
 
     /// Reads the settings, to find faults early. The system's certificates are not read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos_tls::{ClientTls, Pem};
+    /// let tls = ClientTls::default().trust(Pem::memory("ca_file", *b"not a certificate"));
+    /// let fault = tls.check().unwrap_err();
+    /// assert!(fault.to_string().contains("ca_file"), "the text names the setting");
+    /// ```
     ///
     /// # Errors
     ///
@@ -55,6 +87,14 @@ impl ClientTls {
     }
 
     /// Reads everything. This blocks, because the system's certificates may be many files.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos_tls::{ClientTls, Pem};
+    /// let config = ClientTls::default().trust(Pem::file("ca_file", "/etc/chat/ca.pem")).config()?;
+    /// # Ok::<(), neffos_tls::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

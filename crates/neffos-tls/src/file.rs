@@ -24,6 +24,12 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Checks whether [`read_file`] would read a file, without reading it.
 ///
+/// # Examples
+///
+/// ```
+/// assert!(neffos_tls::check_file("/etc/no such file".as_ref()).is_err());
+/// ```
+///
 /// # Errors
 /// As [`read_file`].
 pub fn check_file(path: &Path) -> io::Result<()> {

@@ -28,11 +28,28 @@ enum Place {
 
 impl Pem {
     /// Refers to a regular file of at most 1 MiB. It is read at each use, so it may be replaced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos_tls::Pem;
+    ///
+    /// let key = Pem::file("tls_key", "/etc/chat/server.key");
+    /// ```
     pub fn file(name: &'static str, path: impl Into<PathBuf>) -> Self {
         Self { name, place: Place::File(path.into()) }
     }
 
     /// Uses PEM in memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos_tls::Pem;
+    ///
+    /// let key = Pem::memory("tls_key", *b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n");
+    /// assert!(!format!("{key:?}").contains("BEGIN"), "contents do not reach logs");
+    /// ```
     pub fn memory(name: &'static str, pem: impl Into<Arc<[u8]>>) -> Self {
         Self { name, place: Place::Memory(pem.into()) }
     }

@@ -90,6 +90,16 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// Creates an error of the application. If a handler returns it, the peer receives its text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("guess", async |text: String| match &*text {
+    ///     "sesame" => Ok("open"),
+    ///     _ => Err(Error::new("wrong word")),
+    /// });
+    /// ```
     pub fn new(text: impl Into<String>) -> Self {
         Self::with_detail(ErrorKind::Custom, text)
     }
@@ -132,47 +142,155 @@ impl Error {
     }
 
     /// Returns the kind, for a `match`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(err: Error) {
+    /// match err.kind() {
+    ///     ErrorKind::Timeout | ErrorKind::Lost => println!("try again"),
+    ///     ErrorKind::Full => println!("slow down"),
+    ///     _ => println!("give up: {err}"),
+    /// }
+    /// # }
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
     /// Returns whether the connection (or the server) was closed, before the call or while it waited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn) {
+    /// if ns.emit("tick", "").is_err_and(|err| err.is_closed()) {
+    ///     println!("{} has left", ns.conn().id());
+    /// }
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.kind == ErrorKind::Closed
     }
 
     /// Returns whether a client lost its connection, before the call or while it waited, and is reconnecting. The peer
     /// may have handled the ask.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// match ns.ask("pay", "12.50").await {
+    ///     // The server may have taken the payment: ask before trying again.
+    ///     Err(err) if err.is_lost() => println!("{}", ns.ask("was it paid?", "").await?.text()?),
+    ///     paid => println!("{}", paid?.text()?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_lost(&self) -> bool {
         self.kind == ErrorKind::Lost
     }
 
     /// Returns whether a deadline passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) -> Result {
+    /// let question = Message::new("still there?", "").in_namespace("default");
+    /// if conn.ask(question).await.is_err_and(|err| err.is_timeout()) {
+    ///     conn.close(CloseCode::POLICY, "no answer");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_timeout(&self) -> bool {
         self.kind == ErrorKind::Timeout
     }
 
     /// Returns whether the connection's outbox was full: the peer reads more slowly than messages are sent to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn) {
+    /// if ns.emit("frame", vec![0; 4096]).is_err_and(|err| err.is_full()) {
+    ///     // The next frame replaces this one.
+    /// }
+    /// # }
+    /// ```
     pub fn is_full(&self) -> bool {
         self.kind == ErrorKind::Full
     }
 
     /// Returns whether the namespace is not declared, or not connected on this connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) {
+    /// let sent = conn.send(Message::new("chat", "hello").in_namespace("chat"));
+    /// if sent.is_err_and(|err| err.is_bad_namespace()) {
+    ///     println!("{} is not connected to the chat", conn.id());
+    /// }
+    /// # }
+    /// ```
     pub fn is_bad_namespace(&self) -> bool {
         self.kind == ErrorKind::BadNamespace
     }
 
     /// Returns whether the room is not joined on this connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn) {
+    /// let sent = ns.send(Message::new("chat", "hello").to_room("lobby"));
+    /// if sent.is_err_and(|err| err.is_bad_room()) {
+    ///     println!("not in the lobby");
+    /// }
+    /// # }
+    /// ```
     pub fn is_bad_room(&self) -> bool {
         self.kind == ErrorKind::BadRoom
     }
 
     /// Returns whether the peer answered with this error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) {
+    /// if let Err(err) = ns.join("vip").await {
+    ///     println!("{}: {err}", if err.is_remote() { "the server refuses" } else { "no answer" });
+    /// }
+    /// # }
+    /// ```
     pub fn is_remote(&self) -> bool {
         self.kind == ErrorKind::Remote
     }
 
     /// Returns whether the peer has no handler for the event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) {
+    /// if ns.ask("search", "cats").await.is_err_and(|err| err.is_unknown_event()) {
+    ///     println!("this server cannot search");
+    /// }
+    /// # }
+    /// ```
     pub fn is_unknown_event(&self) -> bool {
         self.kind == ErrorKind::UnknownEvent
     }
@@ -199,22 +317,61 @@ impl Error {
     }
 
     /// Returns whether a server refused a client. The text comes from the server.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(builder: ClientBuilder) {
+    /// if builder.dial().await.is_err_and(|err| err.is_refused()) {
+    ///     println!("log in again");
+    /// }
+    /// # }
+    /// ```
     pub fn is_refused(&self) -> bool {
         self.kind == ErrorKind::Refused
     }
 
     /// Returns whether the client could not connect to a server, for a reason that may pass. Examples: no process
     /// listens at the address, the server is overloaded, or it does not speak this protocol.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(builder: ClientBuilder) {
+    /// if builder.dial().await.is_err_and(|err| err.is_unreachable()) {
+    ///     println!("the server is not there; trying again later");
+    /// }
+    /// # }
+    /// ```
     pub fn is_unreachable(&self) -> bool {
         self.kind == ErrorKind::Unreachable
     }
 
     /// Returns whether a payload did not have the shape that a handler or caller asked for, on either side.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let message = Message::new("add", r#"{"left": 1}"#);
+    /// assert!(message.parse::<(i64, i64)>().unwrap_err().is_payload());
+    /// ```
     pub fn is_payload(&self) -> bool {
         self.kind == ErrorKind::Payload
     }
 
     /// Returns whether the configuration is invalid. The text names the setting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let err = Server::builder().namespace("default", Events::new()).shards(0).build().unwrap_err();
+    /// assert!(err.is_config());
+    /// assert!(err.to_string().contains("shards"), "the text names the setting");
+    /// ```
     pub fn is_config(&self) -> bool {
         self.kind == ErrorKind::Config
     }
@@ -254,6 +411,14 @@ impl Error {
     /// Creates an error about an invalid setting. `detail` begins with the name of the setting.
     ///
     /// It is for implementations of an [`Exchange`](crate::Exchange), or of another configurable part.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let err = Error::config("broker url: must begin with tcp");
+    /// assert!(err.is_config());
+    /// ```
     pub fn config(detail: impl Into<String>) -> Self {
         Self::with_detail(ErrorKind::Config, detail)
     }
@@ -390,16 +555,40 @@ pub struct CloseError {
 impl CloseError {
     /// Creates an error with `code` and `text`. The reason of a close frame holds 123 bytes; a longer text is cut
     /// there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("upload", async |message: Message| match message.body().len() {
+    ///     0..=1024 => Ok(()),
+    ///     _ => Err(CloseError::new(CloseCode::TOO_BIG, "at most 1 KiB")),
+    /// });
+    /// ```
     pub fn new(code: CloseCode, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 
     /// Returns the code of the close frame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(CloseError::new(CloseCode::POLICY, "kicked").code(), CloseCode::POLICY);
+    /// ```
     pub fn code(&self) -> CloseCode {
         self.code
     }
 
     /// Returns the reason, without the code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(CloseError::new(CloseCode::POLICY, "kicked").text(), "kicked");
+    /// ```
     pub fn text(&self) -> &str {
         &self.text
     }

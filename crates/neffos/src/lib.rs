@@ -2,11 +2,22 @@
 //!
 //! It speaks the wire protocol of neffos.
 //!
-//! - Start with [`Server`] and its [`builder`](Server::builder). [`Events`] holds the handlers of a namespace.
-//! - Inside a handler, [`NsConn`] is the connection in its namespace, [`Room`] the connection in a room, and [`Conn`]
-//!   the connection itself.
-//! - [`serve`] opens a listener; [`Server::axum`] and [`Server::service`] mount the server elsewhere.
-//! - [`Client::dial`] connects to a server.
+//! # Concepts
+//!
+//! - A **connection** is one websocket. [`Conn`] is its handle. A server gives each connection an id; several connections
+//!   may share one, such as the tabs of one user.
+//! - A **namespace** is a part of an application, such as `chat`. Both sides declare it with its [`Events`]. A
+//!   connection can be in several namespaces; [`NsConn`] is a connection in one of them.
+//! - A **room** is a group of connections inside a namespace. It exists while it has members, and needs no declaration.
+//!   [`Room`] is a connection in a room.
+//! - An **event** is a [`Message`] with a name and a body. A **handler** is an async function that runs for it. The
+//!   arguments of a handler are parts of the event ([`FromEvent`]); its result is the reply ([`IntoReply`]).
+//! - An **ask** is an event whose sender waits for the reply. Both sides can ask, also inside a handler.
+//! - To **emit** is to send an event to one connection. To **broadcast** is to send it to all connections of a namespace,
+//!   a room or an id.
+//! - An [`Exchange`] connects the servers of a cluster, so that broadcasts, asks and counts cover all of them.
+//!
+//! # A server
 //!
 //! ```no_run
 //! use neffos::{Events, Message, NsConn, Server};
@@ -20,6 +31,128 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! [`serve`] opens a listener for websockets alone. [`ServerBuilder`] has the settings of a server, and [`Limits`] those
+//! that clients have too. Each limit has a default for the open internet. [`Server::shutdown`] ends a server gracefully.
+//!
+//! # In an axum application
+//!
+//! [`serve_app`] serves any application with the server on one of its routes.
+//!
+//! ```no_run
+//! # #[cfg(feature = "axum")]
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::Router;
+//! use neffos::{Events, Server};
+//!
+//! let server = Server::builder().namespace("default", Events::new()).build()?;
+//! let app = Router::new().route("/ws", server.axum()).route("/neffos.js", neffos::browser_client());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! neffos::serve_app(listener, server, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Server::service`] is the server as a tower service, for other routers.
+//!
+//! # A client
+//!
+//! ```no_run
+//! use neffos::{Client, Events};
+//!
+//! # async fn run() -> neffos::Result {
+//! let chat = Events::new().on("chat", async |line: String| println!("{line}"));
+//! let client = Client::dial("ws://127.0.0.1:8080", ("default", chat)).await?;
+//! let ns = client.connect("default").await?;
+//! ns.emit("chat", "hello")?;
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With [`ClientBuilder::reconnect`], the client reconnects after a loss and restores its namespaces and rooms.
+//!
+//! # Rooms
+//!
+//! Clients join rooms with [`NsConn::join`]. A server can refuse that.
+//!
+//! ```
+//! use neffos::{Error, Events, Message, Room, Server};
+//!
+//! let events = Events::new()
+//!     .on_room_join(async |room: Room| match room.name() {
+//!         "staff" => Err(Error::new("staff only")),
+//!         _ => Ok(()),
+//!     })
+//!     .on("say", async |room: Room, message: Message| room.broadcast_others(message));
+//! let server = Server::builder().namespace("default", events).build()?;
+//!
+//! // From anywhere, such as another route of the application:
+//! server.broadcast(Message::new("notice", "closing at noon").in_namespace("default").to_room("lobby"));
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # Asks
+//!
+//! A handler answers an ask with its result. An [`Error`] reaches the client that asked, with its text. Here the server
+//! asks the client back before it answers.
+//!
+//! ```
+//! use neffos::{Error, Events, Json, NsConn};
+//!
+//! let events: Events = Events::new().on("sum", async |ns: NsConn, Json(numbers): Json<Vec<i64>>| {
+//!     match ns.ask("sure?", "").await?.text()? {
+//!         "yes" => Ok(Json(numbers.iter().sum::<i64>())),
+//!         _ => Err(Error::new("not confirmed")),
+//!     }
+//! });
+//! ```
+//!
+//! # Tests
+//!
+//! A server and a client fit into one test, on a free port:
+//!
+//! ```
+//! use neffos::{Client, Events, Json, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let events = Events::new().on("double", async |Json(number): Json<i64>| Json(2 * number));
+//! let server = Server::builder().namespace("default", events).build()?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let url = format!("ws://{}", listener.local_addr()?);
+//! tokio::spawn(neffos::serve(listener, server));
+//!
+//! let client = Client::dial(&url, ("default", Events::new())).await?;
+//! let ns = client.connect("default").await?;
+//! assert_eq!(ns.ask_json::<i64, i64>("double", &21).await?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! All are off by default.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `axum` | `Server::axum` and `browser_client`: routes of an axum application; `Asset`: files that programs carry |
+//! | `deflate` | `ServerBuilder::compression`: messages compressed with permessage-deflate |
+//! | `protobuf` | `Protobuf`, `Message::protobuf`: bodies that prost encodes |
+//! | `tls` | `serve_tls`: a listener over TLS; `wss://` addresses for clients |
+//! | `testing` | `testing`: the conformance suite for implementations of [`Exchange`] |
+//!
+//! # Guides
+//!
+//! The repository has them, in its folder `docs`:
+//!
+//! - `deploy.md`: running a server in production. `scale-out.md`: several servers. `hardening.md`: attacks and limits.
+//! - `migrate-go.md` and `migrate-js.md`: moving from the Go server and from the JavaScript client.
+//! - `benchmarks.md`, `scaling.md` and `faults.md`: measurements.
+//!
+//! The crates `neffos-redis` and `neffos-nats` are exchanges over Redis and NATS. `neffos-cli` is a ready-made server.
+//!
+//! # Broadcasts
 //!
 //! Guarantees of a broadcast:
 //!

@@ -36,12 +36,27 @@ pub struct Rate {
 
 impl Rate {
     /// Returns a rate of `count` per second, with a burst of twice as many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(Rate::per_second(20), Rate::per_second(20).with_burst(40));
+    /// ```
     #[must_use]
     pub const fn per_second(count: u32) -> Self {
         Self { per_second: count, burst: count.saturating_mul(2) }
     }
 
     /// Returns the same rate with this burst. Zero counts as one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// // One handshake each second; after a restart of the server, fifty at the same time.
+    /// const HANDSHAKES: Rate = Rate::per_second(1).with_burst(50);
+    /// ```
     #[must_use]
     pub const fn with_burst(self, burst: u32) -> Self {
         Self { burst: if burst == 0 { 1 } else { burst }, ..self }

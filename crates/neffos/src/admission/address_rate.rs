@@ -48,12 +48,31 @@ pub struct AddressRate {
 
 impl AddressRate {
     /// Creates a limit with this rate for each address. A rate of zero allows everything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let logins = AddressRate::new(Rate::per_second(1).with_burst(10));
+    /// ```
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate, start: Instant::now(), buckets: Mutex::default() }
     }
 
     /// Counts one action of a client.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let logins = AddressRate::new(Rate::per_second(1).with_burst(2));
+    /// let client = [203, 0, 113, 7].into();
+    /// assert!(logins.count(client).is_ok());
+    /// assert!(logins.count(client).is_ok());
+    /// let wait = logins.count(client).unwrap_err();
+    /// println!("429, with Retry-After: {}", wait.as_secs() + 1);
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,6 +86,14 @@ impl AddressRate {
     }
 
     /// Returns the time until the next action of a client is allowed; zero if it is allowed now. Counts nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let logins = AddressRate::new(Rate::per_second(1).with_burst(10));
+    /// assert!(logins.wait([203, 0, 113, 7].into()).is_zero());
+    /// ```
     pub fn wait(&self, client: IpAddr) -> Duration {
         if !self.rate.is_limit() {
             return Duration::ZERO;

@@ -73,12 +73,31 @@ pub struct RefusedConnections([u64; RefusalReason::ALL.len()]);
 
 impl RefusedConnections {
     /// Returns all reasons with their counts, including zero counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let refused = server.refused_connections();
+    /// assert!(refused.by_reason().all(|(_reason, count)| count == 0));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.0;
         RefusalReason::ALL.into_iter().map(move |reason| (reason.name(), counts[reason as usize]))
     }
 
     /// Returns the count of one reason, or zero if the reason does not exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// assert_eq!(server.refused_connections().count("origin"), 0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn count(&self, reason: &str) -> u64 {
         self.by_reason().find(|(name, _)| *name == reason).map_or(0, |(_, count)| count)
     }

@@ -68,6 +68,21 @@ impl UpgradeError {
     }
 
     /// Returns the status of the answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_upgrade_error(|refusal| {
+    ///         if refusal.status() == http::StatusCode::FORBIDDEN {
+    ///             eprintln!("page of another site: {refusal}");
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn status(&self) -> StatusCode {
         match self.0 {
             Reason::Closed | Reason::ClosedToProbe | Reason::Full | Reason::Memory => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,6 +102,21 @@ impl UpgradeError {
 
     /// Returns whether this request was only a probe: some clients send `HEAD`, or a `GET` without an upgrade, to learn
     /// whether the server is back before they dial.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_upgrade_error(|refusal| {
+    ///         if !refusal.is_retry_probe() {
+    ///             eprintln!("refused: {refusal}");
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_retry_probe(&self) -> bool {
         matches!(self.0, Reason::RetryProbe | Reason::ClosedToProbe | Reason::TooFastToProbe)
     }

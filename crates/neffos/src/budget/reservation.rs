@@ -99,11 +99,31 @@ pub struct Reservation {
 
 impl Reservation {
     /// Returns the number of charged bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let budget = MemoryBudget::new(64 * 1024 * 1024);
+    /// let upload = budget.reserve(4096).unwrap();
+    /// assert_eq!(upload.bytes(), 4096);
+    /// ```
     pub fn bytes(&self) -> usize {
         self.charge.bytes
     }
 
     /// Changes the size to `bytes` bytes. If there is no room for more, it changes nothing and returns false.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let budget = MemoryBudget::new(64 * 1024 * 1024);
+    /// let mut upload = budget.reserve(4096).unwrap();
+    /// assert!(upload.resize(8192));
+    /// assert!(!upload.resize(64 * 1024 * 1024), "no room");
+    /// assert_eq!(upload.bytes(), 8192);
+    /// ```
     #[must_use = "without room, nothing more is charged"]
     pub fn resize(&mut self, bytes: usize) -> bool {
         let Some(budget) = self.charge.budget.clone() else { return true };

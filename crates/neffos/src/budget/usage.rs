@@ -24,11 +24,28 @@ pub struct MemoryBudget(pub(crate) Arc<Budget>);
 
 impl MemoryBudget {
     /// Creates a budget of `bytes` bytes; zero is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let budget = MemoryBudget::new(256 * 1024 * 1024);
+    /// assert_eq!(budget.usage().limit(), Some(256 * 1024 * 1024));
+    /// ```
     pub fn new(bytes: usize) -> Self {
         Self(Budget::new(bytes))
     }
 
     /// Returns the current memory use of all servers that share the budget.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let budget = MemoryBudget::new(256 * 1024 * 1024);
+    /// let _job = budget.reserve(1024);
+    /// assert_eq!(budget.usage().used(), 1024);
+    /// ```
     pub fn usage(&self) -> MemoryUsage {
         MemoryUsage {
             used: self.0.used(),

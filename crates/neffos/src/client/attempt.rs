@@ -31,11 +31,33 @@ impl Attempt {
     }
 
     /// Returns the number of this attempt to reconnect, from 1; zero for the first dial.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.before_dial(async |attempt: Attempt| {
+    ///     println!("attempt {}", attempt.tries());
+    ///     Ok(attempt)
+    /// });
+    /// ```
     pub fn tries(&self) -> u32 {
         self.tries
     }
 
     /// Sets a header of this request, in place of the builder's headers with this name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.before_dial(async |attempt: Attempt| {
+    ///     let token = std::fs::read_to_string("/run/chat/token").map_err(Error::internal)?;
+    ///     Ok(attempt.header("authorization", &format!("Bearer {}", token.trim())))
+    /// });
+    /// ```
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match read_header(name, value) {
             Ok((name, value)) => drop(self.headers.insert(name, value)),
@@ -46,6 +68,18 @@ impl Attempt {
 
     /// Dials this URL in place of the builder's, for example one with a token or a signature in its query. It must use
     /// TLS if the builder's URL does, and only then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.before_dial(async |attempt: Attempt| {
+    ///     // Every second attempt dials the other server.
+    ///     let host = if attempt.tries() % 2 == 0 { "one.example" } else { "two.example" };
+    ///     Ok(attempt.url(&format!("wss://{host}/ws")))
+    /// });
+    /// ```
     pub fn url(mut self, url: &str) -> Self {
         match Target::parse(url) {
             Ok(target) if target.security == self.target.security => self.target = target,

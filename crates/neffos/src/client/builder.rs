@@ -86,6 +86,15 @@ impl ClientBuilder {
 
     /// Declares a namespace. The client can connect only to declared namespaces, and the server can connect the client
     /// only to those.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let chat = Events::new().on("chat", async |line: String| println!("{line}"));
+    /// let builder = builder.namespace("chat", chat);
+    /// ```
     pub fn namespace(mut self, name: impl Into<String>, events: Events<ClientSide>) -> Self {
         self.namespaces.add(&name.into(), events);
         self
@@ -93,18 +102,48 @@ impl ClientBuilder {
 
     /// Declares every namespace that has no declaration, for programs that learn the names at run time. The server can
     /// then connect this client to any namespace, up to 32.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.any_namespace(Events::new().on_any(async |ns: NsConn<ClientSide>, message: Message| {
+    ///     println!("{}: {}", ns.name(), message.event());
+    /// }));
+    /// ```
     pub fn any_namespace(mut self, events: Events<ClientSide>) -> Self {
         self.namespaces.add_rest(events);
         self
     }
 
     /// Shares `value` with handlers that take `State<T>`. There is one value of each type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # use tokio::sync::mpsc;
+    /// let (lines, mut received) = mpsc::channel::<String>(16);
+    /// let chat = Events::new().on("chat", async |State(lines): State<mpsc::Sender<String>>, line: String| {
+    ///     lines.send(line).await.map_err(Error::internal)
+    /// });
+    /// let builder = Client::builder("wss://chat.example/ws").namespace("default", chat).state(lines);
+    /// ```
     pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
         self.state.insert(value);
         self
     }
 
     /// Sends a header with the request, such as `authorization`. Headers of the handshake are refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.header("authorization", "Bearer 7d3c").header("accept-language", "de");
+    /// ```
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match read_header(name, value) {
             Ok((name, value)) => drop(self.headers.append(name, value)),
@@ -149,6 +188,14 @@ impl ClientBuilder {
 
     /// Offers a subprotocol. May be called several times, for the preferred one first. The protocol of neffos needs
     /// none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.subprotocol("chat.v2").subprotocol("chat.v1");
+    /// ```
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         match name.parse::<HeaderName>() {
@@ -160,6 +207,14 @@ impl ClientBuilder {
 
     /// Dials through a tunnel of this proxy, `http://[name:password@]host[:port]`. The proxy settings in the
     /// environment are ignored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.proxy("http://proxy.example:3128");
+    /// ```
     pub fn proxy(mut self, url: &str) -> Self {
         match Proxies::named(url) {
             Some(proxies) => self.proxies = proxies,
@@ -171,24 +226,56 @@ impl ClientBuilder {
 
     /// Dials without a proxy, and ignores `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. By default the
     /// client dials through a tunnel of the proxy that they name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.no_proxy();
+    /// ```
     pub fn no_proxy(mut self) -> Self {
         self.proxies = Proxies::none();
         self
     }
 
     /// Sets how long one attempt may take, from name resolution to the end of the greeting. The default is 10 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.dial_timeout(std::time::Duration::from_secs(3));
+    /// ```
     pub fn dial_timeout(mut self, limit: Duration) -> Self {
         self.dial_timeout = limit;
         self
     }
 
     /// Reconnects when the connection is lost. By default the client does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.reconnect(Reconnect::new().max_tries(20));
+    /// ```
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.reconnect = Some(policy);
         self
     }
 
     /// Sets a hook that receives each change of the connection: lost, trying, back, ended. It must not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// let builder = builder.reconnect(Reconnect::new()).on_change(|change| println!("{change:?}"));
+    /// ```
     pub fn on_change(mut self, hook: impl Fn(&Change) + Send + Sync + 'static) -> Self {
         self.on_change = Some(Arc::new(hook));
         self
@@ -197,12 +284,37 @@ impl ClientBuilder {
     /// Sets limits that both sides have, such as the size of a message or the timeout for a reply.
     ///
     /// A limit that `limits` does not set keeps its value: the default, or the value from an earlier call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// // Messages of this server may be large.
+    /// let builder = builder.limits(Limits::default().max_message(8 * 1024 * 1024));
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits.set(limits);
         self
     }
 
     /// Dials, and returns when the server has accepted this client.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos::*;
+    /// # async fn example() -> Result {
+    /// let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new());
+    /// match builder.dial().await {
+    ///     Ok(client) => client.close().await,
+    ///     Err(err) if err.is_refused() => println!("the server refused: {err}"),
+    ///     Err(err) if err.is_unreachable() || err.is_timeout() => println!("try again later: {err}"),
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -333,12 +445,36 @@ fn begin(dialer: Dialer, first: Dialled, reconnect: Option<Reconnect>, on_change
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 impl ClientBuilder {
     /// Trusts these certificates (PEM) instead of the system's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # fn example() -> std::io::Result<()> {
+    /// let authority = std::fs::read("/etc/chat/ca.pem")?;
+    /// let builder = Client::builder("wss://chat.internal/ws")
+    ///     .namespace("default", Events::new())
+    ///     .root_certificates(authority);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.trust(pem.into());
         self
     }
 
     /// Authenticates with this certificate chain (PEM, the client's certificate first) and its key (PEM).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # fn example(builder: ClientBuilder) -> std::io::Result<()> {
+    /// let builder = builder
+    ///     .client_certificate(std::fs::read("/etc/chat/me.pem")?, std::fs::read("/etc/chat/me.key")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client_certificate(mut self, certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.tls.identify(certificates.into(), key.into());
         self

@@ -67,6 +67,17 @@ impl Client {
     /// `namespaces` declares the namespaces that the client may be in: one pair of name and events, several pairs, or
     /// [`Events`](crate::Events) alone for the empty namespace.
     ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos::*;
+    /// # async fn example() -> Result {
+    /// let news = Events::new().on("news", async |text: String| println!("{text}"));
+    /// let client = Client::dial("ws://127.0.0.1:8080/ws", [("news", news), ("chat", Events::new())]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `is_refused` if the server refuses this client, with the server's text.
@@ -85,21 +96,70 @@ impl Client {
     }
 
     /// Returns a builder with the defaults. A `url` without a scheme means `ws://`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # async fn example() -> Result {
+    /// let client = Client::builder("chat.example/ws")
+    ///     .namespace("default", Events::new())
+    ///     .dial_timeout(Duration::from_secs(3))
+    ///     .dial()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder::new(url)
     }
 
     /// Returns the handle to the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(client: Client) -> Result {
+    /// // The handle may move to another task; the client stays here, because dropping it closes the connection.
+    /// let conn = client.conn().clone();
+    /// tokio::spawn(async move { println!("closed: {:?}", conn.closed().await) });
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn conn(&self) -> &Conn<ClientSide> {
         &self.conn
     }
 
     /// Returns the id that the server gave this connection. It may change when the client reconnects.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(client: Client) -> Result {
+    /// println!("this connection is {}", client.id());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn id(&self) -> Arc<str> {
         self.conn.id()
     }
 
     /// Connects to a namespace. See [`Conn::connect`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(client: Client) -> Result {
+    /// let chat = client.connect("chat").await?;
+    /// chat.emit("hello", "from Rust")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -109,6 +169,18 @@ impl Client {
     }
 
     /// Waits until the server has connected this client to a namespace. See [`Conn::wait_server_connect`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(client: Client) -> Result {
+    /// // `on_connect` of this server connects each client to its namespaces.
+    /// let chat = client.wait_server_connect("chat").await?;
+    /// chat.emit("hello", "from Rust")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -120,6 +192,18 @@ impl Client {
     /// Waits until the connection has ended and the client does not reconnect. Returns the close frame that ended it,
     /// or `None` if the socket failed.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(client: Client) {
+    /// match client.closed().await {
+    ///     Some(frame) => println!("closed with {}: {}", frame.code(), frame.reason()),
+    ///     None => println!("the socket failed"),
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future has no effect. The method may be called again.
@@ -129,6 +213,18 @@ impl Client {
 
     /// Closes the connection with 1000. Waits until the handlers of the end have run and the socket is closed, at most
     /// for the builder's `close_timeout` and `handler_grace`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(client: Client) -> Result {
+    /// client.conn().namespace("default").ok_or(Error::new("not connected"))?.emit("bye", "")?;
+    /// // The queued message is sent first.
+    /// client.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///

@@ -41,6 +41,14 @@ type Decide = Arc<dyn Fn(&Loss) -> bool + Send + Sync>;
 
 impl Reconnect {
     /// Returns the default policy.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let policy = Reconnect::new();
+    /// let builder = Client::builder("wss://chat.example/ws").namespace("default", Events::new()).reconnect(policy);
+    /// ```
     pub fn new() -> Self {
         Self {
             base_delay: Duration::from_millis(500),
@@ -53,18 +61,41 @@ impl Reconnect {
     }
 
     /// Sets the longest delay before the first attempt; zero is refused. The default is 0.5 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use neffos::Reconnect;
+    /// let policy = Reconnect::new().base_delay(Duration::from_millis(100));
+    /// ```
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
         self
     }
 
     /// Sets the longest delay before any attempt. It must not be shorter than `base_delay`. The default is 30 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use neffos::Reconnect;
+    /// let policy = Reconnect::new().base_delay(Duration::from_secs(1)).max_delay(Duration::from_secs(60));
+    /// ```
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
     }
 
     /// Sets how many attempts follow one loss; zero is refused. The default is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let policy = Reconnect::new().max_tries(10);
+    /// ```
     pub fn max_tries(mut self, tries: u32) -> Self {
         self.max_tries = Some(tries);
         self
@@ -72,6 +103,15 @@ impl Reconnect {
 
     /// Sets the longest delay before the first attempt when the server closed with 1012 (restart). Zero means no delay.
     /// The default is 5 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use neffos::Reconnect;
+    /// // There are few clients, so none of them needs to wait.
+    /// let policy = Reconnect::new().restart_spread(Duration::ZERO);
+    /// ```
     pub fn restart_spread(mut self, spread: Duration) -> Self {
         self.restart_spread = spread;
         self
@@ -81,6 +121,13 @@ impl Reconnect {
     /// namespaces and rooms. By default such messages are refused (`is_lost`).
     ///
     /// At most `most` messages are kept, and at most as many bytes as the outbox holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let policy = Reconnect::new().keep_messages(100);
+    /// ```
     pub fn keep_messages(mut self, most: usize) -> Self {
         self.away = Away::Keep(most);
         self
@@ -88,6 +135,14 @@ impl Reconnect {
 
     /// Decides after each loss and each failed attempt whether another attempt follows. The default is
     /// [`Loss::is_passing`]. It must not block. A panic means no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// // Also after a kick (1008), which is final by default.
+    /// let policy = Reconnect::new().retry_if(|loss| loss.error().is_none_or(|err| !err.is_config()));
+    /// ```
     pub fn retry_if(mut self, decide: impl Fn(&Loss) -> bool + Send + Sync + 'static) -> Self {
         self.decide = Some(Arc::new(decide));
         self
@@ -180,6 +235,16 @@ impl Loss {
     }
 
     /// Returns the close frame that ended the connection, or `None` if the socket failed or this is a failed attempt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let policy = Reconnect::new().retry_if(|loss| match loss.close() {
+    ///     Some(frame) => frame.code() != CloseCode::POLICY,
+    ///     None => true,
+    /// });
+    /// ```
     pub fn close(&self) -> Option<&CloseFrame> {
         match &self.0 {
             Cause::Closed(frame) => frame.as_ref(),
@@ -188,6 +253,18 @@ impl Loss {
     }
 
     /// Returns the error of a failed attempt, or `None` for the loss itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let policy = Reconnect::new().retry_if(|loss| {
+    ///     if let Some(err) = loss.error() {
+    ///         println!("attempt failed: {err}");
+    ///     }
+    ///     loss.is_passing()
+    /// });
+    /// ```
     pub fn error(&self) -> Option<&Error> {
         match &self.0 {
             Cause::Closed(_) => None,
@@ -201,6 +278,17 @@ impl Loss {
     /// - The attempt failed because the server refused this client: in the greeting, with the close code 1008, or with
     ///   the HTTP status 401 or 403. Any other status counts as passing: proxies answer 404, 400 or 502 while a server
     ///   is replaced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// // As by default, except that no attempt follows a full server.
+    /// let policy = Reconnect::new().retry_if(|loss| {
+    ///     let is_full = loss.close().is_some_and(|frame| frame.code() == CloseCode::TRY_AGAIN_LATER);
+    ///     loss.is_passing() && !is_full
+    /// });
+    /// ```
     pub fn is_passing(&self) -> bool {
         match &self.0 {
             Cause::Closed(Some(frame)) => !FINAL.contains(&frame.code().as_u16()),

@@ -60,11 +60,35 @@ impl Closed {
     }
 
     /// Returns the time from the upgrade to the end of the last handler.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.on_closed(|closed| println!("{} lasted {:?}", closed.id(), closed.lasted())).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn lasted(&self) -> Duration {
         self.lasted
     }
 
     /// Returns the code of the close frame, or `None` if there was no frame, or one without a code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_closed(|closed| {
+    ///         if closed.code() == Some(CloseCode::TRY_AGAIN_LATER) {
+    ///             println!("{} was shed or too slow: {}", closed.id(), closed.reason());
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn code(&self) -> Option<CloseCode> {
         self.frame.as_ref().map(CloseFrame::code)
     }
@@ -97,6 +121,20 @@ impl Closed {
     }
 
     /// Returns the side that ended the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_closed(|closed| match closed.by() {
+    ///         ClosedBy::Loss => println!("{} was lost", closed.id()),
+    ///         _ => println!("{} was closed: {}", closed.id(), closed.reason()),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn by(&self) -> ClosedBy {
         self.by
     }

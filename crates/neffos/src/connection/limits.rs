@@ -73,6 +73,15 @@ impl Limits {
     /// Sets the largest message that the peer may send, in bytes. A larger one closes the connection with 1009.
     ///
     /// The default of a server is 64 KiB. The default of a client is 1 MiB, as much as a server queues for one client.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().max_message(4 * 1024);
+    /// ```
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = Some(bytes);
         self
@@ -87,6 +96,15 @@ impl Limits {
 
     /// Sets how long a message of the peer may take from its first byte to its last. It gets the same time again for
     /// each 64 KiB. After that, the connection is cut with 1013. The default is 60 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().message_timeout(Duration::from_secs(20));
+    /// ```
     pub fn message_timeout(mut self, limit: Duration) -> Self {
         self.message_timeout = Some(limit);
         self
@@ -97,6 +115,16 @@ impl Limits {
     ///
     /// A full outbox drops broadcasts of a server, according to the [`overflow`](crate::ServerBuilder::overflow)
     /// policy. Messages to one connection fail with an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// // Positions are sent often and are small; a receiver that is a second behind should miss some.
+    /// let limits = Limits::default().outbox(64, 16 * 1024);
+    /// ```
     pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
         self.outbox = Some((messages, bytes));
         self
@@ -104,6 +132,15 @@ impl Limits {
 
     /// Sets how long the peer may accept no byte of the queued messages. After that, the connection is cut with 1013.
     /// The default is 10 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().slow_consumer_timeout(Duration::from_secs(30));
+    /// ```
     pub fn slow_consumer_timeout(mut self, limit: Duration) -> Self {
         self.slow_consumer_timeout = Some(limit);
         self
@@ -111,6 +148,15 @@ impl Limits {
 
     /// Sets how many events of one connection may be queued for a slow handler. At the limit, reading from the
     /// connection pauses. The default is 64. The events of one more read (16 KiB) may be queued too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().max_inbox_events(16);
+    /// ```
     pub fn max_inbox_events(mut self, most: usize) -> Self {
         self.max_inbox_events = Some(most);
         self
@@ -119,18 +165,46 @@ impl Limits {
     /// Sets how many bytes of events of one connection may be queued for a slow handler. At the limit, reading from the
     /// connection pauses. The default is 256 KiB. One more message may be queued too. While an ask is open, four times
     /// as much may be queued, since its reply may arrive after the events.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().max_message(1024 * 1024).max_inbox_bytes(2 * 1024 * 1024);
+    /// ```
     pub fn max_inbox_bytes(mut self, most: usize) -> Self {
         self.max_inbox_bytes = Some(most);
         self
     }
 
     /// Sets how many asks to the peer one connection may have open. One more fails at once. The default is 64.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().max_asks(4);
+    /// ```
     pub fn max_asks(mut self, most: usize) -> Self {
         self.max_asks = Some(most);
         self
     }
 
     /// Sets how long an ask waits for its reply, before it fails (`is_timeout`). The default is 10 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// // A person has to answer.
+    /// let limits = Limits::default().ask_timeout(Duration::from_secs(120));
+    /// ```
     pub fn ask_timeout(mut self, limit: Duration) -> Self {
         self.ask_timeout = Some(limit);
         self
@@ -138,6 +212,15 @@ impl Limits {
 
     /// Sets how many rooms one connection may be in, over all namespaces. If the peer requests one more, it receives an
     /// error. The default is 128.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().max_rooms(500);
+    /// ```
     pub fn max_rooms(mut self, most: usize) -> Self {
         self.max_rooms = Some(most);
         self
@@ -145,6 +228,16 @@ impl Limits {
 
     /// Sets the silence after which the peer is pinged. The default is 25 s. With zero, no ping is sent, and a lost
     /// peer is noticed only when a message is sent to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// // A proxy in front closes connections that are silent for 15 s.
+    /// let limits = Limits::default().ping_interval(Duration::from_secs(10));
+    /// ```
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.ping_interval = Some(interval);
         self
@@ -152,6 +245,15 @@ impl Limits {
 
     /// Sets how long the peer may take to answer a ping. After that, the connection is cut with 1001. The default is
     /// 10 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().ping_interval(Duration::from_secs(10)).pong_timeout(Duration::from_secs(5));
+    /// ```
     pub fn pong_timeout(mut self, limit: Duration) -> Self {
         self.pong_timeout = Some(limit);
         self
@@ -159,6 +261,15 @@ impl Limits {
 
     /// Sets how long a connection may take to close: to send the queued messages and the close frame, and to receive
     /// the answer. After that, or if the peer accepts no byte for half of it, the socket is closed. The default is 5 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// let limits = Limits::default().close_timeout(Duration::from_secs(2));
+    /// ```
     pub fn close_timeout(mut self, limit: Duration) -> Self {
         self.close_timeout = Some(limit);
         self
@@ -166,6 +277,16 @@ impl Limits {
 
     /// Sets how long handlers may run on after their connection has ended. After that, they are dropped. The default is
     /// 10 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::Limits;
+    /// // Handlers that store a drawing may finish.
+    /// let limits = Limits::default().handler_grace(Duration::from_secs(30));
+    /// ```
     pub fn handler_grace(mut self, limit: Duration) -> Self {
         self.handler_grace = Some(limit);
         self

@@ -24,6 +24,15 @@ pub struct RateLimited {
 
 impl RateLimited {
     /// Returns how often reading from a client paused because it had sent too many messages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// println!("{} pauses because of messages", server.rate_limited().messages());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn messages(&self) -> u64 {
         self.paused[RateKind::Messages as usize]
     }

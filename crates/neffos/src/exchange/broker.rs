@@ -118,6 +118,21 @@ impl EnvelopeSink {
     /// Handles an envelope that arrived on `channel`. Never waits: other tasks write to the receivers' sockets.
     ///
     /// An invalid envelope is dropped and counted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// #
+    /// # use bytes::Bytes;
+    /// # use neffos::EnvelopeSink;
+    /// /// Passes on what a broker's subscription delivers.
+    /// async fn forward(mut subscription: tokio::sync::mpsc::Receiver<(Arc<str>, Bytes)>, sink: EnvelopeSink) {
+    ///     while let Some((channel, payload)) = subscription.recv().await {
+    ///         sink.receive(&channel, &payload);
+    ///     }
+    /// }
+    /// ```
     pub fn receive(&self, channel: &str, payload: &Bytes) {
         if let Some(node) = self.node.upgrade() {
             node.receive(self.link, channel, payload);

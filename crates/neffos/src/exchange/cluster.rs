@@ -149,6 +149,15 @@ impl Cluster {
     }
 
     /// Returns the state of the link, and the counters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(cluster: Cluster) {
+    /// println!("{:?}", cluster.status());
+    /// # }
+    /// ```
     pub fn status(&self) -> ClusterStatus {
         status(&self.0)
     }
@@ -157,6 +166,16 @@ impl Cluster {
     ///
     /// Other servers report theirs every few seconds; [`ClusterCount::age`] is the age of the oldest report. Go servers
     /// do not report.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(cluster: Cluster) {
+    /// let all = cluster.total_connections();
+    /// println!("{} connections on {} servers", all.count, all.servers);
+    /// # }
+    /// ```
     pub fn total_connections(&self) -> ClusterCount {
         let others = self.0.census();
         ClusterCount {
@@ -169,6 +188,16 @@ impl Cluster {
 
     /// Returns the number of connections of all servers in a namespace, or in one of its rooms. It asks the other
     /// servers, and waits for at most one second. Go servers do not answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(cluster: Cluster) {
+    /// let lobby = cluster.count_in("default", Some("lobby")).await;
+    /// println!("{} in the lobby; {} servers did not answer", lobby.count, lobby.missing);
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -184,6 +213,18 @@ impl Cluster {
     ///
     /// If the count is zero and no server is [missing](ClusterCount::missing), no connection can answer an ask with
     /// this message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(cluster: Cluster) {
+    /// let to_user = Message::new("paid", "").in_namespace("default").to("user-42");
+    /// if cluster.count_receivers(&to_user).await.count == 0 {
+    ///     println!("user-42 is offline: send a mail");
+    /// }
+    /// # }
+    /// ```
     pub async fn count_receivers(&self, message: &Message) -> ClusterCount {
         self.count(receivers_of(message)).await
     }

@@ -38,16 +38,38 @@ impl Dialect {
     /// Returns the dialect of this library: a channel for each namespace, room and id, with different names for
     /// different places. Every channel name begins with `prefix` and a dot, so that several clusters can share a
     /// broker.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let dialect = Dialect::native("chat-production");
+    /// assert!(dialect.is_native());
+    /// ```
     pub fn native(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into().into(), form: Form::Native, key: None }
     }
 
     /// Returns the dialect of Go servers over Redis. `prefix` is the second argument of their `NewStackExchange`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert!(!Dialect::go_redis("chat").is_native());
+    /// ```
     pub fn go_redis(prefix: impl Into<String>) -> Self {
         Self { form: Form::Go(GoNames::Redis), ..Self::native(prefix) }
     }
 
     /// Returns the dialect of Go servers over NATS. `prefix` is their `SubjectPrefix` (`neffos` unless it was set).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(Dialect::go_nats("neffos").prefix(), "neffos");
+    /// ```
     pub fn go_nats(prefix: impl Into<String>) -> Self {
         Self { form: Form::Go(GoNames::Nats), ..Self::native(prefix) }
     }
@@ -61,6 +83,16 @@ impl Dialect {
     ///
     /// Go servers do not sign. In their dialects, only envelopes between nodes of this library about themselves are
     /// signed, not messages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::Dialect;
+    /// # fn example() -> Result<(), std::env::VarError> {
+    /// let dialect = Dialect::native("chat").with_key(std::env::var("CHAT_CLUSTER_KEY")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().into());
@@ -68,11 +100,25 @@ impl Dialect {
     }
 
     /// Returns the prefix of every channel's name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(Dialect::native("chat").prefix(), "chat");
+    /// ```
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
     /// Returns whether it is the dialect of this library, which no Go server understands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert!(Dialect::native("chat").is_native());
+    /// ```
     pub fn is_native(&self) -> bool {
         self.form == Form::Native
     }

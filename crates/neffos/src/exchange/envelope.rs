@@ -16,6 +16,14 @@ pub struct Envelope {
 
 impl Envelope {
     /// Creates an envelope with `payload` for `channel`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let envelope = Envelope::new("chat.lobby", "payload");
+    /// assert_eq!(&*envelope.channel, "chat.lobby");
+    /// ```
     pub fn new(channel: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
         Self { channel: channel.into(), payload: payload.into() }
     }

@@ -49,11 +49,32 @@ struct Subscriber {
 
 impl MemoryExchange {
     /// Creates an exchange without servers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::{Events, MemoryExchange, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> neffos::Result {
+    /// let exchange = MemoryExchange::new();
+    /// let one = Server::builder().namespace("default", Events::new()).exchange(exchange.clone()).build()?;
+    /// let other = Server::builder().namespace("default", Events::new()).exchange(exchange).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Returns the same exchange, for a server with this dialect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let exchange = MemoryExchange::new();
+    /// let signed = exchange.with_dialect(Dialect::native("chat").with_key("at least 32 random bytes, please"));
+    /// ```
     #[must_use]
     pub fn with_dialect(&self, dialect: Dialect) -> Self {
         Self { dialect: Some(dialect), bus: self.bus.clone() }

@@ -27,47 +27,59 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Messages added to an outbox.
+    /// Returns how many messages were added to an outbox. They are delivered later, or dropped with their connection.
     pub fn queued(&self) -> u64 {
         self.queued
     }
 
-    /// Messages passed completely to the kernel.
+    /// Returns how many messages were passed completely to the kernel. The client may still not receive them.
     pub fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// Messages dropped for any reason.
+    /// Returns how many messages were dropped for any reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let counters = server.counters();
+    /// let at_risk = counters.dropped_full() + counters.dropped_memory();
+    /// assert!(counters.dropped() >= at_risk);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn dropped(&self) -> u64 {
         self.dropped_full + self.dropped_closed + self.dropped_memory
     }
 
-    /// Messages dropped because the connection's outbox was full.
+    /// Returns how many messages were dropped because the connection's outbox was full.
     pub fn dropped_full(&self) -> u64 {
         self.dropped_full
     }
 
-    /// Messages dropped because the server's memory budget was used up while the connection's socket was full.
+    /// Returns how many messages were dropped because the server's memory budget was used up while the connection's
+    /// socket was full.
     pub fn dropped_memory(&self) -> u64 {
         self.dropped_memory
     }
 
-    /// Messages received from connections, before they are handled.
+    /// Returns how many messages were received from connections, before they are handled.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Bytes of the received messages, after decompression and without frame headers.
+    /// Returns how many bytes the received messages had, after decompression and without frame headers.
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes
     }
 
-    /// Received events that have no handler.
+    /// Returns how many received events had no handler.
     pub fn unhandled(&self) -> u64 {
         self.unhandled
     }
 
-    /// Messages dropped because the connection was closing, or broke before they were written.
+    /// Returns how many messages were dropped because the connection was closing, or broke before they were written.
     pub fn dropped_closed(&self) -> u64 {
         self.dropped_closed
     }

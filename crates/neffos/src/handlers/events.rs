@@ -52,6 +52,14 @@ struct Table<S: Side> {
 
 impl<S: Side> Events<S> {
     /// Creates a namespace without event handlers. Clients can connect to it and join its rooms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let server = Server::builder().namespace("rooms-only", Events::new()).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new() -> Self {
         Self { table: Table { handlers: ByName::default(), layers: Vec::new(), faults: Vec::new() } }
     }
@@ -60,6 +68,16 @@ impl<S: Side> Events<S> {
     ///
     /// `build` (or `dial`) fails if an event has two handlers, or if its name begins with `_On`: the protocol reserves
     /// those names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on("chat", async |room: Room, message: Message| room.broadcast_others(message))
+    ///     .on("time", async || Reply::text(format!("{:?}", std::time::SystemTime::now())))
+    ///     .on("add", async |Json((a, b)): Json<(i64, i64)>| Json(a + b));
+    /// ```
     #[must_use]
     pub fn on<H, Args>(mut self, event: &str, handler: H) -> Self
     where
@@ -73,6 +91,15 @@ impl<S: Side> Events<S> {
     }
 
     /// Handles every event without its own handler, system events included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on("chat", async |ns: NsConn, message: Message| ns.broadcast_others(message))
+    ///     .on_any(async |message: Message| println!("not handled: {}", message.event()));
+    /// ```
     #[must_use]
     pub fn on_any<H, Args>(self, handler: H) -> Self
     where
@@ -86,6 +113,16 @@ impl<S: Side> Events<S> {
     ///
     /// If this is the only handler, and the empty namespace the only one, then every frame is a native message and
     /// there is no greeting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// // An echo server for any websocket client.
+    /// let echo = Events::new().on_native(async |message: Message| Reply::new(message.body().clone()));
+    /// let server = Server::builder().namespace("", echo).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn on_native<H, Args>(self, handler: H) -> Self
     where
@@ -96,6 +133,16 @@ impl<S: Side> Events<S> {
     }
 
     /// Runs before the namespace is connected. An error refuses the connect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_connect(async |conn: Conn| match conn.id() {
+    ///     "" => Err(Error::new("choose a name first")),
+    ///     _ => Ok(()),
+    /// });
+    /// ```
     #[must_use]
     pub fn on_connect<H, Args>(self, handler: H) -> Self
     where
@@ -106,6 +153,13 @@ impl<S: Side> Events<S> {
     }
 
     /// Runs after the namespace is connected. Messages that this handler sends arrive after the reply to the connect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_connected(async |ns: NsConn| ns.emit("welcome", "to the chat"));
+    /// ```
     #[must_use]
     pub fn on_connected<H, Args>(self, handler: H) -> Self
     where
@@ -117,6 +171,15 @@ impl<S: Side> Events<S> {
 
     /// Runs before the namespace is disconnected. An error refuses, unless the message is forced or local: those only
     /// inform the handler.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_disconnect(async |ns: NsConn| {
+    ///     ns.broadcast_others(Message::new("left", ns.conn().id().to_owned()));
+    /// });
+    /// ```
     #[must_use]
     pub fn on_disconnect<H, Args>(self, handler: H) -> Self
     where
@@ -127,6 +190,18 @@ impl<S: Side> Events<S> {
     }
 
     /// Runs before a room is joined. An error refuses the join.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_room_join(async |server: Server, message: Message| {
+    ///     match server.count_in(message.namespace(), message.room()) {
+    ///         0..100 => Ok(()),
+    ///         _ => Err(Error::new("the room is full")),
+    ///     }
+    /// });
+    /// ```
     #[must_use]
     pub fn on_room_join<H, Args>(self, handler: H) -> Self
     where
@@ -137,6 +212,15 @@ impl<S: Side> Events<S> {
     }
 
     /// Runs after a room is joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_room_joined(async |room: Room, conn: Conn| {
+    ///     room.broadcast_others(Message::new("joined", conn.id().to_owned()));
+    /// });
+    /// ```
     #[must_use]
     pub fn on_room_joined<H, Args>(self, handler: H) -> Self
     where
@@ -147,6 +231,16 @@ impl<S: Side> Events<S> {
     }
 
     /// Runs before a room is left. An error refuses the leave, unless the message is forced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_room_leave(async |message: Message| match message.room() {
+    ///     Some("lobby") if !message.is_forced() => Err(Error::new("all clients stay in the lobby")),
+    ///     _ => Ok(()),
+    /// });
+    /// ```
     #[must_use]
     pub fn on_room_leave<H, Args>(self, handler: H) -> Self
     where
@@ -157,6 +251,17 @@ impl<S: Side> Events<S> {
     }
 
     /// Runs after a room is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_room_left(async |ns: NsConn, message: Message| {
+    ///     if let Some(room) = message.room() {
+    ///         ns.broadcast(Message::new("left", ns.conn().id().to_owned()).to_room(room));
+    ///     }
+    /// });
+    /// ```
     #[must_use]
     pub fn on_room_left<H, Args>(self, handler: H) -> Self
     where

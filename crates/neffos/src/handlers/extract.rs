@@ -40,16 +40,48 @@ impl<S: Side> Event<S> {
     }
 
     /// Returns the connection that the message arrived on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().layer(async |event: Event, next: Next| {
+    ///     event.conn().extensions().increment("events");
+    ///     next.run(event).await
+    /// });
+    /// ```
     pub fn conn(&self) -> &Conn<S> {
         self.ns.conn()
     }
 
     /// Returns the connection in the message's namespace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().layer(async |event: Event, next: Next| {
+    ///     println!("{} in {}", event.message().event(), event.ns().name());
+    ///     next.run(event).await
+    /// });
+    /// ```
     pub fn ns(&self) -> &NsConn<S> {
         &self.ns
     }
 
     /// Returns the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().layer(async |event: Event, next: Next| {
+    ///     match event.message().body().len() {
+    ///         0..=4096 => Ok(next.run(event).await),
+    ///         _ => Err(Error::new("the message is too large")),
+    ///     }
+    /// });
+    /// ```
     pub fn message(&self) -> &Message {
         &self.message
     }
@@ -83,12 +115,53 @@ impl<S: Side> Event<S> {
 pub trait FromEvent<S: Side = ServerSide>: Sized {
     /// Extracts the argument from `event`.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// struct Words(Vec<String>);
+    ///
+    /// impl<S: Side> FromEvent<S> for Words {
+    ///     fn from_event(event: &Event<S>) -> Result<Self> {
+    ///         Ok(Words(event.message().text()?.split_whitespace().map(str::to_owned).collect()))
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The handler does not run. The peer receives the text of the error.
     fn from_event(event: &Event<S>) -> Result<Self, Error>;
 
     /// Checks that the argument has what it needs, when the server is built or before the client dials.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// /// The application's clock, which the builder must be given.
+    /// #[derive(Clone)]
+    /// struct Clock(std::time::Instant);
+    ///
+    /// struct Uptime(u64);
+    ///
+    /// impl FromEvent for Uptime {
+    ///     fn from_event(event: &Event) -> Result<Self> {
+    ///         let State(Clock(start)) = State::from_event(event)?;
+    ///         Ok(Uptime(start.elapsed().as_secs()))
+    ///     }
+    ///
+    ///     fn check(setup: &Setup<'_>) -> Result {
+    ///         match setup.has_state::<Clock>() {
+    ///             true => Ok(()),
+    ///             false => Err(Error::config("state: handlers with `Uptime` need a `Clock`")),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let events = Events::new().on("uptime", async |Uptime(seconds): Uptime| Json(seconds));
+    /// assert!(Server::builder().namespace("default", events).build().unwrap_err().is_config());
+    /// ```
     ///
     /// # Errors
     ///
@@ -107,6 +180,23 @@ pub struct Setup<'a> {
 
 impl Setup<'_> {
     /// Returns whether the builder was given a state of this type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// struct NeedsLimit;
+    ///
+    /// impl FromEvent for NeedsLimit {
+    ///     fn from_event(_event: &Event) -> Result<Self> {
+    ///         Ok(NeedsLimit)
+    ///     }
+    ///
+    ///     fn check(setup: &Setup<'_>) -> Result {
+    ///         if setup.has_state::<u32>() { Ok(()) } else { Err(Error::config("state: a limit is missing")) }
+    ///     }
+    /// }
+    /// ```
     pub fn has_state<T: Any>(&self) -> bool {
         self.state.get::<T>().is_some()
     }

@@ -23,6 +23,18 @@ impl<S: Side> Next<S> {
     ///
     /// A panic of the handler is in the reply: the layer that returns this reply passes it on.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().layer(async |event: Event, next: Next| {
+    ///     let id = event.conn().id().to_owned();
+    ///     let reply = next.run(event).await;
+    ///     println!("{id}: {reply:?}");
+    ///     reply
+    /// });
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the handler stops at its current `.await`.

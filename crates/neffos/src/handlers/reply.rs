@@ -25,26 +25,68 @@ pub struct Reply(pub(super) Outcome);
 
 impl Reply {
     /// Sends nothing. If the message was an ask, the asker waits until its deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("typing", async |ns: NsConn, message: Message| {
+    ///     ns.broadcast_others(message);
+    ///     Reply::none()
+    /// });
+    /// ```
     pub fn none() -> Self {
         Self(Outcome::Nothing)
     }
 
     /// Sends `body`, in the same frame type as the request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("echo", async |message: Message| Reply::new(message.body().clone()));
+    /// ```
     pub fn new(body: impl Into<Bytes>) -> Self {
         Self(Outcome::Body(body.into()))
     }
 
     /// Sends `text`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on("count", async |server: Server| Reply::text(server.total_connections().to_string()));
+    /// ```
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(text.into())
     }
 
     /// Sends `body` in a binary frame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("pixel", async || Reply::binary(vec![0_u8, 0, 0, 255]));
+    /// ```
     pub fn binary(body: impl Into<Bytes>) -> Self {
         Self(Outcome::Binary(body.into()))
     }
 
     /// Sends an error with this text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("buy", async |Json(pieces): Json<u32>| match pieces {
+    ///     0 => Reply::error("buy at least one piece"),
+    ///     _ => Reply::text("thank you"),
+    /// });
+    /// ```
     pub fn error(text: impl Into<String>) -> Self {
         Self(Outcome::Error(text.into()))
     }
@@ -60,6 +102,21 @@ impl Reply {
 )]
 pub trait IntoReply {
     /// Converts the result into the reply for the peer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// struct Celsius(f32);
+    ///
+    /// impl IntoReply for Celsius {
+    ///     fn into_reply(self) -> Reply {
+    ///         Reply::text(format!("{} °C", self.0))
+    ///     }
+    /// }
+    ///
+    /// let events: Events = Events::new().on("temperature", async || Celsius(21.5));
+    /// ```
     fn into_reply(self) -> Reply;
 }
 

@@ -49,18 +49,53 @@ impl<S: Side> Conn<S> {
         self.link
     }
 
-    /// Returns the values that the application stores with this connection.
+    /// Returns the values that the application stores with this connection. They are dropped with the last handle, and a
+    /// client keeps them when it reconnects.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("rename", async |conn: Conn, name: String| {
+    ///     conn.extensions().insert(name);
+    /// });
+    /// ```
     pub fn extensions(&self) -> Extensions<'_> {
         Extensions { values: self.link.values() }
     }
 
     /// Returns the namespace `name`, if this connection is connected to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(server: Server) {
+    /// for conn in server.connections() {
+    ///     if let Some(chat) = conn.namespace("chat") {
+    ///         // A full outbox is an error here, and ends only this loop's turn.
+    ///         chat.emit("notice", "the server restarts at noon").ok();
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn namespace(&self, name: &str) -> Option<NsConn<S>> {
         let name = self.link.peer().session().membership().namespace(name)?;
         Some(NsConn::new(self.clone(), name))
     }
 
     /// Returns the namespaces that this connection is connected to, in the order of the connects.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) {
+    /// for ns in conn.namespaces() {
+    ///     println!("{} is in {} with {} rooms", conn.id(), ns.name(), ns.rooms().len());
+    /// }
+    /// # }
+    /// ```
     pub fn namespaces(&self) -> Vec<NsConn<S>> {
         let peer = self.link.peer();
         let names: Vec<_> = peer.session().membership().all().iter().map(|(name, _)| name.clone()).collect();
@@ -72,6 +107,20 @@ impl<S: Side> Conn<S> {
     /// - If the namespace is connected already, no request is sent.
     /// - A server first waits for the client's greeting. Inside its `on_connect`, the call admits the client.
     /// - Events of the namespace wait until `on_connected` has run on this side.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn<ClientSide>) -> Result {
+    /// match conn.connect("admin").await {
+    ///     Ok(admin) => admin.emit("reload", "")?,
+    ///     Err(err) if err.is_remote() => println!("the server refuses: {err}"),
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -96,6 +145,17 @@ impl<S: Side> Conn<S> {
 
     /// Disconnects every namespace, one after the other ([`NsConn::disconnect`]).
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn<ClientSide>) -> Result {
+    /// conn.disconnect_all().await?;
+    /// assert!(conn.namespaces().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first refusal. The namespaces before it are disconnected then.
@@ -109,6 +169,19 @@ impl<S: Side> Conn<S> {
     /// Sends `message` and returns at once. Its namespace, and its room if it has one, must be connected on this
     /// connection.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) -> Result {
+    /// match conn.send(Message::new("score", "3:1").in_namespace("default")) {
+    ///     Err(err) if err.is_full() => println!("{} reads too slowly", conn.id()),
+    ///     sent => sent?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `is_bad_namespace`, `is_bad_room`.
@@ -121,6 +194,17 @@ impl<S: Side> Conn<S> {
     /// Sends `message` and waits for its reply, at most for `ask_timeout` (10 s by default).
     ///
     /// It also works inside a handler: replies are read while handlers run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) -> Result {
+    /// let reply = conn.ask(Message::new("which version?", "").in_namespace("default")).await?;
+    /// println!("{} runs {}", conn.id(), reply.text()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -136,16 +220,47 @@ impl<S: Side> Conn<S> {
     /// Closes the connection: sends the queued frames, then a close frame with `code` and `reason` (up to 123 bytes).
     ///
     /// It returns at once. The handlers of the end run on the connection's task. A second call does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("logout", async |conn: Conn| conn.close(CloseCode::NORMAL, "logged out"));
+    /// ```
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.link.close(&CloseFrame::new(code, reason));
     }
 
     /// Returns whether the connection has ended or is closing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) {
+    /// while !conn.is_closed() {
+    ///     // Computes the next step of a long simulation.
+    /// # break;
+    /// }
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.link.is_closed()
     }
 
     /// Waits for the end of the connection. Returns the close frame that ended it, or `None` if the socket failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("watch", async |conn: Conn| {
+    ///     tokio::spawn(async move {
+    ///         let frame = conn.closed().await;
+    ///         println!("{} has ended: {frame:?}", conn.id());
+    ///     });
+    /// });
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -178,16 +293,42 @@ impl Conn {
     }
 
     /// Returns the public id from the id generator. Several connections may share one id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("my id", async |conn: Conn| Reply::text(conn.id()));
+    /// ```
     pub fn id(&self) -> &str {
         self.peer().id()
     }
 
     /// Returns how many attempts the client needed to reconnect. It is zero for a first connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.on_opened(|conn| println!("opened after {} attempts", conn.reconnect_tries())).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn reconnect_tries(&self) -> i64 {
         self.peer().reconnect_tries()
     }
 
     /// Returns whether the client had an earlier connection that was lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_connected(async |ns: NsConn| match ns.conn().was_reconnected() {
+    ///     true => ns.emit("welcome", "back"),
+    ///     false => ns.emit("welcome", "new client"),
+    /// });
+    /// ```
     pub fn was_reconnected(&self) -> bool {
         self.reconnect_tries() > 0
     }
@@ -215,6 +356,15 @@ impl Conn {
     /// Returns the address of the client's socket, if it is known. Behind a proxy, it is the address of the proxy.
     ///
     /// With axum it is known only if the application uses `into_make_service_with_connect_info`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) {
+    /// println!("the socket's address: {:?}", conn.remote_addr());
+    /// # }
+    /// ```
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peer().address()
     }
@@ -222,6 +372,14 @@ impl Conn {
     /// Returns the IP address of the client: the one that a trusted proxy names
     /// ([`address_header`](crate::ServerBuilder::address_header)), or else the one of the socket. Limits for each
     /// address use this one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on("my address", async |conn: Conn| conn.client_ip().map(|ip| ip.to_string()));
+    /// ```
     pub fn client_ip(&self) -> Option<IpAddr> {
         self.peer().client_ip()
     }
@@ -229,6 +387,15 @@ impl Conn {
 
 impl Conn<ClientSide> {
     /// Returns the id that the server gave this connection. It may change when the client reconnects.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn<ClientSide>) {
+    /// println!("the server named this connection {}", conn.id());
+    /// # }
+    /// ```
     pub fn id(&self) -> Arc<str> {
         self.link.peer().id().clone()
     }
@@ -236,6 +403,17 @@ impl Conn<ClientSide> {
     /// Waits until the server has connected this client to `namespace`, at most for `ask_timeout` (10 s by default).
     ///
     /// If the namespace is connected already, it returns at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn<ClientSide>) -> Result {
+    /// let lobby = conn.wait_server_connect("lobby").await?;
+    /// lobby.emit("ready", "")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -29,26 +29,76 @@ pub struct Extensions<'a> {
 
 impl Extensions<'_> {
     /// Stores `value`, and returns the previous value of this type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) {
+    /// assert_eq!(conn.extensions().insert("Ada".to_owned()), None);
+    /// assert_eq!(conn.extensions().insert("Bob".to_owned()), Some("Ada".to_owned()));
+    /// # }
+    /// ```
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         self.values().typed.insert(value)
     }
 
     /// Returns a clone of the value of type `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("my name", async |conn: Conn| {
+    ///     conn.extensions().get::<String>().ok_or(Error::new("choose a name first"))
+    /// });
+    /// ```
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.values().typed.get().cloned()
     }
 
     /// Removes and returns the value of type `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) {
+    /// if let Some(name) = conn.extensions().remove::<String>() {
+    ///     println!("{name} has logged out");
+    /// }
+    /// # }
+    /// ```
     pub fn remove<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.values().typed.remove()
     }
 
     /// Adds one to the counter `name`, which starts at zero, and returns the sum.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("guess", async |conn: Conn| match conn.extensions().increment("guesses") {
+    ///     1..=3 => Ok("wrong"),
+    ///     _ => Err(Error::new("no guesses are left")),
+    /// });
+    /// ```
     pub fn increment(&self, name: &str) -> i64 {
         self.values().add(name, 1)
     }
 
     /// Subtracts one from the counter `name`, which starts at zero, and returns the difference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(conn: Conn) {
+    /// conn.extensions().increment("open files");
+    /// assert_eq!(conn.extensions().decrement("open files"), 0);
+    /// # }
+    /// ```
     pub fn decrement(&self, name: &str) -> i64 {
         self.values().add(name, -1)
     }

@@ -43,16 +43,42 @@ impl<S: Side> NsConn<S> {
     }
 
     /// Returns the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on("kick me", async |ns: NsConn| ns.conn().close(CloseCode::POLICY, "as you wish"));
+    /// ```
     pub fn conn(&self) -> &Conn<S> {
         &self.conn
     }
 
     /// Returns the name of the namespace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on_connected(async |ns: NsConn| println!("{} in {}", ns.conn().id(), ns.name()));
+    /// ```
     pub fn name(&self) -> &str {
         &self.namespace
     }
 
     /// Sends an event to this connection only, and returns at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// ns.emit("chat", "hello")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -63,6 +89,16 @@ impl<S: Side> NsConn<S> {
 
     /// As [`NsConn::emit`], in a binary frame.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// ns.emit_binary("image", vec![0x89, b'P', b'N', b'G'])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Conn::send`].
@@ -71,6 +107,20 @@ impl<S: Side> NsConn<S> {
     }
 
     /// As [`NsConn::emit`], with `value` as JSON.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// #[derive(serde::Serialize)]
+    /// struct Position {
+    ///     x: f64,
+    ///     y: f64,
+    /// }
+    ///
+    /// let events: Events = Events::new()
+    ///     .on("where", async |ns: NsConn| ns.emit_json("position", &Position { x: 1.5, y: 2.0 }));
+    /// ```
     ///
     /// # Errors
     ///
@@ -81,6 +131,16 @@ impl<S: Side> NsConn<S> {
 
     /// Sends `message` to this connection only, and returns at once. Fills in the namespace if it is unset.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn) -> Result {
+    /// ns.send(Message::new("draw", vec![1, 2, 3]).to_room("board").binary())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Conn::send`].
@@ -90,6 +150,20 @@ impl<S: Side> NsConn<S> {
 
     /// Sends an event and waits for the reply. See [`Conn::ask`].
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// match ns.ask("rename", "Ada").await {
+    ///     Ok(reply) => println!("the name is {}", reply.text()?),
+    ///     Err(err) if err.is_remote() => println!("refused: {err}"),
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Conn::ask`].
@@ -98,6 +172,17 @@ impl<S: Side> NsConn<S> {
     }
 
     /// As [`NsConn::ask`], with a whole message: binary, JSON, or for a room. Fills in the namespace if it is unset.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// let thumbnail = ns.ask_message(Message::new("resize", vec![0; 1024]).binary()).await?;
+    /// assert!(thumbnail.is_binary());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -129,12 +214,33 @@ impl<S: Side> NsConn<S> {
     }
 
     /// Returns the room `name`, if this connection has joined it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// if let Some(lobby) = ns.room("lobby") {
+    ///     lobby.emit("chat", "hello")?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn room(&self, name: &str) -> Option<Room<S>> {
         let name = self.conn.link().peer().session().membership().room(&self.namespace, name)?;
         Some(Room::new(self.clone(), name))
     }
 
     /// Returns the rooms that this connection has joined in this namespace, in the order of the joins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("my rooms", async |ns: NsConn| {
+    ///     Json(ns.rooms().iter().map(|room| room.name().to_owned()).collect::<Vec<_>>())
+    /// });
+    /// ```
     pub fn rooms(&self) -> Vec<Room<S>> {
         let peer = self.conn.link().peer();
         let names = peer.session().membership().rooms_of(&self.namespace).unwrap_or_default().to_vec();
@@ -142,6 +248,17 @@ impl<S: Side> NsConn<S> {
     }
 
     /// Asks the other side to join `room`, and returns it. If the room is joined already, no request is sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// let lobby = ns.join("lobby").await?;
+    /// lobby.emit("chat", "hello, lobby")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -165,6 +282,17 @@ impl<S: Side> NsConn<S> {
 
     /// Leaves every room, one after the other ([`Room::leave`]).
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// ns.leave_all().await?;
+    /// assert!(ns.rooms().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first refusal. The rooms before it are left then.
@@ -178,6 +306,17 @@ impl<S: Side> NsConn<S> {
     /// Asks the other side to disconnect from this namespace, which also leaves its rooms.
     ///
     /// On a client that is reconnecting, no request is sent. The namespace is then not restored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(ns: NsConn<ClientSide>) -> Result {
+    /// ns.disconnect().await?;
+    /// assert_eq!(ns.conn().namespace(ns.name()), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -207,16 +346,42 @@ impl NsConn {
     ///   the counters count the drop.
     /// - Two calls from one task arrive in that order at each receiver.
     /// - A broadcast after an emit on the same connection arrives after it. An emit after a broadcast may overtake it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("vote", async |ns: NsConn, message: Message| {
+    ///     ns.broadcast(vec![message, Message::new("votes", "one more").to_room("scoreboard")]);
+    /// });
+    /// ```
     pub fn broadcast(&self, messages: impl IntoMessages) {
         self.cast(messages, &Except::Nobody);
     }
 
     /// As [`NsConn::broadcast`], without this connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on("chat", async |ns: NsConn, message: Message| ns.broadcast_others(message));
+    /// ```
     pub fn broadcast_others(&self, messages: impl IntoMessages) {
         self.cast(messages, &Except::Member(self.conn.peer().key()));
     }
 
     /// As [`NsConn::broadcast`], of one event with `value` as JSON. It is serialized once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_connected(async |ns: NsConn, server: Server| {
+    ///     ns.broadcast_json("online", &server.count_in(ns.name(), None))
+    /// });
+    /// ```
     ///
     /// # Errors
     ///
@@ -280,16 +445,40 @@ impl<S: Side> Room<S> {
     }
 
     /// Returns the name of the room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_room_joined(async |room: Room| println!("joined {}", room.name()));
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns the connection in the room's namespace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("leave all", async |room: Room| room.ns().leave_all().await);
+    /// ```
     pub fn ns(&self) -> &NsConn<S> {
         &self.ns
     }
 
     /// Sends an event of this room to this connection only. [`Room::broadcast`] sends to all members.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(lobby: Room<ClientSide>) -> Result {
+    /// lobby.emit("chat", "hello, lobby")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -300,6 +489,16 @@ impl<S: Side> Room<S> {
 
     /// As [`Room::emit`], in a binary frame.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(board: Room<ClientSide>) -> Result {
+    /// board.emit_binary("draw", vec![10, 20, 30, 40])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Conn::send`].
@@ -308,6 +507,16 @@ impl<S: Side> Room<S> {
     }
 
     /// As [`Room::emit`], with `value` as JSON.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(board: Room<ClientSide>) -> Result {
+    /// board.emit_json("draw", &[10, 20, 30, 40])?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -319,6 +528,16 @@ impl<S: Side> Room<S> {
     /// Sends `message` to this connection only, and returns at once. Fills in the namespace and the room if they are
     /// unset.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(board: Room<ClientSide>) -> Result {
+    /// board.send(Message::json("draw", &[10, 20])?.binary())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Conn::send`].
@@ -327,6 +546,17 @@ impl<S: Side> Room<S> {
     }
 
     /// Sends an event of this room and waits for the reply. See [`Conn::ask`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(lobby: Room<ClientSide>) -> Result {
+    /// let topic = lobby.ask("topic", "").await?;
+    /// println!("{}: {}", lobby.name(), topic.text()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -337,6 +567,17 @@ impl<S: Side> Room<S> {
 
     /// As [`Room::ask`], with a whole message. Fills in the namespace and the room if they are unset.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(board: Room<ClientSide>) -> Result {
+    /// let image = board.ask_message(Message::new("export", "png")).await?;
+    /// std::fs::write("board.png", image.body()).map_err(Error::internal)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Conn::ask`].
@@ -345,6 +586,17 @@ impl<S: Side> Room<S> {
     }
 
     /// Asks with `value` as JSON, and parses the reply as JSON. See [`NsConn::ask_json`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(auction: Room<ClientSide>) -> Result {
+    /// let highest: u32 = auction.ask_json("bid", &120).await?;
+    /// println!("the highest bid is {highest}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -360,6 +612,17 @@ impl<S: Side> Room<S> {
     /// Asks the other side to leave the room.
     ///
     /// On a client that is reconnecting, no request is sent. The room is then not restored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(lobby: Room<ClientSide>) -> Result {
+    /// lobby.leave().await?;
+    /// assert_eq!(lobby.ns().room(lobby.name()), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -390,16 +653,40 @@ impl<S: Side> Room<S> {
 
 impl Room {
     /// Offers messages to all connections in the room, as [`NsConn::broadcast`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("roll", async |room: Room| room.broadcast(Message::new("dice", "4")));
+    /// ```
     pub fn broadcast(&self, messages: impl IntoMessages) {
         self.ns.broadcast(self.filled_in(messages));
     }
 
     /// As [`Room::broadcast`], without this connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on("chat", async |room: Room, message: Message| room.broadcast_others(message));
+    /// ```
     pub fn broadcast_others(&self, messages: impl IntoMessages) {
         self.ns.broadcast_others(self.filled_in(messages));
     }
 
     /// As [`Room::broadcast`], of one event with `value` as JSON. It is serialized once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("score", async |room: Room, Json(score): Json<(u32, u32)>| {
+    ///     room.broadcast_json("score", &score)
+    /// });
+    /// ```
     ///
     /// # Errors
     ///

@@ -26,7 +26,7 @@ use super::line::Line;
 /// let server = Server::builder().namespace("default", pings());
 /// let client = Client::builder("ws://127.0.0.1:8080/ws").namespace("default", pings());
 /// ```
-#[expect(private_bounds, reason = "sealed: there are two sides, and what sets them apart is no business of others")]
+#[expect(private_bounds, reason = "sealed: there are only two sides, and their differences are internal")]
 pub trait Side: Sealed {}
 
 /// The side that accepts connections and broadcasts.

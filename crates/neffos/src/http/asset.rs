@@ -52,6 +52,16 @@ pub struct Asset {
 
 impl Asset {
     /// Creates a file with this content.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use neffos::Asset;
+    ///
+    /// let style = Asset::new("text/css", "body { font-family: sans-serif }");
+    /// let app = Router::<()>::new().route("/style.css", style.route());
+    /// ```
     pub fn new(content_type: &'static str, content: impl Into<Bytes>) -> Self {
         let plain = content.into();
         let headers = [
@@ -67,6 +77,16 @@ impl Asset {
     }
 
     /// Adds a header to the response.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::{HeaderValue, header};
+    /// use neffos::Asset;
+    ///
+    /// let policy = HeaderValue::from_static("default-src 'self'");
+    /// let page = Asset::new("text/html", "<!doctype html>").with_header(header::CONTENT_SECURITY_POLICY, policy);
+    /// ```
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -74,6 +94,13 @@ impl Asset {
     }
 
     /// Returns the file as an axum route for GET and HEAD.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let icon = neffos::Asset::new("image/svg+xml", "<svg xmlns='http://www.w3.org/2000/svg'/>");
+    /// let app = axum::Router::<()>::new().route("/icon.svg", icon.route());
+    /// ```
     pub fn route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
         let file = Arc::new(self);
         get(async move |request: HeaderMap| file.answer(&request))

@@ -100,6 +100,20 @@ pub async fn serve(listener: TcpListener, server: Server) -> io::Result<()> {
 ///
 /// The extensions of a request hold the client's [`SocketAddr`].
 ///
+/// # Examples
+///
+/// ```no_run
+/// # #[cfg(feature = "axum")]
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # use neffos::{Events, Server};
+/// let server = Server::builder().namespace("default", Events::new()).build()?;
+/// let app = axum::Router::new().route("/ws", server.axum()).route("/neffos.js", neffos::browser_client());
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// neffos::serve_app(listener, server, app).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// When the listener cannot be used.

@@ -21,6 +21,18 @@ pub struct UpgradeService {
 
 impl Server {
     /// Returns the server as a tower service, for routers and servers on hyper 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "axum")] {
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// // In axum, without this crate's feature `axum`.
+    /// let app = axum::Router::<()>::new().route_service("/ws", server.service());
+    /// # }
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     pub fn service(&self) -> UpgradeService {
         UpgradeService { server: self.clone() }
     }

@@ -40,6 +40,23 @@ impl Server {
     /// Without it, and without [`address_header`](crate::ServerBuilder::address_header), limits for each address have
     /// no effect.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bytes::Bytes;
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Full;
+    /// # use hyper::body::Incoming;
+    /// # use neffos::Server;
+    /// /// Answers the requests of a hyper server with two routes.
+    /// fn answer(server: &Server, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+    ///     match request.uri().path() {
+    ///         "/ws" => server.upgrade(&mut request),
+    ///         _ => Response::new(Full::new(Bytes::from("hello"))),
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
@@ -67,6 +84,22 @@ impl Server {
     /// if no host is listed.
     ///
     /// It is meant for other routes of the application, which a page with a rebound name could read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::{Request, StatusCode};
+    /// use neffos::Server;
+    ///
+    /// fn status(server: &Server) -> StatusCode {
+    ///     let (request, ()) = Request::builder().header("host", "evil.example").body(()).unwrap().into_parts();
+    ///     if server.allows_host(&request) { StatusCode::OK } else { StatusCode::MISDIRECTED_REQUEST }
+    /// }
+    /// # use neffos::Events;
+    /// let server = Server::builder().namespace("default", Events::new()).allow_host("localhost").build()?;
+    /// assert_eq!(status(&server), StatusCode::MISDIRECTED_REQUEST);
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     pub fn allows_host(&self, request: &Parts) -> bool {
         handshake::is_host_listed(request, &self.gate().settings)
     }
@@ -81,6 +114,22 @@ impl Server {
     ///
     /// The connection takes its place when this method is called. The future borrows nothing. Spawn it directly: inside
     /// an `async` block it takes more memory, because the block also stores the arguments.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> neffos::Result {
+    /// # use http::Request;
+    /// # use neffos::{Events, Server};
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let (stream, _client) = tokio::io::duplex(4096);
+    /// let (request, ()) = Request::builder().uri("/ws").body(()).unwrap().into_parts();
+    /// let connection = tokio::spawn(server.attach(stream, request));
+    /// # connection.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -56,11 +56,28 @@ impl Message {
     /// set.
     ///
     /// A body that is UTF-8 is sent as text, any other in a binary frame. See [`Message::binary`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let message = Message::new("chat", "hello");
+    /// assert_eq!((message.event(), message.body().as_ref()), ("chat", b"hello".as_slice()));
+    /// ```
     pub fn new(event: impl AsRef<str>, body: impl Into<Bytes>) -> Self {
         Self { event: SmolStr::new(event), body: body.into(), ..Self::default() }
     }
 
     /// Creates a message with `value` as JSON.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let message = Message::json("position", &[1.5, 2.0])?;
+    /// assert_eq!(message.text()?, "[1.5,2.0]");
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -94,12 +111,31 @@ impl Message {
     /// Creates a native message: the body alone, as one websocket message without an envelope.
     ///
     /// Only connections that are connected to the empty namespace receive it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.broadcast(Message::native("to every plain websocket client"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn native(body: impl Into<Bytes>) -> Self {
         Self { event: SmolStr::new_static(events::NATIVE), body: body.into(), ..Self::default() }
             .with_encoding(Encoding::NativeText)
     }
 
-    /// Sets the namespace.
+    /// Sets the namespace. Without this call, an [`NsConn`](crate::NsConn) that sends the message sets its own, and
+    /// [`Server::broadcast`](crate::Server::broadcast) sends to the empty namespace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.broadcast(Message::new("news", "hello").in_namespace("default"));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn in_namespace(mut self, namespace: impl AsRef<str>) -> Self {
         self.namespace = SmolStr::new(namespace);
@@ -107,6 +143,15 @@ impl Message {
     }
 
     /// Sets the room. Only its members receive the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.broadcast(Message::new("goal", "3:1").in_namespace("default").to_room("match-7"));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn to_room(mut self, room: impl AsRef<str>) -> Self {
         self.room = SmolStr::new(room);
@@ -115,6 +160,15 @@ impl Message {
 
     /// Sets one recipient by connection id. Ids need not be unique: every connection with this id receives the message
     /// if it is in the message's namespace and room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.broadcast(Message::new("paid", "invoice 12").in_namespace("default").to("user-42"));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn to(mut self, id: impl AsRef<str>) -> Self {
         self.recipient = Some(SmolStr::new(id));
@@ -122,6 +176,14 @@ impl Message {
     }
 
     /// Sends the message in a binary frame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let image = Message::new("image", vec![0x89, b'P', b'N', b'G']).binary();
+    /// assert!(image.is_binary());
+    /// ```
     #[must_use]
     pub fn binary(self) -> Self {
         let encoding = if self.is_native() { Encoding::NativeBinary } else { Encoding::Binary };
@@ -132,6 +194,14 @@ impl Message {
     ///
     /// Receivers read it with [`Message::sender`]; clients of other implementations ignore it. A server drops the
     /// sender mark of a message from a client.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let message = Message::new("chat", "hello").sent_by("user-42");
+    /// assert_eq!(message.sender(), Some(Sender::Connection("user-42")));
+    /// ```
     #[must_use]
     pub fn sent_by(mut self, id: impl AsRef<str>) -> Self {
         self.sender = Mark::connection(id.as_ref());
@@ -139,6 +209,14 @@ impl Message {
     }
 
     /// Sets a program as the sender, as [`Message::sent_by`] does for a connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let message = Message::new("notice", "the server restarts").sent_by_program();
+    /// assert_eq!(message.sender(), Some(Sender::Program));
+    /// ```
     #[must_use]
     pub fn sent_by_program(mut self) -> Self {
         self.sender = Mark::program();
@@ -148,31 +226,84 @@ impl Message {
     /// Returns the sender, as the server that relayed the message states it, or `None` if it states none.
     ///
     /// In a handler of a server it is always `None`: there, the sender is the connection of the handler.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events<ClientSide> = Events::new().on("chat", async |message: Message| match message.sender() {
+    ///     Some(sender) => println!("from {sender:?}"),
+    ///     None => println!("from the server"),
+    /// });
+    /// ```
     pub fn sender(&self) -> Option<Sender<'_>> {
         self.sender.sender()
     }
 
     /// Returns the namespace. It is empty if none was set, and for messages of the empty namespace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(Message::new("chat", "hello").in_namespace("default").namespace(), "default");
+    /// ```
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// Returns the room, if the message names one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("chat", async |ns: NsConn, message: Message| match message.room() {
+    ///     Some(_room) => Ok(ns.broadcast_others(message)),
+    ///     None => Err(Error::new("name a room")),
+    /// });
+    /// ```
     pub fn room(&self) -> Option<&str> {
         (!self.room.is_empty()).then_some(&*self.room)
     }
 
     /// Returns the name of the event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new()
+    ///     .on_any(async |message: Message| println!("no handler for {}", message.event()));
+    /// ```
     pub fn event(&self) -> &str {
         &self.event
     }
 
     /// Returns the body. A clone of it shares the memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let message = Message::new("chat", "hello");
+    /// let copy = message.body().clone();
+    /// assert_eq!(copy.as_ptr(), message.body().as_ptr(), "nothing was copied");
+    /// ```
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
     /// Returns the body as text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(Message::new("chat", "hello").text()?, "hello");
+    /// assert!(Message::new("chat", vec![0xff]).text().is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -182,6 +313,16 @@ impl Message {
     }
 
     /// Parses the body as JSON.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let (x, y): (f64, f64) = Message::new("position", "[1.5, 2]").parse()?;
+    /// assert_eq!((x, y), (1.5, 2.0));
+    /// assert!(Message::new("position", "north").parse::<(f64, f64)>().unwrap_err().is_payload());
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -199,6 +340,16 @@ impl Message {
     /// Parses the body as protobuf, from a text or a binary frame. Fields of `T` that are [`Bytes`] share the message's
     /// memory.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// // prost has implementations for plain values: this is a message with the number in field 1.
+    /// let message = Message::protobuf("count", &42_u32);
+    /// assert_eq!(message.parse_protobuf::<u32>()?, 42);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the body is not a valid `T`. The text names the field, and [`Error::is_payload`] is true.
@@ -208,37 +359,97 @@ impl Message {
     }
 
     /// Returns the text of the error that the peer sent with this event, or as its answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events<ClientSide> = Events::new().on("order", async |message: Message| match message.error() {
+    ///     Some(text) => println!("the server could not take the order: {text}"),
+    ///     None => println!("ordered"),
+    /// });
+    /// ```
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
     /// Returns the connection id of the only recipient, if one is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(Message::new("paid", "").to("user-42").recipient(), Some("user-42"));
+    /// ```
     pub fn recipient(&self) -> Option<&str> {
         self.recipient.as_deref()
     }
 
     /// Returns whether the sender waits for a reply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("status", async |message: Message| {
+    ///     // Only a client that waits needs an answer.
+    ///     if message.is_ask() { Reply::text("running") } else { Reply::none() }
+    /// });
+    /// ```
     pub fn is_ask(&self) -> bool {
         !self.transport.token.is_empty()
     }
 
     /// Returns whether the message arrived, or will be sent, in a binary frame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert!(!Message::new("chat", "hello").is_binary());
+    /// ```
     pub fn is_binary(&self) -> bool {
         matches!(self.transport.encoding, Encoding::Binary | Encoding::NativeBinary)
     }
 
     /// Returns whether the message arrived, or will be sent, without an envelope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert!(Message::native("hello").is_native());
+    /// ```
     pub fn is_native(&self) -> bool {
         matches!(self.transport.encoding, Encoding::NativeText | Encoding::NativeBinary)
     }
 
     /// Returns whether this side started the connect, disconnect, join or leave that this event reports.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_room_join(async |message: Message| match message.is_local() {
+    ///     true => Ok(()),
+    ///     false => Err(Error::new("only the server chooses rooms")),
+    /// });
+    /// ```
     pub fn is_local(&self) -> bool {
         matches!(self.transport.cause, Initiator::Local | Initiator::LocalForced)
     }
 
     /// Returns whether the event reports a change without a request for it: the connection ended, or a disconnect also
     /// left the rooms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_disconnect(async |conn: Conn, message: Message| {
+    ///     println!("{} {}", conn.id(), if message.is_forced() { "was lost" } else { "has left" });
+    /// });
+    /// ```
     pub fn is_forced(&self) -> bool {
         matches!(self.transport.cause, Initiator::PeerForced | Initiator::LocalForced)
     }
@@ -362,6 +573,14 @@ const NO_REASON: &str = "no reason given";
 /// between them.
 pub trait IntoMessages: sealed::Sealed {
     /// Returns the messages, in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(Message::new("one", "").into_messages().len(), 1);
+    /// assert_eq!(vec![Message::new("one", ""), Message::new("two", "")].into_messages().len(), 2);
+    /// ```
     fn into_messages(self) -> Vec<Message>;
 }
 

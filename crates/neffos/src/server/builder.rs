@@ -83,12 +83,34 @@ impl ServerBuilder {
     }
 
     /// Declares a namespace. Clients can connect only to declared namespaces. The empty name is a normal name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let chat = Events::new().on("chat", async |ns: NsConn, message: Message| ns.broadcast_others(message));
+    /// let server = builder.namespace("chat", chat).namespace("admin", Events::new()).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn namespace(mut self, name: impl Into<String>, events: Events) -> Self {
         self.namespaces.add(&name.into(), events);
         self
     }
 
     /// Shares `value` with handlers that take `State<T>`. There is one value of each type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// #[derive(Clone)]
+    /// struct Greeting(&'static str);
+    ///
+    /// let events = Events::new().on("hello", async |State(greeting): State<Greeting>| Reply::text(greeting.0));
+    /// let server = Server::builder().namespace("default", events).state(Greeting("welcome")).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn state<T: Any + Clone + Send + Sync>(mut self, value: T) -> Self {
         self.state.insert(value);
         self
@@ -99,6 +121,23 @@ impl ServerBuilder {
     /// - Until the hook admits the client, it is in no namespace and receives no broadcast.
     /// - Inside the hook, [`Conn::connect`] admits the client and connects it to a namespace.
     /// - The hook must decide within [`ack_timeout`](ServerBuilder::ack_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_connect(async |conn: Conn, request| match request.headers.get("authorization") {
+    ///         Some(token) if token == "Bearer 7d3c" => {
+    ///             conn.connect("default").await?;
+    ///             Ok(())
+    ///         }
+    ///         _ => Err(Error::new("log in first")),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn on_connect<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Conn, Arc<Parts>) -> Fut + Send + Sync + 'static,
@@ -118,6 +157,19 @@ impl ServerBuilder {
     }
 
     /// Runs when an admitted connection has ended, after the events of its namespaces and rooms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_disconnect(async |conn: Conn| {
+    ///         conn.server().broadcast(Message::new("left", conn.id().to_owned()).in_namespace("default"));
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn on_disconnect<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Conn) -> Fut + Send + Sync + 'static,
@@ -130,6 +182,16 @@ impl ServerBuilder {
     /// Runs when a request has become a websocket, before `on_connect`. Use it for logs and metrics.
     ///
     /// It must not block. A panic is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_opened(|conn| println!("opened id={} address={:?}", conn.id(), conn.client_ip())).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn on_opened(mut self, hook: impl Fn(&Conn) + Send + Sync + 'static) -> Self {
         self.hooks.observers.opened = Some(Arc::new(hook));
         self
@@ -139,12 +201,31 @@ impl ServerBuilder {
     /// are included. Use it for logs and metrics.
     ///
     /// It must not block. A panic is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.on_closed(|closed| println!("closed id={} by={:?}", closed.id(), closed.by())).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn on_closed(mut self, hook: impl Fn(&Closed) + Send + Sync + 'static) -> Self {
         self.hooks.observers.closed = Some(Arc::new(hook));
         self
     }
 
     /// Runs when a request did not become a websocket. It must not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_upgrade_error(|refusal| eprintln!("refused with {}: {refusal}", refusal.status())).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn on_upgrade_error(mut self, hook: impl Fn(&UpgradeError) + Send + Sync + 'static) -> Self {
         self.gate.on_upgrade_error = Some(Arc::new(hook));
         self
@@ -153,6 +234,18 @@ impl ServerBuilder {
     /// Sets limits that both sides have, such as the size of a message or the timeout for a reply.
     ///
     /// A limit that `limits` does not set keeps its value: the default, or the value from an earlier call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let limits = Limits::default().max_rooms(16).slow_consumer_timeout(Duration::from_secs(5));
+    /// let server = builder.limits(limits).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits.set(limits);
         self
@@ -161,6 +254,15 @@ impl ServerBuilder {
     /// Sets how many connections may exist at the same time. Further clients receive 503. The default is 100,000.
     ///
     /// A listener of this crate accepts as many further sockets for clients that are not websockets, or not yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.max_connections(250_000).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn max_connections(mut self, most: usize) -> Self {
         self.gate.max_connections = most;
         self
@@ -170,6 +272,15 @@ impl ServerBuilder {
     ///
     /// Loopback addresses are limited only with [`ServerBuilder::address_header`], because a proxy on the same machine
     /// may serve all clients.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.max_connections_per_address(20).address_header("x-forwarded-for").build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn max_connections_per_address(mut self, most: usize) -> Self {
         self.gate.max_connections_per_address = most;
         self
@@ -188,6 +299,16 @@ impl ServerBuilder {
     ///   burst larger than the number of clients that may reconnect from there at the same time.
     ///
     /// See [`AddressRate`](crate::AddressRate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // A hundred clients of one office may reconnect at the same time, and then one each second.
+    /// let server = builder.handshake_rate(Rate::per_second(1).with_burst(100)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn handshake_rate(mut self, rate: Rate) -> Self {
         self.gate.handshake_rate = rate;
         self
@@ -198,6 +319,16 @@ impl ServerBuilder {
     /// A handshake fails if it is refused with a 4xx status or by `on_connect`, or if its TLS fails. Beyond the rate,
     /// all handshakes of that address are refused as with [`ServerBuilder::handshake_rate`]. This limits how fast a
     /// client can try tokens that `on_connect` checks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // Ten wrong tokens, and then one each second.
+    /// let server = builder.failed_handshake_rate(Rate::per_second(1).with_burst(10)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn failed_handshake_rate(mut self, rate: Rate) -> Self {
         self.gate.failed_handshake_rate = rate;
         self
@@ -205,6 +336,17 @@ impl ServerBuilder {
 
     /// Sets how long a client may take from its connection to its request, and then until the upgrade. The default is
     /// 10 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.handshake_timeout(Duration::from_secs(5)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.gate.handshake_timeout = limit;
         self
@@ -215,6 +357,18 @@ impl ServerBuilder {
     ///
     /// It applies to the listeners of this crate. An application that streams its answers needs zero, no limit. A
     /// client that stops reading is still disconnected, after [`slow_consumer_timeout`](Limits::slow_consumer_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // This application streams its answers, so they may take any time.
+    /// let server = builder.response_timeout(Duration::ZERO).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn response_timeout(mut self, limit: Duration) -> Self {
         self.gate.response_timeout = limit;
         self
@@ -225,6 +379,18 @@ impl ServerBuilder {
     ///
     /// It applies to the listeners of this crate. If they are full, the connections that have been idle longest are
     /// closed earlier.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // The load balancer in front keeps idle connections for 120 s.
+    /// let server = builder.keep_alive_timeout(Duration::from_secs(130)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn keep_alive_timeout(mut self, limit: Duration) -> Self {
         self.gate.keep_alive_timeout = limit;
         self
@@ -237,6 +403,22 @@ impl ServerBuilder {
     /// - A client about which `on_connect` has not decided is closed with 1013, so that it reconnects. `on_connect` may
     ///   then run on for [`handler_grace`](Limits::handler_grace), before it is dropped.
     /// - After `on_connect` has admitted the client by a call, the limit no longer applies to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .on_connect(async |_conn: Conn, _request| {
+    ///         // A slow check of the client, at another service.
+    ///     })
+    ///     .ack_timeout(Duration::from_secs(30))
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn ack_timeout(mut self, limit: Duration) -> Self {
         self.limits.ack_timeout = limit;
         self
@@ -244,6 +426,15 @@ impl ServerBuilder {
 
     /// Sets how many messages and control frames one client may send. Beyond the rate, the server pauses reading from
     /// it. There is no limit by default. See [`Rate`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.message_rate(Rate::per_second(20).with_burst(100)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn message_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.messages = rate;
         self
@@ -255,6 +446,15 @@ impl ServerBuilder {
     /// - If the burst is smaller than the largest message, every client that sends such a message is slowed down.
     /// - Set the burst to 16 KiB or more, the size of one read. With a burst below a third of that, one read can exceed
     ///   four bursts, and the client is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.byte_rate(Rate::per_second(64 * 1024).with_burst(256 * 1024)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn byte_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.bytes = rate;
         self
@@ -264,12 +464,31 @@ impl ServerBuilder {
     /// it. There is no limit by default.
     ///
     /// Set the burst to at least the number of rooms that a client joins when it reconnects.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.join_rate(Rate::per_second(5).with_burst(128)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn join_rate(mut self, rate: Rate) -> Self {
         self.limits.rates.joins = rate;
         self
     }
 
     /// Sets what a full outbox does with a broadcast. The default is [`Overflow::DropNewest`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // Receivers of live positions need the newest messages, not the oldest.
+    /// let server = builder.overflow(Overflow::DropOldest).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.limits.outbox.overflow = policy;
         self
@@ -292,12 +511,33 @@ impl ServerBuilder {
     ///
     /// Each server has a separate budget, unless [`ServerBuilder::share_memory_budget`] is called. With less than
     /// 64 KiB no client could connect, so [`ServerBuilder::build`] fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.memory_budget(512 * 1024 * 1024).build()?;
+    /// assert_eq!(server.memory().limit(), Some(512 * 1024 * 1024));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.budget = Some(Budget::new(bytes));
         self
     }
 
     /// Shares one budget with other servers of the process. See [`ServerBuilder::memory_budget`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let budget = MemoryBudget::new(256 * 1024 * 1024);
+    /// let public = builder.share_memory_budget(&budget).build()?;
+    /// let internal = Server::builder().namespace("jobs", Events::new()).share_memory_budget(&budget).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn share_memory_budget(mut self, budget: &MemoryBudget) -> Self {
         self.budget = Some(budget.0.clone());
         self
@@ -312,6 +552,15 @@ impl ServerBuilder {
     /// - A small buffer saves kernel memory, but slows down distant clients: they receive one buffer per round trip.
     ///
     /// The memory budget does not count these buffers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.send_buffer_bytes(64 * 1024).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn send_buffer_bytes(mut self, bytes: usize) -> Self {
         self.gate.send_buffer_bytes = bytes;
         self
@@ -327,6 +576,15 @@ impl ServerBuilder {
     }
 
     /// Sets how many namespaces one connection may be in. The default is 32.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.max_namespaces(2).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn max_namespaces(mut self, most: usize) -> Self {
         self.limits.bounds.namespaces = most;
         self
@@ -339,6 +597,15 @@ impl ServerBuilder {
     }
 
     /// Lets clients send events to rooms that they have not joined. By default they receive the error `bad room`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.allow_foreign_rooms().build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn allow_foreign_rooms(mut self) -> Self {
         self.limits.bounds.foreign_rooms = ForeignRooms::Allowed;
         self
@@ -346,12 +613,37 @@ impl ServerBuilder {
 
     /// Sets the time over which `shutdown` spreads the closing of connections. Zero closes all at once. It must not
     /// exceed `shutdown_timeout`. The default is 2 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.drain_window(Duration::from_secs(30)).shutdown_timeout(Duration::from_secs(60)).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn drain_window(mut self, window: Duration) -> Self {
         self.gate.drain_window = window;
         self
     }
 
     /// Sets how long `shutdown` takes at most. The default is 15 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.shutdown_timeout(Duration::from_secs(25)).build()?;
+    /// // The drain window (2 s by default) must fit into it.
+    /// let builder = Server::builder().namespace("default", Events::new());
+    /// assert!(builder.shutdown_timeout(Duration::from_secs(1)).build().unwrap_err().is_config());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.gate.shutdown_timeout = limit;
         self
@@ -365,6 +657,15 @@ impl ServerBuilder {
     /// With an exchange, each server has its own order: it delivers its own broadcasts at once, and those of other
     /// servers when they arrive. So receivers on two servers can see two broadcasts of different servers in different
     /// orders.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.ordered_broadcast(true).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn ordered_broadcast(mut self, ordered: bool) -> Self {
         self.ordered = ordered;
         self
@@ -372,12 +673,29 @@ impl ServerBuilder {
 
     /// Sets the number of parts that the connections are divided into, from 1 to 1,024. The parts are written to in
     /// parallel. The default is one for each processor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.shards(4).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn shards(mut self, count: usize) -> Self {
         self.shards = Some(count);
         self
     }
 
     /// Builds the server.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let unnamed = Server::builder().build().unwrap_err();
+    /// assert!(unnamed.is_config(), "a server needs a namespace");
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,20 @@ impl ServerBuilder {
     ///
     /// A broadcast reaches connections of this server at once, even if the exchange is slow or down. For other servers
     /// it waits in a separate queue ([`ServerBuilder::exchange_queue`]).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos::{Events, MemoryExchange, Server};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> neffos::Result {
+    /// // `neffos-redis` and `neffos-nats` have exchanges between processes.
+    /// let server = Server::builder().namespace("default", Events::new()).exchange(MemoryExchange::new()).build()?;
+    /// server.joined().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn exchange(mut self, exchange: impl Exchange) -> Self {
         self.exchange.set_exchange(exchange);
         self
@@ -26,6 +40,20 @@ impl ServerBuilder {
     ///
     /// Published messages are kept within the same limits, but for 10 s and 4 MiB at most. A server whose link was
     /// broken meanwhile asks for the messages that it missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// #
+    /// # use neffos::{Events, MemoryExchange, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> neffos::Result {
+    /// # let builder = Server::builder().namespace("default", Events::new()).exchange(MemoryExchange::new());
+    /// let server = builder.exchange_queue(100_000, 64 * 1024 * 1024, Duration::from_secs(60)).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn exchange_queue(mut self, messages: usize, bytes: usize, age: Duration) -> Self {
         if messages == 0 || bytes == 0 || age.is_zero() {
             self.faults.push("exchange_queue: every queue has a bound; zero would hold nothing".to_owned());
@@ -38,6 +66,18 @@ impl ServerBuilder {
     /// times during a call, the next call receives only the last state.
     ///
     /// It must not block. A panic is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::{Events, MemoryExchange, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> neffos::Result {
+    /// # let builder = Server::builder().namespace("default", Events::new()).exchange(MemoryExchange::new());
+    /// let server = builder.on_exchange(|status| println!("exchange: {status:?}")).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_exchange(mut self, hook: impl Fn(&ClusterStatus) + Send + Sync + 'static) -> Self {
         self.exchange.hook = Some(Arc::new(hook));
         self
@@ -46,6 +86,17 @@ impl ServerBuilder {
 
 impl Server {
     /// Returns a handle to the cluster, if there is an exchange.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(server: Server) {
+    /// if let Some(cluster) = server.cluster() {
+    ///     println!("{} connections on all servers", cluster.total_connections().count);
+    /// }
+    /// # }
+    /// ```
     pub fn cluster(&self) -> Option<Cluster> {
         self.hub.exchange.as_ref().map(|exchange| Cluster::new(exchange.node().clone()))
     }
@@ -53,6 +104,18 @@ impl Server {
     /// Waits until this server is connected to the exchange. Returns at once if there is none.
     ///
     /// A server need not wait for this. It serves its own connections meanwhile, and connects in the background.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(server: Server) -> Result {
+    /// if let Err(err) = server.joined().await {
+    ///     eprintln!("no link yet, trying again in the background: {err}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

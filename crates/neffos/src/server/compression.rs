@@ -14,6 +14,15 @@ impl ServerBuilder {
     ///   window size that clients ask for, usually one.
     ///
     /// Connections from [`Server::attach`](crate::Server::attach) are not compressed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.compression(Compression::default()).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn compression(mut self, settings: Compression) -> Self {
         self.limits.compression = Some(settings);
         self

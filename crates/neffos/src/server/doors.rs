@@ -18,6 +18,20 @@ impl ServerBuilder {
     ///
     /// Headers that [`ServerBuilder::allow_url_header`] lists may come from the URL. Never take them as proof of an
     /// identity, unless the value itself is a proof, as a token is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder
+    ///     .id_generator(|request| match request.uri.query() {
+    ///         Some(query) => query.to_owned(),
+    ///         None => random_id(),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn id_generator(mut self, generator: impl Fn(&Parts) -> String + Send + Sync + 'static) -> Self {
         self.gate.ids = Ids::Made(Arc::new(generator));
         self
@@ -30,6 +44,16 @@ impl ServerBuilder {
     ///
     /// A client is refused with 400 and the reason if the value is not UTF-8, is longer than 255 bytes, or contains
     /// control characters. A request with two such headers is refused too. A URL parameter never sets this header.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // The proxy in front authenticates users, and sets this header.
+    /// let server = builder.id_header("x-authenticated-user").build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn id_header(mut self, name: &str) -> Self {
         match name.parse() {
             Ok(name) => self.gate.ids = Ids::InHeader(name),
@@ -80,6 +104,15 @@ impl ServerBuilder {
     ///
     /// The server's own origin is the scheme and the `Host` of the request. Behind a proxy that ends TLS, list the site
     /// here, or set the proxy's [`ServerBuilder::scheme_header`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.allow_origin("https://chat.example").allow_origin("https://*.partner.example").build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         let origin = origin.into();
         if let Err(reason) = self.gate.origins.add(&origin) {
@@ -99,7 +132,8 @@ impl ServerBuilder {
     /// ```
     /// # use neffos::{Events, Server};
     /// let builder = Server::builder().namespace("default", Events::new());
-    /// let server = builder.allow_origin_if(|origin, request| origin == "null" && request.uri.path() == "/open").build()?;
+    /// let server = builder
+    ///     .allow_origin_if(|origin, request| origin == "null" && request.uri.path() == "/open").build()?;
     /// # Ok::<(), neffos::Error>(())
     /// ```
     pub fn allow_origin_if(mut self, predicate: impl Fn(&str, &Parts) -> bool + Send + Sync + 'static) -> Self {
@@ -108,6 +142,16 @@ impl ServerBuilder {
     }
 
     /// Lets pages of every origin connect. Any page that a user visits can then act with that user's cookies.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // The namespace is public, and no handler relies on cookies.
+    /// let server = builder.allow_any_origin().build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn allow_any_origin(mut self) -> Self {
         self.gate.origins.add_any();
         self
@@ -120,6 +164,15 @@ impl ServerBuilder {
     /// this server, so the origin of its pages equals their `Host`.
     ///
     /// Without a port, any port is accepted. A leading `*.` stands for one label.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.allow_host("localhost").allow_host("127.0.0.1").build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn allow_host(mut self, host: &str) -> Self {
         match HostPattern::parse(host) {
             Ok(pattern) => self.gate.hosts.push(pattern),
@@ -136,6 +189,15 @@ impl ServerBuilder {
     /// Addresses may have a port, brackets and quotes; `forwarded` is parsed as RFC 7239 defines. The last entry
     /// counts, or an earlier one with [`ServerBuilder::trusted_hops`]. If the header is missing or invalid, the client
     /// counts under the address of its socket; the first such client is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.address_header("x-forwarded-for").build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn address_header(mut self, name: &str) -> Self {
         match name.parse() {
             Ok(name) => self.gate.forwarded.address_header = Some(name),
@@ -151,6 +213,15 @@ impl ServerBuilder {
     /// Set it only behind a proxy that sets the header.
     ///
     /// If the header is missing, or names neither `http` nor `https`, the scheme of the connection counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.scheme_header("x-forwarded-proto").build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn scheme_header(mut self, name: &str) -> Self {
         match name.parse() {
             Ok(name) => self.gate.forwarded.scheme_header = Some(name),
@@ -163,6 +234,16 @@ impl ServerBuilder {
     /// With 2, the entry before the last counts. The default is 1.
     ///
     /// A number that is too large lets clients choose their address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// // A content delivery network, and behind it a proxy: each adds an address.
+    /// let server = builder.address_header("x-forwarded-for").trusted_hops(2).build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn trusted_hops(mut self, count: usize) -> Self {
         match NonZeroUsize::new(count) {
             Some(count) => self.gate.forwarded.trusted_hops = Some(count),
@@ -176,6 +257,15 @@ impl ServerBuilder {
     ///
     /// The protocol of neffos needs none. But a browser that offers subprotocols (`new WebSocket(url, protocols)`)
     /// fails the connection if the server chooses none of them. The choice does not change the messages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let builder = Server::builder().namespace("default", Events::new());
+    /// let server = builder.subprotocol("chat.v2").subprotocol("chat.v1").build()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn subprotocol(mut self, name: &str) -> Self {
         if let Err(reason) = self.gate.subprotocols.add(name) {
             self.faults.push(format!("subprotocol {name:?}: {reason}"));

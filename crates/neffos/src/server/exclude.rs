@@ -18,6 +18,15 @@ pub struct Exclude(Except);
 
 impl Exclude {
     /// Excludes every connection with this id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.broadcast_except(Exclude::id("user-42"), Message::new("typing", "user-42").in_namespace("default"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn id(id: impl Into<String>) -> Self {
         Self(Except::Id(id.into().into()))
     }

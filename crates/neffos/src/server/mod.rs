@@ -65,6 +65,15 @@ pub struct Server {
 
 impl Server {
     /// Returns a builder with the defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// assert_eq!(server.total_connections(), 0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
@@ -102,6 +111,15 @@ impl Server {
 
     /// As [`Server::broadcast`], without `who`: a `&Conn`, `&NsConn` or `&Room` (that connection), or an
     /// [`Exclude::id`] (every connection with that id).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on("move", async |server: Server, conn: Conn, message: Message| {
+    ///     server.broadcast_except(&conn, message.in_namespace("spectators"));
+    /// });
+    /// ```
     pub fn broadcast_except(&self, who: impl Into<Exclude>, messages: impl IntoMessages) {
         self.cast(messages.into_messages(), who.into().except());
     }
@@ -110,6 +128,21 @@ impl Server {
     ///
     /// Waits at most for `ask_timeout` (10 s by default), even if no connection is selected. Only connections that were
     /// asked can reply, each once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(server: Server) -> Result {
+    /// let asked = Message::new("confirm", "delete the board?").in_namespace("default").to("user-42");
+    /// match server.ask(asked).await {
+    ///     Ok(reply) => println!("user-42 says {}", reply.text()?),
+    ///     Err(err) if err.is_timeout() => println!("no answer"),
+    ///     Err(err) => return Err(err),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -146,6 +179,18 @@ impl Server {
     }
 
     /// Closes every connection with this id, on all servers that share the exchange. Returns at once.
+    ///
+    /// Without such a connection it does nothing. While the exchange is down, other servers receive the request later, or
+    /// not at all if the queue for them is full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.close_id("user-42", &CloseFrame::new(CloseCode::POLICY, "logged out"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn close_id(&self, id: &str, frame: &CloseFrame) {
         if let Some(exchange) = &self.hub.exchange {
             exchange.node().close(id, frame);
@@ -155,6 +200,21 @@ impl Server {
 
     /// Runs `f` for every current connection, one after the other, and waits for the last. It delays neither accepts
     /// nor broadcasts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(server: Server) {
+    /// server
+    ///     .for_each(async |conn| {
+    ///         if conn.reconnect_tries() > 10 {
+    ///             conn.close(CloseCode::TRY_AGAIN_LATER, "too many reconnects");
+    ///         }
+    ///     })
+    ///     .await;
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -171,6 +231,19 @@ impl Server {
 
     /// As [`Server::for_each`], on a separate task.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # async fn example(server: Server) {
+    /// let visits = server.spawn_for_each(async |conn| {
+    ///     conn.disconnect_all().await.ok();
+    /// });
+    /// // The connections are visited meanwhile.
+    /// visits.await.ok();
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
@@ -184,33 +257,99 @@ impl Server {
     }
 
     /// Returns the number of connections: one atomic read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// println!("{} connections", server.total_connections());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn total_connections(&self) -> usize {
         self.hub.fanout.len()
     }
 
-    /// Returns all current connections.
+    /// Returns handles to all current connections. Some of them may end before the caller uses them; calls then fail with
+    /// `is_closed`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// for conn in server.connections() {
+    ///     println!("{} from {:?}", conn.id(), conn.client_ip());
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn connections(&self) -> Vec<Conn> {
         self.hub.fanout.all().into_iter().map(Conn::new).collect()
     }
 
-    /// Returns the connections with this id, which need not be unique.
+    /// Returns the connections of this server with this id, which need not be unique. The list is empty if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// // All tabs of one user.
+    /// for tab in server.connections_with_id("user-42") {
+    ///     tab.close(CloseCode::NORMAL, "logged out");
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn connections_with_id(&self, id: &str) -> Vec<Conn> {
         self.hub.fanout.with_id(id).into_iter().map(Conn::new).collect()
     }
 
-    /// Returns the connections in a namespace, or in one of its rooms.
+    /// Returns the connections of this server in a namespace, or in one of its rooms. The list is empty if the namespace
+    /// or the room does not exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let members = server.connections_in("default", Some("lobby"));
+    /// let ids: Vec<_> = members.iter().map(|conn| conn.id()).collect();
+    /// println!("in the lobby: {}", ids.join(", "));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn connections_in(&self, namespace: &str, room: Option<&str>) -> Vec<Conn> {
         let audience =
             Audience { namespace: namespace.into(), room: room.map(Into::into), id: None, except: Except::Nobody };
         self.hub.fanout.members(&audience).into_iter().map(Conn::new).collect()
     }
 
-    /// Returns the number of connections in a namespace, or in one of its rooms.
+    /// Returns the number of connections of this server in a namespace, or in one of its rooms. [`Cluster::count_in`]
+    /// counts those of all servers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let (all, lobby) = (server.count_in("default", None), server.count_in("default", Some("lobby")));
+    /// println!("{lobby} of {all} connections are in the lobby");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn count_in(&self, namespace: &str, room: Option<&str>) -> usize {
         self.hub.fanout.count(namespace, room)
     }
 
     /// Returns how often clients exceeded the server's rates since its start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let limited = server.rate_limited();
+    /// println!("reading paused {} times, {} clients closed", limited.messages(), limited.closed());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn rate_limited(&self) -> RateLimited {
         let count = |reason| self.gate().refusals().of(reason);
         let (all, failed) = (count(RefusalReason::TooManyHandshakes), count(RefusalReason::TooManyFailures));
@@ -218,6 +357,16 @@ impl Server {
     }
 
     /// Returns how many connections were refused, or closed before they became websockets, since the start, by reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let refused = server.refused_connections();
+    /// println!("{} refused in all", refused.by_reason().map(|(_reason, count)| count).sum::<u64>());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn refused_connections(&self) -> RefusedConnections {
         self.gate().refusals().read()
     }
@@ -225,6 +374,19 @@ impl Server {
     /// Returns the IP address of the client that sent a request: the one that a trusted proxy names
     /// ([`address_header`](ServerBuilder::address_header)), or else the one of the socket. It is meant for other routes
     /// of the application.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::HeaderMap;
+    /// use neffos::{Events, Server};
+    ///
+    /// let server = Server::builder().namespace("default", Events::new()).address_header("x-forwarded-for").build()?;
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
+    /// assert_eq!(server.client_ip(&headers, None), Some([203, 0, 113, 7].into()));
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     pub fn client_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
         self.gate().client_ip(headers, socket)
     }
@@ -234,32 +396,97 @@ impl Server {
     ///
     /// Returns `None` if the limits do not apply: the address is unknown, or it is a loopback address without
     /// [`address_header`](ServerBuilder::address_header), where a proxy on the same machine may serve all clients.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use http::HeaderMap;
+    /// # use neffos::{Events, Server};
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let socket = "[2001:db8:0:1:2:3:4:5]:9000".parse().ok();
+    /// let counted = server.counted_ip(&HeaderMap::new(), socket);
+    /// assert_eq!(counted, "2001:db8:0:1::".parse().ok());
+    /// # Ok::<(), neffos::Error>(())
+    /// ```
     pub fn counted_ip(&self, headers: &HeaderMap, socket: Option<SocketAddr>) -> Option<IpAddr> {
         self.gate().counted(self.client_ip(headers, socket))
     }
 
     /// Returns the memory that all queues use, and the actions taken because of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let memory = server.memory();
+    /// println!("{} bytes queued, {} connections closed for it", memory.used(), memory.closed());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn memory(&self) -> MemoryUsage {
         MemoryBudget(self.hub.budget.clone()).usage()
     }
 
     /// Returns the budget that counts all queues. The application may reserve memory in it for its own queues.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// match server.memory_budget().reserve(1024 * 1024) {
+    ///     Some(_reservation) => println!("one more upload may begin"),
+    ///     None => println!("503: no memory for one more upload"),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn memory_budget(&self) -> MemoryBudget {
         MemoryBudget(self.hub.budget.clone())
     }
 
     /// Returns the counts of delivered and dropped messages since the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// let counters = server.counters();
+    /// println!("{} delivered, {} dropped", counters.delivered(), counters.dropped());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn counters(&self) -> Counters {
         self.hub.fanout.totals().read()
     }
 
     /// Returns whether new clients are refused: the server is closed or shutting down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// assert!(!server.is_closed());
+    /// server.close();
+    /// assert!(server.is_closed(), "a health check answers 503 from now on");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.gate().is_shut()
     }
 
     /// Closes every connection with 1001 and refuses new ones with 503. Returns at once. A client in its handshake is
     /// closed when the handshake is done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// server.close();
+    /// assert!(server.is_closed());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn close(&self) {
         self.gate().close();
         self.hub.fanout.all().iter().for_each(close_for_good);
@@ -282,6 +509,22 @@ impl Server {
     ///   over the drain window, so that clients do not all reconnect at the same time.
     /// - A client in its handshake has one second to finish it, and is then closed with 1012 too.
     /// - After `shutdown_timeout` (15 s by default), the remaining connections are cut.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use neffos::{Events, Server};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().namespace("default", Events::new()).build()?;
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// let serving = tokio::spawn(neffos::serve(listener, server.clone()));
+    /// tokio::signal::ctrl_c().await?;
+    /// server.shutdown().await;
+    /// serving.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -329,6 +572,16 @@ impl FromEvent for Server {
 
 impl Conn {
     /// Returns the server of this connection, for hooks that broadcast.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let events: Events = Events::new().on_disconnect(async |ns: NsConn| {
+    ///     let left = ns.conn().server().count_in(ns.name(), None);
+    ///     println!("{left} connections are left in {}", ns.name());
+    /// });
+    /// ```
     pub fn server(&self) -> Server {
         Server { hub: self.peer().hub().clone() }
     }

@@ -40,6 +40,14 @@ impl CloseCode {
 
     /// Returns a code that a close frame may carry: 1000 to 1003, 1007 to 1014, and 3000 to 4999. Codes from 4000 on
     /// are for applications.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(CloseCode::new(4001).map(CloseCode::as_u16), Some(4001));
+    /// assert_eq!(CloseCode::new(1005), None);
+    /// ```
     pub const fn new(code: u16) -> Option<Self> {
         match code {
             1000..=1003 | 1007..=1014 | 3000..=4999 => Some(Self(code)),
@@ -48,6 +56,13 @@ impl CloseCode {
     }
 
     /// Returns the number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(CloseCode::GOING_AWAY.as_u16(), 1001);
+    /// ```
     pub const fn as_u16(self) -> u16 {
         self.0
     }
@@ -77,6 +92,14 @@ pub struct CloseFrame {
 
 impl CloseFrame {
     /// Creates a close frame. It holds 123 bytes of the reason; a longer one is cut there, at the end of a character.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let frame = CloseFrame::new(CloseCode::POLICY, "é".repeat(100));
+    /// assert_eq!(frame.reason().len(), 122, "no character is cut in two");
+    /// ```
     pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         if reason.len() > MAX_REASON {
@@ -87,11 +110,25 @@ impl CloseFrame {
     }
 
     /// Returns the code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(CloseFrame::new(CloseCode::NORMAL, "").code(), CloseCode::NORMAL);
+    /// ```
     pub fn code(&self) -> CloseCode {
         self.code
     }
 
     /// Returns the reason, which may be empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// assert_eq!(CloseFrame::new(CloseCode::NORMAL, "see you").reason(), "see you");
+    /// ```
     pub fn reason(&self) -> &str {
         &self.reason
     }

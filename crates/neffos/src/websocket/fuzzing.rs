@@ -76,7 +76,7 @@ impl Reading {
             Incoming::Close(frame) => close(says, frame.as_ref()),
         };
         let again = Reader::new(self.role, limits, None).read(&mut &frame[..]);
-        assert_eq!(again, Ok(Some(incoming)), "what was heard, said again");
+        assert_eq!(again, Ok(Some(incoming)), "an encoded message decodes to itself");
     }
 }
 

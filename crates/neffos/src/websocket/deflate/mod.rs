@@ -47,6 +47,13 @@ pub struct Compression {
 impl Compression {
     /// Sets the smallest message that is compressed, in bytes: smaller ones would not shrink. The default is 512.
     /// Clients may send compressed messages of any size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use neffos::*;
+    /// let compression = Compression::default().threshold(2048);
+    /// ```
     pub fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
