@@ -1,5 +1,5 @@
 //! One of several servers that share a chat: `cargo run -p neffos-nats --example nats -- nats://127.0.0.1:4222 127.0.0.1:8080`,
-//! and once more with another port. What is said on one is heard on both.
+//! and once more with another port. Messages on one reach the clients of both.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::env::args;

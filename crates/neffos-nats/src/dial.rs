@@ -80,7 +80,7 @@ impl Dialled {
 
     async fn keep_secret(self, host: &str, tls: &ClientTls) -> Result<Self, LinkError> {
         if !self.arrived.is_empty() {
-            return Err("the server went on talking before TLS: somebody may be between".into());
+            return Err("the server sent more before TLS: another host may have changed the connection".into());
         }
         let name = ServerName::try_from(host.to_owned())?;
         let connector = tls.connector().await?;
@@ -118,7 +118,7 @@ impl Dialled {
                 Said::Error(text) => return Err(refusal(&text)),
                 Said::Info(info) => self.info = *info,
                 Said::Ok | Said::Ping => {}
-                Said::Message { .. } => return Err("it sends messages that nobody asked for".into()),
+                Said::Message { .. } => return Err("it sends messages without a subscription".into()),
             }
         }
     }

@@ -88,7 +88,9 @@ impl Driver {
     }
 
     fn answered(&self, conversation: &mut Conversation) -> Result<(), LinkError> {
-        let Some(done) = conversation.unanswered.pop_front() else { return Err("it answers what nobody asked".into()) };
+        let Some(done) = conversation.unanswered.pop_front() else {
+            return Err("it sends an answer without a request".into());
+        };
         if conversation.is_leaving && conversation.unanswered.is_empty() {
             // This must come before a caller passes more to a link that is about to end.
             self.end(LEAVING);

@@ -131,7 +131,7 @@ impl fmt::Debug for NatsLink {
 fn is_subject(channel: &Arc<str>) -> bool {
     let is_one = wire::is_subject(channel);
     if !is_one {
-        tracing::error!(?channel, "no subject of NATS: what others publish there is not heard");
+        tracing::error!(?channel, "invalid subject: messages of other servers on this channel are lost");
     }
     is_one
 }

@@ -37,7 +37,7 @@ impl std::fmt::Display for Broken {
             Self::Line => "a line is too long or no text",
             Self::Length => "a message is longer than any server allows, or of no length",
             Self::Payload => "a message does not end where it should",
-            Self::Unknown => "a line begins with none of its words",
+            Self::Unknown => "a line begins with no verb of the protocol",
         })
     }
 }

@@ -36,7 +36,7 @@ async fn act(mut stream: TcpStream, script: &[&str]) {
 #[tokio::test]
 async fn who_does_not_greet_as_nats_does_is_not_talked_to() {
     let cases: [(&[&str], &str); 6] = [
-        (&["HTTP/1.1 400 Bad Request\r\n\r\n"], "begins with none of its words"),
+        (&["HTTP/1.1 400 Bad Request\r\n\r\n"], "begins with no verb of the protocol"),
         (&["PING\r\n"], "does not greet"),
         (&["INFO {\"max_payload\":\r\n"], "no text"),
         (&["-ERR 'maximum connections exceeded'\r\n"], "maximum connections exceeded"),
@@ -53,14 +53,14 @@ async fn who_does_not_greet_as_nats_does_is_not_talked_to() {
 async fn who_talks_on_before_tls_is_not_believed() {
     let script = &["INFO {\"tls_required\":true}\r\nPONG\r\n"];
     let text = verdict("tls", script).await;
-    assert!(text.contains("somebody may be between"), "{text}");
+    assert!(text.contains("another host may have changed the connection"), "{text}");
 }
 
 #[tokio::test]
 async fn who_breaks_the_protocol_once_a_link_is_there_loses_it() {
     let cases: [(&[&str], &str); 5] = [
-        (&["INFO {}\r\n", "PONG\r\n", "HELLO\r\n"], "begins with none of its words"),
-        (&["INFO {}\r\n", "PONG\r\nPONG\r\n"], "answers what nobody asked"),
+        (&["INFO {}\r\n", "PONG\r\n", "HELLO\r\n"], "begins with no verb of the protocol"),
+        (&["INFO {}\r\n", "PONG\r\nPONG\r\n"], "sends an answer without a request"),
         (&["INFO {}\r\n", "PONG\r\n", "MSG a 1 99999999999\r\n"], "longer than any server allows"),
         (&["INFO {}\r\n", "PONG\r\n", "-ERR 'Stale Connection'\r\n"], "Stale Connection"),
         (&["INFO {}\r\n", "PONG\r\n"], "closed the connection"),

@@ -152,7 +152,7 @@ fn check_database(path: &[&str]) -> Result<(), String> {
     match path {
         [] => Ok(()),
         [number] if number.parse::<u32>().is_ok() => Ok(()),
-        _ => Err("what stands behind the host is no number of a database".to_owned()),
+        _ => Err("the path of the url is no number of a database".to_owned()),
     }
 }
 
@@ -181,7 +181,7 @@ impl Login {
 
 fn decode(text: &str) -> Result<String, String> {
     let text = percent_decode_str(text).decode_utf8();
-    text.map(|text| text.into_owned()).map_err(|_| "what it has in hexadecimal is no text".to_owned())
+    text.map(|text| text.into_owned()).map_err(|_| "its percent-encoded bytes are not UTF-8".to_owned())
 }
 
 impl fmt::Display for Host {

@@ -43,7 +43,7 @@ impl Shard {
         match (&*greeting.mode, &*greeting.role) {
             ("sentinel", _) => Err("that is a sentinel: say redis+sentinel://host:26379/service".into()),
             (_, "replica" | "slave") => {
-                Err("that is a replica: what is published there does not reach its master".into())
+                Err("that is a replica: messages published there do not reach its master".into())
             }
             _ => Ok(()),
         }

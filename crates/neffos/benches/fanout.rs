@@ -26,7 +26,7 @@ fn rooms(criterion: &mut Criterion) {
             bencher.iter(|| crowd.broadcast_to_room(&frame, 0));
         });
         let mut room = 0;
-        group.bench_function(BenchmarkId::new("broadcast to each in turn, connected", connected), |bencher| {
+        group.bench_function(BenchmarkId::new("broadcast round-robin, connected", connected), |bencher| {
             bencher.iter(|| {
                 room += 1;
                 crowd.broadcast_to_room(&frame, room);

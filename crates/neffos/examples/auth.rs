@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .id_generator(|request| user(request).unwrap_or_default())
         .on_connect(async |_conn: Conn, request: Arc<Parts>| match user(&request) {
             Some(_) => Ok(()),
-            None => Err(CloseError::new(CloseCode::POLICY, "who are you?")),
+            None => Err(CloseError::new(CloseCode::POLICY, "no name was given")),
         })
         .build()?;
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A server can do more than a client: only its handles broadcast.
     let on_server = shared().on("seen", async |ns: NsConn, what: String| {
         println!("{what}");
-        ns.broadcast(Message::new("seen", "everybody knows"));
+        ns.broadcast(Message::new("seen", "all clients know"));
     });
     let on_client = shared().on("seen", async |what: String| println!("{what}"));
 

@@ -111,7 +111,7 @@ async fn serve(mut link: Stream, published: broadcast::Sender<(String, Bytes)>) 
         tokio::select! {
             frame = link.next() => {
                 let frame = frame.ok_or("the link is closed")??;
-                let (kind, channel, payload) = read(&frame.freeze()).ok_or("no frame of ours")?;
+                let (kind, channel, payload) = read(&frame.freeze()).ok_or("not a frame of this protocol")?;
                 match kind {
                     b'p' => drop(published.send((channel, payload))?),
                     b's' => drop(channels.replace(channel)),

@@ -135,7 +135,7 @@ async fn an_ask_of_many_is_answered_by_the_one_that_has_a_handler() {
     let asking = tokio::spawn(async move { server.ask(question()).await });
     let asked = with.text().await;
     let token = asked.split(';').next().unwrap();
-    // The reply of the client without a handler arrives before this ask of its own is answered.
+    // The reply of the client without a handler arrives before this client's ask is answered.
     let ns = without.conn().namespace("default").unwrap();
     assert!(ns.ask("unknown", "").await.unwrap_err().is_unknown_event());
     with.send(format!("{token};default;;question;0;0;yes")).await;

@@ -137,7 +137,7 @@ async fn auth_admits_clients_with_a_token() {
     ada.connect("default").await;
     let mut eve = example.dial("/").await;
     eve.send("M").await;
-    assert_eq!(eve.text().await, "H[1008] who are you?");
+    assert_eq!(eve.text().await, "H[1008] no name was given");
     assert_eq!(eve.close_code().await, 1008);
     let mut bob = example.enter("/?X-Websocket-Header-Authorization=Bearer%20bob-secret").await;
     bob.emit("chat", "hello").await;

@@ -63,7 +63,7 @@ async fn a_message_for_an_id_with_the_name_of_its_namespace_is_not_sent_to_serve
     assert_eq!(server.cluster().unwrap().status().refused, 1);
     server.broadcast([message.clone().to("ada"), message.clone()]);
     for id in ["default", "ada"] {
-        assert!(server.ask(message.clone().to(id)).now_or_never().is_none(), "nobody is there");
+        assert!(server.ask(message.clone().to(id)).now_or_never().is_none(), "no such connection");
     }
     let status = server.cluster().unwrap().status();
     assert_eq!((status.refused, status.queued), (2, 3));

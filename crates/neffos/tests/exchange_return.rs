@@ -21,13 +21,13 @@ async fn kept_messages_wait_for_a_server_that_sends_but_does_not_receive() {
     assert_eq!(one.hears().await, "kept");
     until(|| one.state() == LinkState::Resuming).await;
     let before = one.status().received;
-    other.say("heard of who is deaf");
+    other.say("sent while one server resumes");
     until(|| one.status().received > before).await;
     assert_eq!(one.state(), LinkState::Resuming);
-    assert_eq!(other.hears().await, "heard of who is deaf");
+    assert_eq!(other.hears().await, "sent while one server resumes");
     assert_eq!(other.hears().await, "kept");
     assert_eq!(one.state(), LinkState::Up);
-    assert_eq!(one.hears().await, "heard of who is deaf");
+    assert_eq!(one.hears().await, "sent while one server resumes");
 }
 
 #[tokio::test(start_paused = true)]

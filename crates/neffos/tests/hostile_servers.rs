@@ -355,7 +355,7 @@ async fn dropped_calls_leave_the_client_as_it_was() {
 /// Drops `call` once the server has its request. Returns the token of the request.
 async fn dropped(call: impl Future, guest: &mut Guest, event: &str) -> String {
     tokio::select! {
-        _ = call => panic!("nobody has answered"),
+        _ = call => panic!("the server has not answered"),
         (token, _) = guest.request(event) => token,
     }
 }

@@ -37,7 +37,7 @@ fn mistakes() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Checks all programs in one crate of their own, and returns the errors of each, without the breaks between lines.
+/// Checks all programs in one separate crate, and returns the errors of each, without the breaks between lines.
 fn compile(mistakes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let folder = crate_with(mistakes);
     let output = Command::new(env!("CARGO"))

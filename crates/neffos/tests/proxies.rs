@@ -127,14 +127,14 @@ async fn the_environment_names_the_proxy() {
         };
         let output = tokio::select! {
             output = within(child) => output.unwrap(),
-            () = tunnelling => unreachable!("it goes on for ever"),
+            () = tunnelling => unreachable!("the tunnel never ends"),
         };
         assert_eq!(output.status.success(), is_asked, "{variable} {exempt}: {output:?}");
     }
 }
 
 #[tokio::test]
-#[ignore = "for a process of its own: see above"]
+#[ignore = "needs a separate process: see above"]
 async fn dials_as_the_environment_says() {
     within(builder(ELSEWHERE).dial()).await.unwrap();
 }

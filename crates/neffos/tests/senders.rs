@@ -51,7 +51,7 @@ async fn a_client_sees_the_sender_of_a_message() {
         let sender = match message.sender() {
             Some(Sender::Connection(id)) => format!("connection {id}"),
             Some(Sender::Program) => "program".to_owned(),
-            _ => "nobody".to_owned(),
+            _ => "no sender".to_owned(),
         };
         told.send(format!("{} from {sender}", message.event())).await.unwrap();
     });
@@ -61,7 +61,7 @@ async fn a_client_sees_the_sender_of_a_message() {
     ada.emit("chat", "hi").await;
     assert_eq!(next(&mut heard).await, "chat from connection a;d@a");
     ada.emit("raw", "hi").await;
-    assert_eq!(next(&mut heard).await, "raw from nobody");
+    assert_eq!(next(&mut heard).await, "raw from no sender");
     running.server.broadcast(Message::new("news", "x").in_namespace("default").sent_by_program());
     assert_eq!(next(&mut heard).await, "news from program");
 }

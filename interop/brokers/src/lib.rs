@@ -7,7 +7,10 @@
 //! - `process.rs`: a process that ends with its owner, and can be paused.
 //!
 //! Failures panic with the reason, because the test has failed. No call waits for more than some seconds.
-#![allow(clippy::missing_panics_doc, reason = "what cannot go on panics, as is said above")]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a broker that cannot start ends the test with a panic, as the text above says"
+)]
 
 mod authority;
 mod folder;

@@ -73,7 +73,7 @@ impl Process {
 
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
-        kill_process(id, signal).expect("a process of ours takes signals");
+        kill_process(id, signal).expect("this program may signal the processes that it started");
     }
 
     /// Pauses the process. Returns once all threads have stopped, because the signal takes effect a little later.

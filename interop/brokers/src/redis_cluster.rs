@@ -123,7 +123,7 @@ impl RedisCluster {
                 return nth;
             }
         }
-        panic!("nobody has slot {slot}")
+        panic!("no server has slot {slot}")
     }
 
     /// Moves a slot to another node, as `redis-cli --cluster reshard` does.

@@ -34,9 +34,9 @@ func main() {
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:9401", "where to listen")
 	flag.StringVar(&o.upgrader, "upgrader", "gorilla", "the websocket library: "+upgraderNames())
 	flag.BoolVar(&o.ordered, "sync", true, "all receivers see all broadcasts in one order")
-	flag.BoolVar(&o.left, "left", false, "who leaves a room is announced to the others in it")
-	flag.BoolVar(&o.namespaceLeft, "nsleft", false, "who leaves a namespace is announced to the others in it")
-	flag.BoolVar(&o.goodbye, "ondisc", false, "who disconnects is announced to everyone in the namespace default")
+	flag.BoolVar(&o.left, "left", false, "announce a client that leaves a room to the other members")
+	flag.BoolVar(&o.namespaceLeft, "nsleft", false, "announce a client that leaves a namespace to its other connections")
+	flag.BoolVar(&o.goodbye, "ondisc", false, "announce a client that disconnects to all connections in the namespace default")
 	flag.Parse()
 	if err := run(o); err != nil {
 		log.Fatal(err)

@@ -11,7 +11,7 @@ pub(super) fn list(results: &Results) -> String {
     let missed = judged.filter(|(_, verdict)| !verdict.is_met);
     let lines: String =
         missed.map(|(bar, verdict)| format!("- {}: {}\n", bar.text, obstacle(bar, &verdict, results))).collect();
-    if lines.is_empty() { lines } else { format!("\nWhat stands in the way of what is missed:\n\n{lines}") }
+    if lines.is_empty() { lines } else { format!("\nThe cost that remains in each missed target:\n\n{lines}") }
 }
 
 /// Returns one or two sentences about a missed bar.

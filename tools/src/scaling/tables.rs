@@ -58,7 +58,7 @@ fn inputs(costs: &Costs) -> String {
         // Writing to a string cannot fail.
         writeln!(table, "| {name} | {} | {} | {source} |", digits(us), digits(1e6 / us)).ok();
     };
-    add("a delivery that goes out alone", node.delivery_us, "node");
+    add("a delivery, sent alone", node.delivery_us, "node");
     add("a delivery in a burst", node.burst_us, "node");
     add("a question, with its answer", node.ask_us, "node");
     add("a connection that comes", node.connect_us, "node");
@@ -68,7 +68,7 @@ fn inputs(costs: &Costs) -> String {
         add(&format!("server, {title}: a message that is heard, alone"), broker.heard_us, part);
         add(&format!("server, {title}: one of many that are heard"), broker.heard_many_us, part);
         add(&format!("{title} itself: a message that comes alone"), broker.in_us, part);
-        add(&format!("{title} itself: a copy of it that goes out"), broker.out_us, part);
+        add(&format!("{title} itself: a copy of it, sent"), broker.out_us, part);
         add(&format!("{title} itself: one of 64 messages that come together"), broker.in_many_us, part);
         add(&format!("{title} itself: a copy of one of them"), broker.out_many_us, part);
     }

@@ -41,7 +41,7 @@ impl ApiError {
     }
 
     pub(super) fn nobody_answered() -> Self {
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "nobody answered in time")
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "no connection answered in time")
     }
 }
 

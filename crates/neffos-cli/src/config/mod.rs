@@ -58,7 +58,9 @@ pub(crate) fn load(
         None => Settings::default(),
     };
     if flags.settings.cluster_key.is_some() {
-        return Err(Failure::config("cluster_key: not as a flag, for whoever looks at the processes reads flags"));
+        return Err(Failure::config(
+            "cluster_key: not as a flag, because every user of this machine can list the flags of processes",
+        ));
     }
     let is_key_exposed = flags.settings.api_key.is_some();
     let given = flags.settings.or(variables.settings).or(file);
@@ -70,7 +72,7 @@ pub(crate) fn load(
         )));
     }
     match settings.namespaces.as_ref().is_none_or(BTreeMap::is_empty) {
-        true => Err(Failure::config("namespaces: there is none, so nobody could connect to one")),
+        true => Err(Failure::config("namespaces: there is none, so no client could connect to one")),
         false => Ok(Settings { is_key_exposed, ..settings }),
     }
 }

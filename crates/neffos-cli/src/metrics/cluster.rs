@@ -28,9 +28,9 @@ pub(super) fn describe() {
     );
     describe_counter!(MISSED, "Messages of other servers that were no longer kept when this one requested them.");
     describe_counter!(STALE, "Messages dropped because later ones of the same server had arrived before.");
-    describe_counter!(REJECTED, "What arrived and was none of ours: not signed, of another version, or broken.");
+    describe_counter!(REJECTED, "Envelopes dropped because they were not signed, of another version, or broken.");
     describe_counter!(REPLAYED, "Signed envelopes dropped as replayed, too old, or of a node that does not answer.");
-    describe_counter!(UNCONFIRMED, "Connects and joins that went on before the broker had confirmed a subscription.");
+    describe_counter!(UNCONFIRMED, "Connects and joins answered before the broker had confirmed the subscription.");
     describe_counter!(LINKS, "Links to the broker that there have been.");
 }
 

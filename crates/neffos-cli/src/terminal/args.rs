@@ -224,8 +224,8 @@ const OUTPUT: &str = "Output";
 const DIAL_MANUAL: &str = "\
 A line that begins with / is a command, such as /join lobby, /ask time or
 /help; any other line is sent as a message. Tab completes, the arrow up brings
-back earlier lines, Ctrl-D says good-bye. When stdin is no terminal, its lines
-are taken in the same way, and its end says good-bye once all is sent.
+back earlier lines, Ctrl-D closes. When stdin is no terminal, its lines are
+taken in the same way, and its end closes the connection once all is sent.
 
 With --json, stdout has one JSON object a line for each thing that happens,
 and stdin takes commands of the same shape.
@@ -238,7 +238,7 @@ Examples:
     neffos dial ws://127.0.0.1:8080/ws --json
 
 Exit codes:
-  0  good-bye
+  0  the connection was closed normally
   1  the server said no
   2  wrong usage
   3  no server in reach, or the connection was lost for good";

@@ -69,7 +69,7 @@ pub(super) const COMMANDS: &[Usage] = &[
     usage("/native", "TEXT", "send a message without an event, when \"\" is connected"),
     usage("/status", "", "show id, address, state, namespaces and rooms; also /who"),
     usage("/help", "", "show this"),
-    usage("/quit", "", "say good-bye; so do Ctrl-C and Ctrl-D"),
+    usage("/quit", "", "close the connection; so do Ctrl-C and Ctrl-D"),
 ];
 
 const fn usage(name: &'static str, takes: &'static str, about: &'static str) -> Usage {

@@ -139,8 +139,8 @@ fn system(what: &What) -> Option<String> {
         What::Lost(close) => format!("lost the connection{}", close.as_ref().map(reason).unwrap_or_default()),
         // Any other end is the failure that the program reports at its end.
         What::Ended { close: Some(close), error: None } if close.code() == CloseCode::NORMAL => match close.reason() {
-            "" => "good-bye".to_owned(),
-            words => format!("good-bye: {}", safe(words)),
+            "" => "closed".to_owned(),
+            words => format!("closed: {}", safe(words)),
         },
         What::Trying { tries, delay } => format!("trying to come back ({tries}) in {}", span(*delay)),
         What::Back { id, missing, .. } => {

@@ -234,7 +234,7 @@ async fn an_ask_that_nobody_answers_times_out() {
     let program = Program::start(&[]).await;
     let _silent = program.client().await.join_namespace().await;
     let answer = program.post("/api/ask", r#"{"event":"sum","timeout_ms":20}"#).await;
-    assert_eq!((answer.status, answer.error().as_str()), (504, "nobody answered in time"));
+    assert_eq!((answer.status, answer.error().as_str()), (504, "no connection answered in time"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! - `credentials.rs`: keys of NATS, and files of credentials.
 //! - here: an exchange, and the monitoring of NATS.
 #![allow(dead_code, reason = "each test uses its part")]
-#![allow(clippy::unwrap_used, reason = "what cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 pub(crate) mod credentials;
 

@@ -64,7 +64,7 @@ impl Theirs {
     }
 
     /// Returns the next client, whose websocket is open.
-    #[expect(clippy::result_large_err, reason = "the callback's type is somebody else's")]
+    #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
     pub(crate) async fn open(&self) -> Guest {
         let headers = Arc::new(Mutex::new(HeaderMap::new()));
         let seen = headers.clone();

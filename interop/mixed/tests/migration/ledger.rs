@@ -58,7 +58,7 @@ impl Listener {
     /// Waits until it has received this number of a sender, or a later one.
     pub(crate) async fn hears(&self, sender: usize, number: usize) {
         let is_it = |entry: &Entry| matches!(entry, Entry::Heard { sender: who, number: which, .. } if *who == sender && *which >= number);
-        self.until("what was said", |entries| entries.iter().rev().any(is_it)).await;
+        self.until("the message of the sender", |entries| entries.iter().rev().any(is_it)).await;
     }
 
     /// Waits until it is connected to a server of this kind, and receives messages of all `senders` again.

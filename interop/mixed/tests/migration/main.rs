@@ -39,7 +39,7 @@ async fn the_older_version_over_nats_migrates_and_back_and_only_disconnected_cli
     migrate(Setting { way: Way::Nats, version: OLDER }).await;
 }
 
-#[expect(clippy::print_stdout, reason = "what it came to, for who reads the log")]
+#[expect(clippy::print_stdout, reason = "the result, for readers of the log")]
 async fn migrate(setting: Setting) {
     let mut cluster = Cluster::start(setting, &[setting.go(); SERVERS]).await;
     let addresses: Vec<_> = cluster.nodes.iter().map(|node| node.address.clone()).collect();
@@ -62,7 +62,7 @@ async fn migrate(setting: Setting) {
     }
     let away: usize = listeners.iter().map(|listener| listener.check(&said)).sum();
     assert!(said.count() > 500, "{setting}: there was hardly any talk: {}", said.count());
-    println!("{setting}: {} said, {} listeners, {away} missed by who was away", said.count(), listeners.len());
+    println!("{setting}: {} said, {} listeners, {away} missed by absent clients", said.count(), listeners.len());
 }
 
 /// Waits until the listener has received these numbers of all servers.

@@ -23,7 +23,7 @@ async fn main() -> Fallible<()> {
     for _ in 0..3 {
         println!("redis-rs published {:>5}   received {:>5}", publish_redis(&url).await?, receive_redis(&url).await?);
         println!("fred     published {:>5}   received {:>5}", publish_fred(&url).await?, receive_fred(&url).await?);
-        println!("by hand  published {:>5}", publish_by_hand(&url).await?);
+        println!("raw      published {:>5}", publish_by_hand(&url).await?);
     }
     Ok(())
 }

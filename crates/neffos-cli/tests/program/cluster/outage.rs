@@ -65,7 +65,7 @@ async fn a_broker_that_answers_nothing_any_more_is_noticed() {
         broker.pause();
         until_status(&one, 503).await;
         let ask = one.post("/api/ask", r#"{"event":"e","timeout_ms":20}"#).await;
-        assert_eq!((ask.status, ask.error().as_str()), (504, "nobody answered in time"));
+        assert_eq!((ask.status, ask.error().as_str()), (504, "no connection answered in time"));
         until_status(&other, 503).await;
         one.post("/api/broadcast", r#"{"event":"e","body":"later"}"#).await;
         broker.resume();

@@ -91,7 +91,7 @@ async fn an_id_is_disconnected_on_every_server() {
         let answer = one.post("/api/disconnect", r#"{"id":"ada","code":4001,"reason":"signed out"}"#).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true,"local":1}"#));
         // The answer does not wait for the other server.
-        let answer = one.post("/api/disconnect", r#"{"id":"nobody"}"#).await;
+        let answer = one.post("/api/disconnect", r#"{"id":"absent"}"#).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"ok":true,"local":0}"#));
         assert_eq!((here.frame().await, there.frame().await), (Frame::Close(4001), Frame::Close(4001)));
     }

@@ -26,7 +26,7 @@ async fn two_people_talk_in_a_room() {
     bob.say("/quit").await;
     let ended = bob.ended().await;
     assert_eq!(ended.code, Some(0));
-    assert!(ended.output.ends_with("* good-bye\n"), "{ended:?}");
+    assert!(ended.output.ends_with("* closed\n"), "{ended:?}");
     assert_eq!(ada.end().await.code, Some(0));
 }
 
@@ -111,6 +111,6 @@ async fn a_signal_closes_the_connection() {
         ada.signal(signal).await;
         let ended = ada.ended().await;
         assert_eq!(ended.code, Some(0));
-        assert!(ended.output.ends_with("* good-bye\n"), "{ended:?}");
+        assert!(ended.output.ends_with("* closed\n"), "{ended:?}");
     }
 }

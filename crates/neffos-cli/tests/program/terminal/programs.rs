@@ -123,7 +123,7 @@ async fn after_a_restart_of_the_server_the_client_restores_its_rooms() {
 
 #[tokio::test]
 async fn the_close_code_of_the_server_determines_the_exit_code() {
-    for (code, exit, kind) in [(CloseCode::POLICY, 1, "said no"), (CloseCode::NORMAL, 0, "good-bye")] {
+    for (code, exit, kind) in [(CloseCode::POLICY, 1, "said no"), (CloseCode::NORMAL, 0, "closed")] {
         let (server, url) = host(Server::builder().namespace("default", Events::new())).await;
         let mut ada = dial(&url, &[]).await;
         server.for_each(|conn: Conn| async move { conn.close(code, "enough") }).await;

@@ -78,7 +78,7 @@ async fn received_messages_do_not_disturb_a_half_typed_line() {
     screen.until_line("default chat> ").await;
     screen.press(CTRL_D).await;
     assert_eq!(screen.code().await, Some(0));
-    assert!(screen.contents().contains("* good-bye"), "{}", screen.contents());
+    assert!(screen.contents().contains("* closed"), "{}", screen.contents());
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_signal_in_the_middle_of_a_line_closes_the_connection_and_leaves_a_tid
         screen.until_line("default chat> half").await;
         screen.signal(signal).await;
         assert_eq!(screen.code().await, Some(0));
-        assert!(screen.contents().ends_with("* good-bye"), "{}", screen.contents());
+        assert!(screen.contents().ends_with("* closed"), "{}", screen.contents());
         assert!(!screen.is_editing());
     }
 }
