@@ -323,8 +323,8 @@ impl Server {
         self.hub.fanout.members(&audience).into_iter().map(Conn::new).collect()
     }
 
-    /// Returns the number of connections of this server in a namespace, or in one of its rooms. [`Cluster::count_in`]
-    /// counts those of all servers.
+    /// Returns the number of connections of this server in a namespace, or in one of its rooms.
+    /// [`Cluster::count_in`](crate::Cluster::count_in) counts those of all servers.
     ///
     /// # Examples
     ///
