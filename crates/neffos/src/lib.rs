@@ -137,7 +137,9 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `axum` | `Server::axum` and `browser_client`: routes of an axum application; `Asset`: files that programs carry |
+//! | `client` | `Client`: connects to servers, and reconnects |
 //! | `deflate` | `ServerBuilder::compression`: messages compressed with permessage-deflate |
+//! | `exchange` | `ServerBuilder::exchange`, [`Exchange`], [`Cluster`]: several servers that share a broker |
 //! | `protobuf` | `Protobuf`, `Message::protobuf`: bodies that prost encodes |
 //! | `tls` | `serve_tls`: a listener over TLS; `wss://` addresses for clients |
 //! | `testing` | `testing`: the conformance suite for implementations of [`Exchange`] |
