@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 // Run this in the root of the project, so that one configuration serves the client, the page and these tests.
-const browser = ["clients/js/src/*.js", "crates/neffos-cli/web/*.js", "interop/js/agents/*.js"];
+const browser = ["clients/js/src/*.js", "crates/neffos-cli/web/**/*.js", "interop/js/agents/*.js"];
 // These files pass functions to pages.
 const both = ["interop/js/sides.js", "interop/js/test/page*.test.js"];
 
@@ -41,7 +41,7 @@ export default [
     },
   },
   {
-    files: ["clients/js/src/*.js"],
+    files: ["clients/js/src/*.js", "crates/neffos-cli/web/**/*.js"],
     rules: { "max-lines": ["error", 300] },
   },
   {

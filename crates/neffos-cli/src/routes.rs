@@ -41,7 +41,7 @@ pub(crate) fn public(app: Arc<App>, page: Page, operators: Operators) -> Router 
         Operators::Elsewhere => router,
     };
     let router = match page {
-        Page::Served => router.merge(page::page()).merge(live(&app.server)),
+        Page::Served => router.merge(page::page()).merge(live(&app.server)).merge(api::stalled()),
         Page::Off => router,
     };
     finished(router, app)

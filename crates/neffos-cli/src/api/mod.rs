@@ -6,12 +6,14 @@
 //! - `audience.rs`: the receivers of a message.
 //! - `error.rs`: the error of a failed request.
 //! - `key.rs`: API keys.
+//! - `stalled.rs`: stalled readers for the page, which need no key.
 
 mod app;
 mod audience;
 mod error;
 mod key;
 mod request;
+mod stalled;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use error::ApiError;
 use key::AUDIT;
 pub(crate) use key::{Keys, guard};
 use request::{Ask, Broadcast, Disconnect, read};
+pub(crate) use stalled::stalled;
 
 /// Returns the routes below `/api`, which belong behind [`guard`].
 pub(crate) fn routes() -> Router<Arc<App>> {

@@ -29,7 +29,7 @@ mod stream;
 mod talk;
 mod target;
 mod timeline;
-mod wire;
+pub(crate) mod wire;
 
 use std::io::Write;
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// One frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame<'a> {
+pub(crate) enum Frame<'a> {
     /// One message in a single frame.
     Message(&'a [u8]),
     /// A ping, whose payload goes back.
@@ -17,7 +17,7 @@ pub(super) enum Frame<'a> {
 }
 
 /// Takes the next frame from the front of `bytes`. Returns `None` if the frame is not complete.
-pub(super) fn next_frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<Frame<'a>>, &'static str> {
+pub(crate) fn next_frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<Frame<'a>>, &'static str> {
     let [first, second, ..] = **bytes else { return Ok(None) };
     let (header, length) = match second {
         length @ ..126 => (2, u64::from(length)),
@@ -45,7 +45,7 @@ pub(super) fn next_frame<'a>(bytes: &mut &'a [u8]) -> Result<Option<Frame<'a>>, 
 }
 
 /// Writes a client's frame with a mask of zeros, which does not change the payload.
-pub(super) fn put_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+pub(crate) fn put_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(length @ ..126), _) => out.push(0x80 | length),
@@ -62,7 +62,7 @@ pub(super) fn put_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-pub(super) const TEXT: u8 = 0x1;
+pub(crate) const TEXT: u8 = 0x1;
 pub(super) const CLOSE: u8 = 0x8;
 pub(super) const PONG: u8 = 0xA;
 

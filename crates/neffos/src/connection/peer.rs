@@ -127,7 +127,7 @@ impl Peer {
     }
 
     /// Returns how many messages were dropped for this connection.
-    pub(super) fn missed(&self) -> u32 {
+    pub(crate) fn missed(&self) -> u32 {
         self.missed.load(Ordering::Relaxed)
     }
 

@@ -292,6 +292,24 @@ impl Conn {
         self.link.borrow()
     }
 
+    /// Returns how many messages have been dropped so far for this connection, because it reads too slowly: its outbox was
+    /// full, or the server's memory budget was used up. Messages that are still queued do not count.
+    ///
+    /// [`Closed::missed`](crate::Closed::missed) has the number at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use neffos::{Conn, Server};
+    ///
+    /// fn slow_readers(server: &Server) -> Vec<Conn> {
+    ///     server.connections().into_iter().filter(|conn| conn.missed() > 0).collect()
+    /// }
+    /// ```
+    pub fn missed(&self) -> u32 {
+        self.peer().missed()
+    }
+
     /// Returns the public id from the id generator. Several connections may share one id.
     ///
     /// # Examples
