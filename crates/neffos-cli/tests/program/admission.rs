@@ -90,7 +90,7 @@ async fn a_page_with_a_rebound_name_reads_nothing_and_probes_are_answered_by_any
         answer(stream).await.status
     };
     let public = program.address;
-    for path in ["/", "/page.js", "/neffos.js", "/api/live", "/nowhere"] {
+    for path in ["/", "/page.js", "/neffos.js", "/api/live", "/api/stalled", "/nowhere"] {
         assert_eq!(get(public, path, "evil.example:8080").await, 421, "{path}");
         assert_eq!(get(public, path, "127.0.0.1.evil.example").await, 421, "{path}");
         // An IP address cannot be rebound, so it is let in.

@@ -24,7 +24,7 @@ async fn what_operators_reach_is_served_at_their_address_alone() {
         assert_eq!(program.get(path).await.status, 200, "{path}");
         assert_eq!(request(internal, "GET", path, &[], "").await.status, 200, "{path}");
     }
-    for path in ["/", "/ws", "/neffos.js", "/api/live"] {
+    for path in ["/", "/ws", "/neffos.js", "/api/live", "/api/stalled"] {
         assert_eq!(request(internal, "GET", path, &[], "").await.status, 404, "{path}");
     }
     assert_eq!(program.get("/api/live").await.status, 200);

@@ -10,9 +10,10 @@ import { NAMESPACE } from "./connection.js";
 /** @typedef {{ sent: number, times: number[] }} Progress the times of delivered messages, in milliseconds */
 
 export const BURST = 500;
-/** Together, 200 messages and 800 KB a second: the default rates of a server permit that without a delay. */
-const STEP = 10;
-const PERIOD = 50;
+/** The time between two messages, in milliseconds: the default rates of a server permit 200 messages a second. */
+const PERIOD = 5;
+/** The time between two reports, in milliseconds. */
+const REPORT_PERIOD = 100;
 /** So large that a burst fills the queue of a reader that takes nothing. */
 const PADDING = "x".repeat(4000);
 /** How long the last messages may take, in milliseconds. */
@@ -22,28 +23,26 @@ const PATIENCE = 5000;
  * Resolves when all messages have arrived, or when the last ones are late.
  *
  * @param {string} room
- * @param {(progress: Progress) => void} report called at each step
+ * @param {(progress: Progress) => void} report called ten times a second
  * @returns {Promise<Progress>}
  */
 export async function sendBurst(room, report) {
-  /** @type {number[]} */
+  /** When each message was sent. @type {number[]} */
   const sentAt = [];
   /** @type {number[]} */
   const times = [];
-  /** @type {() => void} */
-  let allArrived = () => {};
-  const arrival = new Promise((resolve) => (allArrived = () => resolve(undefined)));
   /** @type {Error | undefined} */
   let refusal;
+  const progress = () => ({ sent: sentAt.length, times });
 
   /** @type {Handlers[string]} */
   const reading = {
     burst(_, message) {
       const at = sentAt[parseInt(message.text(), 10)];
-      if (at !== undefined && times.push(performance.now() - at) === BURST) allArrived();
+      if (at !== undefined) times.push(performance.now() - at);
     },
   };
-  /** @type {Handlers[string]} */
+  /** The server refuses an event with the same event and an error. @type {Handlers[string]} */
   const sending = {
     burst(_, { error }) {
       refusal = error;
@@ -51,23 +50,35 @@ export async function sendBurst(room, report) {
   };
   /** @type {Conn[]} */
   const conns = [];
+  const reporting = setInterval(() => report(progress()), REPORT_PERIOD);
   try {
     await enter(conns, reading, room);
-    const from = await enter(conns, sending, room);
-    while (sentAt.length < BURST) {
-      for (let count = 0; count < STEP; count += 1) {
-        const number = sentAt.push(performance.now()) - 1;
-        if (refusal) throw refusal;
-        if (!from.emit("burst", `${number} ${PADDING}`)) throw new Error("the connection was lost");
-      }
-      await passed(PERIOD);
-      report({ sent: sentAt.length, times });
-    }
-    await Promise.race([arrival, passed(PATIENCE)]);
+    const to = await enter(conns, sending, room);
+    await paced((number) => {
+      if (refusal) throw refusal;
+      sentAt.push(performance.now());
+      if (!to.emit("burst", `${number} ${PADDING}`)) throw new Error("the connection was lost");
+    });
+    const late = performance.now() + PATIENCE;
+    while (times.length < BURST && performance.now() < late) await passed(PERIOD);
   } finally {
+    clearInterval(reporting);
     for (const conn of conns) void conn.close();
   }
-  return { sent: sentAt.length, times };
+  return progress();
+}
+
+/**
+ * Calls `send` once for each message, at its time.
+ *
+ * @param {(number: number) => void} send
+ */
+async function paced(send) {
+  const start = performance.now();
+  for (let number = 0; number < BURST; number += 1) {
+    while (performance.now() < start + number * PERIOD) await passed(PERIOD);
+    send(number);
+  }
 }
 
 /**

@@ -45,10 +45,7 @@ function follow(state) {
   reader = state;
   tell("demo-missed", state.missed.toLocaleString());
   if (state.open) return;
-  const why = state.cut
-    ? "The server closed the stalled reader, because it took nothing"
-    : "The stalled reader has left";
-  say(`${why}. It missed ${state.missed.toLocaleString()} messages; nobody waited for it.`);
+  say(state.cut ? "The server closed the stalled reader, because it took nothing." : "The stalled reader has left.");
 }
 
 function endReader() {
@@ -102,11 +99,11 @@ function verdict({ sent, times }, isDisturbed) {
   const p99 = percentile(times, 0.99);
   const before = undisturbed;
   if (!isDisturbed) undisturbed = p99;
-  const delivered = times.length === sent ? `All ${sent} delivered` : `${times.length} of ${sent} delivered`;
-  if (!isDisturbed) return `${delivered}, 99 of 100 within ${milliseconds(p99)}. Now with a stalled reader?`;
-  const missed = `The stalled reader missed ${(reader?.missed ?? 0).toLocaleString()}`;
+  const all = times.length === sent ? `All ${sent}` : `${times.length} of ${sent}`;
+  const delivered = `${all} delivered, 99% within ${milliseconds(p99)}`;
+  if (!isDisturbed) return `${delivered}. Now with a stalled reader?`;
   const compared = before === undefined ? "" : ` (without it: ${milliseconds(before)})`;
-  return `${delivered}, 99 of 100 within ${milliseconds(p99)}${compared}. ${missed}, and delayed nobody.`;
+  return `${delivered}${compared}. The stalled reader missed ${(reader?.missed ?? 0).toLocaleString()}.`;
 }
 
 /** @param {string} text */
