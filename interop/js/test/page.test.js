@@ -395,6 +395,11 @@ describe("the page", { timeout: 300_000 }, () => {
     await converse(ada, grace);
     await broadcast({ body: "build 214 passed on both machines" });
     await heard(ada, "build 214 passed on both machines");
+    await burst(ada, /Now with a stalled reader/);
+    await ada.getByRole("switch", { name: "Stalled reader" }).click();
+    await ada.getByText("The stalled reader has joined").waitFor();
+    await burst(ada, /beside a stalled reader/);
+    await ada.waitForFunction(() => document.getElementById("demo-missed")?.textContent !== "0");
     const path = await screenshotPath();
     await ada.mouse.move(0, 0);
     await ada.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
@@ -402,6 +407,11 @@ describe("the page", { timeout: 300_000 }, () => {
     assert.ok((await stat(path)).size > 10_000);
   });
 });
+
+async function burst(page, verdict) {
+  await page.getByRole("button", { name: "Send 500" }).click();
+  await page.locator("#demo-said", { hasText: verdict }).waitFor();
+}
 
 async function converse(ada, grace) {
   for (const [from, to, text] of [
@@ -462,7 +472,9 @@ function placeNames(page) {
 function overflowing(page) {
   return page.evaluate(() => {
     const wide = document.documentElement.scrollWidth > innerWidth ? ["the document"] : [];
-    const shown = Array.from(document.querySelectorAll("main, main *, header, header *, nav > *, #side[data-open] *"));
+    const shown = Array.from(
+      document.querySelectorAll("main, main *, header, header *, .demo *, nav > *, #side[data-open] *"),
+    );
     const isWide = (one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 0.5;
     // The command scrolls inside its own element.
     const out = shown.filter((one) => one.id !== "command" && isWide(one));

@@ -103,7 +103,7 @@ function verdict({ sent, times }, isDisturbed) {
   const delivered = `${all} delivered, 99% within ${milliseconds(p99)}`;
   if (!isDisturbed) return `${delivered}. Now with a stalled reader?`;
   const compared = before === undefined ? "" : ` (without it: ${milliseconds(before)})`;
-  return `${delivered}${compared}. The stalled reader missed ${(reader?.missed ?? 0).toLocaleString()}.`;
+  return `${delivered}, beside a stalled reader${compared}.`;
 }
 
 /** @param {string} text */
