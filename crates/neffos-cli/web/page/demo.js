@@ -20,7 +20,7 @@ const ownRoom = `burst ${secret()}`;
 let undisturbed;
 
 export function startDemo() {
-  button("stall").addEventListener("click", () => (stall ? endReader() : startReader()));
+  button("stall").addEventListener("click", () => (stall ? dismissReader() : startReader()));
   button("burst").addEventListener("click", burst);
 }
 
@@ -46,6 +46,11 @@ function follow(state) {
   tell("demo-missed", state.missed.toLocaleString());
   if (state.open) return;
   say(state.cut ? "The server closed the stalled reader, because it took nothing." : "The stalled reader has left.");
+}
+
+function dismissReader() {
+  endReader();
+  say("The stalled reader has left.");
 }
 
 function endReader() {
@@ -100,10 +105,12 @@ function verdict({ sent, times }, isDisturbed) {
   const before = undisturbed;
   if (!isDisturbed) undisturbed = p99;
   const all = times.length === sent ? `All ${sent}` : `${times.length} of ${sent}`;
+  if (p99 === undefined) return `${all} delivered.`;
   const delivered = `${all} delivered, 99% within ${milliseconds(p99)}`;
   if (!isDisturbed) return `${delivered}. Now with a stalled reader?`;
   const compared = before === undefined ? "" : ` (without it: ${milliseconds(before)})`;
-  return `${delivered}, beside a stalled reader${compared}.`;
+  const end = reader?.cut ? " The server closed it, because it took nothing." : "";
+  return `${delivered}, beside a stalled reader${compared}.${end}`;
 }
 
 /** @param {string} text */
