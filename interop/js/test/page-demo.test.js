@@ -79,6 +79,17 @@ describe("the demonstration on the page", { timeout: 300_000 }, () => {
     }
   });
 
+  test("a percentile is a measured time, and is shown with two digits", async () => {
+    const page = await open();
+    const shown = await page.evaluate(async () => {
+      const { milliseconds, percentile } = await import("/page/latency.js");
+      const hundred = Array.from({ length: 100 }, (_, at) => 100 - at);
+      const times = [percentile(hundred, 0.5), percentile(hundred, 0.99), percentile([7], 0.99), percentile([], 0.5)];
+      return [...times, 0.04, 9.94, 9.96, 1234.5].map(milliseconds);
+    });
+    assert.deepEqual(shown, ["50 ms", "99 ms", "7.0 ms", "–", "0.0 ms", "9.9 ms", "10 ms", "1235 ms"]);
+  });
+
   test("the keyboard alone works the demonstration", async () => {
     const page = await open();
     const focused = () => page.evaluate(() => document.activeElement?.id);
