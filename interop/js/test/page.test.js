@@ -395,7 +395,6 @@ describe("the page", { timeout: 300_000 }, () => {
     await converse(ada, grace);
     await broadcast({ body: "build 214 passed on both machines" });
     await heard(ada, "build 214 passed on both machines");
-    await burst(ada, /Now with a stalled reader/);
     await ada.getByRole("switch", { name: "Stalled reader" }).click();
     await ada.getByText("The stalled reader has joined").waitFor();
     await burst(ada, /beside a stalled reader/);
@@ -473,7 +472,7 @@ function overflowing(page) {
   return page.evaluate(() => {
     const wide = document.documentElement.scrollWidth > innerWidth ? ["the document"] : [];
     const shown = Array.from(
-      document.querySelectorAll("main, main *, header, header *, .demo *, nav > *, #side[data-open] *"),
+      document.querySelectorAll("main, main *, header, header *, .demo *, .places > *, #side[data-open] *"),
     );
     const isWide = (one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 0.5;
     // The command scrolls inside its own element.
