@@ -49,7 +49,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "HOST:PORT", help_heading = NETWORK)]
     pub(crate) internal_addr: Option<Address>,
 
-    /// Serve neither the page nor its /api/live and /api/stalled; in the file: `page = false` [default: they are served]
+    /// Serve neither the page nor /api/live and /api/stalled; in the file: `page = false` [default: they are served]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = HTTP)]
     #[serde(skip)]
     pub(crate) no_page: Option<bool>,
