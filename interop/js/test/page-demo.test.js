@@ -51,7 +51,7 @@ describe("the demonstration on the page", { timeout: 300_000 }, () => {
     for (const shown of await numbers(page, "p50", "p99")) assert.match(shown, /^[\d.]+ ms$/);
   });
 
-  test("a stalled reader misses a part of a burst, delays nobody, and is closed by the server", async () => {
+  test("a stalled reader misses a part of a burst, delays no other client, and is closed by the server", async () => {
     const page = await open();
     await page.getByRole("switch", { name: "Stalled reader" }).click();
     await says(page, /^The stalled reader has joined/);

@@ -1,5 +1,5 @@
-//! Stalled readers for the page: clients that join a room, and then read nothing, so that visitors see that nobody waits
-//! for them.
+//! Stalled readers for the page: clients that join a room, and then read nothing, so that visitors see that a slow
+//! reader delays no other client.
 //!
 //! Browsers read each websocket to its end, so the program opens the connection: over a TCP socket of this machine, with
 //! small buffers. For the server it is a connection like all others.
@@ -128,7 +128,7 @@ impl StalledReader {
     }
 }
 
-/// Returns both ends of a new connection, with small buffers, so that the server soon notices that nobody reads.
+/// Returns both ends of a new connection, with small buffers, so that the server soon notices a client that does not read.
 async fn connected_sockets() -> io::Result<(TcpStream, TcpStream)> {
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let (listening, connecting) = (TcpSocket::new_v4()?, TcpSocket::new_v4()?);
