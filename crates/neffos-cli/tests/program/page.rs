@@ -73,7 +73,7 @@ async fn without_the_page_the_browser_client_and_the_hub_are_still_served() {
     program.client().await.join_namespace().await;
 }
 
-/// Opens a stalled reader, as the page does. Returns its first report, and the response, which goes on.
+/// Opens a stalled reader, as the page does. Returns its first report, and the rest of the response.
 async fn open_stalled_reader(program: &Program) -> (Value, BufReader<TcpStream>) {
     let mut stream = TcpStream::connect(program.address).await.unwrap();
     let request = "POST /api/stalled HTTP/1.1\r\nhost: test\r\nneffos-page: 1\r\ncontent-length: 0\r\n\r\n";
