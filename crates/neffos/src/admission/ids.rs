@@ -23,17 +23,27 @@ pub(crate) enum BadId {
     Made { fault: &'static str },
 }
 
+/// An extension of a request in memory: the id that a test gives to its connection.
+#[cfg(feature = "testing")]
+#[derive(Debug, Clone)]
+pub(crate) struct GivenId(pub(crate) String);
+
 impl Ids {
     /// Returns the id for `request`. The application's generator may panic.
     pub(crate) fn id(&self, request: &Parts) -> Result<String, BadId> {
+        #[cfg(feature = "testing")]
+        if let Some(GivenId(id)) = request.extensions.get() {
+            return made(id.clone());
+        }
         match self {
-            Self::Made(generator) => {
-                let id = generator(request);
-                fault(&id).map_or(Ok(id), |fault| Err(BadId::Made { fault }))
-            }
+            Self::Made(generator) => made(generator(request)),
             Self::InHeader(name) => id_in(request, name).map_err(|fault| BadId::Header { name: name.clone(), fault }),
         }
     }
+}
+
+fn made(id: String) -> Result<String, BadId> {
+    fault(&id).map_or(Ok(id), |fault| Err(BadId::Made { fault }))
 }
 
 fn id_in(request: &Parts, name: &HeaderName) -> Result<String, &'static str> {

@@ -24,6 +24,8 @@ mod upgrade_error;
 pub use address_rate::AddressRate;
 pub(crate) use buckets::network;
 pub(crate) use gate::{Admission, Gate, GateSettings, ServerPhase};
+#[cfg(feature = "testing")]
+pub(crate) use ids::GivenId;
 pub(crate) use ids::Ids;
 pub use ids::random_id;
 pub(crate) use origins::{HostPattern, Origin, from_header};

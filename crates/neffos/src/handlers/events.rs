@@ -310,6 +310,13 @@ impl<S: Side> Events<S> {
         self
     }
 
+    /// Returns the handler of `event` inside of the layers, as a server runs it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn layered(&self, event: &str) -> Option<BoxedHandler<S>> {
+        let handler = self.table.handler(event)?.clone();
+        Some(inside(&self.table.layers, handler))
+    }
+
     fn add(mut self, event: &str, handler: BoxedHandler<S>) -> Self {
         if self.table.handlers.insert(event.into(), handler).is_some() {
             self.table.faults.push(format!("event {event:?} has two handlers"));
@@ -343,10 +350,8 @@ impl<S: Side> fmt::Debug for Table<S> {
 impl<S: Side> Table<S> {
     /// Puts the layers around the handlers.
     fn finish(mut self) -> Self {
-        for layer in std::mem::take(&mut self.layers).into_iter().rev() {
-            let inside = |(event, handler): (_, BoxedHandler<S>)| (event, handler.inside(layer.clone()));
-            self.handlers = self.handlers.into_iter().map(inside).collect();
-        }
+        let layers = std::mem::take(&mut self.layers);
+        self.handlers = self.handlers.into_iter().map(|(event, handler)| (event, inside(&layers, handler))).collect();
         self
     }
 
@@ -361,6 +366,11 @@ impl<S: Side> Table<S> {
     fn has_native(&self) -> bool {
         self.handlers.contains_key(events::NATIVE)
     }
+}
+
+/// Puts `layers` around `handler`, the first outermost.
+fn inside<S: Side>(layers: &[BoxedLayer<S>], handler: BoxedHandler<S>) -> BoxedHandler<S> {
+    layers.iter().rev().fold(handler, |handler, layer| handler.inside(layer.clone()))
 }
 
 /// A map in the order of insertion. Only the application adds keys, so a fast hash without a secret seed is safe.

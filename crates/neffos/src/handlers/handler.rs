@@ -81,14 +81,14 @@ impl_handler!(A, B, C, D, E, G);
 
 pub(super) type StartHandler<S> = dyn Fn(<S as Sealed>::ConnectionRef, Arc<str>, Box<Message>) -> Running + Send + Sync;
 
-/// A handler with its type erased.
+/// A handler with its type erased, shared by its clones.
 pub(crate) struct BoxedHandler<S: Side> {
-    pub(super) start: Box<StartHandler<S>>,
+    pub(super) start: Arc<StartHandler<S>>,
     pub(super) check: fn(&Setup<'_>) -> Result<(), Error>,
 }
 
 impl<S: Side> BoxedHandler<S> {
-    pub(super) fn new<H, Args>(handler: H) -> Self
+    pub(crate) fn new<H, Args>(handler: H) -> Self
     where
         H: Handler<Args, S>,
         H::Output: IntoReply,
@@ -103,15 +103,15 @@ impl<S: Side> BoxedHandler<S> {
             // Also needed after a panic: the reply to it depends on the message.
             Running::new(event.into_message(), called.unwrap_or_else(|_panic| at_once(Outcome::Panicked)))
         };
-        Self { start: Box::new(start), check: H::check }
+        Self { start: Arc::new(start), check: H::check }
     }
 
-    pub(super) fn check(&self, setup: &Setup<'_>) -> Result<(), Error> {
+    pub(crate) fn check(&self, setup: &Setup<'_>) -> Result<(), Error> {
         (self.check)(setup)
     }
 
     /// Starts the handler for one event. A panic becomes its outcome and affects nothing else.
-    pub(super) fn start(&self, link: S::ConnectionRef, namespace: Arc<str>, message: Box<Message>) -> Running {
+    pub(crate) fn start(&self, link: S::ConnectionRef, namespace: Arc<str>, message: Box<Message>) -> Running {
         (self.start)(link, namespace, message)
     }
 }
@@ -127,6 +127,12 @@ pub(super) fn refused(err: Error) -> OutcomeFuture {
 
 pub(super) fn at_once(outcome: Outcome) -> OutcomeFuture {
     Box::pin(std::future::ready(outcome))
+}
+
+impl<S: Side> Clone for BoxedHandler<S> {
+    fn clone(&self) -> Self {
+        Self { start: self.start.clone(), check: self.check }
+    }
 }
 
 impl<S: Side> std::fmt::Debug for BoxedHandler<S> {

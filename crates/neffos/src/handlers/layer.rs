@@ -69,7 +69,7 @@ impl<S: Side> BoxedHandler<S> {
         let check = self.check;
         let inner = Arc::new(self);
         Self {
-            start: Box::new(move |link, namespace, message| {
+            start: Arc::new(move |link, namespace, message| {
                 let event = Event::new(link, namespace, message.clone());
                 let called = catch_unwind(AssertUnwindSafe(|| layer(event, Next(inner.clone()))));
                 Running::new(message, called.unwrap_or_else(|_panic| at_once(Outcome::Panicked)))

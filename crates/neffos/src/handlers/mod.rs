@@ -26,6 +26,8 @@ pub(crate) use application::{Hooks, ServerApplication};
 pub use events::Events;
 pub(crate) use events::Namespaces;
 pub use extract::{Event, FromEvent, Json, Setup, State};
+#[cfg(feature = "testing")]
+pub(crate) use handler::BoxedHandler;
 pub use handler::Handler;
 pub(crate) use hooks::{connect_hook, disconnect_hook};
 pub use layer::Next;
