@@ -194,6 +194,7 @@ mod lock;
 mod message;
 #[cfg(any(feature = "client", feature = "exchange"))]
 pub mod net;
+mod random;
 mod rate;
 mod sampled;
 mod server;

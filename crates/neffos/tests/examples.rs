@@ -174,3 +174,10 @@ fn exchange_keeps_every_promise() {
     let output = Command::new(program("exchange")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[cfg(feature = "testing")]
+#[test]
+fn testing_passes() {
+    let output = Command::new(program("testing")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -11,14 +11,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("time_limit", &[]),
     ("budget", &[]),
     ("sampled", &[]),
+    ("random", &[]),
     ("error", &["websocket::CloseCode", "websocket::CloseFrame"]),
     ("message", &["error", "websocket"]),
     ("session", &["budget::Pressure", "error", "message", "rate", "time_limit", "websocket"]),
     ("fanout", &["budget", "lock", "message", "websocket"]),
-    ("exchange", &["budget", "lock", "error", "sampled", "message", "websocket", "fanout"]),
+    ("exchange", &["budget", "lock", "error", "random", "sampled", "message", "websocket", "fanout"]),
     ("rate", &[]),
     ("lock", &[]),
-    ("admission", &["rate", "sampled", "time_limit"]),
+    ("admission", &["random", "rate", "sampled", "time_limit"]),
     (
         "connection",
         &[
@@ -43,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "error",
             "net",
+            "random",
             "time_limit",
             "message",
             "session",
@@ -71,10 +73,25 @@ const LAYERS: &[(&str, &[&str])] = &[
             "handlers",
         ],
     ),
-    // For authors of exchanges, above all other modules.
+    // For tests of applications and of exchanges, above all other modules.
     (
         "testing",
-        &["error", "message", "websocket", "exchange", "connection", "handles", "handlers", "client", "server", "http"],
+        &[
+            "admission",
+            "error",
+            "random",
+            "message",
+            "session",
+            "websocket",
+            "fanout",
+            "exchange",
+            "connection",
+            "handles",
+            "handlers",
+            "client",
+            "server",
+            "http",
+        ],
     ),
     // For benches only: no module may use it.
     ("internals", &["budget", "message", "session", "websocket", "fanout"]),

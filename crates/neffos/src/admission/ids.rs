@@ -6,6 +6,8 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 
+use crate::random::random;
+
 /// Makes the id of a connection from its request.
 pub(crate) type IdGenerator = Arc<dyn Fn(&Parts) -> String + Send + Sync>;
 
@@ -88,7 +90,7 @@ const MAX_ID: usize = 255;
 /// let builder = neffos::Server::builder().id_generator(move |request| user(request).unwrap_or_else(neffos::random_id));
 /// ```
 pub fn random_id() -> String {
-    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let id = uuid::Builder::from_random_bytes(random()).into_uuid();
     id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }
 

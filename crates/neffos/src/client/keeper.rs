@@ -12,6 +12,7 @@ use crate::connection::{Peer, drive};
 use crate::error::Error;
 use crate::fanout::Member;
 use crate::handles::Line;
+use crate::random::random;
 use crate::websocket::{CloseCode, CloseFrame};
 
 pub(super) type ChangeHook = Arc<dyn Fn(&Change) + Send + Sync>;
@@ -60,7 +61,7 @@ impl Keeper {
         let Some(policy) = self.reconnect.as_ref().filter(|_| !self.line.is_closing()) else { return Err(loss) };
         self.tell(&Change::Lost { close: lost.end_reason() });
         while wants(policy, &loss, tries) {
-            let delay = policy.delay(&loss, tries, rand::random());
+            let delay = policy.delay(&loss, tries, random());
             tries += 1;
             self.tell(&Change::Trying { tries, delay });
             let attempt = async {

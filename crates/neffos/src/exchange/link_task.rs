@@ -19,6 +19,7 @@ use super::node::Node;
 use super::replays::Order;
 use super::seal::Seals;
 use super::status::{LinkState, Situation};
+use crate::random::random;
 
 /// Keeps `node` linked. Never ends.
 pub(super) async fn run<E: Exchange>(node: Arc<Node>, exchange: E) {
@@ -41,7 +42,7 @@ pub(super) async fn run<E: Exchange>(node: Arc<Node>, exchange: E) {
             true => tracing::warn!(%fault, "no link to the other servers"),
             false => tracing::debug!(%fault, "still no link to the other servers"),
         }
-        sleep(pause(tries, rand::random())).await;
+        sleep(pause(tries, random())).await;
         tries = tries.saturating_add(1);
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fmt::{self, Write};
 
+use crate::random::random;
+
 /// The name of a node: random, and new with every start.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct NodeId(pub(super) [u8; 16]);
 
 impl NodeId {
     pub(super) fn random() -> Self {
-        Self(rand::random())
+        Self(random())
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {

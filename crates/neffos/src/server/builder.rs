@@ -687,6 +687,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets the number of shards, unless the application has set it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn or_shards(mut self, count: usize) -> Self {
+        self.shards = self.shards.or(Some(count));
+        self
+    }
+
     /// Builds the server.
     ///
     /// # Examples

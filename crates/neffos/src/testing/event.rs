@@ -170,7 +170,7 @@ impl TestEvent {
         self.run(handler).await
     }
 
-    /// Runs one handler, whatever event it is registered for. See [`TestEvent::call`].
+    /// Runs one handler, for any event. See [`TestEvent::call`].
     ///
     /// # Panics
     ///

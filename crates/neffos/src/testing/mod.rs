@@ -1,9 +1,10 @@
-//! Tests of applications, and of exchanges: connections in memory, handlers without a server, and the conformance
-//! suite. It needs the feature `testing`, for `[dev-dependencies]`.
+//! Tests of applications, and of exchanges: clients over memory, handlers without a server, simulated clusters, and the
+//! conformance suite. It needs the feature `testing`, for `[dev-dependencies]`.
 //!
 //! - [`connect`] connects a client to a server over memory. No port is opened. The connection is a real one: handshake,
 //!   greeting, `on_connect`, protocol, outbox and inbox.
 //! - [`event`] runs one handler, or a table of [`Events`](crate::Events) with its layers, and returns the reply.
+//! - [`World`] runs servers, clients and a broker in simulated time, from a seed, with the faults that a test adds.
 //! - [`conformance`] tests an implementation of [`Exchange`](crate::Exchange).
 //!
 //! [`connect`] and [`event`] work with the paused clock of tokio (`#[tokio::test(start_paused = true)]`): then a test
@@ -46,8 +47,10 @@ mod connect;
 mod event;
 mod reply;
 mod stand;
+mod world;
 
 pub use conformance::conformance;
 pub use connect::{Connect, TestClient, connect};
 pub use event::{TestEvent, event};
 pub use reply::TestReply;
+pub use world::{Verdict, World, WorldClient, WorldServer};

@@ -33,6 +33,7 @@ use crate::budget::Budget;
 use crate::fanout::Except;
 use crate::lock::lock;
 use crate::message::Message;
+use crate::random::random;
 use crate::sampled::Sampled;
 use crate::websocket::CloseFrame;
 use state::NodeState;
@@ -105,7 +106,7 @@ impl Default for Notices {
 impl Node {
     pub(super) fn new(dialect: Dialect, (limits, budget): (QueueLimits, &Arc<Budget>), runtime: Handle) -> Arc<Self> {
         let (id, limits) = (NodeId::random(), limits.within(budget));
-        let state = NodeState::new((id, dialect.clone()), (limits, budget), rand::random, Instant::now());
+        let state = NodeState::new((id, dialect.clone()), (limits, budget), random, Instant::now());
         Arc::new(Self {
             id,
             own_channels: [dialect.of_servers(), dialect.of_server(id)],
