@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use crate::random::random;
 
 /// The name of a node: random, and new with every start.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct NodeId(pub(super) [u8; 16]);
 
 impl NodeId {

@@ -1,6 +1,6 @@
 //! The other nodes of the cluster. Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +12,8 @@ use crate::budget::Charge;
 
 #[derive(Debug, Default)]
 pub(super) struct OtherNodes {
-    nodes: HashMap<NodeId, OtherNode>,
+    /// In an order that follows from the ids, so that a simulation can repeat it.
+    nodes: BTreeMap<NodeId, OtherNode>,
     /// The number of pauses so far. It numbers the requests for resends, so each has a different number.
     pauses: u64,
     warnings: MissedWarnings,

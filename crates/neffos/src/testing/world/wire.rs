@@ -79,4 +79,4 @@ fn pump(
 /// What a stream holds is small, so that a slow reader is noticed soon.
 const END_BYTES: usize = 4096;
 const MOST_BYTES: usize = 2048;
-const MOST_PIECES: usize = 8;
+const MOST_PIECES: usize = 64;
