@@ -79,7 +79,7 @@ async fn count_up(world: &World, server: &WorldServer, count: u64) {
 
 #[test]
 fn each_receiver_gets_all_broadcasts_once_and_in_order() {
-    World::check(60, async |world| {
+    World::check(50, async |world| {
         let servers = servers(&world, 1).await;
         let mut clients = clients(&world, &servers, 6).await;
         count_up(&world, &servers[0], 100).await;
@@ -93,7 +93,7 @@ fn each_receiver_gets_all_broadcasts_once_and_in_order() {
 
 #[test]
 fn a_slow_reader_gets_what_it_gets_in_order_and_delays_no_other_receiver() {
-    World::check(30, async |world| {
+    World::check(12, async |world| {
         let servers = servers(&world, 1).await;
         let mut clients = clients(&world, &servers, 4).await;
         let padding = "x".repeat(10_000);
@@ -120,7 +120,7 @@ fn a_slow_reader_gets_what_it_gets_in_order_and_delays_no_other_receiver() {
 
 #[test]
 fn a_member_gets_exactly_what_is_broadcast_while_it_belongs() {
-    World::check(60, async |world| {
+    World::check(30, async |world| {
         let servers = servers(&world, 2).await;
         let mut client = member(&world, &servers[0]).await;
         let sender = one_of(&world, &servers).clone();
@@ -170,7 +170,7 @@ fn recent(number: u64) -> u64 {
 
 #[test]
 fn members_on_all_servers_miss_nothing_and_see_the_order_of_each_server() {
-    World::check(40, async |world| {
+    World::check(30, async |world| {
         let servers = servers(&world, 3).await;
         let mut clients = clients(&world, &servers, 6).await;
         for number in 0..60 {
@@ -196,7 +196,7 @@ fn assert_complete_of_each(texts: &[String], servers: u64, count: u64) {
 
 #[test]
 fn messages_that_a_cut_broker_link_loses_are_resent_once_and_in_order() {
-    World::check(60, async |world| {
+    World::check(50, async |world| {
         let servers = servers(&world, 3).await;
         let mut clients = clients(&world, &servers, 3).await;
         for number in 0..80 {

@@ -85,8 +85,11 @@ pub struct TestEvent {
     room: Option<String>,
     kind: Kind,
     builder: ServerBuilder,
-    extensions: Vec<Box<dyn FnOnce(&Conn) + Send>>,
+    extensions: Vec<Insert>,
 }
+
+/// Stores a value with a connection.
+type Insert = Box<dyn FnOnce(&Conn) + Send>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
