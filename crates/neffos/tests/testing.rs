@@ -54,7 +54,7 @@ async fn on_connect_sees_the_headers_the_address_and_the_url_and_may_refuse() {
             let token = request.headers.get("authorization").map(|value| value.as_bytes());
             match (token, conn.client_ip(), request.uri.path()) {
                 (Some(b"secret"), Some(address), "/ws") if address.is_ipv4() => Ok(()),
-                _ => Err(Error::new("who are you?")),
+                _ => Err(Error::new("no token")),
             }
         })
         .build()
@@ -62,7 +62,7 @@ async fn on_connect_sees_the_headers_the_address_and_the_url_and_may_refuse() {
     let right = || testing::connect(&server).url("ws://chat/ws").address(([203, 0, 113, 7], 1).into());
     right().header("authorization", "secret").await.unwrap();
     let refusal = right().header("authorization", "guess").await.unwrap_err();
-    assert!(refusal.is_refused() && refusal.to_string().contains("who are you?"), "{refusal}");
+    assert!(refusal.is_refused() && refusal.to_string().contains("no token"), "{refusal}");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn servers(world: &World, count: usize) -> Vec<WorldServer> {
     servers
 }
 
-/// Connects one client to each server in turn, up to `count`.
+/// Connects `count` clients to the servers, round-robin.
 async fn clients(world: &World, servers: &[WorldServer], count: usize) -> Vec<WorldClient> {
     let mut clients = Vec::new();
     for server in servers.iter().cycle().take(count) {
