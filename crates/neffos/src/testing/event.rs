@@ -35,25 +35,24 @@ use crate::server::{Server, ServerBuilder};
 /// #[derive(Serialize, Deserialize)]
 /// struct Bid { amount: u32 }
 ///
-/// let auction: Events = Events::new().on(
-///     "bid",
-///     async |room: Room, State(auction): State<Auction>, Json(bid): Json<Bid>| {
+/// fn auction() -> Events {
+///     Events::new().on("bid", async |room: Room, State(auction): State<Auction>, Json(bid): Json<Bid>| {
 ///         if bid.amount < auction.minimum {
 ///             return Err(Error::new("too low"));
 ///         }
 ///         room.broadcast(Message::json("highest", &bid)?);
 ///         Ok(Json(bid.amount))
-///     },
-/// );
+///     })
+/// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
 /// let bid = |amount| {
 ///     testing::event("bid").json(&Bid { amount }).from("ada").in_room("lot-1").state(Auction { minimum: 10 })
 /// };
-/// assert_eq!(bid(5).call(&auction).await.error(), Some("too low"));
+/// assert_eq!(bid(5).call(&auction()).await.error(), Some("too low"));
 ///
-/// let reply = bid(20).call(&auction).await;
+/// let reply = bid(20).call(&auction()).await;
 /// assert_eq!(reply.parse::<u32>()?, 20);
 /// let [highest] = reply.to_others() else { panic!("the others received {:?}", reply.to_others()) };
 /// assert_eq!(highest.room(), Some("lot-1"));
