@@ -166,16 +166,18 @@ async fn an_argument_that_cannot_be_extracted_fails_as_on_a_connection() {
     assert_eq!(reply.error(), Some(&*err.to_string()));
 }
 
+/// A layer that sends its tag to the sender.
+fn tagged(tag: &'static str) -> impl Fn(Event, Next) -> futures_util::future::BoxFuture<'static, Reply> {
+    move |event, next| {
+        Box::pin(async move {
+            event.ns().emit("passed", tag).unwrap();
+            next.run(event).await
+        })
+    }
+}
+
 #[tokio::test]
 async fn layers_run_around_the_handler_in_their_order() {
-    fn tagged(tag: &'static str) -> impl Fn(Event, Next) -> futures_util::future::BoxFuture<'static, Reply> {
-        move |event, next| {
-            Box::pin(async move {
-                event.ns().emit("passed", tag).unwrap();
-                next.run(event).await
-            })
-        }
-    }
     let events: Events = Events::new()
         .layer(tagged("outer"))
         .layer(async |event: Event, next: Next| match event.conn().extensions().get::<String>() {
