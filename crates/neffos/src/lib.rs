@@ -142,7 +142,7 @@
 //! | `exchange` | `ServerBuilder::exchange`, [`Exchange`], [`Cluster`]: several servers that share a broker |
 //! | `protobuf` | `Protobuf`, `Message::protobuf`: bodies that prost encodes |
 //! | `tls` | `serve_tls`: a listener over TLS; `wss://` addresses for clients |
-//! | `testing` | `testing`: the conformance suite for implementations of [`Exchange`] |
+//! | `testing` | `testing`: clients over memory, calls of handlers without a server, simulated clusters, and the conformance suite for implementations of [`Exchange`] |
 //!
 //! # Guides
 //!
