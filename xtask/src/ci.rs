@@ -10,7 +10,7 @@ use xtask::{Result, go};
 use crate::autobahn::Extent;
 use crate::python::Environment;
 use crate::subcommands::Subcommand;
-use crate::{autobahn, autobahn_client, brokers, docs, fuzz, layers, test};
+use crate::{autobahn, autobahn_client, book, brokers, docs, fuzz, layers, test};
 
 /// Runs the checks of each change: within half an hour on two cores, from an empty target folder.
 ///
@@ -35,6 +35,7 @@ fn run_with(steps: &mut Steps, workspace: &Workspace, extent: Extent) -> Result 
     brokers::check(steps, workspace, extent)?;
     steps.command(command("cargo doc --no-deps --all-features --workspace").env("RUSTDOCFLAGS", "-D warnings"))?;
     steps.run("docs", || docs::check(workspace))?;
+    book::build(steps, workspace)?;
     benches(steps, workspace)?;
     steps.command(&mut command("cargo tools bench --brief"))?;
     steps.run("autobahn", || autobahn::check(workspace, extent))?;

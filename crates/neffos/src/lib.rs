@@ -239,7 +239,27 @@ pub use websocket::{CloseCode, CloseFrame};
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
-/// Compiles the code of docs/migrate-go.md.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/migrate-go.md")]
-struct MigrateGo;
+/// Compiles the code of the book, and runs the blocks that are not marked with `no_run`.
+#[cfg(all(doctest, feature = "client"))]
+mod book {
+    #[doc = include_str!("../../../docs/guide/handlers.md")]
+    struct Handlers;
+    #[doc = include_str!("../../../docs/guide/rooms.md")]
+    struct Rooms;
+    #[doc = include_str!("../../../docs/guide/broadcast.md")]
+    struct Broadcast;
+    #[doc = include_str!("../../../docs/guide/ask.md")]
+    struct Ask;
+    #[doc = include_str!("../../../docs/guide/errors.md")]
+    struct Errors;
+    #[doc = include_str!("../../../docs/guide/authentication.md")]
+    struct Authentication;
+    #[doc = include_str!("../../../docs/guide/testing.md")]
+    struct Testing;
+    #[doc = include_str!("../../../docs/clients/rust.md")]
+    struct RustClient;
+    #[doc = include_str!("../../../docs/migrate-go.md")]
+    struct MigrateGo;
+    #[doc = include_str!("../../../docs/migrate-socketio.md")]
+    struct MigrateSocketIo;
+}

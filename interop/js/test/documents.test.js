@@ -1,4 +1,4 @@
-/** Runs each block of JavaScript in docs/migrate-js.md and in clients/js/README.md against the program. */
+/** Runs each block of JavaScript in docs and in clients/js/README.md against the program. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -70,11 +70,16 @@ describe("the JavaScript of the documents", { timeout: 300_000 }, () => {
   test("of the client's own page", { timeout: PATIENCE }, async () => {
     const page = await readFile(join(ROOT, "clients/js/README.md"), "utf8");
     const [html] = blocks(page, "html");
-    const script = html.replace(/<\/?script[^>]*>/g, "").replace(/^\s*import .*$/m, "");
-    await runHere(script);
+    await runHere(script(html));
     const codes = blocks(page, "js");
     assert.equal(codes.length, 2);
     for (const code of codes) await runHere(code.replace(/;$/m, ";\nconst ns = await conn.connect('default');"));
+  });
+
+  test("of the book's page about JavaScript", { timeout: PATIENCE }, async () => {
+    const page = await readFile(join(ROOT, "docs/clients/javascript.md"), "utf8");
+    const [html] = blocks(page, "html");
+    await runHere(script(html));
   });
 
   test("of its page about types", { timeout: PATIENCE }, async () => {
@@ -96,6 +101,15 @@ describe("the JavaScript of the documents", { timeout: 300_000 }, () => {
     );
   });
 });
+
+/**
+ * Returns the code inside a page, without its import.
+ *
+ * @param {string} html
+ */
+function script(html) {
+  return html.replace(/<\/?script[^>]*>/g, "").replace(/^\s*import .*$/m, "");
+}
 
 /**
  * @param {string} page

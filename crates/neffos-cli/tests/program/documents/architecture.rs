@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::book::links;
 use super::hardening::spans;
 use super::{clone, read};
 
@@ -24,23 +25,6 @@ fn documents() -> Vec<String> {
     [PAGE.to_owned(), INTEROP.to_owned()].into_iter().chain(decisions).collect()
 }
 
-/// Returns the targets of all links to files, without the part from a `#` on.
-fn links(page: &str) -> impl Iterator<Item = &str> {
-    let targets = page.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
-    targets.filter_map(|target| target.split('#').next()).filter(|target| !target.contains("://"))
-}
-
-#[test]
-fn every_link_of_these_documents_leads_to_a_file() {
-    for document in documents() {
-        let page = read(&document);
-        let folder = clone().join(&document).parent().unwrap().to_owned();
-        for link in links(&page) {
-            assert!(folder.join(link).exists(), "{document}: there is no {link}");
-        }
-    }
-}
-
 #[test]
 fn every_file_of_code_that_these_documents_name_exists() {
     for document in documents() {
@@ -54,7 +38,7 @@ fn every_file_of_code_that_these_documents_name_exists() {
 #[test]
 fn every_decision_is_in_the_index() {
     let index = read(&format!("{DECISIONS}/README.md"));
-    let indexed: BTreeSet<_> = links(&index).map(str::to_owned).collect();
+    let indexed: BTreeSet<_> = links(&index).into_iter().collect();
     let mut decisions = names(DECISIONS);
     decisions.remove("README.md");
     assert_eq!(indexed, decisions);

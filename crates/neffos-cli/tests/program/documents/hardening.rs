@@ -10,7 +10,12 @@ const OPTIONS_JS: &str = "clients/js/neffos.d.ts";
 const METHODS: &[(&str, &[&str])] = &[
     (
         "ServerBuilder",
-        &["neffos/src/server/builder.rs", "neffos/src/server/doors.rs", "neffos/src/server/compression.rs"],
+        &[
+            "neffos/src/server/builder.rs",
+            "neffos/src/server/doors.rs",
+            "neffos/src/server/compression.rs",
+            "neffos/src/server/cluster.rs",
+        ],
     ),
     ("ClientBuilder", &["neffos/src/client/builder.rs"]),
     ("Limits", &["neffos/src/connection/limits.rs"]),

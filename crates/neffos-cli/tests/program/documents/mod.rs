@@ -2,10 +2,14 @@
 //! reason why not.
 //!
 //! - `mod.rs`: the list; `steps.rs`: the blocks that run here; `shell.rs`: the shell for them.
+//! - `getting_started.rs`: docs/getting-started.md, from its first block to its last; `book.rs`: the chapters of the book
+//!   and the links of all pages.
 //! - `hardening.rs`: the tests and settings in docs/hardening.md.
 //! - `architecture.rs`: the types, files and folders in ARCHITECTURE.md, the decisions and `interop/README.md`.
 
 mod architecture;
+mod book;
+mod getting_started;
 mod hardening;
 mod shell;
 mod steps;
@@ -28,12 +32,15 @@ enum How {
 
 use How::{By, Compiled, Here, Not};
 
+/// The folders with the pages of the book.
+const BOOK: &[&str] = &["docs", "docs/clients", "docs/decisions", "docs/guide"];
 const LIBRARY: &str = "crates/neffos/src/lib.rs";
 const README_JS: How = By("interop/js/test/readme.test.js", "README.md");
 const DOCUMENTS_JS: &str = "interop/js/test/documents.test.js";
 const PROXIES: How = By("crates/neffos-cli/tests/program/proxies.rs", "docs/deploy.md");
 const TERMINAL: How = By("crates/neffos-cli/tests/program/terminal/manual.rs", "docs/terminal.md");
 const PICTURE: How = Not("a picture, not code");
+const COMPILED: &[(&str, How)] = &[("rust\n", Compiled(LIBRARY))];
 const LONG: How = Not("it measures for an hour; `cargo xtask ci` runs it in brief");
 
 /// The blocks of each page, in order: the beginning of the block after the fence, and its test.
@@ -66,6 +73,35 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
             ),
         ],
     ),
+    (
+        "docs/getting-started.md",
+        &[
+            ("sh\ncargo new", Here),
+            ("rust,ignore\n// src/lib.rs", Here),
+            ("rust,ignore\n// src/main.rs", Here),
+            ("sh\ncargo run", Here),
+            ("sh\ncargo install", Here),
+            ("console\n", Here),
+            ("rust,ignore\n// src/lib.rs", Here),
+            ("rust,ignore\n// src/main.rs", Here),
+            ("sh\ncargo run", Here),
+            ("console\n", Here),
+            ("rust,ignore\n// tests/chat.rs", Here),
+            ("sh\ncargo test", Here),
+        ],
+    ),
+    ("docs/guide/handlers.md", &[("rust\n", Compiled(LIBRARY)), ("rust\n", Compiled(LIBRARY))]),
+    ("docs/guide/rooms.md", COMPILED),
+    ("docs/guide/broadcast.md", COMPILED),
+    ("docs/guide/ask.md", COMPILED),
+    ("docs/guide/errors.md", COMPILED),
+    ("docs/guide/authentication.md", COMPILED),
+    ("docs/guide/testing.md", COMPILED),
+    ("docs/clients/rust.md", COMPILED),
+    ("docs/clients/javascript.md", &[("html\n", By(DOCUMENTS_JS, "docs/clients/javascript.md"))]),
+    ("docs/clients/go.md", &[("go\n", Not("the tests of `interop/go` make the same calls"))]),
+    ("docs/hub.md", &[("sh\nexport", Here), ("toml\n", Here), ("sh\ncurl", Here)]),
+    ("docs/protocol.md", &[("text\ntoken;", Not("the names of the fields")), ("text\n> M", Here)]),
     ("docs/benchmarks.md", &[("sh\ncargo tools bench", LONG)]),
     (
         "docs/deploy.md",
@@ -86,6 +122,15 @@ const PAGES: &[(&str, &[(&str, How)])] = &[
         &[
             ("go\n", Not("it is what is left behind; the tests of `interop/go` are in the same words")),
             ("rust,no_run\n", Compiled(LIBRARY)),
+            ("rust\n", Compiled(LIBRARY)),
+            ("rust\n", Compiled(LIBRARY)),
+            ("rust\n", Compiled(LIBRARY)),
+        ],
+    ),
+    (
+        "docs/migrate-socketio.md",
+        &[
+            ("rust,ignore\n// socketioxide", Not("it is what is left behind, and needs another library")),
             ("rust\n", Compiled(LIBRARY)),
         ],
     ),
@@ -162,12 +207,19 @@ fn blocks(page: &str) -> Vec<&str> {
     pieces.into_iter().skip(1).step_by(2).collect()
 }
 
+/// Returns a page without its blocks of code.
+fn prose(page: &str) -> String {
+    page.split("```").step_by(2).collect()
+}
+
 /// Returns all pages for users.
 fn pages() -> Vec<String> {
     let mut found = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned(), "clients/js/README.md".to_owned()];
-    for entry in fs::read_dir(clone().join("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        found.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+    for folder in BOOK {
+        for entry in fs::read_dir(clone().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            found.extend((name.ends_with(".md") && name != "SUMMARY.md").then(|| format!("{folder}/{name}")));
+        }
     }
     for entry in fs::read_dir(clone().join("crates")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

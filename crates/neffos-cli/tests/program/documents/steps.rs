@@ -6,7 +6,7 @@ use tokio::time::interval;
 
 use super::shell::Shell;
 use super::{blocks, read};
-use crate::support::{File, Program, bearer, request};
+use crate::support::{Client, File, Program, bearer, request};
 
 /// Returns the code of the block of a page that begins with `begin` after its fence.
 fn code(page: &str, begin: &str) -> String {
@@ -100,5 +100,37 @@ async fn the_metrics_in_alerts_exist() {
     assert!(names.len() >= 5);
     for name in names {
         assert!(metrics.contains(&format!("\n{name} ")) || metrics.contains(&format!("\n{name}{{")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_hub_of_its_chapter_relays_by_its_rules_and_takes_calls() {
+    let mut shell = Shell::new("hub", &["8080"]);
+    shell.run("cargo install --locked --path crates/neffos-cli").await;
+    shell.run(&code("docs/hub.md", "sh\nexport")).await;
+    shell.until_up("8080").await;
+    let mut ada = shell.client("8080").await;
+    shell.run(&code("docs/hub.md", "sh\ncurl")).await;
+    assert_eq!(ada.text().await, ";default;;chat;0;!;hello");
+
+    let rules = File::with(&code("docs/hub.md", "toml\n"));
+    let program = Program::start(&["--config", rules.path()]).await;
+    let mut bob = Client::connect(program.address, "/ws").await;
+    assert_eq!(bob.ask("status;;_OnNamespaceConnect;0;0;").await, "$1;;;;;;");
+    assert!(bob.ask("status;;ping;0;0;hi").await.ends_with(";hi"));
+    assert!(bob.ask("status;;chat;0;0;hi").await.starts_with("$1;status;;chat;1;"), "an event without a rule");
+}
+
+#[tokio::test]
+async fn a_client_of_the_protocol_page_is_answered_as_it_shows() {
+    let program = Program::start(&[]).await;
+    let mut client = Client::raw(program.address, "/ws").await;
+    for line in code("docs/protocol.md", "text\n> M").lines() {
+        match line.split_at(2) {
+            ("> ", frame) => client.send(frame).await,
+            ("< ", "A<id>") => assert!(client.text().await.len() > 1),
+            ("< ", frame) => assert_eq!(client.text().await, frame),
+            _ => panic!("{line}: sent or received?"),
+        }
     }
 }

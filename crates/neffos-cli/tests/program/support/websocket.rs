@@ -44,6 +44,23 @@ impl Client {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, String> {
+        let mut client = Self::upgraded(stream, path, headers).await?;
+        client.send("M").await;
+        match client.frame().await {
+            Frame::Text(ack) => ack.strip_prefix('A').expect("not let in").clone_into(&mut client.id),
+            Frame::Binary(bytes) => panic!("not an ack: {bytes:?}"),
+            Frame::Close(code) => return Err(format!("closed with {code}")),
+        }
+        Ok(client)
+    }
+
+    /// Connects, and does not greet.
+    pub(crate) async fn raw(address: SocketAddr, path: &str) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        Self::upgraded(stream, path, &[("host", "test")]).await.expect("a websocket")
+    }
+
+    async fn upgraded(stream: impl Duplex + 'static, path: &str, headers: &[(&str, &str)]) -> Result<Self, String> {
         let mut client = Self { id: String::new(), stream: BufReader::new(Box::new(stream)) };
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
@@ -56,12 +73,6 @@ impl Client {
             return Err(status);
         }
         while !client.line().await.is_empty() {}
-        client.send("M").await;
-        match client.frame().await {
-            Frame::Text(ack) => ack.strip_prefix('A').expect("not let in").clone_into(&mut client.id),
-            Frame::Binary(bytes) => panic!("not an ack: {bytes:?}"),
-            Frame::Close(code) => return Err(format!("closed with {code}")),
-        }
         Ok(client)
     }
 
