@@ -72,7 +72,7 @@ fn crate_with(mistakes: &BTreeMap<String, String>) -> PathBuf {
     }
     fs::copy(neffos.join("../../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let manifest = format!(
-        "[package]\nname = \"mistakes\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\naxum = \"*\"\nneffos = {{ path = {neffos:?} }}\n\n[workspace]\n"
+        "[package]\nname = \"mistakes\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\naxum = \"*\"\nneffos = {{ path = {neffos:?}, features = [\"client\"] }}\n\n[workspace]\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     folder
