@@ -283,7 +283,7 @@ mod tests {
             ("redis+sentinel://a/main?password=x", "sentinel_user and sentinel_password"),
             ("redis+sentinel://a/main?sentinel_user=x", "user without a password"),
             ("redis://ada@a", "user without a password"),
-            ("redis://:%ff@a", "no text"),
+            ("redis://:%ff@a", "not UTF-8"),
         ];
         for (url, reason) in cases {
             let err = Address::read(url).unwrap_err();
