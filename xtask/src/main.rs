@@ -51,8 +51,8 @@ fn run(workspace: &Workspace, arguments: &[&str]) -> Result {
 
 const HELP: &str = "\
 cargo xtask test       installs what the tests need and lacks (chromium, brokers, proxies, Go, npm packages), then runs them all
-cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs and their coverage, the book, benches, `bench` and Autobahn in brief, cargo-deny, and whether fuzzers compile
-cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, advisories, each feature alone, the packed crates, miri, fuzzing
+cargo xtask ci         `test`, and before it format, layers, spelling and lints; after it docs, the book, benches, `bench` and Autobahn in brief, cargo-deny, and whether fuzzers compile
+cargo xtask ci --long  `ci`, and what takes long or needs more: all of Autobahn, the coverage of the docs, advisories, each feature alone, the packed crates, miri, fuzzing
 cargo xtask fuzz       looks for bytes that break a promise: five minutes for each program of `fuzz`, with --brief seconds
 cargo xtask go         builds the servers in Go, and holds the Go client up against `scenario`
 cargo xtask client     builds clients/js/neffos.js from clients/js/src, and minifies it for servers; `test` checks that it was done
